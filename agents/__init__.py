@@ -1,0 +1,1 @@
+"""Who decides: policies, exact optima, environments and the agents trained in them."""

@@ -1,0 +1,1 @@
+"""How a split network behaves: time, traces, links, devices, tasks and the simulation of them."""

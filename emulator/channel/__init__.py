@@ -1,0 +1,1 @@
+"""The radio channel: from geometry and fading to bits per slot."""

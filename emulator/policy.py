@@ -1,0 +1,62 @@
+"""The two seams of airsplit: who decides (`Policy`) and what carries the decision out (`Compute`, `Backend`)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from emulator.record import Records
+from emulator.task import Placement, Task
+
+
+class Observation(Protocol):
+    """What the deciding node knows when a task arrives, never newer than it can have heard."""
+
+    task: Task
+    now_ns: int
+    age_ns: int
+    candidates: Sequence[Placement]
+
+    def rate_bps(self, source: str, target: str) -> float:
+        """The lowest measured rate on the route, as last heard; infinite where both are one node."""
+
+    def delay_ns(self, source: str, target: str) -> int:
+        """The sum of the propagation delays on the route, and of what its ramps add after an idle gap."""
+
+    def backlog_ns(self, node: str) -> int:
+        """How long the device's queue would still take, as last heard."""
+
+    def service_ns(self, node: str, first: int, stop: int, tokens: int, context: int) -> int:
+        """What the profile says that layers `first`..`stop` of the task's model take at the node."""
+
+
+class Policy(Protocol):
+    """Anything with this one method can decide; a scenario names a user's own as `module:Class`."""
+
+    def decide(self, observation: Observation) -> Placement:
+        """Where the observed task's layers run: one of `observation.candidates`, or any other placement."""
+
+
+class Execution(NamedTuple):
+    """What running a task's partitions took: `service_ns[k][i]` for pass k on partition i.
+
+    `compute` says how it is known: `modelled`, `measured`, or `mixed` (prefill measured, decode
+    from measured layer times). A `failure` is the reason why there are no times.
+    """
+
+    service_ns: Sequence[Sequence[int]]
+    compute: str
+    attempts: int = 1
+    failure: str | None = None
+
+
+class Compute(Protocol):
+    """Runs the partitions of a task for real (or replays such a run) and says what they took."""
+
+    def execute(self, task: Task, placement: Placement) -> Execution:
+        """Return when every partition has run, or none can."""
+
+
+class Backend(Protocol):
+    """One rung of the ladder (simulation, emulation, testbed): carries out a policy's decisions."""
+
+    def run(self, policy: Policy, label: str, records: Records) -> None:
+        """Run all tasks under `policy`, its rows recorded under `label`."""

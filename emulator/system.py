@@ -1,0 +1,130 @@
+"""What is emulated, as plain immutable facts: nodes, links, tasks. State lives in `network`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from emulator.profile import ModelProfile
+from emulator.task import Placement, TaskKind
+from emulator.trace import Trace
+from emulator.workload import Stream
+
+Bearer = Literal["am", "um"]
+Role = Literal["ue", "gnb", "edge", "cloud", "broker"]
+
+
+@dataclass(frozen=True)
+class LayerTimes:
+    """What each layer of one model takes on one device, shape (layers,) each: `fixed_ns` per pass,
+    `token_ns` per token, `context_ps` (picoseconds) per token and attended position."""
+
+    fixed_ns: tuple[int, ...]
+    token_ns: tuple[int, ...]
+    context_ps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DeviceSpec:
+    """A computer at a node. A layer takes flops / `compute_flops_per_s` + weight bytes /
+    `memory_bytes_per_s` + `layer_overhead_ns`: a roofline (Williams, Waterman, Patterson, CACM 52(4),
+    2009) without overlap, so that times of layers add up. Where `measured` names a model, its times
+    stand instead. Weights that are not resident are first loaded at `load_bytes_per_s`."""
+
+    compute_flops_per_s: float
+    memory_bytes: int
+    memory_bytes_per_s: float
+    load_bytes_per_s: float
+    layer_overhead_ns: int = 0
+    queue_tasks: int = 1_000
+    idle_power_w: float = 0.0
+    busy_power_w: float = 0.0
+    transmit_power_w: float = 0.0
+    receive_power_w: float = 0.0
+    measured: Mapping[str, LayerTimes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A link that carried nothing for `idle_ns` starts its next message `delay_ns` later (grant, report)."""
+
+    idle_ns: int
+    delay_ns: int
+
+
+@dataclass(frozen=True)
+class LinkSpec:
+    """One direction of a connection. `loss` is the probability that a fragment of `fragment_bytes`
+    is lost on one attempt, beside the blocks that the trace itself loses: in acknowledged mode (`am`)
+    each attempt costs `retransmission_ns`, in unacknowledged mode (`um`) the fragment is erased."""
+
+    source: str
+    target: str
+    trace: Trace
+    delay_ns: int = 0
+    queue_bytes: int = 10_000_000
+    bearer: Bearer = "am"
+    loss: float = 0.0
+    fragment_bytes: int = 1_500
+    retransmission_ns: int = 0
+    ramp: Ramp | None = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """A place in the topology; without a device it only forwards."""
+
+    name: str
+    role: Role
+    device: DeviceSpec | None = None
+
+
+@dataclass(frozen=True)
+class Control:
+    """Who decides: `node` knows its own state now and hears that of all others `age_ns` later;
+    a rate is what was carried in the last `window_ns` of what it knows."""
+
+    node: str
+    age_ns: int
+    window_ns: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a policy is judged by, in seconds: a task's sojourn, plus `erasure_s` times its erased
+    fraction; a failed task costs `failure_s`."""
+
+    failure_s: float
+    erasure_s: float = 0.0
+
+    def of(self, sojourn_ns: int, erased_fraction: float, failed: bool) -> float:
+        """The cost of one task in seconds."""
+        return self.failure_s if failed else sojourn_ns * 1e-9 + self.erasure_s * erased_fraction
+
+
+@dataclass(frozen=True)
+class System:
+    """All that a backend needs to know. `placements` holds, for each (source, kind), the candidates
+    that fit the nodes' memories, in a stable order: what policies choose from. Weights of every
+    candidate that fits are resident at the start where `preload` is set."""
+
+    name: str
+    seed: int
+    duration_ns: int
+    nodes: Mapping[str, Node]
+    links: tuple[LinkSpec, ...]
+    streams: tuple[Stream, ...]
+    placements: Mapping[tuple[str, str], tuple[Placement, ...]]
+    control: Control
+    cost: Cost
+    broker: str | None = None
+    preload: bool = True
+
+    @property
+    def kinds(self) -> dict[str, TaskKind]:
+        """The task kinds by name."""
+        return {stream.kind.name: stream.kind for stream in self.streams}
+
+    @property
+    def models(self) -> dict[str, ModelProfile]:
+        """The models by name."""
+        return {kind.model.name: kind.model for kind in self.kinds.values()}

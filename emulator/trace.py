@@ -1,0 +1,209 @@
+"""What a link can carry, slot by slot: the experiment itself, stored, checked and replayed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emulator.units import NS_PER_S
+
+Release = Literal["fluid", "slot"]
+Int64s = npt.NDArray[np.int64]
+
+# The columns that decide when a message leaves; all others describe the channel.
+BEHAVIOUR = {"capacity_bits": np.int64, "harq_delay_ns": np.int64, "block_lost": np.bool_}
+
+
+class Interval(NamedTuple):
+    """A stretch of a source that a trace was made from: a recording's SHA-256, or a generator's
+    settings and seed, and the time within it."""
+
+    source: str
+    start_ns: int
+    stop_ns: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Integer bits of capacity for each slot of `slot_ns`, wrapping after the last.
+
+    `release` says how bits leave: `fluid`, evenly within the slot (wired links, recorded rates), or
+    `slot`, at the slot's end plus its HARQ delay (NR). `columns` maps a name with its unit to one
+    array of a value per slot: `capacity_bits` always, `harq_delay_ns` and `block_lost` where the
+    channel has them, and descriptive ones such as `snr_db`.
+
+    Raises ValueError, naming the row, the value and the rule, when the values break one.
+    """
+
+    slot_ns: int
+    columns: Mapping[str, npt.NDArray[Any]]
+    release: Release = "fluid"
+    lineage: tuple[Interval, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name, dtype in BEHAVIOUR.items():
+            if name in self.columns and self.columns[name].dtype != dtype:
+                raise ValueError(f"{name}: must be {np.dtype(dtype).name}, not {self.columns[name].dtype}")
+
+    def __len__(self) -> int:
+        return len(self.capacity_bits)
+
+    @property
+    def capacity_bits(self) -> Int64s:
+        """Bits per slot, shape (slots,)."""
+        return self.columns["capacity_bits"]
+
+    @property
+    def period_ns(self) -> int:
+        """After this time the trace begins again."""
+        return len(self) * self.slot_ns
+
+    @property
+    def mean_rate_bps(self) -> float:
+        """All bits of one period over its length."""
+        return int(self.cumulative_bits[-1]) * NS_PER_S / self.period_ns
+
+    @cached_property
+    def cumulative_bits(self) -> Int64s:
+        """Bits before each slot, shape (slots + 1,), starting at 0."""
+        return np.concatenate(([0], np.cumsum(self.capacity_bits, dtype=np.int64)))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the values: slot length, release rule, and each column's name, type and numbers in
+        little-endian order. Storage, metadata and lineage do not enter it."""
+        digest = hashlib.sha256(f"{self.slot_ns} {self.release}".encode())
+        for name in sorted(self.columns):
+            values = np.ascontiguousarray(self.columns[name])
+            little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+            digest.update(f" {name} {little.dtype.str} {len(values)} ".encode())
+            digest.update(little.tobytes())
+        return digest.hexdigest()
+
+    def rate_bps(self, start_ns: int, stop_ns: int) -> float:
+        """The mean rate between two instants, each slot counted by the part of it that lies between."""
+        return (self._bits_before(stop_ns) - self._bits_before(start_ns)) * NS_PER_S / (stop_ns - start_ns)
+
+    def _bits_before(self, now_ns: int) -> float:
+        wraps, rest = divmod(now_ns, self.period_ns)
+        slot, part = divmod(rest, self.slot_ns)
+        cumulative = self.cumulative_bits
+        here = int(self.capacity_bits[slot]) * part / self.slot_ns
+        return wraps * int(cumulative[-1]) + int(cumulative[slot]) + here
+
+    def slice(self, first: int, stop: int) -> "Trace":
+        """Slots `first` up to, not including, `stop`; the lineage shrinks with them when it is one interval."""
+        if not 0 <= first < stop <= len(self):
+            raise ValueError(f"slice {first}:{stop}: must lie within the {len(self)} slots")
+        lineage = self.lineage
+        if len(lineage) == 1 and lineage[0].stop_ns - lineage[0].start_ns == self.period_ns:
+            source, start_ns, _ = lineage[0]
+            lineage = (Interval(source, start_ns + first * self.slot_ns, start_ns + stop * self.slot_ns),)
+        columns = {name: values[first:stop] for name, values in self.columns.items()}
+        return replace(self, columns=columns, lineage=lineage)
+
+    def scale(self, factor: float) -> "Trace":
+        """Every capacity times `factor`; the running sum is rounded, so that the mean stays true."""
+        if not factor > 0:
+            raise ValueError(f"factor={factor}: must be above 0")
+        columns = {**self.columns, "capacity_bits": whole_bits(self.capacity_bits * factor)}
+        return replace(self, columns=columns, metadata={**self.metadata, "scaled_by": factor})
+
+    def resample(self, slot_ns: int) -> "Trace":
+        """The same capacity in slots of another length, each sharing the bits of those it overlaps
+        (evenly within a slot). Only capacity survives: the other columns have no defined mean."""
+        if slot_ns < 1 or self.period_ns % slot_ns:
+            raise ValueError(f"slot_ns={slot_ns}: must divide the period of {self.period_ns} ns")
+        edges = np.arange(0, self.period_ns + 1, slot_ns)
+        at_edges = np.interp(edges, np.arange(len(self) + 1) * self.slot_ns, self.cumulative_bits)
+        return replace(self, slot_ns=slot_ns, columns={"capacity_bits": whole_bits(np.diff(at_edges))})
+
+    def shares_lineage(self, other: "Trace") -> bool:
+        """Whether any stretch of a source went into both."""
+        return any(
+            a.source == b.source and a.start_ns < b.stop_ns and b.start_ns < a.stop_ns
+            for a in self.lineage
+            for b in other.lineage
+        )
+
+    def save(self, path: Path) -> None:
+        """Write a Parquet file: a column a name, the rest in the schema's metadata. Appears whole or not at all."""
+        header = {
+            "slot_ns": self.slot_ns,
+            "release": self.release,
+            "lineage": [list(interval) for interval in self.lineage],
+            "metadata": dict(self.metadata),
+            "sha256": self.sha256,
+        }
+        table = pa.table(dict(self.columns)).replace_schema_metadata({"airsplit.trace": json.dumps(header)})
+        partial = path.with_name(f".{path.name}.partial")
+        pq.write_table(table, partial, compression="zstd")
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Trace":
+        """Read what `save` wrote. Raises ValueError with path and rule when it is not such a file, when a
+        value breaks a rule, or when the values are no longer those that were saved."""
+        try:
+            table = pq.read_table(path)
+            header = json.loads((table.schema.metadata or {})[b"airsplit.trace"])
+            columns = {name: table[name].to_numpy() for name in table.column_names}
+            lineage = tuple(Interval(*interval) for interval in header["lineage"])
+            trace = cls(header["slot_ns"], columns, header["release"], lineage, header["metadata"])
+            stored = header["sha256"]
+        except (pa.ArrowInvalid, KeyError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{path}: must be a trace that airsplit wrote ({reason})") from error
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        if trace.sha256 != stored:
+            raise ValueError(f"{path}: sha256 {trace.sha256[:12]} must be the stored {stored[:12]}: values were changed")
+        return trace
+
+
+def check(trace: Trace) -> None:
+    """Raise ValueError with the row, the value and the rule that it breaks."""
+    if not isinstance(trace.slot_ns, int) or trace.slot_ns < 1:
+        raise ValueError(f"slot_ns={trace.slot_ns}: must be a whole number of at least 1")
+    if trace.release not in ("fluid", "slot"):
+        raise ValueError(f"release={trace.release!r}: must be 'fluid' or 'slot'")
+    if "capacity_bits" not in trace.columns or len(trace.columns["capacity_bits"]) == 0:
+        raise ValueError("capacity_bits: must hold at least one slot")
+    slots = len(trace.columns["capacity_bits"])
+    for name, values in trace.columns.items():
+        if len(values) != slots:
+            raise ValueError(f"{name}: must hold {slots} values, one a slot, not {len(values)}")
+        if name in ("capacity_bits", "harq_delay_ns") and values.min() < 0:
+            row = int(np.argmax(values < 0))
+            raise ValueError(f"row {row}: {name}={values[row]}: must not be negative")
+    largest = int(trace.capacity_bits.max())
+    if largest == 0:
+        raise ValueError("capacity_bits: at least one slot must carry bits, or nothing ever leaves")
+    if largest * trace.slot_ns >= 2**63:  # the product that the link's exact arithmetic forms
+        row = int(np.argmax(trace.capacity_bits))
+        raise ValueError(f"row {row}: capacity_bits={largest}: must stay below 2^63 / slot_ns; use shorter slots")
+
+
+def whole_bits(bits: npt.ArrayLike) -> Int64s:
+    """Whole bits per slot whose running sum is the rounded running sum of `bits`: no drift, however long."""
+    return np.diff(np.rint(np.cumsum(bits)), prepend=0.0).astype(np.int64)
+
+
+def constant(rate_bps: float, slot_ns: int = 1_000_000) -> Trace:
+    """An unvarying wired link. A rate that 1 ms does not hold in whole bits gets a slot of 1 s."""
+    if not rate_bps > 0:
+        raise ValueError(f"rate_bps={rate_bps}: must be above 0")
+    bits = rate_bps * slot_ns / NS_PER_S
+    if bits != round(bits):
+        slot_ns, bits = NS_PER_S, round(rate_bps)
+    return Trace(slot_ns, {"capacity_bits": np.array([bits], dtype=np.int64)}, metadata={"kind": "constant"})

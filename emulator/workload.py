@@ -1,0 +1,99 @@
+"""When tasks arrive, and how long their prompts are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from emulator.randomness import generator
+from emulator.task import Task, TaskKind
+from emulator.units import NS_PER_S
+
+CHUNK = 1_024  # arrivals drawn at a time: memory stays flat however long the run
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """Independent exponential gaps with a mean of 1 / `rate_per_s`."""
+
+    rate_per_s: float
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """One arrival each `interval_ns`, the first at `phase_ns`."""
+
+    interval_ns: int
+    phase_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Arrivals at given times, in order; a language model's also carry their lengths in tokens."""
+
+    arrival_ns: tuple[int, ...]
+    prompt_tokens: tuple[int, ...] = ()
+    output_tokens: tuple[int, ...] = ()
+
+
+Arrivals = Poisson | Periodic | Recorded
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Lengths of language-model requests: geometric with the given means, cut at the given maxima."""
+
+    prompt_mean: int
+    prompt_max: int
+    output_mean: int
+    output_max: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The tasks of one kind that one source asks for."""
+
+    source: str
+    kind: TaskKind
+    arrivals: Arrivals
+    tokens: Tokens | None = None
+
+    def tasks(self, seed: int, duration_ns: int) -> Iterator[Task]:
+        """The tasks with an arrival in [0, duration_ns), in order. Every draw belongs to this
+        (source, kind) alone, so that no other stream changes it."""
+        lengths = self._lengths(seed)
+        for number, arrival_ns in enumerate(self._arrivals(seed)):
+            if arrival_ns >= duration_ns:
+                return
+            prompt, output = next(lengths)
+            yield Task(self.source, self.kind, number, arrival_ns, prompt, output)
+
+    def _arrivals(self, seed: int) -> Iterator[int]:
+        match self.arrivals:
+            case Recorded(arrival_ns):
+                yield from arrival_ns
+            case Periodic(interval_ns, phase_ns):
+                while True:
+                    yield phase_ns
+                    phase_ns += interval_ns
+            case Poisson(rate_per_s):
+                rng = generator(seed, self.source, f"arrivals of {self.kind.name}")
+                now_ns = 0
+                while True:
+                    gaps = np.rint(rng.exponential(NS_PER_S / rate_per_s, CHUNK)).astype(np.int64)
+                    times = now_ns + np.cumsum(gaps)
+                    yield from times.tolist()
+                    now_ns = int(times[-1])
+
+    def _lengths(self, seed: int) -> Iterator[tuple[int, int]]:
+        if isinstance(self.arrivals, Recorded) and self.arrivals.prompt_tokens:
+            yield from zip(self.arrivals.prompt_tokens, self.arrivals.output_tokens, strict=True)
+        if self.tokens is None:
+            while True:
+                yield 0, 0
+        rng = generator(seed, self.source, f"lengths of {self.kind.name}")
+        tokens = self.tokens
+        while True:
+            prompts = np.minimum(rng.geometric(1 / tokens.prompt_mean, CHUNK), tokens.prompt_max)
+            outputs = np.minimum(rng.geometric(1 / tokens.output_mean, CHUNK), tokens.output_max)
+            yield from zip(prompts.tolist(), outputs.tolist(), strict=True)

@@ -1,0 +1,1 @@
+"""What is emulated: the scenario file, its models and their profiles."""

@@ -1,0 +1,1 @@
+"""Neural networks as chains of layers that can be cut anywhere."""
