@@ -1,0 +1,61 @@
+"""The state of a system while it runs: its links and devices, and the routes between nodes."""
+
+from collections import deque
+
+from emulator.device import Device
+from emulator.link import Link
+from emulator.system import System
+
+Route = tuple[Link, ...]
+
+
+class Network:
+    """Fresh links and devices for one run of a system."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.links = {(spec.source, spec.target): Link(spec, system.seed) for spec in system.links}
+        self.devices = {
+            node.name: Device(node.device, system.models, system.control.age_ns)
+            for node in system.nodes.values()
+            if node.device is not None
+        }
+        self._routes: dict[tuple[str, str], Route] = {}
+        if system.preload:
+            self._preload()
+
+    def route(self, source: str, target: str) -> Route:
+        """The links from one node to another, through the broker where the system has one; () when
+        both are one node. Raises ValueError where there is no way."""
+        key = (source, target)
+        if key not in self._routes:
+            broker = self.system.broker
+            direct = broker is None or source == target
+            self._routes[key] = (
+                self._path(source, target) if direct else self._path(source, broker) + self._path(broker, target)
+            )
+        return self._routes[key]
+
+    def _path(self, source: str, target: str) -> Route:
+        """The fewest hops; of equal ones, the first in the order of the system's links."""
+        came_by: dict[str, Link | None] = {source: None}
+        frontier = deque([source])
+        while frontier and target not in came_by:
+            node = frontier.popleft()
+            for (start, end), link in self.links.items():
+                if start == node and end not in came_by:
+                    came_by[end] = link
+                    frontier.append(end)
+        if target not in came_by:
+            raise ValueError(f"nodes: {target} must be reachable from {source}")
+        path: list[Link] = []
+        while (link := came_by[target]) is not None:
+            path.append(link)
+            target = link.spec.source
+        return tuple(reversed(path))
+
+    def _preload(self) -> None:
+        models = {kind.name: kind.model.name for kind in self.system.kinds.values()}
+        for (_, kind), candidates in self.system.placements.items():
+            for node, first, stop in dict.fromkeys(part for placement in candidates for part in placement):
+                self.devices[node].preload(models[kind], first, stop)
