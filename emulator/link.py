@@ -152,12 +152,12 @@ def fluid_sent_ns(cumulative: Int64s, slot_ns: int, start_ns: int, bits: int) ->
     capacity = cumulative[slot + 1] - cumulative[slot]
     left, over = divmod(capacity * (slot_ns - gone_ns), slot_ns)  # left + over / slot_ns bits remain here
     if bits <= left:
-        return start_ns - (-bits * slot_ns // capacity)
+        return start_ns - int(-bits * slot_ns // capacity)
     wraps, target = divmod(cumulative[slot + 1] + bits - left - 1, cumulative[-1])
-    last = np.searchsorted(cumulative, target + 1) - 1
+    last = int(np.searchsorted(cumulative, target + 1)) - 1
     needed = (target + 1 - cumulative[last]) * slot_ns - over
     inside_ns = -(-needed // (cumulative[last + 1] - cumulative[last]))
-    return ((wrap + wraps) * slots + last) * slot_ns + inside_ns
+    return int(((wrap + wraps) * slots + last) * slot_ns + inside_ns)
 
 
 @compiled
@@ -174,7 +174,7 @@ def slot_range(cumulative: Int64s, slot_ns: int, open_ns: int, position: int, bi
 def slot_of_bit(cumulative: Int64s, bit: int) -> int:
     """The slot of the endless trace that carries the bit at this position (positions count from 0)."""
     wraps, inside = divmod(bit, cumulative[-1])
-    return wraps * (len(cumulative) - 1) + np.searchsorted(cumulative, inside + 1) - 1
+    return int(wraps * (len(cumulative) - 1) + np.searchsorted(cumulative, inside + 1) - 1)
 
 
 @compiled

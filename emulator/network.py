@@ -30,10 +30,10 @@ class Network:
         key = (source, target)
         if key not in self._routes:
             broker = self.system.broker
-            direct = broker is None or source == target
-            self._routes[key] = (
-                self._path(source, target) if direct else self._path(source, broker) + self._path(broker, target)
-            )
+            if broker is None or source == target:
+                self._routes[key] = self._path(source, target)
+            else:
+                self._routes[key] = self._path(source, broker) + self._path(broker, target)
         return self._routes[key]
 
     def _path(self, source: str, target: str) -> Route:
@@ -49,9 +49,10 @@ class Network:
         if target not in came_by:
             raise ValueError(f"nodes: {target} must be reachable from {source}")
         path: list[Link] = []
-        while (link := came_by[target]) is not None:
-            path.append(link)
-            target = link.spec.source
+        last = came_by[target]
+        while last is not None:
+            path.append(last)
+            last = came_by[last.spec.source]
         return tuple(reversed(path))
 
     def _preload(self) -> None:
