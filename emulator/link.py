@@ -38,12 +38,7 @@ class Link:
 
     def __init__(self, spec: LinkSpec, seed: int) -> None:
         self.spec = spec
-        self.queued_bytes = 0
-        self._queue: deque[tuple[int, int]] = deque()  # (last bit sent, bytes)
-        self._sent_ns = 0  # when the last bit of all accepted messages is sent
-        self._used = False
-        self._position = 0  # bits of the endless trace spoken for (slot rule)
-        self._released_ns = 0  # the running maximum that acknowledged release keeps to
+        self.reset()
         self._trace = spec.trace
         self._cumulative = spec.trace.cumulative_bits
         self._slot_ns = spec.trace.slot_ns
@@ -52,6 +47,15 @@ class Link:
         self._harq_delay_ns, self._block_lost = _slot_outcomes(spec.trace)
         self._best_exit_ns = _best_exit_ns(spec.trace, self._harq_delay_ns)
         self._key = draw_key(seed, f"{spec.source}-{spec.target}", "loss")
+
+    def reset(self) -> None:
+        """Forget every message: as idle as before the first."""
+        self.queued_bytes = 0
+        self._queue: deque[tuple[int, int]] = deque()  # (last bit sent, bytes)
+        self._sent_ns = 0  # when the last bit of all accepted messages is sent
+        self._used = False
+        self._position = 0  # bits of the endless trace spoken for (slot rule)
+        self._released_ns = 0  # the running maximum that acknowledged release keeps to
 
     def enqueue(self, now_ns: int, size_bytes: int, message: int = 0) -> Delivery | None:
         """Accept a message of `size_bytes` >= 1 and say when it leaves; None when the queue has no room.
