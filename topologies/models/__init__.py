@@ -1,1 +1,6 @@
-"""Neural networks as chains of layers that can be cut anywhere."""
+"""Neural networks as chains of layers that can be cut anywhere. Importing this imports torch: no simulation does."""
+
+from topologies.models.chain import Chain, LayerPlan, ModelPlan
+from topologies.models.registry import build, example_input, model_names, model_plan, outline
+
+__all__ = ["Chain", "LayerPlan", "ModelPlan", "build", "example_input", "model_names", "model_plan", "outline"]

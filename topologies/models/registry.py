@@ -1,0 +1,63 @@
+"""Models by name: whole, in slices, or as an outline without weights."""
+
+import importlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from emulator.randomness import generator
+from topologies.models.chain import Chain, ModelPlan
+
+# Families are imported when one of their models is asked for: transformers takes seconds to import,
+# and a worker that runs a convolutional network should not wait for it.
+FAMILIES: Mapping[str, str] = {
+    "alexnet": "alexnet",
+    "llama-110m": "llama",
+    "llama-15m": "llama",
+    "llama2-7b": "llama",
+    "nin": "nin",
+    "resnet32": "resnet",
+    "resnet50": "resnet",
+    "tinyllama-1.1b": "llama",
+    "vgg16": "vgg",
+}
+
+
+def model_names() -> tuple[str, ...]:
+    """The names that `build` knows."""
+    return tuple(FAMILIES)
+
+
+def model_plan(name: str) -> ModelPlan:
+    """The layers of a model, none of them constructed. Raises ValueError for an unknown name."""
+    if name not in FAMILIES:
+        raise ValueError(f"model={name}: must be one of {', '.join(FAMILIES)}")
+    family = importlib.import_module(f"topologies.models.{FAMILIES[name]}")
+    plan: ModelPlan = family.plan(name)
+    return plan
+
+
+def outline(name: str, first: int = 0, stop: int | None = None) -> Chain:
+    """Layers `first` up to, not including, `stop` (default: the last) without memory for weights:
+    what `load_state_dict(tensors, assign=True)` fills. Raises ValueError for an unknown name or layers."""
+    plan = model_plan(name)
+    return Chain(plan, first, len(plan.layers) if stop is None else stop)
+
+
+def build(name: str, seed: int, first: int = 0, stop: int | None = None) -> Chain:
+    """Layers `first` up to, not including, `stop` (default: the last), with weights from the seed, on
+    the CPU; no other layer is constructed. Raises ValueError for an unknown name or layers."""
+    chain = outline(name, first, stop)
+    chain.materialise(seed)
+    return chain
+
+
+def example_input(name: str, seed: int, index: int = 0, tokens: int = 1) -> Tensor:
+    """One input drawn from the seed: an image, shape (1, channels, height, width), uniform in [-1, 1];
+    or `tokens` token ids, shape (1, tokens), int64."""
+    plan = model_plan(name)
+    draw = generator(seed, name, "example input", index)
+    if plan.family == "vision":
+        return torch.from_numpy(draw.uniform(-1.0, 1.0, (1, *plan.input_shape))).to(torch.float32)
+    return torch.from_numpy(draw.integers(plan.vocabulary, size=(1, tokens)))

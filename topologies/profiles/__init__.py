@@ -1,0 +1,78 @@
+"""Model profiles as data: what `topologies.models.profiling` took, read without torch."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+
+from emulator.profile import Layer, ModelProfile
+
+FOLDER = Path(__file__).parent
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Layer(_Strict):
+    name: str = Field(min_length=1)
+    flops: NonNegativeInt
+    weight_bytes: NonNegativeInt
+    activation_elements: PositiveInt
+    context_flops: NonNegativeInt = 0
+    kv_elements: NonNegativeInt = 0
+
+
+class _Profile(_Strict):
+    name: str = Field(min_length=1)
+    family: Literal["vision", "causal_lm"]
+    weight_dtype: Literal["int8", "fp16", "fp32"]
+    input_shape: tuple[PositiveInt, ...] = Field(min_length=1)
+    layers: tuple[_Layer, ...] = Field(min_length=1)
+
+
+def profile_names() -> tuple[str, ...]:
+    """The models whose profiles are shipped."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+
+
+def load_profile(name: str) -> ModelProfile:
+    """A shipped profile by the model's name, or any by the path of its file (`*.json`).
+
+    Raises ValueError, one line, for an unknown name, a missing file or a malformed profile.
+    """
+    if name in profile_names():
+        return _read(FOLDER / f"{name}.json")
+    if not name.endswith(".json"):
+        raise ValueError(f"model={name}: must be one of {', '.join(profile_names())}, or the path of a .json file")
+    if not Path(name).is_file():
+        raise ValueError(f"{name}: profile: must be an existing file")
+    return _read(Path(name))
+
+
+def save_profile(profile: ModelProfile, path: Path) -> None:
+    """Write a profile as JSON, one line per layer, for `load_profile` to read."""
+    fields = asdict(profile)
+    layers = ",\n".join(f"    {json.dumps(layer)}" for layer in fields.pop("layers"))
+    head = "".join(f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in fields.items())
+    path.write_text(f'{{\n{head}  "layers": [\n{layers}\n  ]\n}}\n', encoding="utf-8")
+
+
+def _read(path: Path) -> ModelProfile:
+    try:
+        read = _Profile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(f"{path}: {_first_complaint(error)}") from None
+    layers = tuple(Layer(**layer.model_dump()) for layer in read.layers)
+    return ModelProfile(read.name, read.family, read.weight_dtype, read.input_shape, layers)
+
+
+def _first_complaint(error: ValidationError) -> str:
+    """`layers[3].flops=-1: must be …`, from pydantic's location and message."""
+    first = error.errors(include_url=False)[0]
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]).lstrip(".")
+    if not where or first["type"] == "missing":
+        return " ".join(f"{where or 'profile'}: {first['msg']}".split())
+    return " ".join(f"{where}={first['input']!r:.60}: {first['msg']}".split())
