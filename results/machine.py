@@ -1,0 +1,92 @@
+"""What a result may depend on besides the scenario: the processor, the versions, the source."""
+
+import os
+import platform
+import re
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+# Variables that set thread counts or hash seeds: none may change a result, so all are on record.
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "PYTHONHASHSEED")
+
+
+class Machine(BaseModel):
+    """The computer: NumPy and torch round differently with and without some of the `cpu_features`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    system: str
+    cpu_model: str
+    cpu_features: tuple[str, ...]
+    numpy_features: tuple[str, ...]
+    cores: int
+    threads: dict[str, int]
+    environment: dict[str, str]
+
+
+class Git(BaseModel):
+    """The state of the repository that the source was in; `dirty`: with changes that no commit holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    commit: str
+    dirty: bool
+
+
+def machine_now(threads: dict[str, int]) -> Machine:
+    """This machine; `threads` are the counts that the run itself set, by library."""
+    model, flags = parse_cpuinfo(_cpuinfo())
+    extensions = cast(dict[str, Any], np.show_config(mode="dicts"))["SIMD Extensions"]
+    return Machine(
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        cpu_model=model or platform.processor() or platform.machine(),
+        cpu_features=flags,
+        numpy_features=tuple(extensions.get("baseline", [])) + tuple(extensions.get("found", [])),
+        cores=len(os.sched_getaffinity(0)),
+        threads=threads,
+        environment={name: os.environ[name] for name in VARIABLES if name in os.environ},
+    )
+
+
+def _cpuinfo() -> str:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...]]:
+    """Model name and sorted features of the first processor in the text of /proc/cpuinfo, which names
+    them `flags` on x86 and `Features` on ARM; empty where it does not say."""
+    first, _, _ = text.partition("\n\n")
+    entries: dict[str, str] = dict(re.findall(r"^(model name|flags|Features)\s*:\s*(.*)$", first, re.MULTILINE))
+    flags = entries.get("flags") or entries.get("Features", "")
+    return entries.get("model name", ""), tuple(sorted(flags.split()))
+
+
+def versions_now() -> dict[str, str]:
+    """Versions of Python, of airsplit, and of each library that it declares and that is installed."""
+    requirements = metadata.requires("airsplit") or []
+    declared = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in requirements if "extra ==" not in line]
+    versions = {"python": platform.python_version()}
+    for name in sorted({"airsplit", "llvmlite", *declared}):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def git_state() -> Git | None:
+    """The repository's state; None where the source lies in none, or there is no git."""
+    try:
+        commit, changes = (
+            subprocess.run(["git", "-C", Path(__file__).parent, *arguments], capture_output=True, text=True, check=True)
+            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return Git(commit=commit.stdout.strip(), dirty=bool(changes.stdout.strip()))

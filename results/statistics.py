@@ -1,0 +1,166 @@
+"""From records to a table: one row per policy, and what the figures need besides.
+
+Definitions. A task's *delay* is its sojourn, from its arrival to its result at the source, and is known only for
+completed tasks (`done`, or `missed`: too late). Its *cost* is that of the scenario: delay plus a price for erased
+activations, or the price of a failure; every offered task has one. The *bound* of a task is the least cost that any
+candidate placement gives it alone on an empty system; the mean over all offered tasks is a relaxation that no policy
+can beat, and need not be within reach. The *gap* is (mean cost - mean bound) / mean bound. Energy is the mean over all
+offered tasks: what a failed task has used is spent.
+
+The bound is made from a model profile, so it bounds nothing measured: rows whose `compute` is not `modelled` have none.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from emulator.randomness import generator
+from emulator.system import Cost
+from results.bootstrap import Floats, ratio_interval
+from results.files import whole
+from results.run_folder import Run
+
+PARTS = ("service_ns", "waiting_ns", "load_ns", "link_waiting_ns", "transfer_ns")
+KEY = ["source", "kind", "task"]
+COLUMNS = [
+    "policy",
+    *KEY,
+    "arrival_ns",
+    "placement",
+    *PARTS,
+    "sojourn_ns",
+    "energy_j",
+    "erased_fraction",
+    "outcome",
+    "reason",
+    "compute",
+]
+BOUND = pa.schema(
+    [("source", pa.string()), ("kind", pa.string()), ("task", pa.int64()), ("bound_s", pa.float64())]
+)  # bound.parquet: one row per offered task
+
+
+def policies_of(path: Path) -> dict[str, list[int]]:
+    """The policies in a tasks.parquet, in order of appearance, and the row groups that hold rows of each."""
+    file = pq.ParquetFile(path)
+    groups: dict[str, list[int]] = {}
+    for group in range(file.num_row_groups):
+        column = file.read_row_group(group, columns=["policy"])["policy"]
+        for name in pc.unique(column.cast(pa.string())).to_pylist():
+            groups.setdefault(name, []).append(group)
+    return groups
+
+
+def tasks_of(path: Path, policy: str, groups: list[int]) -> pd.DataFrame:
+    """One policy's rows of a tasks.parquet."""
+    table = pq.ParquetFile(path).read_row_groups(groups, columns=COLUMNS)
+    table = table.filter(pc.equal(table["policy"].cast(pa.string()), policy)).drop_columns(["policy"])
+    frame: pd.DataFrame = table.unify_dictionaries().to_pandas()
+    return frame
+
+
+def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each policy's label with its rows, in order of appearance. Memory holds one policy's columns at a time.
+
+    To the columns of the records come `completed`, `delay_ms` (NaN for a failed task), `cost_s`, `unit` (the digest of
+    the trace of the source's own link: the tasks of a unit met the same channel) and, where the run has bound.parquet,
+    `bound_s`. Raises ValueError when an offered task has no bound.
+    """
+    path = run.path / "tasks.parquet"
+    bound = read_bound(run.path / "bound.parquet")
+    units = {source: run.manifest.trace_sha256[trace] for source, trace in run.manifest.facts.uplinks.items()}
+    for policy, groups in policies_of(path).items():
+        tasks = tasks_of(path, policy, groups)
+        tasks["completed"] = tasks["outcome"] != "failed"
+        tasks["delay_ms"] = (tasks["sojourn_ns"] * 1e-6).where(tasks["completed"])
+        tasks["cost_s"] = cost_of(tasks, run.manifest.facts.cost)
+        sources = tasks["source"].astype(str)
+        tasks["unit"] = sources.map(units).fillna(sources)
+        if bound is not None:
+            tasks["bound_s"] = bound_of(tasks, bound, run.path / "bound.parquet")
+        yield policy, tasks
+
+
+def cost_of(tasks: pd.DataFrame, cost: Cost) -> Floats:
+    """Each task's cost in seconds, `Cost.of` for columns."""
+    whole_cost = tasks["sojourn_ns"] * 1e-9 + cost.erasure_s * tasks["erased_fraction"]
+    return np.where(tasks["outcome"] == "failed", cost.failure_s, whole_cost)
+
+
+def read_bound(path: Path) -> pd.Series | None:
+    """The bounds by (source, kind, task); None where the run has none."""
+    if not path.is_file():
+        return None
+    frame: pd.DataFrame = pq.read_table(path, schema=BOUND).to_pandas()
+    return frame.set_index(KEY)["bound_s"]
+
+
+def bound_of(tasks: pd.DataFrame, bound: pd.Series, path: Path) -> Floats:
+    """The bound of each task in seconds, in the order of the tasks."""
+    keys = pd.MultiIndex.from_arrays([tasks["source"].astype(str), tasks["kind"].astype(str), tasks["task"]])
+    found = bound.reindex(keys).to_numpy()
+    if np.isnan(found).any():
+        source, kind, task = keys[int(np.isnan(found).argmax())]
+        raise ValueError(f"{path}: must hold a bound for each offered task: {source}, {kind}, {task} has none")
+    return found
+
+
+def summarise(run: Run) -> pd.DataFrame:
+    """Write summary.csv, a row per policy, and return the same table."""
+    table = pd.DataFrame([summary_row(policy, tasks) for policy, tasks in policy_tasks(run)])
+    with whole(run.path / "summary.csv") as partial:
+        table.to_csv(partial, index=False, float_format="%.9g")
+    return table
+
+
+def read_summary(run: Run) -> pd.DataFrame:
+    """The table in summary.csv."""
+    return pd.read_csv(run.path / "summary.csv", dtype={"policy": str}, keep_default_na=False, na_values=[""])
+
+
+def summary_row(policy: str, tasks: pd.DataFrame) -> dict[str, object]:
+    """The numbers of one policy, from its rows as `policy_tasks` gives them; NaN where there is no such number."""
+    delays = tasks["delay_ms"].dropna().to_numpy()
+    quantiles = np.quantile(delays, [0.5, 0.95, 0.99]) if len(delays) else np.full(3, np.nan)
+    kinds_of_compute = sorted(tasks["compute"].astype(str).unique())
+    compute = kinds_of_compute[0] if len(kinds_of_compute) == 1 else "mixed"
+    bounded = compute == "modelled" and "bound_s" in tasks
+    bound = float(tasks["bound_s"].mean()) if bounded else np.nan
+    cost = float(tasks["cost_s"].mean())
+    low, high = gap_interval(policy, tasks) if bounded else (np.nan, np.nan)
+    return {
+        "policy": policy,
+        "tasks": len(tasks),
+        **{outcome: int((tasks["outcome"] == outcome).sum()) for outcome in ("done", "missed", "failed")},
+        "delay_mean_ms": float(delays.mean()) if len(delays) else np.nan,
+        **dict(zip(("delay_p50_ms", "delay_p95_ms", "delay_p99_ms"), map(float, quantiles), strict=True)),
+        "energy_mean_j": float(tasks["energy_j"].mean()),
+        "cost_mean_s": cost,
+        "bound_mean_s": bound,
+        "gap": (cost - bound) / bound,
+        "gap_low": low,
+        "gap_high": high,
+        "compute": compute,
+    }
+
+
+def gap_interval(policy: str, tasks: pd.DataFrame) -> tuple[float, float]:
+    """The gap's interval over units. A policy of a run has one training seed, so its units are traces."""
+    sums = tasks.groupby("unit", observed=True)[["cost_s", "bound_s"]].sum()
+    rng = generator(0, policy, "bootstrap")  # a fixed seed: the same records give the same interval
+    low, high = ratio_interval(sums["cost_s"].to_numpy(), sums["bound_s"].to_numpy(), rng)
+    return low - 1, high - 1
+
+
+def best_policy(summary: pd.DataFrame) -> str:
+    """The label with the least mean cost among those that can be compared: the modelled rows if there are any,
+    and of them those with the most tasks."""
+    modelled = summary[summary["compute"] == "modelled"]
+    rows = modelled if len(modelled) else summary
+    rows = rows[rows["tasks"] == rows["tasks"].max()]
+    return str(rows.loc[rows["cost_mean_s"].idxmin(), "policy"])

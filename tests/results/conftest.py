@@ -1,0 +1,166 @@
+"""A small run whose every number is known, made through the emulator's own record writer."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from emulator.record import Records
+from emulator.system import Cost
+from emulator.trace import Trace
+from emulator.units import NS_PER_MS, NS_PER_S
+from results.manifest import Check, Facts, Kind, describe_run
+from results.run_folder import Run, create_run_folder
+from results.statistics import BOUND
+
+SOURCES = ("ue1", "ue2", "ue3")
+DURATION_S = 60
+FAILURE_S = 5.0
+
+Row = tuple[Any, ...]
+MakeRun = Callable[..., Run]
+
+
+def task_row(
+    policy: str,
+    source: str,
+    kind: str,
+    number: int,
+    *,
+    delay_ms: float,
+    arrival_s: float = 0.0,
+    placement: str = "edge1:0-16",
+    outcome: str = "done",
+    energy_j: float = 0.5,
+    erased: float = 0.0,
+    compute: str = "modelled",
+) -> Row:
+    """A row of tasks.parquet: half of the delay is service, a fifth waiting, a tenth load, the rest transfer,
+    of which half in link queues."""
+    sojourn = round(delay_ms * NS_PER_MS)
+    service, waiting, load = sojourn // 2, sojourn // 5, sojourn // 10
+    transfer = sojourn - service - waiting - load
+    parts = (waiting, load, service, transfer, transfer // 2)
+    reason = "link queue full" if outcome == "failed" else ""
+    identity = (policy, source, kind, number, round(arrival_s * NS_PER_S), placement)
+    return (*identity, *parts, sojourn, energy_j, erased, outcome == "done", outcome, reason, 1, compute)
+
+
+def stage_row(row: Row) -> Row:
+    """The same task as one stage of stages.parquet."""
+    return (*row[:4], 0, "edge1", 0, 16, *row[6:11], *row[12:14], row[-1])
+
+
+def rate_trace(seed: int, seconds: int = DURATION_S) -> Trace:
+    """A rate that wanders between some 5 and 80 Mbit/s in slots of 10 ms, with its SNR."""
+    rng = np.random.default_rng(seed)
+    steps = rng.normal(0, 0.06, seconds * 100).cumsum()
+    rate_bps = 35e6 * np.exp(steps - np.linspace(0, steps[-1], len(steps))).clip(0.15, 2.3)
+    bits = (rate_bps * rng.uniform(0.85, 1.15, len(steps)) / 100).astype(np.int64)
+    return Trace(10 * NS_PER_MS, {"capacity_bits": bits, "snr_db": 10 * np.log10(rate_bps / 1e6)})
+
+
+def write_run(
+    root: Path,
+    rows: Iterable[Row],
+    bound: Mapping[tuple[str, str, int], float] | None,
+    *,
+    learning: str | None = None,
+    checks: tuple[Check, ...] = (Check(name="Little's law", subject="exact", value=2e-13, limit=1e-9),),
+    facts: Mapping[str, Any] | None = None,
+    sources: tuple[str, ...] = SOURCES,
+) -> Run:
+    """A folder with all that a run stores, and its manifest, not yet written."""
+    rows = list(rows)
+    folder = create_run_folder(root, "quickstart", "3fa9c1d2" * 8)
+    (folder / "scenario.yaml").write_text("name: quickstart\nseed: 5\n", encoding="utf-8")
+    for number, source in enumerate(sources):
+        rate_trace(number).save(folder / "traces" / f"{source}-gnb.parquet")
+    with Records(folder) as records:
+        for row in rows:
+            records.tasks.append(row)
+            records.stages.append(stage_row(row))
+    if bound is not None:
+        keys = list(zip(*bound, strict=True))
+        columns = [
+            pa.array(column, field.type) for column, field in zip((*keys, list(bound.values())), BOUND, strict=True)
+        ]
+        pq.write_table(pa.table(columns, schema=BOUND), folder / "bound.parquet")
+    if learning is not None:
+        (folder / "learning.csv").write_text(learning, encoding="utf-8")
+    described = {
+        "rung": "sim",
+        "description": "Three UEs ask for images and text; two edge servers and a cloud may help.",
+        "duration_s": DURATION_S,
+        "nodes": {
+            "ue1": "ue",
+            "ue2": "ue",
+            "ue3": "ue",
+            "gnb": "gnb",
+            "edge1": "edge",
+            "edge2": "edge",
+            "cloud": "cloud",
+        },
+        "kinds": {
+            "image": Kind(model="vgg16", layers=16, deadline_ms=300),
+            "text": Kind(model="llama-small", layers=22, deadline_ms=2000),
+        },
+        "cost": Cost(FAILURE_S),
+        "uplinks": {source: f"traces/{source}-gnb.parquet" for source in sources},
+        "policies": dict.fromkeys(dict.fromkeys(row[0] for row in rows), ""),
+    }
+    manifest = describe_run(
+        folder,
+        "quickstart",
+        Facts(**{**described, **(facts or {})}),
+        seeds={"scenario": 5},
+        command=("airsplit", "run", "topologies/quickstart.yaml", "--seed", "5"),
+        started=datetime.now(UTC),
+        threads={"torch": 1},
+        checks=checks,
+    )
+    return Run(folder, manifest)
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """`write_run` into the test's own folder."""
+
+    def make(*arguments: Any, **keywords: Any) -> Run:
+        return write_run(tmp_path, *arguments, **keywords)
+
+    return make
+
+
+def small_run(root: Path) -> Run:
+    """Two policies, four tasks each of which one fails and one is late, mean delays 200 and 400 ms; and one
+    policy of two measured tasks. Every bound is 0.1 s."""
+    rows = []
+    for policy, factor in (("exact", 1.0), ("random", 2.0)):
+        for number, (delay_ms, outcome) in enumerate([(100, "done"), (200, "done"), (300, "missed"), (50, "failed")]):
+            placement = "ue1:0-4|edge1:4-16" if number else "edge1:0-16"
+            rows.append(
+                task_row(
+                    policy,
+                    "ue1",
+                    "image",
+                    number,
+                    delay_ms=factor * delay_ms,
+                    outcome=outcome,
+                    arrival_s=number,
+                    placement=placement,
+                )
+            )
+    rows += [task_row("exact on workers", "ue1", "image", n, delay_ms=80, compute="measured") for n in range(2)]
+    return write_run(root, rows, {("ue1", "image", number): 0.1 for number in range(4)})
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Run:
+    """See `small_run`."""
+    return small_run(tmp_path)
