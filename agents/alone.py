@@ -1,0 +1,81 @@
+"""What each candidate would cost a task that is alone: the real links' answers, and the least they could be."""
+
+from collections.abc import Iterator
+from itertools import repeat
+from typing import NamedTuple
+
+from emulator.alone import merged_passes, sojourn_ns
+from emulator.link import Link
+from emulator.network import Network
+from emulator.randomness import draw_key
+from emulator.task import Placement, Task, passes, result_bytes
+
+
+class Outcome(NamedTuple):
+    """How a task ended; a failed one's sojourn is the time until it failed."""
+
+    sojourn_ns: int
+    erased_fraction: float
+    failed: bool
+
+
+class _LinkQueueFull(Exception):
+    """A message of the task does not fit an empty queue, at this time."""
+
+    def __init__(self, now_ns: int) -> None:
+        self.now_ns = now_ns
+
+
+class Alone:
+    """Tasks by themselves on the idle links of one network."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._lossy = any(link.spec.loss > 0 for link in network.links.values())
+
+    def outcome(self, task: Task, placement: Placement) -> Outcome:
+        """What happens to the task on links that carried nothing before it."""
+        messages = self._messages(task, placement) if self._lossy else repeat(0)
+        kept = 1.0
+        used = set()
+
+        def enqueue(link: Link, now_ns: int, size_bytes: int) -> int:
+            nonlocal kept
+            used.add(link)
+            delivery = link.enqueue(now_ns, size_bytes, next(messages))
+            if delivery is None:
+                raise _LinkQueueFull(now_ns)
+            kept *= 1.0 - delivery.erased_fraction
+            return delivery.arrival_ns
+
+        try:
+            return Outcome(sojourn_ns(self.network, task, placement, enqueue), 1.0 - kept, False)
+        except _LinkQueueFull as full:
+            return Outcome(full.now_ns - task.arrival_ns, 1.0 - kept, True)
+        finally:
+            for link in used:
+                link.reset()
+
+    def least_ns(self, task: Task, placement: Placement) -> int:
+        """No sojourn under this placement can be shorter, whatever else is in the system."""
+        return sojourn_ns(self.network, task, placement, Link.earliest_ns)
+
+    def service_ns(self, task: Task, placement: Placement) -> int:
+        """Computing and propagation alone: less than `least_ns`, and quicker to know."""
+        return sojourn_ns(self.network, task, placement, _propagation)
+
+    def _messages(self, task: Task, placement: Placement) -> Iterator[int]:
+        """The address of the draws of each message as it crosses its links, as the simulation has it."""
+        key = draw_key(self.network.system.seed, task.source, f"tasks of {task.kind.name}") >> 24
+        base = (key + task.number) << 24
+        last_node, step = task.source, 0
+        for step in range(len(merged_passes(passes(task), placement))):
+            for stage, (node, _, _) in enumerate(placement):
+                yield from [base + (step << 8) + stage] * len(self.network.route(last_node, node))
+                last_node = node
+        if result_bytes(task):
+            yield from [base + (step << 8) + len(placement)] * len(self.network.route(last_node, task.source))
+
+
+def _propagation(link: Link, now_ns: int, _: int) -> int:
+    return now_ns + link.spec.delay_ns

@@ -1,0 +1,142 @@
+"""Policies that learn nothing: what every learned one is compared with."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from emulator.policy import Observation
+from emulator.randomness import draw_key, uniform
+from emulator.system import System
+from emulator.task import Partition, Placement, parse
+
+
+class Random:
+    """Each candidate with equal probability; the draw is addressed by the task alone."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._keys: dict[tuple[str, str], int] = {}
+
+    def decide(self, observation: Observation) -> Placement:
+        """One of the candidates."""
+        task, candidates = observation.task, observation.candidates
+        stream = (task.source, task.kind.name)
+        if stream not in self._keys:
+            self._keys[stream] = draw_key(self._seed, task.source, f"random placement of {task.kind.name}")
+        return candidates[int(uniform(self._keys[stream], task.number, 0, 0) * len(candidates))]
+
+
+class AllDevice:
+    """Every layer at the source or, where memory forbids that, as many as any candidate has there."""
+
+    def decide(self, observation: Observation) -> Placement:
+        """The first candidate with the most layers at the source."""
+        source = observation.task.source
+        return max(observation.candidates, key=lambda placement: _layers_at(source, placement))
+
+
+class AllAt:
+    """Every layer at the first of some nodes that can hold them all (`all-edge`: the edge servers)."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        self._nodes = tuple(nodes)
+
+    def decide(self, observation: Observation) -> Placement:
+        """The candidate that is one partition at the first possible node.
+
+        Raises ValueError where no node of them can hold the model.
+        """
+        whole = _whole_at(observation)
+        for node in self._nodes:
+            if node in whole:
+                return whole[node]
+        raise ValueError(f"all-edge: {observation.task.kind.model.name} must fit one of {', '.join(self._nodes)}")
+
+
+class FixedSplit:
+    """Layers before a cut at the source, the others at one node; for each kind its own (cut, node)."""
+
+    def __init__(self, splits: Mapping[str, tuple[int, str]]) -> None:
+        self._splits = dict(splits)
+
+    def decide(self, observation: Observation) -> Placement:
+        """The kind's split, whether or not it is a candidate. Raises ValueError for a kind without one."""
+        task = observation.task
+        if task.kind.name not in self._splits:
+            raise ValueError(f"splits: must name {task.kind.name}")
+        cut, node = self._splits[task.kind.name]
+        return split(task.source, len(task.kind.model.layers), cut, node)
+
+
+class Greedy:
+    """The whole model at the server with the least last-heard backlog, the first of equals: the greedy
+    baseline of Li et al., IEEE TMC 23(10), 2024."""
+
+    def decide(self, observation: Observation) -> Placement:
+        """A candidate of one partition away from the source; where there is none, the first candidate."""
+        servers = [node for node in _whole_at(observation) if node != observation.task.source]
+        if not servers:
+            return observation.candidates[0]
+        return _whole_at(observation)[min(servers, key=observation.backlog_ns)]
+
+
+class Replay:
+    """Decisions made before, by (source, kind, task number)."""
+
+    def __init__(self, decisions: Mapping[tuple[str, str, int], Placement]) -> None:
+        self._decisions = dict(decisions)
+
+    def decide(self, observation: Observation) -> Placement:
+        """What was decided for this task. Raises ValueError for a task that has no decision."""
+        task = observation.task
+        try:
+            return self._decisions[task.source, task.kind.name, task.number]
+        except KeyError:
+            name = f"{task.source} {task.kind.name} {task.number}"
+            raise ValueError(f"replay: must hold a decision for task {name}") from None
+
+
+def load_decisions(path: Path) -> dict[tuple[str, str, int], Placement]:
+    """Read a file of one JSON object a line: {"source", "kind", "task", "placement"}.
+
+    Raises ValueError with file, line and rule.
+    """
+    decisions = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+            decisions[str(row["source"]), str(row["kind"]), int(row["task"])] = parse(row["placement"])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(
+                f"{path}: line {number}: must be a JSON object with source, kind, task and placement ({reason})"
+            ) from error
+    return decisions
+
+
+def save_decisions(path: Path, decisions: Iterable[tuple[str, str, int, str]]) -> None:
+    """Write what `load_decisions` reads, from (source, kind, task number, placement as text)."""
+    rows = (dict(zip(("source", "kind", "task", "placement"), row, strict=True)) for row in decisions)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def split(source: str, layers: int, cut: int, node: str) -> Placement:
+    """Layers before `cut` at the source, the others at `node`; a cut at an end leaves one partition."""
+    parts = (Partition(source, 0, cut), Partition(node, cut, layers))
+    if node == source:
+        return (Partition(source, 0, layers),)
+    return tuple(part for part in parts if part.first < part.stop)
+
+
+def edge_servers(system: System) -> list[str]:
+    """The nodes of the role `edge`, in the system's order."""
+    return [node.name for node in system.nodes.values() if node.role == "edge"]
+
+
+def _layers_at(node: str, placement: Placement) -> int:
+    return sum(part.stop - part.first for part in placement if part.node == node)
+
+
+def _whole_at(observation: Observation) -> dict[str, Placement]:
+    """The candidates of one partition, by its node."""
+    return {placement[0].node: placement for placement in observation.candidates if len(placement) == 1}

@@ -1,0 +1,102 @@
+"""How far any policy can get: a relaxation that holds always, and the optimum where tasks never meet."""
+
+from collections.abc import Iterator
+from heapq import merge
+
+import pyarrow as pa
+
+from agents.alone import Alone
+from emulator.network import Network
+from emulator.system import System
+from emulator.task import Placement, Task, describe
+from emulator.units import NS_PER_S
+
+BOUNDS = pa.schema(
+    [
+        ("source", pa.string()),
+        ("kind", pa.string()),
+        ("task", pa.int64()),
+        ("bound_s", pa.float64()),
+        ("placement", pa.string()),
+    ]
+)
+
+
+def bounds(system: System) -> pa.Table:
+    """For each offered task, the least cost over its candidates on an empty, already ramped system whose
+    future channel is known, and never more than a failure's cost: columns `source`, `kind`, `task`,
+    `bound_s` and the `placement` that attains it.
+
+    A relaxation: no policy that chooses among the candidates has a lower cost for any task, since queues,
+    ramps, losses and weights to load only add to what is counted here.
+    """
+    alone = Alone(Network(system))
+    return _table((task, *_least(system, alone, task)) for task in offered(system))
+
+
+def optimum(system: System) -> pa.Table:
+    """The least cost that policies can reach, attained task by task (the columns of `bounds`).
+
+    Exact only where tasks never meet: whatever is decided, each ends before the next arrives, by at
+    least the links' idle time, so that no decision changes a later task, and the dynamic programme over
+    tasks is a minimum for each. Raises ValueError naming the first pair of tasks that can meet.
+    """
+    if not system.preload:
+        raise ValueError("preload=False: must be true for the optimum: weights that a task loads change later tasks")
+    alone = Alone(Network(system))
+    idle_ns = longest_idle_ns(system)
+    rows: list[tuple[Task, float, Placement]] = []
+    free_ns = 0
+    for task in offered(system):
+        if task.arrival_ns < free_ns:
+            before = rows[-1][0]
+            raise ValueError(
+                f"{before.source} {before.kind.name} {before.number}: must be over, links idle, before "
+                f"{task.source} {task.kind.name} {task.number} arrives: use the bound where tasks overlap"
+            )
+        candidates = system.placements[task.source, task.kind.name]
+        outcomes = [alone.outcome(task, placement) for placement in candidates]
+        free_ns = task.arrival_ns + max(outcome.sojourn_ns for outcome in outcomes) + idle_ns
+        costs = [system.cost.of(*outcome) for outcome in outcomes]
+        least = min(range(len(costs)), key=costs.__getitem__)
+        rows.append((task, costs[least], candidates[least]))
+    return _table(iter(rows))
+
+
+def offered(system: System) -> Iterator[Task]:
+    """All tasks that the system is asked for, in the order of their arrival."""
+    streams = (stream.tasks(system.seed, system.duration_ns) for stream in system.streams)
+    return merge(*streams, key=_arrival_ns)
+
+
+def longest_idle_ns(system: System) -> int:
+    """After this long without traffic every link that has a ramp starts anew."""
+    return max((link.ramp.idle_ns for link in system.links if link.ramp is not None), default=0)
+
+
+def _least(system: System, alone: Alone, task: Task) -> tuple[float, Placement]:
+    """The least cost and its placement. Candidates come in the order of their services, which alone rule
+    out most of them."""
+    services = [(alone.service_ns(task, each), each) for each in system.placements[task.source, task.kind.name]]
+    services.sort(key=_service_ns)
+    best_ns, best = round(system.cost.failure_s * NS_PER_S), services[0][1]
+    for service_ns, placement in services:
+        if service_ns >= best_ns:
+            break
+        least_ns = alone.least_ns(task, placement)
+        if least_ns < best_ns:
+            best_ns, best = least_ns, placement
+    return min(system.cost.of(best_ns, 0.0, failed=False), system.cost.failure_s), best
+
+
+def _arrival_ns(task: Task) -> int:
+    return task.arrival_ns
+
+
+def _service_ns(entry: tuple[int, Placement]) -> int:
+    return entry[0]
+
+
+def _table(rows: Iterator[tuple[Task, float, Placement]]) -> pa.Table:
+    values = [(task.source, task.kind.name, task.number, cost_s, describe(place)) for task, cost_s, place in rows]
+    return pa.Table.from_pylist([dict(zip(BOUNDS.names, row, strict=True)) for row in values], schema=BOUNDS)

@@ -1,0 +1,122 @@
+"""How a learned policy sees an observation, and what its outputs mean: the same in training and in a run."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import log10
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emulator.policy import Observation
+from emulator.system import System
+from emulator.task import Partition, Placement, describe, parse
+from emulator.units import NS_PER_S
+
+Float32s = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+SOURCE = "@"  # stands for the task's own source, so that all sources share their actions
+LIMIT = 5.0  # no feature is beyond it
+LOWEST_RATE_BPS, HIGHEST_RATE_BPS = 1e3, 1e12
+SHORTEST_S, LONGEST_S = 1e-6, 1e4
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The meaning of a network's inputs and outputs.
+
+    Inputs, in order: for each of `nodes` the last-heard rate to it and from it; what the whole model
+    takes at the source; the length of prompt and output; one input a kind, 1 for the task's own.
+    Output `a` stands for `actions[k][a]` where the task is of kind `kinds[k]`: a placement as text
+    with `@` for the source.
+    """
+
+    nodes: tuple[str, ...]
+    kinds: tuple[str, ...]
+    actions: tuple[tuple[str, ...], ...]
+
+    @property
+    def features(self) -> int:
+        """Number of inputs."""
+        return 2 * len(self.nodes) + 3 + len(self.kinds)
+
+    @property
+    def choices(self) -> int:
+        """Number of outputs: the most that any kind needs."""
+        return max(len(texts) for texts in self.actions)
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain lists and strings, for a file."""
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Layout":
+        """The inverse of `as_data`. Raises KeyError or TypeError on anything else."""
+        actions = tuple(tuple(texts) for texts in data["actions"])
+        return cls(tuple(data["nodes"]), tuple(data["kinds"]), actions)
+
+
+def layout_of(system: System) -> Layout:
+    """All nodes that some placement uses beside the source, all kinds, and for each kind the candidates
+    of all its sources in the system's order."""
+    kinds = tuple(system.kinds)
+    texts: dict[str, dict[str, None]] = {kind: {} for kind in kinds}
+    used: set[str] = set()
+    for (source, kind), candidates in system.placements.items():
+        used.update(part.node for placement in candidates for part in placement if part.node != source)
+        texts[kind].update(dict.fromkeys(relative(placement, source) for placement in candidates))
+    nodes = tuple(name for name in system.nodes if name in used)
+    return Layout(nodes, kinds, tuple(tuple(texts[kind]) for kind in kinds))
+
+
+def relative(placement: Placement, source: str) -> str:
+    """A placement as text in which the source is `@`."""
+    return describe(tuple(Partition(SOURCE if node == source else node, *layers) for node, *layers in placement))
+
+
+def absolute(text: str, source: str) -> Placement:
+    """The inverse of `relative`."""
+    return tuple(Partition(source if node == SOURCE else node, *layers) for node, *layers in parse(text))
+
+
+class Encoder:
+    """Turns observations into a layout's inputs, and its outputs into placements."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._kinds = {kind: index for index, kind in enumerate(layout.kinds)}
+        self._choices: dict[tuple[str, str], tuple[tuple[Placement, ...], tuple[Placement, ...], Flags]] = {}
+
+    def features(self, observation: Observation) -> Float32s:
+        """The inputs, shape (features,), each within +-LIMIT."""
+        task = observation.task
+        source, layers = task.source, len(task.kind.model.layers)
+        prompt = task.prompt_tokens
+        whole_ns = observation.service_ns(source, 0, layers, max(prompt, 1), prompt // 2)
+        values = [rate for node in self.layout.nodes for rate in _rates(observation, source, node)]
+        values.append(log10(min(max(whole_ns / NS_PER_S, SHORTEST_S), LONGEST_S)) / 2)
+        values += [log10(1 + prompt) / 2, log10(1 + task.output_tokens) / 2]
+        values += [float(kind == task.kind.name) for kind in self.layout.kinds]
+        return np.array(values, dtype=np.float32)
+
+    def choices(self, source: str, kind: str, candidates: tuple[Placement, ...]) -> tuple[tuple[Placement, ...], Flags]:
+        """The placement behind each output of this kind, and the mask of those that are candidates,
+        shape (choices,); outputs beyond the kind's own are masked."""
+        known = self._choices.get((source, kind))
+        if known is None or known[0] is not candidates:
+            placements = tuple(absolute(text, source) for text in self.layout.actions[self._kinds[kind]])
+            allowed = set(candidates)
+            mask = np.zeros(self.layout.choices, dtype=np.bool_)
+            mask[: len(placements)] = [placement in allowed for placement in placements]
+            known = self._choices[source, kind] = (candidates, placements, mask)
+        return known[1], known[2]
+
+
+def _rates(observation: Observation, source: str, node: str) -> tuple[float, float]:
+    """Rates to and from a node, in halves of a decade around 10 Mbit/s."""
+    return _decades(observation.rate_bps(source, node)), _decades(observation.rate_bps(node, source))
+
+
+def _decades(rate_bps: float) -> float:
+    return (log10(min(max(rate_bps, LOWEST_RATE_BPS), HIGHEST_RATE_BPS)) - 7) / 2

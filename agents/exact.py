@@ -1,0 +1,153 @@
+"""The best candidate if what was last measured still held: the honest baseline that learns nothing.
+
+The candidates form a tree of partitions. A placement's estimated delay grows with each partition, so
+that a branch whose prefix already costs more than the best placement found cannot hold a better one:
+each prefix is priced once, and the result is the minimum over all candidates.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from emulator.policy import Observation
+from emulator.profile import TOKEN_BYTES
+from emulator.task import Partition, Placement, input_bytes, result_bytes
+from emulator.units import NS_PER_S
+
+
+class Prefix(NamedTuple):
+    """The first partitions of a placement: `ready_ns` after the arrival the first pass leaves `node`,
+    and all later passes take `later_ns` in them together."""
+
+    node: str
+    ready_ns: float
+    later_ns: float
+
+
+@dataclass
+class _Branch:
+    """The candidates that begin with the same partitions; `leaf` is the number of the one that ends here."""
+
+    partition: Partition | None = None
+    children: dict[Partition, "_Branch"] = field(default_factory=dict)
+    leaf: int | None = None
+
+
+class ExactOnLastMeasurement:
+    """Minimises the estimated delay over the candidates; of equals, the first."""
+
+    def __init__(self) -> None:
+        self._trees: dict[tuple[str, str], tuple[Sequence[Placement], _Branch]] = {}
+
+    def decide(self, observation: Observation) -> Placement:
+        """The candidate with the least estimated delay."""
+        return observation.candidates[self._search(observation)]
+
+    def _search(self, observation: Observation) -> int:
+        estimate = Estimate(observation)
+        best = (float("inf"), 0)
+        waiting = [(estimate.start, self._tree(observation))]
+        while waiting:
+            prefix, branch = waiting.pop()
+            if prefix.ready_ns + prefix.later_ns > best[0]:
+                continue
+            if branch.leaf is not None:
+                leaf = observation.candidates[branch.leaf]
+                best = min(best, (estimate.end(prefix, leaf), branch.leaf))
+            waiting += [(estimate.extend(prefix, part), child) for part, child in branch.children.items()]
+        return best[1]
+
+    def _tree(self, observation: Observation) -> _Branch:
+        stream = (observation.task.source, observation.task.kind.name)
+        candidates, tree = self._trees.get(stream, ((), None))
+        if tree is None or candidates is not observation.candidates:
+            tree = _tree_of(observation.candidates)
+            self._trees[stream] = (observation.candidates, tree)
+        return tree
+
+
+def _tree_of(candidates: Sequence[Placement]) -> _Branch:
+    root = _Branch()
+    for number, placement in enumerate(candidates):
+        branch = root
+        for partition in placement:
+            branch = branch.children.setdefault(partition, _Branch(partition))
+        if branch.leaf is None:
+            branch.leaf = number
+    return root
+
+
+class Estimate:
+    """What one task would take by an observation: rates and delays as last heard, services by the
+    profiles, each device busy until its last-heard backlog is gone. Later passes find the queues empty,
+    and their services are summed in closed form, for they are linear in the context."""
+
+    def __init__(self, observation: Observation) -> None:
+        self._observation = observation
+        self._hops: dict[tuple[str, str], tuple[float, int]] = {}
+        self._backlog_ns: dict[str, int] = {}
+        task = observation.task
+        self._task = task
+        vision = task.kind.model.family == "vision"
+        self._prompt = 1 if vision else task.prompt_tokens
+        self._context = 0 if vision else task.prompt_tokens // 2
+        self._later = 0 if vision else max(0, task.output_tokens - 1)
+        self.start = Prefix(task.source, 0.0, 0.0)
+
+    def of(self, placement: Placement) -> float:
+        """The estimated delay of a placement, in ns."""
+        prefix = self.start
+        for partition in placement:
+            prefix = self.extend(prefix, partition)
+        return self.end(prefix, placement)
+
+    def extend(self, prefix: Prefix, partition: Partition) -> Prefix:
+        """The prefix with one more partition."""
+        node, first, stop = partition
+        kind = self._task.kind
+        if first == 0:
+            come_ns, come_later_ns = self._hop_ns(prefix.node, node, input_bytes(self._task)), 0.0
+        else:
+            size = kind.model.activation_bytes(first, self._prompt, kind.precision)
+            come_ns = self._hop_ns(prefix.node, node, size)
+            size = kind.model.activation_bytes(first, 1, kind.precision)
+            come_later_ns = self._hop_ns(prefix.node, node, size) if self._later else 0.0
+        start_ns = max(prefix.ready_ns + come_ns, self._busy_ns(node))
+        service_ns = self._observation.service_ns(node, first, stop, self._prompt, self._context)
+        later_ns = prefix.later_ns + self._later * come_later_ns + self._services_ns(partition)
+        return Prefix(node, start_ns + service_ns, later_ns)
+
+    def end(self, prefix: Prefix, placement: Placement) -> float:
+        """The delay of the placement that the prefix has become."""
+        back_ns = self._later * self._hop_ns(prefix.node, placement[0].node, TOKEN_BYTES) if self._later else 0.0
+        return (
+            prefix.ready_ns
+            + prefix.later_ns
+            + back_ns
+            + self._hop_ns(prefix.node, self._task.source, result_bytes(self._task))
+        )
+
+    def _services_ns(self, partition: Partition) -> float:
+        """Passes 1..n with contexts prompt + 1..prompt + n: n times the mean of the first and the last."""
+        if not self._later:
+            return 0.0
+        service_ns = self._observation.service_ns
+        first_ns = service_ns(*partition, 1, self._prompt + 1)
+        last_ns = service_ns(*partition, 1, self._prompt + self._later)
+        return self._later * (first_ns + last_ns) / 2
+
+    def _hop_ns(self, source: str, target: str, size_bytes: int) -> float:
+        if source == target or not size_bytes:
+            return 0.0
+        key = (source, target)
+        if key not in self._hops:
+            rate_bps = self._observation.rate_bps(source, target)
+            ns_per_byte = 8 * NS_PER_S / rate_bps if rate_bps else float("inf")
+            self._hops[key] = (ns_per_byte, self._observation.delay_ns(source, target))
+        ns_per_byte, delay_ns = self._hops[key]
+        return size_bytes * ns_per_byte + delay_ns
+
+    def _busy_ns(self, node: str) -> int:
+        if node not in self._backlog_ns:
+            self._backlog_ns[node] = self._observation.backlog_ns(node)
+        return self._backlog_ns[node]
