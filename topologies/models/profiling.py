@@ -34,7 +34,9 @@ def _image_layers(plan: ModelPlan, modules: list[nn.Module]) -> tuple[Layer, ...
 def _token_layers(plan: ModelPlan, modules: list[nn.Module]) -> tuple[Layer, ...]:
     outputs, one = _walk(modules, torch.empty(1, 1, dtype=torch.int64, device="meta"))
     _, two = _walk(modules, torch.empty(1, 2, dtype=torch.int64, device="meta"))
-    context_flops = [(flops_of_two - 2 * flops_of_one) // 2 for flops_of_one, flops_of_two in zip(one, two, strict=True)]
+    context_flops = [
+        (flops_of_two - 2 * flops_of_one) // 2 for flops_of_one, flops_of_two in zip(one, two, strict=True)
+    ]
     flops = [total - context for total, context in zip(one, context_flops, strict=True)]
     return tuple(map(_layer, plan.layers, modules, outputs, flops, context_flops))
 

@@ -70,9 +70,8 @@ def _read(path: Path) -> ModelProfile:
 
 
 def _first_complaint(error: ValidationError) -> str:
-    """`layers[3].flops=-1: must be …`, from pydantic's location and message."""
+    """`layers[3].flops=-1: must be …`, from pydantic's location, input and message."""
     first = error.errors(include_url=False)[0]
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]).lstrip(".")
-    if not where or first["type"] == "missing":
-        return " ".join(f"{where or 'profile'}: {first['msg']}".split())
-    return " ".join(f"{where}={first['input']!r:.60}: {first['msg']}".split())
+    value = "" if not where or first["type"] == "missing" else f"={first['input']!r:.60}"
+    return " ".join(f"{where or 'profile'}{value}: {first['msg'].replace('Input should', 'must')}".split())
