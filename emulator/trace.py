@@ -19,12 +19,14 @@ Release = Literal["fluid", "slot"]
 Int64s = npt.NDArray[np.int64]
 
 # The columns that decide when a message leaves; all others describe the channel.
-BEHAVIOUR = {"capacity_bits": np.int64, "harq_delay_ns": np.int64, "block_lost": np.bool_}
+BEHAVIOUR: dict[str, type[np.generic]] = {"capacity_bits": np.int64, "harq_delay_ns": np.int64, "block_lost": np.bool_}
+
+BITS_LIMIT = 2**62  # the sum of a trace's bits: one more round of it still fits 64 bits
 
 
 class Interval(NamedTuple):
-    """A stretch of a source that a trace was made from: a recording's SHA-256, or a generator's
-    settings and seed, and the time within it."""
+    """A stretch of a source that a trace was made from: a recording's SHA-256, or the seed and entity
+    of generated draws, and the time within it."""
 
     source: str
     start_ns: int
@@ -51,9 +53,6 @@ class Trace:
 
     def __post_init__(self) -> None:
         check(self)
-        for name, dtype in BEHAVIOUR.items():
-            if name in self.columns and self.columns[name].dtype != dtype:
-                raise ValueError(f"{name}: must be {np.dtype(dtype).name}, not {self.columns[name].dtype}")
 
     def __len__(self) -> int:
         return len(self.capacity_bits)
@@ -114,9 +113,10 @@ class Trace:
 
     def scale(self, factor: float) -> "Trace":
         """Every capacity times `factor`; the running sum is rounded, so that the mean stays true."""
-        if not factor > 0:
-            raise ValueError(f"factor={factor}: must be above 0")
-        columns = {**self.columns, "capacity_bits": whole_bits(self.capacity_bits * factor)}
+        if not 0 < factor < BITS_LIMIT / int(self.cumulative_bits[-1]):
+            raise ValueError(f"factor={factor}: must be above 0, and keep the sum of all bits below 2^62")
+        bits = np.diff(np.rint(self.cumulative_bits * factor)).astype(np.int64)
+        columns = {**self.columns, "capacity_bits": bits}
         return replace(self, columns=columns, metadata={**self.metadata, "scaled_by": factor})
 
     def resample(self, slot_ns: int) -> "Trace":
@@ -124,9 +124,15 @@ class Trace:
         (evenly within a slot). Only capacity survives: the other columns have no defined mean."""
         if slot_ns < 1 or self.period_ns % slot_ns:
             raise ValueError(f"slot_ns={slot_ns}: must divide the period of {self.period_ns} ns")
-        edges = np.arange(0, self.period_ns + 1, slot_ns)
-        at_edges = np.interp(edges, np.arange(len(self) + 1) * self.slot_ns, self.cumulative_bits)
-        return replace(self, slot_ns=slot_ns, columns={"capacity_bits": whole_bits(np.diff(at_edges))})
+        edges_ns = np.arange(0, self.period_ns + 1, slot_ns)
+        return replace(self, slot_ns=slot_ns, columns={"capacity_bits": np.diff(self.bits_before(edges_ns))})
+
+    def bits_before(self, edges_ns: Int64s) -> Int64s:
+        """Whole bits, rounded down, from the start to each instant of 0..`period_ns` (even flow in a slot)."""
+        slot, part_ns = np.divmod(edges_ns, self.slot_ns)
+        capacity = np.append(self.capacity_bits, 0)[slot]
+        whole: Int64s = self.cumulative_bits[slot] + capacity * part_ns // self.slot_ns
+        return whole
 
     def shares_lineage(self, other: "Trace") -> bool:
         """Whether any stretch of a source went into both."""
@@ -155,30 +161,39 @@ class Trace:
         """Read what `save` wrote. Raises ValueError with path and rule when it is not such a file, when a
         value breaks a rule, or when the values are no longer those that were saved."""
         try:
-            table = pq.read_table(path)
+            table = pq.ParquetFile(path).read()
             header = json.loads((table.schema.metadata or {})[b"airsplit.trace"])
             columns = {name: table[name].to_numpy() for name in table.column_names}
             lineage = tuple(Interval(*interval) for interval in header["lineage"])
             trace = cls(header["slot_ns"], columns, header["release"], lineage, header["metadata"])
             stored = header["sha256"]
-        except (pa.ArrowInvalid, KeyError, TypeError) as error:
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowInvalid, OSError, KeyError, TypeError) as error:  # OSError: pyarrow's word for a damaged file
             reason = str(error).splitlines()[0]
             raise ValueError(f"{path}: must be a trace that airsplit wrote ({reason})") from error
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         if trace.sha256 != stored:
-            raise ValueError(f"{path}: sha256 {trace.sha256[:12]} must be the stored {stored[:12]}: values were changed")
+            raise ValueError(
+                f"{path}: sha256 {trace.sha256[:12]} must be the stored {stored[:12]}: values were changed"
+            )
         return trace
 
 
 def check(trace: Trace) -> None:
-    """Raise ValueError with the row, the value and the rule that it breaks."""
+    """Raise ValueError with the row (slots count from 0), the value and the rule that it breaks."""
     if not isinstance(trace.slot_ns, int) or trace.slot_ns < 1:
         raise ValueError(f"slot_ns={trace.slot_ns}: must be a whole number of at least 1")
     if trace.release not in ("fluid", "slot"):
         raise ValueError(f"release={trace.release!r}: must be 'fluid' or 'slot'")
     if "capacity_bits" not in trace.columns or len(trace.columns["capacity_bits"]) == 0:
         raise ValueError("capacity_bits: must hold at least one slot")
+    for name, values in trace.columns.items():
+        if values.ndim != 1 or values.dtype.kind not in "biuf":
+            raise ValueError(f"{name}: must be one number or truth value a slot, not {values.dtype}, {values.ndim}-D")
+        if name in BEHAVIOUR and values.dtype != BEHAVIOUR[name]:
+            raise ValueError(f"{name}: must be {np.dtype(BEHAVIOUR[name]).name}, not {values.dtype}")
     slots = len(trace.columns["capacity_bits"])
     for name, values in trace.columns.items():
         if len(values) != slots:
@@ -192,11 +207,14 @@ def check(trace: Trace) -> None:
     if largest * trace.slot_ns >= 2**63:  # the product that the link's exact arithmetic forms
         row = int(np.argmax(trace.capacity_bits))
         raise ValueError(f"row {row}: capacity_bits={largest}: must stay below 2^63 / slot_ns; use shorter slots")
+    if slots * trace.slot_ns >= 2**63 or trace.capacity_bits.sum(dtype=np.float64) >= BITS_LIMIT:
+        raise ValueError(f"capacity_bits: {slots} slots must end before 2^63 ns and carry fewer than 2^62 bits in all")
 
 
 def whole_bits(bits: npt.ArrayLike) -> Int64s:
     """Whole bits per slot whose running sum is the rounded running sum of `bits`: no drift, however long."""
-    return np.diff(np.rint(np.cumsum(bits)), prepend=0.0).astype(np.int64)
+    whole: Int64s = np.diff(np.rint(np.cumsum(bits)), prepend=0.0).astype(np.int64)
+    return whole
 
 
 def constant(rate_bps: float, slot_ns: int = 1_000_000) -> Trace:
