@@ -1,0 +1,168 @@
+"""From a scenario to the system that a backend runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from emulator.randomness import draw_key
+from emulator.system import Control, Cost, LinkSpec, Node, Ramp, System
+from emulator.trace import Trace
+from emulator.units import ns_from_ms, ns_from_s
+from emulator.workload import Arrivals, Periodic, Poisson, Recorded, Stream, Tokens
+from topologies.parts import BYTES_PER_KB, kind_of, nodes_of, placements_of, profile_source, profiles_of
+from topologies.rules import translate
+from topologies.scenario import Link, Scenario, Task
+from topologies.scenario import Recorded as RecordedSection
+from topologies.traces import TraceSource
+
+
+def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None = None) -> System:
+    """The system of a scenario whose relative paths start from `folder`.
+
+    `traces` gives some or all links' traces by direction, `ue1-gnb`, instead of generating or reading
+    them: so a run is replayed from what it stored. Every generated channel is addressed by its UE and
+    direction, so that adding a UE changes no other's. Raises ValueError, one line, for a file that
+    does not hold what it should.
+    """
+    source = TraceSource(scenario.seed, ns_from_s(scenario.duration_s), folder, training=False, stored=traces or {})
+    return _system(scenario, folder, source)
+
+
+def training_system(scenario: Scenario, folder: Path, index: int) -> System:
+    """The same system on other channels and arrivals, for training: generated traces and draws under a
+    seed of their own for each `index` from 0, recordings by their training interval.
+
+    Raises ValueError, one line, when a trace shares lineage with one of the scenario's own run.
+    """
+    seed = draw_key(scenario.training.seed, "training", f"system {index}")
+    source = TraceSource(seed, ns_from_s(scenario.training.duration_s), folder, training=True)
+    trained = _system(scenario, folder, source)
+    require_disjoint(trained, build(scenario, folder))
+    return trained
+
+
+def require_disjoint(trained: System, tested: System) -> None:
+    """Raise ValueError unless no stretch of a source went into traces of both systems."""
+    for link in trained.links:
+        for other in tested.links:
+            if link.trace.shares_lineage(other.trace):
+                raise ValueError(
+                    f"{tested.name}: trace {direction(link.source, link.target)}: training must share no data"
+                    f" with {direction(other.source, other.target)} of the run"
+                )
+
+
+def direction(source: str, target: str) -> str:
+    """The name of one direction of a link, which its trace is stored by."""
+    return f"{source}-{target}"
+
+
+def resolved_yaml(scenario: Scenario, folder: Path) -> str:
+    """The scenario as run, after overrides, to be stored in a run's folder beside its `traces/`:
+    recordings refer to the stored traces, recorded arrivals stand in the text, other paths are absolute."""
+    data = scenario.model_dump(mode="json", exclude_defaults=True)
+    nodes = nodes_of(scenario)
+    for index, a, b, link in scenario.link_entries():
+        ue, other = (a, b) if nodes[a].role == "ue" else (b, a)
+        for name, section, stored in (
+            ("uplink", link.uplink, direction(ue, other)),
+            ("downlink", link.downlink, direction(other, ue)),
+        ):
+            if section is not None and section.trace is not None:
+                data["links"][index][name] = {"trace": {"file": f"traces/{stored}.parquet"}}
+    for entry, task in zip(data["tasks"], scenario.tasks, strict=True):
+        if task.arrivals.recorded is not None:
+            recorded = _recorded(task.arrivals.recorded, folder)
+            entry["arrivals"]["recorded"] = recorded.model_dump(mode="json", exclude_defaults=True)
+    for entry in data["policies"]:
+        for key in ("file", "checkpoint"):
+            if entry.get(key):
+                entry[key] = str((folder / entry[key]).resolve())
+    for model, source in scenario.models.items():
+        if source.endswith(".json"):
+            data["models"][model] = str(Path(profile_source(scenario, model, folder)).resolve())
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
+    nodes = nodes_of(scenario)
+    models = profiles_of(scenario, folder)
+    return System(
+        name=scenario.name,
+        seed=source.seed,
+        duration_ns=source.duration_ns,
+        nodes=nodes,
+        links=tuple(spec for entry in scenario.link_entries() for spec in _pair(*entry, nodes, source)),
+        streams=tuple(
+            Stream(name, kind_of(task, models[task.model]), _arrivals(task, folder), _tokens(task))
+            for task in scenario.tasks
+            for name in scenario.names_of(task.sources)
+        ),
+        placements=placements_of(scenario, nodes, models),
+        control=Control(
+            scenario.control.node,
+            ns_from_ms(scenario.control.observation_age_ms),
+            ns_from_ms(scenario.control.measurement_window_ms),
+        ),
+        cost=Cost(scenario.cost.failure_s, scenario.cost.erasure_s),
+        broker=scenario.broker,
+        preload=scenario.preload,
+    )
+
+
+def _pair(
+    index: int, a: str, b: str, link: Link, nodes: Mapping[str, Node], source: TraceSource
+) -> tuple[LinkSpec, LinkSpec]:
+    """Both directions of a link; of a radio link, the uplink first."""
+    ue, other = (a, b) if nodes[a].role == "ue" else (b, a)
+    path = f"links[{index}]"
+    if link.uplink is None or link.downlink is None:
+        there, back = (source.wired(direction(*ends), link.rate_mbps or 0.0) for ends in ((a, b), (b, a)))
+        return _spec(a, b, link, there), _spec(b, a, link, back)
+    up = source.radio(f"{path}.uplink", link.uplink, direction(ue, other), f"{ue} uplink")
+    down = source.radio(f"{path}.downlink", link.downlink, direction(other, ue), f"{ue} downlink")
+    return _spec(ue, other, link, up), _spec(other, ue, link, down)
+
+
+def _spec(source: str, target: str, link: Link, trace: Trace) -> LinkSpec:
+    return LinkSpec(
+        source=source,
+        target=target,
+        trace=trace,
+        delay_ns=ns_from_ms(link.delay_ms),
+        queue_bytes=round(link.queue_kb * BYTES_PER_KB),
+        bearer=link.bearer,
+        loss=link.loss,
+        fragment_bytes=link.fragment_bytes,
+        retransmission_ns=ns_from_ms(link.retransmission_ms),
+        ramp=None if link.ramp is None else Ramp(ns_from_ms(link.ramp.idle_ms), ns_from_ms(link.ramp.delay_ms)),
+    )
+
+
+def _arrivals(task: Task, folder: Path) -> Arrivals:
+    arrivals = task.arrivals
+    if arrivals.poisson is not None:
+        return Poisson(arrivals.poisson.rate_per_s)
+    if arrivals.periodic is not None:
+        return Periodic(ns_from_ms(arrivals.periodic.interval_ms), ns_from_ms(arrivals.periodic.phase_ms))
+    recorded = _recorded(arrivals.recorded or RecordedSection(), folder)
+    return Recorded(recorded.arrival_ns or (), recorded.prompt_tokens, recorded.output_tokens)
+
+
+def _recorded(section: RecordedSection, folder: Path) -> RecordedSection:
+    """The section itself, or what its file holds: JSON with the keys `arrival_ns`, `prompt_tokens`, `output_tokens`."""
+    if section.file is None:
+        return section
+    path = folder / section.file
+    try:
+        return RecordedSection.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(f"{path}: {translate(error)}") from None
+
+
+def _tokens(task: Task) -> Tokens | None:
+    if task.tokens is None:
+        return None
+    return Tokens(task.tokens.prompt_mean, task.tokens.prompt_max, task.tokens.output_mean, task.tokens.output_max)

@@ -1,0 +1,75 @@
+"""pydantic's errors in the words of a scenario's author: `links[1].loss=1.4: must be between 0 and 1`."""
+
+import json
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+Keys = tuple[str | int, ...]
+
+LONGEST_VALUE = 60  # characters of an offending value that a message repeats
+POLICY_TYPES = "random, all-device, all-edge, fixed, greedy, exact, ppo, a3c, replay or module:Class"
+
+_RULES = {
+    "missing": "must be given",
+    "extra_forbidden": "is not a known key",
+    "rule": "{text}",
+    "value_rule": "{text}",
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
+    "finite_number": "must be a finite number",
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "string_too_long": "must have at most {max_length} characters",
+    "literal_error": "must be {expected}",
+    "model_type": "must be a section with keys",
+    "model_attributes_type": "must be a section with keys",
+    "dict_type": "must be a section with keys",
+    "tuple_type": "must be a list",
+    "too_short": "must have at least {min_length} entry",
+    "too_long": "must have at most {max_length} entries",
+    "string_pattern_mismatch": "must be a name of letters, digits and _, a letter first",
+}
+
+
+def translate(error: ValidationError, overrides: Iterable[Keys] = ()) -> str:
+    """The first of pydantic's errors as `path=value: rule`."""
+    errors = error.errors(include_url=False)
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # a typo explains the rest
+    keys = _keys(first)
+    text = f"must be {POLICY_TYPES}" if keys[:1] == ("policies",) and keys[-1] == "type" else _rule(first)
+    value = "" if first["type"] in ("missing", "rule") else f"={short(first['input'])}"
+    for given in overrides:
+        if keys[: len(given)] == given or given[: len(keys)] == keys:
+            return f"--set {dotted(keys)}{value}: {text}"
+    return f"{dotted(keys)}{value}: {text}"
+
+
+def _keys(error: ErrorDetails) -> Keys:
+    """The place in the file: without the tag of a policy's sort, which is no key of it."""
+    keys = error["loc"]
+    return keys[:2] + keys[3:] if keys[:1] == ("policies",) and len(keys) > 2 else keys
+
+
+def dotted(keys: Keys) -> str:
+    """`links[0].loss`."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+
+
+def short(value: object) -> str:
+    """A value as a message repeats it: on one line, and not without end."""
+    text = " ".join(value.split()) if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+
+
+def _rule(error: ErrorDetails) -> str:
+    template = _RULES.get(error["type"])
+    if template is None:
+        return error["msg"].splitlines()[0]
+    return template.format(**error.get("ctx", {}))
