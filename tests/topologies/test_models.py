@@ -88,6 +88,8 @@ def test_activations_have_the_profile_s_size_and_keep_theirs(whole: Chain) -> No
         x = whole.run(x, index, index + 1)
         assert x.numel() == layer.activation_elements * tokens
         assert 0.02 < x.std() < 20, layer.name
+        if profile.family == "vision" and index < len(profile.layers) - 1:
+            assert x.min() >= 0, f"{layer.name} ends with a rectifier, or pools what did"
 
 
 @pytest.mark.parametrize("name", model_names())
