@@ -11,11 +11,13 @@ from emulator.system import Control, Cost, LinkSpec, Node, Ramp, System
 from emulator.trace import Trace
 from emulator.units import ns_from_ms, ns_from_s
 from emulator.workload import Arrivals, Periodic, Poisson, Recorded, Stream, Tokens
+from topologies.links import Link
 from topologies.parts import BYTES_PER_KB, kind_of, nodes_of, placements_of, profile_source, profiles_of
 from topologies.rules import translate
-from topologies.scenario import Link, Scenario, Task
-from topologies.scenario import Recorded as RecordedSection
+from topologies.scenario import Scenario
 from topologies.traces import TraceSource
+from topologies.workloads import Recorded as RecordedSection
+from topologies.workloads import Task
 
 
 def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None = None) -> System:

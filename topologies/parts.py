@@ -9,7 +9,8 @@ from emulator.task import Placement, TaskKind
 from emulator.units import ns_from_ms
 from topologies.candidates import candidates
 from topologies.profiles import load_profile
-from topologies.scenario import Device, Scenario, Task
+from topologies.scenario import Device, Scenario
+from topologies.workloads import Task
 
 BYTES_PER_KB = 1_000
 NS_PER_US = 1_000

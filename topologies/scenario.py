@@ -5,76 +5,17 @@ alone cannot tell (names that must exist, memory that must suffice) `topologies.
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
-from emulator.system import Bearer, Role
+from emulator.system import Role
+from topologies.links import Link
+from topologies.policies import Policy, label_of
+from topologies.section import TEMPLATE, Count, Label, Names, NodeName, NotNegative, Positive, Section, Seed, rule
+from topologies.workloads import Task
 
-TEMPLATE = "{i}"  # in a node's name: the number of the copy, from 1
-MOST_LOSS = 0.9  # of an acknowledged bearer: ten attempts a fragment on average
 ALL = "all"  # as a task's source: every UE
-
-Positive = Annotated[float, Field(gt=0, le=1e9)]
-NotNegative = Annotated[float, Field(ge=0, le=1e9)]
-Rate = Annotated[float, Field(gt=0, le=1e6)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-NodeName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*(\{i\})?$", max_length=64)]
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=64)]
-Interval = Annotated[tuple[NotNegative, Positive], Field(strict=False)]
-
-
-def rule(text: str) -> PydanticCustomError:
-    """An error of a section whose text is the rule that was broken, as the user reads it."""
-    return PydanticCustomError("rule", "{text}", {"text": text})
-
-
-def _between_0_and_1(value: float) -> float:
-    if not 0 <= value <= 1:
-        raise PydanticCustomError("value_rule", "{text}", {"text": "must be between 0 and 1"})
-    return value
-
-
-Probability = Annotated[float, AfterValidator(_between_0_and_1), Field(json_schema_extra={"minimum": 0, "maximum": 1})]
-
-
-def exactly_one(section: BaseModel, *names: str) -> None:
-    """Raise unless one of the named keys is given, and only one."""
-    if sum(getattr(section, name) is not None for name in names) != 1:
-        raise rule(f"must give exactly one of {', '.join(names)}")
-
-
-class Section(BaseModel):
-    """Part of a scenario: no unknown keys, no conversions, no changes."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-def _one_or_many(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-Names = Annotated[
-    tuple[str, ...],
-    Field(strict=False, min_length=1),
-    BeforeValidator(_one_or_many),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
-]
 
 
 class Node(Section):
@@ -118,158 +59,6 @@ class Device(Section):
     receive_power_w: NotNegative = 0.0
 
 
-class TraceFile(Section):
-    """A recording. A part of it can be set aside for training agents."""
-
-    file: str
-    format: Literal["parquet", "mahimahi", "rate", "csv"] = "parquet"
-    columns: str | None = None
-    """For `csv`: which preset says what the columns mean."""
-    scale: Positive = 1.0
-    interval_s: Interval | None = None
-    """The part that is replayed; without it, all."""
-    training_interval_s: Interval | None = None
-    """The part that agents are trained on; must not overlap with `interval_s`."""
-
-    @model_validator(mode="after")
-    def _intervals(self) -> Self:
-        for interval in (self.interval_s, self.training_interval_s):
-            if interval is not None and interval[0] >= interval[1]:
-                raise rule(f"interval [{interval[0]:g}, {interval[1]:g}]: must start before it ends")
-        if self.training_interval_s is not None:
-            if self.interval_s is None:
-                raise rule("must give interval_s beside training_interval_s")
-            if self.interval_s[0] < self.training_interval_s[1] and self.training_interval_s[0] < self.interval_s[1]:
-                raise rule("interval_s and training_interval_s must not overlap: training and test share no data")
-        return self
-
-
-class Direction(Section):
-    """What one direction of a radio link can carry: a generated channel, a recording, or a constant rate."""
-
-    trace: TraceFile | None = None
-    rate_mbps: Rate | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        exactly_one(self, "trace", "rate_mbps")
-        return self
-
-
-class Ramp(Section):
-    """After `idle_ms` without traffic, the next message starts `delay_ms` later."""
-
-    idle_ms: NotNegative
-    delay_ms: NotNegative
-
-
-class Link(Section):
-    """A connection of two nodes: wired (`rate_mbps`, the same both ways) or radio (`uplink` and `downlink`)."""
-
-    between: Annotated[tuple[NodeName, NodeName], Field(strict=False)]
-    rate_mbps: Rate | None = None
-    uplink: Direction | None = None
-    """From the UE to the other end."""
-    downlink: Direction | None = None
-    delay_ms: NotNegative = 0.0
-    """Propagation, one way."""
-    loss: Probability = 0.0
-    """Probability that a fragment is lost on one attempt."""
-    queue_kb: Positive = 10_000.0
-    bearer: Bearer = "am"
-    """`am`: retransmitted until it arrives, which takes time; `um`: never, which costs quality."""
-    fragment_bytes: Count = 1_500
-    retransmission_ms: NotNegative = 0.0
-    ramp: Ramp | None = None
-
-    @model_validator(mode="after")
-    def _kind(self) -> Self:
-        radio = self.uplink is not None and self.downlink is not None
-        if (self.rate_mbps is None) != radio or (self.uplink is None) != (self.downlink is None):
-            raise rule("must give either rate_mbps, or uplink and downlink")
-        if self.bearer == "am" and self.loss > MOST_LOSS:
-            raise rule(f"loss must be at most {MOST_LOSS} on an acknowledged bearer, or messages take for ever")
-        return self
-
-
-class Poisson(Section):
-    """Independent exponential gaps."""
-
-    rate_per_s: Positive
-
-
-class Periodic(Section):
-    """One arrival each interval."""
-
-    interval_ms: Annotated[float, Field(ge=0.001, le=1e9)]
-    phase_ms: NotNegative = 0.0
-
-
-class Recorded(Section):
-    """Arrivals as they were: given here, or in a JSON file with the same keys."""
-
-    file: str | None = None
-    arrival_ns: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] | None = None
-    prompt_tokens: Annotated[tuple[Count, ...], Field(strict=False)] = ()
-    output_tokens: Annotated[tuple[Count, ...], Field(strict=False)] = ()
-
-    @model_validator(mode="after")
-    def _source(self) -> Self:
-        exactly_one(self, "file", "arrival_ns")
-        arrivals = self.arrival_ns or ()
-        if any(a > b for a, b in pairwise(arrivals)):
-            raise rule("arrival_ns must not decrease")
-        if {len(self.prompt_tokens), len(self.output_tokens)} - {len(arrivals)} and (
-            self.prompt_tokens or self.output_tokens
-        ):
-            raise rule("prompt_tokens and output_tokens must be as many as arrival_ns")
-        return self
-
-
-class Arrivals(Section):
-    """When tasks are asked for, at each source by itself."""
-
-    poisson: Poisson | None = None
-    periodic: Periodic | None = None
-    recorded: Recorded | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        exactly_one(self, "poisson", "periodic", "recorded")
-        return self
-
-
-class Tokens(Section):
-    """Lengths of requests to a language model: geometric with these means, cut at these maxima."""
-
-    prompt_mean: Count
-    prompt_max: Count
-    output_mean: Count
-    output_max: Count
-
-
-class Task(Section):
-    """A sort of inference that some UEs ask for."""
-
-    name: Label
-    model: str
-    sources: Names
-    """Names of UEs, or `all`."""
-    arrivals: Arrivals
-    deadline_ms: Positive
-    input_kb: NotNegative = 0.0
-    """The encoded input, where the first layer runs elsewhere (language models send token ids instead)."""
-    result_kb: NotNegative = 0.0
-    activation: Literal["int8", "fp16", "fp32"] = "int8"
-    """Precision of activations on the air."""
-    tokens: Tokens | None = None
-    cuts: Annotated[tuple[Count, ...], Field(strict=False)] | None = None
-    """Cuts that are allowed, cut c lying before layer c; without it, every one. `[]` forbids splitting."""
-    max_partitions: Annotated[int, Field(ge=1, le=8)] = 2
-    transport: Literal["mqtt", "tcp", "udp"] = "mqtt"
-    """MQTT and TCP need acknowledged bearers; `udp` goes over both."""
-
-
 class Control(Section):
     """Who decides, and how old what it hears of the others is."""
 
@@ -283,69 +72,6 @@ class Cost(Section):
 
     failure_s: Positive
     erasure_s: NotNegative = 0.0
-
-
-class Plain(Section):
-    """A policy that needs no settings."""
-
-    type: Literal["random", "all-device", "all-edge", "greedy", "exact"]
-    label: Label | None = None
-
-
-class Split(Section):
-    """Layers before `cut` at the task's source, the others at `node`."""
-
-    cut: Annotated[int, Field(ge=0)]
-    node: NodeName
-
-
-class Fixed(Section):
-    """The same split for every task of a name."""
-
-    type: Literal["fixed"]
-    label: Label | None = None
-    splits: Annotated[dict[str, Split], Field(min_length=1)]
-
-
-class Learned(Section):
-    """A trained agent; without a checkpoint it is trained briefly before the run."""
-
-    type: Literal["ppo", "a3c"]
-    label: Label | None = None
-    checkpoint: str | None = None
-    settings: dict[str, bool | int | float | str] = {}
-
-
-class Replay(Section):
-    """The decisions that an earlier run wrote down."""
-
-    type: Literal["replay"]
-    label: Label | None = None
-    file: str
-
-
-class Custom(Section):
-    """A class of the user's own, `module:Class`, made with `options` as keyword arguments."""
-
-    type: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-    label: Label | None = None
-    options: dict[str, Any] = {}
-
-
-def _policy_tag(value: Any) -> str:
-    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    tags = {"fixed": "fixed", "ppo": "learned", "a3c": "learned", "replay": "replay"}
-    return tags.get(str(kind), "custom" if ":" in str(kind) else "plain")
-
-
-Policy = Annotated[
-    Annotated[Plain, Tag("plain")]
-    | Annotated[Fixed, Tag("fixed")]
-    | Annotated[Learned, Tag("learned")]
-    | Annotated[Replay, Tag("replay")]
-    | Annotated[Custom, Tag("custom")],
-    Discriminator(_policy_tag),
-]
 
 
 class Training(Section):
@@ -421,8 +147,3 @@ class Scenario(Section):
     def labels(self) -> tuple[str, ...]:
         """The policies' labels, by default their types."""
         return tuple(label_of(policy) for policy in self.policies)
-
-
-def label_of(policy: Plain | Fixed | Learned | Replay | Custom) -> str:
-    """The name that a policy's rows carry."""
-    return policy.label or policy.type.rpartition(":")[2]

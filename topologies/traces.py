@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emulator.channel import generate
 from emulator.formats import import_trace, parse_columns
 from emulator.trace import Trace, constant
 from emulator.units import ns_from_s
-from topologies.scenario import Direction, TraceFile
+from topologies.links import Direction, TraceFile
 
 BPS_PER_MBPS = 1e6
 
@@ -33,6 +34,10 @@ class TraceSource:
         """The trace of one direction of a radio link; `path` is the section's, for messages."""
         if name in self.stored:
             return self.stored[name]
+        if section.channel is not None:
+            slot_ns = section.channel.settings.slot_ns
+            whole_ns = -(-self.duration_ns // slot_ns) * slot_ns
+            return generate(section.channel.settings, whole_ns, self.seed, entity)
         if section.trace is not None:
             return self._recorded(f"{path}.trace", section.trace)
         return constant((section.rate_mbps or 0.0) * BPS_PER_MBPS)
