@@ -28,7 +28,8 @@ def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None =
     direction, so that adding a UE changes no other's. Raises ValueError, one line, for a file that
     does not hold what it should.
     """
-    source = TraceSource(scenario.seed, ns_from_s(scenario.duration_s), folder, training=False, stored=traces or {})
+    duration_ns = ns_from_s(scenario.duration_s)
+    source = TraceSource(scenario.name, scenario.seed, duration_ns, folder, training=False, stored=traces or {})
     return _system(scenario, folder, source)
 
 
@@ -39,7 +40,8 @@ def training_system(scenario: Scenario, folder: Path, index: int) -> System:
     Raises ValueError, one line, when a trace shares lineage with one of the scenario's own run.
     """
     seed = draw_key(scenario.training.seed, "training", f"system {index}")
-    source = TraceSource(seed, ns_from_s(scenario.training.duration_s), folder, training=True)
+    duration_ns = ns_from_s(scenario.training.duration_s)
+    source = TraceSource(scenario.name, seed, duration_ns, folder, training=True)
     trained = _system(scenario, folder, source)
     require_disjoint(trained, build(scenario, folder))
     return trained

@@ -67,16 +67,14 @@ class Channel(Section):
     @property
     def settings(self) -> ChannelSettings:
         """The section in the emulator's units."""
-        same = self.model_dump(
-            exclude={"carrier_ghz", "bandwidth_mhz", "slot_ms", "harq_round_trip_ms", "cqi_delay_ms"}
-        )
+        converted = {"carrier_ghz", "bandwidth_mhz", "slot_ms", "harq_round_trip_ms", "cqi_delay_ms"}
         return ChannelSettings(
             carrier_hz=self.carrier_ghz * 1e9,
             bandwidth_hz=self.bandwidth_mhz * 1e6,
             slot_ns=ns_from_ms(self.slot_ms),
             harq_round_trip_ns=ns_from_ms(self.harq_round_trip_ms),
             cqi_delay_ns=ns_from_ms(self.cqi_delay_ms),
-            **same,
+            **self.model_dump(exclude=converted),
         )
 
 

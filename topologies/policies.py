@@ -35,7 +35,7 @@ class Learned(Section):
     type: Literal["ppo", "a3c"]
     label: Label | None = None
     checkpoint: str | None = None
-    settings: dict[str, bool | int | float | str] = {}
+    settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
 
 class Replay(Section):
@@ -51,7 +51,7 @@ class Custom(Section):
 
     type: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
     label: Label | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 def _policy_tag(value: Any) -> str:

@@ -109,7 +109,7 @@ class Scenario(Section):
     nodes: Annotated[tuple[Node, ...], Field(strict=False, min_length=1)]
     devices: Annotated[dict[str, Device], Field(min_length=1)]
     links: Annotated[tuple[Link, ...], Field(strict=False)] = ()
-    models: dict[str, str] = {}
+    models: dict[str, str] = Field(default_factory=dict)
     """A model's profile, where it is not the shipped one of that name: another shipped name, or a JSON file."""
     tasks: Annotated[tuple[Task, ...], Field(strict=False, min_length=1)]
     control: Control

@@ -17,9 +17,10 @@ BPS_PER_MBPS = 1e6
 class TraceSource:
     """Makes the traces of one system: for a run, or for training (other seed, other part of recordings).
 
-    `stored` gives traces by direction that are taken as they are.
+    `scenario` is its name, for messages; `stored` gives traces by direction that are taken as they are.
     """
 
+    scenario: str
     seed: int
     duration_ns: int
     folder: Path
@@ -37,7 +38,10 @@ class TraceSource:
         if section.channel is not None:
             slot_ns = section.channel.settings.slot_ns
             whole_ns = -(-self.duration_ns // slot_ns) * slot_ns
-            return generate(section.channel.settings, whole_ns, self.seed, entity)
+            try:
+                return generate(section.channel.settings, whole_ns, self.seed, entity)
+            except ValueError as error:
+                raise ValueError(f"{self.scenario}: {path}.channel: {error}") from error
         if section.trace is not None:
             return self._recorded(f"{path}.trace", section.trace)
         return constant((section.rate_mbps or 0.0) * BPS_PER_MBPS)
