@@ -165,11 +165,11 @@ class Trace:
             header = json.loads((table.schema.metadata or {})[b"airsplit.trace"])
             columns = {name: table[name].to_numpy() for name in table.column_names}
             lineage = tuple(Interval(*interval) for interval in header["lineage"])
-            trace = cls(header["slot_ns"], columns, header["release"], lineage, header["metadata"])
+            trace = cls(header["slot_ns"], columns, header["release"], lineage, dict(header["metadata"]))
             stored = header["sha256"]
         except FileNotFoundError:
             raise
-        except (pa.ArrowInvalid, OSError, KeyError, TypeError) as error:  # OSError: pyarrow's word for a damaged file
+        except (pa.ArrowException, OSError, KeyError, TypeError) as error:  # OSError: pyarrow's word for a damaged file
             reason = str(error).splitlines()[0]
             raise ValueError(f"{path}: must be a trace that airsplit wrote ({reason})") from error
         except ValueError as error:
