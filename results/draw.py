@@ -1,0 +1,65 @@
+"""All figures of a run, from its folder alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from emulator.trace import Trace
+from results import channel_figures, figures
+from results.figure_data import FigureData, figure_data
+from results.run_folder import Run
+from results.statistics import best_policy, policies_of, read_summary, tasks_of
+from results.style import looks
+
+SUFFIXES = (".pdf", ".png")
+
+
+def draw_figures(run: Run) -> list[Path]:
+    """Draw every figure that the run has data for into its figures/, each as PDF and PNG, and return their paths.
+    Needs summary.csv. Curves of learning need learning.csv, gaps at least one row with a bound."""
+    summary = read_summary(run).sort_values("cost_mean_s", kind="stable", ignore_index=True)
+    data = in_order(figure_data(run), list(summary["policy"]))
+    look = looks(list(summary["policy"]))
+    deadlines = {name: kind.deadline_ms for name, kind in run.manifest.facts.kinds.items()}
+    draw: dict[str, Callable[[Path], Path]] = {
+        "rate-and-placement": rate_figure(run, best_policy(summary)),
+        "delay-cdf": lambda path: figures.delay_cdf(data.curves, deadlines, look, path),
+        "delay-parts": lambda path: figures.delay_parts(data.parts, path),
+        "energy-delay": lambda path: figures.energy_delay(data.means, look, path),
+    }
+    gaps = summary[summary["gap"].notna()]
+    if len(gaps):
+        draw["gap-to-bound"] = lambda path: figures.gap_to_bound(gaps, look, path)
+    if (run.path / "learning.csv").is_file():
+        episodes = pd.read_csv(run.path / "learning.csv", dtype={"agent": str})
+        draw["learning-curves"] = lambda path: figures.learning_curves(episodes, path)
+    folder = run.path / "figures"
+    folder.mkdir(exist_ok=True)
+    return [paint(folder / f"{name}{suffix}") for name, paint in draw.items() for suffix in SUFFIXES]
+
+
+def in_order(data: FigureData, policies: list[str]) -> FigureData:
+    """The same tables with their policies in this order: the least cost first, darkest and on top."""
+    place = {policy: number for number, policy in enumerate(policies)}
+
+    def ordered(table: pd.DataFrame) -> pd.DataFrame:
+        return table.sort_values("policy", key=lambda names: names.map(place), kind="stable", ignore_index=True)
+
+    return FigureData(ordered(data.curves), ordered(data.parts), ordered(data.means), ordered(data.placements))
+
+
+def rate_figure(run: Run, policy: str) -> Callable[[Path], Path]:
+    """Rate and placements of the source that `policy` treats most variously."""
+    tasks_path = run.path / "tasks.parquet"
+    tasks = tasks_of(tasks_path, policy, policies_of(tasks_path)[policy])
+    source = shown_source(tasks, list(run.manifest.facts.uplinks))
+    trace = Trace.load(run.path / run.manifest.facts.uplinks[source])
+    own = tasks[tasks["source"] == source]
+    return lambda path: channel_figures.rate_and_placement(trace, own, source, run.manifest.facts.duration_s, path)
+
+
+def shown_source(tasks: pd.DataFrame, sources: list[str]) -> str:
+    """Of the sources with a link of their own, the one with the most different placements; the first of equals."""
+    variety = tasks.groupby("source", observed=True)["placement"].nunique()
+    return max(sources, key=lambda source: variety.get(source, 0))
