@@ -1,0 +1,166 @@
+"""Asynchronous advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783), its workers in turns or in threads."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import nn
+
+from agents.actor_critic import ActorCritic, checkpoint_of, entropy, one_thread, sample
+from agents.checkpoint import Checkpoint
+from agents.episodes import Episodes
+from agents.vector_environment import SplitInferenceVector
+
+Progress = Callable[[int, int], None]
+CURVE_POINTS = 50
+
+
+@dataclass(frozen=True)
+class A3cSettings:
+    """Each worker steps a few environments at once, where the paper's has one: the network's overhead is
+    paid once for all of them. With `asynchronous` workers are threads that update the shared parameters
+    whenever they are ready, and no two runs agree; without it they take turns, each computing its
+    gradient from the parameters of its own last turn, as stale as threads would have them.
+
+    The tasks of the environment are uncoupled: no decision changes a later reward, so `gamma` 0 is exact.
+    """
+
+    total_steps: int = 200_000
+    workers: int = 4
+    environments: int = 16  # of each worker
+    rollout_steps: int = 8  # n of the n-step return
+    learning_rate: float = 2e-3  # falls to 0
+    decay: float = 0.99  # of RMSProp's squares, which all workers share
+    gamma: float = 0.0
+    entropy_weight: float = 0.01
+    value_weight: float = 0.5
+    gradient_norm: float = 0.5
+    hidden: tuple[int, ...] = (64, 64)
+    asynchronous: bool = False
+
+
+def train(
+    episodes: Episodes, settings: A3cSettings, seed: int, progress: Progress = lambda done, total: None
+) -> tuple[Checkpoint, list[dict[str, Any]]]:
+    """Train one agent; `progress(done, total)` hears of environment steps.
+
+    Returns the checkpoint and the learning curve: `step`, `reward` (mean of a task), `entropy` (mean,
+    nats), `value_loss`. The same episodes, settings and seed give the same checkpoint wherever torch
+    rounds alike, unless `asynchronous` is asked for.
+    """
+    with one_thread():
+        shared = _Shared(episodes, settings, seed, progress)
+        workers = [_Worker(shared, episodes, settings, seed, number) for number in range(settings.workers)]
+        turns = shared.updates // settings.workers
+        if settings.asynchronous:
+            with ThreadPoolExecutor(settings.workers) as pool:
+                list(pool.map(lambda worker: [worker.turn() for _ in range(turns)], workers))
+        else:
+            for _ in range(turns):
+                for worker in workers:
+                    worker.turn()
+        return checkpoint_of(shared.model, episodes, "a3c", seed, asdict(settings)), shared.curve
+
+
+class _Shared:
+    """The parameters that all workers change, the optimiser's squares, and the learning curve."""
+
+    def __init__(self, episodes: Episodes, settings: A3cSettings, seed: int, progress: Progress) -> None:
+        self.settings = settings
+        rng = torch.Generator().manual_seed(seed)
+        self.model = ActorCritic(episodes.layout.features, episodes.layout.choices, settings.hidden, rng)
+        self.optimizer = torch.optim.RMSprop(
+            self.model.parameters(), lr=settings.learning_rate, alpha=settings.decay, eps=1e-5
+        )
+        self.steps_per_update = settings.environments * settings.rollout_steps
+        self.updates = max(settings.workers, settings.total_steps // self.steps_per_update)
+        self.updates -= self.updates % settings.workers
+        self.done = 0
+        self.curve: list[dict[str, Any]] = []
+        self.lock = Lock()
+        self.recent: list[tuple[float, float, float]] = []
+        self.progress = progress
+
+    def apply(self, gradients: list[torch.Tensor], measured: tuple[float, float, float]) -> None:
+        """One step of the optimiser with a worker's gradients, and a point of the curve now and then."""
+        with self.lock:  # the optimiser keeps a state of its own; workers compute outside
+            for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
+                parameter.grad = gradient
+            self.optimizer.param_groups[0]["lr"] = self.settings.learning_rate * (1 - self.done / self.updates)
+            self.optimizer.step()
+            self.done += 1
+            self.recent.append(measured)
+            if self.done % max(1, self.updates // CURVE_POINTS) == 0:
+                reward, entropy_mean, value_loss = (
+                    sum(column) / len(column) for column in zip(*self.recent, strict=True)
+                )
+                step = self.done * self.steps_per_update
+                self.curve.append({"step": step, "reward": reward, "entropy": entropy_mean, "value_loss": value_loss})
+                self.recent.clear()
+                self.progress(step, self.updates * self.steps_per_update)
+
+
+class _Worker:
+    """A copy of the parameters, environments, and a generator of its own."""
+
+    def __init__(self, shared: _Shared, episodes: Episodes, settings: A3cSettings, seed: int, number: int) -> None:
+        self.shared, self.settings = shared, settings
+        self.rng = torch.Generator().manual_seed(seed * 1_000 + number + 1)
+        self.model = ActorCritic(episodes.layout.features, episodes.layout.choices, settings.hidden, self.rng)
+        self.model.load_state_dict(shared.model.state_dict())
+        self.environment = SplitInferenceVector(settings.environments, episodes)
+        self.seen, self.info = self.environment.reset(seed=seed * 1_000 + number * settings.environments)
+        self.ended = torch.zeros(settings.environments, dtype=torch.bool)
+
+    def turn(self) -> None:
+        """A rollout, its gradient, the shared update, and a fresh copy of the parameters."""
+        observations, masks, actions, rewards, ends, resets = self.rollout()
+        with torch.no_grad():
+            _, last_value = self.model(torch.from_numpy(self.seen), torch.from_numpy(self.info["action_mask"]))
+            _, values = self.model(observations, masks)  # (T, N)
+        returns = returns_of(rewards, values, last_value, ends, self.settings.gamma)
+        learn = ~resets
+        log_p, values = self.model(observations[learn], masks[learn])  # (batch, choices), (batch,)
+        advantages = returns[learn] - values.detach()
+        chosen = log_p.gather(1, actions[learn][:, None]).squeeze(1)
+        entropy_mean = entropy(log_p).mean()
+        value_loss = (returns[learn] - values).square().mean() / 2
+        loss = -(chosen * advantages).mean() - self.settings.entropy_weight * entropy_mean
+        self.model.zero_grad()
+        torch.autograd.backward(loss + self.settings.value_weight * value_loss)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_norm)
+        gradients = [parameter.grad for parameter in self.model.parameters()]
+        self.shared.apply(gradients, (rewards[learn].mean().item(), entropy_mean.item(), value_loss.item()))
+        self.model.load_state_dict(self.shared.model.state_dict())
+
+    def rollout(self) -> tuple[torch.Tensor, ...]:
+        """T steps of all N environments: observations (T, N, features), masks (T, N, choices), actions,
+        rewards, ends, and which steps only began an episode (T, N)."""
+        columns: list[tuple[torch.Tensor, ...]] = []
+        for _ in range(self.settings.rollout_steps):
+            observations, masks = torch.from_numpy(self.seen), torch.from_numpy(self.info["action_mask"])
+            with torch.no_grad():
+                log_p, _ = self.model(observations, masks)
+            actions = sample(log_p, self.rng)
+            self.seen, reward, terminated, truncated, self.info = self.environment.step(actions.numpy())
+            ends, resets = torch.from_numpy(terminated | truncated), self.ended
+            columns.append((observations, masks, actions, torch.from_numpy(reward).float(), ends, resets))
+            self.ended = ends
+        return tuple(torch.stack(column) for column in zip(*columns, strict=True))
+
+
+def returns_of(
+    rewards: torch.Tensor, values: torch.Tensor, last_value: torch.Tensor, ends: torch.Tensor, gamma: float
+) -> torch.Tensor:
+    """n-step returns, shape (T, N): rewards to the end of the rollout or of the episode, then the value
+    of the state there, (N,) after the rollout. An end is a truncation, followed by that state's row."""
+    returns = torch.zeros_like(rewards)
+    running = last_value
+    for t in reversed(range(len(rewards))):
+        after = values[t + 1] if t + 1 < len(values) else last_value
+        running = rewards[t] + gamma * torch.where(ends[t], after, running)
+        returns[t] = running
+    return returns

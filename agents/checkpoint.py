@@ -1,0 +1,94 @@
+"""A trained agent as a file: its weights, what they mean, and where they came from. Never a pickle."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from agents.encoding import Float32s, Layout
+from emulator.system import System
+from emulator.trace import Interval
+
+KEY = "airsplit.checkpoint"  # of the metadata in the file's header
+
+
+class Training(NamedTuple):
+    """Where the weights came from: the training systems' traces by SHA-256 and by lineage, and the
+    versions and thread count that a repetition needs to give the same weights."""
+
+    agent: str
+    seed: int
+    settings: Mapping[str, Any]
+    trace_sha256: tuple[str, ...]
+    lineage: tuple[Interval, ...]
+    torch: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An actor's weights by name (`actor.0.weight`, ...), their layout, and their training."""
+
+    weights: Mapping[str, Float32s]
+    layout: Layout
+    training: Training
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the weights' names, shapes and values and of the layout; not of how they were trained."""
+        digest = hashlib.sha256(json.dumps(self.layout.as_data()).encode())
+        for name in sorted(self.weights):
+            values = np.ascontiguousarray(self.weights[name], dtype="<f4")
+            digest.update(f" {name} {values.shape} ".encode())
+            digest.update(values.tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file with the rest as JSON in its header. Appears whole or not at all."""
+        header = {"layout": self.layout.as_data(), "training": self.training._asdict(), "sha256": self.sha256}
+        partial = path.with_name(f".{path.name}.partial")
+        save_file(dict(self.weights), partial, metadata={KEY: json.dumps(header)})
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Read what `save` wrote. Raises ValueError with path and rule when it is not such a file, or its
+        values are no longer those that were saved."""
+        try:
+            with safe_open(path, framework="numpy") as file:
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+                header = json.loads((file.metadata() or {})[KEY])
+            training = header["training"]
+            training["lineage"] = tuple(Interval(*interval) for interval in training["lineage"])
+            training["trace_sha256"] = tuple(training["trace_sha256"])
+            checkpoint = cls(weights, Layout.from_data(header["layout"]), Training(**training))
+            stored = header["sha256"]
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(f"{path}: must be a checkpoint that airsplit wrote ({reason})") from error
+        if checkpoint.sha256 != stored:
+            raise ValueError(f"{path}: sha256 {checkpoint.sha256[:12]} must be the stored {stored[:12]}")
+        return checkpoint
+
+
+def require_unseen(checkpoint: Checkpoint, system: System) -> None:
+    """Raise ValueError if any stretch of a source went into both the training and the system's traces."""
+    for link in system.links:
+        for tested in link.trace.lineage:
+            for trained in checkpoint.training.lineage:
+                if overlap(trained, tested):
+                    raise ValueError(
+                        f"{checkpoint.training.agent}: trace {link.source}-{link.target}: must share no lineage with "
+                        f"the training's ({tested.source[:12]})"
+                    )
+
+
+def overlap(a: Interval, b: Interval) -> bool:
+    """Whether two intervals share a stretch of a source."""
+    return a.source == b.source and a.start_ns < b.stop_ns and b.start_ns < a.stop_ns

@@ -1,0 +1,89 @@
+"""The uncoupled problem as a Gymnasium environment, `airsplit/SplitInference-v0`: importing registers it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from agents.encoding import LIMIT, Float32s
+from agents.episodes import Episodes, EpisodeSettings
+from emulator.randomness import uniform
+from topologies.build import training_system
+from topologies.loader import load
+
+ID = "airsplit/SplitInference-v0"
+KEYS = 2**62  # the seed chooses one of as many orders of the episodes
+
+
+class SplitInference(gymnasium.Env[Float32s, np.int64]):
+    """One step places one task that is alone on an idle system (see `agents.episodes`).
+
+    Observation: the features of `agents.encoding.Layout`, float32. Action: the number of a choice;
+    `info["action_mask"]` says which are candidates now, and any other earns what a failed task does.
+    Reward: minus the task's cost over its deadline; `info["sojourn_ns"]` is what the task took (-1
+    for a choice that is no candidate, 0 after a reset). After `steps` tasks the episode is truncated:
+    its last observation is of a task that is not decided. `reset(seed=...)` fixes the order of the
+    episodes from then on; `options={"episode": n}` asks for one of them.
+    """
+
+    def __init__(self, episodes: Episodes) -> None:
+        self.metadata = {"render_modes": []}
+        self.episodes = episodes
+        self.observation_space = observation_space(episodes)
+        self.action_space = gymnasium.spaces.Discrete(episodes.layout.choices)
+        self._key: int | None = None
+        self._count = 0
+        self._rows = episodes.rows(0)
+        self._step = episodes.settings.steps
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[Float32s, dict[str, Any]]:
+        """Begin the next episode."""
+        super().reset(seed=seed)
+        if seed is not None or self._key is None:
+            self._key, self._count = int(self.np_random.integers(KEYS)), 0
+        number = int(uniform(self._key, self._count, 0, 0) * len(self.episodes))
+        self._count += 1
+        self._rows = self.episodes.rows((options or {}).get("episode", number))
+        self._step = 0
+        return self._seen(0)
+
+    def step(self, action: np.int64 | int) -> tuple[Float32s, float, bool, bool, dict[str, Any]]:
+        """Place the observed task. Raises ValueError for a number that is no action."""
+        if not 0 <= action < self.episodes.layout.choices:
+            raise ValueError(f"action={action}: must be in 0..{self.episodes.layout.choices - 1}")
+        if self._step == self.episodes.settings.steps:
+            raise gymnasium.error.ResetNeeded("the episode is over: call reset first")
+        reward = float(self._rows.rewards[self._step, action])
+        sojourn_ns = int(self._rows.sojourns_ns[self._step, action])
+        self._step += 1
+        observation, info = self._seen(sojourn_ns)
+        return observation, reward, False, self._step == self.episodes.settings.steps, info
+
+    def _seen(self, sojourn_ns: int) -> tuple[Float32s, dict[str, Any]]:
+        info = {"action_mask": self._rows.masks[self._step].copy(), "sojourn_ns": sojourn_ns}
+        return self._rows.observations[self._step].copy(), info
+
+
+def observation_space(episodes: Episodes) -> "gymnasium.Space[Float32s]":
+    """All features within their limit."""
+    return gymnasium.spaces.Box[np.float32](-LIMIT, LIMIT, (episodes.layout.features,), np.float32)
+
+
+def episodes_of(scenario: str, episodes: int, steps: int, seed: int) -> Episodes:
+    """Episodes on the training systems of a scenario file, as many as it declares."""
+    path = Path(scenario)
+    loaded = load(path)
+    systems = [training_system(loaded, path.parent, index) for index in range(loaded.training.traces)]
+    return Episodes(systems, EpisodeSettings(episodes, steps, seed))
+
+
+def make(scenario: str, episodes: int = 64, steps: int = 32, seed: int = 0) -> SplitInference:
+    """What `gymnasium.make(ID, scenario="topologies/quickstart.yaml")` returns, before its wrappers."""
+    return SplitInference(episodes_of(scenario, episodes, steps, seed))
+
+
+gymnasium.register(ID, entry_point="agents.environment:make", vector_entry_point="agents.vector_environment:make")

@@ -1,0 +1,159 @@
+"""The uncoupled problem as data: episodes of tasks that are each alone, and what every choice costs them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.alone import Alone
+from agents.bound import longest_idle_ns
+from agents.encoding import Encoder, Flags, Float32s, layout_of
+from emulator.network import Network
+from emulator.observation import LastHeard
+from emulator.randomness import draw_key, generator
+from emulator.system import System
+from emulator.task import Placement, Task
+from emulator.units import NS_PER_S
+
+FOREVER_NS = 2**62
+
+
+@dataclass(frozen=True)
+class EpisodeSettings:
+    """How many different episodes there are, how many tasks each has, and the seed of their draws."""
+
+    episodes: int = 64
+    steps: int = 32
+    seed: int = 0
+
+
+class Episode(NamedTuple):
+    """Tasks of one source in a system, none of which can meet another, whatever is decided. The one
+    after the last step is seen but not decided."""
+
+    system: System
+    source: str
+    tasks: tuple[Task, ...]
+
+
+class Rows(NamedTuple):
+    """One row a task: `observations` (rows, features), `masks` of the choices that are candidates,
+    `rewards` and `sojourns_ns` of each choice (rows, choices)."""
+
+    observations: Float32s
+    masks: Flags
+    rewards: npt.NDArray[np.float64]
+    sojourns_ns: npt.NDArray[np.int64]
+
+
+class Episodes:
+    """A catalogue of episodes over one or several systems, each computed when it is first asked for.
+
+    Episode e takes system e modulo their number, a source, a time on the channel, and the first tasks
+    that the source's streams give under a seed of its own. The gap between two tasks is that of the
+    streams, after the earlier task would have ended under the slowest choice and every link's ramp has
+    returned: so each starts on an idle system, at a time that no decision changes.
+
+    The reward is minus the task's cost in units of its deadline: the best choice is that of the cost
+    in seconds, and short and long kinds of tasks weigh alike. A choice that is no candidate (masked)
+    earns what a failed task does, and takes -1 ns.
+
+    Raises ValueError when the systems differ in nodes, kinds or candidates, or when a source's recorded
+    arrivals are too few for an episode.
+    """
+
+    def __init__(self, systems: Sequence[System], settings: EpisodeSettings) -> None:
+        self.settings = settings
+        self.layout = layout_of(systems[0])
+        if any(layout_of(system) != self.layout for system in systems):
+            raise ValueError("systems: must agree in their nodes, kinds and candidates")
+        self.systems = tuple(systems)
+        self._alone = [Alone(Network(system)) for system in systems]
+        self._encoder = Encoder(self.layout)
+        self._known: dict[int, tuple[Episode, Rows]] = {}
+
+    def __len__(self) -> int:
+        return self.settings.episodes
+
+    def episode(self, number: int) -> Episode:
+        """The tasks of an episode, 0 <= number < len."""
+        return self._computed(number)[0]
+
+    def rows(self, number: int) -> Rows:
+        """The `steps` + 1 rows of an episode."""
+        return self._computed(number)[1]
+
+    def table(self) -> Rows:
+        """The rows of all episodes, one after the other."""
+        rows = [self.rows(number) for number in range(len(self))]
+        return Rows(*(np.ascontiguousarray(np.concatenate(column)) for column in zip(*rows, strict=True)))
+
+    def placement(self, number: int, step: int, action: int) -> Placement:
+        """What a choice means for a task of an episode."""
+        return self._choices(self.episode(number).system, self.episode(number).tasks[step])[0][action]
+
+    def _computed(self, number: int) -> tuple[Episode, Rows]:
+        if number not in self._known:
+            self._known[number] = self._compute(number)
+        return self._known[number]
+
+    def _compute(self, number: int) -> tuple[Episode, Rows]:
+        alone = self._alone[number % len(self._alone)]
+        system = alone.network.system
+        seed, steps = self.settings.seed, self.settings.steps
+        rng = generator(seed, system.name, "episodes", number)
+        source = str(rng.choice(list(dict.fromkeys(stream.source for stream in system.streams))))
+        offered = self._offered(system, source, draw_key(seed, source, f"tasks of episode {number}"))
+        rows = Rows(
+            np.zeros((steps + 1, self.layout.features), dtype=np.float32),
+            np.zeros((steps + 1, self.layout.choices), dtype=np.bool_),
+            np.zeros((steps + 1, self.layout.choices), dtype=np.float64),
+            np.full((steps + 1, self.layout.choices), -1, dtype=np.int64),
+        )
+        idle_ns = longest_idle_ns(system)
+        now_ns = int(rng.integers(max(link.trace.period_ns for link in system.links)))
+        tasks = []
+        for step, task in enumerate(offered):
+            gap_ns = task.arrival_ns - offered[step - 1].arrival_ns if step else 0
+            tasks.append(task._replace(arrival_ns=now_ns + gap_ns))
+            longest_ns = self._fill(rows, step, alone, tasks[-1])
+            now_ns = tasks[-1].arrival_ns + longest_ns + idle_ns
+        return Episode(system, source, tuple(tasks)), rows
+
+    def _offered(self, system: System, source: str, seed: int) -> list[Task]:
+        streams = (stream.tasks(seed, FOREVER_NS) for stream in system.streams if stream.source == source)
+        tasks = list(islice(merge(*streams, key=_arrival_ns), self.settings.steps + 1))
+        if len(tasks) <= self.settings.steps:
+            raise ValueError(
+                f"steps={self.settings.steps}: must be below the {len(tasks)} arrivals recorded at {source}"
+            )
+        return tasks
+
+    def _fill(self, rows: Rows, step: int, alone: Alone, task: Task) -> int:
+        """Compute one row; the sojourn of the slowest choice."""
+        system = alone.network.system
+        candidates = system.placements[task.source, task.kind.name]
+        observation = LastHeard(task, task.arrival_ns, alone.network, candidates)
+        placements, mask = self._choices(system, task)
+        rows.observations[step] = self._encoder.features(observation)
+        rows.masks[step] = mask
+        if step == self.settings.steps:
+            return 0
+        deadline_s = task.kind.deadline_ns / NS_PER_S
+        rows.rewards[step] = -system.cost.failure_s / deadline_s
+        for action in np.flatnonzero(mask):
+            outcome = alone.outcome(task, placements[action])
+            rows.rewards[step, action] = -system.cost.of(*outcome) / deadline_s
+            rows.sojourns_ns[step, action] = outcome.sojourn_ns
+        return int(rows.sojourns_ns[step].max())
+
+    def _choices(self, system: System, task: Task) -> tuple[tuple[Placement, ...], Flags]:
+        return self._encoder.choices(task.source, task.kind.name, system.placements[task.source, task.kind.name])
+
+
+def _arrival_ns(task: Task) -> int:
+    return task.arrival_ns
