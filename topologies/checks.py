@@ -9,9 +9,8 @@ from emulator.system import Node
 from topologies.candidates import split
 from topologies.links import Link, TraceFile
 from topologies.parts import nodes_of, placements_of, profile_source, profiles_of
-from topologies.policies import Fixed, Learned, Replay
 from topologies.profiles import profile_names
-from topologies.scenario import ALL, Scenario
+from topologies.scenario import ALL, Fixed, Learned, Replay, Scenario
 from topologies.section import TEMPLATE
 from topologies.workloads import Task
 
