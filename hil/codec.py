@@ -1,0 +1,180 @@
+"""The binary messages: tensors from worker to worker, and chunks of weights.
+
+A tensor is a header of 84 bytes and its elements, little-endian in C order, so that the payload's
+size is exactly elements x bytes of the precision. Nothing here can run code that it receives.
+"""
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.errors import Malformed
+
+MAGIC = b"ASPL"
+VERSION = 1
+INT8_MAX = 127
+FP16_MAX = float(np.finfo(np.float16).max)
+MAX_RANK = 4
+
+# magic, version, kind, precision, rank, 4 sizes; run, task, attempt, step, plan, stage, deadline; scale
+_TENSOR = struct.Struct("!4sBBBB4I7Qf")
+# magic, version, kind, index, count, digest of the whole, digest of this chunk
+_CHUNK = struct.Struct("!4sBBxxII32s32s")
+
+Floats = NDArray[np.float32]
+
+
+class Kind(IntEnum):
+    """What a binary message is."""
+
+    ACTIVATION = 1  # the input of a stage
+    RESULT = 2  # the output of the last stage
+    CHUNK = 3  # a piece of a layer's weights
+
+
+class Precision(IntEnum):
+    """How an element is sent."""
+
+    fp32 = 0
+    fp16 = 1
+    int8 = 2
+
+
+_DTYPES: Mapping[Precision, np.dtype[Any]] = {
+    Precision.fp32: np.dtype("<f4"),
+    Precision.fp16: np.dtype("<f2"),
+    Precision.int8: np.dtype("i1"),
+}
+
+
+class Place(NamedTuple):
+    """Where an activation belongs: to pass `step` of an attempt at a task of a coordinator's `run`, as
+    the input of `stage` of the announced placement `plan`. The deadline is on the scenario's clock."""
+
+    run: int
+    task: int
+    attempt: int
+    step: int
+    plan: int
+    stage: int
+    deadline_ns: int
+
+
+class Tensor(NamedTuple):
+    """An activation, or the result that the last stage leaves."""
+
+    kind: Kind
+    place: Place
+    precision: Precision
+    values: Floats
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Piece `index` of `count` of the bytes with the SHA-256 `whole`."""
+
+    whole: bytes
+    index: int
+    count: int
+    data: bytes
+
+
+def encode_tensor(tensor: Tensor) -> bytes:
+    """Header and elements. int8: symmetric with one scale for the tensor, q = round(x / scale) with
+    scale = max |x| / 127, so the error is at most scale / 2. fp16 saturates at 65504.
+
+    Raises ValueError for values that are not finite, or of more than four dimensions.
+    """
+    values = tensor.values
+    if not 1 <= values.ndim <= MAX_RANK:
+        raise ValueError(f"values: rank={values.ndim}: must be between 1 and {MAX_RANK}")
+    peak = float(np.max(np.abs(values), initial=0.0))
+    if not math.isfinite(peak):
+        raise ValueError("values: must be finite")
+    scale = 1.0
+    match tensor.precision:
+        case Precision.int8:
+            scale = float(np.float32(peak / INT8_MAX)) or 1.0
+            elements = np.clip(np.rint(values / np.float32(scale)), -INT8_MAX, INT8_MAX)
+        case Precision.fp16:
+            elements = np.clip(values, -FP16_MAX, FP16_MAX)
+        case Precision.fp32:
+            elements = values
+    sizes = (*values.shape, *(1,) * (MAX_RANK - values.ndim))
+    about = (tensor.kind, tensor.precision, values.ndim)
+    header: bytes = _TENSOR.pack(MAGIC, VERSION, *about, *sizes, *tensor.place, scale)
+    payload: bytes = elements.astype(_DTYPES[tensor.precision]).tobytes()
+    return header + payload
+
+
+def encode_chunk(chunk: Chunk) -> bytes:
+    """Header, with the SHA-256 of the data, and the data."""
+    head = (MAGIC, VERSION, Kind.CHUNK, chunk.index, chunk.count, chunk.whole, sha256(chunk.data).digest())
+    header: bytes = _CHUNK.pack(*head)
+    return header + chunk.data
+
+
+def is_binary(message: bytes) -> bool:
+    """Whether a message claims to be one of these."""
+    return message.startswith(MAGIC)
+
+
+def decode(message: bytes) -> Tensor | Chunk:
+    """The inverse of `encode_tensor` and `encode_chunk`. Raises Malformed for anything else, and for
+    a chunk whose data have another digest."""
+    if len(message) < 6 or not is_binary(message):
+        raise Malformed("message: must start with its magic and kind")
+    version, kind = message[4], message[5]
+    if version != VERSION:
+        raise Malformed(f"message: version={version}: must be {VERSION}")
+    if kind == Kind.CHUNK:
+        return _decode_chunk(message)
+    if kind in (Kind.ACTIVATION, Kind.RESULT):
+        return _decode_tensor(message)
+    raise Malformed(f"message: kind={kind}: must be known")
+
+
+def _decode_chunk(message: bytes) -> Chunk:
+    if len(message) < _CHUNK.size:
+        raise Malformed(f"chunk: {len(message)} bytes: must be at least {_CHUNK.size}")
+    *_, index, count, whole, digest = _CHUNK.unpack_from(message)
+    data = message[_CHUNK.size :]
+    if index >= count:
+        raise Malformed(f"chunk: index={index}: must be below {count}")
+    if sha256(data).digest() != digest:
+        raise Malformed(f"chunk {index} of {count}: digest must be that of its data")
+    return Chunk(whole, index, count, data)
+
+
+def _decode_tensor(message: bytes) -> Tensor:
+    if len(message) < _TENSOR.size:
+        raise Malformed(f"tensor: {len(message)} bytes: must be at least {_TENSOR.size}")
+    _, _, kind, code, rank, *rest = _TENSOR.unpack_from(message)
+    sizes, (*address, scale) = rest[:MAX_RANK], rest[MAX_RANK:]
+    if code not in tuple(Precision):
+        raise Malformed(f"tensor: precision={code}: must be known")
+    precision = Precision(code)
+    dtype = _DTYPES[precision]
+    if not 1 <= rank <= MAX_RANK or any(size != 1 for size in sizes[rank:]):
+        raise Malformed(f"tensor: rank={rank}, sizes={sizes}: must agree")
+    if math.prod(sizes) * dtype.itemsize != payload_bytes(message):
+        raise Malformed(f"tensor: payload of {payload_bytes(message)} bytes: must be {sizes} x {dtype.itemsize}")
+    if not (math.isfinite(scale) and scale > 0):
+        raise Malformed(f"tensor: scale={scale}: must be finite and positive")
+    elements = np.frombuffer(message, dtype, offset=_TENSOR.size).reshape(sizes[:rank]).astype(np.float32)
+    values = elements * np.float32(scale) if precision is Precision.int8 else elements
+    if not np.all(np.isfinite(values)):
+        raise Malformed("tensor: values must be finite")
+    return Tensor(Kind(kind), Place(*address), precision, values)
+
+
+def payload_bytes(message: bytes) -> int:
+    """The size of a tensor message without its header: what a profile's `activation_bytes` says."""
+    return len(message) - _TENSOR.size

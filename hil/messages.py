@@ -1,0 +1,205 @@
+"""The control messages, compact JSON of integers and short texts, and the topics they go to."""
+
+import json
+import re
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
+
+from hil import codec
+from hil.errors import Malformed
+
+ROOT = "airsplit"
+STATUS_TOPICS = f"{ROOT}/status/+"
+ONLINE, OFFLINE = "online", "offline"
+NO_MEMORY = "memory"  # why a worker refuses weights
+LONGEST_TEXT = 500
+LARGEST_INT = 2**63 - 1
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+
+
+def status_topic(worker: str) -> str:
+    """Where a worker's retained status is; its last will goes there too."""
+    return f"{ROOT}/status/{worker}"
+
+
+def worker_topic(worker: str) -> str:
+    """What a worker listens to: orders, chunks, activations."""
+    return f"{ROOT}/worker/{worker}"
+
+
+def coordinator_topic(run: int) -> str:
+    """What the coordinator of a run listens to: replies, reports, results."""
+    return f"{ROOT}/coordinator/{run}"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A worker, from itself: `incarnation` differs each time it starts, `malformed` counts what it dropped."""
+
+    worker: str
+    incarnation: int
+    state: str
+    malformed: int = 0
+    version: str = ""
+    python: str = ""
+    torch: str = ""
+    cpu: str = ""
+    torch_threads: int = 0
+    clock: str = ""
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A partition on a worker: layers `first` up to, not including, `stop`."""
+
+    worker: str
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Offer:
+    """To a worker: here is a layer's weights, `size` bytes in `chunks` chunks with this SHA-256 (hex)."""
+
+    run: int
+    model: str
+    seed: int
+    layer: int
+    digest: str
+    size: int
+    chunks: int
+
+
+@dataclass(frozen=True)
+class Holding:
+    """From a worker: which chunks it still misses; none: the layer is ready. Or why it refuses."""
+
+    run: int
+    worker: str
+    digest: str
+    missing: tuple[int, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """To each worker of a placement: its stages, and the precision of the activations between them."""
+
+    run: int
+    plan: int
+    model: str
+    seed: int
+    precision: str
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From a worker: it has warmed up for its stages of a plan. Or why it cannot."""
+
+    run: int
+    worker: str
+    plan: int
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """To a worker: time each of these layers, alone, for one pass of `tokens` tokens."""
+
+    run: int
+    model: str
+    seed: int
+    first: int
+    stop: int
+    tokens: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """From a worker: the median time of each layer."""
+
+    run: int
+    worker: str
+    model: str
+    first: int
+    tokens: int
+    layer_ns: tuple[int, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Start:
+    """To the first worker of a plan: draw the input from `seed` and run your stage."""
+
+    run: int
+    task: int
+    attempt: int
+    step: int
+    plan: int
+    seed: int
+    tokens: int
+    deadline_ns: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """From a worker: a stage has run and its output is on its way. `service_ns` is computing alone;
+    decoding the input and encoding the output are apart. Or why it has not run."""
+
+    run: int
+    worker: str
+    task: int
+    attempt: int
+    step: int
+    stage: int
+    service_ns: int
+    decode_ns: int
+    encode_ns: int
+    payload_bytes: int
+    error: str = ""
+
+
+Control = Status | Offer | Holding | Plan | Ready | Measure | Measured | Start | Report
+Message = Control | codec.Tensor | codec.Chunk
+
+_TYPES: dict[str, type[Control]] = {kind.__name__: kind for kind in get_args(Control)}
+
+
+def encode(message: Control) -> bytes:
+    """Compact JSON with the message's name as `is`."""
+    return json.dumps({"is": type(message).__name__, **asdict(message)}, separators=(",", ":")).encode()
+
+
+def decode(payload: bytes) -> Message:
+    """Any message, binary or control. Raises Malformed unless every field is there, none besides,
+    and each of its type and within bounds."""
+    if codec.is_binary(payload):
+        return codec.decode(payload)
+    try:
+        content = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"message: must be JSON: {error}") from error
+    if not isinstance(content, dict) or content.get("is") not in _TYPES:
+        raise Malformed("message: must name its kind")
+    kind = _TYPES[content.pop("is")]
+    message: Control = _value(content, kind, kind.__name__)
+    return message
+
+
+def _value(value: Any, kind: Any, path: str) -> Any:
+    """`value` as `kind`: an integer from 0, a text, a tuple, or a dataclass of these."""
+    if kind is int and type(value) is int and 0 <= value <= LARGEST_INT:
+        return value
+    if kind is str and isinstance(value, str) and len(value) <= LONGEST_TEXT:
+        return value
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_value(item, get_args(kind)[0], path) for item in value)
+    if is_dataclass(kind) and isinstance(value, dict):
+        types_ = get_type_hints(kind)
+        if value.keys() != types_.keys():
+            raise Malformed(f"{path}: must have the fields {', '.join(types_)}")
+        return kind(**{name: _value(item, types_[name], f"{path}.{name}") for name, item in value.items()})  # type: ignore[operator]
+    raise Malformed(f"{path}: must be {kind}")

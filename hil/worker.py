@@ -1,0 +1,295 @@
+"""A worker: holds layers, runs partitions of them, sends what comes out straight to the next worker.
+
+`python -m hil.worker --broker HOST:PORT --name NAME`. Light to import: torch comes with the first
+`serve`. Runs on Python 3.10, as do the modules that it imports.
+"""
+
+import argparse
+import logging
+import platform
+import queue
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from os import sysconf
+from pathlib import Path
+from time import get_clock_info, perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from hil import codec, deployment, messages
+from hil.client import Address, Retained, make_client, parse_address
+from hil.codec import Kind, Place, Precision
+from hil.errors import Malformed
+
+if TYPE_CHECKING:
+    from hil.runtime import Runtime
+
+LOG = logging.getLogger("airsplit.worker")
+MOST_PLANS = 4_096  # of all runs; the oldest are forgotten first
+GOODBYE_S = 2.0
+
+
+class Worker:
+    """One process's share of a run. Messages are handled one after the other, in order of arrival."""
+
+    def __init__(self, broker: Address, name: str, memory_bytes: int, runtime: "Runtime") -> None:
+        """`memory_bytes` bounds the weights that it takes. Raises ValueError for a name that is no topic."""
+        if not messages.NAME.fullmatch(name):
+            raise ValueError(f"name={name}: must be 1 to 64 letters, digits, dots, dashes or underscores")
+        self.name = name
+        self._memory_bytes = memory_bytes
+        self._runtime = runtime
+        self._incarnation = secrets.randbits(63)
+        self._malformed = 0
+        self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._plans: dict[tuple[int, int], messages.Plan] = {}
+        self._offers: dict[bytes, tuple[messages.Offer, deployment.Assembly]] = {}
+        self._client = make_client(
+            f"airsplit-worker-{name}", [messages.worker_topic(name)], self._receive, self._greeting, self._last_will()
+        )
+        self._client.connect_async(*broker)
+
+    def serve(self) -> None:
+        """Serve until `stop`; say goodbye."""
+        self._client.loop_start()  # connects, and connects again whenever the connection is lost
+        while (payload := self._inbox.get()) is not None:
+            self._handle(payload)
+        goodbye = self._last_will()
+        with suppress(RuntimeError, ValueError):  # the broker may be gone already
+            self._client.publish(goodbye.topic, goodbye.payload, qos=1, retain=True).wait_for_publish(GOODBYE_S)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def stop(self) -> None:
+        """Make `serve` return. Safe in a signal handler and from any thread."""
+        self._inbox.put(None)
+
+    def _receive(self, topic: str, payload: bytes) -> None:
+        # amqtt also sends every new client the retained messages that others have subscribed to.
+        if topic == messages.worker_topic(self.name):
+            self._inbox.put(payload)
+
+    def _greeting(self) -> Retained:
+        status = messages.Status(
+            self.name,
+            self._incarnation,
+            messages.ONLINE,
+            self._malformed,
+            _version("airsplit"),
+            platform.python_version(),
+            _version("torch"),
+            _cpu(),
+            self._runtime.threads,
+            f"perf_counter, {get_clock_info('perf_counter').implementation}",
+            self._memory_bytes,
+        )
+        return Retained(messages.status_topic(self.name), messages.encode(status))
+
+    def _last_will(self) -> Retained:
+        status = messages.Status(self.name, self._incarnation, messages.OFFLINE)
+        return Retained(messages.status_topic(self.name), messages.encode(status))
+
+    def _handle(self, payload: bytes) -> None:
+        begun_ns = perf_counter_ns()
+        try:
+            message = messages.decode(payload)
+        except Malformed as error:
+            self._drop(error)
+            return
+        match message:
+            case messages.Offer():
+                self._answer_offer(message)
+            case codec.Chunk():
+                self._take_chunk(message)
+            case messages.Plan():
+                self._take_plan(message)
+            case messages.Measure():
+                self._measure(message)
+            case messages.Start():
+                self._start(message)
+            case codec.Tensor(kind=Kind.ACTIVATION):
+                self._continue(message, begun_ns)
+            case _:
+                self._drop(Malformed(f"message: {type(message).__name__} must not be sent to a worker"))
+
+    def _drop(self, error: Malformed) -> None:
+        self._malformed += 1
+        LOG.warning("%s: dropped a message: %s", self.name, error)
+        greeting = self._greeting()  # its status says how many
+        self._client.publish(greeting.topic, greeting.payload, qos=1, retain=True)
+
+    def _reply(self, run: int, message: messages.Control) -> None:
+        self._client.publish(messages.coordinator_topic(run), messages.encode(message))
+
+    # Weights
+
+    def _answer_offer(self, offer: messages.Offer) -> None:
+        whole = bytes.fromhex(offer.digest)
+        if _layer(offer) in self._runtime:
+            self._reply(offer.run, messages.Holding(offer.run, self.name, offer.digest, ()))
+            return
+        if offer.size + self._runtime.held_bytes > self._memory_bytes:
+            self._reply(offer.run, messages.Holding(offer.run, self.name, offer.digest, (), messages.NO_MEMORY))
+            return
+        known = self._offers.get(whole)
+        assembly = known[1] if known and known[1].size == offer.size else deployment.Assembly(whole, offer.size)
+        self._offers[whole] = offer, assembly
+        self._reply(offer.run, messages.Holding(offer.run, self.name, offer.digest, assembly.missing))
+
+    def _take_chunk(self, chunk: codec.Chunk) -> None:
+        known = self._offers.get(chunk.whole)
+        if known is None:
+            self._drop(Malformed("chunk: must have been offered"))
+            return
+        offer, assembly = known
+        error = ""
+        try:
+            assembly.add(chunk)
+            if not assembly.missing:
+                self._runtime.load(_layer(offer), assembly.take())
+                del self._offers[chunk.whole]
+        except ValueError as wrong:
+            error = _short(wrong)
+            LOG.warning("%s: refused weights: %s", self.name, error)
+        self._reply(offer.run, messages.Holding(offer.run, self.name, offer.digest, assembly.missing, error))
+
+    # Work
+
+    def _take_plan(self, plan: messages.Plan) -> None:
+        error = ""
+        try:
+            for stage in plan.stages:
+                if stage.worker == self.name:
+                    self._runtime.warm_up(plan.model, plan.seed, stage.first, stage.stop)
+        except ValueError as wrong:
+            error = _short(wrong)
+        while len(self._plans) >= MOST_PLANS:
+            del self._plans[next(iter(self._plans))]
+        self._plans[plan.run, plan.plan] = plan
+        self._reply(plan.run, messages.Ready(plan.run, self.name, plan.plan, error))
+
+    def _measure(self, order: messages.Measure) -> None:
+        layer_ns: tuple[int, ...] = ()
+        error = ""
+        try:
+            layer_ns = self._runtime.measure(
+                order.model, order.seed, order.first, order.stop, order.tokens, order.repeats
+            )
+        except ValueError as wrong:
+            error = _short(wrong)
+        measured = messages.Measured(order.run, self.name, order.model, order.first, order.tokens, layer_ns, error)
+        self._reply(order.run, measured)
+
+    def _start(self, start: messages.Start) -> None:
+        place = Place(start.run, start.task, start.attempt, start.step, start.plan, 0, start.deadline_ns)
+        begun_ns = perf_counter_ns()
+        self._run_stage(place, begun_ns, lambda model: self._runtime.task_input(model, start.seed, start.tokens))
+
+    def _continue(self, tensor: codec.Tensor, begun_ns: int) -> None:
+        self._run_stage(tensor.place, begun_ns, lambda model: self._runtime.from_wire(model, tensor.values))
+
+    def _run_stage(self, place: Place, begun_ns: int, take_input: Callable[[str], Any]) -> None:
+        """Run one stage, send its output on, and only then report: whoever hears the report knows that
+        the output has left."""
+        decode_ns = service_ns = encode_ns = payload_bytes = 0
+        error = ""
+        try:
+            plan, stage = self._stage(place)
+            x = take_input(plan.model)
+            decode_ns = perf_counter_ns() - begun_ns
+            output, service_ns = self._runtime.run(plan.model, plan.seed, stage.first, stage.stop, x)
+            begun_ns = perf_counter_ns()
+            topic, message = self._outgoing(place, plan, output)
+            encode_ns = perf_counter_ns() - begun_ns
+            payload_bytes = codec.payload_bytes(message)
+            self._client.publish(topic, message)
+        except ValueError as wrong:
+            error = _short(wrong)
+        times = (service_ns, decode_ns, encode_ns, payload_bytes)
+        address = (place.run, self.name, place.task, place.attempt, place.step, place.stage)
+        self._reply(place.run, messages.Report(*address, *times, error))
+
+    def _stage(self, place: Place) -> tuple[messages.Plan, messages.Stage]:
+        plan = self._plans.get((place.run, place.plan))
+        if plan is None or place.stage >= len(plan.stages) or plan.stages[place.stage].worker != self.name:
+            raise ValueError(f"plan {place.plan}: must have been announced, stage {place.stage} as this worker's")
+        return plan, plan.stages[place.stage]
+
+    def _outgoing(self, place: Place, plan: messages.Plan, output: Any) -> tuple[str, bytes]:
+        if place.stage + 1 == len(plan.stages):
+            result = codec.Tensor(Kind.RESULT, place, Precision.fp32, self._runtime.answer(plan.model, output))
+            return messages.coordinator_topic(place.run), codec.encode_tensor(result)
+        onward = place._replace(stage=place.stage + 1)
+        values = self._runtime.to_wire(output)
+        activation = codec.Tensor(Kind.ACTIVATION, onward, Precision[plan.precision], values)
+        return messages.worker_topic(plan.stages[onward.stage].worker), codec.encode_tensor(activation)
+
+
+def serve(broker: Address, name: str, memory_bytes: int | None = None, watch_stdin: bool = False) -> None:
+    """Be worker `name` until SIGTERM or SIGINT (with `watch_stdin`: or until standard input closes, so
+    that a worker cannot outlive the program that started it). `memory_bytes` bounds the weights that it
+    takes, by default the machine's memory. Blocks; belongs on the main thread.
+
+    Raises ValueError for a name that is not a topic's.
+    """
+    # torch takes a second to import and a gigabyte to install: whoever imports this module need not have it.
+    from hil.runtime import Runtime  # noqa: PLC0415
+
+    worker = Worker(broker, name, memory_bytes or _physical_memory(), Runtime())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.stop())
+    if watch_stdin:
+        threading.Thread(target=_stop_at_end_of_input, args=(worker,), daemon=True).start()
+    worker.serve()
+
+
+def _layer(offer: messages.Offer) -> deployment.Layer:
+    return deployment.Layer(offer.model, offer.seed, offer.layer)
+
+
+def _stop_at_end_of_input(worker: Worker) -> None:
+    sys.stdin.buffer.read()
+    worker.stop()
+
+
+def _physical_memory() -> int:
+    return sysconf("SC_PHYS_PAGES") * sysconf("SC_PAGE_SIZE")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _cpu() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[: messages.LONGEST_TEXT]
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Run partitions of neural networks for a coordinator.")
+    parser.add_argument("--broker", required=True, type=parse_address, metavar="HOST:PORT")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--memory-bytes", type=int, help="take at most so many bytes of weights")
+    parser.add_argument("--watch-stdin", action="store_true", help="end when standard input closes")
+    arguments = parser.parse_args()
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    serve(arguments.broker, arguments.name, arguments.memory_bytes, arguments.watch_stdin)
+
+
+if __name__ == "__main__":
+    main()
