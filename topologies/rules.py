@@ -12,7 +12,7 @@ LONGEST_VALUE = 60  # characters of an offending value that a message repeats
 POLICY_TYPES = "random, all-device, all-edge, fixed, greedy, exact, ppo, a3c, replay or module:Class"
 
 _RULES = {
-    "missing": "must be given",
+    "missing": "must be given, in the file or by --set",
     "extra_forbidden": "is not a known key",
     "rule": "{text}",
     "value_rule": "{text}",
