@@ -38,7 +38,7 @@ class A3cSettings:
     entropy_weight: float = 0.01
     value_weight: float = 0.5
     gradient_norm: float = 0.5
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: int = 64  # units of each of two tanh layers
     asynchronous: bool = False
 
 
@@ -47,8 +47,9 @@ def train(
 ) -> tuple[Checkpoint, list[dict[str, Any]]]:
     """Train one agent; `progress(done, total)` hears of environment steps.
 
-    Returns the checkpoint and the learning curve: `step`, `reward` (mean of a task), `entropy` (mean,
-    nats), `value_loss`. The same episodes, settings and seed give the same checkpoint wherever torch
+    Returns the checkpoint and the learning curve, a row now and then: `agent`, `seed`, `step`,
+    `episode_return` (the mean reward times an episode's steps), `entropy` (mean, nats), `value_loss`.
+    The same episodes, settings and seed give the same checkpoint wherever torch
     rounds alike, unless `asynchronous` is asked for.
     """
     with one_thread():
@@ -70,6 +71,8 @@ class _Shared:
 
     def __init__(self, episodes: Episodes, settings: A3cSettings, seed: int, progress: Progress) -> None:
         self.settings = settings
+        self.seed = seed
+        self.episode_steps = episodes.settings.steps
         rng = torch.Generator().manual_seed(seed)
         self.model = ActorCritic(episodes.layout.features, episodes.layout.choices, settings.hidden, rng)
         self.optimizer = torch.optim.RMSprop(
@@ -84,7 +87,7 @@ class _Shared:
         self.recent: list[tuple[float, float, float]] = []
         self.progress = progress
 
-    def apply(self, gradients: list[torch.Tensor], measured: tuple[float, float, float]) -> None:
+    def apply(self, gradients: list[torch.Tensor | None], measured: tuple[float, float, float]) -> None:
         """One step of the optimiser with a worker's gradients, and a point of the curve now and then."""
         with self.lock:  # the optimiser keeps a state of its own; workers compute outside
             for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
@@ -98,7 +101,16 @@ class _Shared:
                     sum(column) / len(column) for column in zip(*self.recent, strict=True)
                 )
                 step = self.done * self.steps_per_update
-                self.curve.append({"step": step, "reward": reward, "entropy": entropy_mean, "value_loss": value_loss})
+                self.curve.append(
+                    {
+                        "agent": "a3c",
+                        "seed": self.seed,
+                        "step": step,
+                        "episode_return": reward * self.episode_steps,
+                        "entropy": entropy_mean,
+                        "value_loss": value_loss,
+                    }
+                )
                 self.recent.clear()
                 self.progress(step, self.updates * self.steps_per_update)
 

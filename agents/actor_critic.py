@@ -15,10 +15,10 @@ from agents.episodes import Episodes
 class ActorCritic(nn.Module):
     """Two networks of tanh layers: logits of the choices, and the value of the observation."""
 
-    def __init__(self, features: int, choices: int, hidden: tuple[int, ...], generator: torch.Generator) -> None:
+    def __init__(self, features: int, choices: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.actor = _tanh_layers((features, *hidden, choices), 0.01, generator)
-        self.critic = _tanh_layers((features, *hidden, 1), 1.0, generator)
+        self.actor = _tanh_layers((features, hidden, hidden, choices), 0.01, generator)
+        self.critic = _tanh_layers((features, hidden, hidden, 1), 1.0, generator)
 
     def forward(self, observations: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Log probabilities of the choices (masked: minus infinity) and values, of (batch, features)

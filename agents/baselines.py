@@ -7,7 +7,8 @@ from pathlib import Path
 from emulator.policy import Observation
 from emulator.randomness import draw_key, uniform
 from emulator.system import System
-from emulator.task import Partition, Placement, parse
+from emulator.task import Placement, parse
+from topologies.candidates import split
 
 
 class Random:
@@ -65,7 +66,7 @@ class FixedSplit:
         if task.kind.name not in self._splits:
             raise ValueError(f"splits: must name {task.kind.name}")
         cut, node = self._splits[task.kind.name]
-        return split(task.source, len(task.kind.model.layers), cut, node)
+        return split(task.source, node, cut, len(task.kind.model.layers))
 
 
 class Greedy:
@@ -118,14 +119,6 @@ def save_decisions(path: Path, decisions: Iterable[tuple[str, str, int, str]]) -
     """Write what `load_decisions` reads, from (source, kind, task number, placement as text)."""
     rows = (dict(zip(("source", "kind", "task", "placement"), row, strict=True)) for row in decisions)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-
-
-def split(source: str, layers: int, cut: int, node: str) -> Placement:
-    """Layers before `cut` at the source, the others at `node`; a cut at an end leaves one partition."""
-    parts = (Partition(source, 0, cut), Partition(node, cut, layers))
-    if node == source:
-        return (Partition(source, 0, layers),)
-    return tuple(part for part in parts if part.first < part.stop)
 
 
 def edge_servers(system: System) -> list[str]:

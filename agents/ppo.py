@@ -35,7 +35,7 @@ class PpoSettings:
     entropy_weight: float = 0.01
     value_weight: float = 0.5
     gradient_norm: float = 0.5
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: int = 64  # units of each of two tanh layers
 
 
 def train(
@@ -43,8 +43,9 @@ def train(
 ) -> tuple[Checkpoint, list[dict[str, Any]]]:
     """Train one agent; `progress(done, total)` hears of environment steps.
 
-    Returns the checkpoint and the learning curve, a row for each rollout: `step`, `reward` (mean of a
-    task), `entropy` (mean, nats), `value_loss`. The same episodes, settings and seed give the same
+    Returns the checkpoint and the learning curve, a row for each rollout: `agent`, `seed`, `step`,
+    `episode_return` (the mean reward times an episode's steps), `entropy` (mean, nats), `value_loss`.
+    The same episodes, settings and seed give the same
     checkpoint wherever torch rounds alike.
     """
     with one_thread():
@@ -105,7 +106,16 @@ def _train(
 
         done = (update + 1) * T * N
         reward_mean = rewards.flatten()[learn].mean().item()
-        curve.append({"step": done, "reward": reward_mean, "entropy": entropy_mean, "value_loss": value_loss})
+        curve.append(
+            {
+                "agent": "ppo",
+                "seed": seed,
+                "step": done,
+                "episode_return": reward_mean * episodes.settings.steps,
+                "entropy": entropy_mean,
+                "value_loss": value_loss,
+            }
+        )
         progress(done, updates * T * N)
     return checkpoint_of(model, episodes, "ppo", seed, asdict(settings)), curve
 

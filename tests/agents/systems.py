@@ -70,7 +70,7 @@ def small_system(
     queue_bytes: int = 10_000_000,
 ) -> System:
     """UEs on fading links to a gNB, edge servers one millisecond behind it, a cloud ten."""
-    weak = DeviceSpec(4e9, 2**30, 4e9, 1e9, 20_000, busy_power_w=4.0, transmit_power_w=0.2)
+    weak = DeviceSpec(10e9, 2**30, 10e9, 1e9, 20_000, busy_power_w=4.0, transmit_power_w=0.2)
     edge = DeviceSpec(60e9, 2**32, 50e9, 1e9, 20_000)
     cloud = DeviceSpec(200e9, 2**34, 200e9, 1e9, 20_000)
     names = [f"ue{index + 1}" for index in range(ues)]
@@ -80,7 +80,7 @@ def small_system(
     links = []
     first = seed if trace_seed is None else trace_seed
     for index, name in enumerate(names):
-        for offset, (start, end, rate) in enumerate([(name, "gnb", 20e6), ("gnb", name, 60e6)]):
+        for offset, (start, end, rate) in enumerate([(name, "gnb", 3e6), ("gnb", name, 10e6)]):
             trace = fading(1_000 * first + 10 * index + offset, rate)
             links.append(
                 LinkSpec(start, end, trace, 2 * NS_PER_MS, queue_bytes, "am", loss, 1_500, 8 * NS_PER_MS, ramp)

@@ -1,0 +1,83 @@
+"""An episode as a scenario of its own: what an environment said can be run again by `airsplit run`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agents.baselines import save_decisions
+from agents.episodes import Episode
+from emulator.task import Placement, Task, describe
+from emulator.units import NS_PER_S
+from topologies.build import direction, resolved_yaml
+from topologies.scenario import Scenario
+
+BYTES_PER_MB = 1e6
+
+
+def export_episode(
+    scenario: Scenario, folder: Path, episode: Episode, decisions: Sequence[Placement], out: Path
+) -> Path:
+    """Write `out`/scenario.yaml with the episode's traces, its arrivals as recorded ones, and a replay of
+    `decisions`, one for each of its first tasks. `scenario`, whose relative paths start from `folder`, is
+    what the episode's system was built from. Running it takes each task as long as the environment said.
+
+    Every device gets the memory for all models, since an environment's tasks find their weights resident.
+    """
+    tasks = episode.tasks[: len(decisions)]
+    (out / "traces").mkdir(parents=True, exist_ok=True)
+    for link in episode.system.links:
+        link.trace.save(out / "traces" / f"{direction(link.source, link.target)}.parquet")
+    named = [
+        (task.source, task.kind.name, task.number, describe(each)) for task, each in zip(tasks, decisions, strict=True)
+    ]
+    save_decisions(out / "decisions.jsonl", named)
+    data = yaml.safe_load(resolved_yaml(scenario, folder))
+    data = {key: value for key, value in data.items() if key not in ("hil", "training")}
+    weights_mb = (
+        sum(model.weight_bytes(0, len(model.layers)) for model in episode.system.models.values()) / BYTES_PER_MB
+    )
+    for device in data["devices"].values():
+        device["memory_mb"] = max(device["memory_mb"], weights_mb + 1)
+    data |= {
+        "seed": episode.system.seed,
+        "duration_s": (tasks[-1].arrival_ns + NS_PER_S) / NS_PER_S,
+        "preload": True,
+        "nodes": [_node(name, node.role, node.device) for _, name, node in scenario.node_entries()],
+        "links": [_link(scenario, entry) for entry in scenario.link_entries()],
+        "tasks": [
+            entry | {"sources": [episode.source], "arrivals": {"recorded": _recorded(tasks, entry["name"])}}
+            for entry in data["tasks"]
+            if any(task.kind.name == entry["name"] for task in tasks)
+        ],
+        "policies": [{"type": "replay", "file": "decisions.jsonl"}],
+    }
+    path = out / "scenario.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
+    return path
+
+
+def _node(name: str, role: str, device: str | None) -> dict[str, str]:
+    return {"name": name, "role": role} | ({"device": device} if device else {})
+
+
+def _link(scenario: Scenario, entry: tuple[int, str, str, Any]) -> dict[str, Any]:
+    """One copy of a link; a radio link refers to its stored traces."""
+    _, a, b, link = entry
+    data: dict[str, Any] = link.model_dump(mode="json", exclude_defaults=True) | {"between": [a, b]}
+    if link.uplink is not None:
+        roles = {name: node.role for _, name, node in scenario.node_entries()}
+        ue, other = (a, b) if roles[a] == "ue" else (b, a)
+        data["uplink"] = {"trace": {"file": f"traces/{direction(ue, other)}.parquet"}}
+        data["downlink"] = {"trace": {"file": f"traces/{direction(other, ue)}.parquet"}}
+    return data
+
+
+def _recorded(tasks: Sequence[Task], kind: str) -> dict[str, list[int]]:
+    mine = [task for task in tasks if task.kind.name == kind]
+    recorded = {"arrival_ns": [task.arrival_ns for task in mine]}
+    if mine[0].kind.model.family == "causal_lm":
+        recorded["prompt_tokens"] = [task.prompt_tokens for task in mine]
+        recorded["output_tokens"] = [task.output_tokens for task in mine]
+    return recorded
