@@ -12,6 +12,7 @@ LONGEST_VALUE = 60  # characters of an offending value that a message repeats
 POLICY_TYPES = "random, all-device, all-edge, fixed, greedy, exact, ppo, a3c, replay or module:Class"
 
 _RULES = {
+    "json_invalid": "must be JSON: {error}",
     "missing": "must be given, in the file or by --set",
     "extra_forbidden": "is not a known key",
     "rule": "{text}",
@@ -45,10 +46,10 @@ def translate(error: ValidationError, overrides: Iterable[Keys] = ()) -> str:
     keys = _keys(first)
     text = f"must be {POLICY_TYPES}" if keys[:1] == ("policies",) and keys[-1] == "type" else _rule(first)
     value = "" if first["type"] in ("missing", "rule") else f"={short(first['input'])}"
-    for given in overrides:
-        if keys[: len(given)] == given or given[: len(keys)] == keys:
-            return f"--set {dotted(keys)}{value}: {text}"
-    return f"{dotted(keys)}{value}: {text}"
+    if not keys:
+        return text
+    by_override = any(keys[: len(given)] == given or given[: len(keys)] == keys for given in overrides)
+    return f"{'--set ' if by_override else ''}{dotted(keys)}{value}: {text}"
 
 
 def _keys(error: ErrorDetails) -> Keys:

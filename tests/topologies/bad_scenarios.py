@@ -1,0 +1,389 @@
+"""Scenarios that must be refused, each with what the one line about it must say."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+GOOD = """
+name: good
+seed: 1
+duration_s: 2
+nodes:
+  - {name: "ue{i}", role: ue, device: phone, count: 2}
+  - {name: gnb, role: gnb}
+  - {name: edge1, role: edge, device: server}
+devices:
+  phone: {compute_gflops: 20, memory_mb: 120, memory_gb_per_s: 4}
+  server: {compute_gflops: 200, memory_mb: 8e3, memory_gb_per_s: 30}
+links:
+  - between: ["ue{i}", gnb]
+    uplink: {channel: {duty: 0.3}}
+    downlink: {rate_mbps: 50}
+  - {between: [gnb, edge1], rate_mbps: 1000, delay_ms: 1}
+tasks:
+  - name: image
+    model: alexnet
+    sources: all
+    arrivals: {poisson: {rate_per_s: 2}}
+    deadline_ms: 300
+    input_kb: 100
+  - name: text
+    model: llama-15m
+    sources: [ue1]
+    arrivals: {periodic: {interval_ms: 500}}
+    deadline_ms: 1000
+    tokens: {prompt_mean: 10, prompt_max: 40, output_mean: 10, output_max: 40}
+control: {node: gnb, observation_age_ms: 5}
+cost: {failure_s: 1}
+policies:
+  - {type: random}
+  - {type: fixed, label: pool1, splits: {image: {cut: 2, node: edge1}, text: {cut: 0, node: edge1}}}
+hil:
+  workers:
+    phones: {nodes: "ue{i}", time_scale: 8}
+    edge1: {nodes: edge1}
+  policies: [pool1]
+  duration_s: 1
+"""
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario file (GOOD after `edit`, or `text`), files beside it, and overrides; `expected` stands
+    in the message, which names `file`."""
+
+    id: str
+    expected: str
+    edit: Edit | None = None
+    text: str | bytes | None = None
+    overrides: tuple[str, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
+    file: str = "bad.yaml"
+
+    def write(self, folder: Path) -> Path:
+        """Write the case's files; the path of the scenario's, which one case does without."""
+        path = folder / "bad.yaml"
+        for name, content in self.beside.items():
+            (folder / name).write_text(content, encoding="utf-8")
+        if isinstance(self.text, bytes):
+            path.write_bytes(self.text)
+        elif self.id != "missing-file":
+            path.write_text(self.text if self.text is not None else self._edited(), encoding="utf-8")
+        return path
+
+    def _edited(self) -> str:
+        data = copy.deepcopy(yaml.safe_load(GOOD))
+        if self.edit is not None:
+            self.edit(data)
+        return yaml.safe_dump(data, sort_keys=False)
+
+
+def put(path: str, value: object) -> Edit:
+    """Set the value at a path such as `links.0.loss`."""
+
+    def edit(data: dict[str, Any]) -> None:
+        *way, last = (int(key) if key.isdigit() else key for key in path.split("."))
+        place: Any = data
+        for key in way:
+            place = place[key]
+        place[last] = value
+
+    return edit
+
+
+def drop(path: str) -> Edit:
+    """Take away what is at a path."""
+
+    def edit(data: dict[str, Any]) -> None:
+        *way, last = (int(key) if key.isdigit() else key for key in path.split("."))
+        place: Any = data
+        for key in way:
+            place = place[key]
+        del place[last]
+
+    return edit
+
+
+def add(path: str, value: object) -> Edit:
+    """Append to the list at a path."""
+
+    def edit(data: dict[str, Any]) -> None:
+        data[path].append(value)
+
+    return edit
+
+
+def trace(**keys: object) -> Edit:
+    """Replace the uplink's channel by a recording."""
+    return put("links.0.uplink", {"trace": keys})
+
+
+def recorded(**keys: object) -> Edit:
+    """Replace the images' arrivals by recorded ones."""
+    return put("tasks.0.arrivals", {"recorded": keys})
+
+
+def learned_on(**keys: object) -> Edit:
+    """A recording, and an agent that has to be trained."""
+
+    def edit(data: dict[str, Any]) -> None:
+        trace(**keys)(data)
+        data["policies"].append({"type": "ppo"})
+
+    return edit
+
+
+def two_links_of_one_recording(data: dict[str, Any]) -> None:
+    """The downlink replays what the uplink sets aside for training."""
+    trace(file="x.log", format="rate", interval_s=[0, 10], training_interval_s=[10, 20])(data)
+    data["links"][0]["downlink"] = {"trace": {"file": "x.log", "format": "rate"}}
+
+
+def no_ue(data: dict[str, Any]) -> None:
+    """The UEs become edge servers on wires."""
+    data["nodes"][0]["role"] = "edge"
+    data["links"][0] = {"between": ["ue{i}", "gnb"], "rate_mbps": 10}
+
+
+RATES = "".join(f"{second} {second % 7}\n" for second in range(30))
+MS = "must be given, in the file or by --set"
+
+CASES = [
+    # YAML
+    Case("missing-file", "must be a readable file"),
+    Case("empty", "must be a mapping", text=""),
+    Case("list", "must be a mapping", text="- a\n- b\n"),
+    Case("unclosed", "line 3: must be YAML: expected ',' or ']'", text="name: x\nnodes: [a, b\n"),
+    Case("tab", "line 2: must be YAML", text="name: x\n\tseed: 1\n"),
+    Case("duplicate-key", "line 3: must be YAML: 'name' is given twice", text="name: x\nseed: 1\nname: y\n"),
+    Case("not-utf8", "must be UTF-8 text (byte 6 is not)", text=b"name: \xff\xfe\n"),
+    Case("control-character", "must be YAML", text="name: \x07\n"),
+    Case("python-object", "line 1: must be YAML", text="name: !!python/object/apply:os.getcwd []\n"),
+    Case("bad-date", "must be YAML", text="name: 2024-13-45\n"),
+    Case("too-deep", "nested less deeply", text="[" * 5_000),
+    Case("undefined-alias", "line 1: must be YAML", text="name: *nowhere\n"),
+    # keys and values
+    Case("no-name", f"name: {MS}", drop("name")),
+    Case("no-seed", f"seed: {MS}", drop("seed")),
+    Case("negative-seed", "seed=-1: must be at least 0", put("seed", -1)),
+    Case("fractional-seed", "seed=1.5: must be a whole number", put("seed", 1.5)),
+    Case("seed-true", "seed=true: must be a whole number", put("seed", True)),
+    Case("unknown-key", "colour=red: is not a known key", put("colour", "red")),
+    Case("unknown-link-key", "links[1].delay_s=1: is not a known key", put("links.1.delay_s", 1)),
+    Case("loss", "links[1].loss=1.4: must be between 0 and 1", put("links.1.loss", 1.4)),
+    Case("loss-negative", "links[1].loss=-0.1: must be between 0 and 1", put("links.1.loss", -0.1)),
+    Case("loss-text", "links[1].loss=low: must be a number", put("links.1.loss", "low")),
+    Case("loss-for-ever", "links[1]: loss must be at most 0.9", put("links.1.loss", 0.95)),
+    Case("rate-zero", "links[1].rate_mbps=0: must be above 0", put("links.1.rate_mbps", 0)),
+    Case(
+        "rate-infinite", "links[1].rate_mbps=Infinity: must be a finite number", put("links.1.rate_mbps", float("inf"))
+    ),
+    Case("delay-nan", "links[1].delay_ms=NaN: must be a finite number", put("links.1.delay_ms", float("nan"))),
+    Case("delay-negative", "links[1].delay_ms=-1: must be at least 0", put("links.1.delay_ms", -1)),
+    Case("bearer", "links[1].bearer=tm: must be 'am' or 'um'", put("links.1.bearer", "tm")),
+    Case("role", "nodes[1].role=car: must be 'ue'", put("nodes.1.role", "car")),
+    Case("node-name", "nodes[1].name=g-nb: must be a name of letters, digits and _", put("nodes.1.name", "g-nb")),
+    Case("count-without-template", "nodes[1]: must give count with a name that holds {i}", put("nodes.1.count", 3)),
+    Case("count-zero", "nodes[0].count=0: must be at least 1", put("nodes.0.count", 0)),
+    Case("nodes-mapping", 'nodes={"a": 1}: must be a list', put("nodes", {"a": 1})),
+    Case("no-nodes", "nodes=[]: must have at least 1 entry", put("nodes", [])),
+    Case("between-one", "links[1].between[1]: must be given", put("links.1.between", ["gnb"])),
+    Case(
+        "wired-and-radio", "links[0]: must give either rate_mbps, or uplink and downlink", put("links.0.rate_mbps", 5)
+    ),
+    Case("uplink-alone", "links[0]: must give either rate_mbps, or uplink and downlink", drop("links.0.downlink")),
+    Case("two-origins", "links[0].uplink: must give exactly one of", put("links.0.uplink.rate_mbps", 5)),
+    Case("duty", "links[0].uplink.channel.duty=1.5: must be at most 1", put("links.0.uplink.channel.duty", 1.5)),
+    Case("way", "start_m=10: must be from nearest_m to farthest_m", put("links.0.uplink.channel.start_m", 10)),
+    Case(
+        "two-arrivals", "tasks[0].arrivals: must give exactly one", put("tasks.0.arrivals.periodic", {"interval_ms": 5})
+    ),
+    Case("arrival-rate", "rate_per_s=-2: must be above 0", put("tasks.0.arrivals.poisson.rate_per_s", -2)),
+    Case("activation", "tasks[0].activation=int4: must be 'int8', 'fp16' or 'fp32'", put("tasks.0.activation", "int4")),
+    Case("policy-type", "policies[0].type=best: must be random, all-device", put("policies.0.type", "best")),
+    Case("policy-untyped", "policies[0].type: must be random, all-device", put("policies.0", {"label": "x"})),
+    Case("policy-text", "policies[0]=random: must be a section with keys", put("policies.0", "random")),
+    Case("policy-key", "policies[0].cut=3: is not a known key", put("policies.0.cut", 3)),
+    Case("fixed-key", "policies[1].splits.image.cut=-1: must be at least 0", put("policies.1.splits.image.cut", -1)),
+    # names that must exist or differ
+    Case("duplicate-node", "nodes[1].name=ue1: must be given once", put("nodes.1.name", "ue1")),
+    Case("unknown-device", "nodes[0].device=tablet: must be one of phone, server", put("nodes.0.device", "tablet")),
+    Case("unknown-end", "links[1].between[1]=edge9: must be the name of a node", put("links.1.between.1", "edge9")),
+    Case("self-loop", "links[1].between=[gnb, gnb]: must join two different nodes", put("links.1.between.1", "gnb")),
+    Case(
+        "double-link",
+        "links[2].between=[edge1, gnb]: must be the only link",
+        add("links", {"between": ["edge1", "gnb"], "rate_mbps": 1}),
+    ),
+    Case(
+        "radio-between-servers",
+        "links[0].between=[gnb, edge1]: a radio link must have one UE",
+        put("links.0.between", ["gnb", "edge1"]),
+    ),
+    Case("unreachable", "nodes[2].name=edge1: must be reachable from ue1", drop("links.1")),
+    Case("control-node", "control.node=tower: must be the name of a node", put("control.node", "tower")),
+    Case("broker-node", "broker=tower: must be the name of a node", put("broker", "tower")),
+    Case("duplicate-task", "tasks[1].name=image: must be given once", put("tasks.1.name", "image")),
+    Case("unknown-source", "tasks[0].sources=ue9: must be the name of a UE", put("tasks.0.sources", ["ue1", "ue9"])),
+    Case("source-no-ue", "tasks[0].sources=gnb: must be the name of a UE", put("tasks.0.sources", "gnb")),
+    Case("no-ue", "tasks[0].sources=all: there must be a UE", no_ue),
+    Case("duplicate-label", "policies[2].label=random: must be given once", add("policies", {"type": "random"})),
+    # models, memory, cuts
+    Case("unknown-model", "tasks[0].model=lenet: must be one of alexnet", put("tasks.0.model", "lenet")),
+    Case("unknown-profile", "models.alexnet=lenet: must be one of alexnet", put("models", {"alexnet": "lenet"})),
+    Case("missing-profile", "models.alexnet=", put("models", {"alexnet": "mine.json"})),
+    Case(
+        "malformed-profile",
+        "mine.json: layers",
+        put("models", {"alexnet": "mine.json"}),
+        beside={"mine.json": '{"name": "alexnet", "family": "vision", "weight_dtype": "fp32", "input_shape": [3]}'},
+        file="mine.json",
+    ),
+    Case("no-tokens", "tasks[1].tokens: must be given, since llama-15m is a language model", drop("tasks.1.tokens")),
+    Case(
+        "tokens-of-images",
+        "tasks[0].tokens: must not be given",
+        put("tasks.0.tokens", {"prompt_mean": 1, "prompt_max": 1, "output_mean": 1, "output_max": 1}),
+    ),
+    Case("no-input", "tasks[0].input_kb=0: must be above 0", drop("tasks.0.input_kb")),
+    Case("cut-beyond", "tasks[0].cuts[1]=11: must lie before the last of 11 layers", put("tasks.0.cuts", [2, 11])),
+    Case("no-candidate", "tasks[0].model=alexnet: its weights must fit the memory", put("devices.server.memory_mb", 1)),
+    Case(
+        "fixed-memory",
+        "policies[1].splits.image.cut=9: 161 MB of weights must fit the 120 MB of ue1",
+        put("policies.1.splits.image.cut", 9),
+    ),
+    Case(
+        "fixed-beyond",
+        "policies[1].splits.image.cut=12: must be at most the 11 layers",
+        put("policies.1.splits.image.cut", 12),
+    ),
+    Case(
+        "fixed-node",
+        "policies[1].splits.image.node=gnb: must be a node with a device",
+        put("policies.1.splits.image.node", "gnb"),
+    ),
+    Case(
+        "fixed-task",
+        "policies[1].splits.video: must be the name of a task",
+        put("policies.1.splits.video", {"cut": 1, "node": "edge1"}),
+    ),
+    Case("fixed-incomplete", "policies[1].splits: must say where text is split", drop("policies.1.splits.text")),
+    # costs and bearers
+    Case("cheap-failure", "cost.failure_s=0.5: must be at least the longest deadline, 1 s", put("cost.failure_s", 0.5)),
+    Case("mqtt-unacknowledged", "links[0].bearer=um: must be am, since mqtt of tasks[0]", put("links.0.bearer", "um")),
+    # recordings
+    Case(
+        "missing-trace",
+        "links[0].uplink.trace.file=none.log: must be an existing file",
+        trace(file="none.log", format="rate"),
+    ),
+    Case("no-trace-file", f"links[0].uplink.trace.file: {MS}", trace(format="rate")),
+    Case(
+        "trace-format",
+        "links[0].uplink.trace.format=pcap: must be",
+        trace(file="x.log", format="pcap"),
+        beside={"x.log": RATES},
+    ),
+    Case(
+        "malformed-trace",
+        "x.log: row 2: time='a'",
+        trace(file="x.log", format="rate"),
+        beside={"x.log": "0 1\na 2\n"},
+        file="x.log",
+    ),
+    Case(
+        "no-parquet",
+        "x.log: must be a trace that airsplit wrote",
+        trace(file="x.log"),
+        beside={"x.log": RATES},
+        file="x.log",
+    ),
+    Case(
+        "interval-beyond",
+        "links[0].uplink.trace.interval_s=[0, 90]: must lie within",
+        trace(file="x.log", format="rate", interval_s=[0, 90]),
+        beside={"x.log": RATES},
+        file="x.log",
+    ),
+    Case(
+        "interval-backwards",
+        "must start before it ends",
+        trace(file="x.log", format="rate", interval_s=[9, 3]),
+        beside={"x.log": RATES},
+    ),
+    Case(
+        "untold-training",
+        "links[0].uplink.trace.training_interval_s: must be given, since policies[2] is trained",
+        learned_on(file="x.log", format="rate", interval_s=[0, 10]),
+        beside={"x.log": RATES},
+    ),
+    Case(
+        "training-on-the-test",
+        "links[0].uplink.trace: interval_s and training_interval_s must not overlap",
+        learned_on(file="x.log", format="rate", interval_s=[0, 10], training_interval_s=[5, 20]),
+        beside={"x.log": RATES},
+    ),
+    Case(
+        "training-on-another-links-test",
+        "links[0].uplink.trace.training_interval_s=[10, 20]: must not overlap",
+        two_links_of_one_recording,
+        beside={"x.log": RATES},
+    ),
+    Case(
+        "missing-arrivals", "tasks[0].arrivals.recorded.file=a.json: must be an existing file", recorded(file="a.json")
+    ),
+    Case(
+        "malformed-arrivals",
+        "a.json: arrival_ns[1]=soon: must be a whole number",
+        recorded(file="a.json"),
+        beside={"a.json": '{"arrival_ns": [1, "soon"]}'},
+        file="a.json",
+    ),
+    Case("arrivals-no-json", "a.json: must be JSON", recorded(file="a.json"), beside={"a.json": "{"}, file="a.json"),
+    Case("arrivals-backwards", "tasks[0].arrivals.recorded: arrival_ns must not decrease", recorded(arrival_ns=[5, 3])),
+    Case(
+        "missing-checkpoint",
+        "policies[2].checkpoint=c.safetensors: must be an existing file",
+        add("policies", {"type": "a3c", "checkpoint": "c.safetensors"}),
+    ),
+    Case(
+        "missing-replay",
+        "policies[2].file=tasks.parquet: must be an existing file",
+        add("policies", {"type": "replay", "file": "tasks.parquet"}),
+    ),
+    Case(
+        "dead-channel", "good: links[0].uplink.channel: ", put("links.0.uplink.channel.tx_power_dbm", -200), file="good"
+    ),
+    # workers
+    Case(
+        "worker-node",
+        "hil.workers.edge1.nodes=edge7: must be a node with a device",
+        put("hil.workers.edge1.nodes", ["edge7"]),
+    ),
+    Case(
+        "worker-twice",
+        "hil.workers.edge1.nodes=ue1: must not be of phones as well",
+        put("hil.workers.edge1.nodes", ["edge1", "ue1"]),
+    ),
+    Case("worker-missing", "hil.workers: must have one for edge1", drop("hil.workers.edge1")),
+    Case("hil-policy", "hil.policies[0]=greedy: must be one of random, pool1", put("hil.policies.0", "greedy")),
+    Case("hil-duration", "hil.duration_s=9: must be at most duration_s, 2", put("hil.duration_s", 9)),
+    # overrides
+    Case("set-nothing", "--set seed: must look like links[0].delay_ms=5", overrides=("seed",)),
+    Case("set-grammar", "--set links[a].loss=0: must look like", overrides=("links[a].loss=0",)),
+    Case("set-yaml", "--set seed=[1: must have a YAML value", overrides=("seed=[1",)),
+    Case("set-index", "--set links[7].loss=0: links has 2 entries", overrides=("links[7].loss=0",)),
+    Case("set-no-list", "--set control[0].node=gnb: control must be a list", overrides=("control[0].node=gnb",)),
+    Case("set-no-section", "--set seed.x=1: seed has no keys", overrides=("seed.x=1",)),
+    Case("set-unknown", "--set links[0].lose=0.1: is not a known key", overrides=("links[0].lose=0.1",)),
+    Case("set-unknown-section", "--set radio={", overrides=("radio.power=3",)),
+    Case("set-value", "--set links[1].loss=1.4: must be between 0 and 1", overrides=("links[1].loss=1.4",)),
+    Case("set-multiline", "--set name=a b: must be", overrides=('name="a\\nb"',)),
+]

@@ -1,0 +1,41 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.topologies.bad_scenarios import CASES, GOOD, Case
+from topologies.build import build, training_system
+from topologies.loader import load
+
+
+def test_the_scenario_that_cases_spoil_is_good(tmp_path: Path) -> None:
+    path = tmp_path / "good.yaml"
+    path.write_text(GOOD)
+    assert len(build(load(path), tmp_path).links) == 6
+
+
+def test_there_are_many_cases_and_none_twice() -> None:
+    assert len({case.id for case in CASES}) == len(CASES) >= 40
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_one_line_names_file_path_value_and_rule(case: Case, tmp_path: Path) -> None:
+    path = case.write(tmp_path)
+    with pytest.raises(ValueError, match=re.escape(case.expected)) as caught:
+        build(load(path, case.overrides), tmp_path)
+    message = str(caught.value)
+    assert case.file in message
+    assert "\n" not in message
+
+
+def test_training_refuses_the_data_of_the_run_even_from_a_copied_file(tmp_path: Path) -> None:
+    path = tmp_path / "copied.yaml"
+    rates = "".join(f"{second} {1 + second % 7}\n" for second in range(30))
+    for name in ("a.log", "b.log"):
+        (tmp_path / name).write_text(rates)
+    up = "{trace: {file: a.log, format: rate, interval_s: [0, 10], training_interval_s: [10, 20]}}"
+    down = "{trace: {file: b.log, format: rate, interval_s: [5, 15], training_interval_s: [20, 30]}}"
+    path.write_text(GOOD.replace("{channel: {duty: 0.3}}", up).replace("{rate_mbps: 50}", down))
+    with pytest.raises(ValueError, match="training must share no data with") as caught:
+        training_system(load(path), tmp_path, 0)
+    assert "\n" not in str(caught.value)
