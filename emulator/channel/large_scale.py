@@ -5,7 +5,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 from scipy.constants import speed_of_light
-from scipy.signal import lfilter
+
+from emulator.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,4 +42,13 @@ def shadowing_db(rng: np.random.Generator, slots: int, step_m: float, sigma_db: 
     innovations = rng.standard_normal(slots)
     kept = math.exp(-step_m / correlation_m)
     innovations[1:] *= math.sqrt(-math.expm1(-2 * step_m / correlation_m))  # the first draw is stationary
-    return sigma_db * np.asarray(lfilter([1.0], [1.0, -kept], innovations))
+    return sigma_db * autoregression(innovations, kept)
+
+
+@compiled
+def autoregression(innovations: Floats, kept: float) -> Floats:
+    """Each value is its innovation plus `kept` times the value before, shape as `innovations`."""
+    values = innovations.copy()
+    for index in range(1, len(values)):
+        values[index] += kept * values[index - 1]
+    return values

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from emulator.formats import Format, export_mahimahi, import_trace, summary
+from emulator.link import Link
+from emulator.system import LinkSpec
 from emulator.trace import Trace
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "traces"
@@ -48,6 +50,16 @@ def test_mahimahi_recordings(path: Path, tmp_path: Path) -> None:
     trace.save(tmp_path / "t.parquet")
     export_mahimahi(Trace.load(tmp_path / "t.parquet"), tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("path", recordings("mahimahi"))
+def test_a_full_queue_leaves_at_the_files_own_opportunities(path: Path) -> None:
+    link = Link(LinkSpec("ue", "gnb", import_trace(path, "mahimahi"), queue_bytes=2**40), seed=1)
+    values_ms = [int(line) for line in path.read_bytes().split()]
+    round_ms = sorted(ms or values_ms[-1] for ms in values_ms)  # 0 ms is the end of the round before
+    expected_ms = round_ms + [values_ms[-1] + ms for ms in round_ms[:1_000]]
+    deliveries = [link.enqueue(0, 1_500) for _ in expected_ms]
+    assert [delivery.arrival_ns / 1e6 for delivery in deliveries if delivery is not None] == expected_ms
 
 
 @pytest.mark.parametrize("path", recordings("rate"))
