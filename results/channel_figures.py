@@ -65,15 +65,10 @@ def placement_rows(tasks: pd.DataFrame, source: str) -> pd.DataFrame:
     )
     placed["row"] = placed["kind"] + ": " + placed["words"] if several else placed["words"]
     frequent = placed["row"].value_counts()
-    if len(frequent) > ROWS:
-        rare = placed["row"].isin(frequent.index[ROWS - 1 :])
-        placed.loc[rare, "row"] = f"{len(frequent) - ROWS + 1} rarer ones"
-        placed.loc[rare, "own"] = -1.0
-    else:
-        rare = placed["row"].isna()
-    return placed.assign(rare=rare).sort_values(
-        ["rare", "kind", "own", "row"], ascending=[True, True, False, True], kind="stable"
-    )
+    kept = frequent.index if len(frequent) <= ROWS else frequent.index[: ROWS - 1]
+    placed["rare"] = ~placed["row"].isin(kept)
+    placed.loc[placed["rare"], "row"] = f"{len(frequent) - len(kept)} rarer ones"
+    return placed.sort_values(["rare", "kind", "own", "row"], ascending=[True, True, False, True], kind="stable")
 
 
 def _draw_rate(axes: Axes, trace: Trace, duration_ns: int) -> None:

@@ -50,6 +50,7 @@ SETTINGS: dict[Any, Any] = {
     "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
     "ps.fonttype": 42,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a name may hold a dollar
 }
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)))

@@ -14,9 +14,11 @@ from emulator.record import Records
 from emulator.system import Cost
 from emulator.trace import Trace
 from emulator.units import NS_PER_MS, NS_PER_S
-from results.manifest import Check, Facts, Kind, describe_run
-from results.run_folder import Run, create_run_folder
-from results.statistics import BOUND
+from results.draw import draw_figures
+from results.manifest import Check, Facts, Kind, describe_run, write_manifest
+from results.report import write_report
+from results.run_folder import Run, create_run_folder, open_run
+from results.statistics import BOUND, summarise
 
 SOURCES = ("ue1", "ue2", "ue3")
 DURATION_S = 60
@@ -164,3 +166,45 @@ def small_run(root: Path) -> Run:
 def small(tmp_path: Path) -> Run:
     """See `small_run`."""
     return small_run(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Six sources on traces of their own, two kinds, three policies (one measured, on fewer tasks, one with late and
+    lost tasks), training curves; drawn, reported, and its manifest written. Read it only."""
+    sources = tuple(f"ue{number}" for number in range(1, 7))
+    rng = np.random.default_rng(7)
+    rows, bound = [], {}
+    for policy, slower in (("exact", 1.1), ("ppo [short] $1$", 1.4), ("on workers <b>", 1.2)):
+        for source in sources:
+            for kind, least_ms, tasks in (("image", 90, 30), ("text", 900, 6)):
+                for number in range(tasks // 3 if "workers" in policy else tasks):
+                    bound[source, kind, number] = least_ms * 1e-3
+                    late = policy != "exact" and number % 5 == 0
+                    delay_ms = least_ms * (5 if late else slower * rng.uniform(1, 1.5))
+                    where = (f"{source}:0-16", f"{source}:0-5|edge1:5-16", "edge1:0-16")[number % 3]
+                    outcome = "failed" if policy.startswith("ppo") and number % 7 == 6 else "missed" if late else "done"
+                    compute = "measured" if "workers" in policy else "modelled"
+                    row = task_row(
+                        policy,
+                        source,
+                        kind,
+                        number,
+                        delay_ms=delay_ms,
+                        arrival_s=60 * number / tasks,
+                        placement=where,
+                        outcome=outcome,
+                        compute=compute,
+                    )
+                    rows.append(row)
+    learning = ["agent,seed,step,episode_return"]
+    learning += [f"ppo,{seed},{step},{-100 / step + seed}" for seed in range(5) for step in range(10, 2001, 10)]
+    learning += [f"a3c,0,{step},{-200 / step}" for step in range(10, 2001, 10)]
+    facts = {"description": "<script>alert('no')</script> & co", "policies": {"exact": "the best on the last <rate>"}}
+    root = tmp_path_factory.mktemp("runs")
+    run = write_run(root, rows, bound, learning="\n".join(learning) + "\n", facts=facts, sources=sources)
+    summarise(run)
+    draw_figures(run)
+    write_report(run)
+    write_manifest(run.path, run.manifest)
+    return open_run(run.path)

@@ -1,0 +1,169 @@
+"""The report: one HTML file that holds everything it shows."""
+
+import base64
+import shlex
+from dataclasses import dataclass
+from itertools import groupby
+from math import inf, isnan
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from results.files import whole
+from results.manifest import Check
+from results.placements import placement_counts
+from results.run_folder import Run
+from results.statistics import best_policy, policies_of, read_summary, tasks_of
+from results.table import number, percent
+
+PLACEMENTS_NAMED = 2  # per kind, in the answer; the bars below it show them all
+
+RUNGS = {
+    "sim": "simulated in virtual time",
+    "emu": "emulated with real packets in real time",
+    "hil": "partitions run by worker processes, radio emulated in virtual time",
+}
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What a figure shows and how to read it; `wide` figures take the whole width."""
+
+    title: str
+    text: str
+    wide: bool = True
+
+
+CAPTIONS = {
+    "rate-and-placement": Caption(
+        "The channel and the decisions",
+        "Above, what the link of one device can carry; below, where its tasks ran under the policy with the least "
+        "cost, one mark per task at its arrival. Rows higher up keep more layers on the device. A policy that heeds "
+        "the channel changes rows when the rate does.",
+    ),
+    "delay-cdf": Caption(
+        "How long tasks take",
+        "The share of all offered tasks answered within a delay. Further left is faster, and a curve that ends below 1 "
+        "has lost tasks. Where a curve crosses the dotted line is its share of tasks in time.",
+    ),
+    "delay-parts": Caption(
+        "Where the time goes",
+        "The mean delay of completed tasks, by part: layers being computed, waiting for a device, loading weights, "
+        "waiting for a link, and crossing the links. Policies in the order of their mean cost.",
+    ),
+    "gap-to-bound": Caption(
+        "How much is left to gain",
+        "How far each policy's mean cost lies above the bound. The bound is a relaxation: each task alone on an empty "
+        "system, its channel known beforehand. No policy can be left of 0, and none need be able to get there. "
+        "Whiskers: 95 % interval over traces, where there are five or more.",
+    ),
+    "energy-delay": Caption(
+        "Energy against delay",
+        "Mean energy and mean delay of each policy; towards the lower left is better. Whiskers: 95 % intervals over "
+        "traces, where there are five or more.",
+        wide=False,
+    ),
+    "learning-curves": Caption(
+        "Learning",
+        "Return of the training episodes, averaged in 50 bins. Thin: single seeds. Thick: their mean, with its 95 % "
+        "interval where there are five seeds or more.",
+        wide=False,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class CheckGroup:
+    """The checks of one name, one line of the report."""
+
+    name: str
+    checks: tuple[Check, ...]
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """Those that did not hold."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def worst(self) -> Check:
+        """The one furthest from holding; one without a number before all others."""
+        return max(self.checks, key=lambda check: inf if isnan(check.value) else abs(check.value) / check.limit)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as the page embeds it: `source` is a data URI."""
+
+    caption: Caption
+    source: str
+
+
+def write_report(run: Run) -> Path:
+    """Write report.html from summary.csv, the figures and the manifest, and return its path. It loads nothing from
+    elsewhere and needs no scripts. Raises ValueError when the figures are not there."""
+    summary = read_summary(run).sort_values("cost_mean_s", kind="stable", ignore_index=True)
+    best = best_policy(summary)
+    placements = placements_of(run, best)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters.update(number=number, percent=percent)
+    page = environment.get_template("report.html.j2").render(
+        manifest=run.manifest,
+        facts=run.manifest.facts,
+        rung=RUNGS[run.manifest.facts.rung],
+        answer=answer(summary, best, placements),
+        best=best,
+        rows=summary.to_dict("records"),
+        most=summary["cost_mean_s"].max(),
+        placements=[(kind, rows.to_dict("records")) for kind, rows in placements.groupby("kind")],
+        figures=embedded_figures(run.path / "figures"),
+        checks=[CheckGroup(name, tuple(checks)) for name, checks in groupby(run.manifest.checks, lambda c: c.name)],
+        command=shlex.join(run.manifest.command),
+        rerun=shlex.join(["airsplit", "rerun", str(run.path / "manifest.json")]),
+        folder=run.path.name,
+    )
+    path = run.path / "report.html"
+    with whole(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return path
+
+
+def placements_of(run: Run, policy: str) -> pd.DataFrame:
+    """How often a policy chose which placement, as `placement_counts`."""
+    path = run.path / "tasks.parquet"
+    return placement_counts(tasks_of(path, policy, policies_of(path)[policy]))
+
+
+def answer(summary: pd.DataFrame, best: str, placements: pd.DataFrame) -> str:
+    """The run's result in a sentence: the policy with the least mean cost, its gap, and where it ran the tasks."""
+    (row,) = summary[summary["policy"] == best].to_dict("records")
+    gap = "" if isnan(row["gap"]) else f", {percent(row['gap'])} above the bound"
+    choices = [_choices(str(kind), rows) for kind, rows in placements.groupby("kind")]
+    return (
+        f"{best} has the least mean cost, {number(row['cost_mean_s'])} s a task{gap}; it ran {' and '.join(choices)}."
+    )
+
+
+def _choices(kind: str, rows: pd.DataFrame) -> str:
+    shown = rows.head(PLACEMENTS_NAMED)
+    named = [f"{words} ({percent(share)})" for words, share in zip(shown["words"], shown["share"], strict=True)]
+    others = len(rows) - len(named)
+    if others:
+        named.append("another way" if others == 1 else f"{others} other ways")
+    listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"
+    return f"{kind} tasks {listed}"
+
+
+def embedded_figures(folder: Path) -> list[Figure]:
+    """The figures that were drawn, in the order of the report."""
+    paths = {name: folder / f"{name}.png" for name in CAPTIONS}
+    drawn = {name: path for name, path in paths.items() if path.is_file()}
+    if not drawn:
+        raise ValueError(f"{folder}: must hold the run's figures: draw them first")
+    return [Figure(CAPTIONS[name], _data_uri(path)) for name, path in drawn.items()]
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,0 +1,56 @@
+"""Numbers as people read them, and the result table for a terminal."""
+
+import math
+
+import pandas as pd
+
+# column of the summary, heading in the terminal
+HEADINGS = {
+    "policy": "policy",
+    "compute": "compute",
+    "tasks": "tasks",
+    "missed": "late",
+    "failed": "failed",
+    "delay_mean_ms": "mean ms",
+    "delay_p50_ms": "p50 ms",
+    "delay_p95_ms": "p95 ms",
+    "delay_p99_ms": "p99 ms",
+    "energy_mean_j": "energy J",
+    "cost_mean_s": "cost s",
+    "gap": "gap",
+}
+TEXT_COLUMNS = ("policy", "compute")
+
+
+def number(value: float) -> str:
+    """Three significant digits without an exponent, thousands kept whole; a dash where there is none."""
+    if math.isnan(value):
+        return "-"
+    if value == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{min(digits, 9)}f}"
+
+
+def percent(value: float) -> str:
+    """A share of 1 in per cent, to a tenth below 10 %."""
+    if math.isnan(value):
+        return "-"
+    return f"{100 * value:.{0 if abs(value) >= 0.0995 else 1}f} %"
+
+
+def table_lines(summary: pd.DataFrame) -> list[str]:
+    """The summary as aligned plain text, the least cost first: one line per policy below one of headings."""
+    ordered = summary.sort_values("cost_mean_s", kind="stable").to_dict("records")
+    rows = [list(HEADINGS.values()), *([_cell(column, row[column]) for column in HEADINGS] for row in ordered)]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    pads = ["<" if column in TEXT_COLUMNS else ">" for column in HEADINGS]
+    return ["  ".join(f"{c:{p}{w}}" for c, p, w in zip(row, pads, widths, strict=True)).rstrip() for row in rows]
+
+
+def _cell(column: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    if column in ("tasks", "missed", "failed"):
+        return str(int(value))
+    return percent(value) if column == "gap" else number(value)

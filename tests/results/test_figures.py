@@ -1,0 +1,152 @@
+import re
+import shutil
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from emulator.trace import Trace, constant
+from emulator.units import NS_PER_MS, NS_PER_S
+from results.channel_figures import ROWS, placement_rows, plot_trace, rates_mbps, window_ns
+from results.draw import draw_figures, shown_source
+from results.figure_data import delay_curves, figure_data
+from results.figures import bin_steps, gap_to_bound
+from results.run_folder import Run
+from results.statistics import policy_tasks, summarise
+from results.style import looks
+from tests.results.conftest import MakeRun, rate_trace, task_row
+
+NAMES = {"rate-and-placement", "delay-cdf", "delay-parts", "energy-delay", "gap-to-bound", "learning-curves"}
+ONE_COLUMN = {"energy-delay", "learning-curves"}
+
+
+def width_in(pdf: bytes) -> float:
+    found = re.search(rb"/MediaBox \[ *0 0 ([\d.]+) ([\d.]+) *\]", pdf)
+    assert found
+    return float(found[1]) / 72
+
+
+def assert_printable(pdf: bytes) -> None:
+    assert pdf.startswith(b"%PDF")
+    assert b"/Type3" not in pdf
+    assert b"/CIDFontType2" in pdf or b"/TrueType" in pdf
+    assert b"/FontFile2" in pdf  # the fonts are inside
+
+
+def test_every_figure_is_there_as_pdf_and_png(finished: Run) -> None:
+    drawn = {path.name for path in (finished.path / "figures").iterdir()}
+    assert drawn == {f"{name}{suffix}" for name in NAMES for suffix in (".pdf", ".png")}
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_fonts_and_widths_are_what_journals_take(finished: Run, name: str) -> None:
+    pdf = (finished.path / "figures" / f"{name}.pdf").read_bytes()
+    assert_printable(pdf)
+    assert width_in(pdf) == pytest.approx(3.5 if name in ONE_COLUMN else 7.16, abs=0.01)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_figures_show_something_in_grey(finished: Run, name: str) -> None:
+    with Image.open(finished.path / "figures" / f"{name}.png") as image:
+        grey = np.asarray(image.convert("L"))
+    assert 0.01 < (grey < 200).mean() < 0.6
+
+
+def test_names_are_drawn_as_they_are(tmp_path: Path) -> None:
+    """A name with dollars is no formula."""
+    name = "ppo [short] $1$ & <b>"
+    gaps = pd.DataFrame({"policy": [name], "gap": [0.3], "gap_low": [np.nan], "gap_high": [np.nan]})
+    path = gap_to_bound(gaps, looks([name]), tmp_path / "gap.svg")
+    assert "ppo [short] $1$ &amp; &lt;b&gt;" in path.read_text(encoding="utf-8")
+
+
+def test_drawing_again_gives_the_same_files_and_leaves_no_settings(finished: Run, tmp_path: Path) -> None:
+    copy = Run(tmp_path / "copy", finished.manifest)
+    shutil.copytree(finished.path, copy.path)
+    before = dict(mpl.rcParams)
+    paths = draw_figures(copy)
+    assert dict(mpl.rcParams) == before
+    assert len(paths) == 2 * len(NAMES)
+    for path in paths:
+        if path.suffix == ".pdf":
+            assert path.read_bytes() == (finished.path / "figures" / path.name).read_bytes()
+
+
+def test_only_what_there_is_data_for_is_drawn(make_run: MakeRun) -> None:
+    run = make_run([task_row("exact", "ue1", "image", 0, delay_ms=20)], None)
+    summarise(run)
+    stems = {path.stem for path in draw_figures(run)}
+    assert NAMES - stems == {"gap-to-bound", "learning-curves"}
+
+
+def test_grey_keeps_the_order_and_neighbours_differ_without_colour() -> None:
+    some = list(looks([f"policy {number}" for number in range(10)]).values())
+    luminance = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in (look.color for look in some)]
+    assert (np.diff(luminance) > 0).all()
+    assert len({(look.marker, str(look.linestyle)) for look in some}) == len(some)
+
+
+def test_delay_curves_end_at_the_share_of_completed_tasks(small: Run) -> None:
+    _, tasks = next(policy_tasks(small))
+    curve = delay_curves(tasks)
+    assert curve["share"].max() == 0.75
+    assert curve["delay_ms"].agg(["min", "max"]).tolist() == pytest.approx([100, 300])
+    assert curve.loc[curve["delay_ms"] < 300, "share"].max() == pytest.approx(0.5, abs=0.01)
+
+
+def test_parts_add_up_to_the_mean_delay(finished: Run) -> None:
+    data = figure_data(finished)
+    sums = data.parts.set_index("policy").sum(axis=1)
+    delays = data.means.set_index("policy")["delay_ms"]
+    np.testing.assert_allclose(sums, delays[sums.index], rtol=1e-12)
+    assert (data.means["delay_ms_low"] <= data.means["delay_ms"]).all()
+    assert (data.means["energy_j"] <= data.means["energy_j_high"]).all()
+
+
+def test_every_task_keeps_a_row_and_rare_placements_share_the_last() -> None:
+    placements = ["ue1:0-16"] * 9 + ["edge1:0-16"] * 9 + [f"ue1:0-{c}|edge1:{c}-16" for c in range(1, 13)]
+    tasks = pd.DataFrame({"kind": "image", "placement": placements, "arrival_ns": 0, "outcome": "done"})
+    rows = placement_rows(tasks, "ue1")
+    names = list(dict.fromkeys(rows["row"]))
+    assert len(rows) == len(tasks)
+    assert len(names) == ROWS
+    assert names[0] == "all on device"
+    assert names[-2:] == ["all on edge1", "7 rarer ones"]
+    assert (rows["row"] == "7 rarer ones").sum() == 7
+
+
+def test_windows_hold_every_bit_of_the_trace() -> None:
+    trace = rate_trace(3)
+    window = window_ns(trace, trace.period_ns)
+    assert window == 200 * NS_PER_MS
+    starts, rates = rates_mbps(trace, trace.period_ns, window)
+    assert len(starts) == trace.period_ns / window
+    assert rates.sum() * 1e6 * window / NS_PER_S == pytest.approx(trace.capacity_bits.sum())
+
+
+def test_no_window_is_shorter_than_a_slot() -> None:
+    assert window_ns(constant(8e6, slot_ns=NS_PER_S), 2 * NS_PER_S) == NS_PER_S
+
+
+def test_training_steps_fall_into_their_bins() -> None:
+    episodes = pd.DataFrame({"agent": "ppo", "seed": 0, "step": range(1, 101), "episode_return": range(1, 101)})
+    binned = bin_steps(episodes)
+    assert binned["step"].tolist() == list(range(1, 101, 2))
+    assert binned["episode_return"].tolist() == [1.5 + 2 * number for number in range(50)]
+
+
+def test_the_source_shown_is_the_one_with_most_placements() -> None:
+    tasks = pd.DataFrame({"source": ["a", "a", "b", "b", "c"], "placement": ["x", "x", "x", "y", "z"]})
+    assert shown_source(tasks, ["a", "b", "c"]) == "b"
+    assert shown_source(tasks[tasks["source"] != "b"], ["a", "b", "c"]) == "a"
+
+
+@pytest.mark.parametrize("trace", [rate_trace(0), constant(50e6)])
+def test_a_trace_alone(trace: Trace, tmp_path: Path) -> None:
+    path = plot_trace(trace, tmp_path / "trace.pdf")
+    assert_printable(path.read_bytes())
+    assert width_in(path.read_bytes()) == pytest.approx(7.16, abs=0.01)
+    assert [child.name for child in tmp_path.iterdir()] == ["trace.pdf"]
