@@ -125,24 +125,31 @@ class Link:
         return wraps * self._trace.period_ns + int(self._best_exit_ns[slot]) + self.spec.delay_ns
 
     def rate_bps(self, now_ns: int, window_ns: int) -> float:
-        """The rate measured over the window that ends at `now_ns`, or since time 0 where that is later."""
+        """The rate measured over the window that ends at `now_ns`, or since time 0 where that is later;
+        before anything could be measured, that of the first slot."""
         start_ns = max(0, now_ns - window_ns)
-        return self._trace.rate_bps(start_ns, max(now_ns, start_ns + self._slot_ns))
+        return self._trace.rate_bps(start_ns, now_ns if now_ns > start_ns else start_ns + self._slot_ns)
 
 
 def _slot_outcomes(trace: Trace) -> tuple[Int64s, Flags]:
-    """HARQ delays and lost blocks by slot; empty arrays where the trace has none."""
-    delays = trace.columns.get("harq_delay_ns", np.zeros(0, dtype=np.int64))
-    lost = trace.columns.get("block_lost", np.zeros(0, dtype=np.bool_))
-    return np.ascontiguousarray(delays), np.ascontiguousarray(lost)
+    """HARQ delays and lost blocks by slot; empty arrays where the trace has none, or where its bits flow
+    evenly and no slot leaves as a block. A slot without capacity delays and loses nobody's bits."""
+    delays, lost = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+    carries = trace.capacity_bits > 0
+    if trace.release == "slot" and "harq_delay_ns" in trace.columns:
+        delays = trace.columns["harq_delay_ns"] * carries
+    if trace.release == "slot" and "block_lost" in trace.columns:
+        lost = trace.columns["block_lost"] & carries
+    return delays, lost
 
 
 def _best_exit_ns(trace: Trace, harq_delay_ns: Int64s) -> Int64s:
-    """For each slot, the earliest exit from it or any later one (within two rounds of the trace)."""
+    """For each slot, the earliest exit from it or any later one that carries bits (within two rounds of the trace)."""
     exits = np.arange(1, len(trace) + 1, dtype=np.int64) * trace.slot_ns
     if len(harq_delay_ns):
         exits = exits + harq_delay_ns
     twice = np.concatenate((exits, exits + trace.period_ns))
+    twice[np.tile(trace.capacity_bits == 0, 2)] = np.iinfo(np.int64).max
     return np.minimum.accumulate(twice[::-1])[::-1][: len(trace)]
 
 

@@ -1,0 +1,228 @@
+"""What links and devices must do, written a second time the slow way: slot by slot, bit by bit, with plain
+integers and fractions. Nothing here is shared with the code under test but the immutable specs and the
+key of the draws."""
+
+from fractions import Fraction
+from math import ceil, floor
+from typing import NamedTuple
+
+from emulator.link import Delivery
+from emulator.profile import ModelProfile
+from emulator.randomness import draw_key
+from emulator.system import LinkSpec
+from emulator.trace import Trace
+
+MASK = 2**64 - 1
+GAMMA = 0x9E3779B97F4A7C15
+
+
+def splitmix64(state: int) -> int:
+    """The output of SplitMix64 for the step that follows `state` (Steele, Lea, Flood, OOPSLA 2014)."""
+    mixed = (state + GAMMA) & MASK
+    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & MASK
+    return mixed ^ (mixed >> 31)
+
+
+def uniform(key: int, message: int, fragment: int, attempt: int) -> float:
+    """The addressed draw, in unbounded integers."""
+    mixed = key
+    for counter in (message, fragment, attempt):
+        mixed = splitmix64((mixed + counter) & MASK)
+    return (mixed >> 11) * 2.0**-53
+
+
+class Message(NamedTuple):
+    """A message offered to a link; `number` addresses its draws."""
+
+    now_ns: int
+    size_bytes: int
+    number: int = 0
+
+
+class _Waiting:
+    """An accepted message: since when it may go, and the slot of each bit that went (slot rule)."""
+
+    def __init__(self, message: Message, open_ns: int) -> None:
+        self.size_bytes = message.size_bytes
+        self.number = message.number
+        self.open_ns = open_ns
+        self.slot_of_bit: list[int] = []
+        self.start_ns = self.sent_ns = -1  # unknown yet
+
+    @property
+    def bits_left(self) -> int:
+        return self.size_bytes * 8 - len(self.slot_of_bit)
+
+
+class ReferenceLink:
+    """A link that walks every slot. Offer messages in order of time, then ask for the deliveries."""
+
+    def __init__(self, spec: LinkSpec, seed: int) -> None:
+        self.spec = spec
+        self.trace = spec.trace
+        self.accepted: list[_Waiting] = []
+        self.carried_bits: dict[int, int] = {}  # by slot, of the endless trace
+        self._key = draw_key(seed, f"{spec.source}-{spec.target}", "loss")
+        self._next_slot = 0
+
+    def offer(self, message: Message) -> bool:
+        """Whether the queue, drop-tail in bytes, has room for the message."""
+        if self.trace.release == "slot":
+            self._serve_slots_before(message.now_ns)
+        if self.queued_bytes(message.now_ns) + message.size_bytes > self.spec.queue_bytes:
+            return False
+        waiting = _Waiting(message, message.now_ns + self._ramp_ns(message.now_ns))
+        if self.trace.release == "fluid":
+            before_ns = self.accepted[-1].sent_ns if self.accepted else 0
+            waiting.start_ns = max(waiting.open_ns, before_ns)
+            waiting.sent_ns = fluid_sent_ns(self.trace, waiting.start_ns, message.size_bytes * 8)
+        self.accepted.append(waiting)
+        return True
+
+    def queued_bytes(self, now_ns: int) -> int:
+        """Bytes of the messages whose last bit has not been sent by `now_ns`."""
+        return sum(each.size_bytes for each in self.accepted if each.sent_ns < 0 or each.sent_ns > now_ns)
+
+    def deliveries(self) -> list[Delivery]:
+        """What became of the accepted messages, in order."""
+        while self.accepted and self.accepted[-1].sent_ns < 0:
+            self._serve(self._next_slot)
+        released_ns = 0
+        found = []
+        for each in self.accepted:
+            erased = Fraction(0)
+            release_ns = each.sent_ns
+            if self.spec.bearer == "um":
+                erased = Fraction(self._erased_bytes(each), each.size_bytes)
+            else:
+                released_ns = release_ns = max(released_ns, self._acknowledged_ns(each))
+            found.append(Delivery(each.start_ns, release_ns, release_ns + self.spec.delay_ns, float(erased)))
+        return found
+
+    def _ramp_ns(self, now_ns: int) -> int:
+        """Nothing was ever sent, or the last bit went long ago: the next message waits for its grant."""
+        ramp = self.spec.ramp
+        if ramp is None:
+            return 0
+        if self.accepted:
+            sent_ns = self.accepted[-1].sent_ns
+            if sent_ns < 0 or now_ns - sent_ns < ramp.idle_ns:
+                return 0
+        return ramp.delay_ns
+
+    def _serve_slots_before(self, now_ns: int) -> None:
+        slot_ns = self.trace.slot_ns
+        while self._next_slot * slot_ns < now_ns:
+            if not any(each.sent_ns < 0 for each in self.accepted):
+                self._next_slot = ceil(Fraction(now_ns, slot_ns))  # nobody waits: these slots go to waste
+                return
+            self._serve(self._next_slot)
+
+    def _serve(self, slot: int) -> None:
+        """Give the slot's bits, one by one, to the head of the queue as it stands at the slot's start."""
+        slot_ns = self.trace.slot_ns
+        room = _value(self.trace, "capacity_bits", slot)
+        for each in self.accepted:
+            if each.sent_ns >= 0:
+                continue
+            if each.open_ns > slot * slot_ns:
+                break
+            while room and each.bits_left:
+                each.slot_of_bit.append(slot)
+                self.carried_bits[slot] = self.carried_bits.get(slot, 0) + 1
+                room -= 1
+            if each.bits_left:
+                break
+            each.start_ns = each.slot_of_bit[0] * slot_ns
+            each.sent_ns = (slot + 1) * slot_ns
+        self._next_slot = slot + 1
+
+    def _acknowledged_ns(self, each: _Waiting) -> int:
+        """When all that the message's bits needed is done: each slot's HARQ, then the worst fragment's retries."""
+        slot_ns = self.trace.slot_ns
+        ends = [(slot + 1) * slot_ns + _value(self.trace, "harq_delay_ns", slot) for slot in set(each.slot_of_bit)]
+        retries = max(self._failures(each.number, fragment) for fragment in range(len(self._fragments(each))))
+        return max([each.sent_ns, *ends]) + retries * self.spec.retransmission_ns
+
+    def _failures(self, number: int, fragment: int) -> int:
+        attempt = 0
+        while uniform(self._key, number, fragment, attempt) < self.spec.loss:
+            attempt += 1
+        return attempt
+
+    def _fragments(self, each: _Waiting) -> list[range]:
+        """The bytes of each fragment."""
+        step = self.spec.fragment_bytes
+        return [range(begin, min(begin + step, each.size_bytes)) for begin in range(0, each.size_bytes, step)]
+
+    def _erased_bytes(self, each: _Waiting) -> int:
+        erased = 0
+        for fragment, positions in enumerate(self._fragments(each)):
+            slots = each.slot_of_bit[positions.start * 8 : positions.stop * 8]  # none under the fluid rule
+            in_lost_block = any(_value(self.trace, "block_lost", slot) for slot in slots)
+            if in_lost_block or uniform(self._key, each.number, fragment, 0) < self.spec.loss:
+                erased += len(positions)
+        return erased
+
+
+def fluid_sent_ns(trace: Trace, start_ns: int, bits: int) -> int:
+    """Walk the slots, each flowing evenly, until all bits have gone; up to the next whole nanosecond."""
+    now, left = Fraction(start_ns), Fraction(bits)
+    while True:
+        slot = floor(now / trace.slot_ns)
+        end_ns = (slot + 1) * trace.slot_ns
+        rate = Fraction(_value(trace, "capacity_bits", slot), trace.slot_ns)
+        if rate * (end_ns - now) >= left:
+            return ceil(now + left / rate)
+        left -= rate * (end_ns - now)
+        now = Fraction(end_ns)
+
+
+def _value(trace: Trace, name: str, slot: int) -> int:
+    """One slot's value of the endless trace; 0 where the trace has no such column."""
+    return int(trace.columns[name][slot % len(trace)]) if name in trace.columns else 0
+
+
+class Job(NamedTuple):
+    """A partition that a device accepted."""
+
+    submitted_ns: int
+    start_ns: int
+    load_ns: int
+    finish_ns: int
+
+
+class ReferenceDevice:
+    """A device that keeps every job it ever had, and its resident layers as a list, oldest use first."""
+
+    def __init__(self, model: ModelProfile, memory_bytes: int, load_bytes_per_s: int, queue_tasks: int) -> None:
+        self.sizes = [layer.weight_bytes for layer in model.layers]
+        self.memory_bytes = memory_bytes
+        self.load_bytes_per_s = load_bytes_per_s
+        self.queue_tasks = queue_tasks
+        self.jobs: list[Job] = []
+        self.resident: list[int] = []
+
+    def submit(self, now_ns: int, first: int, stop: int, service_ns: int) -> Job | str:
+        """The job, or the reason why there is none."""
+        if sum(job.finish_ns > now_ns for job in self.jobs) >= self.queue_tasks:
+            return "device queue full"
+        wanted = list(range(first, stop))
+        missing = [layer for layer in wanted if layer not in self.resident]
+        if sum(self.sizes[layer] for layer in wanted) > self.memory_bytes:
+            return "memory"
+        others = [layer for layer in self.resident if layer not in wanted]
+        while sum(self.sizes[layer] for layer in others + wanted) > self.memory_bytes:
+            others.pop(0)
+        used_before = [layer for layer in wanted if layer not in missing]
+        self.resident = others + used_before + missing
+        load_ns = round(Fraction(sum(self.sizes[layer] for layer in missing) * 10**9, self.load_bytes_per_s))
+        start_ns = max([now_ns, *(job.finish_ns for job in self.jobs)])
+        self.jobs.append(Job(now_ns, start_ns, load_ns, start_ns + load_ns + service_ns))
+        return self.jobs[-1]
+
+    def backlog_ns(self, at_ns: int) -> int:
+        """The work, of all jobs submitted by then, that is still to do at the instant."""
+        known = [job for job in self.jobs if job.submitted_ns <= at_ns]
+        return sum(max(0, job.finish_ns - max(job.start_ns, at_ns)) for job in known)
