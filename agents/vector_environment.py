@@ -26,7 +26,8 @@ class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Int64s, npt.NDAr
     """Environment i behaves as the scalar one that was reset with seed + i, step by step.
 
     Autoreset is NEXT_STEP, Gymnasium's default: the step after a truncation ignores its action, earns
-    0 and returns the next episode's first observation. All returned arrays are the caller's.
+    0 and returns the next episode's first observation. Returned arrays are the caller's, but for those
+    that never change (no environment terminates, each has its infos), which are read-only.
     """
 
     def __init__(self, num_envs: int, episodes: Episodes) -> None:
@@ -41,6 +42,8 @@ class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Int64s, npt.NDAr
         self._steps = episodes.settings.steps
         self._state = np.zeros((num_envs, 4), dtype=np.int64)
         self._seeded = False
+        self._all, self._none = np.ones(num_envs, dtype=np.bool_), np.zeros(num_envs, dtype=np.bool_)
+        self._all.flags.writeable = self._none.flags.writeable = False
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Mapping[str, Any] | None = None
@@ -60,26 +63,25 @@ class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Int64s, npt.NDAr
     def step(self, actions: Int64s) -> tuple[Float32s, Float64s, Flags, Flags, dict[str, Any]]:
         """Place one task in each environment, or begin its next episode. Raises ValueError, before any
         environment has moved, for a number that is no action."""
-        count = self.num_envs
-        layout = self._table.masks.shape[1]
+        count, choices = self.num_envs, self._table.masks.shape[1]
         observations = np.empty((count, self._table.observations.shape[1]), dtype=np.float32)
         rewards = np.empty(count, dtype=np.float64)
         truncations = np.empty(count, dtype=np.bool_)
-        masks = np.empty((count, layout), dtype=np.bool_)
+        masks = np.empty((count, choices), dtype=np.bool_)
         sojourns_ns = np.empty(count, dtype=np.int64)
         valid = step_all(
             np.asarray(actions, dtype=np.int64), self._state, self._steps, *self._table,
             observations, masks, rewards, sojourns_ns, truncations,
         )  # fmt: skip
         if not valid:
-            raise ValueError(f"actions={actions}: must be {count} numbers in 0..{layout - 1}")
+            raise ValueError(f"actions={actions}: must be {count} numbers in 0..{choices - 1}")
         info = {
             "action_mask": masks,
-            "_action_mask": np.ones(count, dtype=np.bool_),
+            "_action_mask": self._all,
             "sojourn_ns": sojourns_ns,
-            "_sojourn_ns": np.ones(count, dtype=np.bool_),
+            "_sojourn_ns": self._all,
         }
-        return observations, rewards, np.zeros(count, dtype=np.bool_), truncations, info
+        return observations, rewards, self._none, truncations, info
 
 
 @compiled
@@ -111,8 +113,10 @@ def step_all(
             state[i, LEFT] -= 1
             truncations[i] = state[i, LEFT] == 0
         state[i, ROW] = row
-        observations[i] = all_observations[row]
-        masks[i] = all_masks[row]
+        for j in range(observations.shape[1]):
+            observations[i, j] = all_observations[row, j]
+        for j in range(masks.shape[1]):
+            masks[i, j] = all_masks[row, j]
     return True
 
 

@@ -1,0 +1,136 @@
+"""Do the learned policies beat a random one, and how near do they come? `make check-agents`.
+
+PPO and A3C are trained on the quickstart's training channels under five training seeds each, and tested
+with all other policies on the same held-out channels, in the full simulation with queues. Exit code 0
+only if the 95 % interval over training seeds of the mean cost saved against Random is above zero for both.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+from scipy import stats
+
+from agents.baselines import FixedSplit, edge_servers
+from agents.bound import bounds
+from agents.encoding import layout_of
+from agents.episodes import EpisodeSettings
+from agents.registry import make_policy
+from agents.training import prepared, train_agent, training_systems
+from emulator.policy import Policy
+from emulator.record import Records
+from emulator.simulation import Simulation
+from emulator.system import System
+from emulator.task import parse
+from topologies.build import build
+from topologies.loader import load
+
+SCENARIO = Path(__file__).parents[1] / "topologies" / "quickstart.yaml"
+TRAINING_SEEDS = (1, 2, 3, 4, 5)
+TEST_SEEDS = (101, 102, 103)  # of the channels and arrivals that every policy is tested on
+STEPS = 150_000
+AGENTS = ("ppo", "a3c")
+
+
+class Result(NamedTuple):
+    """Mean costs in seconds: shape (training seeds,) of an agent, one number of any other policy."""
+
+    name: str
+    costs_s: tuple[float, ...]
+
+
+def mean_cost_s(systems: Sequence[System], policies: Sequence[Policy]) -> float:
+    """The mean cost of all tasks of some systems, each under its own policy."""
+    with tempfile.TemporaryDirectory() as folder:
+        costs = [cost for each in zip(systems, policies, strict=True) for cost in task_costs_s(*each, Path(folder))]
+    return float(np.mean(costs))
+
+
+def task_costs_s(system: System, policy: Policy, folder: Path) -> Iterator[float]:
+    """The cost of each task in the simulation."""
+    with Records(folder) as records:
+        Simulation(system).run(policy, "policy", records)
+    table = pq.read_table(folder / "tasks.parquet", columns=["sojourn_ns", "erased_fraction", "outcome"])
+    for sojourn_ns, erased, outcome in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        yield system.cost.of(sojourn_ns, erased, outcome == "failed")
+
+
+def best_static(systems: Sequence[System]) -> Result:
+    """The fixed split with the least cost on the test channels themselves, so with hindsight: the best of
+    each kind in turn, the others' fixed, starting from the whole model at the first edge server."""
+    layout = layout_of(systems[0])
+    splits = {kind: (0, edge_servers(systems[0])[0]) for kind in layout.kinds}
+    best = mean_cost_s(systems, [FixedSplit(splits)] * len(systems))
+    for kind, texts in zip(layout.kinds, layout.actions, strict=True):
+        for text in texts:
+            parts = parse(text)
+            if len(parts) == 1 and parts[0].node != "@":
+                split = (0, parts[0].node)
+            elif len(parts) == 2 and parts[0].node == "@":
+                split = (parts[1].first, parts[1].node)
+            else:
+                continue
+            cost = mean_cost_s(systems, [FixedSplit({**splits, kind: split})] * len(systems))
+            if cost < best:
+                best, splits = cost, {**splits, kind: split}
+    described = ", ".join(f"{kind} cut {cut} {node}" for kind, (cut, node) in splits.items())
+    return Result(f"best fixed split ({described})", (best,))
+
+
+def learned(agent: str, systems: Sequence[System]) -> Result:
+    """An agent's mean cost for each training seed, which also chooses its training channels."""
+    costs = []
+    for seed in TRAINING_SEEDS:
+        scenario = load(SCENARIO, [f"training.seed={seed}"])
+        episodes = prepared(training_systems(scenario, SCENARIO.parent), EpisodeSettings(seed=seed), _silent)
+        checkpoint, _ = train_agent(agent, episodes, {"total_steps": STEPS}, seed, _silent, tested=systems)
+        costs.append(mean_cost_s(systems, [make_policy(agent, {}, system, checkpoint) for system in systems]))
+        print(f"{agent}, training seed {seed}: {costs[-1] * 1e3:.1f} ms", file=sys.stderr)
+    return Result(agent, tuple(costs))
+
+
+def saved_interval(random_s: float, costs_s: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of `random_s` - cost and its 95 % t interval over training seeds."""
+    saved = random_s - np.array(costs_s)
+    half = float(stats.t.ppf(0.975, len(saved) - 1) * saved.std(ddof=1) / len(saved) ** 0.5)
+    return float(saved.mean()), float(saved.mean()) - half, float(saved.mean()) + half
+
+
+def main() -> int:
+    """Print the table; the exit code."""
+    systems = [build(load(SCENARIO, seed=seed), SCENARIO.parent) for seed in TEST_SEEDS]
+    names = ("random", "all-device", "all-edge", "greedy", "exact")
+    results = [
+        Result(name, (mean_cost_s(systems, [make_policy(name, {}, each) for each in systems]),)) for name in names
+    ]
+    results.append(best_static(systems))
+    results += [learned(agent, systems) for agent in AGENTS]
+    bound_s = float(np.concatenate([bounds(system)["bound_s"].to_numpy() for system in systems]).mean())
+    random_s = results[0].costs_s[0]
+    print(f"{'policy':60} {'cost ms':>9} {'over bound':>11} {'saved against random, ms':>26}")
+    good = True
+    for name, costs_s in results:
+        mean_s = float(np.mean(costs_s))
+        line = f"{name:60} {mean_s * 1e3:9.1f} {mean_s / bound_s - 1:10.1%} {(random_s - mean_s) * 1e3:9.1f}"
+        if name in AGENTS:
+            _, low, high = saved_interval(random_s, costs_s)
+            line += f" [{low * 1e3:.1f}, {high * 1e3:.1f}]"
+            good = good and low > 0
+        print(line)
+    print(f"{'bound (a relaxation: every task alone, its channel known)':60} {bound_s * 1e3:9.1f}")
+    print(
+        f"{len(TRAINING_SEEDS)} training seeds of {STEPS} steps; test channels of seeds {TEST_SEEDS}; intervals: 95 %"
+    )
+    return 0 if good else 1
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

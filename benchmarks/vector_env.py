@@ -1,0 +1,56 @@
+"""Steps per second of the vector environment, beside Gymnasium's SyncVectorEnv of the same environment."""
+
+import time
+from typing import Any
+
+from gymnasium.vector import SyncVectorEnv, VectorEnv
+
+from agents.environment import SplitInference, episodes_of
+from agents.episodes import Episodes
+from agents.vector_environment import SplitInferenceVector
+
+SCENARIO = "topologies/quickstart.yaml"
+REPEATS = 5
+SECONDS = 0.4  # of each repeat; the best counts, since others only ever slow it down
+
+
+def rows() -> list[dict[str, Any]]:
+    """A row for 8 and for 256 environments."""
+    episodes = episodes_of(SCENARIO, episodes=16, steps=32, seed=0)
+    return [_row(episodes, count) for count in (8, 256)]
+
+
+def _row(episodes: Episodes, count: int) -> dict[str, Any]:
+    own = SplitInferenceVector(count, episodes)
+    peer = SyncVectorEnv([lambda: SplitInference(episodes)] * count)
+    best = {"own": 0.0, "peer": 0.0}
+    for _ in range(REPEATS):  # in turns, so that both meet the same machine
+        best["own"] = max(best["own"], steps_per_s(own, count))
+        best["peer"] = max(best["peer"], steps_per_s(peer, count))
+    return {
+        "name": f"vector_env_steps_per_s_n{count}",
+        "value": best["own"],
+        "unit": "1/s",
+        "peer": "gymnasium SyncVectorEnv",
+        "peer_value": best["peer"],
+        "ratio": best["own"] / best["peer"],
+    }
+
+
+def steps_per_s(environment: "VectorEnv[Any, Any, Any]", count: int) -> float:
+    """Environment steps per second under a fixed vector of actions, episodes' ends included."""
+    environment.reset(seed=1)
+    environment.action_space.seed(1)
+    actions = environment.action_space.sample()
+    environment.step(actions)  # compiles
+    batches = 0
+    start = time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < SECONDS:
+        for _ in range(100):
+            environment.step(actions)
+        batches += 100
+    return batches * count / elapsed
+
+
+if __name__ == "__main__":
+    print(rows())
