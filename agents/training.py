@@ -25,13 +25,14 @@ def training_systems(scenario: Scenario, folder: Path) -> list[System]:
 
 
 def train_missing(
-    scenario: Scenario, folder: Path, progress: Progress
+    scenario: Scenario, folder: Path, progress: Progress, adapt: Callable[[System], System]
 ) -> dict[str, tuple[Checkpoint, list[dict[str, Any]]]]:
-    """Checkpoint and learning curve, by label, of each learned policy of the scenario that names no checkpoint."""
+    """Checkpoint and learning curve, by label, of each learned policy of the scenario that names no checkpoint.
+    `adapt` makes of a training system the one to train on (with measured layer times, say)."""
     missing = [each for each in scenario.policies if isinstance(each, Learned) and each.checkpoint is None]
     if not missing:
         return {}
-    episodes = prepared(training_systems(scenario, folder), EpisodeSettings(), progress)
+    episodes = prepared([adapt(each) for each in training_systems(scenario, folder)], EpisodeSettings(), progress)
     trained = {}
     for each in missing:
         settings = {"total_steps": scenario.training.steps, **each.settings}

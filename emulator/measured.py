@@ -10,6 +10,11 @@ from emulator.system import LayerTimes, System
 Measured = Mapping[str, Mapping[str, LayerTimes]]  # node -> model -> times
 
 
+def measured_of(system: System) -> Measured:
+    """The measured times that a system's devices have."""
+    return {name: node.device.measured for name, node in system.nodes.items() if node.device and node.device.measured}
+
+
 def with_measured(system: System, measured: Measured) -> System:
     """The same system, the named nodes' devices taking what was measured instead of what the roofline says."""
     nodes = {

@@ -1,8 +1,9 @@
 """What a generated channel is made from."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
 Fading = Literal["none", "rayleigh", "rice", "nakagami"]
 
@@ -66,6 +67,21 @@ class ChannelSettings:
         _require(self, "duty", 0 < self.duty <= 1, "be above 0 and at most 1")
         _require(self, "bler_target", 0 <= self.bler_target < 1, "be at least 0 and below 1")
         _require(self, "max_transmissions", self.max_transmissions >= 1, "be at least 1")
+
+
+def settings_from(pairs: Sequence[str]) -> ChannelSettings:
+    """Settings from `name=value`. Raises ValueError, one line, for a name or a value that cannot be."""
+    kinds = {field.name: field.type for field in fields(ChannelSettings)}
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        if name not in kinds:
+            raise ValueError(f"{pair}: must be name=value with a name of {', '.join(kinds)}")
+        try:
+            values[name] = int(text) if kinds[name] is int else text if kinds[name] is Fading else float(text)
+        except ValueError:
+            raise ValueError(f"{pair}: must have a number for its value") from None
+    return ChannelSettings(**values)
 
 
 def _require(settings: ChannelSettings, name: str, holds: bool, rule: str) -> None:

@@ -1,0 +1,578 @@
+"""The command line: ties scenarios, policies, hosts and results together.
+
+Results go to standard output, messages to standard error, a line each. Exit codes: 0 done, 2 wrong
+usage, 3 bad input (a missing file too), 4 something that this machine lacks, 5 a run whose own checks failed.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from agents.checkpoint import Checkpoint
+from agents.evaluation import HOSTS, named_checkpoints, policies_of, run_on_hosts, simulate
+from emulator.measured import load_measured, measured_of, save_measured, with_measured
+from emulator.record import Records, records_sha256
+from emulator.replayed import Replayed
+from emulator.system import System
+from emulator.trace import Trace
+from emulator.units import ns_from_s
+from hil.errors import MissingDependency
+from topologies.build import build, direction, resolved_yaml
+from topologies.loader import load
+from topologies.scenario import Learned, Scenario, label_of
+
+if TYPE_CHECKING:
+    from hil.lab import Lab
+    from results.manifest import Facts
+
+LITTLE_LIMIT = 1e-9  # relative; both sides count whole nanoseconds
+
+app = typer.Typer(
+    name="airsplit",
+    help="Where should each part of a neural network run when devices and servers are joined by a 5G link?",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+trace_app = typer.Typer(help="Make, import, export, check and look at traces.", no_args_is_help=True)
+app.add_typer(trace_app, name="trace")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the scenario's seed.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="a.b=c", help="Change a value of the scenario.")]
+OutFile = Annotated[Path, typer.Option("--out", help="File to write.")]
+BrokerAddress = Annotated[str, typer.Option("--broker", metavar="HOST:PORT")]
+ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN")]
+TraceFile = Annotated[Path, typer.Argument(metavar="TRACE")]
+
+
+class Agent(StrEnum):
+    """Agents that can be trained."""
+
+    PPO = "ppo"
+    A3C = "a3c"
+
+
+class Recording(StrEnum):
+    """Formats of recordings."""
+
+    MAHIMAHI = "mahimahi"
+    RATE = "rate"
+    CSV = "csv"
+
+
+class Export(StrEnum):
+    """Formats that traces are exported to."""
+
+    MAHIMAHI = "mahimahi"
+
+
+def main() -> None:
+    """Run the command line; an error becomes one line on standard error and an exit code."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        app()
+    except MissingDependency as error:
+        fail(4, str(error))
+    except OSError as error:
+        fail(3, f"{error.filename or 'file'}: {error.strerror or error}")
+    except ValueError as error:
+        fail(3, str(error))
+
+
+def fail(code: int, message: str) -> None:
+    """Say why, in one line, and end."""
+    print(" ".join(message.split()), file=sys.stderr)
+    sys.exit(code)
+
+
+def say(message: str, quiet: bool) -> None:
+    """A message beside the result."""
+    if not quiet:
+        print(message, file=sys.stderr)
+
+
+def show(value: object) -> None:
+    """A result as JSON."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+# ---------------------------------------------------------------- run
+
+
+class Phases:
+    """A progress bar for each phase of a run; on a terminal only, and one line each elsewhere."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            disable=quiet or not sys.stderr.isatty(),
+        )
+        self._lines = not quiet and not sys.stderr.isatty()
+        self._tasks: dict[str, TaskID] = {}
+        self._began: dict[str, float] = {}
+
+    def __enter__(self) -> "Phases":
+        """Show the bars."""
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """`done` of `total` steps of a phase are done; the first call opens it."""
+        if phase not in self._tasks:
+            self._tasks[phase] = self._bars.add_task(phase, total=total)
+            self._began[phase] = time.monotonic()
+        self._bars.update(self._tasks[phase], completed=done, total=total)
+        if done == total and self._lines:
+            print(f"{phase}: {time.monotonic() - self._began[phase]:.1f} s", file=sys.stderr)
+
+    def of(self, phase: str) -> Callable[[int, int], None]:
+        """The reporting of one phase."""
+        return lambda done, total: self(phase, done, total)
+
+
+@app.command()
+def run(
+    scenario: ScenarioFile,
+    seed: Seed = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the folders of runs.")] = Path("runs"),
+    overrides: Overrides = None,
+    hil: Annotated[
+        str | None, typer.Option("--hil", metavar="local|HOST:PORT", help="Also run tasks on workers, over MQTT.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a scenario under every policy that it names, and write records, figures and a report."""
+    started = datetime.now(UTC)
+    chosen = load(scenario, overrides or (), seed)
+    home = scenario.parent
+    system = build(chosen, home)
+    checkpoints = named_checkpoints(chosen, home, system)
+    text = resolved_yaml(chosen, home)
+    with Phases(quiet) as phases, ExitStack() as stack:
+        lab = stack.enter_context(hosts_of(hil, chosen, system, phases)) if hil else None
+        system = system if lab is None else lab.system
+        folder = stack.enter_context(run_folder(out, chosen.name, text))
+        store_inputs(folder, text, system)
+        checkpoints |= train_missing_of(chosen, home, system, folder, phases)
+        for label, checkpoint in checkpoints.items():
+            checkpoint.save(folder / "checkpoints" / f"{label}.safetensors")
+        fresh = partial(policies_of, chosen, home, system, checkpoints)
+        with Records(folder) as records:
+            errors = simulate(fresh(), system, records, phases)
+            if lab is not None:
+                compute = lab.compute
+                errors |= run_on_hosts(chosen, fresh(), system, lambda _: compute, records, phases)
+        passed = conclude(chosen, system, lab and lab.facts, folder, started, errors, phases)
+    print_result(folder, as_json)
+    if not passed:
+        sys.exit(5)
+
+
+def hosts_of(where: str, chosen: Scenario, system: System, phases: Phases) -> "AbstractContextManager[Lab]":
+    """The lab; only a run with hosts imports torch for it."""
+    from hil.lab import open_lab
+
+    return open_lab(where, chosen, system, phases)
+
+
+@contextmanager
+def run_folder(root: Path, name: str, text: str) -> Iterator[Path]:
+    """A new folder for a run. Input that turns out to be bad leaves none behind; any other failure leaves
+    what there is, without a manifest."""
+    from results.run_folder import create_run_folder
+
+    folder = create_run_folder(root, name, hashlib.sha256(text.encode()).hexdigest())
+    try:
+        yield folder
+    except ValueError:
+        shutil.rmtree(folder)
+        raise
+
+
+def store_inputs(folder: Path, text: str, system: System) -> None:
+    """All that a rerun needs, before anything runs."""
+    (folder / "scenario.yaml").write_text(text, encoding="utf-8")
+    for link in system.links:
+        link.trace.save(folder / "traces" / f"{direction(link.source, link.target)}.parquet")
+    save_measured(folder / "measured.json", measured_of(system))
+
+
+def train_missing_of(
+    chosen: Scenario, home: Path, system: System, folder: Path, phases: Phases
+) -> dict[str, Checkpoint]:
+    """Train the agents that have no checkpoint, on the layer times that the run uses; keep their curves."""
+    from agents.training import train_missing
+
+    measured = measured_of(system)
+    trained = train_missing(chosen, home, phases, lambda other: with_measured(other, measured))
+    if trained:
+        import pandas as pd
+
+        curves = [{**row, "agent": label} for label, (_, rows) in trained.items() for row in rows]
+        pd.DataFrame(curves).to_csv(folder / "learning.csv", index=False)
+    return {label: checkpoint for label, (checkpoint, _) in trained.items()}
+
+
+def conclude(
+    chosen: Scenario,
+    system: System,
+    hosts: Mapping[str, Any] | None,
+    folder: Path,
+    started: datetime,
+    errors: Mapping[str, float],
+    phases: Phases,
+) -> bool:
+    """Bound, summary, figures, report and, last, the manifest. Whether the run's own checks passed."""
+    import pyarrow.parquet as pq
+
+    from agents.bound import bounds
+    from results.draw import draw_figures
+    from results.manifest import Broker, Check, describe_run, write_manifest
+    from results.report import write_report
+    from results.run_folder import Run
+    from results.statistics import summarise
+
+    phases("bound and report", 0, 4)
+    pq.write_table(bounds(system).drop_columns(["placement"]), folder / "bound.parquet")
+    checks = tuple(
+        Check(name="Little's law", subject=label, value=error, limit=LITTLE_LIMIT) for label, error in errors.items()
+    )
+    workers = {} if hosts is None else hosts["workers"]
+    manifest = describe_run(
+        folder,
+        chosen.name,
+        facts_of(chosen, system, hosts is not None),
+        seeds={"scenario": chosen.seed, "training": chosen.training.seed},
+        command=("airsplit", *sys.argv[1:]),
+        started=started,
+        threads={"torch": 1},
+        checks=checks,
+        broker=None if hosts is None else Broker(**hosts["broker"]),
+        workers={name: {key: str(value) for key, value in facts.items()} for name, facts in workers.items()},
+    )
+    finished = Run(folder, manifest)
+    phases("bound and report", 1, 4)
+    summarise(finished)
+    phases("bound and report", 2, 4)
+    draw_figures(finished)
+    phases("bound and report", 3, 4)
+    write_report(finished)
+    write_manifest(folder, manifest)
+    phases("bound and report", 4, 4)
+    return all(check.passed for check in checks)
+
+
+def facts_of(chosen: Scenario, system: System, on_hosts: bool) -> "Facts":
+    """What figures and report need to know of the scenario."""
+    from results.manifest import Facts, Kind
+
+    sources = dict.fromkeys(stream.source for stream in system.streams)
+    first_links = {link.source: link for link in reversed(system.links)}
+    notes = []
+    if any(isinstance(each, Learned) and each.checkpoint is None for each in chosen.policies):
+        training = chosen.training
+        notes.append(
+            f"Agents without a checkpoint were trained within this run for {training.steps:,} steps each, on "
+            f"{training.traces} other systems of {training.duration_s:g} s, seed {training.seed}."
+        )
+    if on_hosts and chosen.hil is not None:
+        notes.append(
+            f"Rows that end in {HOSTS} are of the first {chosen.hil.duration_s:g} s: workers ran every partition, and "
+            "activations went from worker to worker over MQTT. The others are simulated on the layer times that these "
+            "workers measured."
+        )
+    return Facts(
+        rung="hil" if on_hosts else "sim",
+        duration_s=chosen.duration_s,
+        nodes={node.name: node.role for node in system.nodes.values()},
+        kinds={
+            kind.name: Kind(model=kind.model.name, layers=len(kind.model.layers), deadline_ms=kind.deadline_ns * 1e-6)
+            for kind in system.kinds.values()
+        },
+        cost=system.cost,
+        uplinks={name: f"traces/{direction(name, first_links[name].target)}.parquet" for name in sources},
+        policies={label_of(each): each.type for each in chosen.policies},
+        notes=tuple(notes),
+    )
+
+
+def print_result(folder: Path, as_json: bool) -> None:
+    """The table of a finished run, and where its report lies."""
+    from results.run_folder import open_run
+    from results.statistics import read_summary
+    from results.table import table_lines
+
+    table = read_summary(open_run(folder))
+    if as_json:
+        rows = json.loads(table.to_json(orient="records"))
+        show({"run": str(folder), "report": str(folder / "report.html"), "summary": rows})
+        return
+    print("\n".join(table_lines(table)))
+    print(f"report: {folder / 'report.html'}")
+
+
+@app.command()
+def rerun(
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST")], as_json: Json = False, quiet: Quiet = False
+) -> None:
+    """Repeat a run from its stored traces, checkpoints and times; exit 0 only if the digests agree."""
+    from results.run_folder import open_run, verify
+
+    folder = manifest.parent if manifest.name == "manifest.json" else manifest
+    finished = open_run(folder)
+    verify(finished)
+    chosen = load(folder / "scenario.yaml")
+    traces = {path.stem: Trace.load(path) for path in sorted((folder / "traces").glob("*.parquet"))}
+    system = build(chosen, folder, traces)
+    system = with_measured(system, load_measured(folder / "measured.json"))
+    checkpoints = {path.stem: Checkpoint.load(path) for path in sorted((folder / "checkpoints").glob("*.safetensors"))}
+    fresh = partial(policies_of, chosen, folder, system, checkpoints)
+    with Phases(quiet) as phases, tempfile.TemporaryDirectory() as scratch:
+        with Records(Path(scratch)) as records:
+            simulate(fresh(), system, records, phases)
+            if finished.manifest.facts.rung == "hil":
+                run_on_hosts(chosen, fresh(), system, partial(Replayed, folder, system=system), records, phases)
+        again = records_sha256([Path(scratch) / name for name in ("tasks.parquet", "stages.parquet")])
+    before = finished.manifest.records_sha256
+    if as_json:
+        show({"run": str(folder), "records_sha256": before, "again": again, "agree": again == before})
+    if again != before:
+        fail(5, f"{folder}: records_sha256 {again[:12]} must be {before[:12]} as in manifest.json")
+    if not as_json:
+        print(f"{folder}: records_sha256 {again} again")
+
+
+@app.command()
+def figures(folder: RunFolder, as_json: Json = False) -> None:
+    """Draw a run's figures anew."""
+    from results.draw import draw_figures
+    from results.run_folder import open_run
+
+    paths = [str(path) for path in draw_figures(open_run(folder))]
+    show(paths) if as_json else print("\n".join(paths))
+
+
+@app.command()
+def report(folder: RunFolder, as_json: Json = False) -> None:
+    """Write a run's report anew."""
+    from results.report import write_report
+    from results.run_folder import open_run
+
+    path = str(write_report(open_run(folder)))
+    show({"report": path}) if as_json else print(path)
+
+
+# ---------------------------------------------------------------- agents and models
+
+
+@app.command(name="train")
+def train_one(
+    scenario: ScenarioFile,
+    agent: Annotated[Agent, typer.Option("--agent")],
+    out: OutFile,
+    seed: Annotated[int | None, typer.Option("--seed", help="Instead of the scenario's training seed.")] = None,
+    overrides: Overrides = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train an agent on channels that share nothing with the scenario's run, and write its checkpoint."""
+    from agents.episodes import EpisodeSettings
+    from agents.training import prepared, train_agent, training_systems
+
+    chosen = load(scenario, overrides or ())
+    settings: dict[str, Any] = {"total_steps": chosen.training.steps}
+    settings |= next(
+        (each.settings for each in chosen.policies if each.type == agent and isinstance(each, Learned)), {}
+    )
+    with Phases(quiet) as phases:
+        episodes = prepared(training_systems(chosen, scenario.parent), EpisodeSettings(), phases)
+        checkpoint, _ = train_agent(
+            agent.value, episodes, settings, chosen.training.seed if seed is None else seed, phases
+        )
+    checkpoint.save(out)
+    print(f"{out}: sha256 {checkpoint.sha256}")
+
+
+@app.command()
+def profile(model: Annotated[str, typer.Argument(help="Name of a model of topologies/models.")], out: OutFile) -> None:
+    """Take a model's profile (FLOPs, weights, activations by layer), without memory for its weights."""
+    from topologies.models.profiling import take_profile
+    from topologies.profiles import save_profile
+
+    save_profile(take_profile(model), out)
+    print(out)
+
+
+# ---------------------------------------------------------------- hosts
+
+
+@app.command()
+def broker(
+    host: Annotated[str, typer.Option("--host")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="0: any free one.")] = 0,
+    mosquitto: Annotated[
+        bool, typer.Option("--mosquitto", help="A private Mosquitto instead of the embedded broker.")
+    ] = False,
+) -> None:
+    """Run an MQTT broker until interrupted; prints HOST:PORT."""
+    import hil.broker
+
+    start = hil.broker.mosquitto if mosquitto else hil.broker.embedded
+    with start(host, port) as running:
+        print(running.address, flush=True)
+        running.process.wait()
+
+
+@app.command()
+def worker(
+    broker_address: BrokerAddress,
+    name: Annotated[str, typer.Option("--name", help="As in the scenario's hil.workers.")],
+) -> None:
+    """Run partitions for a coordinator until interrupted."""
+    from hil.client import parse_address
+    from hil.worker import serve
+
+    serve(parse_address(broker_address), name)
+
+
+@app.command()
+def hosts(broker_address: BrokerAddress, as_json: Json = False) -> None:
+    """List the workers that a broker knows of."""
+    from hil.client import parse_address
+    from hil.hosts import hosts as find
+
+    found = [asdict(status) for status in find(parse_address(broker_address))]
+    if as_json:
+        show(found)
+    for status in () if as_json else found:
+        print(" ".join(f"{key}={value}" for key, value in status.items()))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine has for real-time emulation and hosts, and what to install for the rest."""
+    from hil.doctor import examine
+
+    findings = list(examine())
+    if as_json:
+        show([finding._asdict() for finding in findings])
+    for name, found, detail, remedy in () if as_json else findings:
+        print(f"{name:13}{'yes' if found else 'no':4}{detail if found else remedy}")
+
+
+# ---------------------------------------------------------------- traces
+
+
+@trace_app.command()
+def new(
+    out: OutFile,
+    duration: Annotated[str, typer.Option("--duration", help="Such as 60s, 500ms or 2min.")] = "60s",
+    seed: Annotated[int, typer.Option("--seed")] = 1,
+    entity: Annotated[str, typer.Option("--entity", help="Whose channel: part of every draw's address.")] = "ue1",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="name=value", help="A setting of the channel, such as speed_mps=10."),
+    ] = None,
+) -> None:
+    """Generate a channel."""
+    from emulator.channel.generate import generate
+    from emulator.channel.settings import settings_from
+
+    generate(settings_from(settings or ()), duration_ns(duration), seed, entity).save(out)
+    print(out)
+
+
+def duration_ns(text: str) -> int:
+    """A time with its unit, in ns. Raises ValueError where it is none."""
+    units = {"ms": 1e-3, "min": 60.0, "s": 1.0}
+    unit = next((unit for unit in units if text.endswith(unit)), None)
+    try:
+        seconds = float(text.removesuffix(unit or "")) * units[unit or ""]
+    except (KeyError, ValueError):
+        raise ValueError(f"--duration {text}: must be a time such as 60s, 500ms or 2min") from None
+    if not 0 < seconds <= 1e6:
+        raise ValueError(f"--duration {text}: must be above 0 and at most 1e6 s")
+    return ns_from_s(seconds)
+
+
+@trace_app.command(name="import")
+def import_(
+    recording: Annotated[Path, typer.Argument(metavar="FILE")],
+    format_: Annotated[Recording, typer.Option("--format")],
+    out: OutFile,
+    columns: Annotated[
+        str | None, typer.Option("--columns", help="For csv: a preset's name, or time=...,rate=... (see docs).")
+    ] = None,
+) -> None:
+    """Read a recording into a trace."""
+    from emulator.formats import import_trace, parse_columns
+
+    trace = import_trace(recording, format_.value, None if columns is None else parse_columns(columns))
+    trace.save(out)
+    print(out)
+
+
+@trace_app.command()
+def export(trace: TraceFile, format_: Annotated[Export, typer.Option("--format")], out: OutFile) -> None:
+    """Write a trace in another format."""
+    from emulator.formats import export_mahimahi
+
+    export_mahimahi(Trace.load(trace), out)
+    print(out)
+
+
+@trace_app.command()
+def info(trace: TraceFile, as_json: Json = False) -> None:
+    """Say what a trace is, in a few numbers."""
+    from emulator.formats import summary
+
+    facts = summary(Trace.load(trace))
+    if as_json:
+        show(facts)
+    for name, value in () if as_json else facts.items():
+        print(f"{name}: {value}")
+
+
+@trace_app.command()
+def check(trace: TraceFile) -> None:
+    """Check a trace's values against every rule, and against their stored digest."""
+    print(f"{trace}: ok, sha256 {Trace.load(trace).sha256}")
+
+
+@trace_app.command()
+def plot(trace: TraceFile, out: OutFile) -> None:
+    """Draw a trace: PDF or PNG, by the file's ending."""
+    from results.channel_figures import plot_trace
+
+    print(plot_trace(Trace.load(trace), out))
+
+
+if __name__ == "__main__":
+    main()

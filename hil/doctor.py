@@ -1,0 +1,39 @@
+"""What this machine has of the things that only some runs need, and how to get the rest."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from hil.broker import MOSQUITTO_PLACES
+
+
+class Finding(NamedTuple):
+    """One thing: whether it is here, what was seen of it, and the remedy where it is not."""
+
+    name: str
+    found: bool
+    detail: str
+    remedy: str
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything once; nothing is changed."""
+    yield Finding("root", os.geteuid() == 0, f"user id {os.geteuid()}", "emulation in real time: run as root")
+    yield _path("Mininet", shutil.which("mn"), "emulation in real time: apt-get install mininet bridge-utils iperf3")
+    yield _path("/dev/net/tun", _existing("/dev/net/tun"), "emulation in real time: modprobe tun")
+    mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path=MOSQUITTO_PLACES)
+    yield _path("mosquitto", mosquitto, "airsplit broker --mosquitto: apt-get install mosquitto")
+    yield _path("CUDA", shutil.which("nvidia-smi"), "workers on a GPU: NVIDIA's driver and a CUDA build of torch")
+    model = Path("/proc/device-tree/model")
+    name = model.read_text().strip("\0\n") if model.is_file() else ""
+    yield Finding("Jetson", "Jetson" in name, name, "workers on a Jetson: run `airsplit worker` there")
+
+
+def _path(name: str, path: str | None, remedy: str) -> Finding:
+    return Finding(name, path is not None, path or "", remedy)
+
+
+def _existing(path: str) -> str | None:
+    return path if Path(path).exists() else None
