@@ -67,17 +67,19 @@ def mosquitto(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
                 end(process)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End one process that we started: politely, then by force."""
-    if process.stdin is not None:
-        with suppress(BrokenPipeError):
-            process.stdin.close()
-    process.terminate()
-    try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def end(*processes: subprocess.Popen[bytes]) -> None:
+    """End processes that we started, and only those: politely, then by force."""
+    for process in processes:
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _announced_port(process: subprocess.Popen[bytes]) -> int:

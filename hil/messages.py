@@ -12,9 +12,10 @@ ROOT = "airsplit"
 STATUS_TOPICS = f"{ROOT}/status/+"
 ONLINE, OFFLINE = "online", "offline"
 NO_MEMORY = "memory"  # why a worker refuses weights
+DIGEST = re.compile(r"[0-9a-f]{64}")
 LONGEST_TEXT = 500
 LARGEST_INT = 2**63 - 1
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def status_topic(worker: str) -> str:
@@ -30,6 +31,12 @@ def worker_topic(worker: str) -> str:
 def coordinator_topic(run: int) -> str:
     """What the coordinator of a run listens to: replies, reports, results."""
     return f"{ROOT}/coordinator/{run}"
+
+
+def check_name(worker: str) -> None:
+    """Raise Malformed unless a worker's name is a level of a topic."""
+    if not NAME.fullmatch(worker):
+        raise Malformed(f"name={worker}: must be 1 to 64 letters, digits, and any of _ . - after the first")
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,9 @@ class Status:
     clock: str = ""
     memory_bytes: int = 0
 
+    def __post_init__(self) -> None:
+        check_name(self.worker)
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -56,6 +66,9 @@ class Stage:
     worker: str
     first: int
     stop: int
+
+    def __post_init__(self) -> None:
+        check_name(self.worker)
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,10 @@ class Offer:
     digest: str
     size: int
     chunks: int
+
+    def __post_init__(self) -> None:
+        if not DIGEST.fullmatch(self.digest):
+            raise Malformed(f"Offer.digest={self.digest}: must be 64 hexadecimal digits")
 
 
 @dataclass(frozen=True)
@@ -92,6 +109,10 @@ class Plan:
     seed: int
     precision: str
     stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        if self.precision not in codec.Precision.__members__:
+            raise Malformed(f"Plan.precision={self.precision}: must be one of {', '.join(codec.Precision.__members__)}")
 
 
 @dataclass(frozen=True)
@@ -182,9 +203,9 @@ def decode(payload: bytes) -> Message:
         content = json.loads(payload)
     except (ValueError, RecursionError) as error:
         raise Malformed(f"message: must be JSON: {error}") from error
-    if not isinstance(content, dict) or content.get("is") not in _TYPES:
+    kind = _TYPES.get(str(content.pop("is", ""))) if isinstance(content, dict) else None
+    if kind is None:
         raise Malformed("message: must name its kind")
-    kind = _TYPES[content.pop("is")]
     message: Control = _value(content, kind, kind.__name__)
     return message
 

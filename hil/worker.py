@@ -38,8 +38,7 @@ class Worker:
 
     def __init__(self, broker: Address, name: str, memory_bytes: int, runtime: "Runtime") -> None:
         """`memory_bytes` bounds the weights that it takes. Raises ValueError for a name that is no topic."""
-        if not messages.NAME.fullmatch(name):
-            raise ValueError(f"name={name}: must be 1 to 64 letters, digits, dots, dashes or underscores")
+        messages.check_name(name)
         self.name = name
         self._memory_bytes = memory_bytes
         self._runtime = runtime
@@ -237,7 +236,7 @@ def serve(broker: Address, name: str, memory_bytes: int | None = None, watch_std
     Raises ValueError for a name that is not a topic's.
     """
     # torch takes a second to import and a gigabyte to install: whoever imports this module need not have it.
-    from hil.runtime import Runtime  # noqa: PLC0415
+    from hil.runtime import Runtime
 
     worker = Worker(broker, name, memory_bytes or _physical_memory(), Runtime())
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,0 +1,77 @@
+"""From times of single layers on workers to the tables that a simulation uses. Pure arithmetic."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from emulator.device import PS_PER_NS, layer_times
+from emulator.profile import Layer, ModelProfile
+from emulator.system import DeviceSpec, LayerTimes, System
+
+Times = Mapping[str, Mapping[str, LayerTimes]]  # by node, by model
+Needs = dict[str, dict[str, set[int]]]  # by node, by model: layers
+
+
+def needs(system: System) -> Needs:
+    """The layers that any candidate placement gives to a node."""
+    layers: Needs = {}
+    for (_, kind), candidates in system.placements.items():
+        model = system.kinds[kind].model.name
+        for node, first, stop in (part for placement in candidates for part in placement):
+            layers.setdefault(node, {}).setdefault(model, set()).update(range(first, stop))
+    return layers
+
+
+def ranges(indices: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Numbers as ranges (first, stop) without gaps, in order."""
+    first = stop = -1
+    for index in sorted(indices):
+        if index != stop:
+            if stop > first:
+                yield first, stop
+            first = index
+        stop = index + 1
+    if stop > first:
+        yield first, stop
+
+
+def table(
+    spec: DeviceSpec, model: ModelProfile, time_scale: float, measured_ns: Mapping[int, Mapping[int, int]]
+) -> LayerTimes:
+    """A node's layer times from `measured_ns[tokens][layer]` on its worker; a layer that was not
+    measured keeps the times of the profile on the device."""
+    estimates = layer_times(spec, model)
+    columns = list(zip(estimates.fixed_ns, estimates.token_ns, estimates.context_ps, strict=True))
+    for index, layer in enumerate(model.layers):
+        points = {tokens: times[index] * time_scale for tokens, times in measured_ns.items() if index in times}
+        if points:
+            columns[index] = _fit(layer, points)
+    fixed_ns, token_ns, context_ps = zip(*columns, strict=True)
+    return LayerTimes(fixed_ns, token_ns, context_ps)
+
+
+def _fit(layer: Layer, points: Mapping[int, float]) -> tuple[int, int, int]:
+    """(fixed ns, ns per token, ps per token and position) of a layer measured with one or two lengths.
+
+    A pass of S tokens, each attending to S / 2, is taken to last fixed + token S (1 + r S / 2), with
+    r = context FLOPs / FLOPs of a token: attention runs at the speed of the rest. A negative estimate
+    is noise and counts as 0.
+    """
+    if len(points) == 1:
+        (time_ns,) = points.values()
+        return round(time_ns), 0, 0
+    ratio = layer.context_flops / layer.flops if layer.flops else 0.0
+    (short, short_ns), (long, long_ns) = ((S * (1 + ratio * (S // 2)), ns) for S, ns in sorted(points.items()))
+    token_ns = max(0.0, (long_ns - short_ns) / (long - short))
+    fixed_ns = max(0.0, short_ns - token_ns * short)
+    return round(fixed_ns), round(token_ns), round(token_ns * ratio * PS_PER_NS)
+
+
+def measured_system(system: System, times: Times) -> System:
+    """The system with measured times in the place of those that its devices' rates would give."""
+    nodes = {
+        name: replace(node, device=replace(node.device, measured={**node.device.measured, **times.get(name, {})}))
+        if node.device is not None
+        else node
+        for name, node in system.nodes.items()
+    }
+    return replace(system, nodes=nodes)

@@ -1,0 +1,31 @@
+"""Real brokers, and real workers that several tests share."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from hil import broker
+from hil.broker import Broker
+from hil.hosts import local_workers
+
+
+@pytest.fixture(scope="session")
+def amqtt() -> Iterator[Broker]:
+    with broker.embedded() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Iterator[Broker]:
+    if shutil.which("mosquitto") is None and shutil.which("mosquitto", path=broker.MOSQUITTO_PLACES) is None:
+        pytest.skip("mosquitto is not installed: apt-get install mosquitto")
+    with broker.mosquitto() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def lab(amqtt: Broker) -> Iterator[Broker]:
+    """A broker with workers w1 and w2, for tests that leave them as they are."""
+    with local_workers(amqtt.address, ["w1", "w2"]):
+        yield amqtt
