@@ -17,17 +17,20 @@ SUFFIXES = (".pdf", ".png")
 
 def draw_figures(run: Run) -> list[Path]:
     """Draw every figure that the run has data for into its figures/, each as PDF and PNG, and return their paths.
-    Needs summary.csv. Curves of learning need learning.csv, gaps at least one row with a bound."""
+    Needs summary.csv. Curves of learning need learning.csv, gaps a row with a bound, delays a completed task,
+    the rate a source with a link of its own."""
     summary = read_summary(run).sort_values("cost_mean_s", kind="stable", ignore_index=True)
     data = in_order(figure_data(run), list(summary["policy"]))
     look = looks(list(summary["policy"]))
     deadlines = {name: kind.deadline_ms for name, kind in run.manifest.facts.kinds.items()}
     draw: dict[str, Callable[[Path], Path]] = {
-        "rate-and-placement": rate_figure(run, best_policy(summary)),
-        "delay-cdf": lambda path: figures.delay_cdf(data.curves, deadlines, look, path),
         "delay-parts": lambda path: figures.delay_parts(data.parts, path),
         "energy-delay": lambda path: figures.energy_delay(data.means, look, path),
     }
+    if run.manifest.facts.uplinks:
+        draw["rate-and-placement"] = rate_figure(run, best_policy(summary))
+    if len(data.curves):
+        draw["delay-cdf"] = lambda path: figures.delay_cdf(data.curves, deadlines, look, path)
     gaps = summary[summary["gap"].notna()]
     if len(gaps):
         draw["gap-to-bound"] = lambda path: figures.gap_to_bound(gaps, look, path)

@@ -79,7 +79,7 @@ def delay_parts(parts: pd.DataFrame, path: Path) -> Path:
             axes.annotate(f"{total:.3g}", (total, row), xytext=(3, 0), textcoords="offset points", va="center", size=7)
         axes.invert_yaxis()
         axes.margins(y=0.02)
-        axes.set(xlabel="Mean delay of completed tasks (ms)", xlim=(0, 1.08 * left.max()))
+        axes.set(xlabel="Mean delay of completed tasks (ms)", xlim=(0, 1.08 * left.max() or 1))
         axes.tick_params(axis="y", length=0)
         tidy(axes, "x")
         figure.legend(loc="outside upper center", ncols=len(names), columnspacing=1.4, handlelength=1.6)

@@ -67,9 +67,9 @@ def tasks_of(path: Path, policy: str, groups: list[int]) -> pd.DataFrame:
 def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each policy's label with its rows, in order of appearance. Memory holds one policy's columns at a time.
 
-    To the columns of the records come `completed`, `delay_ms` (NaN for a failed task), `cost_s`, `unit` (the digest of
-    the trace of the source's own link: the tasks of a unit met the same channel) and, where the run has bound.parquet,
-    `bound_s`. Raises ValueError when an offered task has no bound.
+    To the columns of the records come `completed`, `delay_ms` (NaN for a failed task), `cost_s`, `unit` and, where the
+    run has bound.parquet, `bound_s`. The tasks of a unit met the same channel: it is the digest of the trace of the
+    source's own link, or the source where it has none. Raises ValueError when an offered task has no bound.
     """
     path = run.path / "tasks.parquet"
     bound = read_bound(run.path / "bound.parquet")
@@ -80,7 +80,7 @@ def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
         tasks["delay_ms"] = (tasks["sojourn_ns"] * 1e-6).where(tasks["completed"])
         tasks["cost_s"] = cost_of(tasks, run.manifest.facts.cost)
         sources = tasks["source"].astype(str)
-        tasks["unit"] = sources.map(units).fillna(sources)
+        tasks["unit"] = sources.map({source: units.get(source, source) for source in sources.unique()})
         if bound is not None:
             tasks["bound_s"] = bound_of(tasks, bound, run.path / "bound.parquet")
         yield policy, tasks

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
 import seaborn as sns
@@ -20,7 +20,6 @@ INK = "0.15"
 
 SETTINGS: dict[Any, Any] = {
     **sns.axes_style("ticks"),
-    "figure.constrained_layout.use": True,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same figure on every machine
     "font.size": 8,
@@ -91,12 +90,11 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def tidy(axes: Axes, grid: str = "both") -> None:
+def tidy(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
     """Only the frame's two useful sides, and the grid's useful lines."""
     sns.despine(ax=axes)
     axes.grid(False)
-    if grid != "none":
-        axes.grid(True, axis=grid)  # type: ignore[arg-type]  # one of matplotlib's literals
+    axes.grid(True, axis=grid)
 
 
 def log_when_wide(axes: Axes, axis: str, low: float, high: float, ratio: float = 30) -> None:

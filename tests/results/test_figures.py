@@ -14,6 +14,7 @@ from results.channel_figures import ROWS, placement_rows, plot_trace, rates_mbps
 from results.draw import draw_figures, shown_source
 from results.figure_data import delay_curves, figure_data
 from results.figures import bin_steps, gap_to_bound
+from results.report import write_report
 from results.run_folder import Run
 from results.statistics import policy_tasks, summarise
 from results.style import looks
@@ -80,6 +81,14 @@ def test_only_what_there_is_data_for_is_drawn(make_run: MakeRun) -> None:
     summarise(run)
     stems = {path.stem for path in draw_figures(run)}
     assert NAMES - stems == {"gap-to-bound", "learning-curves"}
+
+
+def test_a_run_in_which_everything_failed_is_drawn_and_told(make_run: MakeRun) -> None:
+    rows = [task_row(policy, "ue1", "image", 0, delay_ms=20, outcome="failed", placement="") for policy in "ab"]
+    run = make_run(rows, {("ue1", "image", 0): 0.1}, facts={"uplinks": {}})
+    summarise(run)
+    assert {path.stem for path in draw_figures(run)} == {"delay-parts", "energy-delay", "gap-to-bound"}
+    assert "image tasks none (100 %)" in write_report(run).read_text(encoding="utf-8")
 
 
 def test_grey_keeps_the_order_and_neighbours_differ_without_colour() -> None:
