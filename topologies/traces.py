@@ -35,18 +35,21 @@ class TraceSource:
         """The trace of one direction of a radio link; `path` is the section's, for messages."""
         if name in self.stored:
             return self.stored[name]
+        try:
+            return self._radio(section, entity)
+        except ValueError as error:
+            raise ValueError(f"{self.scenario}: {path}: {error}") from error
+
+    def _radio(self, section: Direction, entity: str) -> Trace:
         if section.channel is not None:
-            slot_ns = section.channel.settings.slot_ns
-            whole_ns = -(-self.duration_ns // slot_ns) * slot_ns
-            try:
-                return generate(section.channel.settings, whole_ns, self.seed, entity)
-            except ValueError as error:
-                raise ValueError(f"{self.scenario}: {path}.channel: {error}") from error
+            settings = section.channel.settings
+            whole_ns = -(-self.duration_ns // settings.slot_ns) * settings.slot_ns
+            return generate(settings, whole_ns, self.seed, entity)
         if section.trace is not None:
-            return self._recorded(f"{path}.trace", section.trace)
+            return self._recorded(section.trace)
         return constant((section.rate_mbps or 0.0) * BPS_PER_MBPS)
 
-    def _recorded(self, path: str, section: TraceFile) -> Trace:
+    def _recorded(self, section: TraceFile) -> Trace:
         file = self.folder / section.file
         if section.format == "parquet":
             trace = Trace.load(file)
@@ -59,6 +62,6 @@ class TraceSource:
             if not first < stop <= len(trace):
                 key = "training_interval_s" if self.training else "interval_s"
                 given = f"[{interval_s[0]:g}, {interval_s[1]:g}]"
-                raise ValueError(f"{file}: {path}.{key}={given}: must lie within its {trace.period_ns / 1e9:g} s")
+                raise ValueError(f"{file}: {key}={given}: must lie within its {trace.period_ns / 1e9:g} s")
             trace = trace.slice(first, stop)
         return trace if section.scale == 1 else trace.scale(section.scale)

@@ -306,8 +306,29 @@ CASES = [
         file="x.log",
     ),
     Case(
+        "csv-columns",
+        "good: links[0].uplink: columns='speed': must be name=column",
+        trace(file="x.log", format="csv", columns="speed"),
+        beside={"x.log": "t,r\n0,1\n"},
+        file="good",
+    ),
+    Case(
+        "columns-of-no-csv",
+        "x.log: columns: must be given for csv alone",
+        trace(file="x.log", format="rate", columns="uccmisl"),
+        beside={"x.log": RATES},
+        file="x.log",
+    ),
+    Case(
+        "scaled-to-nothing",
+        "good: links[0].uplink: capacity_bits: at least one slot",
+        trace(file="x.log", format="rate", scale=1e-8),
+        beside={"x.log": RATES},
+        file="good",
+    ),
+    Case(
         "interval-beyond",
-        "links[0].uplink.trace.interval_s=[0, 90]: must lie within",
+        "x.log: interval_s=[0, 90]: must lie within its 30 s",
         trace(file="x.log", format="rate", interval_s=[0, 90]),
         beside={"x.log": RATES},
         file="x.log",
@@ -359,7 +380,10 @@ CASES = [
         add("policies", {"type": "replay", "file": "tasks.parquet"}),
     ),
     Case(
-        "dead-channel", "good: links[0].uplink.channel: ", put("links.0.uplink.channel.tx_power_dbm", -200), file="good"
+        "dead-channel",
+        "good: links[0].uplink: capacity_bits",
+        put("links.0.uplink.channel.tx_power_dbm", -200),
+        file="good",
     ),
     # workers
     Case(

@@ -1,0 +1,204 @@
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from emulator.channel import ChannelSettings
+from emulator.system import Ramp
+from emulator.trace import constant
+from emulator.workload import Poisson, Recorded
+from tests.topologies.bad_scenarios import GOOD
+from topologies.build import build, resolved_yaml
+from topologies.links import Channel
+from topologies.loader import json_schema, load
+from topologies.parts import device_spec
+from topologies.scenario import Device, Scenario
+
+RATES = "".join(f"{second} {1 + second % 7}\n" for second in range(30))
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_overrides_reach_values_lists_and_keys_that_the_file_leaves_out(good: Path) -> None:
+    overrides = ["links[1].delay_ms=5", "tasks[0].cuts=[2, 4]", "links[1].ramp.idle_ms=1", "links[1].ramp.delay_ms=2"]
+    scenario = load(good, overrides)
+    assert scenario.links[1].delay_ms == 5
+    assert scenario.tasks[0].cuts == (2, 4)
+    assert scenario.links[1].ramp is not None
+    assert scenario.links[1].ramp.delay_ms == 2
+    assert scenario.links[0] == load(good).links[0]
+
+
+def test_the_last_override_and_the_seed_option_win(good: Path) -> None:
+    assert load(good, ["seed=7", "seed=8"]).seed == 8
+    assert load(good, ["seed=7"], seed=9).seed == 9
+
+
+def test_keys_with_dashes_can_be_overridden(good: Path) -> None:
+    assert load(good, ["models.llama-15m=llama-110m"]).models == {"llama-15m": "llama-110m"}
+
+
+@pytest.mark.parametrize("text", ["8e3", "8000", "8_000", "8000.0", "8.0e+3"])
+def test_numbers_may_be_written_as_in_yaml_1_2(good: Path, text: str) -> None:
+    assert load(good, [f"devices.server.memory_mb={text}"]).devices["server"].memory_mb == 8_000
+
+
+def test_paths_in_the_file_start_at_its_folder_and_those_of_overrides_at_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenarios, elsewhere = tmp_path / "scenarios", tmp_path / "elsewhere"
+    for folder, rate in ((scenarios, 3), (elsewhere, 5)):
+        folder.mkdir()
+        (folder / "x.log").write_text(f"0 {rate}\n1 {rate}\n")
+    path = scenarios / "replay.yaml"
+    path.write_text(GOOD.replace("{channel: {duty: 0.3}}", "{trace: {file: x.log, format: rate}}"))
+    monkeypatch.chdir(elsewhere)
+    in_file = build(load(path), path.parent)
+    overridden = build(load(path, ["links[0].uplink.trace.file=x.log"]), path.parent)
+    assert in_file.links[0].trace.mean_rate_bps == 3e6
+    assert overridden.links[0].trace.mean_rate_bps == 5e6
+
+
+def test_templates_make_numbered_nodes_links_and_sources(good: Path) -> None:
+    system = build(load(good), good.parent)
+    assert list(system.nodes) == ["ue1", "ue2", "gnb", "edge1"]
+    ends = [(link.source, link.target) for link in system.links]
+    assert ends == [
+        ("ue1", "gnb"),
+        ("gnb", "ue1"),
+        ("ue2", "gnb"),
+        ("gnb", "ue2"),
+        ("gnb", "edge1"),
+        ("edge1", "gnb"),
+    ]
+    streams = [(stream.source, stream.kind.name) for stream in system.streams]
+    assert streams == [("ue1", "image"), ("ue2", "image"), ("ue1", "text")]
+
+
+def test_a_link_of_two_templates_joins_copies_of_the_same_number(good: Path) -> None:
+    text = good.read_text().replace("{name: gnb, role: gnb}", '{name: "gnb{i}", role: gnb, count: 2}')
+    text = text.replace('["ue{i}", gnb]', '["ue{i}", "gnb{i}"]').replace("[gnb, edge1]", '["gnb{i}", edge1]')
+    good.write_text(text.replace("node: gnb,", "node: gnb1,"))
+    system = build(load(good), good.parent)
+    assert {(link.source, link.target) for link in system.links if link.source.startswith("ue")} == {
+        ("ue1", "gnb1"),
+        ("ue2", "gnb2"),
+    }
+
+
+def test_units_of_links(good: Path) -> None:
+    overrides = [
+        "links[1].delay_ms=0.25",
+        "links[1].queue_kb=2.5",
+        "links[1].loss=0.125",
+        "links[1].retransmission_ms=8",
+        "links[1].ramp={idle_ms: 20, delay_ms: 1.5}",
+    ]
+    link = build(load(good, overrides), good.parent).links[4]
+    assert (link.delay_ns, link.queue_bytes, link.loss, link.retransmission_ns) == (250_000, 2_500, 0.125, 8_000_000)
+    assert link.ramp == Ramp(idle_ns=20_000_000, delay_ns=1_500_000)
+    assert link.trace.mean_rate_bps == 1e9
+
+
+def test_units_of_tasks_and_control(good: Path) -> None:
+    system = build(load(good, ["tasks[0].result_kb=1.5", "tasks[0].activation=fp16"]), good.parent)
+    image = system.streams[0]
+    assert (image.kind.input_bytes, image.kind.result_bytes, image.kind.precision) == (100_000, 1_500, "fp16")
+    assert image.kind.deadline_ns == 300_000_000
+    assert image.arrivals == Poisson(2)
+    assert (system.control.node, system.control.age_ns, system.control.window_ns) == ("gnb", 5_000_000, 100_000_000)
+    assert (system.duration_ns, system.cost.failure_s) == (2_000_000_000, 1.0)
+
+
+def test_units_of_devices() -> None:
+    spec = device_spec(Device(compute_gflops=2, memory_mb=3, memory_gb_per_s=4, load_mb_per_s=5, layer_overhead_us=6))
+    assert (spec.compute_flops_per_s, spec.memory_bytes, spec.memory_bytes_per_s) == (2e9, 3_000_000, 4e9)
+    assert (spec.load_bytes_per_s, spec.layer_overhead_ns) == (5e6, 6_000)
+
+
+def test_a_channel_of_no_keys_is_the_emulators_default() -> None:
+    assert Channel().settings == ChannelSettings()
+
+
+def test_units_of_channels() -> None:
+    settings = Channel(carrier_ghz=28, bandwidth_mhz=100, slot_ms=0.125, harq_round_trip_ms=2, cqi_delay_ms=3).settings
+    assert (settings.carrier_hz, settings.bandwidth_hz, settings.slot_ns) == (28e9, 100e6, 125_000)
+    assert (settings.harq_round_trip_ns, settings.cqi_delay_ns) == (2_000_000, 3_000_000)
+
+
+def test_recorded_arrivals_come_from_a_file(good: Path) -> None:
+    (good.parent / "a.json").write_text(json.dumps({"arrival_ns": [5, 5, 9]}))
+    scenario = load(good, [f"tasks[0].arrivals={{recorded: {{file: {good.parent / 'a.json'}}}}}"])
+    assert build(scenario, good.parent).streams[0].arrivals == Recorded((5, 5, 9))
+
+
+def test_a_part_of_a_recording_is_replayed_and_scaled(good: Path) -> None:
+    (good.parent / "x.log").write_text(RATES)
+    trace = "{file: x.log, format: rate, interval_s: [4, 6], training_interval_s: [10, 14], scale: 0.5}"
+    system = build(load(good, [f"links[0].uplink={{trace: {trace}}}"]), good.parent)
+    up = system.links[0].trace
+    assert up.mean_rate_bps == 0.5 * (5 + 6) / 2 * 1e6
+    assert [(interval.start_ns, interval.stop_ns) for interval in up.lineage] == [(4_000_000_000, 6_000_000_000)]
+
+
+def test_the_resolved_text_is_the_scenario_itself(good: Path) -> None:
+    scenario = load(good, ["seed=3", "links[1].delay_ms=2"])
+    again = good.parent / "scenario.yaml"
+    again.write_text(resolved_yaml(scenario, good.parent))
+    assert load(again) == scenario
+
+
+def test_a_run_folder_holds_all_that_a_replay_of_recordings_needs(good: Path, tmp_path: Path) -> None:
+    (good.parent / "x.log").write_text(RATES)
+    (good.parent / "a.json").write_text(json.dumps({"arrival_ns": [1, 2]}))
+    text = good.read_text().replace("{channel: {duty: 0.3}}", "{trace: {file: x.log, format: rate, scale: 2}}")
+    good.write_text(text.replace("{poisson: {rate_per_s: 2}}", "{recorded: {file: a.json}}"))
+    scenario = load(good)
+    system = build(scenario, good.parent)
+    run = tmp_path / "run"
+    (run / "traces").mkdir(parents=True)
+    for link in system.links:
+        link.trace.save(run / "traces" / f"{link.source}-{link.target}.parquet")
+    (run / "scenario.yaml").write_text(resolved_yaml(scenario, good.parent))
+    (good.parent / "x.log").unlink()
+    (good.parent / "a.json").unlink()
+    again = build(load(run / "scenario.yaml"), run)
+    assert [link.trace.sha256 for link in again.links] == [link.trace.sha256 for link in system.links]
+    assert [stream.arrivals for stream in again.streams] == [stream.arrivals for stream in system.streams]
+
+
+def test_stored_traces_take_the_place_of_generated_ones(good: Path) -> None:
+    stored = {"ue1-gnb": constant(1e6), "edge1-gnb": constant(2e6)}
+    links = {(link.source, link.target): link.trace for link in build(load(good), good.parent, stored).links}
+    fresh = {(link.source, link.target): link.trace for link in build(load(good), good.parent).links}
+    assert links["ue1", "gnb"] is stored["ue1-gnb"]
+    assert links["edge1", "gnb"] is stored["edge1-gnb"]
+    assert links["ue2", "gnb"].sha256 == fresh["ue2", "gnb"].sha256 != fresh["ue1", "gnb"].sha256
+
+
+def test_scenarios_never_change(good: Path) -> None:
+    scenario = load(good)
+    with pytest.raises(ValidationError):
+        scenario.seed = 5
+
+
+def test_labels_default_to_types_and_classes_to_their_names(good: Path) -> None:
+    scenario = load(
+        good, ['policies=[{type: random}, {type: "lab.mine:Best", options: {x: 1}}]', "hil.policies=[Best]"]
+    )
+    assert scenario.labels == ("random", "Best")
+
+
+def test_the_schema_for_editors_is_current() -> None:
+    committed = Path(__file__).parents[2] / "topologies" / "scenario.schema.json"
+    assert json.loads(committed.read_text()) == json_schema(), "write json_schema() to topologies/scenario.schema.json"
+
+
+def test_the_schema_describes_every_key_of_the_shipped_scenarios() -> None:
+    assert set(json_schema()["properties"]) == set(Scenario.model_fields)
