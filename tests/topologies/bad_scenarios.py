@@ -322,7 +322,7 @@ CASES = [
     Case(
         "scaled-to-nothing",
         "good: links[0].uplink: capacity_bits: at least one slot",
-        trace(file="x.log", format="rate", scale=1e-8),
+        trace(file="x.log", format="rate", scale=1e-9),
         beside={"x.log": RATES},
         file="good",
     ),
