@@ -13,7 +13,7 @@ from results.files import file_sha256, whole
 from results.machine import Git, Machine, git_state, machine_now, versions_now
 
 RECORDS = ("tasks.parquet", "stages.parquet")
-DATA = ("bound.parquet", "learning.csv")  # each only where the run has it
+DATA = ("bound.parquet", "learning.csv", "measured.json")  # each only where the run has it
 
 
 class Frozen(BaseModel):
