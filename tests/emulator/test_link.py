@@ -18,7 +18,7 @@ CAPACITIES = (0, 0, 1, 7, 8, 64, 100, 480, 1_000)
 SLOTS_NS = (1, 3, 10, 1_000, 500_000, 1_000_000)
 TDD = [1, 1, 1, 0, 0]  # three slots of five are this direction's
 
-MANY = settings(max_examples=1500)
+MANY = settings(max_examples=1000)
 FEWER = settings(max_examples=150)
 
 

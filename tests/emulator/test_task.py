@@ -1,0 +1,95 @@
+"""Tasks walk in the passes their model needs; placements say who runs what, as text and back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.profile import Layer, ModelProfile
+from emulator.task import (
+    Partition,
+    Pass,
+    Placement,
+    Task,
+    check_placement,
+    describe,
+    input_bytes,
+    parse,
+    passes,
+    result_bytes,
+)
+from tests.emulator.systems import CHAT, IMAGE
+
+MODEL = ModelProfile("five", "vision", "fp32", (3, 8, 8), tuple(Layer(f"l{i}", 1, 2**i, 10 * i) for i in range(5)))
+NODES = st.text(st.characters(codec="ascii", categories=("L", "N")) | st.sampled_from("-_.:"), min_size=1, max_size=8)
+
+
+def test_an_image_takes_one_pass_and_its_encoded_bytes() -> None:
+    task = Task("ue1", IMAGE, 0, 0)
+    assert passes(task) == [Pass(1, 0)]
+    assert (input_bytes(task), result_bytes(task)) == (IMAGE.input_bytes, IMAGE.result_bytes)
+
+
+def test_a_request_prefills_its_prompt_and_decodes_token_by_token() -> None:
+    """The prefill yields the first of four tokens; the k-th of the others attends to prompt + k positions."""
+    task = Task("ue1", CHAT, 0, 0, prompt_tokens=11, output_tokens=4)
+    assert passes(task) == [Pass(11, 5), Pass(1, 12), Pass(1, 13), Pass(1, 14)]
+    assert (input_bytes(task), result_bytes(task)) == (11 * 4, 4 * 4)
+
+
+@given(prompt=st.integers(1, 300), output=st.integers(1, 100))
+def test_passes_attend_to_as_many_pairs_of_positions_as_causal_attention_does(prompt: int, output: int) -> None:
+    """Every token but the last is computed once; a token at position p attends to p earlier ones, or, in the
+    prefill's average, to half the prompt (rounded down)."""
+    each = passes(Task("ue1", CHAT, 0, 0, prompt, output))
+    assert sum(tokens for tokens, _ in each) == prompt + output - 1
+    pairs = sum(tokens * context for tokens, context in each)
+    decoded = sum(position + 1 for position in range(prompt, prompt + output - 1))
+    assert pairs == prompt * (prompt // 2) + decoded
+
+
+@given(st.lists(st.tuples(NODES, st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=4))
+def test_a_placement_survives_its_text(parts: list[tuple[str, int, int]]) -> None:
+    placement = tuple(Partition(*part) for part in parts)
+    assert parse(describe(placement)) == placement
+
+
+def test_describe_reads_as_the_design_says() -> None:
+    assert describe((Partition("ue1", 0, 5), Partition("edge1", 5, 16))) == "ue1:0-5|edge1:5-16"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ue1", "ue1:", "ue1:3", "ue1:a-b", ":0-5", "ue1:0-5|", "ue1:-1-5", "ue1:0-5|edge1"]
+)
+def test_other_text_is_no_placement(text: str) -> None:
+    with pytest.raises(ValueError, match="must look like"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["ue1:0-5", "ue1:0-1|edge1:1-5", "ue1:0-1|edge1:1-2|ue1:2-5", "a:0-1|b:1-2|c:2-3|d:3-4|e:4-5"]
+)
+def test_placements_that_cover_the_model_pass(text: str) -> None:
+    check_placement(parse(text), MODEL)
+
+
+@pytest.mark.parametrize(
+    ("placement", "rule"),
+    [
+        (parse("ue1:0-4"), "must end at layer 5 of five"),
+        (parse("ue1:0-6"), "must end at layer 5 of five"),
+        (parse("ue1:1-5"), "must start at layer 0"),
+        (parse("ue1:0-2|edge1:3-5"), "partition of edge1 must start at layer 2"),
+        (parse("ue1:0-3|edge1:2-5"), "partition of edge1 must start at layer 3"),
+        (parse("ue1:0-2|edge1:2-2|ue1:2-5"), "partition of edge1 must start at layer 2"),
+        ((), "must end at layer 5"),
+    ],
+)
+def test_placements_with_holes_overlaps_or_empty_parts_are_refused(placement: Placement, rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        check_placement(placement, MODEL)
+
+
+def test_profile_counts_bytes_by_precision_and_layers() -> None:
+    assert [MODEL.activation_bytes(3, 7, precision) for precision in ("int8", "fp16", "fp32")] == [140, 280, 560]
+    assert MODEL.weight_bytes(1, 4) == 2 + 4 + 8
+    assert MODEL.weight_bytes(2, 2) == 0
