@@ -3,19 +3,60 @@
 The link is work-conserving and its future capacity is known, so the answer is exact: no later
 arrival can change it. It costs a binary search in the running sum of the trace's capacity,
 however many slots the message spans.
+
+The state of all links of a network lies in tables that compiled code works on (`enqueue`); a `Link`
+is one row of them, for everybody else.
 """
 
-from collections import deque
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from emulator.compiled import compiled
-from emulator.randomness import draw_key, uniform
+from emulator.capacity import (
+    best_exit_ns,
+    erased_bytes,
+    failed_attempts,
+    fluid_sent_ns,
+    harq_release_ns,
+    slot_outcomes,
+    slot_range,
+)
+from emulator.compiled import Table, bound, compiled
+from emulator.queues import FOREVER_NS, Queues, append, empty_queues, has_passed, pop, unused, with_more_room
+from emulator.randomness import draw_key
 from emulator.system import LinkSpec
-from emulator.trace import Int64s, Trace
 
-Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+LINK = np.dtype(
+    [
+        # what it is: its trace's place in the tables, and its specification
+        ("first_edge", np.int64),
+        ("first_delay", np.int64),
+        ("first_block", np.int64),
+        ("slots", np.int64),
+        ("slot_ns", np.int64),
+        ("fluid", np.bool_),
+        ("delays", np.bool_),
+        ("loses", np.bool_),
+        ("datagrams", np.bool_),
+        ("delay_ns", np.int64),
+        ("queue_bytes", np.int64),
+        ("loss", np.float64),
+        ("fragment_bytes", np.int64),
+        ("retransmission_ns", np.int64),
+        ("idle_ns", np.int64),
+        ("ramp_ns", np.int64),
+        ("key", np.int64),
+        # what has happened on it
+        ("queued_bytes", np.int64),
+        ("sent_ns", np.int64),  # when the last bit of all accepted messages is sent
+        ("used", np.bool_),
+        ("position", np.int64),  # bits of the endless trace spoken for (slot rule)
+        ("released_ns", np.int64),  # the running maximum that acknowledged release keeps to
+    ]
+)
+FULL_NS, NO_ROOM_NS = -1, -2  # no start: the link's queue is full, or the tables are
 
 
 class Delivery(NamedTuple):
@@ -28,6 +69,54 @@ class Delivery(NamedTuple):
     erased_fraction: float
 
 
+class LinkTables(NamedTuple):
+    """Links, the traces that they share, and what is queued: (when the last bit is sent, bytes)."""
+
+    links: Table  # LINK, shape (links,)
+    cumulative_bits: Table  # int64, the traces' one after the other, as are the next two
+    harq_delay_ns: Table
+    block_lost: Table
+    queues: Queues  # one a link
+
+
+class Links:
+    """The links of a network as tables; `tables` is replaced when they grow."""
+
+    def __init__(self, specs: Sequence[LinkSpec], seed: int) -> None:
+        links = np.zeros(len(specs), LINK)
+        traces = {id(spec.trace): spec.trace for spec in specs}
+        edges, delays, blocks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.bool_)]
+        places = {}
+        for each, trace in traces.items():
+            delay_ns, lost = slot_outcomes(trace)
+            places[each] = (
+                *(sum(map(len, part)) for part in (edges, delays, blocks)),
+                len(delay_ns) > 0,
+                len(lost) > 0,
+            )
+            edges.append(trace.cumulative_bits)
+            delays.append(delay_ns)
+            blocks.append(lost)
+        for link, spec in zip(links, specs, strict=True):
+            link["first_edge"], link["first_delay"], link["first_block"], link["delays"], link["loses"] = places[
+                id(spec.trace)
+            ]
+            link["slots"], link["slot_ns"] = len(spec.trace), spec.trace.slot_ns
+            link["fluid"], link["datagrams"] = spec.trace.release == "fluid", spec.bearer == "um"
+            for name in ("delay_ns", "queue_bytes", "loss", "fragment_bytes", "retransmission_ns"):
+                link[name] = getattr(spec, name)
+            if spec.ramp is not None:
+                link["idle_ns"], link["ramp_ns"] = spec.ramp.idle_ns, spec.ramp.delay_ns
+            link["key"] = draw_key(seed, f"{spec.source}-{spec.target}", "loss")
+        pools = (np.concatenate(edges), np.concatenate(delays), np.concatenate(blocks))
+        self.tables = LinkTables(links, *pools, empty_queues(len(specs)))
+
+    def grow(self) -> None:
+        """Make room for as many messages again as there is."""
+        queues = self.tables.queues
+        self.tables = self.tables._replace(queues=with_more_room(queues, len(queues.entries)))
+
+
 class Link:
     """The state of one direction: what is queued, and how far the capacity is spoken for.
 
@@ -37,80 +126,45 @@ class Link:
     """
 
     def __init__(self, spec: LinkSpec, seed: int) -> None:
+        self._be(spec, Links([spec], seed), 0)
+
+    @classmethod
+    def of(cls, spec: LinkSpec, links: Links, index: int) -> Self:
+        """The link that is row `index` of a network's tables."""
+        link = cls.__new__(cls)
+        link._be(spec, links, index)
+        return link
+
+    def _be(self, spec: LinkSpec, links: Links, index: int) -> None:
         self.spec = spec
-        self.reset()
+        self._links = links
+        self._index = index
         self._trace = spec.trace
         self._cumulative = spec.trace.cumulative_bits
         self._slot_ns = spec.trace.slot_ns
         self._fluid = spec.trace.release == "fluid"
-        self._plain = self._fluid and spec.loss == 0.0
-        self._harq_delay_ns, self._block_lost = _slot_outcomes(spec.trace)
-        self._best_exit_ns = _best_exit_ns(spec.trace, self._harq_delay_ns)
-        self._key = draw_key(seed, f"{spec.source}-{spec.target}", "loss")
+        self._best_exit_ns = best_exit_ns(spec.trace, slot_outcomes(spec.trace)[0])
+        self._code = _machine_code()
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes in the queue, as the last `enqueue` left it."""
+        return int(self._links.tables.links["queued_bytes"][self._index])
 
     def reset(self) -> None:
         """Forget every message: as idle as before the first."""
-        self.queued_bytes = 0
-        self._queue: deque[tuple[int, int]] = deque()  # (last bit sent, bytes)
-        self._sent_ns = 0  # when the last bit of all accepted messages is sent
-        self._used = False
-        self._position = 0  # bits of the endless trace spoken for (slot rule)
-        self._released_ns = 0  # the running maximum that acknowledged release keeps to
+        self._code.forget(self._links.tables, self._index)
 
     def enqueue(self, now_ns: int, size_bytes: int, message: int = 0) -> Delivery | None:
         """Accept a message of `size_bytes` >= 1 and say when it leaves; None when the queue has no room.
 
         `now_ns` must not decrease from call to call; `message` addresses the draws of its losses.
         """
-        queue = self._queue
-        while queue and queue[0][0] <= now_ns:
-            self.queued_bytes -= queue.popleft()[1]
-        if self.queued_bytes + size_bytes > self.spec.queue_bytes:
-            return None
-        open_ns = self._open_ns(now_ns)
-        if self._fluid:
-            start_ns = max(open_ns, self._sent_ns)
-            sent_ns = fluid_sent_ns(self._cumulative, self._slot_ns, start_ns, size_bytes * 8)
-            first_bit = last_slot = 0
-        else:
-            first_bit, first_slot, last_slot = slot_range(
-                self._cumulative, self._slot_ns, open_ns, self._position, size_bytes * 8
-            )
-            self._position = first_bit + size_bytes * 8
-            start_ns, sent_ns = first_slot * self._slot_ns, (last_slot + 1) * self._slot_ns
-        self._sent_ns, self._used = sent_ns, True
-        self.queued_bytes += size_bytes
-        queue.append((sent_ns, size_bytes))
-        if self._plain:
-            return Delivery(start_ns, sent_ns, sent_ns + self.spec.delay_ns, 0.0)
-        return self._with_losses(start_ns, sent_ns, first_bit, last_slot, size_bytes, message)
-
-    def _open_ns(self, now_ns: int) -> int:
-        """The earliest start: after an idle gap, the ramp comes first. Only the link's own past decides."""
-        ramp = self.spec.ramp
-        if ramp is None or (self._used and now_ns - self._sent_ns < ramp.idle_ns):
-            return now_ns
-        return now_ns + ramp.delay_ns
-
-    def _with_losses(
-        self, start_ns: int, sent_ns: int, first_bit: int, last_slot: int, size_bytes: int, message: int
-    ) -> Delivery:
-        spec = self.spec
-        if spec.bearer == "um":
-            erased = erased_bytes(
-                self._cumulative, self._block_lost, first_bit, size_bytes,
-                spec.fragment_bytes, spec.loss, self._key, message,
-            )  # fmt: skip
-            return Delivery(start_ns, sent_ns, sent_ns + spec.delay_ns, erased / size_bytes)
-        release_ns = sent_ns
-        if len(self._harq_delay_ns):
-            first_slot = start_ns // self._slot_ns
-            release_ns = harq_release_ns(self._harq_delay_ns, self._slot_ns, first_slot, last_slot)
-        if spec.loss:
-            fragments = -(-size_bytes // spec.fragment_bytes)
-            release_ns += failed_attempts(spec.loss, self._key, message, fragments) * spec.retransmission_ns
-        self._released_ns = release_ns = max(release_ns, self._released_ns)
-        return Delivery(start_ns, release_ns, release_ns + spec.delay_ns, 0.0)
+        answer = self._code.enqueue(self._links.tables, self._index, now_ns, size_bytes, message)
+        if answer[0] == NO_ROOM_NS:
+            self._links.grow()
+            return self.enqueue(now_ns, size_bytes, message)
+        return None if answer[0] == FULL_NS else Delivery(*answer)
 
     def earliest_ns(self, now_ns: int, size_bytes: int) -> int:
         """No message of this size that starts at `now_ns` or later can arrive before: the link taken
@@ -131,105 +185,66 @@ class Link:
         return self._trace.rate_bps(start_ns, now_ns if now_ns > start_ns else start_ns + self._slot_ns)
 
 
-def _slot_outcomes(trace: Trace) -> tuple[Int64s, Flags]:
-    """HARQ delays and lost blocks by slot; empty arrays where the trace has none, or where its bits flow
-    evenly and no slot leaves as a block. A slot without capacity delays and loses nobody's bits."""
-    delays, lost = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
-    carries = trace.capacity_bits > 0
-    if trace.release == "slot" and "harq_delay_ns" in trace.columns:
-        delays = trace.columns["harq_delay_ns"] * carries
-    if trace.release == "slot" and "block_lost" in trace.columns:
-        lost = trace.columns["block_lost"] & carries
-    return delays, lost
-
-
-def _best_exit_ns(trace: Trace, harq_delay_ns: Int64s) -> Int64s:
-    """For each slot, the earliest exit from it or any later one that carries bits (within two rounds of the trace)."""
-    exits = np.arange(1, len(trace) + 1, dtype=np.int64) * trace.slot_ns
-    if len(harq_delay_ns):
-        exits = exits + harq_delay_ns
-    twice = np.concatenate((exits, exits + trace.period_ns))
-    twice[np.tile(trace.capacity_bits == 0, 2)] = np.iinfo(np.int64).max
-    return np.minimum.accumulate(twice[::-1])[::-1][: len(trace)]
+@compiled
+def enqueue(tables: LinkTables, index: int, now_ns: int, size_bytes: int, message: int) -> tuple[int, int, int, float]:
+    """`Link.enqueue` for row `index`: the fields of its `Delivery`, or FULL_NS or NO_ROOM_NS and nothing done."""
+    link, queues = tables.links[index], tables.queues
+    while has_passed(queues, index, now_ns):
+        link.queued_bytes -= pop(queues, index)
+    if link.queued_bytes + size_bytes > link.queue_bytes:
+        return FULL_NS, 0, 0, 0.0
+    if unused(queues) == 0:
+        return NO_ROOM_NS, 0, 0, 0.0
+    granted = link.used and now_ns - link.sent_ns < link.idle_ns  # only the link's own past decides
+    open_ns = now_ns if granted else now_ns + link.ramp_ns
+    edges = tables.cumulative_bits[link.first_edge : link.first_edge + link.slots + 1]
+    first_bit = last_slot = 0
+    if link.fluid:
+        start_ns = max(open_ns, link.sent_ns)
+        sent_ns = fluid_sent_ns(edges, link.slot_ns, start_ns, size_bytes * 8)
+    else:
+        first_bit, first_slot, last_slot = slot_range(edges, link.slot_ns, open_ns, link.position, size_bytes * 8)
+        link.position = first_bit + size_bytes * 8
+        start_ns, sent_ns = first_slot * link.slot_ns, (last_slot + 1) * link.slot_ns
+    link.sent_ns = sent_ns
+    link.used = True
+    link.queued_bytes += size_bytes
+    append(queues, index, sent_ns, size_bytes)
+    if link.datagrams:
+        erased = 0
+        if link.loss > 0.0 or link.loses:
+            blocks = tables.block_lost[link.first_block : link.first_block + link.slots * link.loses]
+            erased = erased_bytes(
+                edges, blocks, first_bit, size_bytes, link.fragment_bytes, link.loss, link.key, message
+            )
+        return start_ns, sent_ns, sent_ns + link.delay_ns, erased / size_bytes
+    release_ns = sent_ns
+    if link.delays:
+        delays = tables.harq_delay_ns[link.first_delay : link.first_delay + link.slots]
+        release_ns = harq_release_ns(delays, link.slot_ns, start_ns // link.slot_ns, last_slot)
+    if link.loss > 0.0:
+        fragments = -(-size_bytes // link.fragment_bytes)
+        release_ns += failed_attempts(link.loss, link.key, message, fragments) * link.retransmission_ns
+    link.released_ns = max(release_ns, link.released_ns)
+    return start_ns, link.released_ns, link.released_ns + link.delay_ns, 0.0
 
 
 @compiled
-def fluid_sent_ns(cumulative: Int64s, slot_ns: int, start_ns: int, bits: int) -> int:
-    """The first whole nanosecond at which `bits` have gone since `start_ns`, each slot's capacity
-    flowing evenly. Exact: every product stays below 2^63 by the trace's own check."""
-    slots = len(cumulative) - 1
-    wrap, within = divmod(start_ns, slots * slot_ns)
-    slot, gone_ns = divmod(within, slot_ns)
-    capacity = cumulative[slot + 1] - cumulative[slot]
-    left, over = divmod(capacity * (slot_ns - gone_ns), slot_ns)  # left + over / slot_ns bits remain here
-    if bits <= left:
-        return start_ns - int(-bits * slot_ns // capacity)
-    wraps, target = divmod(cumulative[slot + 1] + bits - left - 1, cumulative[-1])
-    last = int(np.searchsorted(cumulative, target + 1)) - 1
-    needed = (target + 1 - cumulative[last]) * slot_ns - over
-    inside_ns = -(-needed // (cumulative[last + 1] - cumulative[last]))
-    return int(((wrap + wraps) * slots + last) * slot_ns + inside_ns)
+def forget(tables: LinkTables, index: int) -> None:
+    """`Link.reset` for row `index`."""
+    link = tables.links[index]
+    while has_passed(tables.queues, index, FOREVER_NS):
+        pop(tables.queues, index)
+    link.queued_bytes = link.sent_ns = link.position = link.released_ns = 0
+    link.used = False
 
 
-@compiled
-def slot_range(cumulative: Int64s, slot_ns: int, open_ns: int, position: int, bits: int) -> tuple[int, int, int]:
-    """(first bit's position, its slot, the last bit's slot) of a message that may use the slots that
-    start at or after `open_ns` and the capacity from `position` on. Slots count on over the wraps."""
-    slots = len(cumulative) - 1
-    wrap, slot = divmod(-(-open_ns // slot_ns), slots)
-    first_bit = max(position, wrap * cumulative[-1] + cumulative[slot])
-    return first_bit, slot_of_bit(cumulative, first_bit), slot_of_bit(cumulative, first_bit + bits - 1)
+class _Code(NamedTuple):
+    enqueue: Callable[[LinkTables, int, int, int, int], tuple[int, int, int, float]]
+    forget: Callable[[LinkTables, int], None]
 
 
-@compiled
-def slot_of_bit(cumulative: Int64s, bit: int) -> int:
-    """The slot of the endless trace that carries the bit at this position (positions count from 0)."""
-    wraps, inside = divmod(bit, cumulative[-1])
-    return int(wraps * (len(cumulative) - 1) + np.searchsorted(cumulative, inside + 1) - 1)
-
-
-@compiled
-def harq_release_ns(harq_delay_ns: Int64s, slot_ns: int, first_slot: int, last_slot: int) -> int:
-    """When the last of the slots `first_slot`..`last_slot` is acknowledged."""
-    longest = harq_delay_ns.max()
-    release_ns = 0
-    slot = last_slot
-    while slot >= first_slot and (slot + 1) * slot_ns + longest > release_ns:
-        release_ns = max(release_ns, (slot + 1) * slot_ns + harq_delay_ns[slot % len(harq_delay_ns)])
-        slot -= 1
-    return release_ns
-
-
-@compiled
-def failed_attempts(loss: float, key: int, message: int, fragments: int) -> int:
-    """The most attempts that any fragment of the message fails before it gets through."""
-    worst = 0
-    for fragment in range(fragments):
-        attempt = 0
-        while uniform(key, message, fragment, attempt) < loss:
-            attempt += 1
-        worst = max(worst, attempt)
-    return worst
-
-
-@compiled
-def erased_bytes(
-    cumulative: Int64s, block_lost: Flags, first_bit: int, size_bytes: int,
-    fragment_bytes: int, loss: float, key: int, message: int,
-) -> int:  # fmt: skip
-    """Bytes of the fragments that were lost: by their own draw, or because a block that carried a
-    part of them was."""
-    erased = 0
-    for fragment in range(-(-size_bytes // fragment_bytes)):
-        begin = fragment * fragment_bytes
-        end = min(begin + fragment_bytes, size_bytes)
-        lost = uniform(key, message, fragment, 0) < loss
-        if len(block_lost) and not lost:
-            slot = slot_of_bit(cumulative, first_bit + begin * 8)
-            last = slot_of_bit(cumulative, first_bit + end * 8 - 1)
-            while slot <= last and not lost:
-                lost = block_lost[slot % len(block_lost)]
-                slot += 1
-        if lost:
-            erased += end - begin
-    return erased
+@cache
+def _machine_code() -> _Code:
+    tables = Links((), 0).tables
+    return _Code(bound(enqueue, tables, 0, 0, 0, 0), bound(forget, tables, 0))

@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from emulator.device import Device
-from emulator.link import Link
+from emulator.device import Device, Devices
+from emulator.link import Link, Links
 from emulator.system import System
 
 Route = tuple[Link, ...]
@@ -14,11 +14,16 @@ class Network:
 
     def __init__(self, system: System) -> None:
         self.system = system
-        self.links = {(spec.source, spec.target): Link(spec, system.seed) for spec in system.links}
+        self.link_tables = Links(system.links, system.seed)
+        self.links = {
+            (spec.source, spec.target): Link.of(spec, self.link_tables, index)
+            for index, spec in enumerate(system.links)
+        }
+        specs = {node.name: node.device for node in system.nodes.values() if node.device is not None}
+        self.device_tables = Devices(list(specs.values()), system.models, system.control.age_ns)
         self.devices = {
-            node.name: Device(node.device, system.models, system.control.age_ns)
-            for node in system.nodes.values()
-            if node.device is not None
+            name: Device.of(spec, system.models, self.device_tables, index)
+            for index, (name, spec) in enumerate(specs.items())
         }
         self._routes: dict[tuple[str, str], Route] = {}
         if system.preload:
