@@ -190,7 +190,7 @@ def run(
             if lab is not None:
                 compute = lab.compute
                 errors |= run_on_hosts(chosen, fresh(), system, lambda _: compute, records, phases)
-        passed = conclude(chosen, system, lab and lab.facts, folder, started, errors, phases)
+        passed = conclude(chosen, system, lab, folder, started, errors, phases)
     print_result(folder, as_json)
     if not passed:
         sys.exit(5)
@@ -244,7 +244,7 @@ def train_missing_of(
 def conclude(
     chosen: Scenario,
     system: System,
-    hosts: Mapping[str, Any] | None,
+    lab: "Lab | None",
     folder: Path,
     started: datetime,
     errors: Mapping[str, float],
@@ -265,18 +265,17 @@ def conclude(
     checks = tuple(
         Check(name="Little's law", subject=label, value=error, limit=LITTLE_LIMIT) for label, error in errors.items()
     )
-    workers = {} if hosts is None else hosts["workers"]
     manifest = describe_run(
         folder,
         chosen.name,
-        facts_of(chosen, system, hosts is not None),
+        facts_of(chosen, system, lab is not None),
         seeds={"scenario": chosen.seed, "training": chosen.training.seed},
         command=("airsplit", *sys.argv[1:]),
         started=started,
         threads={"torch": 1},
         checks=checks,
-        broker=None if hosts is None else Broker(**hosts["broker"]),
-        workers={name: {key: str(value) for key, value in facts.items()} for name, facts in workers.items()},
+        broker=None if lab is None else Broker(name=lab.broker[0], version=lab.broker[1]),
+        workers={} if lab is None else lab.workers,
     )
     finished = Run(folder, manifest)
     phases("bound and report", 1, 4)

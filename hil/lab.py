@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from emulator.policy import Compute
 from emulator.system import System
@@ -17,11 +17,13 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
 class Lab(NamedTuple):
-    """Who computes, the system with the layer times that they measured, and what they are."""
+    """Who computes, the system with the layer times that they measured, and what they are: the broker's
+    name and version, and a few facts of each worker by its name."""
 
     compute: Compute
     system: System
-    facts: dict[str, Any]
+    broker: tuple[str, str]
+    workers: dict[str, dict[str, str]]
 
 
 @contextmanager
@@ -39,12 +41,20 @@ def open_lab(where: str, scenario: Scenario, system: System, progress: Progress)
         for node in scenario.names_of(worker.nodes)
     }
     with ExitStack() as stack:
-        if where == LOCAL:
-            address = stack.enter_context(embedded()).address
+        ours = stack.enter_context(embedded()) if where == LOCAL else None
+        address = ours.address if ours else parse_address(where)
+        if ours:
             stack.enter_context(local_workers(address, scenario.hil.workers))
-        else:
-            address = parse_address(where)
         coordinator = stack.enter_context(Coordinator(address, hosts, system))
         coordinator.deploy(lambda done, total: progress("deploying weights", done, total))
         measured = coordinator.measure_layers(lambda done, total: progress("measuring layers", done, total))
-        yield Lab(coordinator, measured, coordinator.describe())
+        facts = coordinator.describe()
+        broker = (ours.name, ours.version) if ours else _name_and_version(facts["broker"])
+        workers = {name: {key: str(value) for key, value in fact.items()} for name, fact in facts["workers"].items()}
+        yield Lab(coordinator, measured, broker, workers)
+
+
+def _name_and_version(says: str) -> tuple[str, str]:
+    """From what a broker says of itself under $SYS, such as `mosquitto version 2.0.11`."""
+    name, _, version = says.partition(" version ")
+    return name or "unknown", version or "unknown"
