@@ -148,6 +148,6 @@ def advantages_of(
     running = torch.zeros_like(rewards[0])
     for t in reversed(range(len(rewards))):
         error = rewards[t] + gamma * values[t + 1] - values[t]
-        running = error + gamma * gae_lambda * (~ends[t]) * running
+        running = error + gamma * gae_lambda * torch.where(ends[t], 0.0, running)
         advantages[t] = running
     return advantages

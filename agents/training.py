@@ -71,11 +71,11 @@ def train_agent(
         progress(agent, done, total)
 
     if agent == "ppo":
-        from agents import ppo  # noqa: PLC0415 (a run that trains nothing starts without torch)
+        from agents import ppo
 
         return ppo.train(episodes, changed(ppo.PpoSettings(), settings), seed, heard)
     if agent == "a3c":
-        from agents import a3c  # noqa: PLC0415 (a run that trains nothing starts without torch)
+        from agents import a3c
 
         return a3c.train(episodes, changed(a3c.A3cSettings(), settings), seed, heard)
     raise ValueError(f"agent={agent}: must be ppo or a3c")

@@ -1,0 +1,52 @@
+"""Observations with made-up numbers, where a test needs no network behind them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from emulator.task import Placement, Task
+
+
+@dataclass
+class Made:
+    """An `Observation` that reads its answers from tables."""
+
+    task: Task
+    candidates: Sequence[Placement]
+    rates_bps: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    delays_ns: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    backlogs_ns: Mapping[str, int] = field(default_factory=dict)
+    speeds: Mapping[str, float] = field(default_factory=dict)  # flops per ns
+    now_ns: int = 0
+    age_ns: int = 0
+
+    def rate_bps(self, source: str, target: str) -> float:
+        return self.rates_bps[source, target]
+
+    def delay_ns(self, source: str, target: str) -> int:
+        return self.delays_ns[source, target]
+
+    def backlog_ns(self, node: str) -> int:
+        return self.backlogs_ns.get(node, 0)
+
+    def service_ns(self, node: str, first: int, stop: int, tokens: int, context: int) -> int:
+        layers = self.task.kind.model.layers[first:stop]
+        return sum(
+            round(tokens * (layer.flops + context * layer.context_flops) / self.speeds[node]) for layer in layers
+        )
+
+
+def random_observation(
+    rng: np.random.Generator, task: Task, nodes: Sequence[str], candidates: Sequence[Placement]
+) -> Made:
+    """Rates over four decades, delays to 30 ms, backlogs often none."""
+    pairs = [(a, b) for a in nodes for b in nodes if a != b]
+    return Made(
+        task,
+        candidates,
+        {pair: float(10 ** rng.uniform(5, 9)) for pair in pairs},
+        {pair: int(rng.integers(30_000_000)) for pair in pairs},
+        {node: int(rng.integers(2) * rng.integers(200_000_000)) for node in nodes},
+        {node: float(10 ** rng.uniform(0, 2.5)) for node in nodes},
+    )

@@ -1,0 +1,132 @@
+"""Nothing beats the bound, and nothing beats the optimum where tasks never meet."""
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.alone import Alone
+from agents.bound import bounds, offered, optimum
+from agents.registry import make_policy
+from emulator.network import Network
+from emulator.policy import Policy
+from emulator.record import Records
+from emulator.simulation import Simulation
+from emulator.system import Ramp, System
+from emulator.task import describe, parse
+from emulator.trace import Release
+from emulator.units import NS_PER_MS, NS_PER_S
+from emulator.workload import Recorded
+from tests.agents.systems import small_system
+
+BASELINES = ("random", "all-device", "all-edge", "greedy", "exact")
+Costs = dict[tuple[str, str, int], float]
+
+
+def costs_s(system: System, policy: Policy) -> Costs:
+    """Each task's cost in the simulation."""
+    with TemporaryDirectory() as folder:
+        with Records(Path(folder)) as records:
+            Simulation(system).run(policy, "policy", records)
+        rows = pq.read_table(Path(folder) / "tasks.parquet").to_pylist()
+    return {
+        (row["source"], row["kind"], row["task"]): system.cost.of(
+            row["sojourn_ns"], row["erased_fraction"], row["outcome"] == "failed"
+        )
+        for row in rows
+    }
+
+
+def bounds_s(system: System) -> Costs:
+    return {(row["source"], row["kind"], row["task"]): row["bound_s"] for row in bounds(system).to_pylist()}
+
+
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 10**6),
+    rate_per_s=st.sampled_from([1.0, 5.0, 30.0]),
+    loss=st.sampled_from([0.0, 0.05]),
+    ramp=st.sampled_from([None, Ramp(20 * NS_PER_MS, 7 * NS_PER_MS)]),
+    queue_bytes=st.sampled_from([10_000_000, 30_000]),
+    failure_s=st.sampled_from([0.05, 2.0]),
+    release=st.sampled_from(["fluid", "slot"]),
+)
+def test_nothing_beats_the_bound(
+    seed: int, rate_per_s: float, loss: float, ramp: Ramp | None, queue_bytes: int, failure_s: float, release: Release
+) -> None:
+    system = small_system(seed, 2, rate_per_s, 2.0, ramp, loss, queue_bytes=queue_bytes)
+    links = tuple(replace(link, trace=replace(link.trace, release=release)) for link in system.links)
+    system = replace(system, links=links, cost=replace(system.cost, failure_s=failure_s))
+    least = bounds_s(system)
+    for name in BASELINES:
+        costs = costs_s(system, make_policy(name, {}, system))
+        assert costs.keys() == least.keys()
+        assert all(costs[task] >= least[task] for task in costs)
+
+
+def test_the_bound_is_the_least_of_all_candidates() -> None:
+    system = small_system(5)
+    alone = Alone(Network(system))
+    rows = bounds(system).to_pylist()
+    assert len(rows) == len(list(offered(system))) > 20
+    for task, row in zip(offered(system), rows, strict=True):
+        least_ns = [alone.least_ns(task, place) for place in system.placements[task.source, task.kind.name]]
+        assert row["bound_s"] == min(least_ns) * 1e-9
+        assert alone.least_ns(task, parse(row["placement"])) == min(least_ns)
+
+
+def test_the_bound_never_exceeds_the_cost_of_failing() -> None:
+    system = small_system()
+    system = replace(system, cost=replace(system.cost, failure_s=0.03))
+    least = bounds_s(system).values()
+    assert max(least) == 0.03
+    assert min(least) < 0.03
+
+
+def test_a_system_without_tasks_has_an_empty_bound() -> None:
+    assert bounds(replace(small_system(), duration_ns=0)).num_rows == 0
+
+
+def spaced(ramp: Ramp | None, gap_ns: int = 3 * NS_PER_S, loss: float = 0.0) -> System:
+    """Three arrivals of one UE's images, far apart."""
+    arrivals = Recorded(tuple(NS_PER_S + number * gap_ns for number in range(3)))
+    system = small_system(3, 1, duration_s=60.0, ramp=ramp, loss=loss, arrivals=arrivals)
+    stream = system.streams[0]
+    few = system.placements["ue1", "image"][:6]
+    return replace(system, streams=(stream,), placements={("ue1", "image"): few})
+
+
+@pytest.mark.parametrize("ramp", [None, Ramp(500 * NS_PER_MS, 30 * NS_PER_MS)], ids=["no ramp", "ramp"])
+@pytest.mark.parametrize("loss", [0.0, 0.3], ids=["no loss", "loss"])
+def test_the_optimum_is_the_least_of_all_sequences_of_decisions(tmp_path: Path, ramp: Ramp | None, loss: float) -> None:
+    system = spaced(ramp, loss=loss)
+    candidates = system.placements["ue1", "image"]
+    totals = {}
+    for decisions in product(candidates, repeat=3):
+        file = tmp_path / "decisions.jsonl"
+        file.write_text(
+            "".join(
+                f'{{"source": "ue1", "kind": "image", "task": {i}, "placement": "{describe(each)}"}}\n'
+                for i, each in enumerate(decisions)
+            )
+        )
+        totals[decisions] = sum(costs_s(system, make_policy("replay", {"file": str(file)}, system)).values())
+    rows = optimum(system).to_pylist()
+    assert sum(row["bound_s"] for row in rows) == min(totals.values())
+    chosen = tuple(parse(row["placement"]) for row in rows)
+    assert totals[chosen] == min(totals.values())
+    assert all(low["bound_s"] <= row["bound_s"] for low, row in zip(bounds(system).to_pylist(), rows, strict=True))
+
+
+def test_the_optimum_refuses_tasks_that_can_meet() -> None:
+    with pytest.raises(ValueError, match="ue1 image 0: must be over, links idle, before ue1 image 1 arrives"):
+        optimum(spaced(None, gap_ns=50 * NS_PER_MS))
+    with pytest.raises(ValueError, match="use the bound where tasks overlap"):
+        optimum(spaced(Ramp(10 * NS_PER_S, NS_PER_MS)))
+    with pytest.raises(ValueError, match="preload=False"):
+        optimum(replace(spaced(None), preload=False))

@@ -1,0 +1,206 @@
+"""The environments: Gymnasium's own checker, the truth by the simulation, and vector equal to scalar."""
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from agents.environment import ID, SplitInference
+from agents.episodes import Episodes, EpisodeSettings
+from agents.registry import make_policy
+from agents.vector_environment import SplitInferenceVector
+from emulator.record import Records
+from emulator.simulation import Simulation
+from emulator.system import Ramp
+from emulator.task import Task, describe
+from emulator.units import NS_PER_MS
+from emulator.workload import Recorded, Stream
+from tests.agents.systems import small_system
+
+QUICKSTART = str(Path(__file__).parents[2] / "topologies" / "quickstart.yaml")
+EPISODES = Episodes([small_system(1), small_system(2)], EpisodeSettings(6, 5, 3))
+
+
+def test_gymnasiums_checker_has_nothing_to_say() -> None:
+    environment = gymnasium.make(ID, scenario=QUICKSTART, episodes=2, steps=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(environment.unwrapped)
+
+
+def test_gymnasium_makes_the_vector_environment() -> None:
+    environment = gymnasium.make_vec(ID, num_envs=3, scenario=QUICKSTART, episodes=2, steps=3)
+    assert isinstance(environment.unwrapped, SplitInferenceVector)
+    assert environment.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
+
+
+def test_the_vector_environment_equals_the_scalar_one_step_by_step() -> None:
+    vector = SplitInferenceVector(4, EPISODES)
+    scalar = SyncVectorEnv([lambda: SplitInference(EPISODES)] * 4, autoreset_mode=AutoresetMode.NEXT_STEP)
+    assert vector.observation_space == scalar.observation_space
+    assert vector.action_space == scalar.action_space
+    rng = np.random.default_rng(0)
+    ends = 0
+    choices = EPISODES.layout.choices
+    seeds: list[int | list[int | None] | None] = [5, None, 9, [3, 1, 4, 1]]
+    for seed in seeds:  # after None, the order that the seed before began goes on
+        both = [environment.reset(seed=seed) for environment in (vector, scalar)]
+        for _ in range(40):
+            assert_same(both[0][0], both[1][0])
+            same_infos(both[0][1], both[1][1])
+            actions = rng.integers(choices, size=4)
+            results = [environment.step(actions) for environment in (vector, scalar)]
+            for one, other in zip(results[0][1:4], results[1][1:4], strict=True):
+                assert_same(one, other)
+            ends += int(results[0][3].sum())
+            both = [(result[0], result[4]) for result in results]
+    assert ends > 20
+
+
+def assert_same(one: np.ndarray, other: np.ndarray) -> None:
+    assert one.dtype == other.dtype
+    np.testing.assert_array_equal(one, other)
+
+
+def same_infos(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name])
+
+
+def test_returned_arrays_do_not_change_later() -> None:
+    vector = SplitInferenceVector(2, EPISODES)
+    observations, _ = vector.reset(seed=1)
+    kept = observations.copy()
+    first = vector.step(np.zeros(2, dtype=np.int64))
+    copies = [array.copy() for array in first[:4]]
+    vector.step(np.ones(2, dtype=np.int64))
+    np.testing.assert_array_equal(observations, kept)
+    for array, copy in zip(first[:4], copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_a_number_that_is_no_action_moves_nothing() -> None:
+    vector = SplitInferenceVector(2, EPISODES)
+    twin = SplitInferenceVector(2, EPISODES)
+    for environment in (vector, twin):
+        environment.reset(seed=4)
+    for wrong in ([0, 99], [-1, 0], [0, 0, 0]):
+        with pytest.raises(ValueError, match=r"actions=.* must be 2 numbers in 0\.\.13"):
+            vector.step(np.array(wrong))
+    np.testing.assert_array_equal(vector.step(np.zeros(2, int))[0], twin.step(np.zeros(2, int))[0])
+    scalar = SplitInference(EPISODES)
+    scalar.reset(seed=4)
+    with pytest.raises(ValueError, match=r"action=14: must be in 0\.\.13"):
+        scalar.step(14)
+
+
+def test_stepping_past_the_end_asks_for_a_reset() -> None:
+    environment = SplitInference(EPISODES)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        environment.step(0)
+    environment.reset(seed=0)
+    results = [environment.step(0) for _ in range(5)]
+    assert [truncated for _, _, _, truncated, _ in results] == [False] * 4 + [True]
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        environment.step(0)
+
+
+def test_seeds_choose_the_episodes() -> None:
+    environment = SplitInference(EPISODES)
+    orders = []
+    for seed in (1, 2, 1):
+        first, _ = environment.reset(seed=seed)
+        orders.append([first.tobytes()] + [environment.reset()[0].tobytes() for _ in range(40)])
+    assert orders[0] == orders[2] != orders[1]
+    assert len(set(orders[0])) == 6  # all episodes come, in some order
+
+
+def test_a_choice_that_is_no_candidate_earns_what_a_failure_does() -> None:
+    system = small_system()
+    few = {key: places[:3] if key[0] == "ue1" else places for key, places in system.placements.items()}
+    episodes = Episodes([replace(system, placements=few)], EpisodeSettings(20, 5, 0))
+    number = next(n for n in range(20) if episodes.episode(n).source == "ue1")
+    environment = SplitInference(episodes)
+    _, info = environment.reset(options={"episode": number})
+    assert info["action_mask"].tolist() == [True] * 3 + [False] * 11
+    deadline_s = episodes.episode(number).tasks[0].kind.deadline_ns * 1e-9
+    _, reward, _, _, info = environment.step(7)
+    assert reward == -system.cost.failure_s / deadline_s
+    assert info["sojourn_ns"] == -1
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.2], ids=["no loss", "loss"])
+def test_rewards_and_sojourns_are_the_simulations(tmp_path: Path, loss: float) -> None:
+    """Each choice of each task, by running the episode's arrivals through the simulation."""
+    system = small_system(4, ramp=Ramp(20 * NS_PER_MS, 9 * NS_PER_MS), loss=loss, queue_bytes=12_000)
+    episodes = Episodes([system], EpisodeSettings(3, 8, 1))
+    for number in range(3):
+        source, tasks = episodes.episode(number).source, episodes.episode(number).tasks[:8]
+        rows = episodes.rows(number)
+        for action in range(episodes.layout.choices):
+            streams = tuple(
+                Stream(source, kind, recorded_of([task for task in tasks if task.kind is kind]))
+                for kind in {task.kind.name: task.kind for task in tasks}.values()
+            )
+            chosen = {
+                (source, t.kind.name, t.number): describe(episodes.placement(number, i, action))
+                for i, t in enumerate(tasks)
+            }
+            decisions = tmp_path / "decisions.jsonl"
+            decisions.write_text(
+                "".join(
+                    f'{{"source": "{s}", "kind": "{k}", "task": {n}, "placement": "{p}"}}\n'
+                    for (s, k, n), p in chosen.items()
+                )
+            )
+            alone = replace(system, streams=streams, duration_ns=2**62)
+            with Records(tmp_path) as records:
+                Simulation(alone).run(make_policy("replay", {"file": str(decisions)}, alone), "replay", records)
+            found = {(row["kind"], row["task"]): row for row in pq.read_table(tmp_path / "tasks.parquet").to_pylist()}
+            for step, task in enumerate(tasks):
+                row = found[task.kind.name, task.number]
+                assert rows.sojourns_ns[step, action] == row["sojourn_ns"]
+                cost_s = system.cost.of(row["sojourn_ns"], row["erased_fraction"], row["outcome"] == "failed")
+                assert rows.rewards[step, action] == -cost_s / (task.kind.deadline_ns * 1e-9)
+
+
+def recorded_of(tasks: list[Task]) -> Recorded:
+    return Recorded(
+        tuple(task.arrival_ns for task in tasks),
+        tuple(task.prompt_tokens for task in tasks),
+        tuple(task.output_tokens for task in tasks),
+    )
+
+
+def test_observations_hold_nothing_of_the_future() -> None:
+    """A channel that differs only after each task's arrival is seen as the same one."""
+    system = small_system(1, 1)
+    episodes = Episodes([system], EpisodeSettings(1, 1, 0))
+    arrival_ns = episodes.episode(0).tasks[0].arrival_ns
+    known_ns = arrival_ns - system.control.age_ns
+    links = []
+    for link in system.links:
+        slot = known_ns % link.trace.period_ns // link.trace.slot_ns + 1
+        bits = np.roll(link.trace.capacity_bits, -slot)
+        bits[: len(bits) // 2] *= 3  # the half period that comes next
+        trace = replace(link.trace, columns={"capacity_bits": np.roll(bits, slot)})
+        links.append(replace(link, trace=trace))
+    changed = Episodes([replace(system, links=tuple(links))], EpisodeSettings(1, 1, 0))
+    assert changed.episode(0).tasks[0].arrival_ns == arrival_ns
+    np.testing.assert_array_equal(changed.rows(0).observations[0], episodes.rows(0).observations[0])
+    assert not np.array_equal(changed.rows(0).rewards[0], episodes.rows(0).rewards[0])
+
+
+def test_systems_must_agree_and_recordings_suffice() -> None:
+    with pytest.raises(ValueError, match="systems: must agree"):
+        Episodes([small_system(1), small_system(1, servers=("edge1",))], EpisodeSettings())
+    few = small_system(1, arrivals=Recorded((1, 2, 3)))
+    with pytest.raises(ValueError, match=r"steps=6: must be below the 6 arrivals recorded at ue\d"):
+        Episodes([few], EpisodeSettings(1, 6, 0)).rows(0)

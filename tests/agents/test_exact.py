@@ -1,0 +1,115 @@
+"""The exact choice against every candidate priced by itself, with none of the solver's code."""
+
+from dataclasses import replace
+from itertools import combinations, permutations
+
+import numpy as np
+import pytest
+
+from agents.exact import Estimate, ExactOnLastMeasurement
+from emulator.alone import sojourn_ns
+from emulator.link import Link
+from emulator.network import Network
+from emulator.observation import LastHeard
+from emulator.system import LinkSpec
+from emulator.task import Partition, Placement, Task, TaskKind, describe, input_bytes, passes, result_bytes
+from emulator.trace import constant
+from tests.agents.observations import Made, random_observation
+from tests.agents.systems import CHAT, IMAGE, small_system
+
+NODES = ("ue1", "edge1", "edge2", "cloud")
+
+
+def all_placements(layers: int) -> list[Placement]:
+    """Every division into runs of layers on nodes that differ."""
+    found: list[Placement] = []
+    for parts in range(1, len(NODES) + 1):
+        for nodes in permutations(NODES, parts):
+            for cuts in combinations(range(1, layers), parts - 1):
+                edges = (0, *cuts, layers)
+                found.append(tuple(Partition(node, edges[i], edges[i + 1]) for i, node in enumerate(nodes)))
+    return found
+
+
+def brute_force_ns(seen: Made, placement: Placement) -> float:
+    """Walk every pass; only the first one meets the backlogs."""
+    task = seen.task
+    now, place, carried = 0.0, task.source, input_bytes(task)
+
+    def move(target: str, size: int) -> None:
+        nonlocal now, place
+        if target != place and size:
+            now += size * 8e9 / seen.rate_bps(place, target) + seen.delay_ns(place, target)
+        place = target
+
+    steps = passes(task)
+    for number, (tokens, context) in enumerate(steps):
+        for node, first, stop in placement:
+            move(node, carried)
+            if number == 0:
+                now = max(now, seen.backlog_ns(node))
+            now += seen.service_ns(node, first, stop, tokens, context)
+            carried = task.kind.model.layers[stop - 1].activation_elements * tokens
+        carried = 4
+    move(task.source, result_bytes(task))
+    return now
+
+
+@pytest.mark.parametrize("kind", [IMAGE, CHAT], ids=["image", "chat"])
+def test_exact_is_the_least_of_all_placements(kind: TaskKind) -> None:
+    rng = np.random.default_rng(11)
+    places = all_placements(4)
+    policy = ExactOnLastMeasurement()
+    chosen = set()
+    for number in range(60):
+        lengths = (0, 0) if kind is IMAGE else tuple(int(each) for each in rng.integers(1, 30, 2))
+        task = Task("ue1", kind, number, 0, *lengths)
+        some = [places[i] for i in sorted(rng.choice(len(places), 40, replace=False))]
+        seen = random_observation(rng, task, NODES, some)
+        least = min(brute_force_ns(seen, place) for place in some)
+        choice = policy.decide(seen)
+        # services of later passes are summed in closed form: each pass rounds to whole ns by itself
+        assert brute_force_ns(seen, choice) == pytest.approx(least, rel=1e-9, abs=8 * max(1, task.output_tokens))
+        chosen.add(describe(choice))
+    assert len(chosen) > 15
+
+
+def test_of_equal_candidates_the_first() -> None:
+    seen = Made(
+        Task("ue1", IMAGE, 0, 0),
+        [(Partition(node, 0, 4),) for node in ("edge1", "edge2")],
+        dict.fromkeys([("ue1", "edge1"), ("ue1", "edge2"), ("edge1", "ue1"), ("edge2", "ue1")], 1000000.0),
+        dict.fromkeys([("ue1", "edge1"), ("ue1", "edge2"), ("edge1", "ue1"), ("edge2", "ue1")], 5),
+        speeds={"edge1": 1.0, "edge2": 1.0},
+    )
+    assert ExactOnLastMeasurement().decide(seen) == seen.candidates[0]
+    seen.candidates = seen.candidates[::-1]
+    assert ExactOnLastMeasurement().decide(seen) == seen.candidates[0]
+
+
+def test_a_dead_link_is_avoided() -> None:
+    seen = Made(
+        Task("ue1", IMAGE, 0, 0),
+        [(Partition("edge1", 0, 4),), (Partition("ue1", 0, 4),)],
+        {("ue1", "edge1"): 0.0, ("edge1", "ue1"): 0.0},
+        {("ue1", "edge1"): 0, ("edge1", "ue1"): 0},
+        speeds={"edge1": 1e9, "ue1": 1e-3},
+    )
+    assert ExactOnLastMeasurement().decide(seen) == seen.candidates[1]
+
+
+def test_where_one_hop_is_slow_and_rates_hold_the_estimate_is_the_truth() -> None:
+    system = small_system(ues=1)
+    traces = {True: constant(8e6), False: constant(1e15)}
+    links = tuple(
+        LinkSpec(link.source, link.target, traces["ue1" in (link.source, link.target)], link.delay_ns)
+        for link in system.links
+    )
+    network = Network(replace(system, links=links))
+    for task in (Task("ue1", IMAGE, 0, 10**9), Task("ue1", CHAT, 0, 10**9, 17, 9)):
+        candidates = system.placements["ue1", task.kind.name]
+        estimate = Estimate(LastHeard(task, task.arrival_ns, network, candidates))
+        rounding_ns = 10 * len(passes(task))  # each hop and each service ends on a whole nanosecond
+        for placement in candidates:
+            truth_ns = sojourn_ns(network, task, placement, Link.earliest_ns)
+            assert estimate.of(placement) == pytest.approx(truth_ns, rel=0, abs=rounding_ns)

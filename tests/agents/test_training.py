@@ -1,0 +1,259 @@
+"""The learners: their arithmetic by brute force, their training by repetition, their results by comparison."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from subprocess import run
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from agents.a3c import A3cSettings, returns_of
+from agents.a3c import train as train_a3c
+from agents.actor_critic import ActorCritic, entropy, one_thread, sample
+from agents.checkpoint import Checkpoint, require_unseen
+from agents.episodes import Episodes, EpisodeSettings
+from agents.learned import Learned
+from agents.ppo import PpoSettings, advantages_of
+from agents.registry import make_policy
+from agents.training import changed, train_agent, train_missing
+from emulator.network import Network
+from emulator.observation import LastHeard
+from emulator.task import Task
+from tests.agents.systems import IMAGE, small_system
+from topologies.loader import load
+
+EPISODES = Episodes([small_system(1), small_system(2)], EpisodeSettings(24, 16, 3))
+BRIEF = {"total_steps": 4_096, "environments": 16}
+QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
+
+
+def trained(agent: str, seed: int = 1) -> tuple[Checkpoint, list[dict[str, Any]]]:
+    return train_agent(agent, EPISODES, BRIEF, seed, silent)
+
+
+def silent(*_: object) -> None:
+    """Progress that nobody watches."""
+
+
+@given(
+    seed=st.integers(0, 1_000),
+    steps=st.integers(1, 12),
+    gamma=st.sampled_from([0.0, 0.9, 1.0]),
+    gae_lambda=st.sampled_from([0.0, 0.95, 1.0]),
+)
+def test_advantages_are_the_discounted_sums_of_errors(seed: int, steps: int, gamma: float, gae_lambda: float) -> None:
+    rng = np.random.default_rng(seed)
+    rewards, values, ends = rng.normal(size=(steps, 3)), rng.normal(size=(steps + 1, 3)), rng.random((steps, 3)) < 0.3
+    tensors = (torch.tensor(rewards), torch.tensor(values), torch.tensor(ends))
+    found = advantages_of(*tensors, gamma, gae_lambda).numpy()
+    for lane in range(3):
+        for start in range(steps):
+            expected, weight = 0.0, 1.0
+            for t in range(start, steps):
+                expected += weight * (rewards[t, lane] + gamma * values[t + 1, lane] - values[t, lane])
+                weight *= gamma * gae_lambda
+                if ends[t, lane]:
+                    break
+            assert found[start, lane] == pytest.approx(expected, abs=1e-9)
+
+
+@given(seed=st.integers(0, 1_000), steps=st.integers(1, 12), gamma=st.sampled_from([0.0, 0.9, 1.0]))
+def test_returns_are_discounted_rewards_and_a_last_value(seed: int, steps: int, gamma: float) -> None:
+    rng = np.random.default_rng(seed)
+    rewards, values, ends = rng.normal(size=(steps, 3)), rng.normal(size=(steps + 1, 3)), rng.random((steps, 3)) < 0.3
+    tensors = (torch.tensor(rewards), torch.tensor(values[:-1]), torch.tensor(values[-1]), torch.tensor(ends))
+    found = returns_of(*tensors, gamma).numpy()
+    for lane in range(3):
+        for start in range(steps):
+            stop = next((t for t in range(start, steps) if ends[t, lane]), steps - 1) + 1
+            expected = sum(gamma ** (t - start) * rewards[t, lane] for t in range(start, stop))
+            expected += gamma ** (stop - start) * values[stop, lane]
+            assert found[start, lane] == pytest.approx(expected, abs=1e-9)
+
+
+def test_samples_follow_the_probabilities_and_never_the_mask() -> None:
+    probabilities = torch.tensor([0.5, 0.3, 0.0, 0.2])
+    rng = torch.Generator().manual_seed(1)
+    drawn = sample(probabilities.log().expand(40_000, 4), rng)
+    counts = np.bincount(drawn.numpy(), minlength=4)
+    assert counts[2] == 0
+    assert stats.chisquare(counts[[0, 1, 3]], 40_000 * np.array([0.5, 0.3, 0.2])).pvalue > 0.01
+
+
+def test_entropy_counts_what_is_not_masked() -> None:
+    probabilities = torch.tensor([[0.5, 0.25, 0.0, 0.25], [1.0, 0.0, 0.0, 0.0]], requires_grad=True)
+    found = entropy(probabilities.log())
+    assert found.tolist() == pytest.approx([1.5 * np.log(2), 0.0])
+    logits = torch.zeros(1, 3, requires_grad=True)
+    masked = torch.log_softmax(logits.masked_fill(torch.tensor([[False, True, False]]), -torch.inf), -1)
+    (gradient,) = torch.autograd.grad(entropy(masked).sum(), logits)
+    assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("agent", ["ppo", "a3c"])
+def test_the_same_seed_trains_the_same_agent(agent: str) -> None:
+    torch.set_num_threads(2)
+    before = torch.random.get_rng_state()
+    first, curve = trained(agent, 7)
+    assert torch.equal(torch.random.get_rng_state(), before)  # draws from generators of its own alone
+    assert torch.get_num_threads() == 2
+    assert first.training.threads == 1
+    torch.rand(3)
+    torch.set_num_threads(1)
+    second, again = trained(agent, 7)
+    assert first.sha256 == second.sha256
+    assert curve == again
+    assert trained(agent, 8)[0].sha256 != first.sha256
+
+
+def test_threads_are_restored_after_an_error() -> None:
+    torch.set_num_threads(2)
+    with pytest.raises(KeyError), one_thread():
+        raise KeyError
+    assert torch.get_num_threads() == 2
+
+
+def test_asynchronous_workers_learn_too() -> None:
+    settings = A3cSettings(total_steps=20_000, asynchronous=True)
+    _, curve = train_a3c(EPISODES, settings, 1)
+    assert curve[-1]["episode_return"] > curve[0]["episode_return"] + 1
+
+
+@pytest.mark.parametrize("agent", ["ppo", "a3c"])
+def test_an_agent_finds_nearly_the_best_it_can_know(agent: str) -> None:
+    """On a channel that stands still the best choice is known to all who look: the table's own maximum."""
+    system = small_system(1)
+    links = tuple(
+        replace(link, trace=replace(link.trace, columns={"capacity_bits": np.full(400, 30_000 * (1 + number % 3))}))
+        for number, link in enumerate(system.links)
+    )
+    episodes = Episodes([replace(system, links=links)], EpisodeSettings(16, 16, 0))
+    checkpoint, _ = train_agent(agent, episodes, {"total_steps": 40_000}, 1, silent)
+    table = episodes.table()
+    policy = Learned(checkpoint, system)
+    rows = [row for row in range(len(table.masks)) if table.rewards[row].any()]
+    chosen = [int(np.argmax(policy.logits(table.observations[row], table.masks[row]))) for row in rows]
+    found = np.mean([table.rewards[row, action] for row, action in zip(rows, chosen, strict=True)])
+    best = table.rewards[rows].max(axis=1).mean()
+    uniform = table.rewards[rows].mean()
+    assert found - best > 0.1 * (uniform - best)  # at most a tenth of what choosing at random loses
+
+
+def test_the_policy_in_numpy_is_the_network_in_torch() -> None:
+    checkpoint, _ = trained("ppo")
+    layout = EPISODES.layout
+    model = ActorCritic(layout.features, layout.choices, 64, torch.Generator().manual_seed(0))
+    names = {name.removeprefix("actor."): torch.from_numpy(value) for name, value in checkpoint.weights.items()}
+    model.actor.load_state_dict(names)
+    table = EPISODES.table()
+    policy = Learned(checkpoint, small_system(1))
+    with torch.no_grad():
+        expected = model.actor(torch.from_numpy(table.observations)).numpy()
+    for row in range(0, len(table.masks), 7):
+        found = policy.logits(table.observations[row], table.masks[row])
+        np.testing.assert_allclose(found[table.masks[row]], expected[row][table.masks[row]], rtol=1e-4, atol=1e-5)
+        assert np.all(np.isneginf(found[~table.masks[row]]))
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+    checkpoint, _ = trained("a3c")
+    checkpoint.save(tmp_path / "a3c.safetensors")
+    loaded = Checkpoint.load(tmp_path / "a3c.safetensors")
+    assert loaded.sha256 == checkpoint.sha256
+    assert loaded.training == checkpoint.training
+    assert loaded.layout == checkpoint.layout
+    assert [path.name for path in tmp_path.iterdir()] == ["a3c.safetensors"]
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    checkpoint, _ = trained("ppo")
+    path = tmp_path / "ppo.safetensors"
+    checkpoint.save(path)
+    good = path.read_bytes()
+    renamed = good.replace(b"airsplit.", b"elsewise.")
+    for damaged in (b"", b"PK\x03\x04 a zip", good[:-5], good[:-3] + bytes(3), renamed):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"ppo\.safetensors: ") as caught:
+            Checkpoint.load(path)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="none: must be a checkpoint"):
+        Checkpoint.load(tmp_path / "none")
+
+
+def test_a_checkpoint_for_another_system_is_refused() -> None:
+    checkpoint, _ = trained("ppo")
+    with pytest.raises(ValueError, match="ppo: checkpoint does not match the scenario: node edge2, node cloud"):
+        make_policy("ppo", {}, small_system(servers=("edge1",)), checkpoint)
+
+
+def test_training_and_test_share_no_trace() -> None:
+    trained, other = small_system(1), small_system(5)
+    with pytest.raises(ValueError, match="training must share no data"):
+        train_agent("ppo", EPISODES, {"total_steps": 10}, 1, silent, tested=[other, trained])
+    checkpoint, _ = train_agent("ppo", EPISODES, {"total_steps": 10}, 1, silent, tested=[other])
+    require_unseen(checkpoint, other)
+    with pytest.raises(ValueError, match="ppo: trace ue1-gnb: must share no lineage"):
+        require_unseen(checkpoint, trained)
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ({"speed": 1}, r"settings\.speed: must be one of total_steps, "),
+        ({"total_steps": 1.5}, r"settings\.total_steps=1\.5: must be a int"),
+        ({"clip": "much"}, r"settings\.clip='much': must be a float"),
+        ({"gamma": True}, r"settings\.gamma=True: must be a float"),
+        ({"clip": -1}, r"settings\.clip=-1: must be a float of at least 0"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(values: dict[str, float], rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        changed(PpoSettings(), values)
+    assert changed(PpoSettings(), {"gamma": 1, "epochs": 2}) == PpoSettings(gamma=1, epochs=2)
+
+
+def test_a_scenarios_missing_agents_are_trained() -> None:
+    scenario = load(QUICKSTART, ["training.steps=2048", "training.traces=2", "training.duration_s=10"])
+    heard: list[tuple[str, int, int]] = []
+    agents = train_missing(scenario, QUICKSTART.parent, lambda *each: heard.append(each), lambda system: system)
+    assert set(agents) == {"ppo", "a3c"}
+    assert {name for name, _, _ in heard} == {"episodes", "ppo", "a3c"}
+    assert all(done <= total for _, done, total in heard)
+    for label, (checkpoint, curve) in agents.items():
+        assert checkpoint.training.agent == label
+        assert {"agent", "seed", "step", "episode_return"} <= curve[0].keys()
+        json.dumps(curve)
+
+
+def test_deciding_needs_no_torch(tmp_path: Path) -> None:
+    checkpoint, _ = trained("ppo")
+    checkpoint.save(tmp_path / "ppo.safetensors")
+    code = f"""
+import sys
+from pathlib import Path
+from agents.checkpoint import Checkpoint
+from agents.registry import make_policy
+import agents.training, agents.bound
+from tests.agents.systems import small_system
+make_policy("ppo", {{}}, small_system(1), Checkpoint.load(Path({str(tmp_path / "ppo.safetensors")!r})))
+assert "torch" not in sys.modules and "transformers" not in sys.modules
+"""
+    run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_learned_policy_decides_by_what_it_hears() -> None:
+    checkpoint, _ = trained("ppo")
+    system = small_system(9)
+    network, places = Network(system), system.placements["ue1", "image"]
+    policy = make_policy("ppo", {}, system, checkpoint)
+    task = Task("ue1", IMAGE, 0, 10**9)
+    assert policy.decide(LastHeard(task, 10**9, network, places)) in places
+    few = places[5:6]
+    assert policy.decide(LastHeard(task, 10**9, network, few)) == few[0]
