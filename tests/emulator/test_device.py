@@ -101,13 +101,11 @@ def test_a_partition_larger_than_memory_is_refused_and_takes_no_turn() -> None:
 def test_a_refused_partition_uses_nothing() -> None:
     """It never ran: the layers that it named are no fresher for it."""
     device = Device(spec_of(memory_bytes=20), {"six": MODEL})
-    device.submit(0, "six", 0, 1, 0)  # 5 bytes, the oldest
-    device.submit(0, "six", 2, 4, 0)  # 12 + 3: full
-    assert device.submit(0, "six", 0, 3, 0) == Service(20, 0, 20)  # the small layers and 12
-    assert device.submit(0, "six", 3, 4, 0) == Service(20, 0, 20)  # now 5 is the oldest again
+    for layer in (3, 0, 2):  # 3, 5 and 12 bytes: full, in this order of age
+        device.submit(0, "six", layer, layer + 1, 0)
     assert device.submit(0, "six", 0, 6, 0) == "memory"
-    assert device.submit(0, "six", 4, 5, 0) == Service(20, 8, 28)  # evicts 5 and 12, the oldest two
-    assert device.submit(0, "six", 3, 4, 0) == Service(28, 0, 28)
+    assert device.submit(0, "six", 4, 5, 0) == Service(20, 8, 28)  # evicts the oldest, 3 and 5 bytes
+    assert device.submit(0, "six", 2, 3, 0) == Service(28, 0, 28)
 
 
 def test_a_full_queue_counts_what_waits_and_what_is_in_service() -> None:
