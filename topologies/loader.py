@@ -33,7 +33,7 @@ def load(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> 
     try:
         check(scenario, path.parent)
     except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
+        raise ValueError(f"{path.name}: {' '.join(str(error).split())}") from error  # a value may hold line ends
     return scenario
 
 

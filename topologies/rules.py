@@ -17,10 +17,10 @@ _RULES = {
     "extra_forbidden": "is not a known key",
     "rule": "{text}",
     "value_rule": "{text}",
-    "greater_than": "must be above {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be below {lt}",
-    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
     "finite_number": "must be a finite number",
     "float_type": "must be a number",
     "int_type": "must be a whole number",
@@ -35,7 +35,7 @@ _RULES = {
     "tuple_type": "must be a list",
     "too_short": "must have at least {min_length} entry",
     "too_long": "must have at most {max_length} entries",
-    "string_pattern_mismatch": "must be a name of letters, digits and _, a letter first",
+    "string_pattern_mismatch": "must be a name of letters, digits and _ (labels: also - . +), a letter first",
 }
 
 
@@ -66,6 +66,7 @@ def dotted(keys: Keys) -> str:
 def short(value: object) -> str:
     """A value as a message repeats it: on one line, and not without end."""
     text = " ".join(value.split()) if isinstance(value, str) else json.dumps(value, default=str)
+    text = text or "''"
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 

@@ -1,7 +1,12 @@
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.topologies.bad_scenarios import CASES, GOOD, Case
 from topologies.build import build, training_system
@@ -39,3 +44,51 @@ def test_training_refuses_the_data_of_the_run_even_from_a_copied_file(tmp_path: 
     with pytest.raises(ValueError, match="training must share no data with") as caught:
         training_system(load(path), tmp_path, 0)
     assert "\n" not in str(caught.value)
+
+
+def places(value: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The path of every value below the top."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in inner:
+        yield (*way, key)
+        yield from places(below, (*way, key))
+
+
+JUNK: list[object] = [
+    None,
+    True,
+    -1,
+    0,
+    1e308,
+    10**30,
+    float("nan"),
+    "",
+    "x",
+    "ue{i}",
+    "a\nb",
+    [],
+    [[]],
+    {},
+    {"": 1},
+    {1: 2},
+    [None],
+]
+
+
+@settings(max_examples=400)
+@given(way=st.sampled_from(list(places(yaml.safe_load(GOOD)))), junk=st.sampled_from(JUNK))
+def test_junk_anywhere_gives_one_line_or_does_no_harm(
+    tmp_path_factory: pytest.TempPathFactory, way: tuple[str | int, ...], junk: object
+) -> None:
+    data = yaml.safe_load(GOOD)
+    place = data
+    for key in way[:-1]:
+        place = place[key]
+    place[way[-1]] = junk
+    path = tmp_path_factory.getbasetemp() / "junk.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    try:
+        load(path)
+    except ValueError as error:
+        assert str(error).startswith("junk.yaml: ")
+        assert "\n" not in str(error)
