@@ -1,0 +1,241 @@
+"""The command line as a user meets it: exit codes, one-line errors, digests, folders."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import airsplit
+from tests.topologies.bad_scenarios import CASES, GOOD, Case
+
+ROOT = Path(airsplit.__file__).parent
+COMMAND = [sys.executable, str(ROOT / "airsplit.py")]
+
+
+def call(*arguments: str | Path, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
+    """Run `airsplit` in a process of its own."""
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT, env=environment
+    )
+
+
+def digest_of(folder: Path) -> str:
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return str(manifest["records_sha256"])
+
+
+def run_quickstart(out: Path, *arguments: str, hash_seed: str = "0") -> Path:
+    done = call(
+        "run", "topologies/quickstart.yaml", "--out", out, "--json", *arguments, hash_seed=hash_seed
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return Path(json.loads(done.stdout)["run"])
+
+
+SHORT = (
+    "--set",
+    "duration_s=6",
+    "--set",
+    "hil.duration_s=6",
+    "--set",
+    "training.steps=2048",
+    "--set",
+    "training.traces=1",
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_quickstart(tmp_path_factory.mktemp("runs"), "--seed", "5", *SHORT)
+
+
+def test_same_seed_in_two_processes_gives_the_same_records(finished: Path, tmp_path: Path) -> None:
+    again = run_quickstart(tmp_path, "--seed", "5", *SHORT, hash_seed="4711")
+    assert digest_of(again) == digest_of(finished)
+    first, second = (json.loads((each / "manifest.json").read_text()) for each in (finished, again))
+    assert first["trace_sha256"] == second["trace_sha256"]
+    assert first["checkpoint_sha256"] == second["checkpoint_sha256"]
+
+
+def test_another_seed_gives_other_records(finished: Path, tmp_path: Path) -> None:
+    assert digest_of(run_quickstart(tmp_path, "--seed", "6", *SHORT)) != digest_of(finished)
+
+
+def test_rerun_agrees_with_the_manifest(finished: Path) -> None:
+    done = call("rerun", finished / "manifest.json", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["again"] == digest_of(finished)
+
+
+def test_rerun_notices_a_manifest_that_differs(finished: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", finished, copy], check=True)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["records_sha256"] = "0" * 64
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    done = call("rerun", copy)
+    assert done.returncode == 3
+    assert "records_sha256" in done.stderr
+
+
+def test_figures_and_report_can_be_made_anew(finished: Path) -> None:
+    (finished / "report.html").unlink()
+    figures = json.loads(call("figures", finished, "--json").stdout)
+    assert all((ROOT / path).is_file() for path in figures)
+    assert call("report", finished).returncode == 0
+    assert (finished / "report.html").stat().st_size > 100_000
+
+
+def test_table_and_report_path_go_to_stdout_and_progress_to_stderr(tmp_path: Path) -> None:
+    done = call("run", "topologies/quickstart.yaml", "--out", tmp_path, *SHORT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("policy ")
+    assert done.stdout.splitlines()[-1].startswith("report: ")
+    assert "simulating policies" in done.stderr
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_bad_scenario_is_one_line_exit_3_and_no_folder(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = case.write(tmp_path)
+    runs = tmp_path / "runs"
+    overrides = [word for override in case.overrides for word in ("--set", override)]
+    monkeypatch.setattr(sys, "argv", ["airsplit", "run", str(path), "--out", str(runs), *overrides])
+    with pytest.raises(SystemExit) as ended:
+        airsplit.main()
+    printed = capsys.readouterr()
+    assert ended.value.code == 3
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert case.expected.split("\n")[0] in printed.err
+    assert case.file in printed.err
+    assert not runs.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (b"", "must be a trace that airsplit wrote"),
+        (b"PAR1 but nothing more", "must be a trace that airsplit wrote"),
+        (b"1\n2\n3\n", "must be a trace that airsplit wrote"),
+    ],
+)
+def test_bad_trace_is_one_line_and_exit_3(content: bytes, rule: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.parquet"
+    path.write_bytes(content)
+    done = call("trace", "check", path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert str(path) in done.stderr
+    assert rule in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("run",), 2),
+        (("run", "topologies/quickstart.yaml", "--nonsense"), 2),
+        (("run", "missing.yaml"), 3),
+        (("trace", "info", "missing.parquet"), 3),
+        (("trace", "import", "missing", "--format", "rate", "--out", "x"), 3),
+        (("trace", "new", "--out", "x", "--duration", "soon"), 3),
+        (("trace", "new", "--out", "x", "--set", "speed=1"), 3),
+        (("report", "topologies"), 3),
+        (("rerun", "missing/manifest.json"), 3),
+        (("hosts", "--broker", "127.0.0.1:9"), 4),
+        (("profile", "no-such-model", "--out", "x"), 3),
+    ],
+)
+def test_exit_codes(arguments: tuple[str, ...], code: int) -> None:
+    done = call(*arguments)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    if code != 2:
+        assert done.stderr.count("\n") == 1
+
+
+def test_mahimahi_comes_back_byte_for_byte_through_the_command_line(tmp_path: Path) -> None:
+    recording = tmp_path / "recording"
+    recording.write_bytes(b"0\n3\n3\n7\n12\n12\n")
+    trace, exported = tmp_path / "t.parquet", tmp_path / "exported"
+    assert call("trace", "import", recording, "--format", "mahimahi", "--out", trace).returncode == 0
+    assert call("trace", "export", trace, "--format", "mahimahi", "--out", exported).returncode == 0
+    assert exported.read_bytes() == recording.read_bytes()
+    facts = json.loads(call("trace", "info", trace, "--json").stdout)
+    assert facts["duration_ns"] == 12_000_000
+    assert facts["mean_rate_bps"] == 6 * 1500 * 8 / 12e-3
+    assert len(facts["sha256"]) == 64
+
+
+def test_generated_trace_is_the_same_in_another_process(tmp_path: Path) -> None:
+    made = []
+    for seed in ("1", "2"):
+        path = tmp_path / f"{seed}.parquet"
+        settings = ("--duration", "2s", "--seed", "9", "--set", "speed_mps=10")
+        assert call("trace", "new", "--out", path, *settings, hash_seed=seed).returncode == 0
+        made.append(json.loads(call("trace", "info", path, "--json").stdout)["sha256"])
+    assert made[0] == made[1]
+    picture = tmp_path / "trace.pdf"
+    assert call("trace", "plot", tmp_path / "1.parquet", "--out", picture).returncode == 0
+    assert picture.read_bytes().startswith(b"%PDF")
+
+
+def test_trained_checkpoint_is_used_by_a_run(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "agent.safetensors"
+    short = ("--set", "training.steps=2048", "--set", "training.traces=1")
+    done = call("train", "topologies/quickstart.yaml", "--agent", "ppo", "--out", checkpoint, "--quiet", *short)
+    assert done.returncode == 0, done.stderr
+    folder = run_quickstart(tmp_path / "runs", *SHORT, "--set", f"policies[6].checkpoint={checkpoint}")
+    assert (folder / "checkpoints" / "ppo.safetensors").read_bytes() == checkpoint.read_bytes()
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Iterator[Path]:
+    """The folder of a run that was killed while it worked."""
+    command = [*COMMAND, "run", "topologies/quickstart.yaml", "--out", str(tmp_path), "--quiet"]
+    with subprocess.Popen([*command, "--set", "training.steps=1000000"], cwd=ROOT) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("quickstart/*/traces/*.parquet")):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    yield next(tmp_path.glob("quickstart/*"))
+
+
+def test_killed_run_has_no_manifest_and_is_refused(killed: Path) -> None:
+    assert not (killed / "manifest.json").exists()
+    for command in ("figures", "report", "rerun"):
+        done = call(command, killed)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+        assert "must hold manifest.json: the run did not finish" in done.stderr
+
+
+def test_bad_input_found_late_leaves_no_folder(tmp_path: Path) -> None:
+    scenario = tmp_path / "late.yaml"
+    scenario.write_text(GOOD.replace("{type: random}", "{type: 'no_such_module:Policy'}"))
+    done = call("run", scenario, "--out", tmp_path / "runs", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert "no_such_module:Policy" in done.stderr
+    assert not list((tmp_path / "runs").glob("*/*"))
+
+
+def test_users_own_policy_class_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_policy.py").write_text(
+        "class Last:\n    def __init__(self, back): self.back = back\n"
+        "    def decide(self, observation): return observation.candidates[-self.back]\n"
+    )
+    scenario = tmp_path / "own.yaml"
+    scenario.write_text(GOOD.replace("{type: random}", "{type: 'own_policy:Last', options: {back: 1}}"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = call("run", scenario, "--out", tmp_path / "runs", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "Last" in [row["policy"] for row in json.loads(done.stdout)["summary"]]
