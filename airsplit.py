@@ -179,7 +179,8 @@ def run(
     with Phases(quiet) as phases, ExitStack() as stack:
         lab = stack.enter_context(hosts_of(hil, chosen, system, phases)) if hil else None
         system = system if lab is None else lab.system
-        folder = stack.enter_context(run_folder(out, chosen.name, text))
+        inputs = [text, *(link.trace.sha256 for link in system.links)]
+        folder = stack.enter_context(run_folder(out, chosen.name, " ".join(inputs)))
         store_inputs(folder, text, system)
         checkpoints |= train_missing_of(chosen, home, system, folder, phases)
         for label, checkpoint in checkpoints.items():
@@ -204,12 +205,12 @@ def hosts_of(where: str, chosen: Scenario, system: System, phases: Phases) -> "A
 
 
 @contextmanager
-def run_folder(root: Path, name: str, text: str) -> Iterator[Path]:
+def run_folder(root: Path, name: str, inputs: str) -> Iterator[Path]:
     """A new folder for a run. Input that turns out to be bad leaves none behind; any other failure leaves
     what there is, without a manifest."""
     from results.run_folder import create_run_folder
 
-    folder = create_run_folder(root, name, hashlib.sha256(text.encode()).hexdigest())
+    folder = create_run_folder(root, name, hashlib.sha256(inputs.encode()).hexdigest())
     try:
         yield folder
     except ValueError:
