@@ -28,14 +28,14 @@ class A3cSettings:
     The tasks of the environment are uncoupled: no decision changes a later reward, so `gamma` 0 is exact.
     """
 
-    total_steps: int = 200_000
+    total_steps: int = 150_000
     workers: int = 4
     environments: int = 16  # of each worker
     rollout_steps: int = 8  # n of the n-step return
-    learning_rate: float = 2e-3  # falls to 0
+    learning_rate: float = 3e-3  # falls to 0
     decay: float = 0.99  # of RMSProp's squares, which all workers share
     gamma: float = 0.0
-    entropy_weight: float = 0.01
+    entropy_weight: float = 0.03
     value_weight: float = 0.5
     gradient_norm: float = 0.5
     hidden: int = 64  # units of each of two tanh layers

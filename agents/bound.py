@@ -1,7 +1,8 @@
 """How far any policy can get: a relaxation that holds always, and the optimum where tasks never meet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import merge
+from itertools import pairwise
 
 import pyarrow as pa
 
@@ -31,7 +32,8 @@ def bounds(system: System) -> pa.Table:
     ramps, losses and weights to load only add to what is counted here.
     """
     alone = Alone(Network(system))
-    return _table((task, *_least(system, alone, task)) for task in offered(system))
+    distinct = {key: _distinct(alone.network, key[0], places) for key, places in system.placements.items()}
+    return _table((task, *_least(alone, task, distinct[task.source, task.kind.name])) for task in offered(system))
 
 
 def optimum(system: System) -> pa.Table:
@@ -74,11 +76,26 @@ def longest_idle_ns(system: System) -> int:
     return max((link.ramp.idle_ns for link in system.links if link.ramp is not None), default=0)
 
 
-def _least(system: System, alone: Alone, task: Task) -> tuple[float, Placement]:
+def _distinct(network: Network, source: str, candidates: Sequence[Placement]) -> list[Placement]:
+    """The first of the candidates that no task alone could tell apart: equal devices behind equal links."""
+    devices = [node.device for node in network.system.nodes.values() if node.device is not None]
+    links = {key: (link.spec.trace.sha256, link.spec.delay_ns, link.spec.bearer) for key, link in network.links.items()}
+
+    def look(placement: Placement) -> tuple[object, ...]:
+        nodes = [part.node for part in placement]
+        parts = [(devices.index(network.devices[node].spec), first, stop) for node, first, stop in placement]
+        hops = [*pairwise((source, *nodes, source)), (nodes[-1], nodes[0])]
+        ways = [tuple(links[link.spec.source, link.spec.target] for link in network.route(*hop)) for hop in hops]
+        return (*parts, *ways)
+
+    return list({look(placement): placement for placement in reversed(candidates)}.values())[::-1]
+
+
+def _least(alone: Alone, task: Task, candidates: Sequence[Placement]) -> tuple[float, Placement]:
     """The least cost and its placement. Candidates come in the order of their services, which alone rule
-    out most of them."""
-    services = [(alone.service_ns(task, each), each) for each in system.placements[task.source, task.kind.name]]
-    services.sort(key=_service_ns)
+    out many of them."""
+    system = alone.network.system
+    services = sorted(((alone.service_ns(task, each), each) for each in candidates), key=_service_ns)
     best_ns, best = round(system.cost.failure_s * NS_PER_S), services[0][1]
     for service_ns, placement in services:
         if service_ns >= best_ns:

@@ -23,7 +23,7 @@ class PpoSettings:
     """The tasks of the environment are uncoupled: no decision changes a later reward, so that `gamma` 0
     is exact and every advantage is a reward minus its expectation."""
 
-    total_steps: int = 200_000
+    total_steps: int = 150_000
     environments: int = 64
     rollout_steps: int = 32
     learning_rate: float = 1e-3  # falls to 0
