@@ -1,0 +1,134 @@
+"""The command line with hosts: real broker, real workers, partitions run for real; and a worker lost in mid-run."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hil.broker import embedded
+from hil.hosts import local_workers
+from tests.test_airsplit import COMMAND, ROOT, call
+
+SCENARIO = """
+name: small
+seed: 1
+duration_s: 4
+nodes:
+  - {name: ue1, role: ue, device: phone}
+  - {name: gnb, role: gnb}
+  - {name: edge1, role: edge, device: server}
+devices:
+  phone: {compute_gflops: 5, memory_mb: 100, memory_gb_per_s: 4}
+  server: {compute_gflops: 100, memory_mb: 1000, memory_gb_per_s: 30}
+links:
+  - between: [ue1, gnb]
+    uplink: {channel: {duty: 0.3}}
+    downlink: {rate_mbps: 50}
+  - {between: [gnb, edge1], rate_mbps: 1000, delay_ms: 1}
+tasks:
+  - {name: image, model: nin, sources: ue1, arrivals: {periodic: {interval_ms: 20}}, deadline_ms: 300, input_kb: 3}
+control: {node: gnb}
+cost: {failure_s: 1}
+policies:
+  - {type: random}
+  - {type: fixed, splits: {image: {cut: 4, node: edge1}}}
+hil:
+  workers:
+    phone: {nodes: ue1, time_scale: 4}
+    edge1: {nodes: edge1}
+  policies: [fixed]
+  duration_s: 4
+"""
+OFFERED = 200
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def rows_of(folder: Path, label: str) -> pd.DataFrame:
+    tasks = pd.read_parquet(folder / "tasks.parquet")
+    return tasks[tasks["policy"] == label]
+
+
+def test_run_on_local_workers_is_measured_and_can_be_replayed(scenario: Path, tmp_path: Path) -> None:
+    done = call("run", scenario, "--hil", "local", "--out", tmp_path / "runs", "--json")
+    assert done.returncode == 0, done.stderr
+    folder = Path(json.loads(done.stdout)["run"])
+    measured, modelled = rows_of(folder, "fixed@hosts"), rows_of(folder, "fixed")
+    assert len(measured) == len(modelled) == OFFERED
+    assert set(measured["compute"]) == {"measured"}
+    assert set(modelled["compute"]) == {"modelled"}
+    assert measured["service_ns"].nunique() > OFFERED / 2  # a clock was read, not a table
+    assert modelled["service_ns"].nunique() == 1
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["broker"]["name"] == "amqtt"
+    assert set(manifest["workers"]) == {"phone", "edge1"}
+    again = call("rerun", folder)
+    assert again.returncode == 0, again.stderr
+
+
+def test_hil_without_hosts_in_the_scenario_is_bad_input(tmp_path: Path) -> None:
+    path = tmp_path / "nohil.yaml"
+    path.write_text(SCENARIO.split("hil:", maxsplit=1)[0])
+    done = call("run", path, "--hil", "local", "--out", tmp_path / "runs")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_broker_command_prints_its_address_and_hosts_lists_workers() -> None:
+    with ExitStack() as stack:
+        broker = stack.enter_context(
+            subprocess.Popen([*COMMAND, "broker"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        )
+        stack.callback(broker.send_signal, signal.SIGINT)
+        assert broker.stdout is not None
+        address = broker.stdout.readline().strip()
+        worker = stack.enter_context(
+            subprocess.Popen([sys.executable, "-m", "hil.worker", "--broker", address, "--name", "w1"], cwd=ROOT)
+        )
+        stack.callback(worker.terminate)
+        deadline = time.monotonic() + 60
+        names: list[str] = []
+        while names != ["w1"] and time.monotonic() < deadline:
+            done = call("hosts", "--broker", address, "--json")
+            names = [host["worker"] for host in json.loads(done.stdout)] if done.returncode == 0 else []
+        assert names == ["w1"]
+
+
+@contextmanager
+def run_in_progress(scenario: Path, out: Path, address: str) -> Iterator[subprocess.Popen[str]]:
+    """A run on the workers of a broker, handed over when it has begun to use them."""
+    command = [*COMMAND, "run", str(scenario), "--hil", address, "--out", str(out), "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("simulating policies"):  # the last phase before the hosts
+                break
+        yield process
+
+
+def test_worker_killed_in_mid_run_loses_no_task_and_doubles_none(scenario: Path, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        address = stack.enter_context(embedded()).address
+        workers = stack.enter_context(local_workers(address, ["phone", "edge1"]))
+        with run_in_progress(scenario, tmp_path / "runs", str(address)) as process:
+            time.sleep(0.5)
+            workers["edge1"].kill()
+            out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    rows = rows_of(Path(json.loads(out)["run"]), "fixed@hosts")
+    assert sorted(rows["task"]) == list(range(OFFERED))
+    lost = rows[rows["outcome"] == "failed"]
+    assert set(lost["reason"]) <= {"worker lost"}
+    assert (rows["attempts"] > 1).sum() + len(lost) >= 1  # the kill was felt
