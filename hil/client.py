@@ -40,11 +40,11 @@ def make_client(
     name: str,
     topics: Sequence[str],
     receive: Callable[[str, bytes], None],
-    greeting: Callable[[], Retained] | None = None,
+    subscribed: Callable[[], object] = lambda: None,
     last_will: Retained | None = None,
 ) -> Client:
-    """A client that subscribes to `topics` and then says `greeting`, at every connection anew.
-    `receive(topic, payload)` is called on the network's thread.
+    """A client that subscribes to `topics` and then calls `subscribed()`, at every connection anew.
+    `receive(topic, payload)` and `subscribed` are called on the network's thread.
 
     Messages are sent at most once: TCP keeps their order, and one that a broken connection swallows
     costs the attempt that it belongs to, which the coordinator makes again.
@@ -55,9 +55,7 @@ def make_client(
         if reason.is_failure:
             return
         client.subscribe([(topic, 0) for topic in topics])
-        if greeting is not None:
-            retained = greeting()
-            client.publish(retained.topic, retained.payload, qos=1, retain=True)
+        subscribed()
 
     def arrived(_client: Client, _data: Any, message: MQTTMessage) -> None:
         receive(message.topic, bytes(message.payload))

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from emulator.device import Device
+from emulator.measured import with_measured
 from emulator.policy import Execution
 from emulator.randomness import address
 from emulator.system import LayerTimes, System
@@ -148,7 +149,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             by_tokens.setdefault(order.tokens, {}).update(enumerate(layer_ns, order.first))
         progress(len(orders), len(orders))
         times = {node: self._tables(node, worker_ns) for node in self._needs}
-        measured = measurement.measured_system(self._system, times)
+        measured = with_measured(self._system, times)
         self._devices = {
             node.name: Device(node.device, measured.models)
             for node in measured.nodes.values()

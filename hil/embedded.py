@@ -4,6 +4,7 @@ until its standard input closes or it is told to end."""
 import argparse
 import asyncio
 import signal
+import socket
 import sys
 
 from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
@@ -23,7 +24,7 @@ CONFIGURATION = {
 }
 
 
-async def serve(host: str, port: int) -> None:
+async def serve(listener: socket.socket) -> None:
     """Serve until the end of standard input, SIGTERM or SIGINT."""
     broker = Broker(CONFIGURATION)
     await broker.start()
@@ -31,8 +32,8 @@ async def serve(host: str, port: int) -> None:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), "default")
 
-    server = await asyncio.start_server(connected, host, port)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    server = await asyncio.start_server(connected, sock=listener)
+    print(listener.getsockname()[1], flush=True)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -49,7 +50,11 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     arguments = parser.parse_args()
-    asyncio.run(serve(arguments.host, arguments.port))
+    try:
+        listener = socket.create_server((arguments.host, arguments.port))
+    except OSError as error:
+        sys.exit(f"broker {arguments.host}:{arguments.port}: must be free to listen on: {error.strerror}")
+    asyncio.run(serve(listener))
 
 
 if __name__ == "__main__":

@@ -115,6 +115,7 @@ class Exchange:
         with self._changed:
             if topic == BROKER_TOPIC:
                 self.broker_says = payload.decode(errors="replace")
+                self._changed.notify_all()
                 return
             try:
                 message = messages.decode(payload)

@@ -1,13 +1,11 @@
 """From times of single layers on workers to the tables that a simulation uses. Pure arithmetic."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from emulator.device import PS_PER_NS, layer_times
 from emulator.profile import Layer, ModelProfile
 from emulator.system import DeviceSpec, LayerTimes, System
 
-Times = Mapping[str, Mapping[str, LayerTimes]]  # by node, by model
 Needs = dict[str, dict[str, set[int]]]  # by node, by model: layers
 
 
@@ -64,14 +62,3 @@ def _fit(layer: Layer, points: Mapping[int, float]) -> tuple[int, int, int]:
     token_ns = max(0.0, (long_ns - short_ns) / (long - short))
     fixed_ns = max(0.0, short_ns - token_ns * short)
     return round(fixed_ns), round(token_ns), round(token_ns * ratio * PS_PER_NS)
-
-
-def measured_system(system: System, times: Times) -> System:
-    """The system with measured times in the place of those that its devices' rates would give."""
-    nodes = {
-        name: replace(node, device=replace(node.device, measured={**node.device.measured, **times.get(name, {})}))
-        if node.device is not None
-        else node
-        for name, node in system.nodes.items()
-    }
-    return replace(system, nodes=nodes)

@@ -6,6 +6,7 @@
 
 import argparse
 import logging
+import os
 import platform
 import queue
 import secrets
@@ -15,10 +16,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from os import sysconf
 from pathlib import Path
 from time import get_clock_info, perf_counter_ns
 from typing import TYPE_CHECKING, Any
+
+from paho.mqtt.client import MQTTMessageInfo
 
 from hil import codec, deployment, messages
 from hil.client import Address, Retained, make_client, parse_address
@@ -47,8 +49,14 @@ class Worker:
         self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._plans: dict[tuple[int, int], messages.Plan] = {}
         self._offers: dict[bytes, tuple[messages.Offer, deployment.Assembly]] = {}
+        self._greeted = False
+        self._topics = (messages.worker_topic(name), messages.status_topic(name))
         self._client = make_client(
-            f"airsplit-worker-{name}", [messages.worker_topic(name)], self._receive, self._greeting, self._last_will()
+            f"airsplit-worker-{name}-{self._incarnation}",
+            self._topics,
+            self._receive,
+            lambda: self._say(messages.ONLINE),
+            self._status(messages.OFFLINE),
         )
         self._client.connect_async(*broker)
 
@@ -57,9 +65,8 @@ class Worker:
         self._client.loop_start()  # connects, and connects again whenever the connection is lost
         while (payload := self._inbox.get()) is not None:
             self._handle(payload)
-        goodbye = self._last_will()
         with suppress(RuntimeError, ValueError):  # the broker may be gone already
-            self._client.publish(goodbye.topic, goodbye.payload, qos=1, retain=True).wait_for_publish(GOODBYE_S)
+            self._say(messages.OFFLINE).wait_for_publish(GOODBYE_S)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -69,14 +76,14 @@ class Worker:
 
     def _receive(self, topic: str, payload: bytes) -> None:
         # amqtt also sends every new client the retained messages that others have subscribed to.
-        if topic == messages.worker_topic(self.name):
+        if topic in self._topics:
             self._inbox.put(payload)
 
-    def _greeting(self) -> Retained:
+    def _status(self, state: str) -> Retained:
         status = messages.Status(
             self.name,
             self._incarnation,
-            messages.ONLINE,
+            state,
             self._malformed,
             _version("airsplit"),
             platform.python_version(),
@@ -88,9 +95,20 @@ class Worker:
         )
         return Retained(messages.status_topic(self.name), messages.encode(status))
 
-    def _last_will(self) -> Retained:
-        status = messages.Status(self.name, self._incarnation, messages.OFFLINE)
-        return Retained(messages.status_topic(self.name), messages.encode(status))
+    def _say(self, state: str) -> MQTTMessageInfo:
+        status = self._status(state)
+        return self._client.publish(status.topic, status.payload, qos=1, retain=True)
+
+    def _hear_of_myself(self, status: messages.Status) -> None:
+        """What stands at the broker under this worker's name must be true: the last will of a former
+        worker, or of a former connection, is put right, and a newer worker takes the name over."""
+        if status.state == messages.OFFLINE:
+            self._say(messages.ONLINE)
+        elif status.incarnation == self._incarnation:
+            self._greeted = True
+        elif self._greeted:
+            LOG.error("%s: another worker has taken this name: ends", self.name)
+            self.stop()
 
     def _handle(self, payload: bytes) -> None:
         begun_ns = perf_counter_ns()
@@ -100,6 +118,8 @@ class Worker:
             self._drop(error)
             return
         match message:
+            case messages.Status():
+                self._hear_of_myself(message)
             case messages.Offer():
                 self._answer_offer(message)
             case codec.Chunk():
@@ -118,8 +138,7 @@ class Worker:
     def _drop(self, error: Malformed) -> None:
         self._malformed += 1
         LOG.warning("%s: dropped a message: %s", self.name, error)
-        greeting = self._greeting()  # its status says how many
-        self._client.publish(greeting.topic, greeting.payload, qos=1, retain=True)
+        self._say(messages.ONLINE)  # the status says how many
 
     def _reply(self, run: int, message: messages.Control) -> None:
         self._client.publish(messages.coordinator_topic(run), messages.encode(message))
@@ -251,12 +270,13 @@ def _layer(offer: messages.Offer) -> deployment.Layer:
 
 
 def _stop_at_end_of_input(worker: Worker) -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 4_096):  # not sys.stdin.read: a thread that holds its lock hinders the exit
+        pass
     worker.stop()
 
 
 def _physical_memory() -> int:
-    return sysconf("SC_PHYS_PAGES") * sysconf("SC_PAGE_SIZE")
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _version(package: str) -> str:

@@ -25,7 +25,7 @@ def mosquitto() -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="session")
-def lab(amqtt: Broker) -> Iterator[Broker]:
-    """A broker with workers w1 and w2, for tests that leave them as they are."""
-    with local_workers(amqtt.address, ["w1", "w2"]):
-        yield amqtt
+def lab() -> Iterator[Broker]:
+    """A broker of its own with workers w1 and w2, for tests that leave them as they are."""
+    with broker.embedded() as running, local_workers(running.address, ["w1", "w2"]):
+        yield running
