@@ -127,6 +127,12 @@ def split_at_two(system: System) -> Fixed:
     return Fixed({key: candidates[-1] for key, candidates in system.placements.items()})
 
 
+def with_stream(system: System, stream: Stream) -> System:
+    """The same system with this stream alone."""
+    key = stream.source, stream.kind.name
+    return replace(system, streams=(stream,), placements={key: system.placements[key]})
+
+
 def random_trace(rng: np.random.Generator, mean_rate_bps: float, release: Release) -> Trace:
     """Capacities that vary and stop at times; under the slot rule with HARQ delays and lost blocks."""
     slot_ns = int(rng.choice([250_000, NS_PER_MS, 10 * NS_PER_MS]))
@@ -149,12 +155,19 @@ def random_system(seed: int) -> System:
     nodes = {"gnb": Node("gnb", "gnb"), "mq": Node("mq", "broker")}
     nodes |= {name: Node(name, "ue", _random_device(rng, 4e9)) for name in ues}
     nodes |= {name: Node(name, "edge", _random_device(rng, 60e9)) for name in servers}
-    bearer: Bearer = rng.choice(["am", "um"])
+    bearer: Bearer = "um" if rng.random() < 0.5 else "am"
+    slotted = float(rng.choice([0.0, 0.6]))  # without slots, every nanosecond on the way shows at the end
     links = []
     for name in ues:
-        links += [_random_link(rng, name, "gnb", 12e6, bearer), _random_link(rng, "gnb", name, 30e6, bearer)]
+        links += [
+            _random_link(rng, name, "gnb", 12e6, bearer, slotted),
+            _random_link(rng, "gnb", name, 30e6, bearer, slotted),
+        ]
     for name in [*servers, "mq"]:
-        links += [_random_link(rng, "gnb", name, 200e6, "am"), _random_link(rng, name, "gnb", 200e6, "am")]
+        links += [
+            _random_link(rng, "gnb", name, 200e6, "am", slotted),
+            _random_link(rng, name, "gnb", 200e6, "am", slotted),
+        ]
     streams = []
     for name in ues:
         images = Poisson(float(rng.uniform(5, 60))) if rng.random() < 0.8 else Periodic(25 * NS_PER_MS)
@@ -202,8 +215,10 @@ def _random_device(rng: np.random.Generator, flops_per_s: float) -> DeviceSpec:
     )
 
 
-def _random_link(rng: np.random.Generator, source: str, target: str, rate_bps: float, bearer: Bearer) -> LinkSpec:
-    release: Release = rng.choice(["fluid", "slot"])
+def _random_link(
+    rng: np.random.Generator, source: str, target: str, rate_bps: float, bearer: Bearer, slotted: float
+) -> LinkSpec:
+    release: Release = "slot" if rng.random() < slotted else "fluid"
     return LinkSpec(
         source,
         target,
