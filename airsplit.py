@@ -4,6 +4,7 @@ Results go to standard output, messages to standard error, a line each. Exit cod
 usage, 3 bad input (a missing file too), 4 something that this machine lacks, 5 a run whose own checks failed.
 """
 
+import csv
 import hashlib
 import json
 import logging
@@ -29,6 +30,7 @@ from agents.evaluation import HOSTS, named_checkpoints, policies_of, run_on_host
 from emulator.measured import load_measured, measured_of, save_measured, with_measured
 from emulator.record import Records, records_sha256
 from emulator.replayed import Replayed
+from emulator.simulation import Totals
 from emulator.system import System
 from emulator.trace import Trace
 from emulator.units import ns_from_s
@@ -187,11 +189,11 @@ def run(
             checkpoint.save(folder / "checkpoints" / f"{label}.safetensors")
         fresh = partial(policies_of, chosen, home, system, checkpoints)
         with Records(folder) as records:
-            errors = simulate(fresh(), system, records, phases)
+            totals = simulate(fresh(), system, records, phases)
             if lab is not None:
                 compute = lab.compute
-                errors |= run_on_hosts(chosen, fresh(), system, lambda _: compute, records, phases)
-        passed = conclude(chosen, system, lab, folder, started, errors, phases)
+                totals |= run_on_hosts(chosen, fresh(), system, lambda _: compute, records, phases)
+        passed = conclude(chosen, system, lab, folder, started, totals, phases)
     print_result(folder, as_json)
     if not passed:
         sys.exit(5)
@@ -248,7 +250,7 @@ def conclude(
     lab: "Lab | None",
     folder: Path,
     started: datetime,
-    errors: Mapping[str, float],
+    totals: Mapping[str, Totals],
     phases: Phases,
 ) -> bool:
     """Bound, summary, figures, report and, last, the manifest. Whether the run's own checks passed."""
@@ -262,9 +264,11 @@ def conclude(
     from results.statistics import summarise
 
     phases("bound and report", 0, 4)
+    write_device_energy(folder / "devices.csv", totals)
     pq.write_table(bounds(system).drop_columns(["placement"]), folder / "bound.parquet")
     checks = tuple(
-        Check(name="Little's law", subject=label, value=error, limit=LITTLE_LIMIT) for label, error in errors.items()
+        Check(name="Little's law", subject=label, value=each.little_error, limit=LITTLE_LIMIT)
+        for label, each in totals.items()
     )
     manifest = describe_run(
         folder,
@@ -288,6 +292,16 @@ def conclude(
     write_manifest(folder, manifest)
     phases("bound and report", 4, 4)
     return all(check.passed for check in checks)
+
+
+def write_device_energy(path: Path, totals: Mapping[str, Totals]) -> None:
+    """What each computer drew over each run, idle time included: a row per policy and node."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("policy", "node", "elapsed_s", "energy_j"))
+        for label, each in totals.items():
+            for node, energy_j in each.device_energy_j.items():
+                table.writerow((label, node, f"{each.elapsed_ns * 1e-9:.9g}", f"{energy_j:.9g}"))
 
 
 def facts_of(chosen: Scenario, system: System, on_hosts: bool) -> "Facts":

@@ -9,7 +9,7 @@ from agents.checkpoint import Checkpoint, require_unseen
 from agents.registry import make_policy
 from emulator.policy import Compute, Policy
 from emulator.record import Records
-from emulator.simulation import Simulation
+from emulator.simulation import Simulation, Totals
 from emulator.system import System
 from emulator.units import ns_from_s
 from topologies.scenario import Learned, Scenario, label_of
@@ -41,14 +41,14 @@ def policies_of(
     }
 
 
-def simulate(policies: Mapping[str, Policy], system: System, records: Records, progress: Progress) -> dict[str, float]:
-    """Run each policy in simulation; how far each run is from Little's law, by label."""
-    errors = {}
+def simulate(policies: Mapping[str, Policy], system: System, records: Records, progress: Progress) -> dict[str, Totals]:
+    """Run each policy in simulation; its totals, by label."""
+    totals = {}
     for done, (label, policy) in enumerate(policies.items()):
         progress("simulating policies", done, len(policies))
-        errors[label] = Simulation(system).run(policy, label, records).little_error
+        totals[label] = Simulation(system).run(policy, label, records)
     progress("simulating policies", len(policies), len(policies))
-    return errors
+    return totals
 
 
 def run_on_hosts(
@@ -58,19 +58,19 @@ def run_on_hosts(
     compute_of: Callable[[str], Compute],
     records: Records,
     progress: Progress,
-) -> dict[str, float]:
+) -> dict[str, Totals]:
     """Run the policies that the scenario names for hosts, for as long as it says, `compute_of(label)` running
-    their partitions; their labels end in `@hosts`. How far each run is from Little's law, by label."""
+    their partitions; their totals, by labels that end in `@hosts`."""
     if scenario.hil is None:
         raise ValueError(f"{scenario.name}: hil: must name workers and policies")
     shorter = replace(system, duration_ns=ns_from_s(scenario.hil.duration_s))
-    errors = {}
+    totals = {}
     for done, chosen in enumerate(scenario.hil.policies):
         progress("running on hosts", done, len(scenario.hil.policies))
         label = chosen + HOSTS
-        errors[label] = Simulation(shorter, compute_of(label)).run(policies[chosen], label, records).little_error
+        totals[label] = Simulation(shorter, compute_of(label)).run(policies[chosen], label, records)
     progress("running on hosts", len(scenario.hil.policies), len(scenario.hil.policies))
-    return errors
+    return totals
 
 
 def _options(section: Any, folder: Path) -> dict[str, Any]:
