@@ -151,7 +151,7 @@ class Phases:
             self._tasks[phase] = self._bars.add_task(phase, total=total)
             self._began[phase] = time.monotonic()
         self._bars.update(self._tasks[phase], completed=done, total=total)
-        if done == total and self._lines:
+        if done >= total and self._lines:
             print(f"{phase}: {time.monotonic() - self._began[phase]:.1f} s", file=sys.stderr)
 
     def of(self, phase: str) -> Callable[[int, int], None]:
