@@ -35,7 +35,7 @@ class A3cSettings:
     learning_rate: float = 3e-3  # falls to 0
     decay: float = 0.99  # of RMSProp's squares, which all workers share
     gamma: float = 0.0
-    entropy_weight: float = 0.03
+    entropy_weight: float = 0.1  # falls to 0
     value_weight: float = 0.5
     gradient_norm: float = 0.5
     hidden: int = 64  # units of each of two tanh layers
@@ -87,12 +87,17 @@ class _Shared:
         self.recent: list[tuple[float, float, float]] = []
         self.progress = progress
 
+    @property
+    def left(self) -> float:
+        """The part of the training that is still to come."""
+        return 1 - self.done / self.updates
+
     def apply(self, gradients: list[torch.Tensor | None], measured: tuple[float, float, float]) -> None:
         """One step of the optimiser with a worker's gradients, and a point of the curve now and then."""
         with self.lock:  # the optimiser keeps a state of its own; workers compute outside
             for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
                 parameter.grad = gradient
-            self.optimizer.param_groups[0]["lr"] = self.settings.learning_rate * (1 - self.done / self.updates)
+            self.optimizer.param_groups[0]["lr"] = self.settings.learning_rate * self.left
             self.optimizer.step()
             self.done += 1
             self.recent.append(measured)
@@ -140,7 +145,7 @@ class _Worker:
         chosen = log_p.gather(1, actions[learn][:, None]).squeeze(1)
         entropy_mean = entropy(log_p).mean()
         value_loss = (returns[learn] - values).square().mean() / 2
-        loss = -(chosen * advantages).mean() - self.settings.entropy_weight * entropy_mean
+        loss = -(chosen * advantages).mean() - self.settings.entropy_weight * self.shared.left * entropy_mean
         self.model.zero_grad()
         torch.autograd.backward(loss + self.settings.value_weight * value_loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_norm)

@@ -32,7 +32,7 @@ class PpoSettings:
     epochs: int = 6
     minibatches: int = 4
     clip: float = 0.2
-    entropy_weight: float = 0.01
+    entropy_weight: float = 0.1  # falls to 0
     value_weight: float = 0.5
     gradient_norm: float = 0.5
     hidden: int = 64  # units of each of two tanh layers
@@ -76,7 +76,8 @@ def _train(
     curve = []
     updates = max(1, settings.total_steps // (T * N))
     for update in range(updates):
-        optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - update / updates)
+        left = 1 - update / updates
+        optimizer.param_groups[0]["lr"] = settings.learning_rate * left
 
         for t in range(T):
             observations[t] = torch.from_numpy(seen)
@@ -98,7 +99,7 @@ def _train(
         batch += [advantages.flatten()[learn], (advantages + values[:-1]).flatten()[learn]]
         for _ in range(settings.epochs):
             for index in torch.randperm(len(batch[0]), generator=rng).chunk(settings.minibatches):
-                loss, entropy_mean, value_loss = _loss(model, settings, *(tensor[index] for tensor in batch))
+                loss, entropy_mean, value_loss = _loss(model, settings, left, *(tensor[index] for tensor in batch))
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)
                 nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_norm)
@@ -121,10 +122,12 @@ def _train(
 
 
 def _loss(
-    model: ActorCritic, settings: PpoSettings, observations: torch.Tensor, masks: torch.Tensor, actions: torch.Tensor,
+    model: ActorCritic, settings: PpoSettings, left: float,
+    observations: torch.Tensor, masks: torch.Tensor, actions: torch.Tensor,
     old_log_probabilities: torch.Tensor, advantages: torch.Tensor, returns: torch.Tensor,
 ) -> tuple[torch.Tensor, float, float]:  # fmt: skip
-    """The clipped objective's loss, the mean entropy and the value loss of one minibatch."""
+    """The clipped objective's loss, the mean entropy and the value loss of one minibatch; `left` is the
+    part of the training that is still to come."""
     log_p, values = model(observations, masks)
     ratio = (log_p.gather(1, actions[:, None]).squeeze(1) - old_log_probabilities).exp()
     scaled = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
@@ -132,7 +135,7 @@ def _loss(
     policy_loss = -torch.min(ratio * scaled, clipped * scaled).mean()
     value_loss = (returns - values).square().mean() / 2
     entropy_mean = entropy(log_p).mean()
-    loss = policy_loss + settings.value_weight * value_loss - settings.entropy_weight * entropy_mean
+    loss = policy_loss + settings.value_weight * value_loss - settings.entropy_weight * left * entropy_mean
     return loss, entropy_mean.item(), value_loss.item()
 
 
