@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emulator.compiled import compiled
+from emulator.compiled import in_place
 from emulator.randomness import uniform
 from emulator.trace import Int64s, Trace
 
@@ -31,7 +31,7 @@ def best_exit_ns(trace: Trace, harq_delay_ns: Int64s) -> Int64s:
     return np.minimum.accumulate(twice[::-1])[::-1][: len(trace)]
 
 
-@compiled
+@in_place
 def fluid_sent_ns(cumulative: Int64s, slot_ns: int, start_ns: int, bits: int) -> int:
     """The first whole nanosecond at which `bits` have gone since `start_ns`, each slot's capacity
     flowing evenly. Exact: every product stays below 2^63 by the trace's own check."""
@@ -49,7 +49,7 @@ def fluid_sent_ns(cumulative: Int64s, slot_ns: int, start_ns: int, bits: int) ->
     return int(((wrap + wraps) * slots + last) * slot_ns + inside_ns)
 
 
-@compiled
+@in_place
 def slot_range(cumulative: Int64s, slot_ns: int, open_ns: int, position: int, bits: int) -> tuple[int, int, int]:
     """(first bit's position, its slot, the last bit's slot) of a message that may use the slots that
     start at or after `open_ns` and the capacity from `position` on. Slots count on over the wraps."""
@@ -59,26 +59,25 @@ def slot_range(cumulative: Int64s, slot_ns: int, open_ns: int, position: int, bi
     return first_bit, slot_of_bit(cumulative, first_bit), slot_of_bit(cumulative, first_bit + bits - 1)
 
 
-@compiled
+@in_place
 def slot_of_bit(cumulative: Int64s, bit: int) -> int:
     """The slot of the endless trace that carries the bit at this position (positions count from 0)."""
     wraps, inside = divmod(bit, cumulative[-1])
     return int(wraps * (len(cumulative) - 1) + np.searchsorted(cumulative, inside + 1) - 1)
 
 
-@compiled
-def harq_release_ns(harq_delay_ns: Int64s, slot_ns: int, first_slot: int, last_slot: int) -> int:
-    """When the last of the slots `first_slot`..`last_slot` is acknowledged."""
-    longest = harq_delay_ns.max()
+@in_place
+def harq_release_ns(harq_delay_ns: Int64s, longest_ns: int, slot_ns: int, first_slot: int, last_slot: int) -> int:
+    """When the last of the slots `first_slot`..`last_slot` is acknowledged; no delay is above `longest_ns`."""
     release_ns = 0
     slot = last_slot
-    while slot >= first_slot and (slot + 1) * slot_ns + longest > release_ns:
+    while slot >= first_slot and (slot + 1) * slot_ns + longest_ns > release_ns:
         release_ns = max(release_ns, (slot + 1) * slot_ns + harq_delay_ns[slot % len(harq_delay_ns)])
         slot -= 1
     return release_ns
 
 
-@compiled
+@in_place
 def failed_attempts(loss: float, key: int, message: int, fragments: int) -> int:
     """The most attempts that any fragment of the message fails before it gets through."""
     worst = 0
@@ -90,7 +89,7 @@ def failed_attempts(loss: float, key: int, message: int, fragments: int) -> int:
     return worst
 
 
-@compiled
+@in_place
 def erased_bytes(
     cumulative: Int64s, block_lost: Flags, first_bit: int, size_bytes: int,
     fragment_bytes: int, loss: float, key: int, message: int,

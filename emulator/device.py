@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from emulator.compiled import Table, bound, compiled
+from emulator.compiled import Table, bound, in_place
 from emulator.profile import ModelProfile
 from emulator.queues import Queues, append, empty_queues, has_passed, pop, unused, with_more_room
 from emulator.system import DeviceSpec, LayerTimes
@@ -117,6 +117,11 @@ class Device:
         """Time spent computing and loading by everything accepted so far."""
         return int(self._devices.tables.devices["busy_ns"][self._index])
 
+    def energy_j(self, elapsed_ns: int) -> float:
+        """What it has drawn since time 0: busy, and for the rest idle."""
+        idle_ns = max(0, elapsed_ns - self.busy_ns)
+        return (self.spec.busy_power_w * self.busy_ns + self.spec.idle_power_w * idle_ns) * 1e-9
+
     def service_ns(self, model: str, first: int, stop: int, tokens: int, context: int) -> int:
         """What layers `first`..`stop` take for one pass of `tokens` tokens that each attend to `context`."""
         fixed_ns, token_ps, context_ps = self.pass_times(model, first, stop)
@@ -152,7 +157,7 @@ class Device:
         return self._code.backlog_ns(self._devices.tables, self._index, at_ns)
 
 
-@compiled
+@in_place
 def submit(
     tables: DeviceTables, index: int, now_ns: int, first: int, stop: int, service_ns: int
 ) -> tuple[int, int, int, int]:
@@ -183,7 +188,7 @@ def submit(
     return ACCEPTED, start_ns, load_ns, finish_ns
 
 
-@compiled
+@in_place
 def is_history(queues: Queues, queue: int, heard_ns: int) -> bool:
     """Whether nobody can ask for the first entry any more: the one behind it was true already."""
     first = queues.ends[queue].first
@@ -191,7 +196,7 @@ def is_history(queues: Queues, queue: int, heard_ns: int) -> bool:
     return bool(first != 0 and second != 0 and queues.entries[second].at_ns <= heard_ns)
 
 
-@compiled
+@in_place
 def make_resident(tables: DeviceTables, index: int, first: int, stop: int) -> int:
     """Bytes that have to be loaded, after evicting what stands in the way; -1 if they cannot fit."""
     device, weight_bytes, last_use = tables.devices[index], tables.weight_bytes, tables.last_use[index]
@@ -218,7 +223,7 @@ def make_resident(tables: DeviceTables, index: int, first: int, stop: int) -> in
     return int(missing_bytes)
 
 
-@compiled
+@in_place
 def least_recent(last_use: Table) -> int:
     """The resident layer that was used longest ago; there must be one."""
     oldest = -1
@@ -228,7 +233,7 @@ def least_recent(last_use: Table) -> int:
     return oldest
 
 
-@compiled
+@in_place
 def preload(tables: DeviceTables, index: int, first: int, stop: int) -> None:
     """`Device.preload` for row `index` and rows `first`..`stop` of the layers."""
     device = tables.devices[index]
@@ -240,7 +245,7 @@ def preload(tables: DeviceTables, index: int, first: int, stop: int) -> None:
             device.resident_bytes += size
 
 
-@compiled
+@in_place
 def backlog_ns(tables: DeviceTables, index: int, at_ns: int) -> int:
     """`Device.backlog_ns` for row `index`."""
     entries = tables.queues.entries

@@ -13,6 +13,7 @@ from functools import cache
 from typing import NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from emulator.capacity import (
     best_exit_ns,
@@ -23,7 +24,7 @@ from emulator.capacity import (
     slot_outcomes,
     slot_range,
 )
-from emulator.compiled import Table, bound, compiled
+from emulator.compiled import Table, bound, in_place
 from emulator.queues import FOREVER_NS, Queues, append, empty_queues, has_passed, pop, unused, with_more_room
 from emulator.randomness import draw_key
 from emulator.system import LinkSpec
@@ -38,6 +39,7 @@ LINK = np.dtype(
         ("slot_ns", np.int64),
         ("fluid", np.bool_),
         ("delays", np.bool_),
+        ("longest_ns", np.int64),
         ("loses", np.bool_),
         ("datagrams", np.bool_),
         ("delay_ns", np.int64),
@@ -83,24 +85,14 @@ class Links:
     """The links of a network as tables; `tables` is replaced when they grow."""
 
     def __init__(self, specs: Sequence[LinkSpec], seed: int) -> None:
+        edges, delays, blocks = _Pool(np.int64), _Pool(np.int64), _Pool(np.bool_)
         links = np.zeros(len(specs), LINK)
-        traces = {id(spec.trace): spec.trace for spec in specs}
-        edges, delays, blocks = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.bool_)]
-        places = {}
-        for each, trace in traces.items():
-            delay_ns, lost = slot_outcomes(trace)
-            places[each] = (
-                *(sum(map(len, part)) for part in (edges, delays, blocks)),
-                len(delay_ns) > 0,
-                len(lost) > 0,
-            )
-            edges.append(trace.cumulative_bits)
-            delays.append(delay_ns)
-            blocks.append(lost)
         for link, spec in zip(links, specs, strict=True):
-            link["first_edge"], link["first_delay"], link["first_block"], link["delays"], link["loses"] = places[
-                id(spec.trace)
-            ]
+            delay_ns, lost = slot_outcomes(spec.trace)
+            link["first_edge"] = edges.place(id(spec.trace), spec.trace.cumulative_bits)
+            link["first_delay"], link["delays"] = delays.place(id(spec.trace), delay_ns), len(delay_ns) > 0
+            link["first_block"], link["loses"] = blocks.place(id(spec.trace), lost), len(lost) > 0
+            link["longest_ns"] = delay_ns.max(initial=0)
             link["slots"], link["slot_ns"] = len(spec.trace), spec.trace.slot_ns
             link["fluid"], link["datagrams"] = spec.trace.release == "fluid", spec.bearer == "um"
             for name in ("delay_ns", "queue_bytes", "loss", "fragment_bytes", "retransmission_ns"):
@@ -108,13 +100,33 @@ class Links:
             if spec.ramp is not None:
                 link["idle_ns"], link["ramp_ns"] = spec.ramp.idle_ns, spec.ramp.delay_ns
             link["key"] = draw_key(seed, f"{spec.source}-{spec.target}", "loss")
-        pools = (np.concatenate(edges), np.concatenate(delays), np.concatenate(blocks))
-        self.tables = LinkTables(links, *pools, empty_queues(len(specs)))
+        self.tables = LinkTables(links, edges.joined(), delays.joined(), blocks.joined(), empty_queues(len(specs)))
 
     def grow(self) -> None:
         """Make room for as many messages again as there is."""
         queues = self.tables.queues
         self.tables = self.tables._replace(queues=with_more_room(queues, len(queues.entries)))
+
+
+class _Pool:
+    """Arrays one after the other, each of them once."""
+
+    def __init__(self, dtype: npt.DTypeLike) -> None:
+        self._arrays = [np.zeros(0, dtype)]
+        self._places: dict[int, int] = {}
+        self._size = 0
+
+    def place(self, key: int, array: Table) -> int:
+        """Where the array begins that belongs to the key."""
+        if key not in self._places:
+            self._places[key] = self._size
+            self._arrays.append(array)
+            self._size += len(array)
+        return self._places[key]
+
+    def joined(self) -> Table:
+        """All of them as one."""
+        return np.concatenate(self._arrays)
 
 
 class Link:
@@ -185,7 +197,7 @@ class Link:
         return self._trace.rate_bps(start_ns, now_ns if now_ns > start_ns else start_ns + self._slot_ns)
 
 
-@compiled
+@in_place
 def enqueue(tables: LinkTables, index: int, now_ns: int, size_bytes: int, message: int) -> tuple[int, int, int, float]:
     """`Link.enqueue` for row `index`: the fields of its `Delivery`, or FULL_NS or NO_ROOM_NS and nothing done."""
     link, queues = tables.links[index], tables.queues
@@ -221,7 +233,7 @@ def enqueue(tables: LinkTables, index: int, now_ns: int, size_bytes: int, messag
     release_ns = sent_ns
     if link.delays:
         delays = tables.harq_delay_ns[link.first_delay : link.first_delay + link.slots]
-        release_ns = harq_release_ns(delays, link.slot_ns, start_ns // link.slot_ns, last_slot)
+        release_ns = harq_release_ns(delays, link.longest_ns, link.slot_ns, start_ns // link.slot_ns, last_slot)
     if link.loss > 0.0:
         fragments = -(-size_bytes // link.fragment_bytes)
         release_ns += failed_attempts(link.loss, link.key, message, fragments) * link.retransmission_ns
@@ -229,7 +241,7 @@ def enqueue(tables: LinkTables, index: int, now_ns: int, size_bytes: int, messag
     return start_ns, link.released_ns, link.released_ns + link.delay_ns, 0.0
 
 
-@compiled
+@in_place
 def forget(tables: LinkTables, index: int) -> None:
     """`Link.reset` for row `index`."""
     link = tables.links[index]

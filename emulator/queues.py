@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emulator.compiled import Table, compiled
+from emulator.compiled import Table, in_place
 
 ENDS = np.dtype([("first", np.int64), ("last", np.int64)])
 ENTRY = np.dtype([("at_ns", np.int64), ("value", np.int64), ("behind", np.int64)])
@@ -35,13 +35,13 @@ def with_more_room(queues: Queues, more: int) -> Queues:
     return Queues(queues.ends, entries)
 
 
-@compiled
+@in_place
 def unused(queues: Queues) -> int:
     """How many more entries fit."""
     return int(queues.entries[0].value)
 
 
-@compiled
+@in_place
 def append(queues: Queues, queue: int, at_ns: int, value: int) -> None:
     """Put an entry at the queue's end; there must be an unused one."""
     entries, ends = queues.entries, queues.ends[queue]
@@ -58,7 +58,7 @@ def append(queues: Queues, queue: int, at_ns: int, value: int) -> None:
     ends.last = new
 
 
-@compiled
+@in_place
 def pop(queues: Queues, queue: int) -> int:
     """Take the first entry from a queue that has one; its value."""
     entries, ends = queues.entries, queues.ends[queue]
@@ -71,7 +71,7 @@ def pop(queues: Queues, queue: int) -> int:
     return int(value)
 
 
-@compiled
+@in_place
 def has_passed(queues: Queues, queue: int, now_ns: int) -> bool:
     """Whether the queue has a first entry, and its time has come."""
     first = queues.ends[queue].first

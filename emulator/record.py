@@ -1,7 +1,7 @@
 """What a run writes down: one row a task, one row a task's stage, streamed to Parquet."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,12 +20,13 @@ _outcome = [("energy_j", pa.float64()), ("erased_fraction", pa.float64())]
 _task = [("policy", _name), ("source", _name), ("kind", _name), ("task", pa.int64())]
 
 TASKS = pa.schema(
-    _task
-    + [("arrival_ns", pa.int64()), ("placement", _name)]
-    + _parts
-    + [("sojourn_ns", pa.int64())]
-    + _outcome
-    + [
+    [
+        *_task,
+        ("arrival_ns", pa.int64()),
+        ("placement", _name),
+        *_parts,
+        ("sojourn_ns", pa.int64()),
+        *_outcome,
         ("deadline_met", pa.bool_()),
         ("outcome", _name),  # done, missed (done, but late), failed
         ("reason", _name),  # of a failure; otherwise empty
@@ -37,11 +38,16 @@ TASKS = pa.schema(
 # Stage i is partition i with the way to it; the way of the result back to the source is a last stage
 # without layers. Passes of a language model are summed.
 STAGES = pa.schema(
-    _task
-    + [("stage", pa.int16()), ("node", _name), ("first_layer", pa.int16()), ("stop_layer", pa.int16())]
-    + _parts
-    + _outcome
-    + [("compute", _name)]
+    [
+        *_task,
+        ("stage", pa.int16()),
+        ("node", _name),
+        ("first_layer", pa.int16()),
+        ("stop_layer", pa.int16()),
+        *_parts,
+        *_outcome,
+        ("compute", _name),
+    ]
 )
 
 
@@ -59,6 +65,12 @@ class Rows:
         self._rows.append(row)
         if len(self._rows) >= ROWS:
             self._flush()
+
+    def extend(self, columns: Mapping[str, Any]) -> None:
+        """Add many rows at once: an array for each name of the schema, all of one length."""
+        self._flush()
+        arrays = [columns[field.name] for field in self._schema]
+        self._writer.write_table(pa.table(arrays, schema=self._schema))
 
     def _flush(self) -> None:
         if self._rows:
