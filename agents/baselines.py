@@ -36,22 +36,22 @@ class AllDevice:
         return max(observation.candidates, key=lambda placement: _layers_at(source, placement))
 
 
-class AllAt:
-    """Every layer at the first of some nodes that can hold them all (`all-edge`: the edge servers)."""
+class AllEdge:
+    """Every layer at the first edge server that can hold them all."""
 
-    def __init__(self, nodes: Sequence[str]) -> None:
-        self._nodes = tuple(nodes)
+    def __init__(self, system: System) -> None:
+        """Raises ValueError when there is none for some kind."""
+        self._whole: dict[tuple[str, str], Placement] = {}
+        for (source, kind), candidates in system.placements.items():
+            whole = _whole_at(candidates)
+            servers = [node for node in edge_servers(system) if node in whole]
+            if not servers:
+                raise ValueError(f"all-edge: {system.kinds[kind].model.name} must fit an edge server")
+            self._whole[source, kind] = whole[servers[0]]
 
     def decide(self, observation: Observation) -> Placement:
-        """The candidate that is one partition at the first possible node.
-
-        Raises ValueError where no node of them can hold the model.
-        """
-        whole = _whole_at(observation)
-        for node in self._nodes:
-            if node in whole:
-                return whole[node]
-        raise ValueError(f"all-edge: {observation.task.kind.model.name} must fit one of {', '.join(self._nodes)}")
+        """The candidate that is one partition at that server."""
+        return self._whole[observation.task.source, observation.task.kind.name]
 
 
 class FixedSplit:
@@ -75,10 +75,9 @@ class Greedy:
 
     def decide(self, observation: Observation) -> Placement:
         """A candidate of one partition away from the source; where there is none, the first candidate."""
-        servers = [node for node in _whole_at(observation) if node != observation.task.source]
-        if not servers:
-            return observation.candidates[0]
-        return _whole_at(observation)[min(servers, key=observation.backlog_ns)]
+        whole = _whole_at(observation.candidates)
+        servers = [node for node in whole if node != observation.task.source]
+        return whole[min(servers, key=observation.backlog_ns)] if servers else observation.candidates[0]
 
 
 class Replay:
@@ -130,6 +129,6 @@ def _layers_at(node: str, placement: Placement) -> int:
     return sum(part.stop - part.first for part in placement if part.node == node)
 
 
-def _whole_at(observation: Observation) -> dict[str, Placement]:
+def _whole_at(candidates: Sequence[Placement]) -> dict[str, Placement]:
     """The candidates of one partition, by its node."""
-    return {placement[0].node: placement for placement in observation.candidates if len(placement) == 1}
+    return {placement[0].node: placement for placement in candidates if len(placement) == 1}

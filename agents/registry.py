@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from agents.baselines import AllAt, AllDevice, FixedSplit, Greedy, Random, Replay, edge_servers, load_decisions
+from agents.baselines import AllDevice, AllEdge, FixedSplit, Greedy, Random, Replay, load_decisions
 from agents.checkpoint import Checkpoint
 from agents.exact import ExactOnLastMeasurement
 from agents.learned import Learned
@@ -23,7 +23,7 @@ def make_policy(kind: str, options: Mapping[str, Any], system: System, checkpoin
     makers: dict[str, Callable[[], Policy]] = {
         "random": lambda: Random(system.seed),
         "all-device": AllDevice,
-        "all-edge": lambda: AllAt(edge_servers(system)),
+        "all-edge": lambda: AllEdge(system),
         "greedy": Greedy,
         "exact": ExactOnLastMeasurement,
         "fixed": lambda: FixedSplit({name: (each["cut"], each["node"]) for name, each in options["splits"].items()}),

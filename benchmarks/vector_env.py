@@ -1,6 +1,7 @@
 """Steps per second of the vector environment, beside Gymnasium's SyncVectorEnv of the same environment."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from gymnasium.vector import SyncVectorEnv, VectorEnv
@@ -9,7 +10,7 @@ from agents.environment import SplitInference, episodes_of
 from agents.episodes import Episodes
 from agents.vector_environment import SplitInferenceVector
 
-SCENARIO = "topologies/quickstart.yaml"
+SCENARIO = str(Path(__file__).parents[1] / "topologies" / "quickstart.yaml")
 REPEATS = 5
 SECONDS = 0.4  # of each repeat; the best counts, since others only ever slow it down
 

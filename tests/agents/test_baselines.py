@@ -1,6 +1,7 @@
 """Policies that learn nothing, by what they choose."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -63,13 +64,11 @@ def test_all_device_keeps_what_memory_allows() -> None:
 
 
 def test_all_edge_takes_the_first_edge_server_that_holds_the_model() -> None:
-    policy = make_policy("all-edge", {}, SYSTEM)
-    assert policy.decide(observed()) == (Partition("edge1", 0, 4),)
-    assert policy.decide(observed(places=candidates_of("ue1", IMAGE, ("edge2", "cloud")))) == (
-        Partition("edge2", 0, 4),
-    )
-    with pytest.raises(ValueError, match="all-edge: convnet must fit one of edge1, edge2"):
-        policy.decide(observed(places=PLACES[:1]))
+    assert make_policy("all-edge", {}, SYSTEM).decide(observed()) == (Partition("edge1", 0, 4),)
+    without_edge1 = replace(SYSTEM, placements={("ue1", "image"): candidates_of("ue1", IMAGE, ("edge2", "cloud"))})
+    assert make_policy("all-edge", {}, without_edge1).decide(observed()) == (Partition("edge2", 0, 4),)
+    with pytest.raises(ValueError, match="all-edge: convnet must fit an edge server"):
+        make_policy("all-edge", {}, replace(SYSTEM, placements={("ue1", "image"): PLACES[:1]}))
 
 
 @pytest.mark.parametrize(
