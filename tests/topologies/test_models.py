@@ -138,7 +138,7 @@ def test_an_outline_takes_the_weights_that_it_is_sent() -> None:
 
 def test_a_language_model_is_the_one_of_transformers() -> None:
     chain = build("llama-15m", SEED)
-    reference = LlamaForCausalLM(configuration("llama-15m")).eval()
+    reference = LlamaForCausalLM(configuration("llama-15m")).train(mode=False)
     names = {"layers.0.weight": "model.embed_tokens.weight", "layers.7.0.weight": "model.norm.weight"}
     names |= {"layers.7.1.weight": "lm_head.weight"}
     tensors = chain.state_dict()

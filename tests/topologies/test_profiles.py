@@ -81,7 +81,7 @@ def test_language_models_have_their_closed_forms(name: str) -> None:
     profile, config = load_profile(name), configuration(name)
     hidden, vocabulary = config.hidden_size, config.vocab_size
     embedding, *decoders, head = profile.layers
-    kv = config.num_key_value_heads * hidden // config.num_attention_heads
+    kv = (config.num_key_value_heads or config.num_attention_heads) * hidden // config.num_attention_heads
     matrices = 2 * hidden * hidden + 2 * hidden * kv + 3 * hidden * config.intermediate_size
     width = PRECISION_BYTES[profile.weight_dtype]
     assert len(decoders) == config.num_hidden_layers

@@ -29,7 +29,7 @@ SHAPES: Mapping[str, tuple[int, int, int, int, int, int, str]] = {
 def configuration(name: str) -> LlamaConfig:
     """The model's configuration in the terms of transformers."""
     hidden, intermediate, layers, heads, kv_heads, positions, _ = SHAPES[name]
-    return LlamaConfig(
+    config = LlamaConfig(
         vocab_size=32_000,
         hidden_size=hidden,
         intermediate_size=intermediate,
@@ -38,8 +38,9 @@ def configuration(name: str) -> LlamaConfig:
         num_key_value_heads=kv_heads,
         max_position_embeddings=positions,
         rms_norm_eps=1e-5,
-        attn_implementation="sdpa",
     )
+    config._attn_implementation = "sdpa"  # its own default is the slower "eager"
+    return config
 
 
 class Decoder(nn.Module):
@@ -72,7 +73,8 @@ def _head(config: LlamaConfig) -> nn.Module:
 def plan(name: str) -> ModelPlan:
     """The embedding, each decoder layer and the head (last norm, then the logits) are the layers."""
     config = configuration(name)
-    kv_elements = 2 * config.num_key_value_heads * config.head_dim
+    hidden, _, _, heads, kv_heads, _, _ = SHAPES[name]
+    kv_elements = 2 * kv_heads * (hidden // heads)
     decoders = [
         LayerPlan(f"decoder{index}", partial(Decoder, config, index), kv_elements=kv_elements)
         for index in range(config.num_hidden_layers)
