@@ -26,6 +26,9 @@ class Network:
             for index, (name, spec) in enumerate(specs.items())
         }
         self._routes: dict[tuple[str, str], Route] = {}
+        self._leaving: dict[str, list[tuple[str, Link]]] = {}
+        for (source, target), link in self.links.items():
+            self._leaving.setdefault(source, []).append((target, link))
         if system.preload:
             self._preload()
 
@@ -47,8 +50,8 @@ class Network:
         frontier = deque([source])
         while frontier and target not in came_by:
             node = frontier.popleft()
-            for (start, end), link in self.links.items():
-                if start == node and end not in came_by:
+            for end, link in self._leaving.get(node, ()):
+                if end not in came_by:
                     came_by[end] = link
                     frontier.append(end)
         if target not in came_by:

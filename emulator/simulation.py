@@ -4,9 +4,6 @@ SimPy keeps the clock of everything that decides: tasks arrive as its events and
 What is under way between two of its events (`traffic`) is compiled, and follows the clock.
 """
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,20 +46,7 @@ class Simulation:
 
         Raises ValueError when the policy's placement does not cover the task's model in order.
         """
-        with _collector_held_off():
-            return _Run(self.system, policy, label, records, self._compute).run()
-
-
-@contextmanager
-def _collector_held_off() -> Iterator[None]:
-    """Nothing in a run forms reference cycles, so looking for them is time lost."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+        return _Run(self.system, policy, label, records, self._compute).run()
 
 
 class _Run:
