@@ -121,6 +121,8 @@ class Coordinator(AbstractContextManager["Coordinator"]):
                 for index in indices
             }
         )
+        for worker, model in dict.fromkeys((worker, model) for model, _, worker in wanted):  # all of them at once
+            self._exchange.send(worker, messages.encode(messages.Prepare(self._exchange.run, model)))
         made: tuple[Layer | None, bytes] = (None, b"")
         for done, (model, index, worker) in enumerate(wanted):
             progress(done, len(wanted))

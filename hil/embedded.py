@@ -3,6 +3,7 @@ until its standard input closes or it is told to end."""
 
 import argparse
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -12,6 +13,7 @@ from amqtt.broker import Broker
 
 from hil.client import KEEPALIVE_S
 
+LOG = logging.getLogger("airsplit.broker")
 CONFIGURATION = {
     # The listener is ours: the port is known as soon as it is bound, and asyncio's transports set TCP_NODELAY.
     "listeners": {"default": {"type": "external"}},
@@ -30,7 +32,13 @@ async def serve(listener: socket.socket) -> None:
     await broker.start()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), "default")
+        try:
+            await broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), "default")
+        except RuntimeError as error:
+            # amqtt 0.12.1 walks over all subscriptions when a client connects, and fails if another one
+            # subscribes meanwhile. Cut off, the client connects again; otherwise it would never be heard.
+            LOG.info("cut a client off: %s", error)
+            writer.close()
 
     server = await asyncio.start_server(connected, sock=listener)
     print(listener.getsockname()[1], flush=True)

@@ -72,6 +72,14 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Prepare:
+    """To a worker: layers of this model will come. Wants no reply."""
+
+    run: int
+    model: str
+
+
+@dataclass(frozen=True)
 class Offer:
     """To a worker: here is a layer's weights, `size` bytes in `chunks` chunks with this SHA-256 (hex)."""
 
@@ -183,7 +191,7 @@ class Report:
     error: str = ""
 
 
-Control = Status | Offer | Holding | Plan | Ready | Measure | Measured | Start | Report
+Control = Status | Prepare | Offer | Holding | Plan | Ready | Measure | Measured | Start | Report
 Message = Control | codec.Tensor | codec.Chunk
 
 _TYPES: dict[str, type[Control]] = {kind.__name__: kind for kind in get_args(Control)}

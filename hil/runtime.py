@@ -1,5 +1,6 @@
 """The layers that a process holds, and what they take. The only module of hil that imports torch."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
@@ -36,12 +37,23 @@ class Runtime:
         self.threads = torch.get_num_threads()
         self.held_bytes = 0
         self._held: dict[Layer, Chain] = {}
+        self._prepared: set[str] = set()
 
     def __contains__(self, layer: Layer) -> bool:
         return layer in self._held
 
+    def prepare(self, model: str) -> None:
+        """Import what the model's layers are made of, which takes seconds for some."""
+        if model in self._prepared:
+            return
+        model_plan(model)
+        gc.collect()
+        gc.freeze()  # the collector need not walk through all that again in the middle of a measurement
+        self._prepared.add(model)
+
     def load(self, layer: Layer, data: bytes) -> None:
         """Hold a layer whose weights have arrived."""
+        self.prepare(layer.model)
         with refusal(f"{layer.model} layer {layer.index}: weights must fit"):
             chain = outline(layer.model, layer.index, layer.index + 1)
             chain.load_state_dict(load(data), assign=True)
@@ -64,15 +76,17 @@ class Runtime:
             self.run(model, seed, first, stop, x)
 
     def measure(self, model: str, seed: int, first: int, stop: int, tokens: int, repeats: int) -> tuple[int, ...]:
-        """The median ns of each layer over `repeats` runs after one that does not count."""
-        x = self.stand_in(model, seed, first, tokens)
-        medians = []
-        for index in range(first, stop):
-            output, _ = self.run(model, seed, index, index + 1, x)
-            times_ns = [self.run(model, seed, index, index + 1, x)[1] for _ in range(repeats)]
-            medians.append(round(median(times_ns)))
-            x = output
-        return tuple(medians)
+        """The median ns of each layer over `repeats` walks through all of them, after one that does not
+        count. Walks, and not runs of one layer after the other, so that caches are as in a task."""
+        stand_in = self.stand_in(model, seed, first, tokens)
+        walks_ns = []
+        for _ in range(1 + repeats):
+            x, walk_ns = stand_in, []
+            for index in range(first, stop):
+                x, layer_ns = self.run(model, seed, index, index + 1, x)
+                walk_ns.append(layer_ns)
+            walks_ns.append(walk_ns)
+        return tuple(round(median(times_ns)) for times_ns in zip(*walks_ns[1:], strict=True))
 
     def task_input(self, model: str, seed: int, tokens: int) -> torch.Tensor:
         """The input of a task: an image, or `tokens` token ids."""

@@ -120,6 +120,8 @@ class Worker:
         match message:
             case messages.Status():
                 self._hear_of_myself(message)
+            case messages.Prepare():
+                self._prepare(message)
             case messages.Offer():
                 self._answer_offer(message)
             case codec.Chunk():
@@ -144,6 +146,12 @@ class Worker:
         self._client.publish(messages.coordinator_topic(run), messages.encode(message))
 
     # Weights
+
+    def _prepare(self, order: messages.Prepare) -> None:
+        try:
+            self._runtime.prepare(order.model)
+        except ValueError as error:
+            LOG.warning("%s: %s", self.name, error)
 
     def _answer_offer(self, offer: messages.Offer) -> None:
         whole = bytes.fromhex(offer.digest)

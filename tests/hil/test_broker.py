@@ -104,3 +104,30 @@ def test_no_broker_is_a_missing_dependency() -> None:
         port = server.getsockname()[1]
     with pytest.raises(MissingDependency, match="must answer"), Exchange(parse_address(f"127.0.0.1:{port}")):
         pass
+
+
+@pytest.mark.parametrize("which", ["amqtt", "mosquitto"])
+def test_many_clients_that_come_at_once_are_all_heard(which: str, request: pytest.FixtureRequest) -> None:
+    running: Broker = request.getfixturevalue(which)
+    heard = {f"c{number}": threading.Event() for number in range(24)}
+    clients = []
+    for name, event in heard.items():
+
+        def say(name: str = name) -> None:
+            by_name[name].publish(f"all/{name}", b"here", qos=1, retain=True)
+
+        def receive(topic: str, _: bytes, name: str = name, event: threading.Event = event) -> None:
+            if topic == f"all/{name}":
+                event.set()
+
+        clients.append(make_client(name, [f"all/{name}", "all/+"], receive, say))
+    by_name = dict(zip(heard, clients, strict=True))
+    try:
+        for client in clients:
+            client.connect_async(*running.address)
+            client.loop_start()
+        assert all(event.wait(20) for event in heard.values())
+    finally:
+        for client in clients:
+            client.disconnect()
+            client.loop_stop()

@@ -10,6 +10,7 @@ from hil.messages import Measured, Plan, Report, Stage, Start
 
 EXAMPLES = (
     messages.Status("w1", 5, messages.ONLINE, cpu="Ünïcode"),
+    messages.Prepare(1, "nin"),
     messages.Offer(1, "nin", 0, 3, "ab" * 32, 9, 1),
     messages.Holding(1, "w1", "ab" * 32, (0, 4)),
     Plan(1, 2, "nin", 0, "int8", (Stage("w1", 0, 3), Stage("w2", 3, 12))),

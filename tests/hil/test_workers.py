@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 
 from hil import codec, deployment, messages
 from hil.broker import Broker, end
@@ -59,6 +60,7 @@ def test_malformed_messages_are_counted_and_survived(amqtt: Broker) -> None:
     unknown = [  # well-formed, but of things that are not there: answered, not dropped
         codec.encode_tensor(good),
         messages.encode(messages.Start(1, 1, 1, 0, 99, 1, 1, 1)),
+        messages.encode(messages.Prepare(1, "no-such-model")),
         messages.encode(messages.Measure(1, "no-such-model", 0, 0, 3, 1, 1)),
         messages.encode(messages.Measure(1, "nin", 0, 5, 400, 1, 1)),
         messages.encode(messages.Measure(1, "llama-15m", 0, 0, 1, 2**62, 1)),
@@ -179,7 +181,9 @@ def test_last_will_says_that_a_killed_worker_is_gone(mosquitto: Broker, amqtt: B
 
 
 def test_no_delay_is_set_on_every_connection_and_the_worker_comes_back(amqtt: Broker) -> None:
+    threads = torch.get_num_threads()
     worker = Worker(amqtt.address, "reconnecting", 10**9, Runtime())
+    torch.set_num_threads(threads)  # a worker's one thread is not this process's
     serving = threading.Thread(target=worker.serve)
     with Exchange(amqtt.address) as exchange:
         serving.start()
