@@ -90,6 +90,7 @@ class Export(StrEnum):
 
 def main() -> None:
     """Run the command line; an error becomes one line on standard error and an exit code."""
+    sys.path.append(str(Path.cwd()))  # where the classes of a user's own policies are looked for
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         app()

@@ -31,7 +31,7 @@ from topologies.loader import load
 
 SCENARIO = Path(__file__).parents[1] / "topologies" / "quickstart.yaml"
 TRAINING_SEEDS = (1, 2, 3, 4, 5)
-TEST_SEEDS = (101, 102, 103)  # of the channels and arrivals that every policy is tested on
+TEST_SEEDS = (201, 202, 203)  # of the channels and arrivals that every policy is tested on
 STEPS = 150_000
 AGENTS = ("ppo", "a3c")
 

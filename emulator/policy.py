@@ -19,7 +19,7 @@ class Observation(Protocol):
         """The lowest measured rate on the route, as last heard; infinite where both are one node."""
 
     def delay_ns(self, source: str, target: str) -> int:
-        """The sum of the propagation delays on the route, and of what its ramps add after an idle gap."""
+        """The sum of the propagation delays on the route."""
 
     def backlog_ns(self, node: str) -> int:
         """How long the device's queue would still take, as last heard."""

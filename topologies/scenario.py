@@ -144,7 +144,7 @@ def label_of(policy: Plain | Fixed | Learned | Replay | Custom) -> str:
 class Training(Section):
     """How agents without a checkpoint are trained: on other channels and arrivals than the run's."""
 
-    steps: Count = 20_000
+    steps: Count = 150_000
     seed: Seed = 1
     traces: Annotated[int, Field(ge=1, le=1_000)] = 4
     """How many systems, with a channel and arrivals of their own each, training draws from."""
