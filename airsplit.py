@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -90,6 +91,7 @@ class Export(StrEnum):
 
 def main() -> None:
     """Run the command line; an error becomes one line on standard error and an exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what we started ends with us
     sys.path.append(str(Path.cwd()))  # where the classes of a user's own policies are looked for
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:

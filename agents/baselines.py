@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from emulator.draws import uniform
 from emulator.policy import Observation
-from emulator.randomness import draw_key, uniform
+from emulator.randomness import draw_key
 from emulator.system import System
 from emulator.task import Placement, parse
 from topologies.candidates import split

@@ -9,7 +9,7 @@ import numpy as np
 
 from agents.encoding import LIMIT, Float32s
 from agents.episodes import Episodes, EpisodeSettings
-from emulator.randomness import uniform
+from emulator.draws import uniform
 from topologies.build import training_system
 from topologies.loader import load
 

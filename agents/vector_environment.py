@@ -14,7 +14,7 @@ from agents.encoding import Flags, Float32s
 from agents.environment import KEYS, episodes_of, observation_space
 from agents.episodes import Episodes
 from emulator.compiled import compiled
-from emulator.randomness import uniform
+from emulator.draws import uniform
 
 Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]

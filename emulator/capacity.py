@@ -3,7 +3,7 @@
 import numpy as np
 
 from emulator.compiled import in_place
-from emulator.randomness import uniform
+from emulator.draws import uniform
 from emulator.trace import Int64s, Trace
 
 Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]

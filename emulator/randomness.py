@@ -5,8 +5,6 @@ import hashlib
 
 import numpy as np
 
-from emulator.compiled import compiled
-
 
 def address(seed: int, entity: str, purpose: str, index: int = 0) -> bytes:
     """The 16-byte key of a stream of draws: the head of the SHA-256 of its address."""
@@ -23,17 +21,3 @@ def generator(seed: int, entity: str, purpose: str, index: int = 0) -> np.random
 def draw_key(seed: int, entity: str, purpose: str) -> int:
     """The 63-bit key that `uniform` mixes with its counters."""
     return int.from_bytes(address(seed, entity, purpose)[:8], "little") >> 1
-
-
-@compiled
-def uniform(key: int, message: int, fragment: int, attempt: int) -> float:
-    """One draw from [0, 1), a pure function of its address: SplitMix64's finaliser
-    (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014)
-    over the key and each counter in turn, the top 53 bits kept."""
-    mixed = np.uint64(key)
-    for counter in (message, fragment, attempt):
-        mixed = mixed + np.uint64(0x9E3779B97F4A7C15) + np.uint64(counter)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed = mixed ^ (mixed >> np.uint64(31))
-    return float(mixed >> np.uint64(11)) * 2.0**-53

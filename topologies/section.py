@@ -13,7 +13,7 @@ Rate = Annotated[float, Field(gt=0, le=1e6)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 NodeName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*(\{i\})?$", max_length=64)]
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=64)]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 Interval = Annotated[tuple[NotNegative, Positive], Field(strict=False)]
 
 

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
+from emulator.draws import uniform
 from emulator.policy import Observation
 from emulator.profile import Layer, ModelProfile
-from emulator.randomness import draw_key, uniform
+from emulator.randomness import draw_key
 from emulator.record import Records
 from emulator.simulation import Simulation, Totals
 from emulator.system import Bearer, Control, Cost, DeviceSpec, LinkSpec, Node, Ramp, System

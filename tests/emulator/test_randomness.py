@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from emulator.randomness import address, draw_key, generator, uniform
+from emulator.draws import uniform
+from emulator.randomness import address, draw_key, generator
 from tests.emulator import reference
 
 GAMMA = reference.GAMMA
