@@ -1,5 +1,6 @@
 """Small systems that the tests share: with every number known, or drawn at random from a seed."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,7 @@ IMAGE = TaskKind("image", CONVNET, 8_000, 40, "int8", 120 * NS_PER_MS)
 CHAT = TaskKind("chat", LLAMA, 0, 0, "int8", 500 * NS_PER_MS)
 
 Row = dict[str, Any]
+Key = tuple[str, str, int]  # source, kind, number
 
 
 class Outcome(NamedTuple):
@@ -126,6 +128,25 @@ def pairs(
 def split_at_two(system: System) -> Fixed:
     """The split of `pairs`: two layers at the UE, the rest at its server."""
     return Fixed({key: candidates[-1] for key, candidates in system.placements.items()})
+
+
+def offered(system: System) -> dict[Key, Task]:
+    """The tasks that a run of the system must have a row for."""
+    tasks = (task for stream in system.streams for task in stream.tasks(system.seed, system.duration_ns))
+    return {(task.source, task.kind.name, task.number): task for task in tasks}
+
+
+def key_of(row: Row) -> Key:
+    """The task that a row is about."""
+    return row["source"], row["kind"], row["task"]
+
+
+def stages_of(outcome: Outcome) -> dict[Key, list[Row]]:
+    """The rows of each task's stages, in order."""
+    found: dict[Key, list[Row]] = defaultdict(list)
+    for row in outcome.stages:
+        found[key_of(row)].append(row)
+    return found
 
 
 def with_stream(system: System, stream: Stream) -> System:

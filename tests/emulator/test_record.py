@@ -1,9 +1,11 @@
 """Rows are written as they come, found again as they were, and digested by their values."""
 
 import tracemalloc
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,9 +28,13 @@ def stage_row(number: int) -> tuple[Any, ...]:
 
 
 def write(path: Path, count: int) -> Path:
+    return write_all(path, ((f"policy{number % 5}", number, number / 7) for number in range(count)))
+
+
+def write_all(path: Path, values: Iterable[tuple[Any, ...]]) -> Path:
     rows = Rows(path, SMALL)
-    for number in range(count):
-        rows.append((f"policy{number % 5}", number, number / 7))
+    for row in values:
+        rows.append(row)
     rows.close()
     return path
 
@@ -42,6 +48,23 @@ def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
     assert tasks.schema.equals(TASKS) and stages.schema.equals(STAGES)
     assert [tuple(row.values()) for row in tasks.to_pylist()] == [task_row(number) for number in range(100)]
     assert [tuple(row.values()) for row in stages.to_pylist()] == [stage_row(number) for number in range(100)]
+
+
+def test_rows_one_by_one_and_many_at_once_keep_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    rows = Rows(path, SMALL)
+    many = pa.DictionaryArray.from_arrays(pa.array([1, 0, 1], pa.int32()), pa.array(["b", "a"]))
+    rows.append(("a", 0, 0.5))
+    rows.extend({"energy_j": np.array([1.5, 2.5, 3.5]), "task": np.array([1, 2, 3]), "policy": many})
+    rows.append(("c", 4, 4.5))
+    rows.close()
+    assert pq.read_table(path).to_pylist() == [
+        {"policy": name, "task": number, "energy_j": number + 0.5} for number, name in enumerate("aabac")
+    ]
+    one_by_one = write_all(
+        tmp_path / "one.parquet", [("a", 0, 0.5), ("a", 1, 1.5), ("b", 2, 2.5), ("a", 3, 3.5), ("c", 4, 4.5)]
+    )
+    assert pq.read_table(one_by_one).to_pylist() == pq.read_table(path).to_pylist()
 
 
 def test_a_run_without_tasks_leaves_empty_tables(tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""A run of a system written a second time: each task a generator that walks its way, over a heap of wake-ups.
+
+It asks the links and devices one by one (they have references of their own) and keeps its own accounts.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+from emulator.network import Network
+from emulator.profile import TOKEN_BYTES
+from emulator.randomness import draw_key
+from emulator.system import System
+from emulator.task import Placement, Task, input_bytes, passes, result_bytes
+
+PARTS = ("waiting_ns", "load_ns", "service_ns", "transfer_ns", "link_waiting_ns", "energy_j")
+
+Walk = Generator[int, None, None]
+Account = dict[str, Any]
+
+
+class Failed(Exception):
+    """The task ends here."""
+
+
+class ReferenceRun:
+    """All tasks of a system under placements that depend on the task alone. `rows` and `stages` are what the
+    records must say, by (source, kind, number)."""
+
+    def __init__(self, system: System, place: Callable[[Task], Placement]) -> None:
+        self.system = system
+        self.place = place
+        self.network = Network(system)
+        self.rows: dict[tuple[str, str, int], Account] = {}
+        self.stages: dict[tuple[str, str, int], list[Account]] = {}
+        self._heap: list[tuple[int, int, Walk]] = []
+        self._order = count()  # of two wake-ups at one instant, the one that was asked for first comes first
+        self._now_ns = 0
+        for stream in system.streams:
+            self._await_next(stream.tasks(system.seed, system.duration_ns))
+        while self._heap:
+            self._now_ns, _, walk = heappop(self._heap)
+            self._resume(walk)
+
+    def _wake(self, at_ns: int, walk: Walk) -> None:
+        heappush(self._heap, (at_ns, next(self._order), walk))
+
+    def _resume(self, walk: Walk) -> None:
+        at_ns = next(walk, None)
+        if at_ns is not None:
+            self._wake(at_ns, walk)
+
+    def _await_next(self, tasks: Iterator[Task]) -> None:
+        task = next(tasks, None)
+        if task is not None:
+            self._wake(task.arrival_ns, self._arrive(task, tasks))
+
+    def _arrive(self, task: Task, later: Iterator[Task]) -> Walk:
+        self._await_next(later)
+        placement = self.place(task)
+        key = (task.source, task.kind.name, task.number)
+        stages = self.stages[key] = [_account() for _ in placement]
+        reason = ""
+        try:
+            yield from self._walk(task, placement, stages)
+        except Failed as failure:
+            reason = str(failure)
+        total = {part: sum(stage[part] for stage in stages) for part in PARTS}
+        kept = 1.0
+        for stage in stages:
+            kept *= 1.0 - stage["erased_fraction"]
+        self.rows[key] = {**total, "erased_fraction": 1.0 - kept, "reason": reason, "sojourn_ns": 0}
+        self.rows[key]["sojourn_ns"] = self._now_ns - task.arrival_ns
+
+    def _walk(self, task: Task, placement: Placement, stages: list[Account]) -> Walk:
+        each_pass = passes(task)
+        visits = [each_pass] if len(placement) == 1 else [[step] for step in each_pass]
+        last_node, carried = task.source, input_bytes(task)
+        for step, visit in enumerate(visits):
+            for index, (node, first, stop) in enumerate(placement):
+                yield from self._carry(task, step, index, last_node, node, carried, stages[index])
+                model = task.kind.model
+                device = self.network.devices[node]
+                service_ns = sum(device.service_ns(model.name, first, stop, *each) for each in visit)
+                yield from self._serve(node, model.name, first, stop, service_ns, stages[index])
+                last_node = node
+                carried = model.activation_bytes(stop, visit[0].tokens, task.kind.precision)
+            carried = TOKEN_BYTES
+        if last_node != task.source and result_bytes(task):
+            stages.append(_account())
+        yield from self._carry(
+            task, len(visits) - 1, len(placement), last_node, task.source, result_bytes(task), stages[-1]
+        )
+
+    def _carry(
+        self, task: Task, step: int, index: int, source: str, target: str, size_bytes: int, stage: Account
+    ) -> Walk:
+        key = draw_key(self.system.seed, task.source, f"tasks of {task.kind.name}") >> 24
+        message = ((key + task.number) << 24) + (step << 8) + index
+        for link in self.network.route(source, target) if size_bytes else ():
+            delivery = link.enqueue(self._now_ns, size_bytes, message)
+            if delivery is None:
+                raise Failed("link queue full")
+            ends = [self.system.nodes[name].device for name in (link.spec.source, link.spec.target)]
+            power_w = (ends[0].transmit_power_w if ends[0] else 0.0) + (ends[1].receive_power_w if ends[1] else 0.0)
+            stage["link_waiting_ns"] += delivery.start_ns - self._now_ns
+            stage["transfer_ns"] += delivery.arrival_ns - self._now_ns
+            stage["energy_j"] += power_w * (delivery.release_ns - delivery.start_ns) * 1e-9
+            stage["erased_fraction"] = 1.0 - (1.0 - stage["erased_fraction"]) * (1.0 - delivery.erased_fraction)
+            yield delivery.arrival_ns
+
+    def _serve(self, node: str, model: str, first: int, stop: int, service_ns: int, stage: Account) -> Walk:
+        device = self.network.devices[node]
+        service = device.submit(self._now_ns, model, first, stop, service_ns)
+        if isinstance(service, str):
+            raise Failed(service)
+        stage["waiting_ns"] += service.start_ns - self._now_ns
+        stage["load_ns"] += service.load_ns
+        stage["service_ns"] += service_ns
+        stage["energy_j"] += device.spec.busy_power_w * (service.load_ns + service_ns) * 1e-9
+        yield service.finish_ns
+
+
+def _account() -> Account:
+    return {**dict.fromkeys(PARTS, 0), "erased_fraction": 0.0}
