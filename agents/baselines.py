@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from emulator.draws import uniform
+from emulator.network import Network
 from emulator.policy import Observation
 from emulator.randomness import draw_key
 from emulator.system import System
@@ -38,17 +39,25 @@ class AllDevice:
 
 
 class AllEdge:
-    """Every layer at the first edge server that can hold them all."""
+    """Every layer at the edge server that the least propagation delay parts from the source, of those
+    that can hold them all; equally near ones are taken in turn by the system's sources."""
 
     def __init__(self, system: System) -> None:
         """Raises ValueError when there is none for some kind."""
         self._whole: dict[tuple[str, str], Placement] = {}
+        network = Network(system)
+        sources = list(dict.fromkeys(source for source, _ in system.placements))
         for (source, kind), candidates in system.placements.items():
             whole = _whole_at(candidates)
-            servers = [node for node in edge_servers(system) if node in whole]
-            if not servers:
+            delays_ns = {
+                node: sum(link.spec.delay_ns for link in network.route(source, node))
+                for node in edge_servers(system)
+                if node in whole
+            }
+            if not delays_ns:
                 raise ValueError(f"all-edge: {system.kinds[kind].model.name} must fit an edge server")
-            self._whole[source, kind] = whole[servers[0]]
+            nearest = [node for node, delay_ns in delays_ns.items() if delay_ns == min(delays_ns.values())]
+            self._whole[source, kind] = whole[nearest[sources.index(source) % len(nearest)]]
 
     def decide(self, observation: Observation) -> Placement:
         """The candidate that is one partition at that server."""
