@@ -90,8 +90,8 @@ class Itineraries:
         stages = np.zeros(len(placement) + 2, STAGE)
         last_node, carried = stream.source, tokens or kind.input_bytes > 0
         for stage, partition in zip(stages, placement, strict=False):
-            self._lead(stage, last_node, partition.node, carried)
             self._fill(stage, stream, partition)
+            self._lead(stage, last_node, partition.node, carried)
             last_node, carried = partition.node, stage["output_bytes"] > 0
         self._lead(stages[-2], last_node, stream.source, tokens or kind.result_bytes > 0)
         self._lead(stages[-1], last_node, placement[0].node, tokens and len(placement) > 1)

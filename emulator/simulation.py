@@ -63,8 +63,10 @@ class _Run:
     def run(self) -> Totals:
         for row, stream in enumerate(self.system.streams):
             _Arrivals(self, row, stream).await_next()
-        self.environment.run()
-        self.transit.finish()
+        try:
+            self.environment.run()
+        finally:
+            self.transit.finish()
         occupancy = self.transit.occupancy
         area_ns, elapsed_ns = occupancy.finish()
         error = abs(area_ns - self.transit.parts_ns) / max(area_ns, 1)
