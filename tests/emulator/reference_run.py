@@ -3,12 +3,14 @@
 It asks the links and devices one by one (they have references of their own) and keeps its own accounts.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
 from emulator.network import Network
+from emulator.observation import LastHeard
+from emulator.policy import Policy
 from emulator.profile import TOKEN_BYTES
 from emulator.randomness import draw_key
 from emulator.system import System
@@ -25,12 +27,12 @@ class Failed(Exception):
 
 
 class ReferenceRun:
-    """All tasks of a system under placements that depend on the task alone. `rows` and `stages` are what the
-    records must say, by (source, kind, number)."""
+    """All tasks of a system under a policy. `rows` and `stages` are what the records must say, by
+    (source, kind, number)."""
 
-    def __init__(self, system: System, place: Callable[[Task], Placement]) -> None:
+    def __init__(self, system: System, policy: Policy) -> None:
         self.system = system
-        self.place = place
+        self.policy = policy
         self.network = Network(system)
         self.rows: dict[tuple[str, str, int], Account] = {}
         self.stages: dict[tuple[str, str, int], list[Account]] = {}
@@ -58,7 +60,8 @@ class ReferenceRun:
 
     def _arrive(self, task: Task, later: Iterator[Task]) -> Walk:
         self._await_next(later)
-        placement = self.place(task)
+        candidates = self.system.placements[task.source, task.kind.name]
+        placement = self.policy.decide(LastHeard(task, self._now_ns, self.network, candidates))
         key = (task.source, task.kind.name, task.number)
         stages = self.stages[key] = [_account() for _ in placement]
         reason = ""

@@ -15,8 +15,8 @@ from emulator.profile import Layer, ModelProfile
 from emulator.randomness import draw_key
 from emulator.record import Records
 from emulator.simulation import Simulation, Totals
-from emulator.system import Bearer, Control, Cost, DeviceSpec, LinkSpec, Node, Ramp, System
-from emulator.task import Partition, Placement, Task, TaskKind
+from emulator.system import Bearer, Control, Cost, DeviceSpec, LayerTimes, LinkSpec, Node, Ramp, System
+from emulator.task import Partition, Placement, Task, TaskKind, parse
 from emulator.trace import Release, Trace
 from emulator.units import NS_PER_MS, NS_PER_S
 from emulator.workload import Periodic, Poisson, Stream, Tokens
@@ -217,6 +217,37 @@ def random_system(seed: int) -> System:
         broker,
         preload,
     )
+
+
+def tied_system(seed: int) -> System:
+    """Two UEs and two servers where everything takes whole milliseconds and begins on one, so that arrivals,
+    messages and partitions meet in the same nanosecond all the time, and who came first decides."""
+    rng = np.random.default_rng(seed)
+    nodes = {"gnb": Node("gnb", "gnb")}
+    for name in ("ue1", "ue2", "edge1", "edge2"):
+        layer_ns = tuple((rng.integers(0, 3, len(CONVNET.layers)) * NS_PER_MS).tolist())
+        nothing = (0,) * len(CONVNET.layers)
+        measured = {CONVNET.name: LayerTimes(layer_ns, nothing, nothing)}
+        device = DeviceSpec(1e9, 2**30, 1e9, 1e9, 0, int(rng.choice([3, 1_000])), measured=measured)
+        nodes[name] = Node(name, "ue" if name.startswith("ue") else "edge", device)
+    links = []
+    for name in ("ue1", "ue2", "edge1", "edge2"):
+        for start, end in ((name, "gnb"), ("gnb", name)):
+            trace = Trace(NS_PER_MS, {"capacity_bits": rng.choice([16_000, 64_000], 7)}, "slot")
+            links.append(LinkSpec(start, end, trace, int(rng.integers(0, 10)) * NS_PER_MS, 100_000))
+    kind = replace(IMAGE, input_bytes=8_000, result_bytes=int(rng.choice([0, 2_000])))
+    streams = tuple(
+        Stream(name, kind, Periodic(int(rng.integers(4, 9)) * NS_PER_MS, int(rng.integers(0, 3)) * NS_PER_MS))
+        for name in ("ue1", "ue2")
+    )
+    layers = len(CONVNET.layers)
+    placements = {
+        (ue, kind.name): tuple(parse(f"{ue}:0-2|{server}:2-{layers}") for server in ("edge1", "edge2"))
+        + tuple(parse(f"{node}:0-{layers}") for node in (ue, "edge1", "edge2"))
+        for ue in ("ue1", "ue2")
+    }
+    control = Control("gnb", int(rng.choice([0, 0, 1, 3])) * NS_PER_MS, 50 * NS_PER_MS)
+    return System("tied", seed, NS_PER_S, nodes, tuple(links), streams, placements, control, Cost(10.0))
 
 
 def scatter(system: System) -> Scatter:

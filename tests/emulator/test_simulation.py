@@ -31,6 +31,7 @@ from tests.emulator.systems import (
     simulate,
     split_at_two,
     stages_of,
+    tied_system,
     with_stream,
 )
 
@@ -172,7 +173,11 @@ def test_the_random_systems_hold_what_the_tests_are_about(runs: Runs) -> None:
 def test_every_row_equals_the_reference_runs(seed: int, runs: Runs) -> None:
     """Tasks that meet in queues, compete for memory, lose fragments and fail: all of it written twice."""
     system, outcome = runs(seed)
-    reference = ReferenceRun(system, scatter(system).place)
+    check_rows(outcome, ReferenceRun(system, scatter(system)))
+
+
+def check_rows(outcome: Outcome, reference: ReferenceRun) -> None:
+    """Whole numbers equal, others to rounding."""
     found = {key_of(row): row for row in outcome.tasks}
     assert found.keys() == reference.rows.keys()
     for key, expected in reference.rows.items():
@@ -184,6 +189,24 @@ def test_every_row_equals_the_reference_runs(seed: int, runs: Runs) -> None:
         assert len(stages[key]) == len(accounts)
         for row, account in zip(stages[key], accounts, strict=True):
             assert {name: row[name] for name in account} == pytest.approx(account)
+
+
+class LeastLoaded:
+    """The candidate whose devices were heard to have the least left to do, and of equal ones the first."""
+
+    def decide(self, observation: Observation) -> Placement:
+        return min(
+            observation.candidates, key=lambda placement: sum(observation.backlog_ns(part.node) for part in placement)
+        )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_who_came_first_in_one_and_the_same_nanosecond_is_served_and_heard_first(seed: int, tmp_path: Path) -> None:
+    """Everything falls on whole milliseconds, and the decisions hang on what was heard by then."""
+    system = tied_system(seed)
+    outcome = simulate(system, LeastLoaded(), tmp_path)
+    check_rows(outcome, ReferenceRun(system, LeastLoaded()))
+    assert all(row["sojourn_ns"] % NS_PER_MS == 0 for row in outcome.tasks)
 
 
 @pytest.mark.parametrize("forgotten", PARTS)
