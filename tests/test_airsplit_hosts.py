@@ -1,7 +1,6 @@
 """The command line with hosts: real broker, real workers, partitions run for real; and a worker lost in mid-run."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -91,7 +90,7 @@ def test_broker_command_prints_its_address_and_hosts_lists_workers() -> None:
         broker = stack.enter_context(
             subprocess.Popen([*COMMAND, "broker"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         )
-        stack.callback(broker.send_signal, signal.SIGINT)
+        stack.callback(broker.terminate)
         assert broker.stdout is not None
         address = broker.stdout.readline().strip()
         worker = stack.enter_context(
