@@ -36,9 +36,10 @@ from emulator.system import System
 from emulator.trace import Trace
 from emulator.units import ns_from_s
 from hil.errors import MissingDependency
-from topologies.build import build, direction, resolved_yaml
+from topologies.build import build
 from topologies.loader import load
 from topologies.scenario import Learned, Scenario, label_of
+from topologies.stored import load_traces, resolved_yaml, save_traces, trace_file
 
 if TYPE_CHECKING:
     from hil.lab import Lab
@@ -226,8 +227,7 @@ def run_folder(root: Path, name: str, inputs: str) -> Iterator[Path]:
 def store_inputs(folder: Path, text: str, system: System) -> None:
     """All that a rerun needs, before anything runs."""
     (folder / "scenario.yaml").write_text(text, encoding="utf-8")
-    for link in system.links:
-        link.trace.save(folder / "traces" / f"{direction(link.source, link.target)}.parquet")
+    save_traces(system, folder)
     save_measured(folder / "measured.json", measured_of(system))
 
 
@@ -335,7 +335,7 @@ def facts_of(chosen: Scenario, system: System, on_hosts: bool) -> "Facts":
             for kind in system.kinds.values()
         },
         cost=system.cost,
-        uplinks={name: f"traces/{direction(name, first_links[name].target)}.parquet" for name in sources},
+        uplinks={name: trace_file(name, first_links[name].target) for name in sources},
         policies={label_of(each): each.type for each in chosen.policies},
         notes=tuple(notes),
     )
@@ -367,8 +367,7 @@ def rerun(
     finished = open_run(folder)
     verify(finished)
     chosen = load(folder / "scenario.yaml")
-    traces = {path.stem: Trace.load(path) for path in sorted((folder / "traces").glob("*.parquet"))}
-    system = build(chosen, folder, traces)
+    system = build(chosen, folder, load_traces(folder))
     system = with_measured(system, load_measured(folder / "measured.json"))
     checkpoints = {path.stem: Checkpoint.load(path) for path in sorted((folder / "checkpoints").glob("*.safetensors"))}
     fresh = partial(policies_of, chosen, folder, system, checkpoints)

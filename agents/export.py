@@ -10,10 +10,9 @@ from agents.baselines import save_decisions
 from agents.episodes import Episode
 from emulator.task import Placement, Task, describe
 from emulator.units import NS_PER_S
-from topologies.build import direction, resolved_yaml
+from topologies.parts import BYTES_PER_MB, nodes_of, radio_ends
 from topologies.scenario import Scenario
-
-BYTES_PER_MB = 1e6
+from topologies.stored import resolved_yaml, save_traces, trace_file, yaml_text
 
 
 def export_episode(
@@ -27,8 +26,7 @@ def export_episode(
     """
     tasks = episode.tasks[: len(decisions)]
     (out / "traces").mkdir(parents=True, exist_ok=True)
-    for link in episode.system.links:
-        link.trace.save(out / "traces" / f"{direction(link.source, link.target)}.parquet")
+    save_traces(episode.system, out)
     named = [
         (task.source, task.kind.name, task.number, describe(each)) for task, each in zip(tasks, decisions, strict=True)
     ]
@@ -54,7 +52,7 @@ def export_episode(
         "policies": [{"type": "replay", "file": "decisions.jsonl"}],
     }
     path = out / "scenario.yaml"
-    path.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")
+    path.write_text(yaml_text(data), encoding="utf-8")
     return path
 
 
@@ -67,10 +65,9 @@ def _link(scenario: Scenario, entry: tuple[int, str, str, Any]) -> dict[str, Any
     _, a, b, link = entry
     data: dict[str, Any] = link.model_dump(mode="json", exclude_defaults=True) | {"between": [a, b]}
     if link.uplink is not None:
-        roles = {name: node.role for _, name, node in scenario.node_entries()}
-        ue, other = (a, b) if roles[a] == "ue" else (b, a)
-        data["uplink"] = {"trace": {"file": f"traces/{direction(ue, other)}.parquet"}}
-        data["downlink"] = {"trace": {"file": f"traces/{direction(other, ue)}.parquet"}}
+        ue, other = radio_ends(a, b, nodes_of(scenario))
+        data["uplink"] = {"trace": {"file": trace_file(ue, other)}}
+        data["downlink"] = {"trace": {"file": trace_file(other, ue)}}
     return data
 
 

@@ -3,17 +3,22 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
 from emulator.randomness import draw_key
 from emulator.system import Control, Cost, LinkSpec, Node, Ramp, System
 from emulator.trace import Trace
 from emulator.units import ns_from_ms, ns_from_s
 from emulator.workload import Arrivals, Periodic, Poisson, Recorded, Stream, Tokens
 from topologies.links import Link
-from topologies.parts import BYTES_PER_KB, kind_of, nodes_of, placements_of, profile_source, profiles_of
-from topologies.rules import translate
+from topologies.parts import (
+    BYTES_PER_KB,
+    direction,
+    kind_of,
+    nodes_of,
+    placements_of,
+    profiles_of,
+    radio_ends,
+    recorded_arrivals,
+)
 from topologies.scenario import Scenario
 from topologies.traces import TraceSource
 from topologies.workloads import Recorded as RecordedSection
@@ -58,38 +63,6 @@ def require_disjoint(trained: System, tested: System) -> None:
                 )
 
 
-def direction(source: str, target: str) -> str:
-    """The name of one direction of a link, which its trace is stored by."""
-    return f"{source}-{target}"
-
-
-def resolved_yaml(scenario: Scenario, folder: Path) -> str:
-    """The scenario as run, after overrides, to be stored in a run's folder beside its `traces/`:
-    recordings refer to the stored traces, recorded arrivals stand in the text, other paths are absolute."""
-    data = scenario.model_dump(mode="json", exclude_defaults=True)
-    nodes = nodes_of(scenario)
-    for index, a, b, link in scenario.link_entries():
-        ue, other = (a, b) if nodes[a].role == "ue" else (b, a)
-        for name, section, stored in (
-            ("uplink", link.uplink, direction(ue, other)),
-            ("downlink", link.downlink, direction(other, ue)),
-        ):
-            if section is not None and section.trace is not None:
-                data["links"][index][name] = {"trace": {"file": f"traces/{stored}.parquet"}}
-    for entry, task in zip(data["tasks"], scenario.tasks, strict=True):
-        if task.arrivals.recorded is not None:
-            recorded = _recorded(task.arrivals.recorded, folder)
-            entry["arrivals"]["recorded"] = recorded.model_dump(mode="json", exclude_defaults=True)
-    for entry in data["policies"]:
-        for key in ("file", "checkpoint"):
-            if entry.get(key):
-                entry[key] = str((folder / entry[key]).resolve())
-    for model, source in scenario.models.items():
-        if source.endswith(".json"):
-            data["models"][model] = str(Path(profile_source(scenario, model, folder)).resolve())
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
-
-
 def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
     nodes = nodes_of(scenario)
     models = profiles_of(scenario, folder)
@@ -120,11 +93,11 @@ def _pair(
     index: int, a: str, b: str, link: Link, nodes: Mapping[str, Node], source: TraceSource
 ) -> tuple[LinkSpec, LinkSpec]:
     """Both directions of a link; of a radio link, the uplink first."""
-    ue, other = (a, b) if nodes[a].role == "ue" else (b, a)
     path = f"links[{index}]"
     if link.uplink is None or link.downlink is None:
         there, back = (source.wired(direction(*ends), link.rate_mbps or 0.0) for ends in ((a, b), (b, a)))
         return _spec(a, b, link, there), _spec(b, a, link, back)
+    ue, other = radio_ends(a, b, nodes)
     up = source.radio(f"{path}.uplink", link.uplink, direction(ue, other), f"{ue} uplink")
     down = source.radio(f"{path}.downlink", link.downlink, direction(other, ue), f"{ue} downlink")
     return _spec(ue, other, link, up), _spec(other, ue, link, down)
@@ -151,19 +124,8 @@ def _arrivals(task: Task, folder: Path) -> Arrivals:
         return Poisson(arrivals.poisson.rate_per_s)
     if arrivals.periodic is not None:
         return Periodic(ns_from_ms(arrivals.periodic.interval_ms), ns_from_ms(arrivals.periodic.phase_ms))
-    recorded = _recorded(arrivals.recorded or RecordedSection(), folder)
+    recorded = recorded_arrivals(arrivals.recorded or RecordedSection(), folder)
     return Recorded(recorded.arrival_ns or (), recorded.prompt_tokens, recorded.output_tokens)
-
-
-def _recorded(section: RecordedSection, folder: Path) -> RecordedSection:
-    """The section itself, or what its file holds: JSON with the keys `arrival_ns`, `prompt_tokens`, `output_tokens`."""
-    if section.file is None:
-        return section
-    path = folder / section.file
-    try:
-        return RecordedSection.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise ValueError(f"{path}: {translate(error)}") from None
 
 
 def _tokens(task: Task) -> Tokens | None:

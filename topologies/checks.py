@@ -8,13 +8,11 @@ from emulator.profile import ModelProfile
 from emulator.system import Node
 from topologies.candidates import split
 from topologies.links import Link, TraceFile
-from topologies.parts import nodes_of, placements_of, profile_source, profiles_of
+from topologies.parts import BYTES_PER_MB, nodes_of, placements_of, profile_source, profiles_of
 from topologies.profiles import profile_names
 from topologies.scenario import ALL, Fixed, Learned, Replay, Scenario
 from topologies.section import TEMPLATE
 from topologies.workloads import Task
-
-MB = 1e6
 
 
 def check(scenario: Scenario, folder: Path) -> None:
@@ -195,8 +193,8 @@ def _check_fixed(
                 memory_bytes = device.memory_bytes if device else 0
                 if model.weight_bytes(first, stop) > memory_bytes:
                     raise ValueError(
-                        f"{path}.{name}.cut={cut}: {model.weight_bytes(first, stop) / MB:.0f} MB of weights"
-                        f" must fit the {memory_bytes / MB:.0f} MB of {host}"
+                        f"{path}.{name}.cut={cut}: {model.weight_bytes(first, stop) / BYTES_PER_MB:.0f} MB of weights"
+                        f" must fit the {memory_bytes / BYTES_PER_MB:.0f} MB of {host}"
                     )
 
 

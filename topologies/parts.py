@@ -3,26 +3,29 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from emulator.profile import ModelProfile
 from emulator.system import DeviceSpec, Node
 from emulator.task import Placement, TaskKind
-from emulator.units import ns_from_ms
+from emulator.units import NS_PER_US, ns_from_ms
 from topologies.candidates import candidates
 from topologies.profiles import load_profile
+from topologies.rules import translate
 from topologies.scenario import Device, Scenario
-from topologies.workloads import Task
+from topologies.workloads import Recorded, Task
 
 BYTES_PER_KB = 1_000
-NS_PER_US = 1_000
+BYTES_PER_MB = 1_000_000
 
 
 def device_spec(device: Device) -> DeviceSpec:
     """A device in the emulator's units."""
     return DeviceSpec(
         compute_flops_per_s=device.compute_gflops * 1e9,
-        memory_bytes=round(device.memory_mb * 1e6),
+        memory_bytes=round(device.memory_mb * BYTES_PER_MB),
         memory_bytes_per_s=device.memory_gb_per_s * 1e9,
-        load_bytes_per_s=device.load_mb_per_s * 1e6,
+        load_bytes_per_s=device.load_mb_per_s * BYTES_PER_MB,
         layer_overhead_ns=round(device.layer_overhead_us * NS_PER_US),
         queue_tasks=device.queue_tasks,
         idle_power_w=device.idle_power_w,
@@ -39,6 +42,16 @@ def nodes_of(scenario: Scenario) -> dict[str, Node]:
         name: Node(name, node.role, devices[node.device] if node.device else None)
         for _, name, node in scenario.node_entries()
     }
+
+
+def radio_ends(a: str, b: str, nodes: Mapping[str, Node]) -> tuple[str, str]:
+    """The two ends of a radio link, its UE first."""
+    return (a, b) if nodes[a].role == "ue" else (b, a)
+
+
+def direction(source: str, target: str) -> str:
+    """The name of one direction of a link, which its trace is stored by."""
+    return f"{source}-{target}"
 
 
 def profile_source(scenario: Scenario, model: str, folder: Path) -> str:
@@ -62,6 +75,18 @@ def kind_of(task: Task, model: ModelProfile) -> TaskKind:
         precision=task.activation,
         deadline_ns=ns_from_ms(task.deadline_ms),
     )
+
+
+def recorded_arrivals(section: Recorded, folder: Path) -> Recorded:
+    """The section itself, or what its file holds: JSON with the keys `arrival_ns`, `prompt_tokens`,
+    `output_tokens`. Raises ValueError, one line, for anything else."""
+    if section.file is None:
+        return section
+    path = folder / section.file
+    try:
+        return Recorded.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(f"{path}: {translate(error)}") from None
 
 
 def placements_of(

@@ -9,11 +9,12 @@ from emulator.system import Ramp
 from emulator.trace import constant
 from emulator.workload import Poisson, Recorded
 from tests.topologies.bad_scenarios import GOOD
-from topologies.build import build, resolved_yaml
+from topologies.build import build
 from topologies.links import Channel
 from topologies.loader import json_schema, load
 from topologies.parts import device_spec
 from topologies.scenario import Device, Scenario
+from topologies.stored import load_traces, resolved_yaml, save_traces
 
 RATES = "".join(f"{second} {1 + second % 7}\n" for second in range(30))
 
@@ -163,13 +164,13 @@ def test_a_run_folder_holds_all_that_a_replay_of_recordings_needs(good: Path, tm
     system = build(scenario, good.parent)
     run = tmp_path / "run"
     (run / "traces").mkdir(parents=True)
-    for link in system.links:
-        link.trace.save(run / "traces" / f"{link.source}-{link.target}.parquet")
+    save_traces(system, run)
     (run / "scenario.yaml").write_text(resolved_yaml(scenario, good.parent))
     (good.parent / "x.log").unlink()
     (good.parent / "a.json").unlink()
     again = build(load(run / "scenario.yaml"), run)
     assert [link.trace.sha256 for link in again.links] == [link.trace.sha256 for link in system.links]
+    assert {link.trace.sha256 for link in system.links} == {trace.sha256 for trace in load_traces(run).values()}
     assert [stream.arrivals for stream in again.streams] == [stream.arrivals for stream in system.streams]
 
 
