@@ -27,6 +27,7 @@ _RULES = {
     "int_from_float": "must be a whole number",
     "bool_type": "must be true or false",
     "string_type": "must be text",
+    "string_too_short": "must have at least {min_length} character",
     "string_too_long": "must have at most {max_length} characters",
     "literal_error": "must be {expected}",
     "model_type": "must be a section with keys",

@@ -5,18 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
 from emulator.profile import Layer, ModelProfile
+from topologies.rules import translate
+from topologies.section import Section
 
 FOLDER = Path(__file__).parent
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class _Layer(_Strict):
+class _Layer(Section):
     name: str = Field(min_length=1)
     flops: NonNegativeInt
     weight_bytes: NonNegativeInt
@@ -25,7 +23,7 @@ class _Layer(_Strict):
     kv_elements: NonNegativeInt = 0
 
 
-class _Profile(_Strict):
+class _Profile(Section):
     name: str = Field(min_length=1)
     family: Literal["vision", "causal_lm"]
     weight_dtype: Literal["int8", "fp16", "fp32"]
@@ -64,14 +62,6 @@ def _read(path: Path) -> ModelProfile:
     try:
         read = _Profile.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ValueError(f"{path}: {_first_complaint(error)}") from None
+        raise ValueError(f"{path}: {translate(error)}") from None
     layers = tuple(Layer(**layer.model_dump()) for layer in read.layers)
     return ModelProfile(read.name, read.family, read.weight_dtype, read.input_shape, layers)
-
-
-def _first_complaint(error: ValidationError) -> str:
-    """`layers[3].flops=-1: must be …`, from pydantic's location, input and message."""
-    first = error.errors(include_url=False)[0]
-    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]).lstrip(".")
-    value = "" if not where or first["type"] == "missing" else f"={first['input']!r:.60}"
-    return " ".join(f"{where or 'profile'}{value}: {first['msg'].replace('Input should', 'must')}".split())
