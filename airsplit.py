@@ -4,7 +4,6 @@ Results go to standard output, messages to standard error, a line each. Exit cod
 usage, 3 bad input (a missing file too), 4 something that this machine lacks, 5 a run whose own checks failed.
 """
 
-import csv
 import hashlib
 import json
 import logging
@@ -240,10 +239,9 @@ def train_missing_of(
     measured = measured_of(system)
     trained = train_missing(chosen, home, phases, lambda other: with_measured(other, measured))
     if trained:
-        import pandas as pd
+        from results.side_tables import write_learning
 
-        curves = [{**row, "agent": label} for label, (_, rows) in trained.items() for row in rows]
-        pd.DataFrame(curves).to_csv(folder / "learning.csv", index=False)
+        write_learning(folder / "learning.csv", {label: curve for label, (_, curve) in trained.items()})
     return {label: checkpoint for label, (checkpoint, _) in trained.items()}
 
 
@@ -257,18 +255,17 @@ def conclude(
     phases: Phases,
 ) -> bool:
     """Bound, summary, figures, report and, last, the manifest. Whether the run's own checks passed."""
-    import pyarrow.parquet as pq
-
     from agents.bound import bounds
     from results.draw import draw_figures
     from results.manifest import Broker, Check, describe_run, write_manifest
     from results.report import write_report
     from results.run_folder import Run
+    from results.side_tables import write_bound, write_device_energy
     from results.statistics import summarise
 
     phases("bound and report", 0, 4)
     write_device_energy(folder / "devices.csv", totals)
-    pq.write_table(bounds(system).drop_columns(["placement"]), folder / "bound.parquet")
+    write_bound(folder / "bound.parquet", bounds(system))
     checks = tuple(
         Check(name="Little's law", subject=label, value=each.little_error, limit=LITTLE_LIMIT)
         for label, each in totals.items()
@@ -295,16 +292,6 @@ def conclude(
     write_manifest(folder, manifest)
     phases("bound and report", 4, 4)
     return all(check.passed for check in checks)
-
-
-def write_device_energy(path: Path, totals: Mapping[str, Totals]) -> None:
-    """What each computer drew over each run, idle time included: a row per policy and node."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("policy", "node", "elapsed_s", "energy_j"))
-        for label, each in totals.items():
-            for node, energy_j in each.device_energy_j.items():
-                table.writerow((label, node, f"{each.elapsed_ns * 1e-9:.9g}", f"{energy_j:.9g}"))
 
 
 def facts_of(chosen: Scenario, system: System, on_hosts: bool) -> "Facts":

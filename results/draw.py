@@ -9,7 +9,8 @@ from emulator.trace import Trace
 from results import channel_figures, figures
 from results.figure_data import FigureData, figure_data
 from results.run_folder import Run
-from results.statistics import best_policy, policies_of, read_summary, tasks_of
+from results.side_tables import read_learning
+from results.statistics import best_policy, ranked, read_summary, tasks_of
 from results.style import looks
 
 SUFFIXES = (".pdf", ".png")
@@ -19,7 +20,7 @@ def draw_figures(run: Run) -> list[Path]:
     """Draw every figure that the run has data for into its figures/, each as PDF and PNG, and return their paths.
     Needs summary.csv. Curves of learning need learning.csv, gaps a row with a bound, delays a completed task,
     the rate a source with a link of its own."""
-    summary = read_summary(run).sort_values("cost_mean_s", kind="stable", ignore_index=True)
+    summary = ranked(read_summary(run))
     data = in_order(figure_data(run), list(summary["policy"]))
     look = looks(list(summary["policy"]))
     deadlines = {name: kind.deadline_ms for name, kind in run.manifest.facts.kinds.items()}
@@ -34,9 +35,9 @@ def draw_figures(run: Run) -> list[Path]:
     gaps = summary[summary["gap"].notna()]
     if len(gaps):
         draw["gap-to-bound"] = lambda path: figures.gap_to_bound(gaps, look, path)
-    if (run.path / "learning.csv").is_file():
-        episodes = pd.read_csv(run.path / "learning.csv", dtype={"agent": str})
-        draw["learning-curves"] = lambda path: figures.learning_curves(episodes, path)
+    learning = read_learning(run.path / "learning.csv")
+    if learning is not None:
+        draw["learning-curves"] = lambda path: figures.learning_curves(learning, path)
     folder = run.path / "figures"
     folder.mkdir(exist_ok=True)
     return [paint(folder / f"{name}{suffix}") for name, paint in draw.items() for suffix in SUFFIXES]
@@ -49,13 +50,12 @@ def in_order(data: FigureData, policies: list[str]) -> FigureData:
     def ordered(table: pd.DataFrame) -> pd.DataFrame:
         return table.sort_values("policy", key=lambda names: names.map(place), kind="stable", ignore_index=True)
 
-    return FigureData(ordered(data.curves), ordered(data.parts), ordered(data.means), ordered(data.placements))
+    return FigureData(ordered(data.curves), ordered(data.parts), ordered(data.means))
 
 
 def rate_figure(run: Run, policy: str) -> Callable[[Path], Path]:
     """Rate and placements of the source that `policy` treats most variously."""
-    tasks_path = run.path / "tasks.parquet"
-    tasks = tasks_of(tasks_path, policy, policies_of(tasks_path)[policy])
+    tasks = tasks_of(run, policy)
     source = shown_source(tasks, list(run.manifest.facts.uplinks))
     trace = Trace.load(run.path / run.manifest.facts.uplinks[source])
     own = tasks[tasks["source"] == source]

@@ -7,7 +7,6 @@ import pandas as pd
 
 from emulator.randomness import generator
 from results.bootstrap import ratio_interval
-from results.placements import placement_counts
 from results.run_folder import Run
 from results.statistics import policy_tasks
 
@@ -24,29 +23,21 @@ PART_NAMES = {
 @dataclass(frozen=True)
 class FigureData:
     """`curves`: policy, kind, delay_ms, share; `parts`: policy, then a column of mean ms per part;
-    `means`: policy, then for delay_ms and energy_j the mean and its interval `_low`, `_high`;
-    `placements`: policy, then as `placement_counts`."""
+    `means`: policy, then for delay_ms and energy_j the mean and its interval `_low`, `_high`."""
 
     curves: pd.DataFrame
     parts: pd.DataFrame
     means: pd.DataFrame
-    placements: pd.DataFrame
 
 
 def figure_data(run: Run) -> FigureData:
     """One pass over the records, one policy's columns in memory at a time."""
-    curves, parts, means, placements = [], [], [], []
+    curves, parts, means = [], [], []
     for policy, tasks in policy_tasks(run):
         curves.append(delay_curves(tasks).assign(policy=policy))
         parts.append({"policy": policy, **part_means(tasks)})
         means.append({"policy": policy, **means_with_intervals(policy, tasks)})
-        placements.append(placement_counts(tasks).assign(policy=policy))
-    return FigureData(
-        pd.concat(curves, ignore_index=True),
-        pd.DataFrame(parts),
-        pd.DataFrame(means),
-        pd.concat(placements, ignore_index=True),
-    )
+    return FigureData(pd.concat(curves, ignore_index=True), pd.DataFrame(parts), pd.DataFrame(means))
 
 
 def delay_curves(tasks: pd.DataFrame) -> pd.DataFrame:

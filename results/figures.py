@@ -166,14 +166,14 @@ def gap_to_bound(summary: pd.DataFrame, look: Mapping[str, Look], path: Path) ->
         return save(figure, path)
 
 
-def learning_curves(episodes: pd.DataFrame, path: Path) -> Path:
+def learning_curves(points: pd.DataFrame, path: Path) -> Path:
     """Return against training steps: a thin line per seed, a thick one for their mean, and with five seeds or
     more the 95 % interval of the mean.
 
-    `episodes`: agent, seed, step, episode_return, a row per finished episode; averaged in 50 bins of steps."""
-    agents = list(episodes["agent"].unique())
+    `points`: agent, seed, step, episode_return; averaged in 50 bins of steps."""
+    agents = list(points["agent"].unique())
     look = looks(agents)
-    binned = bin_steps(episodes)
+    binned = bin_steps(points)
     with page(2.6, COLUMN_IN) as figure:
         axes = figure.subplots()
         for agent in agents:
@@ -204,8 +204,8 @@ def learning_curves(episodes: pd.DataFrame, path: Path) -> Path:
         return save(figure, path)
 
 
-def bin_steps(episodes: pd.DataFrame, bins: int = 50) -> pd.DataFrame:
+def bin_steps(points: pd.DataFrame, bins: int = 50) -> pd.DataFrame:
     """The mean return of each agent and seed in equal bins of steps, at the middle of the bin."""
-    width = max(episodes["step"].max() / bins, 1)
-    middle = (episodes["step"].clip(lower=1) / width).apply(np.ceil) * width - width / 2
-    return episodes.assign(step=middle).groupby(["agent", "seed", "step"])["episode_return"].mean().reset_index()
+    width = max(points["step"].max() / bins, 1)
+    middle = (points["step"].clip(lower=1) / width).apply(np.ceil) * width - width / 2
+    return points.assign(step=middle).groupby(["agent", "seed", "step"])["episode_return"].mean().reset_index()

@@ -84,7 +84,6 @@ class Facts(Frozen):
     """
 
     rung: Literal["sim", "emu", "hil"]
-    description: str = ""
     duration_s: float
     nodes: dict[str, str]
     kinds: dict[str, Kind]

@@ -14,7 +14,7 @@ from results.files import whole
 from results.manifest import Check
 from results.placements import placement_counts
 from results.run_folder import Run
-from results.statistics import best_policy, policies_of, read_summary, tasks_of
+from results.statistics import best_policy, ranked, read_summary, tasks_of
 from results.table import number, percent
 
 PLACEMENTS_NAMED = 2  # per kind, in the answer; the bars below it show them all
@@ -102,9 +102,9 @@ class Figure:
 def write_report(run: Run) -> Path:
     """Write report.html from summary.csv, the figures and the manifest, and return its path. It loads nothing from
     elsewhere and needs no scripts. Raises ValueError when the figures are not there."""
-    summary = read_summary(run).sort_values("cost_mean_s", kind="stable", ignore_index=True)
+    summary = ranked(read_summary(run))
     best = best_policy(summary)
-    placements = placements_of(run, best)
+    placements = placement_counts(tasks_of(run, best))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -128,12 +128,6 @@ def write_report(run: Run) -> Path:
     with whole(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
-
-
-def placements_of(run: Run, policy: str) -> pd.DataFrame:
-    """How often a policy chose which placement, as `placement_counts`."""
-    path = run.path / "tasks.parquet"
-    return placement_counts(tasks_of(path, policy, policies_of(path)[policy]))
 
 
 def answer(summary: pd.DataFrame, best: str, placements: pd.DataFrame) -> str:

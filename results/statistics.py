@@ -24,9 +24,9 @@ from emulator.system import Cost
 from results.bootstrap import Floats, ratio_interval
 from results.files import whole
 from results.run_folder import Run
+from results.side_tables import KEY, read_bound
 
 PARTS = ("service_ns", "waiting_ns", "load_ns", "link_waiting_ns", "transfer_ns")
-KEY = ["source", "kind", "task"]
 COLUMNS = [
     "policy",
     *KEY,
@@ -40,9 +40,6 @@ COLUMNS = [
     "reason",
     "compute",
 ]
-BOUND = pa.schema(
-    [("source", pa.string()), ("kind", pa.string()), ("task", pa.int64()), ("bound_s", pa.float64())]
-)  # bound.parquet: one row per offered task
 
 
 def policies_of(path: Path) -> dict[str, list[int]]:
@@ -56,8 +53,13 @@ def policies_of(path: Path) -> dict[str, list[int]]:
     return groups
 
 
-def tasks_of(path: Path, policy: str, groups: list[int]) -> pd.DataFrame:
-    """One policy's rows of a tasks.parquet."""
+def tasks_of(run: Run, policy: str) -> pd.DataFrame:
+    """One policy's rows of a run's tasks.parquet."""
+    path = run.path / "tasks.parquet"
+    return _rows_of(path, policy, policies_of(path)[policy])
+
+
+def _rows_of(path: Path, policy: str, groups: list[int]) -> pd.DataFrame:
     table = pq.ParquetFile(path).read_row_groups(groups, columns=COLUMNS)
     table = table.filter(pc.equal(table["policy"].cast(pa.string()), policy)).drop_columns(["policy"])
     frame: pd.DataFrame = table.unify_dictionaries().to_pandas()
@@ -75,7 +77,7 @@ def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
     bound = read_bound(run.path / "bound.parquet")
     units = {source: run.manifest.trace_sha256[trace] for source, trace in run.manifest.facts.uplinks.items()}
     for policy, groups in policies_of(path).items():
-        tasks = tasks_of(path, policy, groups)
+        tasks = _rows_of(path, policy, groups)
         tasks["completed"] = tasks["outcome"] != "failed"
         tasks["delay_ms"] = (tasks["sojourn_ns"] * 1e-6).where(tasks["completed"])
         tasks["cost_s"] = cost_of(tasks, run.manifest.facts.cost)
@@ -90,14 +92,6 @@ def cost_of(tasks: pd.DataFrame, cost: Cost) -> Floats:
     """Each task's cost in seconds, `Cost.of` for columns."""
     whole_cost = tasks["sojourn_ns"] * 1e-9 + cost.erasure_s * tasks["erased_fraction"]
     return np.where(tasks["outcome"] == "failed", cost.failure_s, whole_cost)
-
-
-def read_bound(path: Path) -> pd.Series | None:
-    """The bounds by (source, kind, task); None where the run has none."""
-    if not path.is_file():
-        return None
-    frame: pd.DataFrame = pq.read_table(path, schema=BOUND).to_pandas()
-    return frame.set_index(KEY)["bound_s"]
 
 
 def bound_of(tasks: pd.DataFrame, bound: pd.Series, path: Path) -> Floats:
@@ -121,6 +115,11 @@ def summarise(run: Run) -> pd.DataFrame:
 def read_summary(run: Run) -> pd.DataFrame:
     """The table in summary.csv."""
     return pd.read_csv(run.path / "summary.csv", dtype={"policy": str}, keep_default_na=False, na_values=[""])
+
+
+def ranked(summary: pd.DataFrame) -> pd.DataFrame:
+    """The least mean cost first; of equals, the first in the run."""
+    return summary.sort_values("cost_mean_s", kind="stable", ignore_index=True)
 
 
 def summary_row(policy: str, tasks: pd.DataFrame) -> dict[str, object]:

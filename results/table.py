@@ -4,6 +4,8 @@ import math
 
 import pandas as pd
 
+from results.statistics import ranked
+
 # column of the summary, heading in the terminal
 HEADINGS = {
     "policy": "policy",
@@ -41,7 +43,7 @@ def percent(value: float) -> str:
 
 def table_lines(summary: pd.DataFrame) -> list[str]:
     """The summary as aligned plain text, the least cost first: one line per policy below one of headings."""
-    ordered = summary.sort_values("cost_mean_s", kind="stable").to_dict("records")
+    ordered = ranked(summary).to_dict("records")
     rows = [list(HEADINGS.values()), *([_cell(column, row[column]) for column in HEADINGS] for row in ordered)]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     pads = ["<" if column in TEXT_COLUMNS else ">" for column in HEADINGS]

@@ -18,7 +18,8 @@ from results.draw import draw_figures
 from results.manifest import Check, Facts, Kind, describe_run, write_manifest
 from results.report import write_report
 from results.run_folder import Run, create_run_folder, open_run
-from results.statistics import BOUND, summarise
+from results.side_tables import BOUND
+from results.statistics import summarise
 
 SOURCES = ("ue1", "ue2", "ue3")
 DURATION_S = 60
@@ -97,7 +98,6 @@ def write_run(
         (folder / "learning.csv").write_text(learning, encoding="utf-8")
     described = {
         "rung": "sim",
-        "description": "Three UEs ask for images and text; two edge servers and a cloud may help.",
         "duration_s": DURATION_S,
         "nodes": {
             "ue1": "ue",
@@ -200,7 +200,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     learning = ["agent,seed,step,episode_return"]
     learning += [f"ppo,{seed},{step},{-100 / step + seed}" for seed in range(5) for step in range(10, 2001, 10)]
     learning += [f"a3c,0,{step},{-200 / step}" for step in range(10, 2001, 10)]
-    facts = {"description": "<script>alert('no')</script> & co", "policies": {"exact": "the best on the last <rate>"}}
+    facts = {"notes": ["<script>alert('no')</script> & co"], "policies": {"exact": "the best on the last <rate>"}}
     root = tmp_path_factory.mktemp("runs")
     run = write_run(root, rows, bound, learning="\n".join(learning) + "\n", facts=facts, sources=sources)
     summarise(run)

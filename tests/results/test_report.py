@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from results.manifest import Check
-from results.report import CAPTIONS, answer, placements_of, write_report
+from results.placements import placement_counts
+from results.report import CAPTIONS, answer, write_report
 from results.run_folder import Run
-from results.statistics import read_summary, summarise
+from results.statistics import read_summary, summarise, tasks_of
 from results.table import number, percent, table_lines
 
 
@@ -77,11 +78,11 @@ def test_the_page_says_what_the_run_was(finished: Run, page: Page) -> None:
 
 def test_the_answer_in_one_sentence(small: Run) -> None:
     summary = summarise(small)
-    assert answer(summary, "exact", placements_of(small, "exact")) == (
+    assert answer(summary, "exact", placement_counts(tasks_of(small, "exact"))) == (
         "exact has the least mean cost, 1.40 s a task, 1300 % above the bound; "
         "it ran image tasks 4 on device, 12 on edge1 (75 %) or all on edge1 (25 %)."
     )
-    assert answer(summary, "exact on workers", placements_of(small, "exact on workers")) == (
+    assert answer(summary, "exact on workers", placement_counts(tasks_of(small, "exact on workers"))) == (
         "exact on workers has the least mean cost, 0.0800 s a task; it ran image tasks all on edge1 (100 %)."
     )
 
