@@ -4,22 +4,19 @@ Results go to standard output, messages to standard error, a line each. Exit cod
 usage, 3 bad input (a missing file too), 4 something that this machine lacks, 5 a run whose own checks failed.
 """
 
-import hashlib
 import json
 import logging
-import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -27,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from agents.checkpoint import Checkpoint
 from agents.evaluation import HOSTS, named_checkpoints, policies_of, run_on_hosts, simulate
+from emulator.formats import Format
 from emulator.measured import load_measured, measured_of, save_measured, with_measured
 from emulator.record import Records, records_sha256
 from emulator.replayed import Replayed
@@ -68,27 +66,6 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN")]
 TraceFile = Annotated[Path, typer.Argument(metavar="TRACE")]
 
 
-class Agent(StrEnum):
-    """Agents that can be trained."""
-
-    PPO = "ppo"
-    A3C = "a3c"
-
-
-class Recording(StrEnum):
-    """Formats of recordings."""
-
-    MAHIMAHI = "mahimahi"
-    RATE = "rate"
-    CSV = "csv"
-
-
-class Export(StrEnum):
-    """Formats that traces are exported to."""
-
-    MAHIMAHI = "mahimahi"
-
-
 def main() -> None:
     """Run the command line; an error becomes one line on standard error and an exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what we started ends with us
@@ -108,12 +85,6 @@ def fail(code: int, message: str) -> None:
     """Say why, in one line, and end."""
     print(" ".join(message.split()), file=sys.stderr)
     sys.exit(code)
-
-
-def say(message: str, quiet: bool) -> None:
-    """A message beside the result."""
-    if not quiet:
-        print(message, file=sys.stderr)
 
 
 def show(value: object) -> None:
@@ -157,10 +128,6 @@ class Phases:
         if done >= total and self._lines:
             print(f"{phase}: {time.monotonic() - self._began[phase]:.1f} s", file=sys.stderr)
 
-    def of(self, phase: str) -> Callable[[int, int], None]:
-        """The reporting of one phase."""
-        return lambda done, total: self(phase, done, total)
-
 
 @app.command()
 def run(
@@ -175,6 +142,8 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario under every policy that it names, and write records, figures and a report."""
+    from results.run_folder import new_run_folder
+
     started = datetime.now(UTC)
     chosen = load(scenario, overrides or (), seed)
     home = scenario.parent
@@ -185,7 +154,7 @@ def run(
         lab = stack.enter_context(hosts_of(hil, chosen, system, phases)) if hil else None
         system = system if lab is None else lab.system
         inputs = [text, *(link.trace.sha256 for link in system.links)]
-        folder = stack.enter_context(run_folder(out, chosen.name, " ".join(inputs)))
+        folder = stack.enter_context(new_run_folder(out, chosen.name, inputs))
         store_inputs(folder, text, system)
         checkpoints |= train_missing_of(chosen, home, system, folder, phases)
         for label, checkpoint in checkpoints.items():
@@ -207,20 +176,6 @@ def hosts_of(where: str, chosen: Scenario, system: System, phases: Phases) -> "A
     from hil.lab import open_lab
 
     return open_lab(where, chosen, system, phases)
-
-
-@contextmanager
-def run_folder(root: Path, name: str, inputs: str) -> Iterator[Path]:
-    """A new folder for a run. Input that turns out to be bad leaves none behind; any other failure leaves
-    what there is, without a manifest."""
-    from results.run_folder import create_run_folder
-
-    folder = create_run_folder(root, name, hashlib.sha256(inputs.encode()).hexdigest())
-    try:
-        yield folder
-    except ValueError:
-        shutil.rmtree(folder)
-        raise
 
 
 def store_inputs(folder: Path, text: str, system: System) -> None:
@@ -316,7 +271,6 @@ def facts_of(chosen: Scenario, system: System, on_hosts: bool) -> "Facts":
     return Facts(
         rung="hil" if on_hosts else "sim",
         duration_s=chosen.duration_s,
-        nodes={node.name: node.role for node in system.nodes.values()},
         kinds={
             kind.name: Kind(model=kind.model.name, layers=len(kind.model.layers), deadline_ms=kind.deadline_ns * 1e-6)
             for kind in system.kinds.values()
@@ -348,6 +302,7 @@ def rerun(
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST")], as_json: Json = False, quiet: Quiet = False
 ) -> None:
     """Repeat a run from its stored traces, checkpoints and times; exit 0 only if the digests agree."""
+    from results.manifest import RECORDS
     from results.run_folder import open_run, verify
 
     folder = manifest.parent if manifest.name == "manifest.json" else manifest
@@ -363,7 +318,7 @@ def rerun(
             simulate(fresh(), system, records, phases)
             if finished.manifest.facts.rung == "hil":
                 run_on_hosts(chosen, fresh(), system, partial(Replayed, folder, system=system), records, phases)
-        again = records_sha256([Path(scratch) / name for name in ("tasks.parquet", "stages.parquet")])
+        again = records_sha256([Path(scratch) / name for name in RECORDS])
     before = finished.manifest.records_sha256
     if as_json:
         show({"run": str(folder), "records_sha256": before, "again": again, "agree": again == before})
@@ -399,7 +354,7 @@ def report(folder: RunFolder, as_json: Json = False) -> None:
 @app.command(name="train")
 def train_one(
     scenario: ScenarioFile,
-    agent: Annotated[Agent, typer.Option("--agent")],
+    agent: Annotated[Literal["ppo", "a3c"], typer.Option("--agent")],
     out: OutFile,
     seed: Annotated[int | None, typer.Option("--seed", help="Instead of the scenario's training seed.")] = None,
     overrides: Overrides = None,
@@ -416,9 +371,7 @@ def train_one(
     )
     with Phases(quiet) as phases:
         episodes = prepared(training_systems(chosen, scenario.parent), EpisodeSettings(), phases)
-        checkpoint, _ = train_agent(
-            agent.value, episodes, settings, chosen.training.seed if seed is None else seed, phases
-        )
+        checkpoint, _ = train_agent(agent, episodes, settings, chosen.training.seed if seed is None else seed, phases)
     checkpoint.save(out)
     print(f"{out}: sha256 {checkpoint.sha256}")
 
@@ -528,7 +481,7 @@ def duration_ns(text: str) -> int:
 @trace_app.command(name="import")
 def import_(
     recording: Annotated[Path, typer.Argument(metavar="FILE")],
-    format_: Annotated[Recording, typer.Option("--format")],
+    format_: Annotated[Format, typer.Option("--format")],
     out: OutFile,
     columns: Annotated[
         str | None, typer.Option("--columns", help="For csv: a preset's name, or time=...,rate=... (see docs).")
@@ -537,13 +490,13 @@ def import_(
     """Read a recording into a trace."""
     from emulator.formats import import_trace, parse_columns
 
-    trace = import_trace(recording, format_.value, None if columns is None else parse_columns(columns))
+    trace = import_trace(recording, format_, None if columns is None else parse_columns(columns))
     trace.save(out)
     print(out)
 
 
 @trace_app.command()
-def export(trace: TraceFile, format_: Annotated[Export, typer.Option("--format")], out: OutFile) -> None:
+def export(trace: TraceFile, format_: Annotated[Literal["mahimahi"], typer.Option("--format")], out: OutFile) -> None:
     """Write a trace in another format."""
     from emulator.formats import export_mahimahi
 

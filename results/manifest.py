@@ -78,14 +78,13 @@ class Broker(Frozen):
 class Facts(Frozen):
     """What summary, figures and report need to know of the scenario; all else they read from the records.
 
-    `nodes` gives each node's role, `uplinks` the trace (a path in the folder) of each source's own
-    link, `policies` a line on each policy by its label, in the order to show them, `notes` sentences
-    that the report should also say (how long the agents were trained, on how many tasks workers ran).
+    `uplinks` gives the trace (a path in the folder) of each source's own link, `policies` a word or line on
+    each policy by its label, in the order to show them, `notes` sentences that the report should also say
+    (how long the agents were trained, on how many tasks workers ran).
     """
 
     rung: Literal["sim", "emu", "hil"]
     duration_s: float
-    nodes: dict[str, str]
     kinds: dict[str, Kind]
     cost: Cost
     uplinks: dict[str, str]

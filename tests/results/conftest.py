@@ -99,15 +99,6 @@ def write_run(
     described = {
         "rung": "sim",
         "duration_s": DURATION_S,
-        "nodes": {
-            "ue1": "ue",
-            "ue2": "ue",
-            "ue3": "ue",
-            "gnb": "gnb",
-            "edge1": "edge",
-            "edge2": "edge",
-            "cloud": "cloud",
-        },
         "kinds": {
             "image": Kind(model="vgg16", layers=16, deadline_ms=300),
             "text": Kind(model="llama-small", layers=22, deadline_ms=2000),
