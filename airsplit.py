@@ -16,7 +16,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -351,8 +351,8 @@ def report(folder: RunFolder, as_json: Json = False) -> None:
 # ---------------------------------------------------------------- agents and models
 
 
-@app.command(name="train")
-def train_one(
+@app.command()
+def train(
     scenario: ScenarioFile,
     agent: Annotated[Literal["ppo", "a3c"], typer.Option("--agent")],
     out: OutFile,
@@ -361,17 +361,12 @@ def train_one(
     quiet: Quiet = False,
 ) -> None:
     """Train an agent on channels that share nothing with the scenario's run, and write its checkpoint."""
-    from agents.episodes import EpisodeSettings
-    from agents.training import prepared, train_agent, training_systems
+    from agents.training import train_one
 
     chosen = load(scenario, overrides or ())
-    settings: dict[str, Any] = {"total_steps": chosen.training.steps}
-    settings |= next(
-        (each.settings for each in chosen.policies if each.type == agent and isinstance(each, Learned)), {}
-    )
     with Phases(quiet) as phases:
-        episodes = prepared(training_systems(chosen, scenario.parent), EpisodeSettings(), phases)
-        checkpoint, _ = train_agent(agent, episodes, settings, chosen.training.seed if seed is None else seed, phases)
+        seed = chosen.training.seed if seed is None else seed
+        checkpoint = train_one(chosen, scenario.parent, agent, seed, phases)
     checkpoint.save(out)
     print(f"{out}: sha256 {checkpoint.sha256}")
 

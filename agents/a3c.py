@@ -1,6 +1,5 @@
 """Asynchronous advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783), its workers in turns or in threads."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from threading import Lock
@@ -9,12 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from agents.actor_critic import ActorCritic, checkpoint_of, entropy, one_thread, sample
+from agents.actor_critic import ActorCritic, Progress, checkpoint_of, curve_point, entropy, one_thread, sample
 from agents.checkpoint import Checkpoint
 from agents.episodes import Episodes
 from agents.vector_environment import SplitInferenceVector
 
-Progress = Callable[[int, int], None]
 CURVE_POINTS = 50
 
 
@@ -47,10 +45,8 @@ def train(
 ) -> tuple[Checkpoint, list[dict[str, Any]]]:
     """Train one agent; `progress(done, total)` hears of environment steps.
 
-    Returns the checkpoint and the learning curve, a row now and then: `agent`, `seed`, `step`,
-    `episode_return` (the mean reward times an episode's steps), `entropy` (mean, nats), `value_loss`.
-    The same episodes, settings and seed give the same checkpoint wherever torch
-    rounds alike, unless `asynchronous` is asked for.
+    Returns the checkpoint and the learning curve, a `curve_point` now and then. The same episodes, settings
+    and seed give the same checkpoint wherever torch rounds alike, unless `asynchronous` is asked for.
     """
     with one_thread():
         shared = _Shared(episodes, settings, seed, progress)
@@ -72,7 +68,7 @@ class _Shared:
     def __init__(self, episodes: Episodes, settings: A3cSettings, seed: int, progress: Progress) -> None:
         self.settings = settings
         self.seed = seed
-        self.episode_steps = episodes.settings.steps
+        self.episodes = episodes
         rng = torch.Generator().manual_seed(seed)
         self.model = ActorCritic(episodes.layout.features, episodes.layout.choices, settings.hidden, rng)
         self.optimizer = torch.optim.RMSprop(
@@ -106,16 +102,7 @@ class _Shared:
                     sum(column) / len(column) for column in zip(*self.recent, strict=True)
                 )
                 step = self.done * self.steps_per_update
-                self.curve.append(
-                    {
-                        "agent": "a3c",
-                        "seed": self.seed,
-                        "step": step,
-                        "episode_return": reward * self.episode_steps,
-                        "entropy": entropy_mean,
-                        "value_loss": value_loss,
-                    }
-                )
+                self.curve.append(curve_point("a3c", self.seed, step, self.episodes, reward, entropy_mean, value_loss))
                 self.recent.clear()
                 self.progress(step, self.updates * self.steps_per_update)
 

@@ -1,8 +1,9 @@
 """The network that PPO and A3C share, and what makes its training repeatable."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from agents.checkpoint import Checkpoint, Training
 from agents.encoding import Float32s
 from agents.episodes import Episodes
+
+Progress = Callable[[int, int], None]  # (environment steps done, total)
 
 
 class ActorCritic(nn.Module):
@@ -64,6 +67,21 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def curve_point(
+    agent: str, seed: int, step: int, episodes: Episodes, reward_mean: float, entropy_mean: float, value_loss: float
+) -> dict[str, Any]:
+    """A point of a learning curve: `agent`, `seed`, `step`, `episode_return` (the mean reward times an episode's
+    steps), `entropy` (mean, nats), `value_loss`."""
+    return {
+        "agent": agent,
+        "seed": seed,
+        "step": step,
+        "episode_return": reward_mean * episodes.settings.steps,
+        "entropy": entropy_mean,
+        "value_loss": value_loss,
+    }
 
 
 def checkpoint_of(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from heapq import merge
 from itertools import pairwise
+from operator import attrgetter, itemgetter
 
 import pyarrow as pa
 
@@ -68,7 +69,7 @@ def optimum(system: System) -> pa.Table:
 def offered(system: System) -> Iterator[Task]:
     """All tasks that the system is asked for, in the order of their arrival."""
     streams = (stream.tasks(system.seed, system.duration_ns) for stream in system.streams)
-    return merge(*streams, key=_arrival_ns)
+    return merge(*streams, key=attrgetter("arrival_ns"))
 
 
 def longest_idle_ns(system: System) -> int:
@@ -95,7 +96,7 @@ def _least(alone: Alone, task: Task, candidates: Sequence[Placement]) -> tuple[f
     """The least cost and its placement. Candidates come in the order of their services, which alone rule
     out many of them."""
     system = alone.network.system
-    services = sorted(((alone.service_ns(task, each), each) for each in candidates), key=_service_ns)
+    services = sorted(((alone.service_ns(task, each), each) for each in candidates), key=itemgetter(0))
     best_ns, best = round(system.cost.failure_s * NS_PER_S), services[0][1]
     for service_ns, placement in services:
         if service_ns >= best_ns:
@@ -104,14 +105,6 @@ def _least(alone: Alone, task: Task, candidates: Sequence[Placement]) -> tuple[f
         if least_ns < best_ns:
             best_ns, best = least_ns, placement
     return min(system.cost.of(best_ns, 0.0, failed=False), system.cost.failure_s), best
-
-
-def _arrival_ns(task: Task) -> int:
-    return task.arrival_ns
-
-
-def _service_ns(entry: tuple[int, Placement]) -> int:
-    return entry[0]
 
 
 def _table(rows: Iterator[tuple[Task, float, Placement]]) -> pa.Table:

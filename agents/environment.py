@@ -9,8 +9,8 @@ import numpy as np
 
 from agents.encoding import LIMIT, Float32s
 from agents.episodes import Episodes, EpisodeSettings
+from agents.training import training_systems
 from emulator.draws import uniform
-from topologies.build import training_system
 from topologies.loader import load
 
 ID = "airsplit/SplitInference-v0"
@@ -77,8 +77,7 @@ def episodes_of(scenario: str, episodes: int, steps: int, seed: int) -> Episodes
     """Episodes on the training systems of a scenario file, as many as it declares."""
     path = Path(scenario)
     loaded = load(path)
-    systems = [training_system(loaded, path.parent, index) for index in range(loaded.training.traces)]
-    return Episodes(systems, EpisodeSettings(episodes, steps, seed))
+    return Episodes(training_systems(loaded, path.parent), EpisodeSettings(episodes, steps, seed))
 
 
 def make(scenario: str, episodes: int = 64, steps: int = 32, seed: int = 0) -> SplitInference:

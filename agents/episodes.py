@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -126,7 +127,7 @@ class Episodes:
 
     def _offered(self, system: System, source: str, seed: int) -> list[Task]:
         streams = (stream.tasks(seed, FOREVER_NS) for stream in system.streams if stream.source == source)
-        tasks = list(islice(merge(*streams, key=_arrival_ns), self.settings.steps + 1))
+        tasks = list(islice(merge(*streams, key=attrgetter("arrival_ns")), self.settings.steps + 1))
         if len(tasks) <= self.settings.steps:
             raise ValueError(
                 f"steps={self.settings.steps}: must be below the {len(tasks)} arrivals recorded at {source}"
@@ -153,7 +154,3 @@ class Episodes:
 
     def _choices(self, system: System, task: Task) -> tuple[tuple[Placement, ...], Flags]:
         return self._encoder.choices(task.source, task.kind.name, system.placements[task.source, task.kind.name])
-
-
-def _arrival_ns(task: Task) -> int:
-    return task.arrival_ns

@@ -1,21 +1,15 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) on the vector environment."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-from agents.actor_critic import ActorCritic, checkpoint_of, entropy, one_thread, sample
+from agents.actor_critic import ActorCritic, Progress, checkpoint_of, curve_point, entropy, one_thread, sample
 from agents.checkpoint import Checkpoint
 from agents.episodes import Episodes
 from agents.vector_environment import SplitInferenceVector
-
-Float32s = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -43,10 +37,8 @@ def train(
 ) -> tuple[Checkpoint, list[dict[str, Any]]]:
     """Train one agent; `progress(done, total)` hears of environment steps.
 
-    Returns the checkpoint and the learning curve, a row for each rollout: `agent`, `seed`, `step`,
-    `episode_return` (the mean reward times an episode's steps), `entropy` (mean, nats), `value_loss`.
-    The same episodes, settings and seed give the same
-    checkpoint wherever torch rounds alike.
+    Returns the checkpoint and the learning curve, a `curve_point` for each rollout. The same episodes,
+    settings and seed give the same checkpoint wherever torch rounds alike.
     """
     with one_thread():
         return _train(episodes, settings, seed, progress)
@@ -107,16 +99,7 @@ def _train(
 
         done = (update + 1) * T * N
         reward_mean = rewards.flatten()[learn].mean().item()
-        curve.append(
-            {
-                "agent": "ppo",
-                "seed": seed,
-                "step": done,
-                "episode_return": reward_mean * episodes.settings.steps,
-                "entropy": entropy_mean,
-                "value_loss": value_loss,
-            }
-        )
+        curve.append(curve_point("ppo", seed, done, episodes, reward_mean, entropy_mean, value_loss))
         progress(done, updates * T * N)
     return checkpoint_of(model, episodes, "ppo", seed, asdict(settings)), curve
 

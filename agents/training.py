@@ -40,6 +40,15 @@ def train_missing(
     return trained
 
 
+def train_one(scenario: Scenario, folder: Path, agent: str, seed: int, progress: Progress) -> Checkpoint:
+    """The checkpoint of `ppo` or `a3c`, trained under `seed` as the scenario says, with the settings of its first
+    policy of that type if it has one."""
+    sections = [each for each in scenario.policies if isinstance(each, Learned) and each.type == agent]
+    settings = {"total_steps": scenario.training.steps, **(sections[0].settings if sections else {})}
+    episodes = prepared(training_systems(scenario, folder), EpisodeSettings(), progress)
+    return train_agent(agent, episodes, settings, seed, progress)[0]
+
+
 def prepared(systems: Sequence[System], settings: EpisodeSettings, progress: Progress) -> Episodes:
     """Episodes whose tables are computed, with `progress` hearing of it."""
     episodes = Episodes(systems, settings)
@@ -59,9 +68,8 @@ def train_agent(
 ) -> tuple[Checkpoint, list[dict[str, Any]]]:
     """Train `ppo` or `a3c` with some of its settings changed.
 
-    Returns the checkpoint and the learning curve (see `agents.ppo.train`), a dict with `agent`, `seed`,
-    `step`, `episode_return` and more for each point. Raises ValueError for a setting that the agent does
-    not have, and where the episodes' systems share a stretch of a source with one of `tested`.
+    Returns the checkpoint and the learning curve (see `agents.actor_critic.curve_point`). Raises ValueError for a setting
+    that the agent does not have, and where the episodes' systems share a stretch of a source with one of `tested`.
     """
     for system in tested:
         for trained in episodes.systems:
