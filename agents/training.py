@@ -68,8 +68,9 @@ def train_agent(
 ) -> tuple[Checkpoint, list[dict[str, Any]]]:
     """Train `ppo` or `a3c` with some of its settings changed.
 
-    Returns the checkpoint and the learning curve (see `agents.actor_critic.curve_point`). Raises ValueError for a setting
-    that the agent does not have, and where the episodes' systems share a stretch of a source with one of `tested`.
+    Returns the checkpoint and the learning curve (see `agents.actor_critic.curve_point`). Raises ValueError
+    for a setting that the agent does not have, and where the episodes' systems share a stretch of a source
+    with one of `tested`.
     """
     for system in tested:
         for trained in episodes.systems:
