@@ -49,7 +49,7 @@ def embedded(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
 def mosquitto(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
     """Mosquitto with a configuration of its own. Raises MissingDependency where it is not installed or
     does not start."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path=MOSQUITTO_PLACES)
+    program = find_mosquitto()
     if program is None:
         raise MissingDependency("mosquitto: must be installed (Debian and Ubuntu: apt-get install mosquitto)")
     port = port or _free_port(host)
@@ -65,6 +65,11 @@ def mosquitto(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
                 yield Broker(Address(host, port), "mosquitto", _mosquitto_version(program), process)
             finally:
                 end(process)
+
+
+def find_mosquitto() -> str | None:
+    """The path of the program, where it is installed."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path=MOSQUITTO_PLACES)
 
 
 def end(*processes: subprocess.Popen[bytes]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from emulator.device import Device
 from emulator.measured import with_measured
+from emulator.network import Network
 from emulator.policy import Execution
 from emulator.randomness import address
 from emulator.system import LayerTimes, System
@@ -75,7 +76,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         self._fleet = Fleet(self._exchange, timeout_s)
         self._unfit: dict[str, set[str]] = {}  # by model: the workers that refused its layers
         self._numbers = count(1)
-        self._devices: dict[str, Device] = {}  # with the measured times
+        self._devices: Mapping[str, Device] = {}  # with the measured times
 
     def __enter__(self) -> "Coordinator":
         """Connect and find the workers. Raises MissingDependency if the broker or a worker does not answer."""
@@ -152,11 +153,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         progress(len(orders), len(orders))
         times = {node: self._tables(node, worker_ns) for node in self._needs}
         measured = with_measured(self._system, times)
-        self._devices = {
-            node.name: Device(node.device, measured.models)
-            for node in measured.nodes.values()
-            if node.device is not None
-        }
+        self._devices = Network(measured).devices
         return measured
 
     def infer(self, task: Task, placement: Placement) -> Inference:

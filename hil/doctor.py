@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from hil.broker import MOSQUITTO_PLACES
+from hil.broker import find_mosquitto
 
 
 class Finding(NamedTuple):
@@ -23,8 +23,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("root", os.geteuid() == 0, f"user id {os.geteuid()}", "emulation in real time: run as root")
     yield _path("Mininet", shutil.which("mn"), "emulation in real time: apt-get install mininet bridge-utils iperf3")
     yield _path("/dev/net/tun", _existing("/dev/net/tun"), "emulation in real time: modprobe tun")
-    mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path=MOSQUITTO_PLACES)
-    yield _path("mosquitto", mosquitto, "airsplit broker --mosquitto: apt-get install mosquitto")
+    yield _path("mosquitto", find_mosquitto(), "airsplit broker --mosquitto: apt-get install mosquitto")
     yield _path("CUDA", shutil.which("nvidia-smi"), "workers on a GPU: NVIDIA's driver and a CUDA build of torch")
     model = Path("/proc/device-tree/model")
     name = model.read_text().strip("\0\n") if model.is_file() else ""

@@ -230,5 +230,6 @@ def _value(value: Any, kind: Any, path: str) -> Any:
         types_ = get_type_hints(kind)
         if value.keys() != types_.keys():
             raise Malformed(f"{path}: must have the fields {', '.join(types_)}")
-        return kind(**{name: _value(item, types_[name], f"{path}.{name}") for name, item in value.items()})  # type: ignore[operator]
+        fields = {name: _value(item, types_[name], f"{path}.{name}") for name, item in value.items()}
+        return kind(**fields)  # type: ignore[operator]  # mypy takes what is_dataclass() lets through for an instance
     raise Malformed(f"{path}: must be {kind}")

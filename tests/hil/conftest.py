@@ -1,6 +1,5 @@
 """Real brokers, and real workers that several tests share."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +17,7 @@ def amqtt() -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def mosquitto() -> Iterator[Broker]:
-    if shutil.which("mosquitto") is None and shutil.which("mosquitto", path=broker.MOSQUITTO_PLACES) is None:
+    if broker.find_mosquitto() is None:
         pytest.skip("mosquitto is not installed: apt-get install mosquitto")
     with broker.mosquitto() as running:
         yield running

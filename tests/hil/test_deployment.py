@@ -1,3 +1,5 @@
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,13 +16,13 @@ def test_chunks_are_at_most_four_mebibytes() -> None:
 
 
 @given(data=st.binary(max_size=200), order=st.randoms(use_true_random=False))
-def test_whole_comes_together_in_any_order_with_repeats(data: bytes, order: st.randoms) -> None:  # type: ignore[valid-type]
+def test_whole_comes_together_in_any_order_with_repeats(data: bytes, order: Random) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deployment, "CHUNK_BYTES", 16)
         whole = digest(data)
         assembly = Assembly(whole, len(data))
         indices = list(assembly.missing) * 2
-        order.shuffle(indices)  # type: ignore[attr-defined]
+        order.shuffle(indices)
         seen = set()
         for index in indices:
             assembly.add(chunk(data, whole, index))
