@@ -105,7 +105,7 @@ class Learned(Section):
 
 
 class Replay(Section):
-    """The decisions that an earlier run wrote down."""
+    """Decisions made before, a JSON object a line: `source`, `kind`, `task`, `placement`."""
 
     type: Literal["replay"]
     label: Label | None = None
