@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -23,12 +23,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from agents.checkpoint import Checkpoint
-from agents.evaluation import HOSTS, named_checkpoints, policies_of, run_on_hosts, simulate
+from agents.evaluation import HOSTS, evaluate, for_hosts, named_checkpoints, on_hosts, policies_of
 from emulator.formats import Format
 from emulator.measured import load_measured, measured_of, save_measured, with_measured
+from emulator.policy import Compute, Policy, Totals
 from emulator.record import Records, records_sha256
 from emulator.replayed import Replayed
-from emulator.simulation import Totals
+from emulator.simulation import Simulation
 from emulator.system import System
 from emulator.trace import Trace
 from emulator.units import ns_from_s
@@ -160,15 +161,32 @@ def run(
         for label, checkpoint in checkpoints.items():
             checkpoint.save(folder / "checkpoints" / f"{label}.safetensors")
         fresh = partial(policies_of, chosen, home, system, checkpoints)
-        with Records(folder) as records:
-            totals = simulate(fresh(), system, records, phases)
-            if lab is not None:
-                compute = lab.compute
-                totals |= run_on_hosts(chosen, fresh(), system, lambda _: compute, records, phases)
+        totals = run_policies(chosen, fresh, system, lab and lab.compute_of, folder, phases)
         passed = conclude(chosen, system, lab, folder, started, totals, phases)
     print_result(folder, as_json)
     if not passed:
         sys.exit(5)
+
+
+def run_policies(
+    chosen: Scenario,
+    fresh: Callable[[], Mapping[str, Policy]],
+    system: System,
+    compute_of: Callable[[str], Compute] | None,
+    folder: Path,
+    phases: Phases,
+) -> dict[str, Totals]:
+    """Every policy in simulation, then those for hosts with what `compute_of` gives for their labels."""
+    with Records(folder) as records:
+        totals = evaluate(fresh(), lambda _: Simulation(system), records, partial(phases, "simulating policies"))
+        if compute_of is not None:
+            shorter, chosen_ones = for_hosts(chosen, system), on_hosts(chosen, fresh())
+
+            def backend_of(label: str) -> Simulation:
+                return Simulation(shorter, compute_of(label))
+
+            totals |= evaluate(chosen_ones, backend_of, records, partial(phases, "running on hosts"))
+    return totals
 
 
 def hosts_of(where: str, chosen: Scenario, system: System, phases: Phases) -> "AbstractContextManager[Lab]":
@@ -314,10 +332,8 @@ def rerun(
     checkpoints = {path.stem: Checkpoint.load(path) for path in sorted((folder / "checkpoints").glob("*.safetensors"))}
     fresh = partial(policies_of, chosen, folder, system, checkpoints)
     with Phases(quiet) as phases, tempfile.TemporaryDirectory() as scratch:
-        with Records(Path(scratch)) as records:
-            simulate(fresh(), system, records, phases)
-            if finished.manifest.facts.rung == "hil":
-                run_on_hosts(chosen, fresh(), system, partial(Replayed, folder, system=system), records, phases)
+        replayed = partial(Replayed, folder, system=system) if finished.manifest.facts.rung == "hil" else None
+        run_policies(chosen, fresh, system, replayed, Path(scratch), phases)
         again = records_sha256([Path(scratch) / name for name in RECORDS])
     before = finished.manifest.records_sha256
     if as_json:

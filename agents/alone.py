@@ -5,9 +5,10 @@ from itertools import repeat
 from typing import NamedTuple
 
 from emulator.alone import merged_passes, sojourn_ns
+from emulator.draws import message_address
 from emulator.link import Link
 from emulator.network import Network
-from emulator.randomness import draw_key
+from emulator.randomness import task_key
 from emulator.task import Placement, Task, passes, result_bytes
 
 
@@ -66,15 +67,15 @@ class Alone:
 
     def _messages(self, task: Task, placement: Placement) -> Iterator[int]:
         """The address of the draws of each message as it crosses its links, as the simulation has it."""
-        key = draw_key(self.network.system.seed, task.source, f"tasks of {task.kind.name}") >> 24
-        base = (key + task.number) << 24
+        key = task_key(self.network.system.seed, task.source, task.kind.name)
         last_node, step = task.source, 0
         for step in range(len(merged_passes(passes(task), placement))):
             for stage, (node, _, _) in enumerate(placement):
-                yield from [base + (step << 8) + stage] * len(self.network.route(last_node, node))
+                yield from [message_address(key, task.number, step, stage)] * len(self.network.route(last_node, node))
                 last_node = node
         if result_bytes(task):
-            yield from [base + (step << 8) + len(placement)] * len(self.network.route(last_node, task.source))
+            home = self.network.route(last_node, task.source)
+            yield from [message_address(key, task.number, step, len(placement))] * len(home)
 
 
 def _propagation(link: Link, now_ns: int, _: int) -> int:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from agents.encoding import Float32s, Layout
+from emulator.files import whole
 from emulator.system import System
 from emulator.trace import Interval
 
@@ -52,9 +53,8 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Write a safetensors file with the rest as JSON in its header. Appears whole or not at all."""
         header = {"layout": self.layout.as_data(), "training": self.training._asdict(), "sha256": self.sha256}
-        partial = path.with_name(f".{path.name}.partial")
-        save_file(dict(self.weights), partial, metadata={KEY: json.dumps(header)})
-        partial.replace(path)
+        with whole(path) as partial:
+            save_file(dict(self.weights), partial, metadata={KEY: json.dumps(header)})
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
@@ -82,13 +82,8 @@ def require_unseen(checkpoint: Checkpoint, system: System) -> None:
     for link in system.links:
         for tested in link.trace.lineage:
             for trained in checkpoint.training.lineage:
-                if overlap(trained, tested):
+                if trained.overlaps(tested):
                     raise ValueError(
                         f"{checkpoint.training.agent}: trace {link.source}-{link.target}: must share no lineage with "
                         f"the training's ({tested.source[:12]})"
                     )
-
-
-def overlap(a: Interval, b: Interval) -> bool:
-    """Whether two intervals share a stretch of a source."""
-    return a.source == b.source and a.start_ns < b.stop_ns and b.start_ns < a.stop_ns

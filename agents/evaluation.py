@@ -7,15 +7,14 @@ from typing import Any
 
 from agents.checkpoint import Checkpoint, require_unseen
 from agents.registry import make_policy
-from emulator.policy import Compute, Policy
+from emulator.policy import Backend, Policy, Totals
 from emulator.record import Records
-from emulator.simulation import Simulation, Totals
 from emulator.system import System
 from emulator.units import ns_from_s
 from topologies.scenario import Learned, Scenario, label_of
 
 HOSTS = "@hosts"  # at the end of the label of a policy whose tasks ran on workers
-Progress = Callable[[str, int, int], None]  # (what, done, total)
+Progress = Callable[[int, int], None]  # (done, total)
 
 
 def named_checkpoints(scenario: Scenario, folder: Path, system: System) -> dict[str, Checkpoint]:
@@ -41,36 +40,27 @@ def policies_of(
     }
 
 
-def simulate(policies: Mapping[str, Policy], system: System, records: Records, progress: Progress) -> dict[str, Totals]:
-    """Run each policy in simulation; its totals, by label."""
+def evaluate(
+    policies: Mapping[str, Policy], backend_of: Callable[[str], Backend], records: Records, progress: Progress
+) -> dict[str, Totals]:
+    """Run each policy on its backend; its totals, by label. `progress(done, total)` counts policies."""
     totals = {}
     for done, (label, policy) in enumerate(policies.items()):
-        progress("simulating policies", done, len(policies))
-        totals[label] = Simulation(system).run(policy, label, records)
-    progress("simulating policies", len(policies), len(policies))
+        progress(done, len(policies))
+        totals[label] = backend_of(label).run(policy, label, records)
+    progress(len(policies), len(policies))
     return totals
 
 
-def run_on_hosts(
-    scenario: Scenario,
-    policies: Mapping[str, Policy],
-    system: System,
-    compute_of: Callable[[str], Compute],
-    records: Records,
-    progress: Progress,
-) -> dict[str, Totals]:
-    """Run the policies that the scenario names for hosts, for as long as it says, `compute_of(label)` running
-    their partitions; their totals, by labels that end in `@hosts`."""
-    if scenario.hil is None:
-        raise ValueError(f"{scenario.name}: hil: must name workers and policies")
-    shorter = replace(system, duration_ns=ns_from_s(scenario.hil.duration_s))
-    totals = {}
-    for done, chosen in enumerate(scenario.hil.policies):
-        progress("running on hosts", done, len(scenario.hil.policies))
-        label = chosen + HOSTS
-        totals[label] = Simulation(shorter, compute_of(label)).run(policies[chosen], label, records)
-    progress("running on hosts", len(scenario.hil.policies), len(scenario.hil.policies))
-    return totals
+def on_hosts(scenario: Scenario, policies: Mapping[str, Policy]) -> dict[str, Policy]:
+    """The policies that the scenario names for hosts, by labels that say so."""
+    chosen = scenario.hil.policies if scenario.hil else ()
+    return {label + HOSTS: policies[label] for label in chosen}
+
+
+def for_hosts(scenario: Scenario, system: System) -> System:
+    """The system for as long as the scenario gives hosts."""
+    return replace(system, duration_ns=ns_from_s(scenario.hil.duration_s)) if scenario.hil else system
 
 
 def _options(section: Any, folder: Path) -> dict[str, Any]:

@@ -17,3 +17,10 @@ def uniform(key: int, message: int, fragment: int, attempt: int) -> float:
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed = mixed ^ (mixed >> np.uint64(31))
     return float(mixed >> np.uint64(11)) * 2.0**-53
+
+
+@compiled
+def message_address(key: int, number: int, step: int, stage: int) -> int:
+    """The address of the draws of one message: that of task `number` of a stream (its `task_key`) on its
+    way to `stage` in pass `step`; the way back is the stage after the last."""
+    return ((key + number) << 24) + (step << 8) + stage

@@ -7,7 +7,7 @@ import numpy as np
 from emulator.compiled import Table
 from emulator.device import PS_PER_NS
 from emulator.network import Network
-from emulator.randomness import draw_key
+from emulator.randomness import task_key
 from emulator.task import Partition, Placement, check_placement, describe
 from emulator.workload import Recorded, Stream
 
@@ -86,7 +86,7 @@ class Itineraries:
         plan["tokens"] = tokens
         plan["input_bytes"], plan["result_bytes"] = kind.input_bytes, kind.result_bytes
         plan["deadline_ns"] = kind.deadline_ns
-        plan["message"] = draw_key(self._network.system.seed, stream.source, f"tasks of {kind.name}") >> 24
+        plan["message"] = task_key(self._network.system.seed, stream.source, kind.name)
         stages = np.zeros(len(placement) + 2, STAGE)
         last_node, carried = stream.source, tokens or kind.input_bytes > 0
         for stage, partition in zip(stages, placement, strict=False):

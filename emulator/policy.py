@@ -1,6 +1,7 @@
 """The two seams of airsplit: who decides (`Policy`) and what carries the decision out (`Compute`, `Backend`)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from emulator.record import Records
@@ -55,8 +56,21 @@ class Compute(Protocol):
         """Return when every partition has run, or none can."""
 
 
+@dataclass(frozen=True)
+class Totals:
+    """A run in numbers. Little's law holds when `occupancy_mean` equals arrivals times the mean of
+    the recorded sojourns over the elapsed time: the two are counted apart."""
+
+    tasks: int
+    elapsed_ns: int
+    occupancy_mean: float
+    occupancy_peak: int
+    little_error: float
+    device_energy_j: dict[str, float]
+
+
 class Backend(Protocol):
     """One rung of the ladder (simulation, emulation, testbed): carries out a policy's decisions."""
 
-    def run(self, policy: Policy, label: str, records: Records) -> None:
+    def run(self, policy: Policy, label: str, records: Records) -> Totals:
         """Run all tasks under `policy`, its rows recorded under `label`."""

@@ -18,6 +18,11 @@ def generator(seed: int, entity: str, purpose: str, index: int = 0) -> np.random
     return np.random.Generator(np.random.Philox(key=key))
 
 
+def task_key(seed: int, source: str, kind: str) -> int:
+    """What the addresses of the draws of a stream's tasks begin with (see `draws.message_address`)."""
+    return draw_key(seed, source, f"tasks of {kind}") >> 24
+
+
 def draw_key(seed: int, entity: str, purpose: str) -> int:
     """The 63-bit key that `uniform` mixes with its counters."""
     return int.from_bytes(address(seed, entity, purpose)[:8], "little") >> 1

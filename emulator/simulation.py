@@ -4,33 +4,19 @@ SimPy keeps the clock of everything that decides: tasks arrive as its events and
 What is under way between two of its events (`traffic`) is compiled, and follows the clock.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import simpy
 
 from emulator.network import Network
 from emulator.observation import LastHeard
-from emulator.policy import Compute, Policy
+from emulator.policy import Compute, Policy, Totals
 from emulator.queues import FOREVER_NS
 from emulator.record import Records
 from emulator.system import System
 from emulator.task import Placement
 from emulator.transit import Transit
 from emulator.workload import Stream
-
-
-@dataclass(frozen=True)
-class Totals:
-    """A run in numbers. Little's law holds when `occupancy_mean` equals arrivals times the mean of
-    the recorded sojourns over the elapsed time: the two are counted apart."""
-
-    tasks: int
-    elapsed_ns: int
-    occupancy_mean: float
-    occupancy_peak: int
-    little_error: float
-    device_energy_j: dict[str, float]
 
 
 class Simulation:

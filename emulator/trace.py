@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emulator.files import whole
 from emulator.units import NS_PER_S
 
 Release = Literal["fluid", "slot"]
@@ -31,6 +32,10 @@ class Interval(NamedTuple):
     source: str
     start_ns: int
     stop_ns: int
+
+    def overlaps(self, other: "Interval") -> bool:
+        """Whether the two share a stretch of a source."""
+        return self.source == other.source and self.start_ns < other.stop_ns and other.start_ns < self.stop_ns
 
 
 @dataclass(frozen=True)
@@ -131,16 +136,12 @@ class Trace:
         """Whole bits, rounded down, from the start to each instant of 0..`period_ns` (even flow in a slot)."""
         slot, part_ns = np.divmod(edges_ns, self.slot_ns)
         capacity = np.append(self.capacity_bits, 0)[slot]
-        whole: Int64s = self.cumulative_bits[slot] + capacity * part_ns // self.slot_ns
-        return whole
+        bits: Int64s = self.cumulative_bits[slot] + capacity * part_ns // self.slot_ns
+        return bits
 
     def shares_lineage(self, other: "Trace") -> bool:
         """Whether any stretch of a source went into both."""
-        return any(
-            a.source == b.source and a.start_ns < b.stop_ns and b.start_ns < a.stop_ns
-            for a in self.lineage
-            for b in other.lineage
-        )
+        return any(a.overlaps(b) for a in self.lineage for b in other.lineage)
 
     def save(self, path: Path) -> None:
         """Write a Parquet file: a column a name, the rest in the schema's metadata. Appears whole or not at all."""
@@ -152,9 +153,8 @@ class Trace:
             "sha256": self.sha256,
         }
         table = pa.table(dict(self.columns)).replace_schema_metadata({"airsplit.trace": json.dumps(header)})
-        partial = path.with_name(f".{path.name}.partial")
-        pq.write_table(table, partial, compression="zstd")
-        partial.replace(path)
+        with whole(path) as partial:
+            pq.write_table(table, partial, compression="zstd")
 
     @classmethod
     def load(cls, path: Path) -> "Trace":

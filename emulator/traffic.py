@@ -11,6 +11,7 @@ import numpy as np
 from emulator.calendar import add, take
 from emulator.compiled import Record, Table, in_place
 from emulator.device import ACCEPTED, PS_PER_NS, DeviceTables, submit
+from emulator.draws import message_address
 from emulator.itinerary import PlanTables
 from emulator.link import FULL_NS, LinkTables, enqueue
 from emulator.occupancy import OccupancyTables, arrive, depart, has_room
@@ -197,7 +198,7 @@ def cross(traffic: Traffic, row: int, now_ns: int) -> None:
     plan = traffic.plans.plans[flight.plan]
     cost = traffic.costs[row, flight.stage]
     link = traffic.plans.hops[flight.hop]
-    message = ((plan.message + flight.number) << 24) + (flight.step << 8) + flight.stage
+    message = message_address(plan.message, flight.number, flight.step, flight.stage)
     start_ns, release_ns, arrival_ns, erased = enqueue(traffic.links, link, now_ns, flight.size_bytes, message)
     if start_ns == FULL_NS:
         cost.transfer_ns += now_ns - flight.began_ns

@@ -17,10 +17,10 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
 class Lab(NamedTuple):
-    """Who computes, the system with the layer times that they measured, and what they are: the broker's
-    name and version, and a few facts of each worker by its name."""
+    """Who computes for the policy of a label, the system with the layer times that they measured, and what
+    they are: the broker's name and version, and a few facts of each worker by its name."""
 
-    compute: Compute
+    compute_of: Callable[[str], Compute]
     system: System
     broker: tuple[str, str]
     workers: dict[str, dict[str, str]]
@@ -51,7 +51,7 @@ def open_lab(where: str, scenario: Scenario, system: System, progress: Progress)
         facts = coordinator.describe()
         broker = (ours.name, ours.version) if ours else _name_and_version(facts["broker"])
         workers = {name: {key: str(value) for key, value in fact.items()} for name, fact in facts["workers"].items()}
-        yield Lab(coordinator, measured, broker, workers)
+        yield Lab(lambda _: coordinator, measured, broker, workers)
 
 
 def _name_and_version(says: str) -> tuple[str, str]:

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from emulator.files import file_sha256, whole
 from emulator.record import records_sha256
 from emulator.system import Cost
 from emulator.trace import Trace
-from results.files import file_sha256, whole
 from results.machine import Git, Machine, git_state, machine_now, versions_now
 
 RECORDS = ("tasks.parquet", "stages.parquet")

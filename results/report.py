@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from results.files import whole
+from emulator.files import whole
 from results.manifest import Check
 from results.placements import placement_counts
 from results.run_folder import Run

@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from results.files import whole
+from emulator.files import whole
 
 if TYPE_CHECKING:
-    from emulator.simulation import Totals
+    from emulator.policy import Totals
 
 BOUND = pa.schema(
     [("source", pa.string()), ("kind", pa.string()), ("task", pa.int64()), ("bound_s", pa.float64())]

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from emulator.files import whole
 from emulator.randomness import generator
 from emulator.system import Cost
 from results.bootstrap import Floats, ratio_interval
-from results.files import whole
 from results.run_folder import Run
 from results.side_tables import KEY, read_bound
 

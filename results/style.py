@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from results.files import whole
+from emulator.files import whole
 
 COLUMN_IN = 3.5  # one column of a two-column page
 PAGE_IN = 7.16  # both

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from emulator.draws import uniform
-from emulator.policy import Observation
+from emulator.policy import Observation, Totals
 from emulator.profile import Layer, ModelProfile
 from emulator.randomness import draw_key
 from emulator.record import Records
-from emulator.simulation import Simulation, Totals
+from emulator.simulation import Simulation
 from emulator.system import Bearer, Control, Cost, DeviceSpec, LayerTimes, LinkSpec, Node, Ramp, System
 from emulator.task import Partition, Placement, Task, TaskKind, parse
 from emulator.trace import Release, Trace

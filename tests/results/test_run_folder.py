@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.files import whole
 from emulator.trace import Trace
-from results.files import whole
 from results.machine import git_state, parse_cpuinfo, versions_now
 from results.manifest import Check, Manifest, load_manifest, write_manifest
 from results.run_folder import Run, create_run_folder, open_run, verify
