@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from emulator.files import whole
 from emulator.system import LayerTimes, System
 
 Measured = Mapping[str, Mapping[str, LayerTimes]]  # node -> model -> times
@@ -29,7 +30,8 @@ def with_measured(system: System, measured: Measured) -> System:
 def save_measured(path: Path, measured: Measured) -> None:
     """Write the times as JSON."""
     rows = {node: {model: asdict(times) for model, times in models.items()} for node, models in measured.items()}
-    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    with whole(path) as partial:
+        partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 def load_measured(path: Path) -> Measured:
@@ -43,5 +45,5 @@ def load_measured(path: Path) -> Measured:
             }
             for node, models in rows.items()
         }
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: must be layer times that airsplit wrote ({error})") from error

@@ -145,15 +145,15 @@ class Trace:
 
     def save(self, path: Path) -> None:
         """Write a Parquet file: a column a name, the rest in the schema's metadata. Appears whole or not at all."""
-        header = {
-            "slot_ns": self.slot_ns,
-            "release": self.release,
-            "lineage": [list(interval) for interval in self.lineage],
-            "metadata": dict(self.metadata),
-            "sha256": self.sha256,
-        }
-        table = pa.table(dict(self.columns)).replace_schema_metadata({"airsplit.trace": json.dumps(header)})
         with whole(path) as partial:
+            header = {
+                "slot_ns": self.slot_ns,
+                "release": self.release,
+                "lineage": [list(interval) for interval in self.lineage],
+                "metadata": dict(self.metadata),
+                "sha256": self.sha256,
+            }
+            table = pa.table(dict(self.columns)).replace_schema_metadata({"airsplit.trace": json.dumps(header)})
             pq.write_table(table, partial, compression="zstd")
 
     @classmethod
@@ -166,10 +166,11 @@ class Trace:
             columns = {name: table[name].to_numpy() for name in table.column_names}
             lineage = tuple(Interval(*interval) for interval in header["lineage"])
             trace = cls(header["slot_ns"], columns, header["release"], lineage, dict(header["metadata"]))
-            stored = header["sha256"]
+            stored = str(header["sha256"])
         except FileNotFoundError:
             raise
-        except (pa.ArrowException, OSError, KeyError, TypeError) as error:  # OSError: pyarrow's word for a damaged file
+        except (pa.ArrowException, OSError, KeyError, TypeError, RecursionError) as error:
+            # OSError is pyarrow's word for a damaged file, RecursionError json's for one nested too deeply
             reason = str(error).splitlines()[0]
             raise ValueError(f"{path}: must be a trace that airsplit wrote ({reason})") from error
         except ValueError as error:

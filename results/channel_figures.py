@@ -13,7 +13,7 @@ from emulator.trace import Trace
 from emulator.units import NS_PER_MS, NS_PER_S
 from results.bootstrap import Floats
 from results.placements import device_share, in_words
-from results.style import INK, page, save, tidy
+from results.style import INK, page, require_drawable, save, tidy
 
 SHOWN_S = 60.0  # a longer run is shown by its first minute
 WINDOWS = 300
@@ -120,7 +120,8 @@ def _draw_placements(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
 
 def plot_trace(trace: Trace, path: Path) -> Path:
     """The rate over the whole trace, how its windows' rates are distributed, and the SNR where the trace has one.
-    `path` ends in .pdf, .png or .svg."""
+    Raises ValueError when `path` does not end in .pdf, .png or .svg, or its folder is not there."""
+    require_drawable(path)
     snr = next((name for name in SNR_COLUMNS if name in trace.columns), None)
     with page(2.1 if snr is None else 3.6) as figure:
         grid = figure.subplots(1 if snr is None else 2, 2, width_ratios=(2.6, 1), squeeze=False)

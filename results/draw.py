@@ -18,9 +18,20 @@ SUFFIXES = (".pdf", ".png")
 
 def draw_figures(run: Run) -> list[Path]:
     """Draw every figure that the run has data for into its figures/, each as PDF and PNG, and return their paths.
-    Needs summary.csv. Curves of learning need learning.csv, gaps a row with a bound, delays a completed task,
-    the rate a source with a link of its own."""
+    Needs summary.csv. Figures of policies need an offered task, curves of learning need learning.csv, gaps a row
+    with a bound, delays a completed task, the rate a source with a link of its own."""
     summary = ranked(read_summary(run))
+    draw = policy_figures(run, summary) if summary["tasks"].sum() else {}
+    learning = read_learning(run.path / "learning.csv")
+    if learning is not None and len(learning):
+        draw["learning-curves"] = lambda path: figures.learning_curves(learning, path)
+    folder = run.path / "figures"
+    folder.mkdir(exist_ok=True)
+    return [paint(folder / f"{name}{suffix}") for name, paint in draw.items() for suffix in SUFFIXES]
+
+
+def policy_figures(run: Run, summary: pd.DataFrame) -> dict[str, Callable[[Path], Path]]:
+    """The figures of what the policies did with the tasks, by name; at least one task was offered."""
     data = in_order(figure_data(run), list(summary["policy"]))
     look = looks(list(summary["policy"]))
     deadlines = {name: kind.deadline_ms for name, kind in run.manifest.facts.kinds.items()}
@@ -35,12 +46,7 @@ def draw_figures(run: Run) -> list[Path]:
     gaps = summary[summary["gap"].notna()]
     if len(gaps):
         draw["gap-to-bound"] = lambda path: figures.gap_to_bound(gaps, look, path)
-    learning = read_learning(run.path / "learning.csv")
-    if learning is not None:
-        draw["learning-curves"] = lambda path: figures.learning_curves(learning, path)
-    folder = run.path / "figures"
-    folder.mkdir(exist_ok=True)
-    return [paint(folder / f"{name}{suffix}") for name, paint in draw.items() for suffix in SUFFIXES]
+    return draw
 
 
 def in_order(data: FigureData, policies: list[str]) -> FigureData:

@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from results.style import COLUMN_IN, INK, Look, log_when_wide, looks, page, save, tidy
+from results.table import number, percent
 
 HATCHES = ("", "////", "xxxx", "....", "\\\\")
 
@@ -27,9 +28,9 @@ def delay_cdf(curves: pd.DataFrame, deadlines_ms: Mapping[str, float], look: Map
         panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
         for axes, kind in zip(panels, kinds, strict=True):
             rows = curves[curves["kind"] == kind]
-            for number, policy in enumerate(policies):
+            for place, policy in enumerate(policies):
                 curve = rows[rows["policy"] == policy]
-                offset = 10 + 7 * number  # markers of neighbours keep apart
+                offset = 10 + 7 * place  # markers of neighbours keep apart
                 axes.plot(
                     curve["delay_ms"],
                     curve["share"],
@@ -57,7 +58,7 @@ def delay_parts(parts: pd.DataFrame, path: Path) -> Path:
     `parts`: policy, then one column of mean milliseconds per part, as in `FigureData`."""
     names = [column for column in parts.columns if column != "policy"]
     colors = sns.color_palette("mako", 100)
-    shades = [colors[round(18 + 76 * number / (len(names) - 1))] for number in range(len(names))]
+    shades = [colors[round(18 + 76 * place / (len(names) - 1))] for place in range(len(names))]
     with page(1.0 + 0.24 * len(parts)) as figure:
         axes = figure.subplots()
         left = np.zeros(len(parts))
@@ -76,7 +77,7 @@ def delay_parts(parts: pd.DataFrame, path: Path) -> Path:
             )
             left += width
         for row, total in enumerate(left):
-            axes.annotate(f"{total:.3g}", (total, row), xytext=(3, 0), textcoords="offset points", va="center", size=7)
+            axes.annotate(number(total), (total, row), xytext=(3, 0), textcoords="offset points", va="center", size=7)
         axes.invert_yaxis()
         axes.margins(y=0.02)
         axes.set(xlabel="Mean delay of completed tasks (ms)", xlim=(0, 1.08 * left.max() or 1))
@@ -133,12 +134,12 @@ def gap_to_bound(summary: pd.DataFrame, look: Mapping[str, Look], path: Path) ->
     """How far each policy's mean cost lies above the bound, with its interval where there is one.
 
     `summary`: policy, gap, gap_low, gap_high, as in summary.csv, of the rows that have a gap."""
-    percent = summary.assign(**{name: 100 * summary[name] for name in ("gap", "gap_low", "gap_high")})
+    gaps = summary.assign(**{name: 100 * summary[name] for name in ("gap", "gap_low", "gap_high")})
     with page(0.75 + 0.24 * len(summary)) as figure:
         axes = figure.subplots()
-        log_when_wide(axes, "x", percent["gap"].min(), percent["gap"].max())
-        base = axes.get_xlim()[0] if axes.get_xscale() == "linear" else percent["gap"].min() / 2
-        for height, row in enumerate(percent.to_dict("records")):
+        log_when_wide(axes, "x", gaps["gap"].min(), gaps["gap"].max())
+        base = axes.get_xlim()[0] if axes.get_xscale() == "linear" else gaps["gap"].min() / 2
+        for height, row in enumerate(gaps.to_dict("records")):
             style = look[row["policy"]]
             axes.plot([base, row["gap"]], [height, height], color="0.8", linewidth=1.6, zorder=1, solid_capstyle="butt")
             axes.errorbar(
@@ -154,9 +155,14 @@ def gap_to_bound(summary: pd.DataFrame, look: Mapping[str, Look], path: Path) ->
             )
             edge = row["gap"] if np.isnan(row["gap_high"]) else row["gap_high"]
             axes.annotate(
-                f"{row['gap']:.3g} %", (edge, height), xytext=(7, 0), textcoords="offset points", va="center", size=7
+                percent(row["gap"] / 100),
+                (edge, height),
+                xytext=(7, 0),
+                textcoords="offset points",
+                va="center",
+                size=7,
             )
-        axes.set_yticks(range(len(percent)), percent["policy"])
+        axes.set_yticks(range(len(gaps)), gaps["policy"])
         axes.invert_yaxis()
         axes.margins(x=0.1)
         axes.set_xlim(left=base)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.files import file_sha256, whole
@@ -11,6 +12,7 @@ from emulator.record import records_sha256
 from emulator.system import Cost
 from emulator.trace import Trace
 from results.machine import Git, Machine, git_state, machine_now, versions_now
+from results.readable import readable
 
 RECORDS = ("tasks.parquet", "stages.parquet")
 DATA = ("bound.parquet", "learning.csv", "measured.json")  # each only where the run has it
@@ -114,9 +116,14 @@ def digests(folder: Path) -> Digests:
     """The digests of a run folder's files as they are now."""
     traces = sorted((folder / "traces").glob("*.parquet"))
     checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
+    for name in RECORDS:
+        with readable(folder / name):
+            pq.ParquetFile(folder / name)
+    with readable(folder):  # whole files with a damaged page
+        records = records_sha256([folder / name for name in RECORDS])
     return Digests(
         scenario_sha256=file_sha256(folder / "scenario.yaml"),
-        records_sha256=records_sha256([folder / name for name in RECORDS]),
+        records_sha256=records,
         trace_sha256={f"traces/{path.name}": Trace.load(path).sha256 for path in traces},
         checkpoint_sha256={f"checkpoints/{path.name}": file_sha256(path) for path in checkpoints},
         data_sha256={name: file_sha256(folder / name) for name in DATA if (folder / name).is_file()},

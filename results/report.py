@@ -4,7 +4,7 @@ import base64
 import shlex
 from dataclasses import dataclass
 from itertools import groupby
-from math import inf, isnan
+from math import inf, isnan, nan
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +18,7 @@ from results.statistics import best_policy, ranked, read_summary, tasks_of
 from results.table import number, percent
 
 PLACEMENTS_NAMED = 2  # per kind, in the answer; the bars below it show them all
+NO_PLACEMENTS = pd.DataFrame({"kind": [], "words": [], "share": []})
 
 RUNGS = {
     "sim": "simulated in virtual time",
@@ -103,8 +104,9 @@ def write_report(run: Run) -> Path:
     """Write report.html from summary.csv, the figures and the manifest, and return its path. It loads nothing from
     elsewhere and needs no scripts. Raises ValueError when the figures are not there."""
     summary = ranked(read_summary(run))
-    best = best_policy(summary)
-    placements = placement_counts(tasks_of(run, best))
+    offered = bool(summary["tasks"].sum())
+    best = best_policy(summary) if offered else ""
+    placements = placement_counts(tasks_of(run, best)) if offered else NO_PLACEMENTS
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -113,12 +115,13 @@ def write_report(run: Run) -> Path:
         manifest=run.manifest,
         facts=run.manifest.facts,
         rung=RUNGS[run.manifest.facts.rung],
-        answer=answer(summary, best, placements),
+        answer=answer(summary, best, placements) if offered else "No task was offered.",
         best=best,
         rows=summary.to_dict("records"),
         most=summary["cost_mean_s"].max(),
         placements=[(kind, rows.to_dict("records")) for kind, rows in placements.groupby("kind")],
-        figures=embedded_figures(run.path / "figures"),
+        figures=embedded_figures(run.path / "figures") if offered else [],
+        nan=nan,
         checks=[CheckGroup(name, tuple(checks)) for name, checks in groupby(run.manifest.checks, lambda c: c.name)],
         command=shlex.join(run.manifest.command),
         rerun=shlex.join(["airsplit", "rerun", str(run.path / "manifest.json")]),

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emulator.files import whole
+from results.readable import readable
 
 if TYPE_CHECKING:
     from emulator.policy import Totals
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 BOUND = pa.schema(
     [("source", pa.string()), ("kind", pa.string()), ("task", pa.int64()), ("bound_s", pa.float64())]
 )  # bound.parquet: one row per offered task
+LEARNING: dict[str, Any] = {"agent": str, "seed": "int64", "step": "int64", "episode_return": "float64"}
 KEY = ["source", "kind", "task"]
 
 
@@ -30,7 +32,8 @@ def read_bound(path: Path) -> pd.Series | None:
     """The bounds by (source, kind, task); None where the run has none."""
     if not path.is_file():
         return None
-    frame: pd.DataFrame = pq.read_table(path, schema=BOUND).to_pandas()
+    with readable(path):
+        frame: pd.DataFrame = pq.read_table(path, schema=BOUND).to_pandas()
     return frame.set_index(KEY)["bound_s"]
 
 
@@ -38,12 +41,24 @@ def write_learning(path: Path, curves: Mapping[str, Iterable[Mapping[str, Any]]]
     """Write the learning curves, by the agent's label: `seed`, `step`, `episode_return` and more for each point."""
     points = [{**point, "agent": label} for label, curve in curves.items() for point in curve]
     with whole(path) as partial:
-        pd.DataFrame(points).to_csv(partial, index=False)
+        pd.DataFrame(points, columns=None if points else list(LEARNING)).to_csv(partial, index=False)
 
 
 def read_learning(path: Path) -> pd.DataFrame | None:
     """The points of the learning curves; None where the run has none."""
-    return pd.read_csv(path, dtype={"agent": str}) if path.is_file() else None
+    if not path.is_file():
+        return None
+    with readable(path):
+        points = pd.read_csv(path, dtype=LEARNING)
+        require_columns(points, LEARNING)
+    return points
+
+
+def require_columns(table: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Raise ValueError unless the table has all these columns."""
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(f"columns must include {', '.join(missing)}")
 
 
 def write_device_energy(path: Path, totals: Mapping[str, "Totals"]) -> None:

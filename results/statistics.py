@@ -23,8 +23,9 @@ from emulator.files import whole
 from emulator.randomness import generator
 from emulator.system import Cost
 from results.bootstrap import Floats, ratio_interval
+from results.readable import readable
 from results.run_folder import Run
-from results.side_tables import KEY, read_bound
+from results.side_tables import KEY, read_bound, require_columns
 
 PARTS = ("service_ns", "waiting_ns", "load_ns", "link_waiting_ns", "transfer_ns")
 COLUMNS = [
@@ -40,27 +41,57 @@ COLUMNS = [
     "reason",
     "compute",
 ]
+COUNTS = ("tasks", "done", "missed", "failed")
+NUMBERS = (
+    "delay_mean_ms",
+    "delay_p50_ms",
+    "delay_p95_ms",
+    "delay_p99_ms",
+    "energy_mean_j",
+    "cost_mean_s",
+    "bound_mean_s",
+    "gap",
+    "gap_low",
+    "gap_high",
+)
+SUMMARY: dict[str, type] = {
+    "policy": str,
+    **dict.fromkeys(COUNTS, np.int64),
+    **dict.fromkeys(NUMBERS, np.float64),
+    "compute": str,
+}  # the columns of summary.csv
 
 
 def policies_of(path: Path) -> dict[str, list[int]]:
     """The policies in a tasks.parquet, in order of appearance, and the row groups that hold rows of each."""
-    file = pq.ParquetFile(path)
     groups: dict[str, list[int]] = {}
-    for group in range(file.num_row_groups):
-        column = file.read_row_group(group, columns=["policy"])["policy"]
-        for name in pc.unique(column.cast(pa.string())).to_pylist():
-            groups.setdefault(name, []).append(group)
+    with readable(path):
+        file = pq.ParquetFile(path)
+        missing = set(COLUMNS) - set(file.schema_arrow.names)
+        if missing:
+            raise ValueError(f"columns must include {', '.join(sorted(missing))}")
+        for group in range(file.num_row_groups):
+            column = file.read_row_group(group, columns=["policy"])["policy"]
+            for name in pc.unique(column.cast(pa.string())).to_pylist():
+                groups.setdefault(name, []).append(group)
     return groups
+
+
+def row_groups(run: Run) -> dict[str, list[int]]:
+    """`policies_of` a run's records, followed by the policies that its facts name and that were offered no task."""
+    found = policies_of(run.path / "tasks.parquet")
+    return found | {policy: [] for policy in run.manifest.facts.policies if policy not in found}
 
 
 def tasks_of(run: Run, policy: str) -> pd.DataFrame:
     """One policy's rows of a run's tasks.parquet."""
     path = run.path / "tasks.parquet"
-    return _rows_of(path, policy, policies_of(path)[policy])
+    return _rows_of(path, policy, row_groups(run)[policy])
 
 
 def _rows_of(path: Path, policy: str, groups: list[int]) -> pd.DataFrame:
-    table = pq.ParquetFile(path).read_row_groups(groups, columns=COLUMNS)
+    with readable(path):
+        table = pq.ParquetFile(path).read_row_groups(groups, columns=COLUMNS)
     table = table.filter(pc.equal(table["policy"].cast(pa.string()), policy)).drop_columns(["policy"])
     frame: pd.DataFrame = table.unify_dictionaries().to_pandas()
     return frame
@@ -76,7 +107,7 @@ def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
     path = run.path / "tasks.parquet"
     bound = read_bound(run.path / "bound.parquet")
     units = {source: run.manifest.trace_sha256[trace] for source, trace in run.manifest.facts.uplinks.items()}
-    for policy, groups in policies_of(path).items():
+    for policy, groups in row_groups(run).items():
         tasks = _rows_of(path, policy, groups)
         tasks["completed"] = tasks["outcome"] != "failed"
         tasks["delay_ms"] = (tasks["sojourn_ns"] * 1e-6).where(tasks["completed"])
@@ -106,15 +137,23 @@ def bound_of(tasks: pd.DataFrame, bound: pd.Series, path: Path) -> Floats:
 
 def summarise(run: Run) -> pd.DataFrame:
     """Write summary.csv, a row per policy, and return the same table."""
-    table = pd.DataFrame([summary_row(policy, tasks) for policy, tasks in policy_tasks(run)])
+    table = pd.DataFrame([summary_row(policy, tasks) for policy, tasks in policy_tasks(run)], columns=list(SUMMARY))
     with whole(run.path / "summary.csv") as partial:
         table.to_csv(partial, index=False, float_format="%.9g")
     return table
 
 
 def read_summary(run: Run) -> pd.DataFrame:
-    """The table in summary.csv."""
-    return pd.read_csv(run.path / "summary.csv", dtype={"policy": str}, keep_default_na=False, na_values=[""])
+    """The table in summary.csv. Raises ValueError, one line with the file, when it is not that of the run's records."""
+    path = run.path / "summary.csv"
+    labels = sorted(row_groups(run))
+    with readable(path):
+        table = pd.read_csv(path, dtype=SUMMARY, keep_default_na=False, na_values=[""])
+        require_columns(table, SUMMARY)
+        table["compute"] = table["compute"].fillna("")
+        if sorted(table["policy"].fillna("")) != labels:
+            raise ValueError("rows must be one for each policy of tasks.parquet")
+    return table
 
 
 def ranked(summary: pd.DataFrame) -> pd.DataFrame:
@@ -127,7 +166,7 @@ def summary_row(policy: str, tasks: pd.DataFrame) -> dict[str, object]:
     delays = tasks["delay_ms"].dropna().to_numpy()
     quantiles = np.quantile(delays, [0.5, 0.95, 0.99]) if len(delays) else np.full(3, np.nan)
     kinds_of_compute = sorted(tasks["compute"].astype(str).unique())
-    compute = kinds_of_compute[0] if len(kinds_of_compute) == 1 else "mixed"
+    compute = "mixed" if len(kinds_of_compute) > 1 else "".join(kinds_of_compute)
     bounded = compute == "modelled" and "bound_s" in tasks
     bound = float(tasks["bound_s"].mean()) if bounded else np.nan
     cost = float(tasks["cost_s"].mean())

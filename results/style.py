@@ -10,12 +10,13 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from emulator.files import whole
+from emulator.files import require_folder, whole
 
 COLUMN_IN = 3.5  # one column of a two-column page
 PAGE_IN = 7.16  # both
 PNG_DPI = 220
 
+SUFFIXES = (".pdf", ".png", ".svg")
 INK = "0.15"
 
 SETTINGS: dict[Any, Any] = {
@@ -79,6 +80,13 @@ def page(height_in: float, width_in: float = PAGE_IN) -> Iterator[Figure]:
     """A figure to draw and save in: the settings hold inside, and nothing of them is left behind."""
     with mpl.rc_context(SETTINGS):
         yield Figure(figsize=(width_in, height_in), layout="constrained")
+
+
+def require_drawable(path: Path) -> None:
+    """Raise ValueError, one line, unless a figure can be written to `path`: its ending and its folder."""
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path}: ending must be one of {', '.join(SUFFIXES)}")
+    require_folder(path)
 
 
 def save(figure: Figure, path: Path) -> Path:

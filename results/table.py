@@ -11,7 +11,7 @@ HEADINGS = {
     "policy": "policy",
     "compute": "compute",
     "tasks": "tasks",
-    "missed": "late",
+    "missed": "missed",
     "failed": "failed",
     "delay_mean_ms": "mean ms",
     "delay_p50_ms": "p50 ms",

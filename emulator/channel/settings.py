@@ -10,6 +10,30 @@ Fading = Literal["none", "rayleigh", "rice", "nakagami"]
 ABOVE_ZERO = ("carrier_hz", "bandwidth_hz", "slot_ns", "reference_m", "correlation_m", "nearest_m")
 NOT_NEGATIVE = ("shadowing_sigma_db", "speed_mps", "path_loss_exponent", "harq_round_trip_ns", "cqi_delay_ns")
 
+# Far beyond any radio, and near enough that no step of the arithmetic leaves its type.
+RANGES = {
+    "carrier_hz": (1e3, 1e13),
+    "bandwidth_hz": (1.0, 1e12),
+    "slot_ns": (1_000, 10**12),
+    "tx_power_dbm": (-1e3, 1e3),
+    "antenna_gain_db": (-1e3, 1e3),
+    "noise_figure_db": (-1e3, 1e3),
+    "path_loss_exponent": (0.0, 100.0),
+    "reference_m": (1e-6, 1e9),
+    "reference_loss_db": (-1e3, 1e3),
+    "shadowing_sigma_db": (0.0, 100.0),
+    "correlation_m": (1e-6, 1e9),
+    "speed_mps": (0.0, 1e4),
+    "nearest_m": (1e-6, 1e9),
+    "farthest_m": (1e-6, 1e9),
+    "rice_k_db": (-1e3, 1e3),
+    "nakagami_m": (0.5, 1e6),
+    "harq_round_trip_ns": (0, 10**12),
+    "max_transmissions": (1, 1_000),
+    "cqi_delay_ns": (0, 10**11),
+    "cqi_margin_db": (-1e3, 1e3),
+}
+
 
 @dataclass(frozen=True)
 class ChannelSettings:
@@ -67,6 +91,9 @@ class ChannelSettings:
         _require(self, "duty", 0 < self.duty <= 1, "be above 0 and at most 1")
         _require(self, "bler_target", 0 <= self.bler_target < 1, "be at least 0 and below 1")
         _require(self, "max_transmissions", self.max_transmissions >= 1, "be at least 1")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            _require(self, name, value is None or low <= value <= high, f"be from {low:g} to {high:g}")
 
 
 def settings_from(pairs: Sequence[str]) -> ChannelSettings:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from emulator.formats.samples import Sample, checked, trace_of
-from emulator.formats.source import digest, fault, number, text
+from emulator.formats.source import STAMP_LIMIT_S, digest, fault, number, stamp_ms, text
 from emulator.trace import BEHAVIOUR, Trace
 
 RateUnit = Literal["bit/s", "kbit/s", "Mbit/s"]
@@ -37,8 +37,8 @@ class CsvColumns:
     def __post_init__(self) -> None:
         if self.rate_unit not in get_args(RateUnit):
             raise ValueError(f"columns.rate_unit={self.rate_unit!r}: must be one of {', '.join(get_args(RateUnit))}")
-        if not 0 <= self.skip_s < math.inf:
-            raise ValueError(f"columns.skip_s={self.skip_s}: must be at least 0 and finite")
+        if not 0 <= self.skip_s <= STAMP_LIMIT_S:
+            raise ValueError(f"columns.skip_s={self.skip_s}: must be at least 0 and at most {STAMP_LIMIT_S:g}")
         for name in self.keep:
             if name in BEHAVIOUR:
                 raise ValueError(f"columns.keep={name!r}: must not be a column that decides when bits leave")
@@ -159,7 +159,7 @@ def _place(path: Path, header: list[str], name: str) -> int:
 
 def _stamp_ms(path: Path, row: int, value: str, columns: CsvColumns) -> int:
     if columns.time_format is None:
-        return round(number(path, row, columns.time, value) * 1e3)
+        return stamp_ms(path, row, columns.time, value)
     try:
         moment = datetime.strptime(value, columns.time_format)
     except ValueError as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from emulator.files import require_folder, whole
 from emulator.formats.source import SLOTS_LIMIT, digest, fault
 from emulator.trace import Int64s, Interval, Trace
 from emulator.units import NS_PER_MS
@@ -68,6 +69,7 @@ def export_mahimahi(trace: Trace, path: Path) -> None:
     """
     if trace.period_ns % NS_PER_MS:
         raise ValueError(f"period_ns={trace.period_ns}: must be whole milliseconds for mahimahi; slice or resample")
+    require_folder(path)
     layout = _layout(trace)
     packets = _packets_by_ms(trace)
     at_zero = layout["opportunities_at_0_ms"]
@@ -76,7 +78,8 @@ def export_mahimahi(trace: Trace, path: Path) -> None:
     lines = ["0"] * at_zero + [str(ms) for ms in opportunities_ms.tolist()]
     newline = layout["newline"]
     text = newline.join(lines) + (newline if layout["ends_in_newline"] else "")
-    path.write_bytes(text.encode())
+    with whole(path) as partial:
+        partial.write_bytes(text.encode())
 
 
 def _opportunity_ms(path: Path, row: int, line: bytes) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from emulator.formats.samples import Sample, checked, trace_of
-from emulator.formats.source import digest, fault, number, text
+from emulator.formats.source import digest, fault, number, stamp_ms, text
 from emulator.trace import Trace
 
 
@@ -19,9 +19,9 @@ def import_rate(path: Path) -> Trace:
         fields = line.split()
         if len(fields) != 2:
             raise fault(path, row, "line", line.rstrip(), "hold two numbers: seconds and Mbit/s")
-        stamp_ms = round(number(path, row, "time", fields[0]) * 1e3)
+        time_ms = stamp_ms(path, row, "time", fields[0])
         rate_bps = number(path, row, "rate", fields[1]) * 1e6
         before = samples[-1] if samples else None
-        samples.append(checked(path, Sample(row, stamp_ms, rate_bps), before, fields[0], fields[1]))
+        samples.append(checked(path, Sample(row, time_ms, rate_bps), before, fields[0], fields[1]))
     metadata = {"kind": "recording", "format": "rate", "file": path.name}
     return trace_of(path, samples, (), digest(data), 0, metadata)

@@ -4,6 +4,7 @@ import hashlib
 import math
 from pathlib import Path
 
+STAMP_LIMIT_S = 1e10  # some 300 years: seconds since 1970 lie within
 SLOTS_LIMIT = 86_400_000  # a day of 1 ms slots; a longer span is a slip in a stamp
 
 
@@ -26,6 +27,14 @@ def text(path: Path, data: bytes) -> str:
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
         raise fault(path, row, "byte", data[error.start : error.start + 1], "be UTF-8 text") from error
+
+
+def stamp_ms(path: Path, row: int, what: str, value: str) -> int:
+    """A number of seconds as the nearest whole millisecond, or the fault."""
+    seconds = number(path, row, what, value)
+    if abs(seconds) > STAMP_LIMIT_S:
+        raise fault(path, row, what, value, f"lie within {STAMP_LIMIT_S:g} s of 0")
+    return round(seconds * 1e3)
 
 
 def number(path: Path, row: int, what: str, value: str) -> float:
