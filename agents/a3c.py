@@ -1,7 +1,7 @@
 """Asynchronous advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783), its workers in turns or in threads."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from threading import Lock
 from typing import Any
 
@@ -11,33 +11,10 @@ from torch import nn
 from agents.actor_critic import ActorCritic, Progress, checkpoint_of, curve_point, entropy, one_thread, sample
 from agents.checkpoint import Checkpoint
 from agents.episodes import Episodes
+from agents.settings import A3cSettings
 from agents.vector_environment import SplitInferenceVector
 
 CURVE_POINTS = 50
-
-
-@dataclass(frozen=True)
-class A3cSettings:
-    """Each worker steps a few environments at once, where the paper's has one: the network's overhead is
-    paid once for all of them. With `asynchronous` workers are threads that update the shared parameters
-    whenever they are ready, and no two runs agree; without it they take turns, each computing its
-    gradient from the parameters of its own last turn, as stale as threads would have them.
-
-    The tasks of the environment are uncoupled: no decision changes a later reward, so `gamma` 0 is exact.
-    """
-
-    total_steps: int = 150_000
-    workers: int = 4
-    environments: int = 16  # of each worker
-    rollout_steps: int = 8  # n of the n-step return
-    learning_rate: float = 3e-3  # falls to 0
-    decay: float = 0.99  # of RMSProp's squares, which all workers share
-    gamma: float = 0.0
-    entropy_weight: float = 0.1  # falls to 0
-    value_weight: float = 0.5
-    gradient_norm: float = 0.5
-    hidden: int = 64  # units of each of two tanh layers
-    asynchronous: bool = False
 
 
 def train(
@@ -45,8 +22,8 @@ def train(
 ) -> tuple[Checkpoint, list[dict[str, Any]]]:
     """Train one agent; `progress(done, total)` hears of environment steps.
 
-    Returns the checkpoint and the learning curve, a `curve_point` now and then. The same episodes, settings
-    and seed give the same checkpoint wherever torch rounds alike, unless `asynchronous` is asked for.
+    Returns the checkpoint and the learning curve, a `curve_point` now and then and at the end. The same episodes,
+    settings and seed give the same checkpoint wherever torch rounds alike, unless `asynchronous` is asked for.
     """
     with one_thread():
         shared = _Shared(episodes, settings, seed, progress)
@@ -97,7 +74,7 @@ class _Shared:
             self.optimizer.step()
             self.done += 1
             self.recent.append(measured)
-            if self.done % max(1, self.updates // CURVE_POINTS) == 0:
+            if self.done % max(1, self.updates // CURVE_POINTS) == 0 or self.done == self.updates:
                 reward, entropy_mean, value_loss = (
                     sum(column) / len(column) for column in zip(*self.recent, strict=True)
                 )

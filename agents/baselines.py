@@ -91,10 +91,11 @@ class Greedy:
 
 
 class Replay:
-    """Decisions made before, by (source, kind, task number)."""
+    """Decisions made before, by (source, kind, task number); `path` is where they were read, for messages."""
 
-    def __init__(self, decisions: Mapping[tuple[str, str, int], Placement]) -> None:
+    def __init__(self, decisions: Mapping[tuple[str, str, int], Placement], path: Path) -> None:
         self._decisions = dict(decisions)
+        self._path = path
 
     def decide(self, observation: Observation) -> Placement:
         """What was decided for this task. Raises ValueError for a task that has no decision."""
@@ -103,7 +104,7 @@ class Replay:
             return self._decisions[task.source, task.kind.name, task.number]
         except KeyError:
             name = f"{task.source} {task.kind.name} {task.number}"
-            raise ValueError(f"replay: must hold a decision for task {name}") from None
+            raise ValueError(f"{self._path}: must hold a decision for task {name}") from None
 
 
 def load_decisions(path: Path) -> dict[tuple[str, str, int], Placement]:
@@ -111,12 +112,16 @@ def load_decisions(path: Path) -> dict[tuple[str, str, int], Placement]:
 
     Raises ValueError with file, line and rule.
     """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: must be text in UTF-8 ({error.reason} at byte {error.start})") from error
     decisions = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
             decisions[str(row["source"]), str(row["kind"]), int(row["task"])] = parse(row["placement"])
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise ValueError(
                 f"{path}: line {number}: must be a JSON object with source, kind, task and placement ({reason})"

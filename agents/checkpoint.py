@@ -51,10 +51,16 @@ class Checkpoint:
         return digest.hexdigest()
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file with the rest as JSON in its header. Appears whole or not at all."""
+        """Write a safetensors file with the rest as JSON in its header. Appears whole or not at all.
+        Raises ValueError with path and rule where it cannot be written."""
+        if not path.parent.is_dir():
+            raise ValueError(f"{path}: folder must exist")
         header = {"layout": self.layout.as_data(), "training": self.training._asdict(), "sha256": self.sha256}
-        with whole(path) as partial:
-            save_file(dict(self.weights), partial, metadata={KEY: json.dumps(header)})
+        try:
+            with whole(path) as partial:
+                save_file(dict(self.weights), partial, metadata={KEY: json.dumps(header)})
+        except (OSError, SafetensorError) as error:
+            raise ValueError(f"{path}: must be a file that can be written ({_first_line(error)})") from error
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
@@ -69,12 +75,17 @@ class Checkpoint:
             training["trace_sha256"] = tuple(training["trace_sha256"])
             checkpoint = cls(weights, Layout.from_data(header["layout"]), Training(**training))
             stored = header["sha256"]
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ValueError(f"{path}: must be a checkpoint that airsplit wrote ({reason})") from error
+            if not isinstance(stored, str):
+                raise TypeError("sha256 is no text")
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: must be a checkpoint that airsplit wrote ({_first_line(error)})") from error
         if checkpoint.sha256 != stored:
             raise ValueError(f"{path}: sha256 {checkpoint.sha256[:12]} must be the stored {stored[:12]}")
         return checkpoint
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def require_unseen(checkpoint: Checkpoint, system: System) -> None:

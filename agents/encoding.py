@@ -1,5 +1,7 @@
 """How a learned policy sees an observation, and what its outputs mean: the same in training and in a run."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import log10
@@ -9,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulator.policy import Observation
+from emulator.profile import ModelProfile
 from emulator.system import System
 from emulator.task import Partition, Placement, describe, parse
 from emulator.units import NS_PER_S
@@ -29,11 +32,15 @@ class Layout:
     Inputs, in order: for each of `nodes` the last-heard rate to it and from it; what the whole model
     takes at the source; the length of prompt and output; one input a kind, 1 for the task's own.
     Output `a` stands for `actions[k][a]` where the task is of kind `kinds[k]`: a placement as text
-    with `@` for the source.
+    with `@` for the source. `models[k]` is the name and the digest of the model of kind `kinds[k]`, whose
+    layers the placements count; `servers` are all computing nodes but UEs, whether or not a placement uses
+    them: a choice was made in view of them all.
     """
 
     nodes: tuple[str, ...]
+    servers: tuple[str, ...]
     kinds: tuple[str, ...]
+    models: tuple[tuple[str, str], ...]
     actions: tuple[tuple[str, ...], ...]
 
     @property
@@ -52,9 +59,10 @@ class Layout:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "Layout":
-        """The inverse of `as_data`. Raises KeyError or TypeError on anything else."""
+        """The inverse of `as_data`. Raises KeyError, TypeError or ValueError on anything else."""
         actions = tuple(tuple(texts) for texts in data["actions"])
-        return cls(tuple(data["nodes"]), tuple(data["kinds"]), actions)
+        models = tuple((name, digest) for name, digest in data["models"])
+        return cls(tuple(data["nodes"]), tuple(data["servers"]), tuple(data["kinds"]), models, actions)
 
 
 def layout_of(system: System) -> Layout:
@@ -67,7 +75,18 @@ def layout_of(system: System) -> Layout:
         used.update(part.node for placement in candidates for part in placement if part.node != source)
         texts[kind].update(dict.fromkeys(relative(placement, source) for placement in candidates))
     nodes = tuple(name for name in system.nodes if name in used)
-    return Layout(nodes, kinds, tuple(tuple(texts[kind]) for kind in kinds))
+    models = tuple((each.model.name, model_digest(each.model)) for each in system.kinds.values())
+    return Layout(nodes, servers_of(system), kinds, models, tuple(tuple(texts[kind]) for kind in kinds))
+
+
+def servers_of(system: System) -> tuple[str, ...]:
+    """The nodes that can compute and are no UEs, in the system's order."""
+    return tuple(node.name for node in system.nodes.values() if node.device is not None and node.role != "ue")
+
+
+def model_digest(model: ModelProfile) -> str:
+    """SHA-256 of all that the profile says of the model and its layers."""
+    return hashlib.sha256(json.dumps(asdict(model)).encode()).hexdigest()
 
 
 def relative(placement: Placement, source: str) -> str:

@@ -116,7 +116,7 @@ class Episodes:
             np.full((steps + 1, self.layout.choices), -1, dtype=np.int64),
         )
         idle_ns = longest_idle_ns(system)
-        now_ns = int(rng.integers(max(link.trace.period_ns for link in system.links)))
+        now_ns = int(rng.integers(max((link.trace.period_ns for link in system.links), default=1)))
         tasks = []
         for step, task in enumerate(offered):
             gap_ns = task.arrival_ns - offered[step - 1].arrival_ns if step else 0

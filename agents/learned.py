@@ -3,7 +3,7 @@
 import numpy as np
 
 from agents.checkpoint import Checkpoint
-from agents.encoding import Encoder, Flags, Float32s
+from agents.encoding import Encoder, Flags, Float32s, model_digest, servers_of
 from emulator.policy import Observation
 from emulator.system import System
 from emulator.task import Placement
@@ -41,13 +41,24 @@ class Learned:
 
 
 def check_layout(checkpoint: Checkpoint, system: System) -> None:
-    """Raise ValueError unless the agent knows all kinds and nodes, and a candidate of every stream."""
+    """Raise ValueError, naming what differs, unless the agent knows all kinds with the models they have, all
+    computing nodes but UEs, and a candidate of every stream, and the system has all nodes that it knows."""
     layout, agent = checkpoint.layout, checkpoint.training.agent
-    missing = [f"kind {kind}" for kind in system.kinds if kind not in layout.kinds]
-    missing += [f"node {node}" for node in layout.nodes if node not in system.nodes]
+    differing = [f"kind {kind}" for kind in system.kinds if kind not in layout.kinds]
+    differing += [f"node {node}" for node in layout.nodes if node not in system.nodes]
+    differing += [f"new node {node}" for node in servers_of(system) if node not in layout.servers]
+    models = dict(zip(layout.kinds, layout.models, strict=True))
+    for kind in system.kinds.values():
+        name, digest = models.get(kind.name, (kind.model.name, model_digest(kind.model)))
+        if name != kind.model.name:
+            differing.append(f"model {kind.model.name} of {kind.name} (trained with {name})")
+        elif digest != model_digest(kind.model):
+            differing.append(f"model {name} of {kind.name} (trained with other layers)")
     encoder = Encoder(layout)
-    for (source, kind), candidates in system.placements.items():
-        if kind in layout.kinds and not encoder.choices(source, kind, candidates)[1].any():
-            missing.append(f"a candidate of {source} {kind}")
-    if missing:
-        raise ValueError(f"{agent}: checkpoint does not match the scenario: {', '.join(missing)}: must be trained anew")
+    for (source, asked), candidates in system.placements.items():
+        if asked in layout.kinds and not encoder.choices(source, asked, candidates)[1].any():
+            differing.append(f"a candidate of {source} {asked}")
+    if differing:
+        raise ValueError(
+            f"{agent}: checkpoint does not match the scenario: {', '.join(differing)}: must be trained anew"
+        )

@@ -1,6 +1,6 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347) on the vector environment."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -9,27 +9,8 @@ from torch import nn
 from agents.actor_critic import ActorCritic, Progress, checkpoint_of, curve_point, entropy, one_thread, sample
 from agents.checkpoint import Checkpoint
 from agents.episodes import Episodes
+from agents.settings import PpoSettings
 from agents.vector_environment import SplitInferenceVector
-
-
-@dataclass(frozen=True)
-class PpoSettings:
-    """The tasks of the environment are uncoupled: no decision changes a later reward, so that `gamma` 0
-    is exact and every advantage is a reward minus its expectation."""
-
-    total_steps: int = 150_000
-    environments: int = 64
-    rollout_steps: int = 32
-    learning_rate: float = 1e-3  # falls to 0
-    gamma: float = 0.0
-    gae_lambda: float = 0.95
-    epochs: int = 6
-    minibatches: int = 4
-    clip: float = 0.2
-    entropy_weight: float = 0.1  # falls to 0
-    value_weight: float = 0.5
-    gradient_norm: float = 0.5
-    hidden: int = 64  # units of each of two tanh layers
 
 
 def train(

@@ -3,14 +3,15 @@
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from agents.baselines import AllDevice, AllEdge, FixedSplit, Greedy, Random, Replay, load_decisions
 from agents.checkpoint import Checkpoint
 from agents.exact import ExactOnLastMeasurement
 from agents.learned import Learned
-from emulator.policy import Policy
+from emulator.policy import Observation, Policy
 from emulator.system import System
+from emulator.task import Partition, Placement, check_placement
 
 
 def make_policy(kind: str, options: Mapping[str, Any], system: System, checkpoint: Checkpoint | None = None) -> Policy:
@@ -27,29 +28,73 @@ def make_policy(kind: str, options: Mapping[str, Any], system: System, checkpoin
         "greedy": Greedy,
         "exact": ExactOnLastMeasurement,
         "fixed": lambda: FixedSplit({name: (each["cut"], each["node"]) for name, each in options["splits"].items()}),
-        "replay": lambda: Replay(load_decisions(Path(options["file"]))),
+        "replay": lambda: _replay(Path(options["file"])),
         "ppo": lambda: _learned(kind, system, checkpoint),
         "a3c": lambda: _learned(kind, system, checkpoint),
     }
     if kind in makers:
         return makers[kind]()
     if ":" in kind:
-        return _users_own(kind, options)
+        return _users_own(kind, options, system)
     raise ValueError(f"type={kind}: must be {', '.join(makers)} or module:Class")
 
 
 def _learned(kind: str, system: System, checkpoint: Checkpoint | None) -> Policy:
     if checkpoint is None:
         raise ValueError(f"type={kind}: must have a checkpoint")
+    if checkpoint.training.agent != kind:
+        raise ValueError(f"type={kind}: must have a checkpoint of {kind}, not of {checkpoint.training.agent}")
     return Learned(checkpoint, system)
 
 
-def _users_own(kind: str, options: Mapping[str, Any]) -> Policy:
+def _replay(path: Path) -> Policy:
+    return Replay(load_decisions(path), path)
+
+
+class UsersOwn:
+    """A user's own policy, whose mistakes become one line: what it decides is checked before it is carried out."""
+
+    def __init__(self, kind: str, policy: Policy, system: System) -> None:
+        self._kind, self._policy = kind, policy
+        self._nodes = {node.name for node in system.nodes.values() if node.device is not None}
+
+    def decide(self, observation: Observation) -> Placement:
+        """What the policy decides. Raises ValueError when it raises anything, and when what it returns is no
+        tuple of `Partition` that covers the task's model on nodes that can compute."""
+        try:
+            placement: object = self._policy.decide(observation)
+        except Exception as error:  # whatever the user's code raises, its user is owed the class's name
+            raise ValueError(f"type={self._kind}: decide raised {_in_one_line(error)}") from error
+        rule = f"type={self._kind}: decide must return"
+        if not isinstance(placement, tuple) or not all(_is_partition(part) for part in placement):
+            found = " ".join(repr(placement).split())[:80]
+            raise ValueError(f"{rule} a tuple of Partition(node, first, stop), such as a candidate, not {found}")
+        try:
+            check_placement(placement, observation.task.kind.model)
+        except ValueError as error:
+            raise ValueError(f"{rule} a whole placement ({error})") from error
+        for part in placement:
+            if part.node not in self._nodes:
+                raise ValueError(f"{rule} nodes that can compute, not {part.node}")
+        return placement
+
+
+def _users_own(kind: str, options: Mapping[str, Any], system: System) -> Policy:
     module, _, name = kind.partition(":")
     try:
         policy = getattr(importlib.import_module(module), name)(**options)
-    except (ImportError, AttributeError, TypeError) as error:
-        raise ValueError(f"type={kind}: must be a class that can be imported and made ({error})") from error
+    except Exception as error:  # importing and making run the user's code, which can raise anything
+        raise ValueError(
+            f"type={kind}: must be a class that can be imported and made ({_in_one_line(error)})"
+        ) from error
     if not callable(getattr(policy, "decide", None)):
         raise ValueError(f"type={kind}: must have a method decide(observation)")
-    return cast(Policy, policy)
+    return UsersOwn(kind, policy, system)
+
+
+def _is_partition(part: object) -> bool:
+    return isinstance(part, Partition) and isinstance(part.node, str) and type(part.first) is type(part.stop) is int
+
+
+def _in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

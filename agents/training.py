@@ -1,22 +1,18 @@
 """Agents for a run: trained on channels that share nothing with the run's."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from agents.checkpoint import Checkpoint
 from agents.episodes import Episodes, EpisodeSettings
+from agents.settings import A3cSettings, PpoSettings, changed, check_settings
 from emulator.system import System
 from topologies.build import require_disjoint, training_system
 from topologies.scenario import Learned, Scenario, label_of
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 Value = bool | int | float | str
-Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 def training_systems(scenario: Scenario, folder: Path) -> list[System]:
@@ -32,11 +28,14 @@ def train_missing(
     missing = [each for each in scenario.policies if isinstance(each, Learned) and each.checkpoint is None]
     if not missing:
         return {}
+    settings = {label_of(each): {"total_steps": scenario.training.steps, **each.settings} for each in missing}
+    for each in missing:
+        check_settings(each.type, settings[label_of(each)])  # before minutes go into episodes
     episodes = prepared([adapt(each) for each in training_systems(scenario, folder)], EpisodeSettings(), progress)
     trained = {}
     for each in missing:
-        settings = {"total_steps": scenario.training.steps, **each.settings}
-        trained[label_of(each)] = train_agent(each.type, episodes, settings, scenario.training.seed, progress)
+        label = label_of(each)
+        trained[label] = train_agent(each.type, episodes, settings[label], scenario.training.seed, progress)
     return trained
 
 
@@ -45,6 +44,7 @@ def train_one(scenario: Scenario, folder: Path, agent: str, seed: int, progress:
     policy of that type if it has one."""
     sections = [each for each in scenario.policies if isinstance(each, Learned) and each.type == agent]
     settings = {"total_steps": scenario.training.steps, **(sections[0].settings if sections else {})}
+    check_settings(agent, settings)
     episodes = prepared(training_systems(scenario, folder), EpisodeSettings(), progress)
     return train_agent(agent, episodes, settings, seed, progress)[0]
 
@@ -69,9 +69,10 @@ def train_agent(
     """Train `ppo` or `a3c` with some of its settings changed.
 
     Returns the checkpoint and the learning curve (see `agents.actor_critic.curve_point`). Raises ValueError
-    for a setting that the agent does not have, and where the episodes' systems share a stretch of a source
+    for a setting that cannot be, and where the episodes' systems share a stretch of a source
     with one of `tested`.
     """
+    check_settings(agent, settings)
     for system in tested:
         for trained in episodes.systems:
             require_disjoint(trained, system)
@@ -82,23 +83,7 @@ def train_agent(
     if agent == "ppo":
         from agents import ppo
 
-        return ppo.train(episodes, changed(ppo.PpoSettings(), settings), seed, heard)
-    if agent == "a3c":
-        from agents import a3c
+        return ppo.train(episodes, changed(PpoSettings(), settings), seed, heard)
+    from agents import a3c
 
-        return a3c.train(episodes, changed(a3c.A3cSettings(), settings), seed, heard)
-    raise ValueError(f"agent={agent}: must be ppo or a3c")
-
-
-def changed(settings: Settings, values: Mapping[str, Value]) -> Settings:
-    """The settings with some values replaced. Raises ValueError for a name that is none of them, a value
-    of another type, or one below 0."""
-    known = {field.name: type(getattr(settings, field.name)) for field in fields(settings)}
-    for name, value in values.items():
-        if name not in known:
-            raise ValueError(f"settings.{name}: must be one of {', '.join(known)}")
-        wanted = known[name]
-        right = isinstance(value, int | float) if wanted is float else isinstance(value, wanted)
-        if not right or (isinstance(value, bool) and wanted is not bool) or (not isinstance(value, str) and value < 0):
-            raise ValueError(f"settings.{name}={value!r}: must be a {wanted.__name__} of at least 0")
-    return replace(settings, **values)
+    return a3c.train(episodes, changed(A3cSettings(), settings), seed, heard)
