@@ -17,7 +17,7 @@ from scipy import stats
 
 from agents.baselines import FixedSplit, edge_servers
 from agents.bound import bounds
-from agents.encoding import layout_of
+from agents.encoding import SOURCE, layout_of
 from agents.episodes import EpisodeSettings
 from agents.registry import make_policy
 from agents.training import prepared, train_agent, training_systems
@@ -68,9 +68,9 @@ def best_static(systems: Sequence[System]) -> Result:
     for kind, texts in zip(layout.kinds, layout.actions, strict=True):
         for text in texts:
             parts = parse(text)
-            if len(parts) == 1 and parts[0].node != "@":
+            if len(parts) == 1 and parts[0].node != SOURCE:
                 split = (0, parts[0].node)
-            elif len(parts) == 2 and parts[0].node == "@":
+            elif len(parts) == 2 and parts[0].node == SOURCE:
                 split = (parts[1].first, parts[1].node)
             else:
                 continue
@@ -93,11 +93,11 @@ def learned(agent: str, systems: Sequence[System]) -> Result:
     return Result(agent, tuple(costs))
 
 
-def saved_interval(random_s: float, costs_s: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of `random_s` - cost and its 95 % t interval over training seeds."""
+def saved_interval(random_s: float, costs_s: Sequence[float]) -> tuple[float, float]:
+    """The 95 % t interval, over training seeds, of the mean of `random_s` - cost."""
     saved = random_s - np.array(costs_s)
     half = float(stats.t.ppf(0.975, len(saved) - 1) * saved.std(ddof=1) / len(saved) ** 0.5)
-    return float(saved.mean()), float(saved.mean()) - half, float(saved.mean()) + half
+    return float(saved.mean()) - half, float(saved.mean()) + half
 
 
 def main() -> int:
@@ -117,7 +117,7 @@ def main() -> int:
         mean_s = float(np.mean(costs_s))
         line = f"{name:60} {mean_s * 1e3:9.1f} {mean_s / bound_s - 1:10.1%} {(random_s - mean_s) * 1e3:9.1f}"
         if name in AGENTS:
-            _, low, high = saved_interval(random_s, costs_s)
+            low, high = saved_interval(random_s, costs_s)
             line += f" [{low * 1e3:.1f}, {high * 1e3:.1f}]"
             good = good and low > 0
         print(line)
