@@ -1,5 +1,6 @@
 """Policies that learn nothing, by what they choose."""
 
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -106,15 +107,22 @@ def test_replay_repeats_a_run_to_the_last_column(tmp_path: Path) -> None:
 
 
 def test_replay_names_the_task_that_has_no_decision() -> None:
-    policy = Replay({("ue1", "image", 0): parse("ue1:0-4")})
+    policy = Replay({("ue1", "image", 0): parse("ue1:0-4")}, Path("decisions.jsonl"))
     assert policy.decide(observed(0)) == PLACES[0]
-    with pytest.raises(ValueError, match="replay: must hold a decision for task ue1 image 1"):
+    with pytest.raises(ValueError, match=r"^decisions\.jsonl: must hold a decision for task ue1 image 1$"):
         policy.decide(observed(1))
 
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[]", "3", '{"source": "ue1", "kind": "image", "task": 0}', '{"source": "u", "kind": "i", "task": "x"}'],
+    [
+        "{",
+        "[]",
+        "3",
+        '{"source": "ue1", "kind": "image", "task": 0}',
+        '{"source": "u", "kind": "i", "task": "x"}',
+        "[" * 200_000,
+    ],
 )
 def test_a_bad_decision_is_named_by_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "decisions.jsonl"
@@ -122,6 +130,81 @@ def test_a_bad_decision_is_named_by_line(tmp_path: Path, line: str) -> None:
     path.write_text(f"{good}\n{line}\n")
     with pytest.raises(ValueError, match=r"decisions\.jsonl: line 2: must be a JSON object") as caught:
         load_decisions(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_binary_file_of_decisions_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    path.write_bytes(b"{}\n\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"decisions\.jsonl: must be text in UTF-8") as caught:
+        make_policy("replay", {"file": str(path)}, SYSTEM)
+    assert "\n" not in str(caught.value)
+    assert type(caught.value) is ValueError
+
+
+class Returning:
+    """A user's policy that decides what it was told to."""
+
+    def __init__(self, decided: object) -> None:
+        self.decided = decided
+
+    def decide(self, observation: Observation) -> object:
+        if isinstance(self.decided, Exception):
+            raise self.decided
+        return self.decided
+
+
+@pytest.mark.parametrize(
+    ("decided", "rule"),
+    [
+        (None, r"a tuple of Partition\(node, first, stop\), such as a candidate, not None"),
+        ("ue1:0-4", r"a tuple of Partition.* not 'ue1:0-4'"),
+        (3, "a tuple of Partition.* not 3"),
+        ([Partition("ue1", 0, 4)], "a tuple of Partition"),
+        ((("ue1", 0, 4),), "a tuple of Partition"),
+        ((Partition("ue1", 0, 4.0),), "a tuple of Partition"),  # type: ignore[arg-type]  # what is tested
+        ((Partition(["ue1"], 0, 4),), "a tuple of Partition"),  # type: ignore[arg-type]  # what is tested
+        ((), r"a whole placement \(.*must end at layer 4 of convnet"),
+        ((Partition("ue1", 0, 3),), r"a whole placement \(.*must end at layer 4 of convnet"),
+        ((Partition("ue1", 1, 4),), r"a whole placement \(.*must start at layer 0"),
+        ((Partition("gnb", 0, 4),), "nodes that can compute, not gnb"),
+        ((Partition("nowhere", 0, 4),), "nodes that can compute, not nowhere"),
+    ],
+)
+def test_what_a_users_policy_decides_is_checked(decided: object, rule: str, tmp_path: Path) -> None:
+    policy = make_policy("tests.agents.test_baselines:Returning", {"decided": decided}, SYSTEM)
+    start = "^type=tests.agents.test_baselines:Returning: decide must return "
+    with pytest.raises(ValueError, match=start + rule) as caught:
+        run(SYSTEM, policy, tmp_path / "run")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_users_policy_raises_is_one_line() -> None:
+    error = NameError("no\nsuch name")
+    policy = make_policy("tests.agents.test_baselines:Returning", {"decided": error}, SYSTEM)
+    with pytest.raises(ValueError, match=r"^type=tests.*:Returning: decide raised NameError: no such name$") as caught:
+        policy.decide(observed())
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("def", "SyntaxError"),
+        ("nothing_of_this_name", "NameError"),
+        ("raise ValueError('two\\nlines')", "ValueError: two lines"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("class Own:\n    def __init__(self):\n        raise RuntimeError('made')", "RuntimeError: made"),
+    ],
+)
+def test_a_users_module_that_fails_is_one_line(
+    source: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_policy.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "failing_policy", raising=False)
+    with pytest.raises(ValueError, match=f"^type=failing_policy:Own: must be a class .*{name}") as caught:
+        make_policy("failing_policy:Own", {}, SYSTEM)
     assert "\n" not in str(caught.value)
 
 

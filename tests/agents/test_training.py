@@ -12,21 +12,25 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 from scipy import stats
 
-from agents.a3c import A3cSettings, returns_of
+from agents.a3c import returns_of
 from agents.a3c import train as train_a3c
 from agents.actor_critic import ActorCritic, entropy, one_thread, sample
-from agents.checkpoint import Checkpoint, require_unseen
+from agents.checkpoint import KEY, Checkpoint, require_unseen
 from agents.episodes import Episodes, EpisodeSettings
 from agents.learned import Learned
-from agents.ppo import PpoSettings, advantages_of
+from agents.ppo import advantages_of
 from agents.registry import make_policy
-from agents.training import changed, train_agent, train_missing
+from agents.settings import A3cSettings, PpoSettings, changed, check_settings
+from agents.training import train_agent, train_missing, train_one
 from emulator.network import Network
 from emulator.observation import LastHeard
+from emulator.profile import ModelProfile
+from emulator.system import System
 from emulator.task import Task
-from tests.agents.systems import IMAGE, small_system
+from tests.agents.systems import CHAT, CONVNET, IMAGE, small_system
 from topologies.loader import load
 
 EPISODES = Episodes([small_system(1), small_system(2)], EpisodeSettings(24, 16, 3))
@@ -193,6 +197,55 @@ def test_a_checkpoint_for_another_system_is_refused() -> None:
         make_policy("ppo", {}, small_system(servers=("edge1",)), checkpoint)
 
 
+def test_a_checkpoint_of_the_other_agent_is_refused() -> None:
+    checkpoint, _ = trained("a3c")
+    with pytest.raises(ValueError, match=r"^type=ppo: must have a checkpoint of ppo, not of a3c$"):
+        make_policy("ppo", {}, small_system(), checkpoint)
+
+
+def test_a_checkpoint_knows_all_servers_and_models() -> None:
+    checkpoint, _ = trained("ppo")
+    system = small_system()
+    edge3 = replace(system.nodes["edge1"], name="edge3")
+    with pytest.raises(ValueError, match=r"ppo: checkpoint does not match the scenario: new node edge3: must be"):
+        make_policy("ppo", {}, replace(system, nodes={**system.nodes, "edge3": edge3}), checkpoint)
+    more = small_system(ues=3)
+    assert isinstance(make_policy("ppo", {}, more, checkpoint), Learned)  # UEs share what they do
+
+    def with_model(model: ModelProfile) -> System:
+        kinds = {"image": replace(IMAGE, model=model), "chat": CHAT}
+        streams = tuple(replace(stream, kind=kinds[stream.kind.name]) for stream in system.streams)
+        return replace(system, streams=streams)
+
+    with pytest.raises(ValueError, match=r"scenario: model other of image \(trained with convnet\): must be"):
+        make_policy("ppo", {}, with_model(replace(CONVNET, name="other")), checkpoint)
+    heavier = replace(CONVNET, layers=(*CONVNET.layers[:3], replace(CONVNET.layers[3], flops=1)))
+    with pytest.raises(ValueError, match=r"scenario: model convnet of image \(trained with other layers\): must be"):
+        make_policy("ppo", {}, with_model(heavier), checkpoint)
+
+
+@pytest.mark.parametrize("header", ["[" * 200_000, None], ids=["nested", "digest"])
+def test_a_strange_header_is_one_line(tmp_path: Path, header: str | None) -> None:
+    checkpoint, _ = trained("ppo")
+    path = tmp_path / "ppo.safetensors"
+    data = {"layout": checkpoint.layout.as_data(), "training": checkpoint.training._asdict(), "sha256": 7}
+    save_file(dict(checkpoint.weights), path, metadata={KEY: header or json.dumps(data)})
+    with pytest.raises(ValueError, match=r"ppo\.safetensors: must be a checkpoint that airsplit wrote") as caught:
+        Checkpoint.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    checkpoint, _ = trained("ppo")
+    with pytest.raises(ValueError, match=r"none/ppo\.safetensors: folder must exist$"):
+        checkpoint.save(tmp_path / "none" / "ppo.safetensors")
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(ValueError, match=r"taken: must be a file that can be written") as caught:
+        checkpoint.save(tmp_path / "taken")
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
 def test_training_and_test_share_no_trace() -> None:
     trained, other = small_system(1), small_system(5)
     with pytest.raises(ValueError, match="training must share no data"):
@@ -207,16 +260,73 @@ def test_training_and_test_share_no_trace() -> None:
     ("values", "rule"),
     [
         ({"speed": 1}, r"settings\.speed: must be one of total_steps, "),
-        ({"total_steps": 1.5}, r"settings\.total_steps=1\.5: must be a int"),
-        ({"clip": "much"}, r"settings\.clip='much': must be a float"),
-        ({"gamma": True}, r"settings\.gamma=True: must be a float"),
-        ({"clip": -1}, r"settings\.clip=-1: must be a float of at least 0"),
+        ({"total_steps": 1.5}, r"settings\.total_steps=1\.5: must be a whole number of at least 1"),
+        ({"total_steps": 0}, r"settings\.total_steps=0: must be a whole number of at least 1"),
+        ({"hidden": 0}, r"settings\.hidden=0: must be a whole number of at least 1"),
+        ({"hidden": ""}, r"settings\.hidden='': must be a whole number of at least 1"),
+        ({"epochs": True}, r"settings\.epochs=True: must be a whole number of at least 1"),
+        ({"clip": "much"}, r"settings\.clip='much': must be a finite number of at least 0"),
+        ({"gamma": True}, r"settings\.gamma=True: must be a finite number of at least 0"),
+        ({"clip": -1}, r"settings\.clip=-1: must be a finite number of at least 0"),
+        ({"clip": float("nan")}, r"settings\.clip=nan: must be a finite number of at least 0"),
+        ({"clip": float("inf")}, r"settings\.clip=inf: must be a finite number of at least 0"),
+        ({"learning_rate": 10**400}, r"settings\.learning_rate=10+: must be a finite number of at least 0"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(values: dict[str, float], rule: str) -> None:
-    with pytest.raises(ValueError, match=rule):
-        changed(PpoSettings(), values)
+    with pytest.raises(ValueError, match=rule) as caught:
+        check_settings("ppo", values)
+    assert "\n" not in str(caught.value)
+    check_settings("ppo", {"gamma": 1, "epochs": 2})
     assert changed(PpoSettings(), {"gamma": 1, "epochs": 2}) == PpoSettings(gamma=1, epochs=2)
+
+
+def test_settings_are_those_of_the_agent() -> None:
+    with pytest.raises(ValueError, match=r"settings\.workers=0: must be a whole number of at least 1"):
+        check_settings("a3c", {"workers": 0})
+    with pytest.raises(ValueError, match=r"settings\.workers: must be one of total_steps, environments"):
+        check_settings("ppo", {"workers": 1})
+    with pytest.raises(ValueError, match=r"settings\.asynchronous=1: must be true or false"):
+        check_settings("a3c", {"asynchronous": 1})
+    with pytest.raises(ValueError, match=r"agent=dqn: must be ppo or a3c"):
+        check_settings("dqn", {})
+    check_settings("a3c", {"asynchronous": True, "total_steps": 1, "workers": 1})
+
+
+def test_settings_are_checked_before_any_episode() -> None:
+    scenario = load(QUICKSTART, ["policies=[{type: a3c, settings: {workers: 0}}]", "hil.policies=[a3c]"])
+    heard: list[tuple[str, int, int]] = []
+    with pytest.raises(ValueError, match=r"settings\.workers=0"):
+        train_missing(scenario, QUICKSTART.parent, lambda *each: heard.append(each), lambda system: system)
+    with pytest.raises(ValueError, match=r"settings\.workers=0"):
+        train_one(scenario, QUICKSTART.parent, "a3c", 1, lambda *each: heard.append(each))
+    assert heard == []
+
+
+@pytest.mark.parametrize("agent", ["ppo", "a3c"])
+@pytest.mark.parametrize("total_steps", [1, 9_000, 128 * 4 * 25 + 4 * 128])
+def test_progress_ends_at_its_total(agent: str, total_steps: int) -> None:
+    heard: list[tuple[str, int, int]] = []
+    settings = {"total_steps": total_steps, "epochs": 1} if agent == "ppo" else {"total_steps": total_steps}
+    _, curve = train_agent(agent, EPISODES, settings, 1, lambda *each: heard.append(each))
+    what, done, total = heard[-1]
+    assert (what, done) == (agent, total)
+    assert curve[-1]["step"] == total
+    assert sum(done == total for _, done, total in heard) == 1
+
+
+def test_a_source_without_links_is_trained_for() -> None:
+    """Its own device is all that it has; every choice but that is masked."""
+    system = small_system(1, ues=1)
+    nodes = {"ue1": system.nodes["ue1"]}
+    placements = {key: candidates[:1] for key, candidates in system.placements.items()}
+    control = replace(system.control, node="ue1")
+    alone = replace(system, nodes=nodes, links=(), placements=placements, control=control)
+    episodes = Episodes([alone], EpisodeSettings(4, 4, 0))
+    checkpoint, _ = train_agent("a3c", episodes, {"total_steps": 10}, 1, silent)
+    task = Task("ue1", IMAGE, 0, 0)
+    observation = LastHeard(task, 0, Network(alone), placements["ue1", "image"])
+    assert make_policy("a3c", {}, alone, checkpoint).decide(observation) == placements["ue1", "image"][0]
 
 
 def test_a_scenarios_missing_agents_are_trained() -> None:
@@ -241,7 +351,9 @@ from pathlib import Path
 from agents.checkpoint import Checkpoint
 from agents.registry import make_policy
 import agents.training, agents.bound
+from agents.settings import check_settings
 from tests.agents.systems import small_system
+check_settings("a3c", {{"workers": 2}})
 make_policy("ppo", {{}}, small_system(1), Checkpoint.load(Path({str(tmp_path / "ppo.safetensors")!r})))
 assert "torch" not in sys.modules and "transformers" not in sys.modules
 """
