@@ -10,6 +10,7 @@ from emulator.task import Task, TaskKind
 from emulator.units import NS_PER_S
 
 CHUNK = 1_024  # arrivals drawn at a time: memory stays flat however long the run
+LONGEST_GAP_NS = 2**62  # beyond any run; what a tiny rate draws may not fit an int64
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ class Stream:
                 rng = generator(seed, self.source, f"arrivals of {self.kind.name}")
                 now_ns = 0
                 while True:
-                    gaps = np.rint(rng.exponential(NS_PER_S / rate_per_s, CHUNK)).astype(np.int64)
-                    times = now_ns + np.cumsum(gaps)
-                    yield from times.tolist()
-                    now_ns = int(times[-1])
+                    gaps = np.rint(np.minimum(rng.exponential(NS_PER_S / rate_per_s, CHUNK), LONGEST_GAP_NS))
+                    for gap_ns in gaps.astype(np.int64).tolist():  # summed as Python's integers, which never overflow
+                        now_ns += gap_ns
+                        yield now_ns
 
     def _lengths(self, seed: int) -> Iterator[tuple[int, int]]:
         if isinstance(self.arrivals, Recorded) and self.arrivals.prompt_tokens:

@@ -31,10 +31,10 @@ def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None =
     `traces` gives some or all links' traces by direction, `ue1-gnb`, instead of generating or reading
     them: so a run is replayed from what it stored. Every generated channel is addressed by its UE and
     direction, so that adding a UE changes no other's. Raises ValueError, one line, for a file that
-    does not hold what it should.
+    does not hold what it should (inside `topologies.loader.named`, the line names the scenario's file).
     """
     duration_ns = ns_from_s(scenario.duration_s)
-    source = TraceSource(scenario.name, scenario.seed, duration_ns, folder, training=False, stored=traces or {})
+    source = TraceSource(scenario.seed, duration_ns, folder, training=False, stored=traces or {})
     return _system(scenario, folder, source)
 
 
@@ -46,7 +46,7 @@ def training_system(scenario: Scenario, folder: Path, index: int) -> System:
     """
     seed = draw_key(scenario.training.seed, "training", f"system {index}")
     duration_ns = ns_from_s(scenario.training.duration_s)
-    source = TraceSource(scenario.name, seed, duration_ns, folder, training=True)
+    source = TraceSource(seed, duration_ns, folder, training=True)
     trained = _system(scenario, folder, source)
     require_disjoint(trained, build(scenario, folder))
     return trained
@@ -58,7 +58,7 @@ def require_disjoint(trained: System, tested: System) -> None:
         for other in tested.links:
             if link.trace.shares_lineage(other.trace):
                 raise ValueError(
-                    f"{tested.name}: trace {direction(link.source, link.target)}: training must share no data"
+                    f"trace {direction(link.source, link.target)}: training must share no data"
                     f" with {direction(other.source, other.target)} of the run"
                 )
 

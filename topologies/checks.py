@@ -8,7 +8,7 @@ from emulator.profile import ModelProfile
 from emulator.system import Node
 from topologies.candidates import split
 from topologies.links import Link, TraceFile
-from topologies.parts import BYTES_PER_MB, nodes_of, placements_of, profile_source, profiles_of
+from topologies.parts import BYTES_PER_MB, nodes_of, placements_of, profile_source, profiles_of, recorded_arrivals
 from topologies.profiles import profile_names
 from topologies.scenario import ALL, Fixed, Learned, Replay, Scenario
 from topologies.section import TEMPLATE
@@ -26,7 +26,8 @@ def check(scenario: Scenario, folder: Path) -> None:
     _check_files(scenario, folder)
     models = profiles_of(scenario, folder)
     for index, task in enumerate(scenario.tasks):
-        _check_task(scenario, f"tasks[{index}]", task, models[task.model])
+        _check_task(scenario, f"tasks[{index}]", task, models[task.model], folder)
+    _check_erasures(scenario)
     nodes = nodes_of(scenario)
     _check_memory(scenario, nodes, models)
     _check_hil(scenario, nodes)
@@ -128,7 +129,7 @@ def _check_files(scenario: Scenario, folder: Path) -> None:
             raise ValueError(f"{path}={file}: must be an existing file")
 
 
-def _check_task(scenario: Scenario, path: str, task: Task, model: ModelProfile) -> None:
+def _check_task(scenario: Scenario, path: str, task: Task, model: ModelProfile, folder: Path) -> None:
     roles = {name: node.role for _, name, node in scenario.node_entries()}
     sources = scenario.names_of(task.sources)
     for source in sources:
@@ -136,8 +137,8 @@ def _check_task(scenario: Scenario, path: str, task: Task, model: ModelProfile) 
             raise ValueError(f"{path}.sources={source}: must be the name of a UE, or {ALL!r}")
     if not sources:
         raise ValueError(f"{path}.sources={ALL}: there must be a UE")
-    recorded = task.arrivals.recorded
-    has_lengths = task.tokens is not None or (recorded is not None and bool(recorded.file or recorded.prompt_tokens))
+    recorded = None if task.arrivals.recorded is None else recorded_arrivals(task.arrivals.recorded, folder)
+    has_lengths = task.tokens is not None or (recorded is not None and bool(recorded.prompt_tokens))
     if model.family == "causal_lm" and not has_lengths:
         raise ValueError(f"{path}.tokens: must be given, since {task.model} is a language model")
     if model.family == "vision" and task.tokens is not None:
@@ -155,6 +156,13 @@ def _check_task(scenario: Scenario, path: str, task: Task, model: ModelProfile) 
             raise ValueError(
                 f"links[{index}].bearer=um: must be am, since {task.transport} of {path} needs acknowledged bearers"
             )
+
+
+def _check_erasures(scenario: Scenario) -> None:
+    """What a bearer loses costs quality, and a cost must say how much."""
+    for index, link in enumerate(scenario.links):
+        if link.bearer == "um" and scenario.cost.erasure_s == 0:
+            raise ValueError(f"cost.erasure_s=0: must be above 0, since links[{index}].bearer=um loses activations")
 
 
 def _check_memory(scenario: Scenario, nodes: Mapping[str, Node], models: Mapping[str, ModelProfile]) -> None:
@@ -215,10 +223,6 @@ def _check_hil(scenario: Scenario, nodes: Mapping[str, Node]) -> None:
     for index, label in enumerate(scenario.hil.policies):
         if label not in scenario.labels:
             raise ValueError(f"hil.policies[{index}]={label}: must be one of {_list(scenario.labels)}")
-    if scenario.hil.duration_s > scenario.duration_s:
-        raise ValueError(
-            f"hil.duration_s={scenario.hil.duration_s:g}: must be at most duration_s, {scenario.duration_s:g}"
-        )
 
 
 def _check_training(scenario: Scenario, folder: Path) -> None:

@@ -1,7 +1,8 @@
 """From a scenario file to a `Scenario`, or to one line that says what is wrong with it."""
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,19 @@ def load(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> 
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         raise ValueError(f"{path.name}: {translate(error, given)}") from None
-    try:
+    with named(path):
         check(scenario, path.parent)
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {' '.join(str(error).split())}") from error  # a value may hold line ends
     return scenario
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Within it, a ValueError becomes one line that starts with the name of the scenario's file, once."""
+    try:
+        yield
+    except ValueError as error:
+        text = " ".join(str(error).split())  # a value may hold line ends
+        raise ValueError(f"{path.name}: {text.removeprefix(f'{path.name}: ')}") from error
 
 
 def json_schema() -> dict[str, Any]:
@@ -43,7 +52,10 @@ def json_schema() -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses duplicate keys and reads `1e3` as a number, as YAML 1.2 does."""
+    """Safe YAML that refuses duplicate keys and what holds itself, and reads `1e3` as a number, as YAML 1.2 does."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        return self.construct_object(node, deep=True)  # which refuses recursion
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -90,13 +102,12 @@ def apply(data: dict[str, Any], override: str, file: str) -> Keys:
         raise ValueError(f"{file}: --set {short(override)}: must look like links[0].delay_ms=5")
     try:
         value = yaml.load(text, _Loader)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{file}: --set {short(override)}: must have a YAML value") from error
     keys: Keys = tuple(
         int(index) if index else name for name, index in re.findall(r"([^.\[\]]+)(?![^\[]*\])|\[(\d+)\]", path)
     )
-    if isinstance(value, str) and (keys[-1] in PATH_KEYS or value.endswith(".json")):
-        value = str(Path(value).resolve())
+    value = _resolved(value, keys[-1])
     place: Any = data
     for depth, key in enumerate(keys):
         here = dotted(keys[:depth])
@@ -112,6 +123,17 @@ def apply(data: dict[str, Any], override: str, file: str) -> Keys:
         else:
             place = place[key] if isinstance(key, int) else _section(place, key)
     return keys
+
+
+def _resolved(value: Any, key: Hashable) -> Any:
+    """A value with every path in it, however deep, made absolute from the working directory."""
+    if isinstance(value, dict):
+        return {name: _resolved(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_resolved(inner, key) for inner in value]
+    if isinstance(value, str) and (key in PATH_KEYS or value.endswith(".json")):
+        return str(Path(value).resolve())
+    return value
 
 
 def _section(place: dict[str, Any], key: str) -> Any:

@@ -13,7 +13,7 @@ from topologies.candidates import candidates
 from topologies.profiles import load_profile
 from topologies.rules import translate
 from topologies.scenario import Device, Scenario
-from topologies.workloads import Recorded, Task
+from topologies.workloads import Recorded, RecordedFile, Task
 
 BYTES_PER_KB = 1_000
 BYTES_PER_MB = 1_000_000
@@ -84,7 +84,7 @@ def recorded_arrivals(section: Recorded, folder: Path) -> Recorded:
         return section
     path = folder / section.file
     try:
-        return Recorded.model_validate_json(path.read_bytes())
+        return RecordedFile.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ValueError(f"{path}: {translate(error)}") from None
 

@@ -13,7 +13,8 @@ POLICY_TYPES = "random, all-device, all-edge, fixed, greedy, exact, ppo, a3c, re
 
 _RULES = {
     "json_invalid": "must be JSON: {error}",
-    "missing": "must be given, in the file or by --set",
+    "missing": "must be given",
+    "none_required": "must not be given",
     "extra_forbidden": "is not a known key",
     "rule": "{text}",
     "value_rule": "{text}",
@@ -40,16 +41,19 @@ _RULES = {
 }
 
 
-def translate(error: ValidationError, overrides: Iterable[Keys] = ()) -> str:
-    """The first of pydantic's errors as `path=value: rule`."""
+def translate(error: ValidationError, overrides: Iterable[Keys] | None = None) -> str:
+    """The first of pydantic's errors as `path=value: rule`. `overrides` are the places that --set reached;
+    None for a file that it cannot reach into."""
     errors = error.errors(include_url=False)
     first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # a typo explains the rest
     keys = _keys(first)
     text = f"must be {POLICY_TYPES}" if keys[:1] == ("policies",) and keys[-1] == "type" else _rule(first)
+    if first["type"] == "missing" and overrides is not None:
+        text += ", in the file or by --set"
     value = "" if first["type"] in ("missing", "rule") else f"={short(first['input'])}"
     if not keys:
         return text
-    by_override = any(keys[: len(given)] == given or given[: len(keys)] == keys for given in overrides)
+    by_override = any(keys[: len(given)] == given or given[: len(keys)] == keys for given in overrides or ())
     return f"{'--set ' if by_override else ''}{dotted(keys)}{value}: {text}"
 
 

@@ -11,7 +11,19 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from emulator.system import Role
 from topologies.links import Link
-from topologies.section import TEMPLATE, Count, Label, Names, NodeName, NotNegative, Positive, Section, Seed, rule
+from topologies.section import (
+    TEMPLATE,
+    Count,
+    Label,
+    Names,
+    NodeName,
+    NotNegative,
+    Positive,
+    Section,
+    Seed,
+    Speed,
+    rule,
+)
 from topologies.workloads import Task
 
 ALL = "all"  # as a task's source: every UE
@@ -43,12 +55,12 @@ class Node(Section):
 class Device(Section):
     """A computer: how fast, how large, how hungry."""
 
-    compute_gflops: Positive
+    compute_gflops: Speed
     """Billions of floating-point operations per second (a multiply-accumulate is two)."""
     memory_mb: Positive
-    memory_gb_per_s: Positive
+    memory_gb_per_s: Speed
     """How fast weights are read while computing."""
-    load_mb_per_s: Positive = 1_000.0
+    load_mb_per_s: Speed = 1_000.0
     """How fast weights come into memory when they are not resident."""
     layer_overhead_us: NotNegative = 0.0
     queue_tasks: Count = 1_000
@@ -63,7 +75,7 @@ class Control(Section):
 
     node: NodeName
     observation_age_ms: NotNegative = 0.0
-    measurement_window_ms: Positive = 100.0
+    measurement_window_ms: Annotated[float, Field(ge=0.001, le=1e9)] = 100.0
 
 
 class Cost(Section):
@@ -71,6 +83,7 @@ class Cost(Section):
 
     failure_s: Positive
     erasure_s: NotNegative = 0.0
+    """Must be above 0 where a bearer is `um`."""
 
 
 class Plain(Section):
@@ -165,6 +178,7 @@ class Hil(Section):
     workers: Annotated[dict[Label, Worker], Field(min_length=1)]
     policies: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     duration_s: Positive
+    """From the start of the run; no longer than it."""
 
 
 class Scenario(Section):

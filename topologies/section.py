@@ -9,7 +9,8 @@ TEMPLATE = "{i}"  # in a node's name: the number of the copy, from 1
 
 Positive = Annotated[float, Field(gt=0, le=1e9)]
 NotNegative = Annotated[float, Field(ge=0, le=1e9)]
-Rate = Annotated[float, Field(gt=0, le=1e6)]
+Rate = Annotated[float, Field(ge=1e-3, le=1e6)]
+Speed = Annotated[float, Field(ge=1e-3, le=1e9)]  # slower, times in ns would leave the 64 bits of a count
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 NodeName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*(\{i\})?$", max_length=64)]

@@ -1,13 +1,15 @@
-"""A scenario as a folder stores it: its text, and beside it the `traces/` that the text refers to."""
+"""A scenario as a folder stores it: its text, and beside it the files that the text refers to (`traces/`,
+`inputs/`, `checkpoints/`), so that a folder that is moved still holds all it needs."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import yaml
 
 from emulator.system import System
 from emulator.trace import Trace
 from topologies.parts import direction, nodes_of, profile_source, radio_ends, recorded_arrivals
-from topologies.scenario import Scenario
+from topologies.scenario import Learned, Replay, Scenario, label_of
 
 
 def trace_file(source: str, target: str) -> str:
@@ -27,9 +29,39 @@ def load_traces(folder: Path) -> dict[str, Trace]:
     return {path.stem: Trace.load(path) for path in sorted((folder / "traces").glob("*.parquet"))}
 
 
+def checkpoint_file(label: str) -> str:
+    """Where the checkpoint of a learned policy lies in the folder, whether it was named or trained."""
+    return f"checkpoints/{label}.safetensors"
+
+
+def stored_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
+    """The files to copy beside the resolved text, by their places in a run's folder: decisions to replay and
+    profiles of models. Relative paths of the scenario start from `folder`."""
+    replays = {
+        _decisions_file(label_of(each)): folder / each.file for each in scenario.policies if isinstance(each, Replay)
+    }
+    profiles = {_profile_file(model): Path(source) for model, source in _own_profiles(scenario, folder).items()}
+    return replays | profiles
+
+
+def _decisions_file(label: str) -> str:
+    return f"inputs/{label}.jsonl"
+
+
+def _profile_file(model: str) -> str:
+    return f"inputs/{quote(model, safe='')}.json"  # a task may name its model by a path
+
+
+def _own_profiles(scenario: Scenario, folder: Path) -> dict[str, str]:
+    """The files of the profiles in use that are not shipped, by model."""
+    sources = {task.model: profile_source(scenario, task.model, folder) for task in scenario.tasks}
+    return {model: source for model, source in sources.items() if source.endswith(".json")}
+
+
 def resolved_yaml(scenario: Scenario, folder: Path) -> str:
     """The scenario as run, after overrides, to be stored in a run's folder: recordings refer to the stored
-    traces, recorded arrivals stand in the text, other paths, relative to `folder` before, are absolute."""
+    traces, learned policies to the stored checkpoints, so that nothing is left to train, decisions and
+    profiles to `stored_files`; recorded arrivals stand in the text. Relative paths start from `folder`."""
     data = scenario.model_dump(mode="json", exclude_defaults=True)
     nodes = nodes_of(scenario)
     for index, a, b, link in scenario.link_entries():
@@ -44,13 +76,13 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
         if task.arrivals.recorded is not None:
             recorded = recorded_arrivals(task.arrivals.recorded, folder)
             entry["arrivals"]["recorded"] = recorded.model_dump(mode="json", exclude_defaults=True)
-    for entry in data["policies"]:
-        for key in ("file", "checkpoint"):
-            if entry.get(key):
-                entry[key] = str((folder / entry[key]).resolve())
-    for model, source in scenario.models.items():
-        if source.endswith(".json"):
-            data["models"][model] = str(Path(profile_source(scenario, model, folder)).resolve())
+    for entry, policy in zip(data["policies"], scenario.policies, strict=True):
+        if isinstance(policy, Learned):
+            entry["checkpoint"] = checkpoint_file(label_of(policy))
+        if isinstance(policy, Replay):
+            entry["file"] = _decisions_file(label_of(policy))
+    for model in _own_profiles(scenario, folder):
+        data.setdefault("models", {})[model] = _profile_file(model)
     return yaml_text(data)
 
 

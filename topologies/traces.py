@@ -17,10 +17,9 @@ BPS_PER_MBPS = 1e6
 class TraceSource:
     """Makes the traces of one system: for a run, or for training (other seed, other part of recordings).
 
-    `scenario` is its name, for messages; `stored` gives traces by direction that are taken as they are.
+    `stored` gives traces by direction that are taken as they are.
     """
 
-    scenario: str
     seed: int
     duration_ns: int
     folder: Path
@@ -38,7 +37,7 @@ class TraceSource:
         try:
             return self._radio(section, entity)
         except ValueError as error:
-            raise ValueError(f"{self.scenario}: {path}: {error}") from error
+            raise ValueError(f"{path}: {error}") from error
 
     def _radio(self, section: Direction, entity: str) -> Trace:
         if section.channel is not None:

@@ -42,6 +42,13 @@ class Recorded(Section):
         return self
 
 
+class RecordedFile(Recorded):
+    """What a file of recorded arrivals holds: the times themselves, and no other file's name."""
+
+    file: None = None
+    arrival_ns: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
+
+
 class Arrivals(Section):
     """When tasks are asked for, at each source by itself."""
 
@@ -62,6 +69,16 @@ class Tokens(Section):
     prompt_max: Count
     output_mean: Count
     output_max: Count
+
+    @model_validator(mode="after")
+    def _means(self) -> Self:
+        for name, mean, most in (
+            ("prompt", self.prompt_mean, self.prompt_max),
+            ("output", self.output_mean, self.output_max),
+        ):
+            if mean > most:
+                raise rule(f"{name}_mean={mean}: must be at most {name}_max, {most}")
+        return self
 
 
 class Task(Section):

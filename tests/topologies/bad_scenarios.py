@@ -145,6 +145,13 @@ def two_links_of_one_recording(data: dict[str, Any]) -> None:
     data["links"][0]["downlink"] = {"trace": {"file": "x.log", "format": "rate"}}
 
 
+def unacknowledged(data: dict[str, Any]) -> None:
+    """A bearer that loses activations, for tasks that may go over it."""
+    data["links"][0]["bearer"] = "um"
+    for task in data["tasks"]:
+        task["transport"] = "udp"
+
+
 def no_ue(data: dict[str, Any]) -> None:
     """The UEs become edge servers on wires."""
     data["nodes"][0]["role"] = "edge"
@@ -168,6 +175,8 @@ CASES = [
     Case("bad-date", "must be YAML", text="name: 2024-13-45\n"),
     Case("too-deep", "nested less deeply", text="[" * 5_000),
     Case("undefined-alias", "line 1: must be YAML", text="name: *nowhere\n"),
+    Case("alias-of-itself", "line 1: must be YAML: found unconstructable recursive node", text="x: &a [*a]\n"),
+    Case("mapping-of-itself", "line 1: must be YAML: found unconstructable recursive node", text="x: &a {b: *a}\n"),
     # keys and values
     Case("no-name", f"name: {MS}", drop("name")),
     Case("no-seed", f"seed: {MS}", drop("seed")),
@@ -180,7 +189,7 @@ CASES = [
     Case("loss-negative", "links[1].loss=-0.1: must be between 0 and 1", put("links.1.loss", -0.1)),
     Case("loss-text", "links[1].loss=low: must be a number", put("links.1.loss", "low")),
     Case("loss-for-ever", "links[1]: loss must be at most 0.9", put("links.1.loss", 0.95)),
-    Case("rate-zero", "links[1].rate_mbps=0: must be above 0", put("links.1.rate_mbps", 0)),
+    Case("rate-zero", "links[1].rate_mbps=0: must be at least 0.001", put("links.1.rate_mbps", 0)),
     Case(
         "rate-infinite", "links[1].rate_mbps=Infinity: must be a finite number", put("links.1.rate_mbps", float("inf"))
     ),
@@ -251,6 +260,16 @@ CASES = [
         "tasks[0].tokens: must not be given",
         put("tasks.0.tokens", {"prompt_mean": 1, "prompt_max": 1, "output_mean": 1, "output_max": 1}),
     ),
+    Case(
+        "prompt-mean",
+        "tasks[1].tokens: prompt_mean=41: must be at most prompt_max, 40",
+        put("tasks.1.tokens.prompt_mean", 41),
+    ),
+    Case(
+        "output-mean",
+        "tasks[1].tokens: output_mean=41: must be at most output_max, 40",
+        put("tasks.1.tokens.output_mean", 41),
+    ),
     Case("no-input", "tasks[0].input_kb=0: must be above 0", drop("tasks.0.input_kb")),
     Case("cut-beyond", "tasks[0].cuts[1]=11: must lie before the last of 11 layers", put("tasks.0.cuts", [2, 11])),
     Case("no-candidate", "tasks[0].model=alexnet: its weights must fit the memory", put("devices.server.memory_mb", 1)),
@@ -278,6 +297,21 @@ CASES = [
     # costs and bearers
     Case("cheap-failure", "cost.failure_s=0.5: must be at least the longest deadline, 1 s", put("cost.failure_s", 0.5)),
     Case("mqtt-unacknowledged", "links[0].bearer=um: must be am, since mqtt of tasks[0]", put("links.0.bearer", "um")),
+    Case(
+        "erasures-for-nothing",
+        "cost.erasure_s=0: must be above 0, since links[0].bearer=um",
+        unacknowledged,
+    ),
+    # speeds and times that whole nanoseconds cannot hold
+    Case("slow-compute", "compute_gflops=1e-300: must be at least 0.001", put("devices.phone.compute_gflops", 1e-300)),
+    Case("slow-memory", "memory_gb_per_s=1e-300: must be at least", put("devices.phone.memory_gb_per_s", 1e-300)),
+    Case("slow-load", "devices.phone.load_mb_per_s=1e-300: must be", put("devices.phone.load_mb_per_s", 1e-300)),
+    Case("slow-wire", "links[1].rate_mbps=1e-06: must be at least 0.001", put("links.1.rate_mbps", 1e-6)),
+    Case(
+        "no-window",
+        "control.measurement_window_ms=1e-07: must be at least 0.001",
+        put("control.measurement_window_ms", 1e-7),
+    ),
     # recordings
     Case(
         "missing-trace",
@@ -307,10 +341,9 @@ CASES = [
     ),
     Case(
         "csv-columns",
-        "good: links[0].uplink: columns='speed': must be name=column",
+        "bad.yaml: links[0].uplink: columns='speed': must be name=column",
         trace(file="x.log", format="csv", columns="speed"),
         beside={"x.log": "t,r\n0,1\n"},
-        file="good",
     ),
     Case(
         "columns-of-no-csv",
@@ -321,10 +354,9 @@ CASES = [
     ),
     Case(
         "scaled-to-nothing",
-        "good: links[0].uplink: capacity_bits: at least one slot",
+        "bad.yaml: links[0].uplink: capacity_bits: at least one slot",
         trace(file="x.log", format="rate", scale=1e-9),
         beside={"x.log": RATES},
-        file="good",
     ),
     Case(
         "interval-beyond",
@@ -367,6 +399,20 @@ CASES = [
         beside={"a.json": '{"arrival_ns": [1, "soon"]}'},
         file="a.json",
     ),
+    Case(
+        "arrivals-elsewhere",
+        "a.json: file=b.json: must not be given",
+        recorded(file="a.json"),
+        beside={"a.json": '{"file": "b.json"}'},
+        file="a.json",
+    ),
+    Case(
+        "arrivals-without-times",
+        "a.json: arrival_ns: must be given",
+        recorded(file="a.json"),
+        beside={"a.json": "{}"},
+        file="a.json",
+    ),
     Case("arrivals-no-json", "a.json: must be JSON", recorded(file="a.json"), beside={"a.json": "{"}, file="a.json"),
     Case("arrivals-backwards", "tasks[0].arrivals.recorded: arrival_ns must not decrease", recorded(arrival_ns=[5, 3])),
     Case(
@@ -381,9 +427,8 @@ CASES = [
     ),
     Case(
         "dead-channel",
-        "good: links[0].uplink: capacity_bits",
+        "bad.yaml: links[0].uplink: capacity_bits",
         put("links.0.uplink.channel.tx_power_dbm", -200),
-        file="good",
     ),
     # workers
     Case(
@@ -398,9 +443,9 @@ CASES = [
     ),
     Case("worker-missing", "hil.workers: must have one for edge1", drop("hil.workers.edge1")),
     Case("hil-policy", "hil.policies[0]=greedy: must be one of random, pool1", put("hil.policies.0", "greedy")),
-    Case("hil-duration", "hil.duration_s=9: must be at most duration_s, 2", put("hil.duration_s", 9)),
     # overrides
     Case("set-nothing", "--set seed: must look like links[0].delay_ms=5", overrides=("seed",)),
+    Case("set-itself", "--set name=&a [*a]: must have a YAML value", overrides=("name=&a [*a]",)),
     Case("set-grammar", "--set links[a].loss=0: must look like", overrides=("links[a].loss=0",)),
     Case("set-yaml", "--set seed=[1: must have a YAML value", overrides=("seed=[1",)),
     Case("set-index", "--set links[7].loss=0: links has 2 entries", overrides=("links[7].loss=0",)),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.topologies.bad_scenarios import CASES, GOOD, Case
 from topologies.build import build, training_system
-from topologies.loader import load
+from topologies.loader import load, named
 
 
 def test_the_scenario_that_cases_spoil_is_good(tmp_path: Path) -> None:
@@ -27,8 +27,12 @@ def test_there_are_many_cases_and_none_twice() -> None:
 def test_one_line_names_file_path_value_and_rule(case: Case, tmp_path: Path) -> None:
     path = case.write(tmp_path)
     with pytest.raises(ValueError, match=re.escape(case.expected)) as caught:
-        build(load(path, case.overrides), tmp_path)
+        scenario = load(path, case.overrides)
+        with named(path):
+            build(scenario, tmp_path)
     message = str(caught.value)
+    assert message.startswith("bad.yaml: ")
+    assert message.count("bad.yaml: ") == 1
     assert case.file in message
     assert "\n" not in message
 

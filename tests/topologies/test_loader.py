@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from emulator.workload import Poisson, Recorded
 from tests.topologies.bad_scenarios import GOOD
 from topologies.build import build
 from topologies.links import Channel
-from topologies.loader import json_schema, load
+from topologies.loader import json_schema, load, named
 from topologies.parts import device_spec
-from topologies.scenario import Device, Scenario
-from topologies.stored import load_traces, resolved_yaml, save_traces
+from topologies.profiles import load_profile, save_profile
+from topologies.scenario import Device, Learned, Replay, Scenario
+from topologies.stored import checkpoint_file, load_traces, resolved_yaml, save_traces, stored_files
 
 RATES = "".join(f"{second} {1 + second % 7}\n" for second in range(30))
 
@@ -172,6 +174,112 @@ def test_a_run_folder_holds_all_that_a_replay_of_recordings_needs(good: Path, tm
     assert [link.trace.sha256 for link in again.links] == [link.trace.sha256 for link in system.links]
     assert {link.trace.sha256 for link in system.links} == {trace.sha256 for trace in load_traces(run).values()}
     assert [stream.arrivals for stream in again.streams] == [stream.arrivals for stream in system.streams]
+
+
+def test_a_stored_scenario_leaves_nothing_to_train_on_its_recordings(good: Path, tmp_path: Path) -> None:
+    (good.parent / "x.log").write_text(RATES)
+    trace = "{trace: {file: x.log, format: rate, interval_s: [0, 10], training_interval_s: [10, 20]}}"
+    text = good.read_text().replace("{channel: {duty: 0.3}}", trace)
+    good.write_text(text.replace("{type: random}", "{type: random}\n  - {type: ppo}\n  - {type: a3c, label: mine}"))
+    scenario = load(good)
+    run = tmp_path / "run"
+    (run / "traces").mkdir(parents=True)
+    save_traces(build(scenario, good.parent), run)
+    (run / "scenario.yaml").write_text(resolved_yaml(scenario, good.parent))
+    with pytest.raises(ValueError, match="policies.1..checkpoint=checkpoints/ppo.safetensors: must be an existing"):
+        load(run / "scenario.yaml")
+    (run / "checkpoints").mkdir()
+    for label in ("ppo", "mine"):
+        (run / checkpoint_file(label)).touch()
+    again = load(run / "scenario.yaml")
+    learned = [each.checkpoint for each in again.policies if isinstance(each, Learned)]
+    assert learned == ["checkpoints/ppo.safetensors", "checkpoints/mine.safetensors"]
+
+
+def test_a_moved_folder_holds_its_decisions_and_profiles(good: Path, tmp_path: Path) -> None:
+    home = good.parent
+    save_profile(load_profile("nin"), home / "mine.json")
+    (home / "d.jsonl").write_text("decisions")
+    text = good.read_text().replace("{type: random}", "{type: replay, label: again, file: d.jsonl}")
+    text = text.replace("model: llama-15m", "model: text.json")
+    save_profile(load_profile("llama-15m"), home / "text.json")
+    good.write_text(f"{text}models: {{alexnet: mine.json, vgg16: unused.json}}\n")
+    scenario = load(good)
+    run = tmp_path / "run"
+    for place, source in stored_files(scenario, home).items():
+        (run / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, run / place)
+    (run / "scenario.yaml").write_text(resolved_yaml(scenario, home))
+    before = build(scenario, home)
+    for name in ("mine.json", "text.json", "d.jsonl"):
+        (home / name).unlink()
+    moved = run.rename(tmp_path / "moved")
+    again = load(moved / "scenario.yaml")
+    assert {path.relative_to(moved).as_posix() for path in (moved / "inputs").iterdir()} == {
+        "inputs/again.jsonl",
+        "inputs/alexnet.json",
+        "inputs/text.json.json",
+    }
+    assert [each.file for each in again.policies if isinstance(each, Replay)] == ["inputs/again.jsonl"]
+    assert build(again, moved).models == before.models
+    assert str(home) not in (moved / "scenario.yaml").read_text()
+
+
+def test_paths_deep_in_an_override_start_at_the_working_directory(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "ck.safetensors").touch()
+    (elsewhere / "a.json").write_text('{"arrival_ns": [7]}')
+    save_profile(load_profile("nin"), elsewhere / "mine.json")
+    monkeypatch.chdir(elsewhere)
+    overrides = [
+        "policies=[{type: a3c, checkpoint: ck.safetensors}]",
+        "hil.policies=[a3c]",
+        "tasks[0].arrivals={recorded: {file: a.json}}",
+        "models={alexnet: mine.json}",
+    ]
+    scenario = load(good, overrides)
+    system = build(scenario, good.parent)
+    assert [each.checkpoint for each in scenario.policies if isinstance(each, Learned)] == [
+        str(elsewhere / "ck.safetensors")
+    ]
+    assert system.streams[0].arrivals == Recorded((7,))
+    assert system.streams[0].kind.model == load_profile("nin")
+
+
+def test_a_files_name_stands_once_before_what_is_wrong() -> None:
+    for text in ("links[0]: must be\nbetter", "x.yaml: links[0]: must be better"):
+        with pytest.raises(ValueError, match=r"^x\.yaml: links\[0\]: must be better$"), named(Path("far/x.yaml")):
+            raise ValueError(text)
+
+
+def test_hosts_may_be_given_longer_than_the_run_lasts(good: Path) -> None:
+    hil = load(good, ["hil.duration_s=9"]).hil
+    assert hil is not None and hil.duration_s == 9
+
+
+def test_a_cost_of_erasures_lets_bearers_lose(good: Path) -> None:
+    overrides = ["links[0].bearer=um", "tasks[0].transport=udp", "tasks[1].transport=udp", "cost.erasure_s=0.5"]
+    system = build(load(good, overrides), good.parent)
+    assert (system.links[0].bearer, system.cost.erasure_s) == ("um", 0.5)
+
+
+@pytest.mark.parametrize("rate", ["1e-9", "1e-300", "5e-324"])
+def test_hardly_any_arrivals_are_none_in_a_run(good: Path, rate: str) -> None:
+    stream = build(load(good, [f"tasks[0].arrivals.poisson.rate_per_s={rate}"]), good.parent).streams[0]
+    assert list(stream.tasks(1, 10**15)) == []
+
+
+def test_recorded_requests_need_lengths_from_somewhere(good: Path) -> None:
+    (good.parent / "a.json").write_text('{"arrival_ns": [1, 2]}')
+    text = good.read_text().replace("{periodic: {interval_ms: 500}}", "{recorded: {file: a.json}}")
+    good.write_text(
+        text.replace("    tokens: {prompt_mean: 10, prompt_max: 40, output_mean: 10, output_max: 40}\n", "")
+    )
+    with pytest.raises(ValueError, match=r"tasks\[1\].tokens: must be given"):
+        load(good)
 
 
 def test_stored_traces_take_the_place_of_generated_ones(good: Path) -> None:
