@@ -270,6 +270,11 @@ def test_entities_and_seeds_have_channels_of_their_own() -> None:
         ({"duty": 0.0}, "duty=0.0: must be above 0 and at most 1"),
         ({"bler_target": 1.0}, "bler_target=1.0: must be at least 0 and below 1"),
         ({"max_transmissions": 0}, "max_transmissions=0: must be at least 1"),
+        ({"max_transmissions": 10**30}, f"max_transmissions={10**30}: must be from 1 to 1000"),
+        ({"harq_round_trip_ns": 10**30}, f"harq_round_trip_ns={10**30}: must be from 0 to 1e+12"),
+        ({"speed_mps": 1e308}, "speed_mps=1e+308: must be from 0 to 10000"),
+        ({"tx_power_dbm": -1e308}, "tx_power_dbm=-1e+308: must be from -1000 to 1000"),
+        ({"carrier_hz": 1e-308}, "carrier_hz=1e-308: must be from 1000 to 1e+13"),
     ],
 )
 def test_settings_that_break_a_rule_are_refused(setting: dict[str, Any], rule: str) -> None:

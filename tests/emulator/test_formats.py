@@ -317,12 +317,34 @@ def test_a_map_is_read_from_one_line(text: str, expected: CsvColumns) -> None:
         ("time=t,rate=r,skip_s=soon", "columns.skip_s='soon': must be a number of seconds"),
         ("time=t,rate=r,skip_s=-1", "columns.skip_s=-1.0: must be at least 0"),
         ("time=t,rate=r,skip_s=nan", "columns.skip_s=nan: must be at least 0"),
+        ("time=t,rate=r,skip_s=1e307", "columns.skip_s=1e+307: must be at least 0 and at most 1e+10"),
         ("time=t,rate=r,block_lost=b", "columns.keep='block_lost': must not be a column that decides"),
     ],
 )
 def test_a_map_that_breaks_a_rule_is_refused(text: str, rule: str) -> None:
     with pytest.raises(ValueError, match=re.escape(rule)):
         parse_columns(text)
+
+
+@pytest.mark.parametrize("time", ["1e308", "-1e306", "1e11"])
+def test_a_stamp_that_no_clock_shows_is_refused(time: str, tmp_path: Path) -> None:
+    rule = f"='{time}': must lie within 1e+10 s of 0"
+    with pytest.raises(ValueError, match=re.escape(f"row 1: time{rule}")):
+        import_trace(written(tmp_path, f"{time} 1\n"), "rate")
+    with pytest.raises(ValueError, match=re.escape(f"row 2: t{rule}")):
+        import_trace(written(tmp_path, f"t,r\n{time},1\n"), "csv", CsvColumns(time="t", rate="r"))
+
+
+def test_seconds_since_1970_are_stamps(tmp_path: Path) -> None:
+    trace = import_trace(written(tmp_path, "1700000000 1\n1700000001 2\n"), "rate")
+    np.testing.assert_array_equal(trace.capacity_bits, [1_000_000, 2_000_000])
+
+
+def test_an_export_needs_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "t.mahimahi"
+    with pytest.raises(ValueError) as caught:
+        export_mahimahi(constant(12e6), path)
+    assert str(caught.value) == f"{path}: folder must exist"
 
 
 def test_summary_is_of_whole_seconds(tmp_path: Path) -> None:

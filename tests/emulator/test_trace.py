@@ -50,6 +50,20 @@ def test_loads_what_was_saved(trace: Trace, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
 
 
+def test_a_header_nested_too_deeply_is_refused(trace: Trace, tmp_path: Path) -> None:
+    header = b'{"metadata": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    table = pa.table(dict(trace.columns)).replace_schema_metadata({"airsplit.trace": header})
+    pq.write_table(table, tmp_path / "deep.parquet")
+    assert "must be a trace that airsplit wrote" in refusal(tmp_path / "deep.parquet")
+
+
+def test_a_trace_needs_a_folder_to_be_saved_in(trace: Trace, tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "t.parquet"
+    with pytest.raises(ValueError) as caught:
+        trace.save(path)
+    assert str(caught.value) == f"{path}: folder must exist"
+
+
 def test_digest_is_the_stated_one() -> None:
     expected = hashlib.sha256(
         b"1000 fluid capacity_bits <i8 2 " + (5).to_bytes(8, "little") + (7).to_bytes(8, "little")
@@ -116,6 +130,8 @@ HEADERS: list[tuple[dict[str, Any], str]] = [
     ({"lineage": [["source", 0]]}, "must be a trace that airsplit wrote"),
     ({"lineage": 3}, "must be a trace that airsplit wrote"),
     ({"metadata": 3}, "must be a trace that airsplit wrote"),
+    ({"sha256": None}, "must be the stored None: values were changed"),
+    ({"sha256": 5}, "must be the stored 5: values were changed"),
     ({"slot_ns": 2**62}, "must stay below 2^63 / slot_ns"),
 ]
 

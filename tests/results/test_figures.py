@@ -12,8 +12,8 @@ from emulator.trace import Trace, constant
 from emulator.units import NS_PER_MS, NS_PER_S
 from results.channel_figures import ROWS, placement_rows, plot_trace, rates_mbps, window_ns
 from results.draw import draw_figures, shown_source
-from results.figure_data import delay_curves, figure_data
-from results.figures import bin_steps, gap_to_bound
+from results.figure_data import PART_NAMES, delay_curves, figure_data
+from results.figures import bin_steps, delay_parts, gap_to_bound
 from results.report import write_report
 from results.run_folder import Run
 from results.statistics import policy_tasks, summarise
@@ -151,6 +151,27 @@ def test_the_source_shown_is_the_one_with_most_placements() -> None:
     tasks = pd.DataFrame({"source": ["a", "a", "b", "b", "c"], "placement": ["x", "x", "x", "y", "z"]})
     assert shown_source(tasks, ["a", "b", "c"]) == "b"
     assert shown_source(tasks[tasks["source"] != "b"], ["a", "b", "c"]) == "a"
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("trace.txt", "ending must be one of .pdf, .png, .svg"),
+        ("trace", "ending must be one of .pdf, .png, .svg"),
+        ("nowhere/trace.pdf", "folder must exist"),
+    ],
+)
+def test_a_figure_needs_an_ending_and_a_folder(name: str, rule: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError) as caught:
+        plot_trace(constant(50e6), tmp_path / name)
+    assert str(caught.value) == f"{tmp_path / name}: {rule}"
+
+
+def test_large_numbers_on_bars_and_gaps_have_no_exponent(tmp_path: Path) -> None:
+    parts = pd.DataFrame({"policy": "a", **dict.fromkeys(PART_NAMES.values(), [350.0])})
+    assert ">1750</text>" in delay_parts(parts, tmp_path / "parts.svg").read_text(encoding="utf-8")
+    gaps = pd.DataFrame({"policy": ["a"], "gap": [18.04], "gap_low": [np.nan], "gap_high": [np.nan]})
+    assert ">1804 %</text>" in gap_to_bound(gaps, looks(["a"]), tmp_path / "gap.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("trace", [rate_trace(0), constant(50e6)])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from results.draw import draw_figures
 from results.manifest import Check
 from results.placements import placement_counts
 from results.report import CAPTIONS, answer, write_report
@@ -76,6 +77,16 @@ def test_the_page_says_what_the_run_was(finished: Run, page: Page) -> None:
     assert f"airsplit rerun {finished.path}/manifest.json" in page.text
 
 
+def test_the_head_says_which_seed_is_which_and_names_outcomes_as_the_summary_does(small: Run) -> None:
+    manifest = small.manifest.model_copy(update={"seeds": {"scenario": 5, "training": 1}})
+    summarise(small)
+    draw_figures(small)
+    page = Page(write_report(Run(small.path, manifest)).read_text(encoding="utf-8"))
+    assert "seed scenario 5, training 1 policies" in page.text
+    assert "in time missed failed" in page.text
+    assert "late" not in page.text.partition("Results")[2].partition("Figures")[0].split()
+
+
 def test_the_answer_in_one_sentence(small: Run) -> None:
     summary = summarise(small)
     assert answer(summary, "exact", placement_counts(tasks_of(small, "exact"))) == (
@@ -109,7 +120,7 @@ def test_terminal_table_is_aligned_and_verbatim(finished: Run) -> None:
     assert len(lines) == 3
     assert any(line.startswith("ppo [short] $1$  ") for line in lines)
     assert len({len(line) for line in (heading, *lines)}) == 1
-    assert heading.split()[:2] == ["policy", "compute"]
+    assert heading.split()[:5] == ["policy", "compute", "tasks", "missed", "failed"]
     costs = [float(line[: heading.index("cost s") + 6].split()[-1]) for line in lines]
     assert costs == sorted(costs)
 
