@@ -18,6 +18,7 @@ from hil.errors import MissingDependency
 
 LOOPBACK = "127.0.0.1"
 FREE = 0  # the port that stands for any free one
+LAST_PORT = 65_535
 START_S = 20.0
 STOP_S = 5.0
 MOSQUITTO_PLACES = "/usr/sbin:/usr/local/sbin"  # often not in a user's PATH
@@ -35,7 +36,9 @@ class Broker:
 
 @contextmanager
 def embedded(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
-    """amqtt, in pure Python: always there. Raises MissingDependency if it does not start."""
+    """amqtt, in pure Python: always there. Raises ValueError for a port that none can have, MissingDependency if
+    it does not start."""
+    _check_port(port)
     command = [sys.executable, "-m", "hil.embedded", "--host", host, "--port", str(port)]
     # It ends when its standard input closes, so it cannot outlive a killed parent.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -47,8 +50,9 @@ def embedded(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
 
 @contextmanager
 def mosquitto(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
-    """Mosquitto with a configuration of its own. Raises MissingDependency where it is not installed or
-    does not start."""
+    """Mosquitto with a configuration of its own. Raises ValueError for a port that none can have,
+    MissingDependency where it is not installed or does not start."""
+    _check_port(port)
     program = find_mosquitto()
     if program is None:
         raise MissingDependency("mosquitto: must be installed (Debian and Ubuntu: apt-get install mosquitto)")
@@ -85,6 +89,11 @@ def end(*processes: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _check_port(port: int) -> None:
+    if not FREE <= port <= LAST_PORT:
+        raise ValueError(f"port={port}: must be {FREE} to {LAST_PORT}")
 
 
 def _announced_port(process: subprocess.Popen[bytes]) -> int:

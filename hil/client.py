@@ -1,6 +1,7 @@
 """The MQTT client that workers and the coordinator share: MQTT 3.1.1 by paho, without Nagle's delay."""
 
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -42,25 +43,35 @@ def make_client(
     receive: Callable[[str, bytes], None],
     subscribed: Callable[[], object] = lambda: None,
     last_will: Retained | None = None,
+    unanswered: Callable[[], object] = lambda: None,
 ) -> Client:
-    """A client that subscribes to `topics` and then calls `subscribed()`, at every connection anew.
-    `receive(topic, payload)` and `subscribed` are called on the network's thread.
+    """A client that subscribes to `topics` and then calls `subscribed()`, at every connection anew;
+    `unanswered()` at the first attempt to connect that fails, and again only after a connection. All of
+    them and `receive(topic, payload)` are called on the network's thread.
 
     Messages are sent at most once: TCP keeps their order, and one that a broken connection swallows
     costs the attempt that it belongs to, which the coordinator makes again.
     """
     client = Client(CallbackAPIVersion.VERSION2, client_id=name)
+    said = threading.Event()
 
     def connected(client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:
             return
+        said.clear()
         client.subscribe([(topic, 0) for topic in topics])
         subscribed()
+
+    def failed(_client: Client, _data: Any) -> None:
+        if not said.is_set():
+            said.set()
+            unanswered()
 
     def arrived(_client: Client, _data: Any, message: MQTTMessage) -> None:
         receive(message.topic, bytes(message.payload))
 
     client.on_connect = connected
+    client.on_connect_fail = failed
     client.on_message = arrived
     client.on_socket_open = send_at_once
     client.reconnect_delay_set(min_delay=1, max_delay=5)

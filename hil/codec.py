@@ -1,6 +1,6 @@
 """The binary messages: tensors from worker to worker, and chunks of weights.
 
-A tensor is a header of 84 bytes and its elements, little-endian in C order, so that the payload's
+A tensor is a header of 76 bytes and its elements, little-endian in C order, so that the payload's
 size is exactly elements x bytes of the precision. Nothing here can run code that it receives.
 """
 
@@ -23,8 +23,8 @@ INT8_MAX = 127
 FP16_MAX = float(np.finfo(np.float16).max)
 MAX_RANK = 4
 
-# magic, version, kind, precision, rank, 4 sizes; run, task, attempt, step, plan, stage, deadline; scale
-_TENSOR = struct.Struct("!4sBBBB4I7Qf")
+# magic, version, kind, precision, rank, 4 sizes; run, task, attempt, plan, stage, deadline; scale
+_TENSOR = struct.Struct("!4sBBBB4I6Qf")
 # magic, version, kind, index, count, digest of the whole, digest of this chunk
 _CHUNK = struct.Struct("!4sBBxxII32s32s")
 
@@ -55,13 +55,13 @@ _DTYPES: Mapping[Precision, np.dtype[Any]] = {
 
 
 class Place(NamedTuple):
-    """Where an activation belongs: to pass `step` of an attempt at a task of a coordinator's `run`, as
-    the input of `stage` of the announced placement `plan`. The deadline is on the scenario's clock."""
+    """Where an activation belongs: to an attempt at a task of a coordinator's `run`, as the input of
+    `stage` of the announced placement `plan`. The deadline is on the scenario's clock: workers carry it
+    along and decide nothing by it while time is virtual."""
 
     run: int
     task: int
     attempt: int
-    step: int
     plan: int
     stage: int
     deadline_ns: int

@@ -1,5 +1,6 @@
 """The coordinator: has tasks run by real workers, and says what they took. Importing this imports torch."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
@@ -21,11 +22,14 @@ from hil.deployment import Layer
 from hil.errors import MissingDependency
 from hil.exchange import Exchange, Lost
 from hil.fleet import Fleet, Refused
-from hil.ledger import MOST_ATTEMPTS, WORKER_LOST, Begun, Broken, Ledger, assign
+from hil.ledger import MOST_ATTEMPTS, WORKER_LOST, Begun, Broken, Ledger
 from hil.runtime import layer_bytes
+from hil.seats import Move, Seats
 
+LOG = logging.getLogger("airsplit.coordinator")
 LENGTHS = (1, 64)  # tokens of the two passes that separate fixed from per-token times
 REPEATS = 5
+LISTEN_S = 1.0  # retained statuses come at once; who is not there by then is worth a word
 Progress = Callable[[int, int], None]
 
 
@@ -55,9 +59,16 @@ class Coordinator(AbstractContextManager["Coordinator"]):
     """
 
     def __init__(
-        self, broker: Address, hosts: Mapping[str, Host], system: System, timeout_s: float = 60.0, weights_seed: int = 0
+        self,
+        broker: Address,
+        hosts: Mapping[str, Host],
+        system: System,
+        timeout_s: float = 60.0,
+        weights_seed: int = 0,
+        join_s: float = 30.0,
     ) -> None:
         """`timeout_s`: how long a worker may be silent about one thing before it is taken as lost.
+        `join_s`: how long to wait at the start for workers that are not there yet.
         `weights_seed`: untrained weights take as long as any; a fixed seed spares workers that stay
         from being sent new ones.
 
@@ -69,23 +80,21 @@ class Coordinator(AbstractContextManager["Coordinator"]):
                 raise ValueError(f"hil.workers: {node}: must be the node of a worker")
         self._system = system
         self._hosts = dict(hosts)
-        self._homes = {node: host.worker for node, host in hosts.items()}
+        self._seats = Seats({node: host.worker for node, host in hosts.items()}, self._needs)
         self._timeout_s = timeout_s
+        self._join_s = join_s
         self._seed = weights_seed
         self._exchange = Exchange(broker)
         self._fleet = Fleet(self._exchange, timeout_s)
-        self._unfit: dict[str, set[str]] = {}  # by model: the workers that refused its layers
         self._numbers = count(1)
         self._devices: Mapping[str, Device] = {}  # with the measured times
 
     def __enter__(self) -> "Coordinator":
         """Connect and find the workers. Raises MissingDependency if the broker or a worker does not answer."""
         self._exchange.__enter__()
-        wanted = {self._homes[node] for node in self._needs}
-        if not self._exchange.wait_for(lambda: wanted <= self.ledger.live.keys(), self._timeout_s):
+        if absent := self._wait_for_workers():
             self._exchange.__exit__(None, None, None)
-            absent = ", ".join(sorted(wanted - self.ledger.live.keys()))
-            raise MissingDependency(f"workers: {absent}: must be online at {self._exchange.broker}")
+            raise MissingDependency(f"workers: {', '.join(absent)}: must be online at {self._exchange.broker}")
         return self
 
     def __exit__(
@@ -98,12 +107,19 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         """What is known of workers and tasks."""
         return self._exchange.ledger
 
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """Every move of a node from one worker to another, so far."""
+        return tuple(self._seats.moves)
+
     def describe(self) -> dict[str, Any]:
-        """For the manifest: broker, workers (with versions, CPU, threads, clock), which node is where."""
+        """For the manifest: broker, workers (with versions, CPU, threads, clock; their last word), which node
+        is where, and the moves of nodes from worker to worker. May be asked at any time, also afterwards."""
         return {
             "broker": self._exchange.broker_says,
             "workers": {name: asdict(status) for name, status in sorted(self._exchange.statuses.items())},
             "nodes": {node: asdict(host) for node, host in sorted(self._hosts.items())},
+            "moves": [move._asdict() for move in self.moves],
             "weights_seed": self._seed,
             "tasks_done": self.ledger.done,
             "tasks_given_up": self.ledger.given_up,
@@ -116,7 +132,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         `progress(done, total)` counts layers. Raises MissingDependency if a worker is lost or refuses."""
         wanted = sorted(
             {
-                (model, index, self._homes[node])
+                (model, index, self._seats.homes[node])
                 for node, models in self._needs.items()
                 for model, indices in models.items()
                 for index in indices
@@ -162,7 +178,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         reason = ""
         try:
             for attempt in range(1, MOST_ATTEMPTS + 1):
-                placed = self._assign(task, placement)
+                placed = self._assign(number, task, placement)
                 if isinstance(placed, str):
                     return Inference((), None, attempt, placed)
                 self._exchange.open_attempt(Begun(number, attempt, tuple(stage.worker for stage in placed)))
@@ -177,17 +193,20 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             self._exchange.close(number)
 
     def execute(self, task: Task, placement: Placement) -> Execution:
-        """The first pass as measured; a language model's further tokens by the measured times of layers."""
+        """The first pass as measured; a language model's further tokens by the measured times of layers.
+
+        Raises RuntimeError for a language model before `measure_layers`.
+        """
+        later = passes(task)[1:]
+        if later and not self._devices:
+            raise RuntimeError("measure_layers: must come before tasks of more than one pass")
         inference = self.infer(task, placement)
         if inference.failure is not None:
             return Execution((), "measured", inference.attempts, inference.failure)
         scales = [self._hosts[node].time_scale for node, _, _ in placement]
         first_pass = [round(report.service_ns * scale) for report, scale in zip(inference.reports, scales, strict=True)]
-        later = passes(task)[1:]
         if not later:
             return Execution([first_pass], "measured", inference.attempts)
-        if not self._devices:
-            self.measure_layers()
         model = task.kind.model.name
         decode = [
             [self._devices[node].service_ns(model, first, stop, *each) for node, first, stop in placement]
@@ -195,12 +214,24 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         ]
         return Execution([first_pass, *decode], "mixed", inference.attempts)
 
-    def _assign(self, task: Task, placement: Placement) -> tuple[messages.Stage, ...] | str:
+    def _wait_for_workers(self) -> list[str]:
+        """The workers that have not come in time."""
+        wanted = {self._seats.homes[node] for node in self._needs}
+
+        def absent() -> list[str]:
+            return sorted(wanted - self.ledger.live.keys())
+
+        if not self._exchange.wait_for(lambda: not absent(), LISTEN_S):
+            LOG.warning("waiting for workers: %s", ", ".join(absent()))
+            self._exchange.wait_for(lambda: not absent(), self._join_s)
+        return absent()
+
+    def _assign(self, number: int, task: Task, placement: Placement) -> tuple[messages.Stage, ...] | str:
         """The stages on live workers that take the model's layers, or why there are none."""
-        unfit = self._unfit.get(task.kind.model.name, set())
-        workers = assign((node for node, _, _ in placement), self._homes, self.ledger.live, unfit)
+        model, live = task.kind.model.name, self.ledger.live
+        workers = self._seats.place(number, model, (node for node, _, _ in placement), live)
         if workers is None:
-            return messages.NO_MEMORY if unfit & self.ledger.live.keys() else WORKER_LOST
+            return messages.NO_MEMORY if live.keys() & self._seats.unfit(model) else WORKER_LOST
         return tuple(messages.Stage(workers[node], first, stop) for node, first, stop in placement)
 
     def _attempt(self, number: int, attempt: int, task: Task, stages: tuple[messages.Stage, ...]) -> None:
@@ -213,14 +244,12 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         except Lost:
             return  # the ledger knows
         except Refused as refusal:
-            self._unfit.setdefault(kind.model.name, set()).add(refusal.worker)
+            self._seats.refuse(refusal.worker, kind.model.name)
             self._exchange.apply(Broken(number, attempt, refusal.reason))
             return
         tokens = passes(task)[0].tokens
         deadline_ns = task.arrival_ns + kind.deadline_ns
-        start = messages.Start(
-            self._exchange.run, number, attempt, 0, plan, self._input_seed(task), tokens, deadline_ns
-        )
+        start = messages.Start(self._exchange.run, number, attempt, plan, self._input_seed(task), tokens, deadline_ns)
         self._exchange.send(stages[0].worker, messages.encode(start))
         while (state := self._exchange.attempt(number)).condition == "running":
             if not self._exchange.wait_for(lambda: self._exchange.attempt(number) != state, self._timeout_s):
@@ -236,7 +265,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         held: dict[tuple[str, str], set[int]] = {}
         for node, models in self._needs.items():
             for model, indices in models.items():
-                held.setdefault((self._homes[node], model), set()).update(indices)
+                held.setdefault((self._seats.homes[node], model), set()).update(indices)
         for (worker, model), indices in sorted(held.items()):
             tokens_of_passes = (1,) if self._system.models[model].family == "vision" else lengths
             for first, stop in measurement.ranges(indices):

@@ -42,9 +42,7 @@ class Fleet:
         """Offer a layer and send the chunks that the worker misses; where some get lost, again from there."""
         incarnation = self._incarnation(worker)
         whole, size = deployment.digest(data), len(data)
-        offer = messages.Offer(
-            self._exchange.run, layer.model, layer.seed, layer.index, whole.hex(), size, deployment.chunk_count(size)
-        )
+        offer = messages.Offer(self._exchange.run, layer.model, layer.seed, layer.index, whole.hex(), size)
         holding: messages.Holding | None = None
         for _ in range(TRIES):
             holding = self._ask_holding(worker, offer, [messages.encode(offer)], ())

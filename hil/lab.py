@@ -16,14 +16,32 @@ LOCAL = "local"
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
+class Facts(NamedTuple):
+    """What a run's hosts are: the broker's name and version, each worker's last word of itself by its
+    name, and a line for each move of a node from one worker to another."""
+
+    broker: tuple[str, str]
+    workers: dict[str, dict[str, str]]
+    moves: tuple[str, ...]
+
+
 class Lab(NamedTuple):
-    """Who computes for the policy of a label, the system with the layer times that they measured, and what
-    they are: the broker's name and version, and a few facts of each worker by its name."""
+    """Who computes for the policy of a label, the system with the layer times that they measured, and
+    `describe`, to be asked after the run: what the hosts are, and what has become of them."""
 
     compute_of: Callable[[str], Compute]
     system: System
-    broker: tuple[str, str]
-    workers: dict[str, dict[str, str]]
+    describe: Callable[[], Facts]
+
+    @property
+    def broker(self) -> tuple[str, str]:
+        """As `describe` says now."""
+        return self.describe().broker
+
+    @property
+    def workers(self) -> dict[str, dict[str, str]]:
+        """As `describe` says now."""
+        return self.describe().workers
 
 
 @contextmanager
@@ -48,10 +66,16 @@ def open_lab(where: str, scenario: Scenario, system: System, progress: Progress)
         coordinator = stack.enter_context(Coordinator(address, hosts, system))
         coordinator.deploy(lambda done, total: progress("deploying weights", done, total))
         measured = coordinator.measure_layers(lambda done, total: progress("measuring layers", done, total))
-        facts = coordinator.describe()
-        broker = (ours.name, ours.version) if ours else _name_and_version(facts["broker"])
-        workers = {name: {key: str(value) for key, value in fact.items()} for name, fact in facts["workers"].items()}
-        yield Lab(lambda _: coordinator, measured, broker, workers)
+
+        def describe() -> Facts:
+            facts = coordinator.describe()
+            broker = (ours.name, ours.version) if ours else _name_and_version(facts["broker"])
+            workers = {
+                name: {key: str(value) for key, value in said.items()} for name, said in facts["workers"].items()
+            }
+            return Facts(broker, workers, tuple(map(str, coordinator.moves)))
+
+        yield Lab(lambda _: coordinator, measured, describe)
 
 
 def _name_and_version(says: str) -> tuple[str, str]:

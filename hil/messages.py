@@ -81,7 +81,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Offer:
-    """To a worker: here is a layer's weights, `size` bytes in `chunks` chunks with this SHA-256 (hex)."""
+    """To a worker: here is a layer's weights, `size` bytes with this SHA-256 (hex)."""
 
     run: int
     model: str
@@ -89,7 +89,6 @@ class Offer:
     layer: int
     digest: str
     size: int
-    chunks: int
 
     def __post_init__(self) -> None:
         if not DIGEST.fullmatch(self.digest):
@@ -166,7 +165,6 @@ class Start:
     run: int
     task: int
     attempt: int
-    step: int
     plan: int
     seed: int
     tokens: int
@@ -182,7 +180,6 @@ class Report:
     worker: str
     task: int
     attempt: int
-    step: int
     stage: int
     service_ns: int
     decode_ns: int

@@ -57,6 +57,7 @@ class Worker:
             self._receive,
             lambda: self._say(messages.ONLINE),
             self._status(messages.OFFLINE),
+            lambda: LOG.warning("broker %s: does not answer: trying again", broker),
         )
         self._client.connect_async(*broker)
 
@@ -211,7 +212,7 @@ class Worker:
         self._reply(order.run, measured)
 
     def _start(self, start: messages.Start) -> None:
-        place = Place(start.run, start.task, start.attempt, start.step, start.plan, 0, start.deadline_ns)
+        place = Place(start.run, start.task, start.attempt, start.plan, 0, start.deadline_ns)
         begun_ns = perf_counter_ns()
         self._run_stage(place, begun_ns, lambda model: self._runtime.task_input(model, start.seed, start.tokens))
 
@@ -236,7 +237,7 @@ class Worker:
         except ValueError as wrong:
             error = _short(wrong)
         times = (service_ns, decode_ns, encode_ns, payload_bytes)
-        address = (place.run, self.name, place.task, place.attempt, place.step, place.stage)
+        address = (place.run, self.name, place.task, place.attempt, place.stage)
         self._reply(place.run, messages.Report(*address, *times, error))
 
     def _stage(self, place: Place) -> tuple[messages.Plan, messages.Stage]:

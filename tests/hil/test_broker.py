@@ -59,6 +59,14 @@ def test_broker_ends_with_its_context(start: type, mosquitto: Broker) -> None:
         socket.create_connection(running.address, timeout=5)
 
 
+@pytest.mark.parametrize("start", [broker.embedded, broker.mosquitto])
+@pytest.mark.parametrize("port", [-5, 65_536, 99_999])
+def test_a_port_that_none_can_have_starts_nothing(start: type, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(subprocess, "Popen")
+    with pytest.raises(ValueError, match=f"^port={port}: must be 0 to 65535$"), start(port=port):
+        pass
+
+
 def test_missing_mosquitto_and_taken_ports_are_said_in_one_line(monkeypatch: pytest.MonkeyPatch, amqtt: Broker) -> None:
     with pytest.raises(MissingDependency, match="amqtt must start"), broker.embedded(port=amqtt.address.port):
         pass

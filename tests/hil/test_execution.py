@@ -51,7 +51,7 @@ def test_layers_are_measured_and_decode_passes_follow_from_them(lab: Broker) -> 
 
 def test_times_are_scaled_by_node_and_failures_passed_on(lab: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = {"ue1": Host("w1", 2.5), "edge1": Host("w2", 0.5)}
-    reports = tuple(Report(1, f"w{stage + 1}", 1, 2, 0, stage, 1_000, 7, 7, 7) for stage in range(2))
+    reports = tuple(Report(1, f"w{stage + 1}", 1, 2, stage, 1_000, 7, 7, 7) for stage in range(2))
     outcome = Inference(reports, None, 2)
     coordinator = Coordinator(lab.address, hosts, system([IMAGE]))
     monkeypatch.setattr(Coordinator, "infer", lambda *_: outcome)
@@ -61,6 +61,12 @@ def test_times_are_scaled_by_node_and_failures_passed_on(lab: Broker, monkeypatc
     outcome = Inference((), None, 3, "worker lost")
     execution = coordinator.execute(task(IMAGE), split(IMAGE, 4))
     assert (execution.failure, execution.attempts, list(execution.service_ns)) == ("worker lost", 3, [])
+
+
+def test_decode_passes_need_measured_layers(lab: Broker) -> None:
+    coordinator = Coordinator(lab.address, HOSTS, system([TEXT]))
+    with pytest.raises(RuntimeError, match="measure_layers: must come before"):
+        coordinator.execute(task(TEXT), split(TEXT, 4))
 
 
 def test_inputs_belong_to_tasks_and_not_to_when_or_where_they_run(lab: Broker) -> None:

@@ -4,6 +4,7 @@ import signal
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 from hil.broker import Broker, end
 from hil.coordinator import Coordinator, Inference
@@ -91,6 +92,26 @@ def test_hanging_worker_is_taken_as_lost_and_its_late_word_counts_nothing(amqtt:
         assert "w2" not in coordinator.ledger.live
 
 
+def test_killed_between_tasks_the_move_is_said_and_described(amqtt: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        local_workers(amqtt.address, ["w1", "w2"]) as workers,
+        Coordinator(amqtt.address, HOSTS, system([NIN], cuts=[5])) as coordinator,
+    ):
+        assert right(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
+        caplog.clear()
+        workers["w2"].kill()
+        assert coordinator._exchange.wait_for(lambda: "w2" not in coordinator.ledger.live, 10)
+        for number in range(1, 3):
+            inference = coordinator.infer(task(NIN, number), PLACEMENT)
+            assert right(inference, number)
+            assert inference.attempts == 1
+        assert caplog.messages == ["worker w2: lost; edge1 runs on w1 from now on"]
+        move = {"task": 2, "node": "edge1", "former": "w2", "worker": "w1", "models": ("nin",), "reason": "w2 lost"}
+        facts = coordinator.describe()
+        assert facts["moves"] == [move]
+        assert facts["workers"]["w2"]["state"] == "offline"
+
+
 def test_restarted_under_its_name_it_gets_its_layers_anew(amqtt: Broker) -> None:
     with (
         local_workers(amqtt.address, ["w1"]),
@@ -111,11 +132,11 @@ def test_restarted_under_its_name_it_gets_its_layers_anew(amqtt: Broker) -> None
 
 def test_worker_without_room_is_passed_over(lab: Broker) -> None:
     with Coordinator(lab.address, HOSTS, system([NIN], cuts=[5])) as coordinator:
-        coordinator._unfit["nin"] = {"w2"}
+        coordinator._seats.refuse("w2", "nin")
         inference = coordinator.infer(task(NIN), PLACEMENT)
         assert right(inference, 0)
         assert {report.worker for report in inference.reports} == {"w1"}
-        coordinator._unfit["nin"] = {"w1", "w2"}
+        coordinator._seats.refuse("w1", "nin")
         assert coordinator.infer(task(NIN), PLACEMENT).failure == "memory"
 
 

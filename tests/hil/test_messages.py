@@ -11,14 +11,14 @@ from hil.messages import Measured, Plan, Report, Stage, Start
 EXAMPLES = (
     messages.Status("w1", 5, messages.ONLINE, cpu="Ünïcode"),
     messages.Prepare(1, "nin"),
-    messages.Offer(1, "nin", 0, 3, "ab" * 32, 9, 1),
+    messages.Offer(1, "nin", 0, 3, "ab" * 32, 9),
     messages.Holding(1, "w1", "ab" * 32, (0, 4)),
     Plan(1, 2, "nin", 0, "int8", (Stage("w1", 0, 3), Stage("w2", 3, 12))),
     messages.Ready(1, "w1", 2, "no"),
     messages.Measure(1, "nin", 0, 0, 12, 1, 5),
     Measured(1, "w1", "nin", 0, 1, (5, 6)),
-    Start(1, 2, 1, 0, 2, 2**63 - 1, 1, 10**18),
-    Report(1, "w1", 2, 1, 0, 1, 10, 11, 12, 13),
+    Start(1, 2, 1, 2, 2**63 - 1, 1, 10**18),
+    Report(1, "w1", 2, 1, 1, 10, 11, 12, 13),
 )
 
 
@@ -46,7 +46,7 @@ def altered(**fields: object) -> bytes:
         b'{"is":["Start"]}',
         b'{"is":"Start"}',
         b"[" * 100_000,
-        b'{"is":"Offer","run":1,"model":"nin","seed":0,"layer":3,"digest":"xyz","size":9,"chunks":1}',
+        b'{"is":"Offer","run":1,"model":"nin","seed":0,"layer":3,"digest":"xyz","size":9}',
         altered(more=1),
         altered(task=-1),
         altered(task=2**63),

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from hil import codec, deployment, messages
-from hil.broker import Broker, end
+from hil.broker import Broker, embedded, end
 from hil.coordinator import Coordinator
 from hil.deployment import Layer
 from hil.errors import Malformed, MissingDependency
@@ -44,7 +44,7 @@ def one_worker(broker: Broker, *options: str) -> Iterator[tuple[Exchange, str]]:
 
 
 def test_malformed_messages_are_counted_and_survived(amqtt: Broker) -> None:
-    good = codec.Tensor(codec.Kind.ACTIVATION, codec.Place(1, 2, 3, 4, 5, 6, 7), codec.Precision.fp32, np.ones(3, "f4"))
+    good = codec.Tensor(codec.Kind.ACTIVATION, codec.Place(1, 2, 3, 4, 5, 6), codec.Precision.fp32, np.ones(3, "f4"))
     junk = [
         b"",
         b"junk",
@@ -59,13 +59,13 @@ def test_malformed_messages_are_counted_and_survived(amqtt: Broker) -> None:
     ]
     unknown = [  # well-formed, but of things that are not there: answered, not dropped
         codec.encode_tensor(good),
-        messages.encode(messages.Start(1, 1, 1, 0, 99, 1, 1, 1)),
+        messages.encode(messages.Start(1, 1, 1, 99, 1, 1, 1)),
         messages.encode(messages.Prepare(1, "no-such-model")),
         messages.encode(messages.Measure(1, "no-such-model", 0, 0, 3, 1, 1)),
         messages.encode(messages.Measure(1, "nin", 0, 5, 400, 1, 1)),
         messages.encode(messages.Measure(1, "llama-15m", 0, 0, 1, 2**62, 1)),
         messages.encode(messages.Plan(1, 1, "nin", 0, "int8", (messages.Stage("other", 0, 999),))),
-        messages.encode(messages.Offer(1, "nin", 0, 10**6, "0" * 64, 0, 1)),
+        messages.encode(messages.Offer(1, "nin", 0, 10**6, "0" * 64, 0)),
         codec.encode_chunk(codec.Chunk(bytes(32), 0, 1, b"")),
     ]
     with one_worker(amqtt) as (exchange, name):
@@ -91,7 +91,7 @@ def test_weights_with_a_wrong_digest_are_refused_and_the_right_ones_taken(amqtt:
         return isinstance(message, Holding) and message.digest == whole.hex()
 
     with one_worker(amqtt) as (exchange, name):
-        offer = Offer(exchange.run, "nin", 0, 0, whole.hex(), len(data), 1)
+        offer = Offer(exchange.run, "nin", 0, 0, whole.hex(), len(data))
         assert exchange.ask(name, [messages.encode(offer)], of_this, 20) == Holding(
             exchange.run, name, whole.hex(), (0,)
         )
@@ -106,7 +106,7 @@ def test_weights_with_a_wrong_digest_are_refused_and_the_right_ones_taken(amqtt:
         assert exchange.wait_for(lambda: exchange.statuses[name].malformed == 1, 20)
         not_weights = b"no safetensors at all"
         other = deployment.digest(not_weights)
-        junk_offer = Offer(exchange.run, "nin", 0, 1, other.hex(), len(not_weights), 1)
+        junk_offer = Offer(exchange.run, "nin", 0, 1, other.hex(), len(not_weights))
         junk_chunk = codec.encode_chunk(codec.Chunk(other, 0, 1, not_weights))
         reply = exchange.ask(
             name,
@@ -137,7 +137,7 @@ def test_a_transfer_is_taken_up_where_it_broke_off_and_not_repeated(
 
         monkeypatch.setattr(exchange, "send", counting)
         fleet = Fleet(exchange, 20)
-        offer = Offer(exchange.run, "resnet50", 0, 15, whole.hex(), len(data), deployment.chunk_count(len(data)))
+        offer = Offer(exchange.run, "resnet50", 0, 15, whole.hex(), len(data))
         begun = [codec.encode_chunk(deployment.chunk(data, whole, index)) for index in (0, 4)]
         holding = exchange.ask(
             name,
@@ -163,10 +163,11 @@ def test_worker_without_room_says_so(amqtt: Broker) -> None:
             fleet.deliver(name, Layer("nin", 0, 1), layer_bytes(Layer("nin", 0, 1)))
 
 
-def test_a_lab_without_a_workers_answer_is_missing_it(lab: Broker) -> None:
+def test_a_lab_without_a_workers_answer_is_missing_it(lab: Broker, caplog: pytest.LogCaptureFixture) -> None:
     absent = {**HOSTS, "edge1": HOSTS["edge1"].__class__("nobody")}
     with pytest.raises(MissingDependency, match="nobody: must be online"):
-        Coordinator(lab.address, absent, system([NIN]), timeout_s=0.5).__enter__()
+        Coordinator(lab.address, absent, system([NIN]), join_s=0.5).__enter__()
+    assert caplog.messages == ["waiting for workers: nobody"]
     with pytest.raises(ValueError, match="edge1: must be the node of a worker"):
         Coordinator(lab.address, {"ue1": HOSTS["ue1"]}, system([NIN]))
 
@@ -200,6 +201,25 @@ def test_no_delay_is_set_on_every_connection_and_the_worker_comes_back(amqtt: Br
             worker.stop()
             serving.join(20)
         assert exchange.wait_for(lambda: "reconnecting" not in exchange.ledger.live, 20)
+
+
+def test_a_worker_without_a_broker_says_so_once_and_finds_it_later() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    command = [sys.executable, "-m", "hil.worker", "--broker", address, "--name", "early", "--watch-stdin"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"broker {address}: does not answer: trying again\n"
+        with embedded(port=port) as broker, Exchange(broker.address) as exchange:
+            assert exchange.wait_for(lambda: "early" in exchange.ledger.live, 30)
+            process.terminate()
+            assert process.wait(20) == 0
+        assert process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "+", "#", "a b", "a" * 65, ".hidden"])
