@@ -143,7 +143,8 @@ def test_recorded_arrivals_come_from_a_file(good: Path) -> None:
 
 def test_a_part_of_a_recording_is_replayed_and_scaled(good: Path) -> None:
     (good.parent / "x.log").write_text(RATES)
-    trace = "{file: x.log, format: rate, interval_s: [4, 6], training_interval_s: [10, 14], scale: 0.5}"
+    part = "format: rate, interval_s: [4, 6], training_interval_s: [10, 14], scale: 0.5"
+    trace = f"{{file: {good.parent / 'x.log'}, {part}}}"
     system = build(load(good, [f"links[0].uplink={{trace: {trace}}}"]), good.parent)
     up = system.links[0].trace
     assert up.mean_rate_bps == 0.5 * (5 + 6) / 2 * 1e6
@@ -186,7 +187,7 @@ def test_a_stored_scenario_leaves_nothing_to_train_on_its_recordings(good: Path,
     (run / "traces").mkdir(parents=True)
     save_traces(build(scenario, good.parent), run)
     (run / "scenario.yaml").write_text(resolved_yaml(scenario, good.parent))
-    with pytest.raises(ValueError, match="policies.1..checkpoint=checkpoints/ppo.safetensors: must be an existing"):
+    with pytest.raises(ValueError, match=r"policies\[1\]\.checkpoint=checkpoints/ppo\.safetensors: must be an exist"):
         load(run / "scenario.yaml")
     (run / "checkpoints").mkdir()
     for label in ("ppo", "mine"):
