@@ -168,7 +168,7 @@ def test_a_figure_needs_an_ending_and_a_folder(name: str, rule: str, tmp_path: P
 
 
 def test_large_numbers_on_bars_and_gaps_have_no_exponent(tmp_path: Path) -> None:
-    parts = pd.DataFrame({"policy": "a", **dict.fromkeys(PART_NAMES.values(), [350.0])})
+    parts = pd.DataFrame({"policy": "a", **{name: [350.0] for name in PART_NAMES.values()}})
     assert ">1750</text>" in delay_parts(parts, tmp_path / "parts.svg").read_text(encoding="utf-8")
     gaps = pd.DataFrame({"policy": ["a"], "gap": [18.04], "gap_low": [np.nan], "gap_high": [np.nan]})
     assert ">1804 %</text>" in gap_to_bound(gaps, looks(["a"]), tmp_path / "gap.svg").read_text(encoding="utf-8")
