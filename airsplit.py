@@ -4,8 +4,10 @@ Results go to standard output, messages to standard error, a line each. Exit cod
 usage, 3 bad input (a missing file too), 4 something that this machine lacks, 5 a run whose own checks failed.
 """
 
+import hashlib
 import json
 import logging
+import shutil
 import signal
 import sys
 import tempfile
@@ -15,15 +17,16 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from agents.checkpoint import Checkpoint
-from agents.evaluation import HOSTS, evaluate, for_hosts, named_checkpoints, on_hosts, policies_of
+from agents.evaluation import HOSTS, check_policies, evaluate, for_hosts, named_checkpoints, on_hosts, policies_of
 from emulator.formats import Format
 from emulator.measured import load_measured, measured_of, save_measured, with_measured
 from emulator.policy import Compute, Policy, Totals
@@ -35,19 +38,21 @@ from emulator.trace import Trace
 from emulator.units import ns_from_s
 from hil.errors import MissingDependency
 from topologies.build import build
-from topologies.loader import load
+from topologies.loader import load, named
 from topologies.scenario import Learned, Scenario, label_of
-from topologies.stored import load_traces, resolved_yaml, save_traces, trace_file
+from topologies.stored import checkpoint_file, load_traces, resolved_yaml, save_traces, stored_files, trace_file
 
 if TYPE_CHECKING:
+    from hil.lab import Facts as HostFacts
     from hil.lab import Lab
     from results.manifest import Facts
+
+Curve = list[dict[str, Any]]  # the points of an agent's learning curve
 
 LITTLE_LIMIT = 1e-9  # relative; both sides count whole nanoseconds
 
 app = typer.Typer(
     name="airsplit",
-    help="Where should each part of a neural network run when devices and servers are joined by a 5G link?",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -65,6 +70,20 @@ BrokerAddress = Annotated[str, typer.Option("--broker", metavar="HOST:PORT")]
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN")]
 TraceFile = Annotated[Path, typer.Argument(metavar="TRACE")]
+
+
+def print_version(asked: bool) -> None:
+    """What `--version` prints."""
+    if asked:
+        print(f"airsplit {version('airsplit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Where should each part of a neural network run when devices and servers are joined by a 5G link?"""
 
 
 def main() -> None:
@@ -91,6 +110,18 @@ def fail(code: int, message: str) -> None:
 def show(value: object) -> None:
     """A result as JSON."""
     print(json.dumps(value, indent=2, default=str))
+
+
+def wrote(path: Path, sha256: str | None, as_json: bool) -> None:
+    """The result of a command that writes one file."""
+    facts = {"path": str(path)} | ({"sha256": sha256} if sha256 else {})
+    show(facts) if as_json else print(*facts.values())
+
+
+def require_folder(path: Path) -> None:
+    """Raise ValueError, before anything costs time, unless the folder that a file goes to exists."""
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: folder must exist")
 
 
 # ---------------------------------------------------------------- run
@@ -143,23 +174,26 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario under every policy that it names, and write records, figures and a report."""
-    from results.run_folder import new_run_folder
+    from results.run_folder import create_run_folder
 
     started = datetime.now(UTC)
-    chosen = load(scenario, overrides or (), seed)
     home = scenario.parent
-    system = build(chosen, home)
-    checkpoints = named_checkpoints(chosen, home, system)
-    text = resolved_yaml(chosen, home)
-    with Phases(quiet) as phases, ExitStack() as stack:
+    chosen = load(scenario, overrides or (), seed)
+    with ExitStack() as stack:
+        stack.enter_context(named(scenario))
+        system = build(chosen, home)
+        checkpoints = named_checkpoints(chosen, home, system)
+        check_policies(chosen, home, system)
+        phases = stack.enter_context(Phases(quiet))
         lab = stack.enter_context(hosts_of(hil, chosen, system, phases)) if hil else None
         system = system if lab is None else lab.system
-        inputs = [text, *(link.trace.sha256 for link in system.links)]
-        folder = stack.enter_context(new_run_folder(out, chosen.name, inputs))
-        store_inputs(folder, text, system)
-        checkpoints |= train_missing_of(chosen, home, system, folder, phases)
-        for label, checkpoint in checkpoints.items():
-            checkpoint.save(folder / "checkpoints" / f"{label}.safetensors")
+        trained = trained_agents(chosen, home, system, phases)
+        checkpoints |= {label: checkpoint for label, (checkpoint, _) in trained.items()}
+        text = resolved_yaml(chosen, home)
+        inputs = " ".join([text, *(link.trace.sha256 for link in system.links)])
+        folder = create_run_folder(out, chosen.name, hashlib.sha256(inputs.encode()).hexdigest())
+        store_inputs(folder, text, stored_files(chosen, home), system)
+        store_agents(folder, checkpoints, {label: curve for label, (_, curve) in trained.items()})
         fresh = partial(policies_of, chosen, home, system, checkpoints)
         totals = run_policies(chosen, fresh, system, lab and lab.compute_of, folder, phases)
         passed = conclude(chosen, system, lab, folder, started, totals, phases)
@@ -196,26 +230,32 @@ def hosts_of(where: str, chosen: Scenario, system: System, phases: Phases) -> "A
     return open_lab(where, chosen, system, phases)
 
 
-def store_inputs(folder: Path, text: str, system: System) -> None:
-    """All that a rerun needs, before anything runs."""
-    (folder / "scenario.yaml").write_text(text, encoding="utf-8")
-    save_traces(system, folder)
-    save_measured(folder / "measured.json", measured_of(system))
-
-
-def train_missing_of(
-    chosen: Scenario, home: Path, system: System, folder: Path, phases: Phases
-) -> dict[str, Checkpoint]:
-    """Train the agents that have no checkpoint, on the layer times that the run uses; keep their curves."""
+def trained_agents(chosen: Scenario, home: Path, system: System, phases: Phases) -> dict[str, tuple[Checkpoint, Curve]]:
+    """Checkpoint and learning curve of each agent that has no checkpoint, trained on the run's layer times."""
     from agents.training import train_missing
 
     measured = measured_of(system)
-    trained = train_missing(chosen, home, phases, lambda other: with_measured(other, measured))
-    if trained:
+    return train_missing(chosen, home, phases, lambda other: with_measured(other, measured))
+
+
+def store_inputs(folder: Path, text: str, files: Mapping[str, Path], system: System) -> None:
+    """All that a rerun needs beside the agents, before anything runs."""
+    (folder / "scenario.yaml").write_text(text, encoding="utf-8")
+    save_traces(system, folder)
+    save_measured(folder / "measured.json", measured_of(system))
+    for name, source in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, folder / name)
+
+
+def store_agents(folder: Path, checkpoints: Mapping[str, Checkpoint], curves: Mapping[str, Curve]) -> None:
+    """The agents that the run uses, and how those that it trained learned."""
+    for label, checkpoint in checkpoints.items():
+        checkpoint.save(folder / checkpoint_file(label))
+    if curves:
         from results.side_tables import write_learning
 
-        write_learning(folder / "learning.csv", {label: curve for label, (_, curve) in trained.items()})
-    return {label: checkpoint for label, (checkpoint, _) in trained.items()}
+        write_learning(folder / "learning.csv", curves)
 
 
 def conclude(
@@ -243,17 +283,18 @@ def conclude(
         Check(name="Little's law", subject=label, value=each.little_error, limit=LITTLE_LIMIT)
         for label, each in totals.items()
     )
+    hosts_now = None if lab is None else lab.describe()
     manifest = describe_run(
         folder,
         chosen.name,
-        facts_of(chosen, system, lab is not None),
+        facts_of(chosen, system, hosts_now),
         seeds={"scenario": chosen.seed, "training": chosen.training.seed},
         command=("airsplit", *sys.argv[1:]),
         started=started,
         threads={"torch": 1},
         checks=checks,
-        broker=None if lab is None else Broker(name=lab.broker[0], version=lab.broker[1]),
-        workers={} if lab is None else lab.workers,
+        broker=None if hosts_now is None else Broker(name=hosts_now.broker[0], version=hosts_now.broker[1]),
+        workers={} if hosts_now is None else hosts_now.workers,
     )
     finished = Run(folder, manifest)
     phases("bound and report", 1, 4)
@@ -267,7 +308,7 @@ def conclude(
     return all(check.passed for check in checks)
 
 
-def facts_of(chosen: Scenario, system: System, on_hosts: bool) -> "Facts":
+def facts_of(chosen: Scenario, system: System, hosts_now: "HostFacts | None") -> "Facts":
     """What figures and report need to know of the scenario."""
     from results.manifest import Facts, Kind
 
@@ -280,21 +321,23 @@ def facts_of(chosen: Scenario, system: System, on_hosts: bool) -> "Facts":
             f"Agents without a checkpoint were trained within this run for {training.steps:,} steps each, on "
             f"{training.traces} other systems of {training.duration_s:g} s, seed {training.seed}."
         )
-    if on_hosts and chosen.hil is not None:
+    if hosts_now is not None and chosen.hil is not None:
         notes.append(
             f"Rows that end in {HOSTS} are of the first {chosen.hil.duration_s:g} s: workers ran every partition, and "
             "activations went from worker to worker over MQTT. The others are simulated on the layer times that these "
             "workers measured."
         )
+        if hosts_now.moves:
+            notes.append("Tasks are counted over all that the workers ran: " + "; ".join(hosts_now.moves) + ".")
     return Facts(
-        rung="hil" if on_hosts else "sim",
+        rung="sim" if hosts_now is None else "hil",
         duration_s=chosen.duration_s,
         kinds={
             kind.name: Kind(model=kind.model.name, layers=len(kind.model.layers), deadline_ms=kind.deadline_ns * 1e-6)
             for kind in system.kinds.values()
         },
         cost=system.cost,
-        uplinks={name: trace_file(name, first_links[name].target) for name in sources},
+        uplinks={name: trace_file(name, first_links[name].target) for name in sources if name in first_links},
         policies={label_of(each): each.type for each in chosen.policies},
         notes=tuple(notes),
     )
@@ -326,8 +369,9 @@ def rerun(
     folder = manifest.parent if manifest.name == "manifest.json" else manifest
     finished = open_run(folder)
     verify(finished)
-    chosen = load(folder / "scenario.yaml")
-    system = build(chosen, folder, load_traces(folder))
+    with named(folder / "scenario.yaml"):
+        chosen = load(folder / "scenario.yaml")
+        system = build(chosen, folder, load_traces(folder))
     system = with_measured(system, load_measured(folder / "measured.json"))
     checkpoints = {path.stem: Checkpoint.load(path) for path in sorted((folder / "checkpoints").glob("*.safetensors"))}
     fresh = partial(policies_of, chosen, folder, system, checkpoints)
@@ -348,9 +392,11 @@ def rerun(
 def figures(folder: RunFolder, as_json: Json = False) -> None:
     """Draw a run's figures anew."""
     from results.draw import draw_figures
-    from results.run_folder import open_run
+    from results.run_folder import open_run, verify
 
-    paths = [str(path) for path in draw_figures(open_run(folder))]
+    run = open_run(folder)
+    verify(run)
+    paths = [str(path) for path in draw_figures(run)]
     show(paths) if as_json else print("\n".join(paths))
 
 
@@ -358,9 +404,11 @@ def figures(folder: RunFolder, as_json: Json = False) -> None:
 def report(folder: RunFolder, as_json: Json = False) -> None:
     """Write a run's report anew."""
     from results.report import write_report
-    from results.run_folder import open_run
+    from results.run_folder import open_run, verify
 
-    path = str(write_report(open_run(folder)))
+    run = open_run(folder)
+    verify(run)
+    path = str(write_report(run))
     show({"report": path}) if as_json else print(path)
 
 
@@ -374,27 +422,34 @@ def train(
     out: OutFile,
     seed: Annotated[int | None, typer.Option("--seed", help="Instead of the scenario's training seed.")] = None,
     overrides: Overrides = None,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train an agent on channels that share nothing with the scenario's run, and write its checkpoint."""
     from agents.training import train_one
 
+    require_folder(out)
     chosen = load(scenario, overrides or ())
-    with Phases(quiet) as phases:
+    with named(scenario), Phases(quiet) as phases:
         seed = chosen.training.seed if seed is None else seed
         checkpoint = train_one(chosen, scenario.parent, agent, seed, phases)
     checkpoint.save(out)
-    print(f"{out}: sha256 {checkpoint.sha256}")
+    wrote(out, checkpoint.sha256, as_json)
 
 
 @app.command()
-def profile(model: Annotated[str, typer.Argument(help="Name of a model of topologies/models.")], out: OutFile) -> None:
+def profile(
+    model: Annotated[str, typer.Argument(help="Name of a model of topologies/models.")],
+    out: OutFile,
+    as_json: Json = False,
+) -> None:
     """Take a model's profile (FLOPs, weights, activations by layer), without memory for its weights."""
     from topologies.models.profiling import take_profile
     from topologies.profiles import save_profile
 
+    require_folder(out)
     save_profile(take_profile(model), out)
-    print(out)
+    wrote(out, None, as_json)
 
 
 # ---------------------------------------------------------------- hosts
@@ -403,7 +458,7 @@ def profile(model: Annotated[str, typer.Argument(help="Name of a model of topolo
 @app.command()
 def broker(
     host: Annotated[str, typer.Option("--host")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="0: any free one.")] = 0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0,
     mosquitto: Annotated[
         bool, typer.Option("--mosquitto", help="A private Mosquitto instead of the embedded broker.")
     ] = False,
@@ -461,19 +516,22 @@ def doctor(as_json: Json = False) -> None:
 def new(
     out: OutFile,
     duration: Annotated[str, typer.Option("--duration", help="Such as 60s, 500ms or 2min.")] = "60s",
-    seed: Annotated[int, typer.Option("--seed")] = 1,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1)] = 1,
     entity: Annotated[str, typer.Option("--entity", help="Whose channel: part of every draw's address.")] = "ue1",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="name=value", help="A setting of the channel, such as speed_mps=10."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Generate a channel."""
     from emulator.channel.generate import generate
     from emulator.channel.settings import settings_from
 
-    generate(settings_from(settings or ()), duration_ns(duration), seed, entity).save(out)
-    print(out)
+    require_folder(out)
+    trace = generate(settings_from(settings or ()), duration_ns(duration), seed, entity)
+    trace.save(out)
+    wrote(out, trace.sha256, as_json)
 
 
 def duration_ns(text: str) -> int:
@@ -497,22 +555,29 @@ def import_(
     columns: Annotated[
         str | None, typer.Option("--columns", help="For csv: a preset's name, or time=...,rate=... (see docs).")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Read a recording into a trace."""
     from emulator.formats import import_trace, parse_columns
 
     trace = import_trace(recording, format_, None if columns is None else parse_columns(columns))
     trace.save(out)
-    print(out)
+    wrote(out, trace.sha256, as_json)
 
 
 @trace_app.command()
-def export(trace: TraceFile, format_: Annotated[Literal["mahimahi"], typer.Option("--format")], out: OutFile) -> None:
+def export(
+    trace: TraceFile,
+    format_: Annotated[Literal["mahimahi"], typer.Option("--format")],
+    out: OutFile,
+    as_json: Json = False,
+) -> None:
     """Write a trace in another format."""
     from emulator.formats import export_mahimahi
 
+    require_folder(out)
     export_mahimahi(Trace.load(trace), out)
-    print(out)
+    wrote(out, None, as_json)
 
 
 @trace_app.command()
@@ -528,17 +593,19 @@ def info(trace: TraceFile, as_json: Json = False) -> None:
 
 
 @trace_app.command()
-def check(trace: TraceFile) -> None:
+def check(trace: TraceFile, as_json: Json = False) -> None:
     """Check a trace's values against every rule, and against their stored digest."""
-    print(f"{trace}: ok, sha256 {Trace.load(trace).sha256}")
+    wrote(trace, Trace.load(trace).sha256, as_json)
 
 
 @trace_app.command()
-def plot(trace: TraceFile, out: OutFile) -> None:
+def plot(trace: TraceFile, out: OutFile, as_json: Json = False) -> None:
     """Draw a trace: PDF or PNG, by the file's ending."""
     from results.channel_figures import plot_trace
 
-    print(plot_trace(Trace.load(trace), out))
+    require_folder(out)
+    plot_trace(Trace.load(trace), out)
+    wrote(out, None, as_json)
 
 
 if __name__ == "__main__":

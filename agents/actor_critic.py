@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -87,7 +88,10 @@ def curve_point(
 def checkpoint_of(
     model: ActorCritic, episodes: Episodes, agent: str, seed: int, settings: dict[str, object]
 ) -> Checkpoint:
-    """The trained actor with its origin."""
+    """The trained actor with its origin. Raises ValueError where its weights have left all bounds."""
+    weights = model.actor_weights()
+    if not all(np.isfinite(values).all() for values in weights.values()):
+        raise ValueError(f"{agent}: settings must keep the weights finite: a lower learning_rate or more environments")
     traces = {trace.sha256: trace for system in episodes.systems for trace in (link.trace for link in system.links)}
     lineage = tuple(dict.fromkeys(interval for trace in traces.values() for interval in trace.lineage))
     described = {
@@ -97,4 +101,4 @@ def checkpoint_of(
         "draws": episodes.settings.seed,
     }
     training = Training(agent, seed, described, tuple(traces), lineage, torch.__version__, torch.get_num_threads())
-    return Checkpoint(model.actor_weights(), episodes.layout, training)
+    return Checkpoint(weights, episodes.layout, training)

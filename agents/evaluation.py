@@ -7,6 +7,7 @@ from typing import Any
 
 from agents.checkpoint import Checkpoint, require_unseen
 from agents.registry import make_policy
+from agents.settings import check_settings
 from emulator.policy import Backend, Policy, Totals
 from emulator.record import Records
 from emulator.system import System
@@ -28,6 +29,19 @@ def named_checkpoints(scenario: Scenario, folder: Path, system: System) -> dict[
     for checkpoint in named.values():
         require_unseen(checkpoint, system)
     return named
+
+
+def check_policies(scenario: Scenario, folder: Path, system: System) -> None:
+    """Make every policy that needs no training, and look at the settings of those that do. Raises ValueError,
+    `policies[i]: ...`, before anything costs time."""
+    for index, each in enumerate(scenario.policies):
+        try:
+            if isinstance(each, Learned):
+                check_settings(each.type, each.settings)
+            else:
+                make_policy(each.type, _options(each, folder), system)
+        except ValueError as error:
+            raise ValueError(f"policies[{index}]: {error}") from error
 
 
 def policies_of(
@@ -59,8 +73,10 @@ def on_hosts(scenario: Scenario, policies: Mapping[str, Policy]) -> dict[str, Po
 
 
 def for_hosts(scenario: Scenario, system: System) -> System:
-    """The system for as long as the scenario gives hosts."""
-    return replace(system, duration_ns=ns_from_s(scenario.hil.duration_s)) if scenario.hil else system
+    """The system for as long as the scenario gives hosts, and no longer than the scenario lasts."""
+    if scenario.hil is None:
+        return system
+    return replace(system, duration_ns=min(system.duration_ns, ns_from_s(scenario.hil.duration_s)))
 
 
 def _options(section: Any, folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import yaml
@@ -12,7 +13,7 @@ from emulator.task import Placement, Task, describe
 from emulator.units import NS_PER_S
 from topologies.parts import BYTES_PER_MB, nodes_of, radio_ends
 from topologies.scenario import Scenario
-from topologies.stored import resolved_yaml, save_traces, trace_file, yaml_text
+from topologies.stored import resolved_yaml, save_traces, stored_files, trace_file, yaml_text
 
 
 def export_episode(
@@ -31,6 +32,9 @@ def export_episode(
         (task.source, task.kind.name, task.number, describe(each)) for task, each in zip(tasks, decisions, strict=True)
     ]
     save_decisions(out / "decisions.jsonl", named)
+    for name, source in stored_files(scenario, folder).items():
+        (out / name).parent.mkdir(exist_ok=True)
+        copyfile(source, out / name)
     data = yaml.safe_load(resolved_yaml(scenario, folder))
     data = {key: value for key, value in data.items() if key not in ("hil", "training")}
     weights_mb = (

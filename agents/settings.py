@@ -1,6 +1,5 @@
 """What can be set of each learner: plain data, so that a setting is checked before a learning library is loaded."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+LARGEST = 1e30  # beyond any sense, and within single precision, which overflows with a stack trace
 Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
@@ -67,7 +67,7 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> None:
 
 def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
     """The settings with some values replaced. Raises ValueError for a name that is none of them, a value
-    of another type, a count below 1, or a number that is negative or not finite."""
+    of another type, a count below 1, or a number that is negative, not finite or beyond LARGEST."""
     known = {field.name: type(getattr(settings, field.name)) for field in fields(settings)}
     for name, value in values.items():
         if name not in known:
@@ -85,5 +85,5 @@ def _broken_rule(wanted: type, value: object) -> str | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if wanted is int:
         return None if number and isinstance(value, int) and value >= 1 else "a whole number of at least 1"
-    fits = number and isinstance(value, int | float) and 0 <= value <= sys.float_info.max
-    return None if fits else "a finite number of at least 0"
+    fits = number and isinstance(value, int | float) and 0 <= value <= LARGEST
+    return None if fits else f"a number from 0 to {LARGEST:g}"

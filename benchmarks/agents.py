@@ -60,8 +60,9 @@ def task_costs_s(system: System, policy: Policy, folder: Path) -> Iterator[float
 
 
 def best_static(systems: Sequence[System]) -> Result:
-    """The fixed split with the least cost on the test channels themselves, so with hindsight: the best of
-    each kind in turn, the others' fixed, starting from the whole model at the first edge server."""
+    """The fixed split, one for all sources, with the least cost on the test channels themselves, so with
+    hindsight: the best of each kind in turn, the others' fixed, starting from the whole model at the first
+    edge server of the scenario (for `all-edge` it is the nearest of each source)."""
     layout = layout_of(systems[0])
     splits = {kind: (0, edge_servers(systems[0])[0]) for kind in layout.kinds}
     best = mean_cost_s(systems, [FixedSplit(splits)] * len(systems))

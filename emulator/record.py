@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -118,6 +119,18 @@ def records_sha256(paths: Iterable[Path]) -> str:
 
 def _bytes_of(column: pa.Array) -> bytes:
     if pa.types.is_dictionary(column.type):
-        return "\x1f".join(column.to_pylist()).encode()
+        return _names_and_numbers(column)
     values = column.to_numpy(zero_copy_only=False)
     return bytes(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes())
+
+
+def _names_and_numbers(column: pa.DictionaryArray) -> bytes:
+    """The names in the order of their first appearance, and each row's number in it: the same values give
+    the same bytes whatever order a writer's dictionary has."""
+    codes = column.indices.to_numpy()
+    present, first_row = np.unique(codes, return_index=True)
+    ordered = present[np.argsort(first_row)]
+    numbers = np.empty(len(column.dictionary), "<i4")
+    numbers[ordered] = np.arange(len(ordered))
+    names = "\x1f".join(column.dictionary.take(pa.array(ordered)).to_pylist())
+    return names.encode() + bytes(numbers[codes].tobytes())

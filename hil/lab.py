@@ -33,16 +33,6 @@ class Lab(NamedTuple):
     system: System
     describe: Callable[[], Facts]
 
-    @property
-    def broker(self) -> tuple[str, str]:
-        """As `describe` says now."""
-        return self.describe().broker
-
-    @property
-    def workers(self) -> dict[str, dict[str, str]]:
-        """As `describe` says now."""
-        return self.describe().workers
-
 
 @contextmanager
 def open_lab(where: str, scenario: Scenario, system: System, progress: Progress) -> Iterator[Lab]:

@@ -107,6 +107,9 @@ def write_report(run: Run) -> Path:
     offered = bool(summary["tasks"].sum())
     best = best_policy(summary) if offered else ""
     placements = placement_counts(tasks_of(run, best)) if offered else NO_PLACEMENTS
+    figures = embedded_figures(run.path / "figures")
+    if offered and not figures:
+        raise ValueError(f"{run.path / 'figures'}: must hold the run's figures: draw them first")
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -120,7 +123,7 @@ def write_report(run: Run) -> Path:
         rows=summary.to_dict("records"),
         most=summary["cost_mean_s"].max(),
         placements=[(kind, rows.to_dict("records")) for kind, rows in placements.groupby("kind")],
-        figures=embedded_figures(run.path / "figures") if offered else [],
+        figures=figures,
         nan=nan,
         checks=[CheckGroup(name, tuple(checks)) for name, checks in groupby(run.manifest.checks, lambda c: c.name)],
         command=shlex.join(run.manifest.command),
@@ -157,8 +160,6 @@ def embedded_figures(folder: Path) -> list[Figure]:
     """The figures that were drawn, in the order of the report."""
     paths = {name: folder / f"{name}.png" for name in CAPTIONS}
     drawn = {name: path for name, path in paths.items() if path.is_file()}
-    if not drawn:
-        raise ValueError(f"{folder}: must hold the run's figures: draw them first")
     return [Figure(CAPTIONS[name], _data_uri(path)) for name, path in drawn.items()]
 
 

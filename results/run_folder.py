@@ -1,14 +1,10 @@
 """The folder of a run: made once, never overwritten, and a run only when its manifest is there."""
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from itertools import chain, count
 from pathlib import Path
-from shutil import rmtree
 
 from results.manifest import Manifest, digests, load_manifest
 
@@ -22,18 +18,6 @@ class Run:
 
     path: Path
     manifest: Manifest
-
-
-@contextmanager
-def new_run_folder(root: Path, scenario_name: str, inputs: Iterable[str]) -> Iterator[Path]:
-    """A new folder for a run on `inputs`: the resolved scenario and the digests of its traces. Input that turns
-    out to be bad (ValueError) leaves none behind; any other failure leaves what there is, without a manifest."""
-    folder = create_run_folder(root, scenario_name, sha256(" ".join(inputs).encode()).hexdigest())
-    try:
-        yield folder
-    except ValueError:
-        rmtree(folder)
-        raise
 
 
 def create_run_folder(root: Path, scenario_name: str, digest: str) -> Path:

@@ -201,12 +201,12 @@ def test_trained_checkpoint_is_used_by_a_run(tmp_path: Path) -> None:
 def killed(tmp_path: Path) -> Iterator[Path]:
     """The folder of a run that was killed while it worked."""
     command = [*COMMAND, "run", "topologies/quickstart.yaml", "--out", str(tmp_path), "--quiet"]
-    with subprocess.Popen([*command, "--set", "training.steps=1000000"], cwd=ROOT) as process:
+    with subprocess.Popen([*command, "--set", "duration_s=600", *SHORT[4:]], cwd=ROOT) as process:
         deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("quickstart/*/traces/*.parquet")):
+        while not list(tmp_path.glob("quickstart/*/tasks.parquet")):
             assert time.monotonic() < deadline
             assert process.poll() is None
-            time.sleep(0.05)
+            time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
     yield next(tmp_path.glob("quickstart/*"))
 
@@ -219,7 +219,7 @@ def test_killed_run_has_no_manifest_and_is_refused(killed: Path) -> None:
         assert "must hold manifest.json: the run did not finish" in done.stderr
 
 
-def test_bad_input_found_late_leaves_no_folder(tmp_path: Path) -> None:
+def test_policy_that_cannot_be_made_is_found_before_anything_else(tmp_path: Path) -> None:
     scenario = tmp_path / "late.yaml"
     scenario.write_text(GOOD.replace("{type: random}", "{type: 'no_such_module:Policy'}"))
     done = call("run", scenario, "--out", tmp_path / "runs", "--quiet")
@@ -239,3 +239,65 @@ def test_users_own_policy_class_decides(tmp_path: Path, monkeypatch: pytest.Monk
     done = call("run", scenario, "--out", tmp_path / "runs", "--json")
     assert done.returncode == 0, done.stderr
     assert "Last" in [row["policy"] for row in json.loads(done.stdout)["summary"]]
+
+
+def test_policy_that_decides_nothing_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lazy_policy.py").write_text("class Lazy:\n    def decide(self, observation): pass\n")
+    scenario = tmp_path / "lazy.yaml"
+    scenario.write_text(GOOD.replace("{type: random}", "{type: 'lazy_policy:Lazy'}"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = call("run", scenario, "--out", tmp_path / "runs", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert "lazy.yaml" in done.stderr
+    assert "lazy_policy:Lazy" in done.stderr
+
+
+@pytest.fixture
+def on_a_recording(tmp_path: Path) -> Path:
+    """A scenario that replays a part of a recording and trains on another."""
+    rates = "".join(f"{second} {1 + second % 7}\n" for second in range(40))
+    (tmp_path / "walk.txt").write_text(rates)
+    recorded = "{trace: {file: walk.txt, format: rate, interval_s: [0, 10], training_interval_s: [10, 40]}}"
+    scenario = tmp_path / "recorded.yaml"
+    text = GOOD.replace("{channel: {duty: 0.3}}", recorded).replace("{type: random}", "{type: ppo}")
+    scenario.write_text(text + "training: {steps: 2048, traces: 1, duration_s: 20}\n")
+    return scenario
+
+
+def test_moved_run_of_an_agent_trained_on_a_recording_can_be_repeated(on_a_recording: Path, tmp_path: Path) -> None:
+    done = call("run", on_a_recording, "--out", tmp_path / "runs", "--json")
+    assert done.returncode == 0, done.stderr
+    moved = tmp_path / "elsewhere"
+    Path(json.loads(done.stdout)["run"]).rename(moved)
+    on_a_recording.unlink()
+    (tmp_path / "walk.txt").unlink()
+    again = call("rerun", moved)
+    assert again.returncode == 0, again.stderr
+
+
+def test_run_without_any_task_is_a_table_of_zeros(tmp_path: Path) -> None:
+    scenario = tmp_path / "idle.yaml"
+    scenario.write_text(
+        GOOD.replace("duration_s: 2", "duration_s: 0.0001").replace(
+            "interval_ms: 500", "interval_ms: 500, phase_ms: 400"
+        )
+    )
+    done = call("run", scenario, "--out", tmp_path / "runs", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [row["tasks"] for row in json.loads(done.stdout)["summary"]] == [0, 0]
+
+
+def test_every_command_that_writes_says_what_as_json(tmp_path: Path) -> None:
+    trace = tmp_path / "t.parquet"
+    made = json.loads(call("trace", "new", "--out", trace, "--duration", "1s", "--json").stdout)
+    assert made["path"] == str(trace)
+    assert json.loads(call("trace", "check", trace, "--json").stdout) == made
+    assert call("--version").stdout.startswith("airsplit ")
+
+
+def test_file_in_a_folder_that_is_not_there_is_refused_before_the_work(tmp_path: Path) -> None:
+    missing = tmp_path / "none" / "file"
+    for arguments in (("train", "topologies/quickstart.yaml", "--agent", "ppo"), ("profile", "nin"), ("trace", "new")):
+        done = call(*arguments, "--out", missing)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+        assert str(missing) in done.stderr

@@ -126,7 +126,11 @@ def test_worker_killed_in_mid_run_loses_no_task_and_doubles_none(scenario: Path,
             workers["edge1"].kill()
             out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    rows = rows_of(Path(json.loads(out)["run"]), "fixed@hosts")
+    folder = Path(json.loads(out)["run"])
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert "edge1: phone instead of edge1 from task" in " ".join(manifest["facts"]["notes"])
+    assert manifest["workers"]["edge1"]["state"] == "offline"
+    rows = rows_of(folder, "fixed@hosts")
     assert sorted(rows["task"]) == list(range(OFFERED))
     lost = rows[rows["outcome"] == "failed"]
     assert set(lost["reason"]) <= {"worker lost"}

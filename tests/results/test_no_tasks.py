@@ -49,6 +49,13 @@ def test_a_policy_without_a_task_stands_beside_one_with(make_run: MakeRun) -> No
     assert "exact</strong> has the least mean cost" in write_report(run).read_text(encoding="utf-8")
 
 
+def test_what_was_learnt_is_shown_without_tasks_too(make_run: MakeRun) -> None:
+    run = make_run([], None, learning="agent,seed,step,episode_return\nppo,0,10,-1\nppo,0,20,-0.5\n")
+    summarise(run)
+    assert {path.stem for path in draw_figures(run)} == {"learning-curves"}
+    assert write_report(run).read_text(encoding="utf-8").count("<figure") == 1
+
+
 def test_a_curve_without_a_point_is_not_drawn(make_run: MakeRun) -> None:
     run = make_run([], None)
     write_learning(run.path / "learning.csv", {"ppo": []})
