@@ -27,6 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from agents.checkpoint import Checkpoint
 from agents.evaluation import HOSTS, check_policies, evaluate, for_hosts, named_checkpoints, on_hosts, policies_of
+from emulator.files import require_folder
 from emulator.formats import Format
 from emulator.measured import load_measured, measured_of, save_measured, with_measured
 from emulator.policy import Compute, Policy, Totals
@@ -116,12 +117,6 @@ def wrote(path: Path, sha256: str | None, as_json: bool) -> None:
     """The result of a command that writes one file."""
     facts = {"path": str(path)} | ({"sha256": sha256} if sha256 else {})
     show(facts) if as_json else print(*facts.values())
-
-
-def require_folder(path: Path) -> None:
-    """Raise ValueError, before anything costs time, unless the folder that a file goes to exists."""
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: folder must exist")
 
 
 # ---------------------------------------------------------------- run
