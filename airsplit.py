@@ -11,7 +11,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
@@ -22,8 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from agents.checkpoint import Checkpoint
 from agents.evaluation import HOSTS, check_policies, evaluate, for_hosts, named_checkpoints, on_hosts, policies_of
@@ -36,8 +33,9 @@ from emulator.replayed import Replayed
 from emulator.simulation import Simulation
 from emulator.system import System
 from emulator.trace import Trace
-from emulator.units import ns_from_s
+from emulator.units import ns_from_text
 from hil.errors import MissingDependency
+from results.phases import Phases
 from topologies.build import build
 from topologies.loader import load, named
 from topologies.scenario import Learned, Scenario, label_of
@@ -120,40 +118,6 @@ def wrote(path: Path, sha256: str | None, as_json: bool) -> None:
 
 
 # ---------------------------------------------------------------- run
-
-
-class Phases:
-    """A progress bar for each phase of a run; on a terminal only, and one line each elsewhere."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            disable=quiet or not sys.stderr.isatty(),
-        )
-        self._lines = not quiet and not sys.stderr.isatty()
-        self._tasks: dict[str, TaskID] = {}
-        self._began: dict[str, float] = {}
-
-    def __enter__(self) -> "Phases":
-        """Show the bars."""
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        """`done` of `total` steps of a phase are done; the first call opens it."""
-        if phase not in self._tasks:
-            self._tasks[phase] = self._bars.add_task(phase, total=total)
-            self._began[phase] = time.monotonic()
-        self._bars.update(self._tasks[phase], completed=done, total=total)
-        if done >= total and self._lines:
-            print(f"{phase}: {time.monotonic() - self._began[phase]:.1f} s", file=sys.stderr)
 
 
 @app.command()
@@ -524,22 +488,9 @@ def new(
     from emulator.channel.settings import settings_from
 
     require_folder(out)
-    trace = generate(settings_from(settings or ()), duration_ns(duration), seed, entity)
+    trace = generate(settings_from(settings or ()), ns_from_text("--duration", duration), seed, entity)
     trace.save(out)
     wrote(out, trace.sha256, as_json)
-
-
-def duration_ns(text: str) -> int:
-    """A time with its unit, in ns. Raises ValueError where it is none."""
-    units = {"ms": 1e-3, "min": 60.0, "s": 1.0}
-    unit = next((unit for unit in units if text.endswith(unit)), None)
-    try:
-        seconds = float(text.removesuffix(unit or "")) * units[unit or ""]
-    except (KeyError, ValueError):
-        raise ValueError(f"--duration {text}: must be a time such as 60s, 500ms or 2min") from None
-    if not 0 < seconds <= 1e6:
-        raise ValueError(f"--duration {text}: must be above 0 and at most 1e6 s")
-    return ns_from_s(seconds)
 
 
 @trace_app.command(name="import")
