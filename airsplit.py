@@ -142,7 +142,7 @@ def run(
         stack.enter_context(named(scenario))
         system = build(chosen, home)
         checkpoints = named_checkpoints(chosen, home, system)
-        check_policies(chosen, home, system)
+        check_policies(chosen, home, system, checkpoints)
         phases = stack.enter_context(Phases(quiet))
         lab = stack.enter_context(hosts_of(hil, chosen, system, phases)) if hil else None
         system = system if lab is None else lab.system
@@ -281,8 +281,9 @@ def facts_of(chosen: Scenario, system: System, hosts_now: "HostFacts | None") ->
             f"{training.traces} other systems of {training.duration_s:g} s, seed {training.seed}."
         )
     if hosts_now is not None and chosen.hil is not None:
+        on_hosts_s = min(chosen.duration_s, chosen.hil.duration_s)
         notes.append(
-            f"Rows that end in {HOSTS} are of the first {chosen.hil.duration_s:g} s: workers ran every partition, and "
+            f"Rows that end in {HOSTS} are of the first {on_hosts_s:g} s: workers ran every partition, and "
             "activations went from worker to worker over MQTT. The others are simulated on the layer times that these "
             "workers measured."
         )

@@ -130,7 +130,7 @@ class Episodes:
         tasks = list(islice(merge(*streams, key=attrgetter("arrival_ns")), self.settings.steps + 1))
         if len(tasks) <= self.settings.steps:
             raise ValueError(
-                f"steps={self.settings.steps}: must be below the {len(tasks)} arrivals recorded at {source}"
+                f"tasks: {source} must ask for more than {self.settings.steps} tasks to train on, not {len(tasks)}"
             )
         return tasks
 

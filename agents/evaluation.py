@@ -31,15 +31,15 @@ def named_checkpoints(scenario: Scenario, folder: Path, system: System) -> dict[
     return named
 
 
-def check_policies(scenario: Scenario, folder: Path, system: System) -> None:
+def check_policies(scenario: Scenario, folder: Path, system: System, checkpoints: Mapping[str, Checkpoint]) -> None:
     """Make every policy that needs no training, and look at the settings of those that do. Raises ValueError,
     `policies[i]: ...`, before anything costs time."""
     for index, each in enumerate(scenario.policies):
         try:
-            if isinstance(each, Learned):
+            if isinstance(each, Learned) and each.checkpoint is None:
                 check_settings(each.type, each.settings)
             else:
-                make_policy(each.type, _options(each, folder), system)
+                make_policy(each.type, _options(each, folder), system, checkpoints.get(label_of(each)))
         except ValueError as error:
             raise ValueError(f"policies[{index}]: {error}") from error
 

@@ -24,6 +24,6 @@ def ns_from_text(name: str, text: str) -> int:
         seconds = float(text.removesuffix(unit)) * seconds_of[unit]
     except (KeyError, ValueError):
         raise ValueError(f"{name} {text}: must be a time such as 60s, 500ms or 2min") from None
-    if not 0 < seconds <= 1e6:
-        raise ValueError(f"{name} {text}: must be above 0 and at most 1e6 s")
+    if not 1e-9 <= seconds <= 1e6:
+        raise ValueError(f"{name} {text}: must be at least 1 ns and at most 1e6 s")
     return ns_from_s(seconds)

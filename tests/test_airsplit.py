@@ -264,6 +264,18 @@ def on_a_recording(tmp_path: Path) -> Path:
     return scenario
 
 
+def test_checkpoint_of_another_agent_is_refused_before_anything_else(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "a3c.safetensors"
+    short = ("--set", "training.steps=2048", "--set", "training.traces=1")
+    done = call("train", "topologies/quickstart.yaml", "--agent", "a3c", "--out", checkpoint, "--quiet", *short)
+    assert done.returncode == 0, done.stderr
+    runs = tmp_path / "runs"
+    done = call("run", "topologies/quickstart.yaml", "--out", runs, "--set", f"policies[6].checkpoint={checkpoint}")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert "quickstart.yaml: policies[6]: " in done.stderr
+    assert not runs.exists()
+
+
 def test_moved_run_of_an_agent_trained_on_a_recording_can_be_repeated(on_a_recording: Path, tmp_path: Path) -> None:
     done = call("run", on_a_recording, "--out", tmp_path / "runs", "--json")
     assert done.returncode == 0, done.stderr

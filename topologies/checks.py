@@ -222,7 +222,7 @@ def _check_hil(scenario: Scenario, nodes: Mapping[str, Node]) -> None:
             raise ValueError(f"hil.workers: must have one for {name}")
     for index, label in enumerate(scenario.hil.policies):
         if label not in scenario.labels:
-            raise ValueError(f"hil.policies[{index}]={label}: must be one of {_list(scenario.labels)}")
+            raise ValueError(f"hil.policies[{index}]={label}: must be the label of a policy: {_list(scenario.labels)}")
 
 
 def _check_training(scenario: Scenario, folder: Path) -> None:

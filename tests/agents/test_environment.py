@@ -202,5 +202,5 @@ def test_systems_must_agree_and_recordings_suffice() -> None:
     with pytest.raises(ValueError, match="systems: must agree"):
         Episodes([small_system(1), small_system(1, servers=("edge1",))], EpisodeSettings())
     few = small_system(1, arrivals=Recorded((1, 2, 3)))
-    with pytest.raises(ValueError, match=r"steps=6: must be below the 6 arrivals recorded at ue\d"):
+    with pytest.raises(ValueError, match=r"tasks: ue\d must ask for more than 6 tasks to train on, not 6"):
         Episodes([few], EpisodeSettings(1, 6, 0)).rows(0)

@@ -442,7 +442,11 @@ CASES = [
         put("hil.workers.edge1.nodes", ["edge1", "ue1"]),
     ),
     Case("worker-missing", "hil.workers: must have one for edge1", drop("hil.workers.edge1")),
-    Case("hil-policy", "hil.policies[0]=greedy: must be one of random, pool1", put("hil.policies.0", "greedy")),
+    Case(
+        "hil-policy",
+        "hil.policies[0]=greedy: must be the label of a policy: random, pool1",
+        put("hil.policies.0", "greedy"),
+    ),
     # overrides
     Case("set-nothing", "--set seed: must look like links[0].delay_ms=5", overrides=("seed",)),
     Case("set-itself", "--set name=&a [*a]: must have a YAML value", overrides=("name=&a [*a]",)),
