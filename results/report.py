@@ -56,8 +56,8 @@ CAPTIONS = {
     "gap-to-bound": Caption(
         "How much is left to gain",
         "How far each policy's mean cost lies above the bound. The bound is a relaxation: each task alone on an empty "
-        "system, its channel known beforehand. No policy that chooses among the scenario's placements can be left of 0, "
-        "and none need be able to get there. "
+        "system, its channel known beforehand. No policy that chooses among the scenario's placements can be "
+        "left of 0, and none need be able to get there. "
         "Whiskers: 95 % interval over traces, where there are five or more.",
     ),
     "energy-delay": Caption(
