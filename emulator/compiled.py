@@ -46,7 +46,7 @@ def _cached(function: Function, **options: bool) -> Function:
 def _folder() -> Path:
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(package.glob("*.py")):
+    for path in sorted(package.rglob("*.py")):
         digest.update(path.read_bytes())
     return package / "__pycache__" / f"machine-code-{digest.hexdigest()[:16]}"
 
