@@ -80,7 +80,10 @@ def longest_idle_ns(system: System) -> int:
 def _distinct(network: Network, source: str, candidates: Sequence[Placement]) -> list[Placement]:
     """The first of the candidates that no task alone could tell apart: equal devices behind equal links."""
     devices = [node.device for node in network.system.nodes.values() if node.device is not None]
-    links = {key: (link.spec.trace.sha256, link.spec.delay_ns, link.spec.bearer) for key, link in network.links.items()}
+    specs = {key: link.spec for key, link in network.links.items()}
+    links = {
+        key: (spec.trace.sha256, spec.delay_ns, spec.bearer, spec.retransmission_ns) for key, spec in specs.items()
+    }
 
     def look(placement: Placement) -> tuple[object, ...]:
         nodes = [part.node for part in placement]

@@ -21,6 +21,17 @@ def slot_outcomes(trace: Trace) -> tuple[Int64s, Flags]:
     return delays, lost
 
 
+def slot_delays_ns(trace: Trace, bearer: str, retransmission_ns: int) -> Int64s:
+    """How long after its end each slot's bits are through; an empty array where that is never later. In
+    acknowledged mode a block that HARQ lost is sent once more by RLC (TS 38.322 5.3), `retransmission_ns`
+    after HARQ gave up; the capacity that this takes is not charged."""
+    delays, lost = slot_outcomes(trace)
+    if bearer == "am" and lost.any() and retransmission_ns:
+        again_ns = lost * np.int64(retransmission_ns)
+        return delays + again_ns if len(delays) else again_ns
+    return delays
+
+
 def best_exit_ns(trace: Trace, harq_delay_ns: Int64s) -> Int64s:
     """For each slot, the earliest exit from it or any later one that carries bits (within two rounds of the trace)."""
     exits = np.arange(1, len(trace) + 1, dtype=np.int64) * trace.slot_ns

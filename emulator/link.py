@@ -21,6 +21,7 @@ from emulator.capacity import (
     failed_attempts,
     fluid_sent_ns,
     harq_release_ns,
+    slot_delays_ns,
     slot_outcomes,
     slot_range,
 )
@@ -88,10 +89,12 @@ class Links:
         edges, delays, blocks = _Pool(np.int64), _Pool(np.int64), _Pool(np.bool_)
         links = np.zeros(len(specs), LINK)
         for link, spec in zip(links, specs, strict=True):
-            delay_ns, lost = slot_outcomes(spec.trace)
-            link["first_edge"] = edges.place(id(spec.trace), spec.trace.cumulative_bits)
-            link["first_delay"], link["delays"] = delays.place(id(spec.trace), delay_ns), len(delay_ns) > 0
-            link["first_block"], link["loses"] = blocks.place(id(spec.trace), lost), len(lost) > 0
+            lost = slot_outcomes(spec.trace)[1]
+            delay_ns = slot_delays_ns(spec.trace, spec.bearer, spec.retransmission_ns)
+            link["first_edge"] = edges.place((id(spec.trace),), spec.trace.cumulative_bits)
+            link["first_delay"] = delays.place((id(spec.trace), spec.bearer, spec.retransmission_ns), delay_ns)
+            link["delays"] = len(delay_ns) > 0
+            link["first_block"], link["loses"] = blocks.place((id(spec.trace),), lost), len(lost) > 0
             link["longest_ns"] = delay_ns.max(initial=0)
             link["slots"], link["slot_ns"] = len(spec.trace), spec.trace.slot_ns
             link["fluid"], link["datagrams"] = spec.trace.release == "fluid", spec.bearer == "um"
@@ -113,10 +116,10 @@ class _Pool:
 
     def __init__(self, dtype: npt.DTypeLike) -> None:
         self._arrays = [np.zeros(0, dtype)]
-        self._places: dict[int, int] = {}
+        self._places: dict[tuple[object, ...], int] = {}
         self._size = 0
 
-    def place(self, key: int, array: Table) -> int:
+    def place(self, key: tuple[object, ...], array: Table) -> int:
         """Where the array begins that belongs to the key."""
         if key not in self._places:
             self._places[key] = self._size
@@ -155,7 +158,7 @@ class Link:
         self._cumulative = spec.trace.cumulative_bits
         self._slot_ns = spec.trace.slot_ns
         self._fluid = spec.trace.release == "fluid"
-        self._best_exit_ns = best_exit_ns(spec.trace, slot_outcomes(spec.trace)[0])
+        self._best_exit_ns = best_exit_ns(spec.trace, slot_delays_ns(spec.trace, spec.bearer, spec.retransmission_ns))
         self._code = _machine_code()
 
     @property
@@ -180,7 +183,7 @@ class Link:
 
     def earliest_ns(self, now_ns: int, size_bytes: int) -> int:
         """No message of this size that starts at `now_ns` or later can arrive before: the link taken
-        as empty, ramped and without random loss, and each slot's HARQ delay avoided where waiting
+        as empty, ramped and without random loss, and each slot's HARQ and RLC delay avoided where waiting
         for a later slot would avoid it. Monotone in `now_ns`; changes nothing."""
         if self._fluid:
             return fluid_sent_ns(self._cumulative, self._slot_ns, now_ns, size_bytes * 8) + self.spec.delay_ns

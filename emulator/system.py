@@ -56,7 +56,7 @@ class LinkSpec:
     """One direction of a connection. `loss` is the probability that a fragment of `fragment_bytes`
     is lost on one attempt: in acknowledged mode (`am`) each attempt costs `retransmission_ns`, in
     unacknowledged mode (`um`) the fragment is erased. A block that the trace marks as lost erases
-    fragments in `um`; in `am` all that it costs is the HARQ delay that the trace gives its slot."""
+    fragments in `um`; in `am` it costs `retransmission_ns` more than the HARQ delay that the trace gives its slot."""
 
     source: str
     target: str

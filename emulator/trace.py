@@ -1,6 +1,5 @@
 """What a link can carry, slot by slot: the experiment itself, stored, checked and replayed."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,16 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emulator.files import whole
+from emulator.trace_rules import BITS_LIMIT, Rules
+from emulator.trace_writer import Digest, writing
 from emulator.units import NS_PER_S
 
 Release = Literal["fluid", "slot"]
 Int64s = npt.NDArray[np.int64]
-
-# The columns that decide when a message leaves; all others describe the channel.
-BEHAVIOUR: dict[str, type[np.generic]] = {"capacity_bits": np.int64, "harq_delay_ns": np.int64, "block_lost": np.bool_}
-
-BITS_LIMIT = 2**62  # the sum of a trace's bits: one more round of it still fits 64 bits
 
 
 class Interval(NamedTuple):
@@ -84,14 +79,9 @@ class Trace:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of the values: slot length, release rule, and each column's name, type and numbers in
-        little-endian order. Storage, metadata and lineage do not enter it."""
-        digest = hashlib.sha256(f"{self.slot_ns} {self.release}".encode())
-        for name in sorted(self.columns):
-            values = np.ascontiguousarray(self.columns[name])
-            little = values.astype(values.dtype.newbyteorder("<"), copy=False)
-            digest.update(f" {name} {little.dtype.str} {len(values)} ".encode())
-            digest.update(little.tobytes())
+        """Digest of the values: slot length, release rule, and all columns (see `Digest`)."""
+        digest = Digest(self.slot_ns, self.release)
+        digest.add(self.columns)
         return digest.hexdigest()
 
     def rate_bps(self, start_ns: int, stop_ns: int) -> float:
@@ -145,16 +135,8 @@ class Trace:
 
     def save(self, path: Path) -> None:
         """Write a Parquet file: a column a name, the rest in the schema's metadata. Appears whole or not at all."""
-        with whole(path) as partial:
-            header = {
-                "slot_ns": self.slot_ns,
-                "release": self.release,
-                "lineage": [list(interval) for interval in self.lineage],
-                "metadata": dict(self.metadata),
-                "sha256": self.sha256,
-            }
-            table = pa.table(dict(self.columns)).replace_schema_metadata({"airsplit.trace": json.dumps(header)})
-            pq.write_table(table, partial, compression="zstd")
+        with writing(path, self.slot_ns, self.release, self.lineage, self.metadata) as writer:
+            writer.append(self.columns)
 
     @classmethod
     def load(cls, path: Path) -> "Trace":
@@ -184,32 +166,9 @@ class Trace:
 
 def check(trace: Trace) -> None:
     """Raise ValueError with the row (slots count from 0), the value and the rule that it breaks."""
-    if not isinstance(trace.slot_ns, int) or trace.slot_ns < 1:
-        raise ValueError(f"slot_ns={trace.slot_ns}: must be a whole number of at least 1")
-    if trace.release not in ("fluid", "slot"):
-        raise ValueError(f"release={trace.release!r}: must be 'fluid' or 'slot'")
-    if "capacity_bits" not in trace.columns or len(trace.columns["capacity_bits"]) == 0:
-        raise ValueError("capacity_bits: must hold at least one slot")
-    for name, values in trace.columns.items():
-        if values.ndim != 1 or values.dtype.kind not in "biuf":
-            raise ValueError(f"{name}: must be one number or truth value a slot, not {values.dtype}, {values.ndim}-D")
-        if name in BEHAVIOUR and values.dtype != BEHAVIOUR[name]:
-            raise ValueError(f"{name}: must be {np.dtype(BEHAVIOUR[name]).name}, not {values.dtype}")
-    slots = len(trace.columns["capacity_bits"])
-    for name, values in trace.columns.items():
-        if len(values) != slots:
-            raise ValueError(f"{name}: must hold {slots} values, one a slot, not {len(values)}")
-        if name in ("capacity_bits", "harq_delay_ns") and values.min() < 0:
-            row = int(np.argmax(values < 0))
-            raise ValueError(f"row {row}: {name}={values[row]}: must not be negative")
-    largest = int(trace.capacity_bits.max())
-    if largest == 0:
-        raise ValueError("capacity_bits: at least one slot must carry bits, or nothing ever leaves")
-    if largest * trace.slot_ns >= 2**63:  # the product that the link's exact arithmetic forms
-        row = int(np.argmax(trace.capacity_bits))
-        raise ValueError(f"row {row}: capacity_bits={largest}: must stay below 2^63 / slot_ns; use shorter slots")
-    if slots * trace.slot_ns >= 2**63 or trace.capacity_bits.sum(dtype=np.float64) >= BITS_LIMIT:
-        raise ValueError(f"capacity_bits: {slots} slots must end before 2^63 ns and carry fewer than 2^62 bits in all")
+    rules = Rules(trace.slot_ns, trace.release)
+    rules.add(trace.columns)
+    rules.finish()
 
 
 def whole_bits(bits: npt.ArrayLike) -> Int64s:

@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args
 
 from emulator.formats.samples import Sample, checked, trace_of
 from emulator.formats.source import STAMP_LIMIT_S, digest, fault, number, stamp_ms, text
-from emulator.trace import BEHAVIOUR, Trace
+from emulator.trace import Trace
+from emulator.trace_rules import BEHAVIOUR
 
 RateUnit = Literal["bit/s", "kbit/s", "Mbit/s"]
 BITS_PER_UNIT: Mapping[str, float] = {"bit/s": 1.0, "kbit/s": 1e3, "Mbit/s": 1e6}

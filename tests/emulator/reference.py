@@ -139,11 +139,15 @@ class ReferenceLink:
         self._next_slot = slot + 1
 
     def _acknowledged_ns(self, each: _Waiting) -> int:
-        """When all that the message's bits needed is done: each slot's HARQ, then the worst fragment's retries."""
-        slot_ns = self.trace.slot_ns
-        ends = [(slot + 1) * slot_ns + _value(self.trace, "harq_delay_ns", slot) for slot in set(each.slot_of_bit)]
+        """When all that the message's bits needed is done: each slot's HARQ and, where that failed, RLC; then
+        the worst fragment's retries."""
+        ends = [self._through_ns(slot) for slot in set(each.slot_of_bit)]
         retries = max(self._failures(each.number, fragment) for fragment in range(len(self._fragments(each))))
         return max([each.sent_ns, *ends]) + retries * self.spec.retransmission_ns
+
+    def _through_ns(self, slot: int) -> int:
+        end_ns = (slot + 1) * self.trace.slot_ns + _value(self.trace, "harq_delay_ns", slot)
+        return end_ns + _value(self.trace, "block_lost", slot) * self.spec.retransmission_ns
 
     def _failures(self, number: int, fragment: int) -> int:
         attempt = 0

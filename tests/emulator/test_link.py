@@ -1,5 +1,6 @@
 """A link answers as one that walks every slot does, and as the closed forms say."""
 
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from emulator.link import Delivery, Link
+from emulator.link import Delivery, Link, Links
 from emulator.system import Bearer, LinkSpec, Ramp
 from emulator.trace import Release, Trace, constant
 from tests.emulator.reference import Message, ReferenceLink, fluid_sent_ns
@@ -288,6 +289,19 @@ def test_um_erases_the_bytes_of_the_fragments_that_a_lost_block_carried() -> Non
     trace = slots(80, 80, 80, release="slot", block_lost=[False, True, False])
     delivery = Link(LinkSpec("a", "b", trace, bearer="um", fragment_bytes=4), 1).enqueue(0, 25)
     assert delivery is not None and delivery.erased_fraction == pytest.approx(12 / 25)
+
+
+def test_am_sends_a_lost_block_once_more_and_um_does_not() -> None:
+    """Two links on one trace: a block that HARQ gave up on after 50 ns takes RLC another 70."""
+    trace = slots(80, 80, slot_ns=100, release="slot", harq_delay_ns=[50, 0], block_lost=[True, False])
+    for retransmission_ns, release_ns in ((70, 220), (0, 150)):
+        spec = LinkSpec("a", "b", trace, retransmission_ns=retransmission_ns)
+        assert Link(spec, 1).enqueue(0, 10) == (0, release_ns, release_ns, 0.0)
+        assert Link(spec, 1).earliest_ns(0, 10) == min(release_ns, 200)  # the next slot needs no retransmission
+        assert Link(replace(spec, bearer="um"), 1).enqueue(0, 10) == (0, 100, 100, 1.0)
+    both = Links([replace(spec, retransmission_ns=70), spec], 1)
+    released = [each.release_ns for index in (0, 1) if (each := Link.of(spec, both, index).enqueue(0, 10))]
+    assert released == [220, 150]
 
 
 def test_drop_tail_counts_a_message_until_its_last_bit_is_sent() -> None:

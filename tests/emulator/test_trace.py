@@ -1,6 +1,7 @@
 """A trace keeps its values, says when they were changed, and loses no bit when it is cut or scaled."""
 
 import hashlib
+import itertools
 import json
 import re
 from fractions import Fraction
@@ -14,7 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.trace import BITS_LIMIT, Interval, Release, Trace, constant, whole_bits
+from emulator.trace import Interval, Release, Trace, constant, whole_bits
+from emulator.trace_rules import BITS_LIMIT
+from emulator.trace_writer import writing
 
 
 def make(bits: list[int], slot_ns: int = 1_000, release: Release = "fluid", **columns: np.ndarray[Any, Any]) -> Trace:
@@ -65,10 +68,10 @@ def test_a_trace_needs_a_folder_to_be_saved_in(trace: Trace, tmp_path: Path) -> 
 
 
 def test_digest_is_the_stated_one() -> None:
-    expected = hashlib.sha256(
-        b"1000 fluid capacity_bits <i8 2 " + (5).to_bytes(8, "little") + (7).to_bytes(8, "little")
-    )
-    assert make([5, 7]).sha256 == expected.hexdigest()
+    bits = hashlib.sha256((5).to_bytes(8, "little") + (7).to_bytes(8, "little")).hexdigest()
+    lost = hashlib.sha256(bytes([0, 1])).hexdigest()
+    expected = hashlib.sha256(f"1000 fluid block_lost |b1 2 {lost} capacity_bits <i8 2 {bits}".encode())
+    assert make([5, 7], block_lost=np.array([False, True])).sha256 == expected.hexdigest()
 
 
 def test_digest_is_of_values_alone(trace: Trace) -> None:
@@ -93,9 +96,42 @@ def test_digest_tells_traces_apart(other: Trace) -> None:
     assert other.sha256 != make([8, 0, 12_000]).sha256
 
 
+@pytest.mark.parametrize("cuts", [[], [1], [2], [1, 2], [0, 1, 3]])
+def test_a_trace_written_in_chunks_is_the_one_written_whole(trace: Trace, cuts: list[int], tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    with writing(path, trace.slot_ns, trace.release, trace.lineage, trace.metadata) as writer:
+        for first, stop in itertools.pairwise([0, *cuts, len(trace)]):
+            writer.append({name: values[first:stop] for name, values in trace.columns.items()})
+            assert not path.exists()
+    loaded = Trace.load(path)
+    assert loaded.sha256 == writer.sha256 == trace.sha256
+    assert (loaded.lineage, loaded.metadata) == (trace.lineage, trace.metadata)
+    for name, values in trace.columns.items():
+        np.testing.assert_array_equal(loaded.columns[name], values)
+
+
+BROKEN: list[tuple[list[dict[str, Any]], str]] = [
+    ([], "capacity_bits: must hold at least one slot"),
+    ([{"capacity_bits": [0, 0]}, {"capacity_bits": [0]}], "at least one slot must carry bits"),
+    ([{"capacity_bits": [3, 8]}, {"capacity_bits": [1, -1]}], "row 3: capacity_bits=-1: must not be negative"),
+    ([{"capacity_bits": [3, 8]}, {"capacity_bits": [2**60]}], "row 2: capacity_bits=1152921504606846976: must stay"),
+    ([{"capacity_bits": [2**52]}] * 1_024, "1024 slots must end before 2^63 ns and carry fewer than 2^62 bits in all"),
+    ([{"capacity_bits": [3]}, {"capacity_bits": [3], "cqi": [1]}], "in every chunk"),
+]
+
+
+@pytest.mark.parametrize(("chunks", "rule"), BROKEN)
+def test_chunks_that_break_a_rule_leave_no_file(chunks: list[dict[str, Any]], rule: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError) as caught, writing(tmp_path / "t.parquet", 1_000, "slot", (), {}) as writer:
+        for chunk in chunks:
+            writer.append({name: np.array(values, dtype=np.int64) for name, values in chunk.items()})
+    assert rule in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 def rewritten(source: Path, target: Path, table: pa.Table | None = None, **header: Any) -> Path:
     """The file at `source` with another table or other fields of its header, as a hand would change it."""
-    stored = pq.read_table(source)
+    stored = pq.ParquetFile(source).read()
     known = {**json.loads(stored.schema.metadata[b"airsplit.trace"]), **header}
     changed = stored if table is None else table
     pq.write_table(changed.replace_schema_metadata({"airsplit.trace": json.dumps(known)}), target)
