@@ -548,7 +548,7 @@ def check(trace: TraceFile, as_json: Json = False) -> None:
 @trace_app.command()
 def plot(trace: TraceFile, out: OutFile, as_json: Json = False) -> None:
     """Draw a trace: PDF or PNG, by the file's ending."""
-    from results.channel_figures import plot_trace
+    from results.trace_figure import plot_trace
 
     require_folder(out)
     plot_trace(Trace.load(trace), out)

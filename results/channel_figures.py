@@ -1,4 +1,4 @@
-"""The figures of a channel: a trace alone, and a trace with what a policy made of it."""
+"""The rate of a link over time, and what a policy made of it."""
 
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,13 @@ from emulator.trace import Trace
 from emulator.units import NS_PER_MS, NS_PER_S
 from results.bootstrap import Floats
 from results.placements import device_share, in_words
-from results.style import INK, page, require_drawable, save, tidy
+from results.style import INK, page, save, tidy
 
 SHOWN_S = 60.0  # a longer run is shown by its first minute
 WINDOWS = 300
 WINDOWS_NS = tuple(factor * NS_PER_MS for factor in (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 60_000))
 ROWS = 8  # of placements; the rarest share the last
 LINE = sns.color_palette("viridis", 100)[25]
-SNR_COLUMNS = ("snr_db", "sinr_db")
 
 
 def window_ns(trace: Trace, duration_ns: int) -> int:
@@ -47,7 +46,7 @@ def rate_and_placement(trace: Trace, tasks: pd.DataFrame, source: str, duration_
     names = list(dict.fromkeys(rows["row"]))
     with page(1.75 + 0.2 * len(names)) as figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.25, 0.3 + 0.2 * len(names)))
-        _draw_rate(above, trace, round(shown_s * NS_PER_S))
+        draw_rate(above, trace, round(shown_s * NS_PER_S))
         above.set_title(f"{source}: rate of its own link, and where its tasks ran", loc="left")
         above.set_xlabel("")
         _draw_placements(below, rows, names)
@@ -71,7 +70,8 @@ def placement_rows(tasks: pd.DataFrame, source: str) -> pd.DataFrame:
     return placed.sort_values(["rare", "kind", "own", "row"], ascending=[True, True, False, True], kind="stable")
 
 
-def _draw_rate(axes: Axes, trace: Trace, duration_ns: int) -> None:
+def draw_rate(axes: Axes, trace: Trace, duration_ns: int) -> None:
+    """The mean rates of windows from time 0 to `duration_ns`."""
     window = window_ns(trace, duration_ns)
     starts, rates = rates_mbps(trace, duration_ns, window)
     edges = np.append(starts, starts[-1] + window / NS_PER_S)
@@ -116,35 +116,3 @@ def _draw_placements(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
         for look in OUTCOMES.values()
     ]
     axes.legend(handles=key, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0, handletextpad=0)
-
-
-def plot_trace(trace: Trace, path: Path) -> Path:
-    """The rate over the whole trace, how its windows' rates are distributed, and the SNR where the trace has one.
-    Raises ValueError when `path` does not end in .pdf, .png or .svg, or its folder is not there."""
-    require_drawable(path)
-    snr = next((name for name in SNR_COLUMNS if name in trace.columns), None)
-    with page(2.1 if snr is None else 3.6) as figure:
-        grid = figure.subplots(1 if snr is None else 2, 2, width_ratios=(2.6, 1), squeeze=False)
-        _draw_rate(grid[0, 0], trace, trace.period_ns)
-        _, rates = rates_mbps(trace, trace.period_ns, window_ns(trace, trace.period_ns))
-        _draw_distribution(grid[0, 1], rates, "Rate (Mbit/s)", trace.mean_rate_bps / 1e6)
-        if snr is not None:
-            values = np.asarray(trace.columns[snr], dtype=np.float64)
-            grid[0, 0].sharex(grid[1, 0])
-            step = max(len(values) // 2_000, 1)
-            title = snr.removesuffix("_db").upper()
-            grid[1, 0].plot(
-                np.arange(0, len(values), step) * trace.slot_ns / NS_PER_S, values[::step], color=LINE, lw=0.8
-            )
-            grid[1, 0].set(ylabel=f"{title} (dB)", xlabel="Time (s)")
-            tidy(grid[1, 0])
-            _draw_distribution(grid[1, 1], values, f"{title} (dB)", float(values.mean()))
-        return save(figure, path)
-
-
-def _draw_distribution(axes: Axes, values: Floats, label: str, mean: float) -> None:
-    axes.ecdf(values, color=LINE)
-    axes.axvline(mean, color=INK, linewidth=0.8, linestyle=(0, (4, 2)))
-    axes.annotate(f"mean {mean:.3g}", (mean, 0.04), xytext=(3, 0), textcoords="offset points", size=7, color=INK)
-    axes.set(xlabel=label, ylabel="Share below", ylim=(0, 1.02))
-    tidy(axes)

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from emulator.trace import Trace, constant
+from emulator.trace import constant
 from emulator.units import NS_PER_MS, NS_PER_S
-from results.channel_figures import ROWS, placement_rows, plot_trace, rates_mbps, window_ns
+from results.channel_figures import ROWS, placement_rows, rates_mbps, window_ns
 from results.draw import draw_figures, shown_source
 from results.figure_data import PART_NAMES, delay_curves, figure_data
 from results.figures import bin_steps, delay_parts, gap_to_bound
@@ -18,6 +18,7 @@ from results.report import write_report
 from results.run_folder import Run
 from results.statistics import policy_tasks, summarise
 from results.style import looks
+from results.trace_figure import plot_trace
 from tests.results.conftest import MakeRun, rate_trace, task_row
 
 NAMES = {"rate-and-placement", "delay-cdf", "delay-parts", "energy-delay", "gap-to-bound", "learning-curves"}
@@ -172,11 +173,3 @@ def test_large_numbers_on_bars_and_gaps_have_no_exponent(tmp_path: Path) -> None
     assert ">1750</text>" in delay_parts(parts, tmp_path / "parts.svg").read_text(encoding="utf-8")
     gaps = pd.DataFrame({"policy": ["a"], "gap": [18.04], "gap_low": [np.nan], "gap_high": [np.nan]})
     assert ">1804 %</text>" in gap_to_bound(gaps, looks(["a"]), tmp_path / "gap.svg").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("trace", [rate_trace(0), constant(50e6)])
-def test_a_trace_alone(trace: Trace, tmp_path: Path) -> None:
-    path = plot_trace(trace, tmp_path / "trace.pdf")
-    assert_printable(path.read_bytes())
-    assert width_in(path.read_bytes()) == pytest.approx(7.16, abs=0.01)
-    assert [child.name for child in tmp_path.iterdir()] == ["trace.pdf"]
