@@ -11,6 +11,7 @@ from emulator.workload import Stream
 
 Bearer = Literal["am", "um"]
 Role = Literal["ue", "gnb", "edge", "cloud", "broker"]
+Scheduler = Literal["rr", "pf", "max-rate"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,35 @@ class DeviceSpec:
 
 @dataclass(frozen=True)
 class Ramp:
-    """A link that carried nothing for `idle_ns` starts its next message `delay_ns` later (grant, report)."""
+    """What a message waits for that finds its link without traffic for `idle_ns`: the next multiple of `period_ns`
+    (0: none), an occasion for a scheduling request or a configured grant (TS 38.321 5.4.4, 5.8.2), then `delay_ns`
+    until it is granted. Where `first_bytes` is not 0, that first grant holds so many of its bytes and nothing else,
+    in one slot; the rest goes from `report_ns` after that slot's end on (buffer status report, TS 38.321 5.4.5)."""
 
     idle_ns: int
     delay_ns: int
+    period_ns: int = 0
+    first_bytes: int = 0
+    report_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Background:
+    """Cross-traffic of a link in a cell: messages of `size_bytes` that come as a Poisson process, as in 3GPP's FTP
+    model 3. Nobody waits for them, and no row tells of them."""
+
+    rate_per_s: float
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """One direction of a base station: the links that name it share its `groups` of resource blocks, slot by slot.
+    Round robin (`rr`), proportional fair (`pf`, its averages over `window_slots`) or greatest rate (`max-rate`)."""
+
+    scheduler: Scheduler
+    groups: int
+    window_slots: int = 200
 
 
 @dataclass(frozen=True)
@@ -56,7 +82,9 @@ class LinkSpec:
     """One direction of a connection. `loss` is the probability that a fragment of `fragment_bytes`
     is lost on one attempt: in acknowledged mode (`am`) each attempt costs `retransmission_ns`, in
     unacknowledged mode (`um`) the fragment is erased. A block that the trace marks as lost erases
-    fragments in `um`; in `am` it costs `retransmission_ns` more than the HARQ delay that the trace gives its slot."""
+    fragments in `um`; in `am` it costs `retransmission_ns` more than the HARQ delay that the trace gives its slot.
+    A link in a `cell` has its trace's capacity where it is the only one with traffic, and else the cell's share
+    of it; its trace has the `slot` rule, and the `serving` site of each slot where the base station has several."""
 
     source: str
     target: str
@@ -68,6 +96,8 @@ class LinkSpec:
     fragment_bytes: int = 1_500
     retransmission_ns: int = 0
     ramp: Ramp | None = None
+    cell: str = ""
+    background: Background | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +149,7 @@ class System:
     cost: Cost
     broker: str | None = None
     preload: bool = True
+    cells: Mapping[str, CellSpec] = field(default_factory=dict)
 
     @property
     def kinds(self) -> dict[str, TaskKind]:
