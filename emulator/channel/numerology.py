@@ -1,0 +1,81 @@
+"""Slots, resource blocks and their groups: the grid of a carrier."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emulator.channel.radio import Carrier, Direction
+from emulator.channel.tabled import table
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+SYMBOLS = 14  # a slot with the normal cyclic prefix: TS 38.211 Table 4.3.2-1
+SUBCARRIERS = 12  # a resource block: TS 38.211 4.4.4.1
+LARGEST_MU = 4
+
+
+def slot_ns(mu: int) -> int:
+    """The length of a slot: 2^-mu ms (TS 38.211 4.3.2). Raises ValueError where there is no such numerology."""
+    if mu not in range(LARGEST_MU + 1):
+        raise ValueError(f"mu={mu}: must be 0, 1, 2, 3 or 4")
+    return 1_000_000 >> mu
+
+
+def subcarrier_hz(mu: int) -> float:
+    """The subcarrier spacing: 15 x 2^mu kHz (TS 38.211 Table 4.2-1)."""
+    return 15e3 * (1 << mu)
+
+
+def frequency_range(carrier_hz: float) -> str:
+    """FR1 or FR2 (TS 38.101-1 Table 5.1-1). Raises ValueError for a frequency of neither."""
+    ranges = table("prb")["ranges"]
+    for name, each in ranges.items():
+        if each["lowest_mhz"] * 1e6 <= carrier_hz <= each["highest_mhz"] * 1e6:
+            return str(name)
+    limits = " or ".join(f"{each['lowest_mhz']} to {each['highest_mhz']} MHz ({name})" for name, each in ranges.items())
+    raise ValueError(f"carrier_hz={carrier_hz:g}: must be {limits}")
+
+
+def prbs(carrier: Carrier) -> int:
+    """Resource blocks of the carrier's bandwidth (TS 38.101-1 and -2 Table 5.3.2-1).
+
+    Raises ValueError when the standard has no such bandwidth at this spacing and frequency.
+    """
+    slot_ns(carrier.mu)
+    name = frequency_range(carrier.carrier_hz)
+    by_spacing: dict[str, dict[str, int]] = table("prb")["ranges"][name]["resource_blocks"]
+    khz = f"{15 * 2**carrier.mu}"
+    if khz not in by_spacing:
+        raise ValueError(f"mu={carrier.mu}: must be a spacing of {name}: {', '.join(by_spacing)} kHz, not {khz} kHz")
+    mhz = f"{carrier.bandwidth_hz / 1e6:g}"
+    if mhz not in by_spacing[khz]:
+        choices = ", ".join(by_spacing[khz])
+        raise ValueError(f"bandwidth_hz={carrier.bandwidth_hz:g}: must be {choices} MHz at {khz} kHz in {name}")
+    return by_spacing[khz][mhz]
+
+
+def group_prbs(carrier: Carrier) -> Ints:
+    """Resource blocks of each resource block group, shape (groups,): all of the size that configuration 1 of
+    TS 38.214 Table 5.1.2.2.1-1 gives a bandwidth part as wide as the carrier, the last with what is left."""
+    count, groups = prbs(carrier), table("prb")["groups"]
+    size = int(groups["group_size"][np.searchsorted(groups["up_to_resource_blocks"], count)])
+    edges = np.append(np.arange(0, count, size, dtype=np.int64), count)
+    return np.diff(edges)
+
+
+def group_offsets_hz(carrier: Carrier) -> Floats:
+    """The middle of each resource block group about the carrier's middle, shape (groups,)."""
+    sizes = group_prbs(carrier)
+    middles = np.cumsum(sizes) - sizes / 2 - prbs(carrier) / 2
+    return middles * SUBCARRIERS * subcarrier_hz(carrier.mu)
+
+
+def peak_rate_bps(carrier: Carrier, direction: Direction, modulation_order: int) -> float:
+    """The approximate peak rate of TS 38.306 4.1.2, every symbol of every slot in this direction, scaling factor 1."""
+    rule: dict[str, Any] = table("peak_rate")
+    symbols_per_s = SYMBOLS * 1e9 / slot_ns(carrier.mu)
+    overhead = rule["overhead"][frequency_range(carrier.carrier_hz)][direction]
+    bits = carrier.layers * modulation_order * rule["highest_code_rate_1024"] / 1024
+    return float(bits * prbs(carrier) * SUBCARRIERS * symbols_per_s * (1 - overhead))
