@@ -64,10 +64,15 @@ def fluid_sent_ns(cumulative: Int64s, slot_ns: int, start_ns: int, bits: int) ->
 def slot_range(cumulative: Int64s, slot_ns: int, open_ns: int, position: int, bits: int) -> tuple[int, int, int]:
     """(first bit's position, its slot, the last bit's slot) of a message that may use the slots that
     start at or after `open_ns` and the capacity from `position` on. Slots count on over the wraps."""
-    slots = len(cumulative) - 1
-    wrap, slot = divmod(-(-open_ns // slot_ns), slots)
-    first_bit = max(position, wrap * cumulative[-1] + cumulative[slot])
+    first_bit = max(position, bits_before(cumulative, -(-open_ns // slot_ns)))
     return first_bit, slot_of_bit(cumulative, first_bit), slot_of_bit(cumulative, first_bit + bits - 1)
+
+
+@in_place
+def bits_before(cumulative: Int64s, slot: int) -> int:
+    """All bits of the endless trace before a slot; slots count on over the wraps."""
+    wraps, inside = divmod(slot, len(cumulative) - 1)
+    return int(wraps * cumulative[-1] + cumulative[inside])
 
 
 @in_place
@@ -102,22 +107,35 @@ def failed_attempts(loss: float, key: int, message: int, fragments: int) -> int:
 
 @in_place
 def erased_bytes(
-    cumulative: Int64s, block_lost: Flags, first_bit: int, size_bytes: int,
+    cumulative: Int64s, block_lost: Flags, first_bit: int, head_bits: int, rest_bit: int, size_bytes: int,
     fragment_bytes: int, loss: float, key: int, message: int,
 ) -> int:  # fmt: skip
     """Bytes of the fragments that were lost: by their own draw, or because a block that carried a
-    part of them was."""
+    part of them was. The message's first `head_bits` went from position `first_bit` on, the others from `rest_bit`."""
     erased = 0
     for fragment in range(-(-size_bytes // fragment_bytes)):
         begin = fragment * fragment_bytes
         end = min(begin + fragment_bytes, size_bytes)
         lost = uniform(key, message, fragment, 0) < loss
         if len(block_lost) and not lost:
-            slot = slot_of_bit(cumulative, first_bit + begin * 8)
-            last = slot_of_bit(cumulative, first_bit + end * 8 - 1)
-            while slot <= last and not lost:
-                lost = block_lost[slot % len(block_lost)]
-                slot += 1
+            begin_bit, end_bit = begin * 8, end * 8
+            if begin_bit < head_bits:
+                bits = min(end_bit, head_bits) - begin_bit
+                lost = loses_a_block(cumulative, block_lost, first_bit + begin_bit, bits)
+            if end_bit > head_bits and not lost:
+                skipped = max(begin_bit - head_bits, 0)
+                lost = loses_a_block(cumulative, block_lost, rest_bit + skipped, end_bit - head_bits - skipped)
         if lost:
             erased += end - begin
     return erased
+
+
+@in_place
+def loses_a_block(cumulative: Int64s, block_lost: Flags, first_bit: int, bits: int) -> bool:
+    """Whether any block was lost that carried one of the bits at the positions from `first_bit` on."""
+    slot, last = slot_of_bit(cumulative, first_bit), slot_of_bit(cumulative, first_bit + bits - 1)
+    while slot <= last:
+        if block_lost[slot % len(block_lost)]:
+            return True
+        slot += 1
+    return False

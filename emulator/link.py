@@ -8,58 +8,40 @@ The state of all links of a network lies in tables that compiled code works on (
 is one row of them, for everybody else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple, Self
 
-import numpy as np
-import numpy.typing as npt
-
 from emulator.capacity import (
     best_exit_ns,
+    bits_before,
     erased_bytes,
     failed_attempts,
     fluid_sent_ns,
     harq_release_ns,
     slot_delays_ns,
-    slot_outcomes,
     slot_range,
 )
-from emulator.compiled import Table, bound, in_place
-from emulator.queues import FOREVER_NS, Queues, append, empty_queues, has_passed, pop, unused, with_more_room
-from emulator.randomness import draw_key
+from emulator.compiled import Record, Table, bound, in_place
+from emulator.link_tables import Links, LinkTables, grant_ns, is_granted
+from emulator.queues import FOREVER_NS, append, has_passed, pop, unused
 from emulator.system import LinkSpec
 
-LINK = np.dtype(
-    [
-        # what it is: its trace's place in the tables, and its specification
-        ("first_edge", np.int64),
-        ("first_delay", np.int64),
-        ("first_block", np.int64),
-        ("slots", np.int64),
-        ("slot_ns", np.int64),
-        ("fluid", np.bool_),
-        ("delays", np.bool_),
-        ("longest_ns", np.int64),
-        ("loses", np.bool_),
-        ("datagrams", np.bool_),
-        ("delay_ns", np.int64),
-        ("queue_bytes", np.int64),
-        ("loss", np.float64),
-        ("fragment_bytes", np.int64),
-        ("retransmission_ns", np.int64),
-        ("idle_ns", np.int64),
-        ("ramp_ns", np.int64),
-        ("key", np.int64),
-        # what has happened on it
-        ("queued_bytes", np.int64),
-        ("sent_ns", np.int64),  # when the last bit of all accepted messages is sent
-        ("used", np.bool_),
-        ("position", np.int64),  # bits of the endless trace spoken for (slot rule)
-        ("released_ns", np.int64),  # the running maximum that acknowledged release keeps to
-    ]
-)
 FULL_NS, NO_ROOM_NS = -1, -2  # no start: the link's queue is full, or the tables are
+
+
+class Way(NamedTuple):
+    """How a message goes: its first `head_bits` from position `first_bit` of the endless trace on, up to `head_slot`;
+    the others from `rest_bit` on, in slots `rest_slot` to `last_slot` (of these there may be none)."""
+
+    start_ns: int
+    sent_ns: int
+    first_bit: int
+    head_bits: int
+    rest_bit: int
+    head_slot: int
+    rest_slot: int
+    last_slot: int
 
 
 class Delivery(NamedTuple):
@@ -70,66 +52,6 @@ class Delivery(NamedTuple):
     release_ns: int
     arrival_ns: int
     erased_fraction: float
-
-
-class LinkTables(NamedTuple):
-    """Links, the traces that they share, and what is queued: (when the last bit is sent, bytes)."""
-
-    links: Table  # LINK, shape (links,)
-    cumulative_bits: Table  # int64, the traces' one after the other, as are the next two
-    harq_delay_ns: Table
-    block_lost: Table
-    queues: Queues  # one a link
-
-
-class Links:
-    """The links of a network as tables; `tables` is replaced when they grow."""
-
-    def __init__(self, specs: Sequence[LinkSpec], seed: int) -> None:
-        edges, delays, blocks = _Pool(np.int64), _Pool(np.int64), _Pool(np.bool_)
-        links = np.zeros(len(specs), LINK)
-        for link, spec in zip(links, specs, strict=True):
-            lost = slot_outcomes(spec.trace)[1]
-            delay_ns = slot_delays_ns(spec.trace, spec.bearer, spec.retransmission_ns)
-            link["first_edge"] = edges.place((id(spec.trace),), spec.trace.cumulative_bits)
-            link["first_delay"] = delays.place((id(spec.trace), spec.bearer, spec.retransmission_ns), delay_ns)
-            link["delays"] = len(delay_ns) > 0
-            link["first_block"], link["loses"] = blocks.place((id(spec.trace),), lost), len(lost) > 0
-            link["longest_ns"] = delay_ns.max(initial=0)
-            link["slots"], link["slot_ns"] = len(spec.trace), spec.trace.slot_ns
-            link["fluid"], link["datagrams"] = spec.trace.release == "fluid", spec.bearer == "um"
-            for name in ("delay_ns", "queue_bytes", "loss", "fragment_bytes", "retransmission_ns"):
-                link[name] = getattr(spec, name)
-            if spec.ramp is not None:
-                link["idle_ns"], link["ramp_ns"] = spec.ramp.idle_ns, spec.ramp.delay_ns
-            link["key"] = draw_key(seed, f"{spec.source}-{spec.target}", "loss")
-        self.tables = LinkTables(links, edges.joined(), delays.joined(), blocks.joined(), empty_queues(len(specs)))
-
-    def grow(self) -> None:
-        """Make room for as many messages again as there is."""
-        queues = self.tables.queues
-        self.tables = self.tables._replace(queues=with_more_room(queues, len(queues.entries)))
-
-
-class _Pool:
-    """Arrays one after the other, each of them once."""
-
-    def __init__(self, dtype: npt.DTypeLike) -> None:
-        self._arrays = [np.zeros(0, dtype)]
-        self._places: dict[tuple[object, ...], int] = {}
-        self._size = 0
-
-    def place(self, key: tuple[object, ...], array: Table) -> int:
-        """Where the array begins that belongs to the key."""
-        if key not in self._places:
-            self._places[key] = self._size
-            self._arrays.append(array)
-            self._size += len(array)
-        return self._places[key]
-
-    def joined(self) -> Table:
-        """All of them as one."""
-        return np.concatenate(self._arrays)
 
 
 class Link:
@@ -210,38 +132,70 @@ def enqueue(tables: LinkTables, index: int, now_ns: int, size_bytes: int, messag
         return FULL_NS, 0, 0, 0.0
     if unused(queues) == 0:
         return NO_ROOM_NS, 0, 0, 0.0
-    granted = link.used and now_ns - link.sent_ns < link.idle_ns  # only the link's own past decides
-    open_ns = now_ns if granted else now_ns + link.ramp_ns
+    bits = size_bytes * 8
     edges = tables.cumulative_bits[link.first_edge : link.first_edge + link.slots + 1]
-    first_bit = last_slot = 0
-    if link.fluid:
-        start_ns = max(open_ns, link.sent_ns)
-        sent_ns = fluid_sent_ns(edges, link.slot_ns, start_ns, size_bytes * 8)
-    else:
-        first_bit, first_slot, last_slot = slot_range(edges, link.slot_ns, open_ns, link.position, size_bytes * 8)
-        link.position = first_bit + size_bytes * 8
-        start_ns, sent_ns = first_slot * link.slot_ns, (last_slot + 1) * link.slot_ns
-    link.sent_ns = sent_ns
+    way = flow(link, edges, now_ns, bits) if link.fluid else block_by_block(link, edges, now_ns, bits)
+    link.sent_ns = way.sent_ns
     link.used = True
     link.queued_bytes += size_bytes
-    append(queues, index, sent_ns, size_bytes)
+    append(queues, index, way.sent_ns, size_bytes)
     if link.datagrams:
         erased = 0
         if link.loss > 0.0 or link.loses:
             blocks = tables.block_lost[link.first_block : link.first_block + link.slots * link.loses]
             erased = erased_bytes(
-                edges, blocks, first_bit, size_bytes, link.fragment_bytes, link.loss, link.key, message
-            )
-        return start_ns, sent_ns, sent_ns + link.delay_ns, erased / size_bytes
-    release_ns = sent_ns
+                edges, blocks, way.first_bit, way.head_bits, way.rest_bit, size_bytes, link.fragment_bytes,
+                link.loss, link.key, message,
+            )  # fmt: skip
+        return way.start_ns, way.sent_ns, way.sent_ns + link.delay_ns, erased / size_bytes
+    release_ns = way.sent_ns
     if link.delays:
         delays = tables.harq_delay_ns[link.first_delay : link.first_delay + link.slots]
-        release_ns = harq_release_ns(delays, link.longest_ns, link.slot_ns, start_ns // link.slot_ns, last_slot)
+        first_slot = way.start_ns // link.slot_ns
+        release_ns = harq_release_ns(delays, link.longest_ns, link.slot_ns, first_slot, way.head_slot)
+        if way.rest_slot <= way.last_slot:
+            rest_ns = harq_release_ns(delays, link.longest_ns, link.slot_ns, way.rest_slot, way.last_slot)
+            release_ns = max(release_ns, rest_ns)
     if link.loss > 0.0:
         fragments = -(-size_bytes // link.fragment_bytes)
         release_ns += failed_attempts(link.loss, link.key, message, fragments) * link.retransmission_ns
     link.released_ns = max(release_ns, link.released_ns)
-    return start_ns, link.released_ns, link.released_ns + link.delay_ns, 0.0
+    return way.start_ns, link.released_ns, link.released_ns + link.delay_ns, 0.0
+
+
+@in_place
+def flow(link: Record, edges: Table, now_ns: int, bits: int) -> Way:
+    """Bits flow evenly in each slot, the first grant's before the others."""
+    granted = is_granted(link, now_ns)
+    start_ns = max(now_ns if granted else grant_ns(link, now_ns), link.sent_ns)
+    head_bits = bits if granted or link.first_bits == 0 else min(bits, link.first_bits)
+    sent_ns = fluid_sent_ns(edges, link.slot_ns, start_ns, head_bits)
+    if head_bits < bits:
+        sent_ns = fluid_sent_ns(edges, link.slot_ns, sent_ns + link.report_ns, bits - head_bits)
+    return Way(start_ns, sent_ns, 0, bits, 0, 0, 0, 0)
+
+
+@in_place
+def block_by_block(link: Record, edges: Table, now_ns: int, bits: int) -> Way:
+    """Bits go slot by slot; the slot of a first grant holds nothing else."""
+    slot_ns = link.slot_ns
+    granted = is_granted(link, now_ns)
+    open_ns = now_ns if granted else grant_ns(link, now_ns)
+    if granted or link.first_bits == 0:
+        first_bit, first_slot, last_slot = slot_range(edges, slot_ns, open_ns, link.position, bits)
+        link.position = first_bit + bits
+        return Way(
+            first_slot * slot_ns, (last_slot + 1) * slot_ns, first_bit, bits, 0, last_slot, last_slot + 1, last_slot
+        )
+    first_bit, slot, _ = slot_range(edges, slot_ns, open_ns, link.position, 1)
+    link.position = bits_before(edges, slot + 1)
+    head_bits = min(bits, link.first_bits, link.position - first_bit)
+    rest_bit, rest_slot, last_slot = 0, slot + 1, slot
+    if head_bits < bits:
+        open_ns = (slot + 1) * slot_ns + link.report_ns
+        rest_bit, rest_slot, last_slot = slot_range(edges, slot_ns, open_ns, link.position, bits - head_bits)
+        link.position = rest_bit + bits - head_bits
+    return Way(slot * slot_ns, (last_slot + 1) * slot_ns, first_bit, head_bits, rest_bit, slot, rest_slot, last_slot)
 
 
 @in_place

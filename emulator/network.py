@@ -3,7 +3,8 @@
 from collections import deque
 
 from emulator.device import Device, Devices
-from emulator.link import Link, Links
+from emulator.link import Link
+from emulator.link_tables import Links
 from emulator.system import System
 
 Route = tuple[Link, ...]

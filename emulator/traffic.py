@@ -13,7 +13,8 @@ from emulator.compiled import Record, Table, in_place
 from emulator.device import ACCEPTED, PS_PER_NS, DeviceTables, submit
 from emulator.draws import message_address
 from emulator.itinerary import PlanTables
-from emulator.link import FULL_NS, LinkTables, enqueue
+from emulator.link import FULL_NS, enqueue
+from emulator.link_tables import LinkTables
 from emulator.occupancy import OccupancyTables, arrive, depart, has_room
 from emulator.profile import TOKEN_BYTES
 from emulator.queues import FOREVER_NS, unused

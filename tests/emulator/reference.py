@@ -43,10 +43,11 @@ class Message(NamedTuple):
 class _Waiting:
     """An accepted message: since when it may go, and the slot of each bit that went (slot rule)."""
 
-    def __init__(self, message: Message, open_ns: int) -> None:
+    def __init__(self, message: Message, open_ns: int, first_bits: int) -> None:
         self.size_bytes = message.size_bytes
         self.number = message.number
         self.open_ns = open_ns
+        self.first_bits = first_bits  # what its first grant holds, until that is used; 0: it needs none
         self.slot_of_bit: list[int] = []
         self.start_ns = self.sent_ns = -1  # unknown yet
 
@@ -72,11 +73,16 @@ class ReferenceLink:
             self._serve_slots_before(message.now_ns)
         if self.queued_bytes(message.now_ns) + message.size_bytes > self.spec.queue_bytes:
             return False
-        waiting = _Waiting(message, message.now_ns + self._ramp_ns(message.now_ns))
+        waiting = _Waiting(message, *self._grant(message.now_ns))
         if self.trace.release == "fluid":
             before_ns = self.accepted[-1].sent_ns if self.accepted else 0
             waiting.start_ns = max(waiting.open_ns, before_ns)
-            waiting.sent_ns = fluid_sent_ns(self.trace, waiting.start_ns, message.size_bytes * 8)
+            bits = message.size_bytes * 8
+            first_bits = min(waiting.first_bits or bits, bits)
+            waiting.sent_ns = fluid_sent_ns(self.trace, waiting.start_ns, first_bits)
+            if first_bits < bits and self.spec.ramp is not None:
+                again_ns = waiting.sent_ns + self.spec.ramp.report_ns
+                waiting.sent_ns = fluid_sent_ns(self.trace, again_ns, bits - first_bits)
         self.accepted.append(waiting)
         return True
 
@@ -100,16 +106,20 @@ class ReferenceLink:
             found.append(Delivery(each.start_ns, release_ns, release_ns + self.spec.delay_ns, float(erased)))
         return found
 
-    def _ramp_ns(self, now_ns: int) -> int:
-        """Nothing was ever sent, or the last bit went long ago: the next message waits for its grant."""
+    def _grant(self, now_ns: int) -> tuple[int, int]:
+        """When a message may start, and how much of it then: nothing was ever sent, or the last bit went long
+        ago, and it asks at the next occasion and waits for its grant."""
         ramp = self.spec.ramp
         if ramp is None:
-            return 0
+            return now_ns, 0
         if self.accepted:
             sent_ns = self.accepted[-1].sent_ns
             if sent_ns < 0 or now_ns - sent_ns < ramp.idle_ns:
-                return 0
-        return ramp.delay_ns
+                return now_ns, 0
+        asked_ns = now_ns
+        while ramp.period_ns and asked_ns % ramp.period_ns:
+            asked_ns += 1
+        return asked_ns + ramp.delay_ns, ramp.first_bytes * 8
 
     def _serve_slots_before(self, now_ns: int) -> None:
         slot_ns = self.trace.slot_ns
@@ -128,11 +138,16 @@ class ReferenceLink:
                 continue
             if each.open_ns > slot * slot_ns:
                 break
+            first = each.first_bits > 0 and room > 0
+            if first:  # nothing but the grant in this slot
+                room, each.first_bits = min(room, each.first_bits, each.bits_left), 0
             while room and each.bits_left:
                 each.slot_of_bit.append(slot)
                 self.carried_bits[slot] = self.carried_bits.get(slot, 0) + 1
                 room -= 1
             if each.bits_left:
+                if first and self.spec.ramp is not None:
+                    each.open_ns = (slot + 1) * slot_ns + self.spec.ramp.report_ns
                 break
             each.start_ns = each.slot_of_bit[0] * slot_ns
             each.sent_ns = (slot + 1) * slot_ns

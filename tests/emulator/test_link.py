@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from emulator.link import Delivery, Link, Links
+from emulator.link import Delivery, Link
+from emulator.link_tables import Links
 from emulator.system import Bearer, LinkSpec, Ramp
 from emulator.trace import Release, Trace, constant
 from tests.emulator.reference import Message, ReferenceLink, fluid_sent_ns
@@ -61,8 +62,15 @@ def specs(draw: st.DrawFn, bearers: tuple[Bearer, ...] = ("am", "um")) -> LinkSp
         loss=draw(st.sampled_from((0.0, 0.1, 0.6))),
         fragment_bytes=draw(st.sampled_from((1, 5, 13, 1_500))),
         retransmission_ns=draw(spans_ns),
-        ramp=draw(st.none() | st.builds(Ramp, spans_ns, spans_ns)),
+        ramp=draw(st.none() | ramps(trace.slot_ns, spans_ns)),
     )
+
+
+def ramps(slot_ns: int, spans_ns: st.SearchStrategy[int]) -> st.SearchStrategy[Ramp]:
+    """With and without occasions to ask at and a first grant that does not hold everything."""
+    periods_ns = st.just(0) | st.sampled_from((slot_ns, 3 * slot_ns, max(1, 2 * slot_ns // 5)))
+    first_bytes = st.just(0) | st.integers(1, 40)
+    return st.builds(Ramp, spans_ns, spans_ns, periods_ns, first_bytes, spans_ns)
 
 
 @st.composite
@@ -319,6 +327,16 @@ def test_ramp_delays_the_first_message_and_the_first_after_an_idle_gap() -> None
     assert starts == [30, 40, 149, 258 + 0, 268]  # sent 40, 50, 159, 268: gaps of 99 keep the grant
     late = link.enqueue(278 + 100, 10)
     assert late is not None and late.start_ns == 378 + 30
+
+
+def test_a_first_grant_at_the_next_occasion_holds_a_part_and_the_rest_follows_a_report() -> None:
+    """Occasions every 40 ns, granted 15 ns later; 4 bytes go at once, the others from 30 ns after that slot on."""
+    ramp = Ramp(idle_ns=100, delay_ns=15, period_ns=40, first_bytes=4, report_ns=30)
+    link = Link(LinkSpec("a", "b", slots(80, slot_ns=10, release="slot"), ramp=ramp), 1)
+    assert link.enqueue(1, 25) == (60, 130, 130, 0.0)  # asked at 40, granted at 55, reported at 70: 100 to 120
+    assert link.enqueue(2, 9) == (120, 130, 130, 0.0)  # behind it, in what it leaves of its last slot
+    assert link.enqueue(500, 4) == (540, 550, 550, 0.0)  # asked at 520: all of it fits
+    assert link.enqueue(500, 1) == (550, 560, 560, 0.0)  # but nothing else
 
 
 @pytest.mark.parametrize("bearer", ["am", "um"])
