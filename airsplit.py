@@ -69,6 +69,9 @@ BrokerAddress = Annotated[str, typer.Option("--broker", metavar="HOST:PORT")]
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN")]
 TraceFile = Annotated[Path, typer.Argument(metavar="TRACE")]
+Columns = Annotated[
+    str | None, typer.Option("--columns", help="For csv: what columns mean; for list: which run and series (see docs).")
+]
 
 
 def print_version(asked: bool) -> None:
@@ -499,17 +502,36 @@ def import_(
     recording: Annotated[Path, typer.Argument(metavar="FILE")],
     format_: Annotated[Format, typer.Option("--format")],
     out: OutFile,
-    columns: Annotated[
-        str | None, typer.Option("--columns", help="For csv: a preset's name, or time=...,rate=... (see docs).")
+    columns: Columns = None,
+    slot: Annotated[str | None, typer.Option("--slot", help="Cut into slots of this length, such as 1ms.")] = None,
+    beside: Annotated[
+        Path | None, typer.Option("--beside", metavar="FILE", help="End with this other direction, if it is shorter.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Read a recording into a trace."""
-    from emulator.formats import import_trace, parse_columns
+    from emulator.formats import as_long_as, import_trace, parse_choice
 
-    trace = import_trace(recording, format_, None if columns is None else parse_columns(columns))
+    chosen = None if columns is None else parse_choice(columns, format_)
+    trace = import_trace(recording, format_, chosen)
+    if beside is not None:
+        trace = as_long_as(trace, import_trace(beside, format_, chosen))
+    if slot is not None:
+        trace = trace.resample(ns_from_text("--slot", slot))
     trace.save(out)
     wrote(out, trace.sha256, as_json)
+
+
+@trace_app.command()
+def rtt(recording: Annotated[Path, typer.Argument(metavar="FILE")], as_json: Json = False) -> None:
+    """Say what a `.list` file of pings holds, run by run."""
+    from emulator.formats import ping_summary
+
+    runs = ping_summary(recording)
+    if as_json:
+        show(runs)
+    for row in () if as_json else runs:
+        print(" ".join(f"{key}={value:g}" for key, value in row.items()))
 
 
 @trace_app.command()

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emulator.trace_rules import BITS_LIMIT, Rules
+from emulator.trace_rules import BEHAVIOUR, BITS_LIMIT, Rules
 from emulator.trace_writer import Digest, writing
 from emulator.units import NS_PER_S
 
@@ -115,12 +115,17 @@ class Trace:
         return replace(self, columns=columns, metadata={**self.metadata, "scaled_by": factor})
 
     def resample(self, slot_ns: int) -> "Trace":
-        """The same capacity in slots of another length, each sharing the bits of those it overlaps
-        (evenly within a slot). Only capacity survives: the other columns have no defined mean."""
+        """The same capacity in slots of another length, each sharing the bits of those it overlaps (evenly within a
+        slot). Columns that describe hold through slots cut into whole parts. All others have no defined value, and
+        do not survive."""
         if slot_ns < 1 or self.period_ns % slot_ns:
             raise ValueError(f"slot_ns={slot_ns}: must divide the period of {self.period_ns} ns")
         edges_ns = np.arange(0, self.period_ns + 1, slot_ns)
-        return replace(self, slot_ns=slot_ns, columns={"capacity_bits": np.diff(self.bits_before(edges_ns))})
+        parts, odd_ns = divmod(self.slot_ns, slot_ns)
+        held = {} if odd_ns else {name: values for name, values in self.columns.items() if name not in BEHAVIOUR}
+        columns = {name: np.repeat(values, parts) for name, values in held.items()}
+        columns["capacity_bits"] = np.diff(self.bits_before(edges_ns))
+        return replace(self, slot_ns=slot_ns, columns=columns)
 
     def bits_before(self, edges_ns: Int64s) -> Int64s:
         """Whole bits, rounded down, from the start to each instant of 0..`period_ns` (even flow in a slot)."""

@@ -82,9 +82,9 @@ class TraceFile(Section):
     """A recording. A part of it can be set aside for training agents."""
 
     file: str
-    format: Literal["parquet", "mahimahi", "rate", "csv"] = "parquet"
+    format: Literal["parquet", "mahimahi", "rate", "csv", "list"] = "parquet"
     columns: str | None = None
-    """For `csv`: which preset says what the columns mean."""
+    """For `csv`: what the columns mean (a preset's name, or a map); for `list`: which run and series."""
     scale: Positive = 1.0
     interval_s: Interval | None = None
     """The part that is replayed; without it, all."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.channel import generate
-from emulator.formats import import_trace, parse_columns
+from emulator.formats import import_trace, parse_choice
 from emulator.trace import Trace, constant
 from emulator.units import ns_from_s
 from topologies.links import Direction, TraceFile
@@ -53,7 +53,7 @@ class TraceSource:
         if section.format == "parquet":
             trace = Trace.load(file)
         else:
-            columns = None if section.columns is None else parse_columns(section.columns)
+            columns = None if section.columns is None else parse_choice(section.columns, section.format)
             trace = import_trace(file, section.format, columns)
         interval_s = section.training_interval_s if self.training else section.interval_s
         if interval_s is not None:

@@ -46,3 +46,11 @@ def number(path: Path, row: int, what: str, value: str) -> float:
     if not math.isfinite(parsed):
         raise fault(path, row, what, value, "be a finite number")
     return parsed
+
+
+def seconds_of(what: str, value: str) -> float:
+    """A number of seconds that a user wrote."""
+    try:
+        return float(value)
+    except ValueError as error:
+        raise ValueError(f"{what}={value!r}: must be a number of seconds") from error

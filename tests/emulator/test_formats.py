@@ -15,7 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.formats import PRESETS, CsvColumns, Format, export_mahimahi, import_trace, parse_columns, summary
+from emulator.formats import (
+    PRESETS,
+    CsvColumns,
+    Format,
+    as_long_as,
+    export_mahimahi,
+    import_trace,
+    parse_columns,
+    summary,
+)
 from emulator.trace import Release, Trace, constant
 
 UCC_HEADER = "Timestamp,RSRP,RSRQ,SNR,CQI,RSSI,DL_bitrate\n"
@@ -200,6 +209,61 @@ def test_csv_preset_is_found_by_the_header(tmp_path: Path) -> None:
     assert trace.metadata["columns"]["rate_unit"] == "kbit/s"
 
 
+SIGCOMM_HEADER = "time_since_start,Throughput,nr_ssRsrp,nr_ssSinr,movingSpeed,nrStatus,direction\n"
+
+
+@pytest.mark.parametrize(("direction", "expected"), [("uplink", [20, 30, 40]), ("downlink", [471, 363, 9, 20, 30, 40])])
+def test_sigcomm_uplinks_start_after_the_spike(direction: str, expected: list[int], tmp_path: Path) -> None:
+    rates = [471, 363, 9, 20, 30, 40]
+    lines = [f"{at},{rate},-90,12,1.5,CONNECTED,{direction}\n" for at, rate in enumerate(rates)]
+    path = written(tmp_path, SIGCOMM_HEADER + "".join(lines))
+    for columns in (None, parse_columns("sigcomm21")):
+        np.testing.assert_array_equal(import_trace(path, "csv", columns).capacity_bits / 1e6, expected)
+    assert len(import_trace(path, "csv", parse_columns("sigcomm21,skip_s=5"))) == 1
+    assert len(import_trace(path, "csv", parse_columns("sigcomm21,skip_s=0"))) == 6
+
+
+def test_sigcomm_radio_columns_are_of_nr_alone(tmp_path: Path) -> None:
+    """Where NR is not connected, the file's RSRP is LTE's: NaN here. Speed and rate stay."""
+    states = ["CONNECTED", "NOT_RESTRICTED", "NONE", "CONNECTED"]
+    lines = [f"{at},5,-{90 + at},{at},1.5,{state},downlink\n" for at, state in enumerate(states)]
+    trace = import_trace(written(tmp_path, SIGCOMM_HEADER + "".join(lines)), "csv")
+    np.testing.assert_array_equal(trace.columns["nr"], [1, 0, 0, 1])
+    np.testing.assert_array_equal(trace.columns["rsrp_dbm"], [-90, np.nan, np.nan, -93])
+    np.testing.assert_array_equal(trace.columns["sinr_db"], [0, np.nan, np.nan, 3])
+    np.testing.assert_array_equal(trace.columns["speed_mps"], [1.5] * 4)
+    np.testing.assert_array_equal(trace.capacity_bits, [5_000_000] * 4)
+
+
+def test_uccmisl_rows_around_a_ping_are_left_out(tmp_path: Path) -> None:
+    """A ping in row 5's second: rows from one second before to two after it, and the sample before them holds."""
+    header = UCC_HEADER.replace("\n", ",PINGAVG,PINGLOSS,NetworkMode\n")
+    rates = [10, 11, 12, 13, 0, 1, 2, 7, 14, 15]
+    pings = {5: "75.0,0.0"}
+    lines = [
+        f"2020.02.13_13.03.{20 + at},-100,-13,1.5,13,-99,{rate},{pings.get(at, '-,-')},{'LTE' if at == 9 else '5G'}\n"
+        for at, rate in enumerate(rates)
+    ]
+    path = written(tmp_path, header + "".join(lines))
+    trace = import_trace(path, "csv")
+    np.testing.assert_array_equal(trace.capacity_bits / 1e3, [10, 11, 12, 13, 13, 13, 13, 13, 14, 15])
+    np.testing.assert_array_equal(trace.columns["sinr_db"], [1.5] * 9 + [np.nan])
+    assert trace.metadata["rows_paused"] == 4
+    every = replace(PRESETS["uccmisl"], paused_by=())
+    np.testing.assert_array_equal(import_trace(path, "csv", every).capacity_bits / 1e3, rates)
+    lost = header + "2020.02.13_13.03.20,-100,-13,1.5,13,-99,5,-,100.0,5G\n"  # the ping itself was lost
+    with pytest.raises(ValueError, match="samples=0"):
+        import_trace(written(tmp_path, lost), "csv")
+
+
+def test_the_longer_of_two_directions_ends_with_the_shorter(tmp_path: Path) -> None:
+    up = import_trace(written(tmp_path, "1\n3\n7\n", "up"), "mahimahi")
+    down = import_trace(written(tmp_path, "2\n5\n", "down"), "mahimahi")
+    assert as_long_as(up, down).period_ns == as_long_as(down, up).period_ns == 5_000_000
+    assert as_long_as(down, up).sha256 == down.sha256
+    np.testing.assert_array_equal(as_long_as(up, down).capacity_bits, up.capacity_bits[:5])
+
+
 def test_lineage_is_the_files_digest(tmp_path: Path) -> None:
     a = import_trace(written(tmp_path, "0 1\n1 2\n", "a"), "rate")
     b = import_trace(written(tmp_path, "0 1\n1 2\n", "b"), "rate")
@@ -282,9 +346,9 @@ def test_skipping_every_row_is_refused(tmp_path: Path) -> None:
 
 def test_format_and_columns_must_fit(tmp_path: Path) -> None:
     path = written(tmp_path, "1\n")
-    with pytest.raises(ValueError, match="columns: must be given for csv alone, not for mahimahi"):
+    with pytest.raises(ValueError, match="columns: must be given for csv and list alone, each its own, not for mahi"):
         import_trace(path, "mahimahi", PLAIN)
-    with pytest.raises(ValueError, match="format='pcap': must be mahimahi, rate or csv"):
+    with pytest.raises(ValueError, match="format='pcap': must be one of mahimahi, rate, csv, list"):
         import_trace(path, cast(Format, "pcap"))
     with pytest.raises(FileNotFoundError, match="absent"):
         import_trace(tmp_path / "absent", "rate")
@@ -294,7 +358,11 @@ def test_format_and_columns_must_fit(tmp_path: Path) -> None:
     ("text", "expected"),
     [
         ("uccmisl", PRESETS["uccmisl"]),
-        ("sigcomm21,skip_s=3", replace(PRESETS["sigcomm21"], skip_s=3.0)),
+        ("sigcomm21,skip_s=5", replace(PRESETS["sigcomm21"], skip_s=5.0, skip_where={})),
+        (
+            "sigcomm21,rate=uplink_mbps,rsrp_dbm=rsrp",
+            replace(PRESETS["sigcomm21"], rate="uplink_mbps", radio={**PRESETS["sigcomm21"].radio, "rsrp_dbm": "rsrp"}),
+        ),
         ("time=t,rate=r,snr_db=s", PLAIN),
         (
             "time=T,rate=R,unit=bit/s,format=%H:%M:%S",

@@ -296,6 +296,14 @@ def test_resampling_conserves_bits_up_to_every_common_edge(trace: Trace, data: s
     assert other.lineage == trace.lineage
 
 
+def test_columns_that_describe_hold_through_slots_that_are_cut() -> None:
+    """Whole parts of a slot have its SINR; slots that straddle two have none, nor do blocks that were cut."""
+    whole = make([3, 5, 7], sinr_db=np.array([1.5, np.nan, -3.0]), harq_delay_ns=np.array([5, 0, 5]))
+    np.testing.assert_array_equal(whole.resample(500).columns["sinr_db"], [1.5, 1.5, np.nan, np.nan, -3, -3])
+    assert set(whole.resample(500).columns) == {"capacity_bits", "sinr_db"}
+    assert set(whole.resample(1_500).columns) == set(whole.resample(600).columns) == {"capacity_bits"}
+
+
 def test_resampling_to_what_does_not_divide_the_period_is_refused() -> None:
     for slot_ns in (0, -5, 7, 3_001):
         with pytest.raises(ValueError, match=rf"slot_ns={slot_ns}: must divide the period of 3000 ns"):

@@ -347,7 +347,7 @@ CASES = [
     ),
     Case(
         "columns-of-no-csv",
-        "x.log: columns: must be given for csv alone",
+        "x.log: columns: must be given for csv and list alone",
         trace(file="x.log", format="rate", columns="uccmisl"),
         beside={"x.log": RATES},
         file="x.log",

@@ -1,0 +1,42 @@
+"""Recordings on the command line: which run, in which slots, cut to which length, and what pings hold."""
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from airsplit import app
+from emulator.trace import Trace
+
+
+def call(*arguments: str | Path) -> str:
+    done = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+def test_a_run_is_imported_in_shorter_slots(tmp_path: Path) -> None:
+    (tmp_path / "walk.list").write_text("Run 1\n1,2\nRun 2\n3,4,5\n")
+    out = tmp_path / "t.parquet"
+    call("trace", "import", tmp_path / "walk.list", "--format", "list", "--columns", "run=2", "--slot", "1ms",
+         "--out", out)  # fmt: skip
+    trace = Trace.load(out)
+    assert trace.capacity_bits.tolist() == [3_000] * 100 + [4_000] * 100 + [5_000] * 100
+
+
+def test_a_direction_ends_beside_the_other(tmp_path: Path) -> None:
+    (tmp_path / "walk.up").write_text("1\n900\n")
+    (tmp_path / "walk.down").write_text("1\n700\n")
+    for name, other in (("up", "down"), ("down", "up")):
+        out = tmp_path / f"{name}.parquet"
+        call("trace", "import", tmp_path / f"walk.{name}", "--format", "mahimahi", "--beside",
+             tmp_path / f"walk.{other}", "--out", out)  # fmt: skip
+        assert Trace.load(out).period_ns == 700_000_000
+
+
+def test_pings_are_told_run_by_run(tmp_path: Path) -> None:
+    (tmp_path / "ping").mkdir()
+    (tmp_path / "ping" / "walk.list").write_text("Run 1\n10,30\nRun 3\n7\n")
+    runs = json.loads(call("trace", "rtt", tmp_path / "ping" / "walk.list", "--json"))
+    assert [run["p50_ms"] for run in runs] == [20, 7]
+    assert call("trace", "rtt", tmp_path / "ping" / "walk.list").splitlines()[1].startswith("run=3 probes=1 p5_ms=7 ")
