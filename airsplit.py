@@ -488,8 +488,8 @@ def new(
     as_json: Json = False,
 ) -> None:
     """Generate a channel."""
-    from emulator.channel.generate import generate
     from emulator.channel.settings import settings_from
+    from emulator.channel.walk import generate
 
     require_folder(out)
     trace = generate(settings_from(settings or ()), ns_from_text("--duration", duration), seed, entity)

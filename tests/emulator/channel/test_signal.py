@@ -1,0 +1,162 @@
+"""SINR and what describes it, against the link budget written out once more from the propagation."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulator.channel.propagation import Propagation, propagate
+from emulator.channel.radio import Base, Bursts, Carrier, Direction, Fading, Handover, Radio, Ue
+from emulator.channel.signal import Signal, Slots
+from emulator.channel.track import Track, static, waypoints
+
+DIRECTIONS: tuple[Direction, ...] = ("uplink", "downlink")
+SLOT_NS = 500_000
+PLAIN = Radio(
+    base=Base(sites_m=((0.0, 0.0), (0.0, 200.0), (150.0, 100.0)), load=0.3, noise_rise_db=3.0),
+    fading=Fading("none", branches=2),
+)
+WAY = waypoints(((20.0, 10.0), (20.0, 190.0)), 15.0)  # from the first site to the second in 12 s
+SLOTS = 30_000
+
+
+def heard(radio: Radio, direction: Direction, track: Track = WAY, slots: int = SLOTS, seed: int = 4) -> Slots:
+    return Signal(radio, track, seed, "ue1", direction).following(slots)
+
+
+def way(radio: Radio, track: Track = WAY, slots: int = SLOTS, seed: int = 4) -> Propagation:
+    return propagate(radio, track, slots * SLOT_NS, seed, "ue1")
+
+
+def serving(found: Propagation, slots: int = SLOTS) -> npt.NDArray[np.int64]:
+    at_ns = np.arange(slots) * SLOT_NS
+    return found.serving_site[[int(np.flatnonzero(found.serving_from_ns <= now)[-1]) for now in at_ns]]
+
+
+def coupling_db(found: Propagation, slots: int = SLOTS) -> npt.NDArray[np.float64]:
+    """To each site, shape (sites, slots), 8 dB of antenna."""
+    loss_db = found.path_loss_db + found.shadowing_db - 8.0
+    return np.stack([np.interp(np.arange(slots) * SLOT_NS, found.at_ns, each) for each in loss_db])
+
+
+def decibels(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return 10 * np.log10(values)
+
+
+def test_downlink_is_signal_over_noise_and_the_load_of_the_others() -> None:
+    """33 dBm over 106 x 12 subcarriers of 30 kHz, a noise figure of 7 dB, two branches: twice the signal."""
+    got = heard(PLAIN, "downlink")
+    found = way(PLAIN)
+    received_mw = 10 ** ((33 - decibels(np.array(106 * 12.0)) - coupling_db(found)) / 10)
+    site = serving(found)
+    own_mw = received_mw[site, np.arange(SLOTS)]
+    noise_mw = 10 ** ((-174 + decibels(np.array(30e3)) + 7) / 10)
+    sinr = 2 * own_mw / (noise_mw + 0.3 * (received_mw.sum(axis=0) - own_mw))
+    np.testing.assert_allclose(got.sinr, np.repeat(sinr[:, None], 14, axis=1), rtol=1e-9)
+    np.testing.assert_allclose(got.described["rsrp_dbm"], decibels(own_mw), atol=0.00501)
+    np.testing.assert_array_equal(got.described["serving"], site)
+    assert set(np.unique(site)) >= {0, 1}
+
+
+def test_uplink_is_power_controlled_and_meets_the_noise_rise() -> None:
+    radio = replace(PLAIN, ue=Ue(p0_dbm=-90.0, alpha=0.9, tx_power_dbm=15.0))
+    got = heard(radio, "uplink")
+    found = way(radio)
+    loss_db = coupling_db(found)[serving(found), np.arange(SLOTS)]
+    asked_dbm = -90 + decibels(np.array(2.0 * 106)) + 0.9 * loss_db
+    assert asked_dbm.min() < 15 < asked_dbm.max()
+    sent_dbm = np.minimum(15, asked_dbm) - decibels(np.array(106 * 12.0))
+    noise_dbm = -174 + decibels(np.array(30e3)) + 5 + 3
+    np.testing.assert_allclose(decibels(got.sinr[:, 0] / 2), sent_dbm - loss_db - noise_dbm, atol=1e-9)
+
+
+@pytest.mark.parametrize("direction", ["uplink", "downlink"])
+def test_what_describes_the_slots_is_the_propagation_to_who_serves(direction: Direction) -> None:
+    radio = replace(PLAIN, fading=Fading("tdl-c", 100.0, branches=2))
+    got, found = heard(radio, direction), way(radio)
+    site = serving(found)
+    for name, values in (
+        ("path_loss_db", found.path_loss_db),
+        ("shadowing_db", found.shadowing_db),
+        ("distance_m", found.distance_m),
+    ):
+        along = np.stack([np.interp(np.arange(SLOTS) * SLOT_NS, found.at_ns, each) for each in values])
+        np.testing.assert_allclose(got.described[name], along[site, np.arange(SLOTS)], atol=0.00502)
+    still = heard(replace(radio, fading=Fading("none", branches=2)), direction)
+    faded_db = decibels((got.sinr / still.sinr).mean(axis=1))
+    np.testing.assert_allclose(got.described["fading_db"], faded_db, atol=0.00501)
+    assert got.described["los"].dtype == np.bool_ and got.described["serving"].dtype == np.int8
+
+
+def test_nothing_is_sent_while_a_handover_interrupts() -> None:
+    radio = replace(PLAIN, base=replace(PLAIN.base, handover=Handover(interruption_ns=50_200_000)))
+    for direction, pattern in zip(DIRECTIONS, ([0, 0, 0, 0, 14], [13, 13, 13, 9, 0]), strict=True):
+        got = heard(radio, direction)
+        interrupted = np.zeros(SLOTS, dtype=np.bool_)
+        for begin_ns, end_ns in way(radio).interruptions_ns:
+            interrupted[begin_ns // SLOT_NS : -(-end_ns // SLOT_NS)] = True
+        assert 101 <= interrupted.sum() < SLOTS
+        np.testing.assert_array_equal(got.symbols, np.where(interrupted, 0, np.tile(pattern, SLOTS // 5)))
+
+
+FULL = replace(PLAIN, fading=Fading("auto", branches=2), bursts=Bursts(15.0, 3_000_000, 9_000_000))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 5_999), max_size=6), st.sampled_from(["uplink", "downlink"]))
+def test_how_slots_are_cut_changes_no_value(cuts: list[int], direction: Direction) -> None:
+    whole = heard(FULL, direction, slots=6_000)
+    signal = Signal(FULL, WAY, 4, "ue1", direction)
+    places = sorted({0, 6_000, *cuts})
+    parts = [signal.following(stop - first) for first, stop in itertools.pairwise(places)]
+    np.testing.assert_array_equal(np.concatenate([part.sinr for part in parts]), whole.sinr)
+    np.testing.assert_array_equal(np.concatenate([part.symbols for part in parts]), whole.symbols)
+    for name, values in whole.described.items():
+        np.testing.assert_array_equal(np.concatenate([part.described[name] for part in parts]), values)
+
+
+def test_bursts_add_their_power_while_they_last() -> None:
+    """Half of the time 20 dB over the noise: SINR falls by 10 log10(1 + 100 share), nothing in between but edges."""
+    lone = replace(PLAIN, base=Base())
+    bursts = replace(lone, bursts=Bursts(20.0, 40_000_000, 40_000_000))
+    for direction in DIRECTIONS:
+        clear, disturbed = (heard(radio, direction, slots=6_000) for radio in (lone, bursts))
+        share = (clear.sinr[:, 0] / disturbed.sinr[:, 0] - 1) / 100
+        assert share.min() > -1e-12 and share.max() < 1 + 1e-9
+        inside = (share > 1e-9) & (share < 1 - 1e-9)
+        assert inside.sum() <= 2 * 6_000 * SLOT_NS / 40_000_000
+        assert 0.05 < share.mean() < 0.95
+
+
+def test_a_tdd_carrier_fades_the_same_both_ways_and_an_fdd_one_does_not() -> None:
+    """Lone site, TDL-C: fading of both directions in dB; 15 m/s crosses half a wavelength in 6 slots."""
+    radio = replace(PLAIN, base=Base(), fading=Fading("tdl-c", 100.0, branches=1))
+    up, down = (heard(radio, way).described["fading_db"] for way in DIRECTIONS)
+    np.testing.assert_array_equal(up, down)
+    fdd = replace(radio, carrier=Carrier(tdd=""))
+    up, down = (heard(fdd, way).described["fading_db"] for way in DIRECTIONS)
+    independent = SLOTS * SLOT_NS * 1e-9 * 15 / 0.0857  # wavelengths travelled
+    assert abs(np.corrcoef(up, down)[0, 1]) < 4 / np.sqrt(independent)
+    assert np.ptp(up) > 3
+
+
+def test_layers_share_the_power_and_take_a_branch_each() -> None:
+    two = replace(PLAIN, carrier=Carrier(layers=2), fading=Fading("none", branches=4))
+    one = replace(PLAIN, fading=Fading("none", branches=3))
+    for direction in DIRECTIONS:
+        each, alone = (heard(radio, direction, slots=100).sinr for radio in (two, one))
+        np.testing.assert_allclose(each, alone / 2)
+    with pytest.raises(ValueError, match=r"layers=3: must be at most the receiver's branches, 2"):
+        heard(replace(PLAIN, carrier=Carrier(layers=3)), "downlink", slots=10)
+
+
+def test_in_a_building_nobody_is_in_sight() -> None:
+    """`auto` is TDL-C there, with the spread of the table's O2I column: 240 ns in UMi."""
+    inside = replace(PLAIN, base=Base(), ue=Ue(penetration="low"), fading=Fading("auto", branches=1))
+    as_c = replace(inside, fading=Fading("tdl-c", 1e9 * 10**-6.62, branches=1))
+    got, expected = (heard(radio, "downlink", static(30.0, 0.0), 4_000) for radio in (inside, as_c))
+    np.testing.assert_allclose(got.described["fading_db"], expected.described["fading_db"], atol=0.0101)
