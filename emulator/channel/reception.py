@@ -49,7 +49,7 @@ def received(propagation: Propagation, antenna_gain_db: float, at_ns: Int64s) ->
 def _along(propagation: Propagation, values: Floats, site: Int64s, at_ns: Int64s) -> Floats:
     """Of the serving site, between the points of the path; shape as `at_ns`."""
     found = np.empty(len(at_ns))
-    for number in np.unique(site).tolist():
+    for number in np.flatnonzero(np.bincount(site)).tolist():
         here = site == number
         found[here] = np.interp(at_ns[here], propagation.at_ns, values[number])
     return found

@@ -49,7 +49,7 @@ class SiteFading:
         no K factor)."""
         los = los & (not self._indoors)
         together = np.empty((len(site), len(self._receiver.offsets_hz)))
-        for number in np.unique(site).tolist():
+        for number in np.flatnonzero(np.bincount(site)).tolist():
             here = site == number
             if here.all():
                 return self._of(number).gains(travelled_m, los)
