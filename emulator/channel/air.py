@@ -37,6 +37,7 @@ def air_of(carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> Ai
     groups, length_ns = group_prbs(carrier), slot_ns(carrier.mu)
     loop = np.zeros(1, LOOP)
     loop["key"] = key
+    loop["slot_ns"] = length_ns
     loop["cqi_period_slots"] = max(1, -(-adaptation.cqi_period_ns // length_ns))
     loop["cqi_delay_slots"] = -(-adaptation.cqi_delay_ns // length_ns)
     loop["up_db"] = adaptation.olla_up_db
@@ -82,7 +83,6 @@ class AirInterface:
 
     def __init__(self, carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> None:
         self._air = air_of(carrier, adaptation, harq, key)
-        self._slot_ns = slot_ns(carrier.mu)
         self._held = np.zeros(0, ROW)
 
     @property
@@ -97,13 +97,13 @@ class AirInterface:
         if sinr.shape != (len(symbols), len(self._air.shares)):
             raise ValueError(f"sinr: must be {len(symbols)} slots x {len(self._air.shares)} groups, not {sinr.shape}")
         rows = np.concatenate((self._held, np.zeros(len(symbols), ROW)))
-        decided = _fill(self._air, rows, len(self._held), sinr, symbols, self._slot_ns)
+        decided = _fill(self._air, rows, len(self._held), sinr, symbols)
         self._held = rows[decided:].copy()
         return {name: np.ascontiguousarray(rows[name][:decided]) for name in ROW.names or ()}
 
 
 @in_place
-def _fill(air: Air, rows: Table, held: int, sinr: Floats, symbols: Ints, slot_ns: int) -> int:
+def _fill(air: Air, rows: Table, held: int, sinr: Floats, symbols: Ints) -> int:
     """Serve the slots and write their rows, which begin after the `held` ones; how many rows are decided."""
     loop = air.loop[0]
     first = loop.slot - held  # the slot of row 0
@@ -123,7 +123,7 @@ def _fill(air: Air, rows: Table, held: int, sinr: Floats, symbols: Ints, slot_ns
             row.mcs = block.mcs
             row.bler = sent.error
         if not block.open:
-            _decide(rows[block.slot - first], block, (slot - block.slot) * slot_ns)
+            _decide(rows[block.slot - first], block, (slot - block.slot) * loop.slot_ns)
     decided = held + len(symbols)
     for process in range(len(air.processes)):
         if air.processes[process].open:

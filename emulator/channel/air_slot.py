@@ -21,6 +21,7 @@ LOOP = np.dtype(
     [
         # what it is
         ("key", np.int64),
+        ("slot_ns", np.int64),
         ("cqi_period_slots", np.int64),
         ("cqi_delay_slots", np.int64),
         ("up_db", np.float64),
