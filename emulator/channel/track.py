@@ -90,8 +90,8 @@ def travelled_m(track: Track, at_ns: Ints, scatter_mps: float) -> Floats:
 
 
 def fine(track: Track, step_m: float = 0.25) -> FineTrack:
-    """The track in parts at most `step_m` long."""
-    parts = np.maximum(1, np.ceil(track.lengths_m / step_m)).astype(np.int64)
+    """The track in parts at most `step_m` long, yet of at least 1 ns."""
+    parts = np.maximum(1, np.minimum(np.ceil(track.lengths_m / step_m), np.diff(track.at_ns))).astype(np.int64)
     return FineTrack(track, np.concatenate([[0], np.cumsum(parts)]))
 
 
