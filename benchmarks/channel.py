@@ -1,0 +1,168 @@
+"""How much faster than life a channel is made, through to goodput, beside the impulse response alone of its slots.
+
+The channel: one UE on a street of TR 38.901 UMi, TDL-C, 40 MHz at 30 kHz (slots of 0.5 ms), downlink: large scale,
+fading, SINR of 14 resource block groups, link adaptation, HARQ, bits; a UE at 30 km/h where nothing else is said.
+The peer makes less of it: the complex gains
+of the 24 taps of TDL-C in the same slots, each a sum of `SINUSOIDS` plane waves (Clarke's model as most write it in
+numpy), one receive antenna, one thread, and stops there.
+"""
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import numpy.typing as npt
+from scipy.constants import speed_of_light
+
+from benchmarks.tasks import KIB, Row
+from emulator.channel.delay_profile import tapped_delay_line
+from emulator.channel.generate import stream
+from emulator.channel.radio import Fading, Radio
+from emulator.channel.track import Track, to_and_fro
+from emulator.randomness import generator
+from emulator.units import NS_PER_S
+
+SPEED_MPS = 30 / 3.6
+SPEEDS_MPS = {"": SPEED_MPS, "_3kmh": 3 / 3.6, "_120kmh": 120 / 3.6}
+SLOT_NS = 500_000
+SECONDS = 60
+REPEATS = 5
+SINUSOIDS = 20  # a tap: what Sionna takes where nothing else is said
+PEER_CHUNK = 2_000  # slots at once: faster than all in one, which leaves the caches
+DELAY_SPREAD_NS = 100.0
+
+
+def radio(branches: int = 1) -> Radio:
+    """The channel of the module's docstring."""
+    return Radio(fading=Fading("tdl-c", DELAY_SPREAD_NS, branches=branches))
+
+
+def street(speed_mps: float, duration_ns: int) -> Track:
+    """Along a street that begins 20 m from the site, and back."""
+    return to_and_fro(((20.0, 0.0), (20.0, 180.0)), speed_mps, duration_ns)
+
+
+def goodput_bits(seconds: int, speed_mps: float, entity: str = "ue1") -> int:
+    """All bits of a channel that is made and forgotten chunk by chunk."""
+    duration_ns = seconds * NS_PER_S
+    chunks = stream(radio(), street(speed_mps, duration_ns), duration_ns, 1, entity, "downlink")
+    return sum(int(chunk["capacity_bits"].sum()) for chunk in chunks)
+
+
+def sum_of_sinusoids(seconds: int, speed_mps: float) -> float:
+    """The mean power of the peer's taps, of mean 1."""
+    rng = generator(1, "peer", "waves")
+    amplitudes = np.sqrt(tapped_delay_line("tdl-c", DELAY_SPREAD_NS).powers / SINUSOIDS)
+    shape = (len(amplitudes), SINUSOIDS)
+    turn = (
+        2 * np.pi * speed_mps * radio().carrier.carrier_hz / speed_of_light * np.cos(rng.uniform(0, 2 * np.pi, shape))
+    )
+    phase = rng.uniform(0, 2 * np.pi, shape)
+    slots = seconds * NS_PER_S // SLOT_NS
+    power = 0.0
+    for first in range(0, slots, PEER_CHUNK):
+        times_s = np.arange(first, min(first + PEER_CHUNK, slots)) * (SLOT_NS / NS_PER_S)
+        taps = impulse_response(amplitudes, turn, phase, times_s)
+        power += float((np.abs(taps) ** 2).sum())
+    return power / slots
+
+
+def impulse_response(
+    amplitudes: npt.NDArray[np.floating],
+    turn: npt.NDArray[np.floating],
+    phase: npt.NDArray[np.floating],
+    times_s: npt.NDArray[np.floating],
+) -> npt.NDArray[np.complex128]:
+    """Complex gains of all taps at all times, shape (taps, times); `turn` in rad/s, (taps, waves)."""
+    waves = np.exp(1j * (turn[:, :, None] * times_s + phase[:, :, None]))
+    taps: npt.NDArray[np.complex128] = amplitudes[:, None] * waves.sum(axis=1)
+    return taps
+
+
+def rows() -> list[Row]:
+    """The rows of `make bench` about the channel."""
+    found = [speed_row(ending, speed_mps) for ending, speed_mps in SPEEDS_MPS.items()]
+    return [*found, *linear_rows(), memory_row()]
+
+
+def speed_row(ending: str, speed_mps: float, seconds: int = SECONDS, repeats: int = REPEATS) -> Row:
+    """Seconds of channel made in a second: medians, the ratio's over runs that took turns."""
+    own: list[float] = []
+    peer: list[float] = []
+    goodput_bits(1, speed_mps)  # compiles
+    sum_of_sinusoids(1, speed_mps)
+    for repeat in range(repeats):
+        own.append(seconds / seconds_of(goodput_bits, seconds, speed_mps))
+        peer.append(seconds / seconds_of(sum_of_sinusoids, seconds, speed_mps))
+        print(f"channel_tdlc_realtime_factor{ending}: {repeat + 1} of {repeats}", file=sys.stderr)
+    return {
+        "name": f"channel_tdlc_realtime_factor{ending}",
+        "value": round(median(own)),
+        "unit": "s/s",
+        "peer": "numpy, a sum of sinusoids: the impulse response alone",
+        "peer_value": round(median(peer), 1),
+        "ratio": round(median(mine / other for mine, other in zip(own, peer, strict=True)), 2),
+    }
+
+
+def linear_rows(seconds: int = SECONDS, repeats: int = REPEATS) -> list[Row]:
+    """What 8 UEs, and a UE for 8 times as long, take over 8 times what one takes: 1 where cost is linear."""
+    ratios: dict[str, list[float]] = {"ues": [], "duration": []}
+    goodput_bits(1, SPEED_MPS)  # compiles
+    for repeat in range(repeats):
+        eight = [f"ue{number}" for number in range(1, 9)]
+        many_s = sum(seconds_of(goodput_bits, seconds, SPEED_MPS, ue) for ue in eight)
+        one_s = seconds_of(goodput_bits, seconds, SPEED_MPS)
+        ratios["ues"].append(many_s / one_s / 8)
+        ratios["duration"].append(seconds_of(goodput_bits, 8 * seconds, SPEED_MPS) / one_s / 8)
+        print(f"channel_cost: {repeat + 1} of {repeats}", file=sys.stderr)
+    return [
+        {
+            "name": f"channel_cost_by_{what}",
+            "value": round(8 * median(found), 2),
+            "unit": "times the cost of one",
+            "peer": "8 times one",
+            "peer_value": 8.0,
+            "ratio": round(median(found), 3),
+        }
+        for what, found in ratios.items()
+    ]
+
+
+def memory_row(seconds: int = SECONDS) -> Row:
+    """The most memory that a process holds that makes a channel ten times as long, beside one that does not."""
+    short, long = (in_a_process(peak_mib, times * seconds) for times in (1, 10))
+    print("channel_memory_growth: done", file=sys.stderr)
+    return {
+        "name": "channel_memory_growth",
+        "value": round(long, 1),
+        "unit": "MiB",
+        "peer": "the same channel, a tenth as long",
+        "peer_value": round(short, 1),
+        "ratio": round(long / short, 3),
+    }
+
+
+def peak_mib(seconds: int) -> float:
+    """The most memory that this process has held, after a channel was made and forgotten chunk by chunk."""
+    goodput_bits(seconds, SPEED_MPS)
+    status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) / KIB
+
+
+def in_a_process(function: Callable[[int], float], seconds: int) -> float:
+    """What the function says in a process of its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, seconds).result()
+
+
+def seconds_of(function: Callable[..., object], *arguments: object) -> float:
+    """What a call takes of one processor's time, all threads counted: others on the machine do not enter it."""
+    start = time.process_time()
+    function(*arguments)
+    return time.process_time() - start
