@@ -13,7 +13,7 @@ from emulator.channel.propagation import Journey
 from emulator.channel.radio import Direction, Radio
 from emulator.channel.reception import Reception, received
 from emulator.channel.site_fading import SiteFading
-from emulator.channel.track import Track, travelled_m
+from emulator.channel.track import Track, pace, travelled_m
 from emulator.randomness import generator
 
 Floats = npt.NDArray[np.float64]
@@ -38,8 +38,9 @@ class Signal:
     """
 
     def __init__(self, radio: Radio, track: Track, seed: int, entity: str, direction: Direction) -> None:
-        self._radio, self._track, self._direction = radio, track, direction
+        self._radio, self._direction = radio, direction
         self._journey = Journey(radio, track, seed, entity)
+        self._pace = pace(track, radio.fading.scatter_mps)
         self._slot_ns = slot_ns(radio.carrier.mu)
         self._done = 0
         self._pattern = symbols(radio.carrier, direction)
@@ -55,7 +56,7 @@ class Signal:
         at_ns = edges_ns[:-1]
         propagation = self._journey.until(int(edges_ns[-1]))
         here = received(propagation, self._radio.base.antenna_gain_db, at_ns)
-        way_m = travelled_m(self._track, at_ns, self._radio.fading.scatter_mps)
+        way_m = travelled_m(self._pace, at_ns)
         gains = self._fading.gains(here.site, here.los, way_m)
         fading_db = 10 * np.log10(gains.mean(axis=1) / self._fading.mean_gain)
         gains *= self._sinr_of_gain_one(here, edges_ns)[:, None]

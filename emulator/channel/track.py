@@ -51,6 +51,14 @@ class FineTrack(NamedTuple):
     first: Ints
 
 
+class Pace(NamedTuple):
+    """A speed that holds from each instant to the next, and the way travelled by that instant; shapes (n,)."""
+
+    from_ns: Ints
+    mps: Floats
+    passed_m: Floats
+
+
 class Stretch(NamedTuple):
     """Points of a fine track: instants, shape (k,), ascending, and places, shape (k, 2)."""
 
@@ -79,14 +87,18 @@ def to_and_fro(points_m: Points, speed_mps: float, duration_ns: int, pause_ns: i
     return _along(visited, speed_mps, pause_ns)
 
 
-def travelled_m(track: Track, at_ns: Ints, scatter_mps: float) -> Floats:
-    """The way through the fading by the instants `at_ns`, shape (k,): the integral of sqrt(v^2 + scatter^2), exact.
-    `scatter_mps` is how fast the surroundings move past a UE that stands still."""
+def pace(track: Track, scatter_mps: float) -> Pace:
+    """How fast a UE moves through the fading: sqrt(v^2 + scatter^2), where `scatter_mps` is how fast the
+    surroundings move past a UE that stands still."""
     lengths_s = np.diff(track.at_ns) / NS_PER_S
-    pace_mps = np.append(np.hypot(track.lengths_m / lengths_s, scatter_mps), scatter_mps)
-    passed_m = np.concatenate([[0.0], np.cumsum(pace_mps[:-1] * lengths_s)])
-    piece = np.searchsorted(track.at_ns, at_ns, side="right") - 1
-    return passed_m[piece] + pace_mps[piece] * ((at_ns - track.at_ns[piece]) / NS_PER_S)
+    mps = np.hypot(track.lengths_m / lengths_s, scatter_mps)
+    return Pace(track.at_ns, np.append(mps, scatter_mps), np.concatenate([[0.0], np.cumsum(mps * lengths_s)]))
+
+
+def travelled_m(paced: Pace, at_ns: Ints) -> Floats:
+    """The way through the fading by the instants `at_ns`, shape (k,): the integral of the pace, exact."""
+    piece = np.searchsorted(paced.from_ns, at_ns, side="right") - 1
+    return paced.passed_m[piece] + paced.mps[piece] * ((at_ns - paced.from_ns[piece]) / NS_PER_S)
 
 
 def fine(track: Track, step_m: float = 0.25) -> FineTrack:

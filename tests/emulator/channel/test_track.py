@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.channel.recorded_track import recorded
-from emulator.channel.track import Track, between, fine, static, to_and_fro, travelled_m, waypoints
+from emulator.channel.track import Track, between, fine, pace, static, to_and_fro, travelled_m, waypoints
 
 SECOND_NS = 10**9
 
@@ -61,7 +61,7 @@ def test_a_stretch_holds_the_points_about_it(track: Track, edges: list[int]) -> 
 def test_way_travelled_is_the_integral_of_the_pace(track: Track, scatter_mps: float) -> None:
     """Against a sum over every piece, and a standing UE after the last."""
     at_ns = np.linspace(0, int(track.at_ns[-1]) + SECOND_NS, 7).astype(np.int64)
-    for now_ns, found in zip(at_ns, travelled_m(track, at_ns, scatter_mps), strict=True):
+    for now_ns, found in zip(at_ns, travelled_m(pace(track, scatter_mps), at_ns), strict=True):
         total = max(0, now_ns - track.at_ns[-1]) / 1e9 * scatter_mps
         for piece, length_m in enumerate(track.lengths_m):
             start_ns, stop_ns = track.at_ns[piece : piece + 2]
@@ -71,7 +71,7 @@ def test_way_travelled_is_the_integral_of_the_pace(track: Track, scatter_mps: fl
 
 
 def test_a_static_ue_moves_only_by_its_surroundings() -> None:
-    assert list(travelled_m(static(3, 4), np.array([0, 10 * SECOND_NS]), 0.3)) == [0.0, pytest.approx(3.0)]
+    assert list(travelled_m(pace(static(3, 4), 0.3), np.array([0, 10 * SECOND_NS]))) == [0.0, pytest.approx(3.0)]
 
 
 def test_waypoints_with_pauses() -> None:
