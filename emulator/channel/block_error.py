@@ -87,7 +87,7 @@ def effective_sinr(sinr: Floats, shares: Floats, beta: float) -> float:
     least = float(sinr[0])
     for group in range(1, len(sinr)):
         least = min(least, float(sinr[group]))
-    total = 0.0
+    total, rate = 0.0, 1.0 / beta
     for group in range(len(sinr)):
-        total += shares[group] * math.exp((least - sinr[group]) / beta)
+        total += shares[group] * math.exp((least - sinr[group]) * rate)
     return least - beta * math.log(total)

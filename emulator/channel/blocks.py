@@ -1,5 +1,6 @@
 """What a carrier's blocks are: bits and error curve by symbols and MCS, and what each CQI promises."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ class Indicators(NamedTuple):
     beta: Floats
 
 
+@cache
 def blocks_of(carrier: Carrier, adaptation: Adaptation) -> Blocks:
     """The blocks of a carrier under the adaptation's MCS table, implementation loss and target."""
     formats = mcs_table(adaptation.mcs_table)
@@ -57,9 +59,12 @@ def blocks_of(carrier: Carrier, adaptation: Adaptation) -> Blocks:
             least_db = least_sinr_db(adaptation.bler_target, each, code_blocks)
             for column, value in zip(found, (bits, code_blocks, *each, least_db), strict=False):
                 column[symbols, mcs] = value
+    for column in found:
+        column.setflags(write=False)  # the same for all who ask
     return found
 
 
+@cache
 def indicators_of(carrier: Carrier, adaptation: Adaptation) -> Indicators:
     """What each CQI promises on a carrier: an error rate of its table's target on the reference resource.
 
@@ -76,7 +81,10 @@ def indicators_of(carrier: Carrier, adaptation: Adaptation) -> Indicators:
         each = curve(table, mcs, block_bits, adaptation.implementation_loss_db)
         least_db.append(least_sinr_db(target, each, code_blocks))
         beta.append(betas(table)[mcs])
-    return Indicators(np.array(least_db), 10 ** (np.array(least_db) / 10), np.array(beta))
+    found = Indicators(np.array(least_db), 10 ** (np.array(least_db) / 10), np.array(beta))
+    for column in found:
+        column.setflags(write=False)
+    return found
 
 
 def _sizes(carrier: Carrier, symbols: int, formats: Formats, row: int) -> tuple[int, int, int]:
