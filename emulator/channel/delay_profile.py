@@ -1,11 +1,11 @@
 """How the power of a link is spread over delay: one tap, or the tapped delay lines of TR 38.901."""
 
-import json
-from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from emulator.channel.tabled import table
 
 Floats = npt.NDArray[np.float64]
 Complexes = npt.NDArray[np.complex128]
@@ -53,11 +53,11 @@ def tapped_delay_line(name: str, delay_spread_ns: float) -> DelayProfile:
 
     Raises ValueError for a name that is not in the table.
     """
-    tables: dict[str, Any] = json.loads((files("emulator.channel") / "tables" / "tdl.json").read_text())["profiles"]
-    if name not in tables:
-        raise ValueError(f"profile {name!r}: must be one of {', '.join(tables)}")
-    table = tables[name]
-    powers = 10 ** (np.array(table["powers_db"]) / 10)
-    steady = 10 ** (table["steady_db"] / 10) if "steady_db" in table else 0.0
+    lines = table("tdl")["profiles"]
+    if name not in lines:
+        raise ValueError(f"profile {name!r}: must be one of {', '.join(lines)}")
+    line = lines[name]
+    powers = 10 ** (np.array(line["powers_db"]) / 10)
+    steady = 10 ** (line["steady_db"] / 10) if "steady_db" in line else 0.0
     whole = powers.sum() + steady
-    return DelayProfile(np.array(table["delays"]) * delay_spread_ns * 1e-9, powers / whole, float(steady / whole))
+    return DelayProfile(np.array(line["delays"]) * delay_spread_ns * 1e-9, powers / whole, float(steady / whole))

@@ -58,23 +58,22 @@ class SmallScale:
         draws: Callable[[str, int], np.random.Generator],
         purpose: str,
     ):
-        kinds = [_kind(fading, median_spread_ns, los) for los in (False, True)]
-        processes = {
-            kind: _process(kind, fading, receiver, partial(draws, f"{purpose} {kind.profile} {kind.spread_ns}"))
-            for kind in kinds
-        }
-        self._states = [processes[kind] for kind in kinds]
-        self._shape = len(receiver.offsets_hz)
+        blocked = _kind(fading, median_spread_ns, False)
+        in_sight = _kind(fading, median_spread_ns, True)
+        self._blocked = _process(blocked, fading, receiver, partial(draws, f"{purpose} out of sight"))
+        self._in_sight = self._blocked
+        if in_sight != blocked:
+            self._in_sight = _process(in_sight, fading, receiver, partial(draws, f"{purpose} in sight"))
+        self._frequencies = len(receiver.offsets_hz)
 
     def gains(self, travelled_m: Floats, los: Flags) -> Floats:
         """Power gains at places of the way, nondecreasing within a call, in the state that `los` (places,) says;
         mean `branches`, shape (places, G)."""
-        together = np.empty((len(travelled_m), self._shape))
-        for state, process in enumerate(self._states):
-            here = los == bool(state)
-            if here.all():
-                return process.gains(travelled_m)
-            together[here] = process.gains(travelled_m[here])
+        if self._in_sight is self._blocked or not los.any():
+            return self._blocked.gains(travelled_m)
+        together = np.empty((len(travelled_m), self._frequencies))
+        together[los] = self._in_sight.gains(travelled_m[los])
+        together[~los] = self._blocked.gains(travelled_m[~los])
         return together
 
 

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.channel.delay_profile import tapped_delay_line
+from emulator.channel.multipath import Multipath
 from emulator.channel.radio import Fading, Profile
 from emulator.channel.small_scale import Receiver, SmallScale
 from emulator.randomness import generator
@@ -103,3 +105,24 @@ def test_memory_is_flat() -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
+
+
+def test_sight_chooses_the_delay_line_and_its_spread() -> None:
+    """TDL-D of the spread in line of sight, TDL-C out of it: two processes over one way."""
+    way_m, los = way(3000, 0.2), states(3000)
+    gains = small_scale("auto").gains(way_m, los)
+    for state, purpose, line, spread_ns in (
+        (True, "fading in sight", "tdl-d", 50.0),
+        (False, "fading out of sight", "tdl-c", 200.0),
+    ):
+        process = Multipath(tapped_delay_line(line, spread_ns), *RECEIVER, partial(generator, 1, "ue", purpose))
+        assert np.array_equal(gains[los == state], process.gains(way_m)[los == state])
+
+
+def test_one_kind_of_fading_goes_on_through_changes_of_sight() -> None:
+    way_m = way(3000, 0.2)
+    fading = SmallScale(Fading("tdl-c", 300.0), lambda los: 0.0, RECEIVER, partial(generator, 1, "ue"), "fading")
+    process = Multipath(
+        tapped_delay_line("tdl-c", 300.0), *RECEIVER, partial(generator, 1, "ue", "fading out of sight")
+    )
+    assert np.array_equal(fading.gains(way_m, states(3000)), process.gains(way_m))
