@@ -21,6 +21,16 @@ class Serving(NamedTuple):
     site: Ints
 
 
+def require_valid(settings: Handover) -> None:
+    """Raise ValueError, one line, when a time or the hysteresis breaks its rule."""
+    if settings.measurement_ns < 1:
+        raise ValueError(f"base.handover.measurement_ns={settings.measurement_ns}: must be at least 1")
+    for name in ("hysteresis_db", "time_to_trigger_ns", "interruption_ns"):
+        value = getattr(settings, name)
+        if not 0 <= value < np.inf:
+            raise ValueError(f"base.handover.{name}={value}: must be finite and at least 0")
+
+
 class Decider:
     """Follows a UE from stretch to stretch of its way.
 

@@ -1,4 +1,7 @@
-"""What a building's wall and rooms cost a UE inside, served from outside (TR 38.901 7.4.3.1)."""
+"""What a building's wall and rooms cost a UE inside, served from outside (TR 38.901 7.4.3.1).
+
+A factory served from outside is left out: the standard names its wall (high loss), not how deep in the UE stands.
+"""
 
 import math
 from typing import NamedTuple

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from emulator.channel.environment import base_height_m, require_valid, surroundings
-from emulator.channel.handover import Decider
+from emulator.channel import environment, handover
+from emulator.channel.environment import base_height_m, surroundings
 from emulator.channel.path_loss import (
     Geometry,
     distance_3d_m,
@@ -28,9 +28,9 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Propagation(NamedTuple):
-    """Along a UE's way, at the instants `at_ns`, shape (k,), at most 0.25 m apart: of each site, shape (sites, k),
-    distance (3-D), path loss (a building's included), shadowing and line of sight. What holds before the first or
-    after the last instant is what holds at it.
+    """Along a UE's way, at the instants `at_ns`, shape (k,), between which it goes at most 0.25 m: of each site, shape
+    (sites, k), distance (3-D), path loss (a building's included), shadowing and line of sight. What holds before the
+    first or after the last instant is what holds at it.
 
     `path_loss_db` + `shadowing_db` is what transmit power and antenna gain lose. `serving_site` serves from
     `serving_from_ns` on, both shape (h,); nothing is sent within `interruptions_ns`, rows of (from, until),
@@ -72,11 +72,13 @@ class Journey:
     and sight at one place. `entity`, the UE, addresses what is the UE's own: its place in a building, and in UMa, for
     one above 13 m, the effective environment height.
 
-    Raises ValueError when the radio's settings break a rule of `environment.require_valid`.
+    Raises ValueError when the radio's settings break a rule of `environment.require_valid` or
+    `handover.require_valid`.
     """
 
     def __init__(self, radio: Radio, track: Track, seed: int, entity: str) -> None:
-        require_valid(radio)
+        environment.require_valid(radio)
+        handover.require_valid(radio.base.handover)
         self._radio = radio
         self._row = surroundings(radio.base.environment)
         self._geometry = Geometry(base_height_m(radio), radio.ue.height_m, radio.carrier.carrier_hz)
@@ -85,7 +87,7 @@ class Journey:
         self._roofs = [generator(seed, entity, "roofs", site).random() for site in range(len(self._fields))]
         inside = generator(seed, entity, "penetration")
         self._inside = indoors(inside, self._row, radio.ue.penetration, radio.carrier.carrier_hz)
-        self._decider: Decider | None = None
+        self._decider: handover.Decider | None = None
         self._done_ns = 0
 
     def until(self, until_ns: int) -> Propagation:
@@ -96,7 +98,7 @@ class Journey:
         distance_m, loss_db, shadowing_db, los = (np.stack(values) for values in zip(*seen, strict=True))
         strength_db = -(loss_db + shadowing_db)
         if self._decider is None:
-            self._decider = Decider(self._radio.base.handover, strength_db[:, 0])
+            self._decider = handover.Decider(self._radio.base.handover, strength_db[:, 0])
         serving, interruptions_ns = self._decider.follow(at_ns, strength_db, from_ns, until_ns)
         return Propagation(at_ns, distance_m, loss_db, shadowing_db, los, *serving, interruptions_ns)
 

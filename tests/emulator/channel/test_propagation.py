@@ -167,6 +167,14 @@ def test_a_handover_takes_the_link_away_for_its_interruption() -> None:
             "ue.penetration='low': must be one of none",
         ),
         (
+            Radio(base=Base(handover=Handover(measurement_ns=0))),
+            "base.handover.measurement_ns=0: must be at least 1",
+        ),
+        (
+            Radio(base=Base(handover=Handover(hysteresis_db=-1.0))),
+            "base.handover.hysteresis_db=-1.0: must be finite and at least 0",
+        ),
+        (
             Radio(base=Base(environment="moon")),  # type: ignore[arg-type]
             "environment='moon': must be one of umi, uma, rma, inh-mixed, inh-open, inf-sl, inf-dl, inf-sh, inf-dh",
         ),
