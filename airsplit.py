@@ -535,6 +535,46 @@ def rtt(recording: Annotated[Path, typer.Argument(metavar="FILE")], as_json: Jso
 
 
 @trace_app.command()
+def predict(
+    recordings: Annotated[list[Path], typer.Argument(metavar="FILE ...")],
+    out: OutFile,
+    columns: Columns = None,
+    width_mhz: Annotated[
+        float | None, typer.Option("--width-mhz", min=1e-6, help="Bandwidth x layers x shares of time and of the cell.")
+    ] = None,
+    fit: Annotated[
+        Literal["width", "anchor"],
+        typer.Option("--fit", help="Without --width-mhz; anchor: LTE's rate beside NR, too."),
+    ] = "width",
+    as_json: Json = False,
+) -> None:
+    """Compare recorded rates with those that the link model has for the recorded SINR: CSV or traces, a page each."""
+    from emulator.formats import import_trace, parse_columns
+    from results.prediction import by_mean, declared, facts, predict, with_anchor
+    from results.prediction_figures import prediction_pages
+    from results.style import require_drawable
+
+    require_drawable(out)
+    chosen = None if columns is None else parse_columns(columns)
+    calibrate = declared(width_mhz * 1e6) if width_mhz else {"width": by_mean, "anchor": with_anchor}[fit]
+    pages = []
+    for file in recordings:
+        trace = Trace.load(file) if file.suffix == ".parquet" else import_trace(file, "csv", chosen)
+        with named(file):
+            pages.append((file.name, predict(trace, calibrate)))
+    prediction_pages(pages, out)
+    rows = [{"file": name} | facts(prediction) for name, prediction in pages]
+    if as_json:
+        show({"path": str(out), "predictions": rows})
+    for row in () if as_json else rows:
+        print(
+            " ".join(
+                f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in row.items()
+            )
+        )
+
+
+@trace_app.command()
 def export(
     trace: TraceFile,
     format_: Annotated[Literal["mahimahi"], typer.Option("--format")],

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from emulator.files import require_folder, whole
@@ -96,6 +97,14 @@ def save(figure: Figure, path: Path) -> Path:
     with whole(path) as partial:
         figure.savefig(partial, format=kind, dpi=PNG_DPI, metadata=dates.get(path.suffix))
     return path
+
+
+@contextmanager
+def pdf_pages(path: Path) -> Iterator[PdfPages]:
+    """A PDF to save several figures in, one a page, with the fonts and without the dates of `save`."""
+    dates = {"CreationDate": None, "ModDate": None}
+    with mpl.rc_context(SETTINGS), whole(path) as partial, PdfPages(partial, metadata=dates) as pages:
+        yield pages
 
 
 def tidy(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:

@@ -40,3 +40,25 @@ def test_pings_are_told_run_by_run(tmp_path: Path) -> None:
     runs = json.loads(call("trace", "rtt", tmp_path / "ping" / "walk.list", "--json"))
     assert [run["p50_ms"] for run in runs] == [20, 7]
     assert call("trace", "rtt", tmp_path / "ping" / "walk.list").splitlines()[1].startswith("run=3 probes=1 p5_ms=7 ")
+
+
+def test_rates_are_predicted_on_a_page_each(tmp_path: Path) -> None:
+    header = "time_since_start,Throughput,nr_ssRsrp,nr_ssSinr,movingSpeed,nrStatus,direction\n"
+    rows = [f"{at},{40 + at % 7},-90,{5 + at % 9},1.5,CONNECTED,downlink\n" for at in range(80)]
+    (tmp_path / "walk.csv").write_text(header + "".join(rows))
+    call("trace", "import", tmp_path / "walk.csv", "--format", "csv", "--out", tmp_path / "walk.parquet")
+    files = (tmp_path / "walk.csv", tmp_path / "walk.parquet")
+    told = json.loads(call("trace", "predict", *files, "--out", tmp_path / "pages.pdf", "--json"))
+    first, second = told["predictions"]
+    assert (first.pop("file"), second.pop("file")) == ("walk.csv", "walk.parquet")
+    assert first == second and first["samples_judged"] == 40 and first["width_hz"] > 1e6
+    assert (tmp_path / "pages.pdf").stat().st_size > 10_000
+    plain = call("trace", "predict", files[0], "--out", tmp_path / "page.png", "--width-mhz", "20")
+    assert plain.startswith("file=walk.csv width_hz=2e+07 anchor_bps=0 origin=declared samples_judged=40 ")
+
+
+def test_what_cannot_be_predicted_is_named(tmp_path: Path) -> None:
+    (tmp_path / "walk.csv").write_text("time,rate\n" + "".join(f"{at},5\n" for at in range(60)))
+    arguments = ("trace", "predict", tmp_path / "walk.csv", "--columns", "time=time,rate=rate", "--out")
+    done = CliRunner().invoke(app, [*map(str, arguments), str(tmp_path / "page.pdf")])
+    assert str(done.exception) == "walk.csv: columns: must hold sinr_db (kept on import), not capacity_bits"

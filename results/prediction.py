@@ -1,0 +1,192 @@
+"""What the link model's rate for a recorded SINR has to do with the rate that was recorded beside it.
+
+The model: rate = width x efficiency(SINR) + anchor. The efficiency is the goodput per Hz of the air interface at a
+steady SINR (`emulator.channel.expected`). The width stands for what a recording does not tell: bandwidth, layers, the
+direction's share of the time, the UE's share of the cell. The anchor is what an LTE cell carries beside NR where the
+two work together (NSA), as if constant. The scale of both is declared, or fitted on the first half of the samples
+that have a SINR. All errors are of the second half.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import nnls
+
+from emulator.channel.expected import expected_efficiency
+from emulator.channel.radio import Adaptation
+from emulator.trace import Trace
+from emulator.units import NS_PER_S
+from results.bootstrap import Floats
+
+Bools = npt.NDArray[np.bool_]
+
+SMOOTH_S = 10.0
+LEAST_SAMPLES = 20  # in each half
+
+
+class Samples(NamedTuple):
+    """Means over `step_s`, shape (samples,) each; NaN where the recording has no SINR."""
+
+    step_s: float
+    sinr_db: Floats
+    rate_bps: Floats
+
+
+class Errors(NamedTuple):
+    """Of the second half. Over its mean measured rate: (mean predicted - measured), mean |error| and the root of the
+    mean squared error; the latter also of a constant (the first half's mean rate, SINR unseen) and of the best that
+    a function of the SINR could do, the second half's own mean rate in each dB. Then correlations of predicted with
+    measured rate, at the recording's step and as means over 10 s, and the greatest distance between the two
+    distributions (Kolmogorov-Smirnov)."""
+
+    bias: float
+    mae: float
+    nrmse: float
+    nrmse_of_constant: float
+    nrmse_of_best: float
+    correlation: float
+    correlation_10s: float
+    ks: float
+
+
+class Scale(NamedTuple):
+    """rate = `width_hz` x efficiency + `anchor_bps`; `origin` says where the two come from."""
+
+    width_hz: float
+    anchor_bps: float
+    origin: str
+
+
+Calibration = Callable[[Floats, Floats], Scale]
+"""Makes a scale from the first half's rates (bit/s) and efficiencies (bit/s/Hz), shape (samples,) each."""
+
+
+def by_mean(rate_bps: Floats, efficiency: Floats) -> Scale:
+    """No anchor, and the width that makes the mean right."""
+    return Scale(float(rate_bps.mean() / efficiency.mean()), 0.0, "fitted")
+
+
+def with_anchor(rate_bps: Floats, efficiency: Floats) -> Scale:
+    """Width and anchor of least squares, neither below 0."""
+    (width_mhz, anchor_mbps), _ = nnls(np.stack([efficiency, np.ones_like(efficiency)], axis=1), rate_bps / 1e6)
+    return Scale(float(width_mhz * 1e6), float(anchor_mbps * 1e6), "fitted")
+
+
+def declared(width_hz: float) -> Calibration:
+    """No anchor, and a width that the user knows."""
+    return lambda _rate_bps, _efficiency: Scale(width_hz, 0.0, "declared")
+
+
+class Prediction(NamedTuple):
+    """Predicted and measured rates, shape (samples,) each, NaN where there is no SINR; `judged` marks the samples
+    that count, those of the second half with a SINR. `covered` is the share of all that have one, `fresh` the share
+    of those whose SINR is another than the sample's before (phones repeat old values)."""
+
+    samples: Samples
+    predicted_bps: Floats
+    judged: Bools
+    covered: float
+    fresh: float
+    scale: Scale
+    errors: Errors
+
+
+def predict(trace: Trace, calibrate: Calibration = by_mean, adaptation: Adaptation | None = None) -> Prediction:
+    """The prediction for a trace that keeps `sinr_db`.
+
+    Raises ValueError when there is no such column, too little of it in a half, or no rate to be had from it.
+    """
+    samples = samples_of(trace)
+    there = ~np.isnan(samples.sinr_db)
+    second = np.cumsum(there) > there.sum() // 2
+    fitted, judged = there & ~second, there & second
+    if fitted.sum() < LEAST_SAMPLES:
+        raise ValueError(f"sinr_db: must hold {2 * LEAST_SAMPLES} samples at least, not {there.sum()}")
+    efficiency = np.full(len(there), np.nan)
+    efficiency[there] = expected_efficiency(samples.sinr_db[there], adaptation or Adaptation())
+    if not efficiency[fitted].any():
+        highest_db = samples.sinr_db[fitted].max()
+        raise ValueError(f"sinr_db={highest_db:g}: must be high enough for some rate in the first half")
+    scale = calibrate(samples.rate_bps[fitted], efficiency[fitted])
+    predicted_bps = scale.width_hz * efficiency + scale.anchor_bps
+    errors = errors_of(samples, predicted_bps, judged, float(samples.rate_bps[fitted].mean()))
+    fresh = float(np.mean(np.diff(samples.sinr_db[there]) != 0))
+    return Prediction(samples, predicted_bps, judged, float(there.mean()), fresh, scale, errors)
+
+
+def facts(prediction: Prediction) -> dict[str, Any]:
+    """A prediction in a few numbers, ready for JSON."""
+    counts = {"samples_judged": int(prediction.judged.sum()), "covered": prediction.covered, "fresh": prediction.fresh}
+    return {**prediction.scale._asdict(), **counts, **prediction.errors._asdict()}
+
+
+def samples_of(trace: Trace) -> Samples:
+    """The trace's slots; means over seconds, where slots are shorter and divide one."""
+    if "sinr_db" not in trace.columns:
+        there = ", ".join(sorted(trace.columns))
+        raise ValueError(f"columns: must hold sinr_db (kept on import), not {there}")
+    slots = NS_PER_S // trace.slot_ns if trace.slot_ns < NS_PER_S and NS_PER_S % trace.slot_ns == 0 else 1
+    whole = len(trace) // slots
+    if whole == 0:
+        raise ValueError(f"slots={len(trace)}: must last a second at least")
+    step_s = slots * trace.slot_ns / NS_PER_S
+    sinr_db = trace.columns["sinr_db"][: whole * slots].astype(np.float64).reshape(whole, slots).mean(axis=1)
+    bits = trace.capacity_bits[: whole * slots].reshape(whole, slots).sum(axis=1)
+    return Samples(step_s, sinr_db, bits / step_s)
+
+
+def errors_of(samples: Samples, predicted_bps: Floats, judged: Bools, constant_bps: float) -> Errors:
+    """How far the prediction is off where it is judged, and how far the constant is."""
+    measured, predicted = samples.rate_bps[judged], predicted_bps[judged]
+    best = means_by_level(measured, np.rint(samples.sinr_db[judged]))
+    mean = float(measured.mean())
+    window = max(round(SMOOTH_S / samples.step_s), 1)
+    masked = np.where(judged, predicted_bps, np.nan)
+    smooth = np.array([means_of(values, judged, window) for values in (samples.rate_bps, masked)])
+    return Errors(
+        bias=float(predicted.mean() / mean - 1),
+        mae=float(np.abs(predicted - measured).mean() / mean),
+        nrmse=root_mean_square(predicted - measured) / mean,
+        nrmse_of_constant=root_mean_square(constant_bps - measured) / mean,
+        nrmse_of_best=root_mean_square(best - measured) / mean,
+        correlation=correlation(measured, predicted),
+        correlation_10s=correlation(*smooth[:, ~np.isnan(smooth[0])]),
+        ks=distance(measured, predicted),
+    )
+
+
+def means_of(values: Floats, counted: Bools, window: int) -> Floats:
+    """Means over consecutive windows of samples, shape (whole windows,); NaN where less than half of one counts."""
+    whole = len(values) // window
+    cut = np.where(counted, values, 0.0)[: whole * window].reshape(whole, window).sum(axis=1)
+    count = counted[: whole * window].reshape(whole, window).sum(axis=1)
+    means: Floats = np.divide(cut, count, out=np.full(whole, np.nan), where=2 * count >= window)
+    return means
+
+
+def means_by_level(values: Floats, levels: Floats) -> Floats:
+    """For each value, the mean of those of its level, shape as `values`."""
+    _, level = np.unique(levels, return_inverse=True)
+    means: Floats = (np.bincount(level, values) / np.bincount(level))[level]
+    return means
+
+
+def root_mean_square(values: Floats) -> float:
+    """The root of the mean square."""
+    return float(np.sqrt(np.square(values).mean()))
+
+
+def correlation(one: Floats, other: Floats) -> float:
+    """Pearson's; NaN when either does not vary."""
+    deviations = one - one.mean(), other - other.mean()
+    size = np.sqrt(np.square(deviations[0]).sum() * np.square(deviations[1]).sum())
+    return float((deviations[0] * deviations[1]).sum() / size) if size > 0 else float("nan")
+
+
+def distance(one: Floats, other: Floats) -> float:
+    """The greatest difference between two samples' distribution functions (Kolmogorov-Smirnov)."""
+    edges = np.sort(np.concatenate([one, other]))
+    shares = [np.searchsorted(np.sort(each), edges, side="right") / len(each) for each in (one, other)]
+    return float(np.abs(shares[0] - shares[1]).max())

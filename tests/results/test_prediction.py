@@ -1,0 +1,196 @@
+"""Predictions from SINR: a recording that the model made is predicted exactly; errors are what they are called."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from emulator.channel.expected import expected_efficiency
+from emulator.channel.radio import Adaptation
+from emulator.formats import import_trace, parse_columns
+from emulator.trace import Trace, whole_bits
+from results.bootstrap import Floats
+from results.prediction import (
+    Prediction,
+    by_mean,
+    correlation,
+    declared,
+    distance,
+    facts,
+    means_by_level,
+    means_of,
+    predict,
+    with_anchor,
+)
+from results.prediction_figures import error_rows, prediction_pages
+
+RECORDINGS = Path(__file__).parents[2].parent / "shared" / "traces"
+SINR_DB = np.round(10 + 8 * np.sin(np.arange(400) / 17))
+
+
+def recorded(sinr_db: Floats, rate_bps: Floats, slot_ns: int = 10**9) -> Trace:
+    columns = {"capacity_bits": whole_bits(rate_bps * slot_ns / 1e9), "sinr_db": sinr_db}
+    return Trace(slot_ns, columns)
+
+
+def model(sinr_db: Floats, width_hz: float, anchor_bps: float = 0.0) -> Floats:
+    return width_hz * expected_efficiency(sinr_db, Adaptation()) + anchor_bps
+
+
+def test_a_recording_of_the_models_own_is_predicted() -> None:
+    found = predict(recorded(SINR_DB, model(SINR_DB, 18e6)))
+    assert found.scale.width_hz == pytest.approx(18e6, rel=1e-6) and found.scale.anchor_bps == 0
+    assert (found.covered, int(found.judged.sum()), bool(found.judged[:200].any())) == (1, 200, False)
+    assert max(abs(found.errors.bias), found.errors.nrmse, found.errors.mae, found.errors.nrmse_of_best) < 1e-6
+    assert min(found.errors.correlation, found.errors.correlation_10s) == pytest.approx(1)
+    assert found.errors.nrmse_of_constant > 0.3
+
+
+def test_an_anchor_is_found_beside_the_width() -> None:
+    trace = recorded(SINR_DB, model(SINR_DB, 18e6, 40e6))
+    found = predict(trace, with_anchor)
+    assert found.scale.width_hz == pytest.approx(18e6, rel=1e-5)
+    assert found.scale.anchor_bps == pytest.approx(40e6, rel=1e-5)
+    assert found.errors.nrmse < 1e-6
+    assert predict(trace, by_mean).errors.nrmse > 0.1
+
+
+def test_an_anchor_is_never_below_nothing() -> None:
+    found = predict(recorded(SINR_DB, np.maximum(model(SINR_DB, 18e6, -10e6), 0)), with_anchor)
+    assert found.scale.anchor_bps == 0 and found.scale.width_hz > 0
+    found = predict(recorded(SINR_DB, 60e6 - model(SINR_DB, 5e6)), with_anchor)
+    assert found.scale.width_hz == 0 and found.scale.anchor_bps > 0
+
+
+def test_a_declared_width_is_taken() -> None:
+    found = predict(recorded(SINR_DB, model(SINR_DB, 18e6)), declared(9e6))
+    assert found.scale == (9e6, 0, "declared")
+    assert found.errors.bias == pytest.approx(-0.5, rel=1e-6)
+    assert facts(found)["width_hz"] == 9e6 and facts(found)["samples_judged"] == 200
+
+
+def test_fitting_sees_the_first_half_alone() -> None:
+    rate_bps = model(SINR_DB, 18e6)
+    rate_bps[200:] *= 2
+    found = predict(recorded(SINR_DB, rate_bps))
+    assert found.scale.width_hz == pytest.approx(18e6, rel=1e-6)
+    assert found.errors.bias == pytest.approx(-0.5, rel=1e-6)
+
+
+def test_samples_without_a_sinr_do_not_count() -> None:
+    """Halves are of the samples that have one: the first 100 of 400 have none, so the second half starts at 250."""
+    sinr_db = SINR_DB.copy()
+    sinr_db[:100] = np.nan
+    rate_bps = model(SINR_DB, 18e6)
+    rate_bps[:100] = 1e9
+    found = predict(recorded(sinr_db, rate_bps))
+    assert found.covered == 0.75 and np.flatnonzero(found.judged)[0] == 250
+    assert found.errors.nrmse < 1e-6 and np.isnan(found.predicted_bps[:100]).all()
+
+
+def test_repeated_values_are_told() -> None:
+    held_db = np.repeat(SINR_DB[::8], 8) + np.repeat([0.0, 0.5], 200)
+    changes = np.count_nonzero(np.diff(held_db)) / 399
+    assert predict(recorded(held_db, model(held_db, 1e7))).fresh == pytest.approx(changes)
+
+
+def test_shorter_slots_are_taken_by_the_second() -> None:
+    seconds = recorded(SINR_DB, model(SINR_DB, 18e6))
+    tenths = predict(seconds.resample(10**8))
+    assert len(tenths.judged) == 400 and tenths.samples.step_s == 1
+    np.testing.assert_allclose(tenths.samples.rate_bps, seconds.capacity_bits, atol=1)
+    assert tenths.errors.nrmse < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("trace", "rule"),
+    [
+        (Trace(10**9, {"capacity_bits": np.ones(100, dtype=np.int64)}), "columns: must hold sinr_db"),
+        (recorded(SINR_DB[:39], np.full(39, 1e6)), "sinr_db: must hold 40 samples at least, not 39"),
+        (recorded(np.full(100, np.nan), np.full(100, 1e6)), "sinr_db: must hold 40 samples at least, not 0"),
+        (recorded(np.full(100, -30.0), np.full(100, 1e6)), "sinr_db=-30: must be high enough for some rate"),
+        (recorded(SINR_DB[:3], np.full(3, 1e9), 10**8), "slots=3: must last a second at least"),
+    ],
+)
+def test_too_little_is_refused(trace: Trace, rule: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(rule)):
+        predict(trace)
+
+
+@given(st.lists(st.tuples(st.integers(-3, 30), st.floats(1, 500)), min_size=40, max_size=120))
+@settings(max_examples=30)
+def test_no_function_of_whole_db_is_better_than_the_best(samples: list[tuple[int, float]]) -> None:
+    sinr_db, rate_mbps = (np.array(each, dtype=np.float64) for each in zip(*samples, strict=True))
+    for calibrate in (by_mean, with_anchor):
+        errors = predict(recorded(sinr_db, rate_mbps * 1e6), calibrate).errors
+        assert errors.nrmse_of_best <= min(errors.nrmse, errors.nrmse_of_constant) + 1e-9
+
+
+def test_measures_are_those_of_the_textbook() -> None:
+    draws = np.random.default_rng(7)
+    one, other = draws.normal(size=200), draws.normal(0.3, size=150)
+    assert distance(one, other) == pytest.approx(stats.ks_2samp(one, other).statistic)
+    assert correlation(one[:150], other) == pytest.approx(stats.pearsonr(one[:150], other).statistic)
+    assert np.isnan(correlation(one, np.ones(200)))
+    np.testing.assert_array_equal(means_by_level(np.array([1.0, 2, 6]), np.array([3.0, 5, 3])), [3.5, 2, 3.5])
+    counted = np.array([True, True, False, False, False, True, True])
+    np.testing.assert_array_equal(means_of(np.arange(7.0), counted, 3), [0.5, np.nan])
+    np.testing.assert_array_equal(means_of(np.arange(7.0), counted, 2), [0.5, np.nan, 5])
+
+
+@pytest.fixture(scope="module")
+def made() -> Prediction:
+    draws = np.random.default_rng(3)
+    return predict(recorded(SINR_DB, model(SINR_DB, 18e6, 9e6) * draws.uniform(0.7, 1.3, 400)), with_anchor)
+
+
+def test_pages_are_vectors_with_true_fonts_and_the_same_each_time(made: Prediction, tmp_path: Path) -> None:
+    for name in ("a.pdf", "b.pdf"):
+        prediction_pages([("one", made), ("two", made)], tmp_path / name)
+    content = (tmp_path / "a.pdf").read_bytes()
+    assert content == (tmp_path / "b.pdf").read_bytes()
+    assert content.count(b"/Type /Page ") + content.count(b"/Type /Page\n") == 2
+    assert b"/Type3" not in content and b"/Subtype /Image" not in content
+
+
+def test_one_page_may_be_a_picture_and_several_not(made: Prediction, tmp_path: Path) -> None:
+    assert prediction_pages([("one", made)], tmp_path / "a.png").stat().st_size > 10_000
+    with pytest.raises(ValueError, match=re.escape("a.svg: ending must be .pdf for 2 pages")):
+        prediction_pages([("one", made), ("two", made)], tmp_path / "a.svg")
+    with pytest.raises(ValueError, match=re.escape("a.txt: ending must be one of")):
+        prediction_pages([("one", made)], tmp_path / "a.txt")
+
+
+def test_numbers_beside_the_figures_name_what_is_there(made: Prediction) -> None:
+    named = dict(error_rows(made))
+    assert named["width (fitted)"].endswith(" MHz") and named["LTE anchor (fitted)"].endswith(" Mbit/s")
+    plain = dict(error_rows(made._replace(scale=declared(2e7)(SINR_DB, SINR_DB))))
+    assert plain["width (declared)"] == "20 MHz" and len(plain) == len(named) - 1
+
+
+def recordings() -> list[object]:
+    found = [*RECORDINGS.glob("sigcomm21_walking/*.csv"), *RECORDINGS.glob("uccmisl_5g/*.csv")]
+    if not found:
+        return [pytest.param(RECORDINGS, marks=pytest.mark.skip(reason=f"no recordings under {RECORDINGS}"))]
+    return [pytest.param(path, id=path.name) for path in sorted(found)]
+
+
+@pytest.mark.parametrize("path", recordings())
+def test_every_recording_with_sinr_and_rate_has_a_page(path: Path, tmp_path: Path) -> None:
+    found = predict(import_trace(path, "csv"))
+    assert found.judged.sum() > 300 and 1e6 < found.scale.width_hz < 1e9
+    assert 0 < found.errors.ks < 1 and np.isfinite(found.errors).all()
+    assert prediction_pages([(path.name, found)], tmp_path / "page.pdf").stat().st_size > 10_000
+
+
+def test_where_the_sinr_tells_the_prediction_beats_a_constant() -> None:
+    """The one NSA uplink whose phone renews its SINR every second or two, by the interface's counter."""
+    path = RECORDINGS / "sigcomm21_walking" / "S20UPM-run195.csv"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    errors = predict(import_trace(path, "csv", parse_columns("sigcomm21,rate=uplink_mbps")), with_anchor).errors
+    assert errors.nrmse < 0.85 * errors.nrmse_of_constant and errors.correlation > 0.6 and abs(errors.bias) < 0.1
