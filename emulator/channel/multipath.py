@@ -99,29 +99,31 @@ class Multipath:
         rows += np.concatenate((responses.real, responses.imag), axis=2).reshape(rows.shape)
 
 
-def _mixing(profile: DelayProfile, offsets_hz: Floats) -> Complexes:
-    """What each independent process adds at each frequency, shape (processes, G): with the covariance of the taps
-    but for less than `NEGLIGIBLE` each."""
+def _mixing(profile: DelayProfile, offsets_hz: Floats) -> Floats:
+    """What the real and the imaginary part of each independent process add to the real and the imaginary parts at the
+    frequencies, shape (processes, 2, 2 G): together they have the covariance of the taps, but for less than
+    `NEGLIGIBLE` each."""
     taps = np.sqrt(profile.powers)[:, None] * profile.steering(offsets_hz)
     _, strengths, directions = np.linalg.svd(taps, full_matrices=False)
     kept = strengths**2 > NEGLIGIBLE * len(offsets_hz)
-    mixing: Complexes = strengths[kept, None] * directions[kept]
-    return mixing
+    mixing = strengths[kept, None] * directions[kept]
+    of_real = np.concatenate((mixing.real, mixing.imag), axis=1)
+    of_imaginary = np.concatenate((-mixing.imag, mixing.real), axis=1)
+    return np.stack((of_real, of_imaginary), axis=1)
 
 
 @in_place
-def mix(processes: Complexes, mixing: Complexes, rows: Floats) -> None:
+def mix(processes: Complexes, mixing: Floats, rows: Floats) -> None:
     """`rows` (points, branches, 2 G): the real, then the imaginary parts of each branch's own processes, of
-    `processes` (branches x each's, points), weighed by `mixing` (each's, G)."""
-    each, frequencies = mixing.shape
+    `processes` (branches x each's, points), weighed by `mixing` (each's, 2, 2 G): of a real part, and of an imaginary
+    one."""
+    each = mixing.shape[0]
     for point in range(rows.shape[0]):
         for branch in range(rows.shape[1]):
             row = rows[point, branch]
             row[:] = 0.0
             for process in range(each):
                 value = processes[branch * each + process, point]
-                for frequency in range(frequencies):
-                    row[frequency] += value.real * mixing[process, frequency].real
-                    row[frequency] -= value.imag * mixing[process, frequency].imag
-                    row[frequencies + frequency] += value.real * mixing[process, frequency].imag
-                    row[frequencies + frequency] += value.imag * mixing[process, frequency].real
+                of_real, of_imaginary = mixing[process, 0], mixing[process, 1]
+                for column in range(len(row)):
+                    row[column] += value.real * of_real[column] + value.imag * of_imaginary[column]

@@ -22,7 +22,7 @@ RICE_K_DB = 6.0
 NAKAGAMI_M = 2.5
 WAVELENGTH_M = 0.1
 OFFSET_HZ = 7e6
-APART = 390.3  # wavelengths between places that no block of the process reaches both of
+APART = 520.3  # wavelengths between places that no block of the process reaches both of
 STEADY_DOPPLER = 0.7  # of a line-of-sight path
 
 

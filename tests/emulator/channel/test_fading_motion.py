@@ -25,8 +25,8 @@ def way(start_wavelengths: float, wavelengths: float, a_wavelength: int) -> Floa
 @every_seed
 @pytest.mark.parametrize("name", [name for name in LAWS if name != "nakagami"])
 def test_autocorrelation_is_bessels(name: str, seed: int) -> None:
-    """Across a border of blocks, 128 wavelengths from the start."""
-    responses = multipath(name, seed, 400).responses(way(90, 60, 10))[:, :, 0]
+    """Across a border of blocks, 256 wavelengths from the start."""
+    responses = multipath(name, seed, 400).responses(way(230, 60, 10))[:, :, 0]
     for lag in LAGS:
         products = (responses[:-lag] * responses[lag:].conj()).mean(axis=0)
         expected = LAWS[name].autocorrelation(j0(2 * np.pi * lag / 10), lag / 10)
@@ -41,7 +41,7 @@ def test_autocorrelation_of_nakagami_fading(seed: int) -> None:
     nodes, weights = roots_laguerre(120)
     mapped = nakagami_gain(nodes, NAKAGAMI_M)
     coefficients = np.array([(weights * mapped * eval_laguerre(order, nodes)).sum() for order in range(40)])
-    powers = powers_along("nakagami", seed, way(90, 30, 10), 400)
+    powers = powers_along("nakagami", seed, way(250, 30, 10), 400)
     for lag in LAGS:
         products = (powers[:-lag] * powers[lag:]).mean(axis=0)
         expected = (coefficients**2 * j0(2 * np.pi * lag / 10) ** (2 * np.arange(40))).sum()
@@ -53,7 +53,7 @@ def test_autocorrelation_of_nakagami_fading(seed: int) -> None:
 def test_level_crossings_and_durations_of_fades(name: str, seed: int) -> None:
     """A fade as short as the steps may be missed: fades last 10 steps or more on average at these levels."""
     a_wavelength, wavelengths = 400, 20.0
-    powers = powers_along(name, seed, way(110, wavelengths, a_wavelength), 120)
+    powers = powers_along(name, seed, way(250, wavelengths, a_wavelength), 120)
     law = LAWS[name]
     for level_db in (-10.0, -5.0, 0.0, 2.0):
         level = 10 ** (level_db / 20)
