@@ -617,5 +617,63 @@ def plot(trace: TraceFile, out: OutFile, as_json: Json = False) -> None:
     wrote(out, None, as_json)
 
 
+@trace_app.command()
+def fit(
+    recording: Annotated[Path, typer.Argument(metavar="FILE", help="A trace or, with --format, a recording.")],
+    out: OutFile,
+    format_: Annotated[Format | None, typer.Option("--format")] = None,
+    columns: Columns = None,
+    until: Annotated[str | None, typer.Option("--until", help="Fit on what comes before this time alone.")] = None,
+    sample: Annotated[str | None, typer.Option("--sample", help="Of mean rates; a slot, or 100ms if longer.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Draw the recording and a draw side by side: PDF, PNG or SVG.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of the figure's draw.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Learn the kind of a recording: its rate's distribution, correlation in time, and outages."""
+    from emulator.fitted import describe, learn, save_model
+    from emulator.formats import import_trace, parse_choice
+    from results.fit_figures import side_by_side
+
+    require_folder(out)
+    if format_ is None:
+        trace = Trace.load(recording)
+    else:
+        trace = import_trace(recording, format_, None if columns is None else parse_choice(columns, format_))
+    if until is not None:
+        trace = trace.slice(0, min(ns_from_text("--until", until) // trace.slot_ns, len(trace)))
+    model = learn(trace, None if sample is None else ns_from_text("--sample", sample))
+    if figure is not None:
+        side_by_side(trace, model, seed, "ue1", figure)
+    save_model(model, out)
+    facts = {"path": str(out)} | describe(model)
+    if as_json:
+        show(facts)
+    for name, value in () if as_json else facts.items():
+        print(f"{name}: {value}")
+
+
+@trace_app.command()
+def draw(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="As `fit` wrote it.")],
+    out: OutFile,
+    duration: Annotated[str | None, typer.Option("--duration", help="Instead of the recording's length.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1)] = 1,
+    entity: Annotated[str, typer.Option("--entity", help="Whose channel: part of every draw's address.")] = "ue1",
+    as_json: Json = False,
+) -> None:
+    """Draw a new trace of a fitted recording's kind."""
+    from emulator.fitted import draw as draw_trace
+    from emulator.fitted import load_model
+
+    require_folder(out)
+    learned = load_model(model)
+    duration_ns = learned.span_ns if duration is None else ns_from_text("--duration", duration)
+    trace = draw_trace(learned, duration_ns, seed, entity)
+    trace.save(out)
+    wrote(out, trace.sha256, as_json)
+
+
 if __name__ == "__main__":
     main()

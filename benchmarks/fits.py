@@ -1,0 +1,206 @@
+"""Fits to the first half of recordings, judged on the second: `python -m benchmarks.fits FOLDER`.
+
+Everything is of mean rates over the model's samples (100 ms, or a slot if that is longer), and of draws as long as the
+half. KS is the two-sample Kolmogorov-Smirnov distance. An autocorrelation time is read from the usual biased estimate
+in two ways: where it first falls below 1/e, and integrated with Sokal's window (`emulator.fitted.autocorrelation`).
+
+`chance` is what 25 % can mean: of neighbouring stretches of the half's length in one long draw, where the model is the
+truth, the share whose times agree within 25 %. Recordings whose name has a SHA-256 of an even first byte are those
+that the model was made on; all others judge it.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import ks_2samp
+
+from emulator.fitted import RateModel, learn
+from emulator.fitted.autocorrelation import Floats, autocorrelation, crossing_samples, integrated_samples
+from emulator.fitted.drawing import drawn_rates_bps
+from emulator.fitted.learning import sampled_bps
+from emulator.formats import Format, ListSeries, import_trace
+from emulator.formats.lists import runs_of
+from emulator.trace import Trace
+from emulator.units import NS_PER_S
+
+FORMATS: dict[str, Format] = {".csv": "csv", ".list": "list", ".up": "mahimahi", ".down": "mahimahi", "": "rate"}
+DRAWS = 16
+STRETCHES = 64  # of the long draw
+KS_MARGIN = 0.05
+TIME_MARGIN = 0.25
+NEITHER = ("README", "LICENSE", ".md")
+
+
+class Judged(NamedTuple):
+    """One recording's row. Times: (1/e crossing, integrated) in s; the draws' is the median."""
+
+    name: str
+    developed_on: bool
+    samples: int
+    sample_s: float
+    ks_halves: float
+    ks_draws: list[float]
+    first_s: list[float]
+    second_s: list[float]
+    draws_s: list[list[float]]
+    chance: list[float]
+
+    def distribution_holds(self) -> bool:
+        return float(np.median(self.ks_draws)) <= self.ks_halves + KS_MARGIN
+
+    def every_distribution_holds(self) -> bool:
+        return max(self.ks_draws) <= self.ks_halves + KS_MARGIN
+
+    def drawn_s(self) -> Floats:
+        return np.asarray(np.median(self.draws_s, axis=0))
+
+
+def near(times: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
+    """1 where a time is within 25 % of its reference, else 0."""
+    ratio: Floats = np.asarray(times, dtype=np.float64) / np.asarray(reference, dtype=np.float64)
+    return (np.abs(ratio - 1) <= TIME_MARGIN).astype(np.float64)
+
+
+def recordings(folder: Path) -> Iterator[tuple[str, Trace]]:
+    """Every recording below the folder that an importer reads; what is refused is named on standard error."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.suffix not in FORMATS or path.name.startswith(NEITHER):
+            continue
+        try:
+            found = choices(path)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            continue
+        for label, chosen in found:
+            try:
+                trace = import_trace(path, FORMATS[path.suffix], chosen)
+            except ValueError as error:
+                print(f"{error}{label}", file=sys.stderr)
+                continue
+            yield f"{path.relative_to(folder)}{label}", trace
+
+
+def choices(path: Path) -> list[tuple[str, ListSeries | None]]:
+    """What a file holds: one recording, or each series of each run of a list."""
+    if FORMATS[path.suffix] != "list":
+        return [("", None)]
+    return [
+        (f" {run}.{series}", ListSeries(run, series))
+        for run, lines in runs_of(path, path.read_bytes())
+        for series in range(1, max(len(lines) // 2, 1) + 1)
+    ]
+
+
+def times_s(rates_bps: Floats, sample_ns: int) -> list[float]:
+    """Crossing and integrated time in s."""
+    shown = autocorrelation(rates_bps)
+    return [times * sample_ns / NS_PER_S for times in (crossing_samples(shown), integrated_samples(shown))]
+
+
+def chance(model: RateModel) -> list[float]:
+    """See the module's text; one for each of the two times."""
+    samples = model.span_samples
+    long = drawn_rates_bps(model, STRETCHES * samples, 0, "long").reshape(STRETCHES, samples)
+    times = np.array([times_s(stretch, model.sample_ns) for stretch in long if stretch.any()])
+    return [float(share) for share in near(times[:-1], times[1:]).mean(axis=0)]
+
+
+def judge(name: str, trace: Trace) -> Judged:
+    """The row of one recording."""
+    half = len(trace) // 2
+    first, second = trace.slice(0, half), trace.slice(half, 2 * half)
+    model = learn(first)
+    before, after = (sampled_bps(part, model.sample_ns) for part in (first, second))
+    draws = [drawn_rates_bps(model, len(before), number, "judged") for number in range(DRAWS)]
+    return Judged(
+        name,
+        hashlib.sha256(Path(name).name.encode()).digest()[0] % 2 == 0,
+        len(before),
+        model.sample_ns / NS_PER_S,
+        float(ks_2samp(before, after).statistic),
+        [float(ks_2samp(draw, after).statistic) for draw in draws],
+        times_s(before, model.sample_ns),
+        times_s(after, model.sample_ns),
+        [times_s(draw, model.sample_ns) for draw in draws],
+        chance(model),
+    )
+
+
+def row(judged: Judged) -> str:
+    """One line of the table; `*` marks what holds."""
+    parts = [
+        f"{judged.name[-44:]:44} {'made on' if judged.developed_on else 'judges':7} {judged.samples:5} "
+        f"{judged.sample_s:4g}  {judged.ks_halves:.3f} {max(judged.ks_draws):.3f}"
+        f"{'*' if judged.every_distribution_holds() else '(*)' if judged.distribution_holds() else ' '}"
+    ]
+    drawn = judged.drawn_s()
+    for index in range(2):
+        as_first, as_second = (near(drawn, times)[index] for times in (judged.first_s, judged.second_s))
+        parts.append(
+            f"{judged.first_s[index]:6.1f} {drawn[index]:6.1f}{'*' if as_first else ' '} "
+            f"{judged.second_s[index]:6.1f}{'*' if as_second else ' '} {judged.chance[index]:.2f}"
+        )
+    return "  ".join(parts)
+
+
+def summary(rows: list[Judged]) -> dict[str, str]:
+    """How many recordings hold what."""
+    drawn = [each.drawn_s() for each in rows]
+    first, second = [each.first_s for each in rows], [each.second_s for each in rows]
+    single = np.mean([near(each.draws_s, each.first_s).mean(axis=0) for each in rows], axis=0)
+    counts = {
+        "KS, median draw": np.array([each.distribution_holds() for each in rows]),
+        f"KS, each of {DRAWS} draws": np.array([each.every_distribution_holds() for each in rows]),
+    }
+    for index, kind in enumerate(("1/e crossing", "integrated")):
+        for against, reference in (("fitted half", first), ("second half", second)):
+            counts[f"{kind} within 25 % of the {against}'s"] = near(drawn, reference)[:, index] == 1
+        counts[f"{kind}: the halves themselves within 25 %"] = near(first, second)[:, index] == 1
+    lines = {name: f"{int(held.sum())} of {len(rows)}" for name, held in counts.items()}
+    for index, kind in enumerate(("1/e crossing", "integrated")):
+        lines[f"{kind}: single draws within 25 % of the fitted half's"] = f"{single[index]:.0%}"
+        lines[f"{kind}: chance, were the model the truth"] = f"{np.mean([each.chance[index] for each in rows]):.0%}"
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Fit to first halves of recordings, judge on second halves.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--json", action="store_true", help="every number")
+    chosen = parser.parse_args()
+    rows = []
+    if not chosen.json:
+        times = "first   drawn   second chance"
+        print(f"{'':58} {'half of':10}    KS            1/e crossing, s               integrated, s")
+        print(f"{'recording':52} {'n':>5} {'s':>4}  halves draws  {times}   {times}")
+    for name, trace in recordings(chosen.folder):
+        try:
+            rows.append(judge(name, trace))
+        except ValueError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            continue
+        if not chosen.json:
+            print(row(rows[-1]), flush=True)
+    sets = {
+        "the model was made on": [each for each in rows if each.developed_on],
+        "that judge it": [each for each in rows if not each.developed_on],
+    }
+    summaries = {label: summary(some) for label, some in sets.items() if some}
+    if chosen.json:
+        json.dump({"summary": summaries, "recordings": [each._asdict() for each in rows]}, sys.stdout, indent=1)
+        return
+    for label, lines in summaries.items():
+        print(f"\nrecordings {label}")
+        for what, count in lines.items():
+            print(f"  {what:60} {count}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Fits on the command line, and the table of fits."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from airsplit import app
+from benchmarks import fits
+from emulator.trace import Trace
+from emulator.units import NS_PER_S
+
+
+def call(*arguments: str | Path) -> str:
+    done = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.stdout
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "walk"
+    rates = 30 + 25 * np.sin(np.arange(120) / 9) + 5 * np.cos(np.arange(120) ** 2)
+    path.write_text("\n".join(f"{second}\t{max(rate, 0):.3f}" for second, rate in enumerate(rates)))
+    return path
+
+
+def test_a_recordings_kind_is_learned_and_drawn(recording: Path, tmp_path: Path) -> None:
+    model, figure, drawn = (tmp_path / name for name in ("model.json", "fit.pdf", "drawn.parquet"))
+    options = ("--format", "rate", "--out", model, "--figure", figure)
+    facts = json.loads(call("trace", "fit", recording, *options, "--json"))
+    assert facts["path"] == str(model)
+    assert facts["span_ns"] == 120 * NS_PER_S
+    assert figure.read_bytes().startswith(b"%PDF")
+    made = json.loads(call("trace", "draw", model, "--out", drawn, "--seed", "7", "--json"))
+    trace = Trace.load(drawn)
+    assert made == {"path": str(drawn), "sha256": trace.sha256}
+    assert trace.period_ns == 120 * NS_PER_S
+    assert trace.mean_rate_bps == pytest.approx(facts["mean_rate_bps"], rel=0.02)
+    call("trace", "draw", model, "--out", drawn, "--seed", "7", "--duration", "20s")
+    assert np.array_equal(Trace.load(drawn).capacity_bits, trace.capacity_bits[:20])
+
+
+def test_a_part_of_a_trace_is_learned_from(recording: Path, tmp_path: Path) -> None:
+    trace, model = tmp_path / "t.parquet", tmp_path / "model.json"
+    call("trace", "import", recording, "--format", "rate", "--out", trace)
+    printed = call("trace", "fit", trace, "--out", model, "--until", "60s", "--sample", "2s")
+    assert f"span_ns: {60 * NS_PER_S}" in printed.splitlines()
+    assert json.loads(model.read_text())["learned_from"][0][1:] == [0, 60 * NS_PER_S]
+    call("trace", "fit", trace, "--out", model, "--until", "1000s")
+    assert json.loads(model.read_text())["span_ns"] == 120 * NS_PER_S
+
+
+def test_the_table_of_fits(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "damaged.csv").write_text("nothing\n")
+    (tmp_path / "runs.list").write_text("Run 1\n" + ",".join(str(1 + at % 7) for at in range(80)) + "\nRun 2\n1,2\n")
+    monkeypatch.setattr(sys, "argv", ["fits", str(tmp_path)])
+    fits.main()
+    printed = capsys.readouterr()
+    rows = [line.split()[0] for line in printed.out.splitlines()[2:4]]
+    assert rows == ["runs.list", "walk"]
+    assert "damaged.csv" in printed.err
+    assert "runs.list 2.1: samples=1" in printed.err
+    monkeypatch.setattr(sys, "argv", ["fits", str(tmp_path), "--json"])
+    fits.main()
+    found = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in found["recordings"]] == ["runs.list 1.1", "walk"]
+    assert all(max(each["ks_draws"]) <= each["ks_halves"] + 0.05 for each in found["recordings"])
+
+
+def test_a_time_is_near_within_a_quarter_of_its_reference() -> None:
+    assert fits.near([1.24, 1.26, 0.76, 0.74], 1.0).tolist() == [1, 0, 1, 0]
