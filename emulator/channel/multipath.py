@@ -24,18 +24,17 @@ NEGLIGIBLE = 1e-8  # share of the power that is left out of the covariance
 
 class Multipath:
     """|H|^2 at the frequencies `offsets_hz` (G,) about the carrier, summed over `branches` receive antennas that fade
-    independently (maximum-ratio combining): of mean `branches`.
+    independently (maximum-ratio combining): its mean is `branches`.
 
     A pure function of the way travelled, whatever the steps and calls in which it is asked for. Memory is flat, and
     time goes with the places asked for and the segments they lie in: way that is jumped over costs nothing. `draws`
-    gives the generator of an index: 0 for the phases, then the blocks.
+    gives the generator of each block of the scattered waves, by its index.
     """
 
     def __init__(self, profile: DelayProfile, wavelength_m: float, offsets_hz: Floats, branches: int, draws: Draws):
         self._points_per_m = POINTS_PER_WAVELENGTH / wavelength_m
         self._mixing = _mixing(profile, offsets_hz)
-        self._scattering = Scattering(branches * len(self._mixing), lambda block: draws(block + 1))
-        self._phases = draws(0).uniform(0, 1, branches)
+        self._scattering = Scattering(branches * len(self._mixing), draws)
         self._steady = np.sqrt(profile.steady) * profile.steering(offsets_hz)[0]
         self._weights = weight_table(POINTS_PER_WAVELENGTH)
         self._branches, self._frequencies = branches, len(offsets_hz)
@@ -92,11 +91,11 @@ class Multipath:
             self._add_steady(number, rows)
 
     def _add_steady(self, number: int, rows: Floats) -> None:
-        """Add the line-of-sight path, one phasor a branch that turns with the way."""
+        """Add the line-of-sight path: a phasor that turns with the way, for all branches the same, as the scattered
+        waves it is added to have any phase alike."""
         points = np.arange(number * SEGMENT, (number + 1) * SEGMENT)
-        turns = STEADY_DOPPLER / POINTS_PER_WAVELENGTH * points[:, None] + self._phases
-        responses = np.exp(2j * np.pi * turns)[:, :, None] * self._steady
-        rows += np.concatenate((responses.real, responses.imag), axis=2).reshape(rows.shape)
+        responses = np.exp(2j * np.pi * STEADY_DOPPLER / POINTS_PER_WAVELENGTH * points)[:, None] * self._steady
+        rows += np.tile(np.concatenate((responses.real, responses.imag), axis=1), self._branches)
 
 
 def _mixing(profile: DelayProfile, offsets_hz: Floats) -> Floats:
