@@ -24,6 +24,8 @@ import typer
 
 from agents.checkpoint import Checkpoint
 from agents.evaluation import HOSTS, check_policies, evaluate, for_hosts, named_checkpoints, on_hosts, policies_of
+from emulator.channel.radio import Direction as Way
+from emulator.channel.radio import Environment
 from emulator.files import require_folder
 from emulator.formats import Format
 from emulator.measured import load_measured, measured_of, save_measured, with_measured
@@ -477,24 +479,31 @@ def doctor(as_json: Json = False) -> None:
 
 @trace_app.command()
 def new(
-    out: OutFile,
+    out: Annotated[Path, typer.Option("--out", help="A folder; for one UE and one direction also a .parquet file.")],
+    model: Annotated[Environment, typer.Option("--model", help="Environment of TR 38.901.")] = "umi",
+    ues: Annotated[int, typer.Option("--ues", min=1, max=10_000)] = 1,
+    direction: Annotated[Literal["both", "uplink", "downlink"], typer.Option("--direction")] = "both",
     duration: Annotated[str, typer.Option("--duration", help="Such as 60s, 500ms or 2min.")] = "60s",
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1)] = 1,
-    entity: Annotated[str, typer.Option("--entity", help="Whose channel: part of every draw's address.")] = "ue1",
-    settings: Annotated[
+    overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="name=value", help="A setting of the channel, such as speed_mps=10."),
+        typer.Option("--set", metavar="a.b=c", help="A scenario's key: cell.bandwidth_mhz=20, radio.speed_mps=10."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Generate a channel."""
-    from emulator.channel.settings import settings_from
-    from emulator.channel.walk import generate
+    """Generate the 5G NR channels of UEs in a cell."""
+    from topologies.new_traces import asked, new_traces
 
-    require_folder(out)
-    trace = generate(settings_from(settings or ()), ns_from_text("--duration", duration), seed, entity)
-    trace.save(out)
-    wrote(out, trace.sha256, as_json)
+    ways: tuple[Way, ...] = ("uplink", "downlink") if direction == "both" else (direction,)
+    found = []
+    for path, sha256 in new_traces(
+        asked(model, overrides or ()), ues, ways, ns_from_text("--duration", duration), seed, out
+    ):
+        found.append({"path": str(path), "sha256": sha256})
+        if not as_json:
+            print(path, sha256)
+    if as_json:
+        show(found)
 
 
 @trace_app.command(name="import")

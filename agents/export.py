@@ -11,6 +11,7 @@ from agents.baselines import save_decisions
 from agents.episodes import Episode
 from emulator.task import Placement, Task, describe
 from emulator.units import NS_PER_S
+from topologies.links import Link
 from topologies.parts import BYTES_PER_MB, nodes_of, radio_ends
 from topologies.scenario import Scenario
 from topologies.stored import resolved_yaml, save_traces, stored_files, trace_file, yaml_text
@@ -36,7 +37,7 @@ def export_episode(
         (out / name).parent.mkdir(exist_ok=True)
         copyfile(source, out / name)
     data = yaml.safe_load(resolved_yaml(scenario, folder))
-    data = {key: value for key, value in data.items() if key not in ("hil", "training")}
+    data = {key: value for key, value in data.items() if key not in ("hil", "training", "cells")}
     weights_mb = (
         sum(model.weight_bytes(0, len(model.layers)) for model in episode.system.models.values()) / BYTES_PER_MB
     )
@@ -64,14 +65,19 @@ def _node(name: str, role: str, device: str | None) -> dict[str, str]:
     return {"name": name, "role": role} | ({"device": device} if device else {})
 
 
-def _link(scenario: Scenario, entry: tuple[int, str, str, Any]) -> dict[str, Any]:
-    """One copy of a link; a radio link refers to its stored traces."""
+def _link(scenario: Scenario, entry: tuple[int, str, str, Link]) -> dict[str, Any]:
+    """One copy of a link; over the air it refers to its stored traces, and needs no cell: an environment's task is
+    alone there."""
     _, a, b, link = entry
     data: dict[str, Any] = link.model_dump(mode="json", exclude_defaults=True) | {"between": [a, b]}
-    if link.uplink is not None:
-        ue, other = radio_ends(a, b, nodes_of(scenario))
-        data["uplink"] = {"trace": {"file": trace_file(ue, other)}}
-        data["downlink"] = {"trace": {"file": trace_file(other, ue)}}
+    if not link.over_the_air:
+        return data
+    ue, other = radio_ends(a, b, nodes_of(scenario))
+    stored = {"uplink": trace_file(ue, other), "downlink": trace_file(other, ue)}
+    data = {key: value for key, value in data.items() if key not in ("radio", "ramp")}
+    for way in link.directions:
+        ramp = link.ramp_of(way, scenario.cell_at(other))
+        data[way] = {"trace": {"file": stored[way]}} | ({"ramp": ramp.model_dump(mode="json")} if ramp else {})
     return data
 
 

@@ -175,17 +175,35 @@ def test_mahimahi_comes_back_byte_for_byte_through_the_command_line(tmp_path: Pa
     assert len(facts["sha256"]) == 64
 
 
-def test_generated_trace_is_the_same_in_another_process(tmp_path: Path) -> None:
+def test_generated_traces_are_the_same_in_another_process(tmp_path: Path) -> None:
+    settings = ("--model", "umi", "--ues", "2", "--duration", "2s", "--seed", "9", "--set", "radio.speed_mps=10")
     made = []
     for seed in ("1", "2"):
-        path = tmp_path / f"{seed}.parquet"
-        settings = ("--duration", "2s", "--seed", "9", "--set", "speed_mps=10")
-        assert call("trace", "new", "--out", path, *settings, hash_seed=seed).returncode == 0
-        made.append(json.loads(call("trace", "info", path, "--json").stdout)["sha256"])
+        folder = tmp_path / seed
+        done = call("trace", "new", "--out", folder, *settings, "--json", hash_seed=seed)
+        assert done.returncode == 0, done.stderr
+        files = json.loads(done.stdout)
+        assert [Path(each["path"]).name for each in files] == [
+            f"ue{number}-{way}.parquet" for number in (1, 2) for way in ("uplink", "downlink")
+        ]
+        made.append([each["sha256"] for each in files])
+        info = json.loads(call("trace", "info", files[0]["path"], "--json").stdout)
+        assert info["sha256"] == files[0]["sha256"]
     assert made[0] == made[1]
+    assert len(set(made[0])) == 4
     picture = tmp_path / "trace.pdf"
-    assert call("trace", "plot", tmp_path / "1.parquet", "--out", picture).returncode == 0
+    assert call("trace", "plot", tmp_path / "1" / "ue1-uplink.parquet", "--out", picture).returncode == 0
     assert picture.read_bytes().startswith(b"%PDF")
+
+
+def test_one_direction_of_one_ue_may_be_a_file_alone(tmp_path: Path) -> None:
+    one = ("trace", "new", "--out", tmp_path / "x.parquet", "--duration", "500ms")
+    done = call(*one, "--direction", "uplink", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["x.parquet"]
+    refused = call(*one)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (3, "", 1)
+    assert "x.parquet: must be a folder, or --ues 1 and --direction" in refused.stderr
 
 
 def test_trained_checkpoint_is_used_by_a_run(tmp_path: Path) -> None:
@@ -259,7 +277,7 @@ def on_a_recording(tmp_path: Path) -> Path:
     (tmp_path / "walk.txt").write_text(rates)
     recorded = "{trace: {file: walk.txt, format: rate, interval_s: [0, 10], training_interval_s: [10, 40]}}"
     scenario = tmp_path / "recorded.yaml"
-    text = GOOD.replace("{channel: {duty: 0.3}}", recorded).replace("{type: random}", "{type: ppo}")
+    text = GOOD.replace("uplink: {}", f"uplink: {recorded}").replace("{type: random}", "{type: ppo}")
     scenario.write_text(text + "training: {steps: 2048, traces: 1, duration_s: 20}\n")
     return scenario
 

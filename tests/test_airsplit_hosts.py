@@ -26,9 +26,11 @@ nodes:
 devices:
   phone: {compute_gflops: 5, memory_mb: 100, memory_gb_per_s: 4}
   server: {compute_gflops: 100, memory_mb: 1000, memory_gb_per_s: 30}
+cells:
+  gnb: {bandwidth_mhz: 20}
 links:
   - between: [ue1, gnb]
-    uplink: {channel: {duty: 0.3}}
+    radio: {at_m: [40, 0]}
     downlink: {rate_mbps: 50}
   - {between: [gnb, edge1], rate_mbps: 1000, delay_ms: 1}
 tasks:

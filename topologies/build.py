@@ -4,19 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emulator.randomness import draw_key
-from emulator.system import Control, Cost, LinkSpec, Node, Ramp, System
+from emulator.system import Control, Cost, System
 from emulator.trace import Trace
 from emulator.units import ns_from_ms, ns_from_s
 from emulator.workload import Arrivals, Periodic, Poisson, Recorded, Stream, Tokens
-from topologies.links import Link
+from topologies.connections import cells_of, links_of
 from topologies.parts import (
-    BYTES_PER_KB,
     direction,
     kind_of,
     nodes_of,
     placements_of,
     profiles_of,
-    radio_ends,
     recorded_arrivals,
 )
 from topologies.scenario import Scenario
@@ -29,8 +27,8 @@ def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None =
     """The system of a scenario whose relative paths start from `folder`.
 
     `traces` gives some or all links' traces by direction, `ue1-gnb`, instead of generating or reading
-    them: so a run is replayed from what it stored. Every generated channel is addressed by its UE and
-    direction, so that adding a UE changes no other's. Raises ValueError, one line, for a file that
+    them: so a run is replayed from what it stored. Every generated channel is addressed by its UE, so that
+    adding a UE changes no other's. Raises ValueError, one line, for a file that
     does not hold what it should (inside `topologies.loader.named`, the line names the scenario's file).
     """
     duration_ns = ns_from_s(scenario.duration_s)
@@ -71,7 +69,7 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
         seed=source.seed,
         duration_ns=source.duration_ns,
         nodes=nodes,
-        links=tuple(spec for entry in scenario.link_entries() for spec in _pair(*entry, nodes, source)),
+        links=links_of(scenario, nodes, source),
         streams=tuple(
             Stream(name, kind_of(task, models[task.model]), _arrivals(task, folder), _tokens(task))
             for task in scenario.tasks
@@ -86,35 +84,7 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
         cost=Cost(scenario.cost.failure_s, scenario.cost.erasure_s),
         broker=scenario.broker,
         preload=scenario.preload,
-    )
-
-
-def _pair(
-    index: int, a: str, b: str, link: Link, nodes: Mapping[str, Node], source: TraceSource
-) -> tuple[LinkSpec, LinkSpec]:
-    """Both directions of a link; of a radio link, the uplink first."""
-    path = f"links[{index}]"
-    if link.uplink is None or link.downlink is None:
-        there, back = (source.wired(direction(*ends), link.rate_mbps or 0.0) for ends in ((a, b), (b, a)))
-        return _spec(a, b, link, there), _spec(b, a, link, back)
-    ue, other = radio_ends(a, b, nodes)
-    up = source.radio(f"{path}.uplink", link.uplink, direction(ue, other), f"{ue} uplink")
-    down = source.radio(f"{path}.downlink", link.downlink, direction(other, ue), f"{ue} downlink")
-    return _spec(ue, other, link, up), _spec(other, ue, link, down)
-
-
-def _spec(source: str, target: str, link: Link, trace: Trace) -> LinkSpec:
-    return LinkSpec(
-        source=source,
-        target=target,
-        trace=trace,
-        delay_ns=ns_from_ms(link.delay_ms),
-        queue_bytes=round(link.queue_kb * BYTES_PER_KB),
-        bearer=link.bearer,
-        loss=link.loss,
-        fragment_bytes=link.fragment_bytes,
-        retransmission_ns=ns_from_ms(link.retransmission_ms),
-        ramp=None if link.ramp is None else Ramp(ns_from_ms(link.ramp.idle_ms), ns_from_ms(link.ramp.delay_ms)),
+        cells=cells_of(scenario),
     )
 
 

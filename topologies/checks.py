@@ -7,6 +7,7 @@ from pathlib import Path
 from emulator.profile import ModelProfile
 from emulator.system import Node
 from topologies.candidates import split
+from topologies.cell_checks import check_cells, check_links_of_cells
 from topologies.links import Link, TraceFile
 from topologies.parts import BYTES_PER_MB, nodes_of, placements_of, profile_source, profiles_of, recorded_arrivals
 from topologies.profiles import profile_names
@@ -19,8 +20,10 @@ def check(scenario: Scenario, folder: Path) -> None:
     """Raise ValueError, `path=value: rule`, at the first thing that does not hold. Relative paths start
     from `folder`."""
     _check_nodes(scenario)
+    check_cells(scenario)
     for index, link in enumerate(scenario.links):
         _check_ends(scenario, f"links[{index}]", link)
+    check_links_of_cells(scenario)
     _check_graph(scenario)
     _check_references(scenario)
     _check_files(scenario, folder)
@@ -57,8 +60,8 @@ def _check_ends(scenario: Scenario, path: str, link: Link) -> None:
     counts = [entries[end].count for end in link.between if TEMPLATE in end]
     if len(counts) == 2 and counts[0] != counts[1]:
         raise ValueError(f"{path}.between=[{a}, {b}]: must have ends with the same count")
-    if link.uplink is not None and [roles[a], roles[b]].count("ue") != 1:
-        raise ValueError(f"{path}.between=[{a}, {b}]: a radio link must have one UE at its end")
+    if link.over_the_air and [roles[a], roles[b]].count("ue") != 1:
+        raise ValueError(f"{path}.between=[{a}, {b}]: a link over the air must have one UE at its end")
 
 
 def _check_graph(scenario: Scenario) -> None:
@@ -103,13 +106,21 @@ def _check_unique(section: str, key: str, values: Sequence[str]) -> None:
 def trace_files(scenario: Scenario) -> Iterator[tuple[str, TraceFile]]:
     """(path of the section, section) of every recording."""
     for index, link in enumerate(scenario.links):
-        for name, direction in (("uplink", link.uplink), ("downlink", link.downlink)):
-            if direction is not None and direction.trace is not None:
+        for name, direction in link.directions.items():
+            if direction.trace is not None:
                 yield f"links[{index}].{name}.trace", direction.trace
+
+
+def track_files(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """(path of the key, file) of every recorded way."""
+    for index, link in enumerate(scenario.links):
+        if link.radio is not None and link.radio.track is not None:
+            yield f"links[{index}].radio.track", link.radio.track
 
 
 def _check_files(scenario: Scenario, folder: Path) -> None:
     files = [(f"{path}.file", trace.file) for path, trace in trace_files(scenario)]
+    files += list(track_files(scenario))
     for index, task in enumerate(scenario.tasks):
         if task.arrivals.recorded is not None and task.arrivals.recorded.file is not None:
             files.append((f"tasks[{index}].arrivals.recorded.file", task.arrivals.recorded.file))

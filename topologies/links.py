@@ -1,81 +1,16 @@
-"""Links: wired, or a radio channel that is generated, recorded or constant."""
+"""Links: wires, and what goes over the air: generated, recorded, or at a constant rate."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from emulator.channel import ChannelSettings
+from emulator.channel.radio import Direction as Way
 from emulator.system import Bearer
-from emulator.units import ns_from_ms
-from topologies.section import (
-    Count,
-    Interval,
-    NodeName,
-    NotNegative,
-    Positive,
-    Probability,
-    Rate,
-    Section,
-    exactly_one,
-    rule,
-)
+from topologies.cells import Cell, Ramp
+from topologies.radio import Radio
+from topologies.section import Count, Interval, NodeName, NotNegative, Positive, Probability, Rate, Section, rule
 
 MOST_LOSS = 0.9  # of an acknowledged bearer: ten attempts a fragment on average
-Decibels = Annotated[float, Field(ge=-300, le=300)]
-
-
-class Channel(Section):
-    """One direction between a base station and a UE that walks to and fro between `nearest_m` and `farthest_m`."""
-
-    carrier_ghz: Positive = 3.5
-    bandwidth_mhz: Positive = 20.0
-    slot_ms: Annotated[float, Field(ge=0.01, le=1_000)] = 1.0
-    tx_power_dbm: Decibels = 23.0
-    antenna_gain_db: Decibels = 8.0
-    noise_figure_db: Decibels = 5.0
-    path_loss_exponent: Annotated[float, Field(ge=0, le=10)] = 3.2
-    reference_m: Positive = 1.0
-    reference_loss_db: Decibels | None = None
-    """Loss at `reference_m`; without it, that of free space."""
-    shadowing_sigma_db: Annotated[float, Field(ge=0, le=50)] = 4.0
-    correlation_m: Positive = 10.0
-    speed_mps: Annotated[float, Field(ge=0, le=1_000)] = 1.4
-    start_m: Positive = 60.0
-    """Where the UE is at first; it goes outwards."""
-    nearest_m: Positive = 20.0
-    farthest_m: Positive = 150.0
-    fading: Literal["none", "rayleigh", "rice", "nakagami"] = "rayleigh"
-    rice_k_db: Decibels = 9.0
-    nakagami_m: Annotated[float, Field(ge=0.5, le=1_000)] = 2.0
-    overhead: Annotated[float, Field(ge=0, lt=1)] = 0.14
-    """Share of control and reference symbols."""
-    duty: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of time that TDD gives to this direction."""
-    bler_target: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    harq_round_trip_ms: NotNegative = 8.0
-    max_transmissions: Annotated[int, Field(ge=1, le=100)] = 4
-    cqi_delay_ms: Annotated[float, Field(ge=0, le=1_000)] = 5.0
-
-    @model_validator(mode="after")
-    def _way(self) -> Self:
-        if not self.nearest_m < self.farthest_m:
-            raise rule(f"farthest_m={self.farthest_m:g}: must be above nearest_m, {self.nearest_m:g}")
-        if not self.nearest_m <= self.start_m <= self.farthest_m:
-            raise rule(f"start_m={self.start_m:g}: must be from nearest_m to farthest_m")
-        return self
-
-    @property
-    def settings(self) -> ChannelSettings:
-        """The section in the emulator's units."""
-        converted = {"carrier_ghz", "bandwidth_mhz", "slot_ms", "harq_round_trip_ms", "cqi_delay_ms"}
-        return ChannelSettings(
-            carrier_hz=self.carrier_ghz * 1e9,
-            bandwidth_hz=self.bandwidth_mhz * 1e6,
-            slot_ns=ns_from_ms(self.slot_ms),
-            harq_round_trip_ns=ns_from_ms(self.harq_round_trip_ms),
-            cqi_delay_ns=ns_from_ms(self.cqi_delay_ms),
-            **self.model_dump(exclude=converted),
-        )
 
 
 class TraceFile(Section):
@@ -104,31 +39,45 @@ class TraceFile(Section):
         return self
 
 
-class Direction(Section):
-    """What one direction of a radio link can carry: a generated channel, a recording, or a constant rate."""
+class Background(Section):
+    """Traffic in the way of the tasks, of which no row tells: messages that come as a Poisson process."""
 
-    channel: Channel | None = None
+    rate_per_s: Positive
+    size_kb: Positive
+
+
+class Direction(Section):
+    """What one direction of a link over the air can carry: a recording, a constant rate, or else what the link's
+    `radio` generates."""
+
     trace: TraceFile | None = None
     rate_mbps: Rate | None = None
+    ramp: Ramp | None = None
+    """Instead of the link's, or the cell's."""
+    background: Background | None = None
+    """Only on what is generated, in a cell with a scheduler."""
+
+    @property
+    def given(self) -> bool:
+        """Whether it says by itself what it can carry."""
+        return self.trace is not None or self.rate_mbps is not None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        exactly_one(self, "channel", "trace", "rate_mbps")
+        if self.trace is not None and self.rate_mbps is not None:
+            raise rule("must give only one of trace, rate_mbps")
+        if self.given and self.background is not None:
+            raise rule("background must be given only where the link's radio is generated")
         return self
 
 
-class Ramp(Section):
-    """After `idle_ms` without traffic, the next message starts `delay_ms` later."""
-
-    idle_ms: NotNegative
-    delay_ms: NotNegative
-
-
 class Link(Section):
-    """A connection of two nodes: wired (`rate_mbps`, the same both ways) or radio (`uplink` and `downlink`)."""
+    """A connection of two nodes: wired (`rate_mbps`, the same both ways) or over the air (`radio`, generated, in the
+    cell of the other end, save where `uplink` or `downlink` gives a recording or a rate)."""
 
     between: Annotated[tuple[NodeName, NodeName], Field(strict=False)]
     rate_mbps: Rate | None = None
+    radio: Radio | None = None
     uplink: Direction | None = None
     """From the UE to the other end."""
     downlink: Direction | None = None
@@ -142,12 +91,31 @@ class Link(Section):
     fragment_bytes: Count = 1_500
     retransmission_ms: NotNegative = 0.0
     ramp: Ramp | None = None
+    """Both ways, instead of the cell's."""
+
+    @property
+    def over_the_air(self) -> bool:
+        """Whether it is no wire."""
+        return self.rate_mbps is None
+
+    @property
+    def directions(self) -> dict[Way, Direction]:
+        """The uplink and the downlink of a link over the air, empty where the file leaves them out."""
+        return {"uplink": self.uplink or Direction(), "downlink": self.downlink or Direction()}
+
+    def ramp_of(self, way: Way, cell: Cell | None) -> Ramp | None:
+        """What a message waits for after an idle time: as its direction says, or the link, or, in the uplink of a
+        `radio`, the `cell`."""
+        from_cell = cell.uplink_grant if cell is not None and self.radio is not None and way == "uplink" else None
+        return self.directions[way].ramp or self.ramp or from_cell
 
     @model_validator(mode="after")
     def _kind(self) -> Self:
-        radio = self.uplink is not None and self.downlink is not None
-        if (self.rate_mbps is None) != radio or (self.uplink is None) != (self.downlink is None):
-            raise rule("must give either rate_mbps, or uplink and downlink")
+        wireless = any(section is not None for section in (self.radio, self.uplink, self.downlink))
+        if (self.rate_mbps is None) != wireless:
+            raise rule("must give either rate_mbps, or radio, or uplink and downlink")
+        if wireless and self.radio is None and not all(section.given for section in self.directions.values()):
+            raise rule("must give radio, or a trace or a rate_mbps in both uplink and downlink")
         if self.bearer == "am" and self.loss > MOST_LOSS:
             raise rule(f"loss must be at most {MOST_LOSS} on an acknowledged bearer, or messages take for ever")
         return self

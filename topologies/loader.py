@@ -13,7 +13,7 @@ from topologies.checks import check
 from topologies.rules import Keys, dotted, short, translate
 from topologies.scenario import Scenario
 
-PATH_KEYS = ("file", "checkpoint")  # keys whose values are paths
+PATH_KEYS = ("file", "checkpoint", "track")  # keys whose values are paths
 
 
 def load(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> Scenario:

@@ -35,7 +35,7 @@ _RULES = {
     "model_attributes_type": "must be a section with keys",
     "dict_type": "must be a section with keys",
     "tuple_type": "must be a list",
-    "too_short": "must have at least {min_length} entry",
+    "too_short": "must have {min_length} or more entries",
     "too_long": "must have at most {max_length} entries",
     "string_pattern_mismatch": "must be a name of letters, digits and _ (labels: also - . +), a letter first",
 }

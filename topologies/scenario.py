@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from emulator.system import Role
+from topologies.cells import Cell
 from topologies.links import Link
 from topologies.section import (
     TEMPLATE,
@@ -189,6 +190,8 @@ class Scenario(Section):
     duration_s: Annotated[float, Field(gt=0, le=1e6)]
     nodes: Annotated[tuple[Node, ...], Field(strict=False, min_length=1)]
     devices: Annotated[dict[str, Device], Field(min_length=1)]
+    cells: dict[str, Cell] = Field(default_factory=dict)
+    """The base station at each of these nodes, for links with `radio`."""
     links: Annotated[tuple[Link, ...], Field(strict=False)] = ()
     models: dict[str, str] = Field(default_factory=dict)
     """A model's profile, where it is not the shipped one of that name: another shipped name, or a JSON file."""
@@ -217,6 +220,16 @@ class Scenario(Section):
             copies = min((counts[end] for end in (a, b) if end in counts), default=1)
             for i in range(1, copies + 1):
                 yield index, a.replace(TEMPLATE, str(i)), b.replace(TEMPLATE, str(i)), link
+
+    def cell_entries(self) -> Iterator[tuple[str, Cell]]:
+        """(name of the node, section) of every cell, one for each copy of its node."""
+        for _, name, node in self.node_entries():
+            if node.name in self.cells:
+                yield name, self.cells[node.name]
+
+    def cell_at(self, name: str) -> Cell | None:
+        """The cell of the node of that name, where it has one."""
+        return dict(self.cell_entries()).get(name)
 
     def names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Node names with templates replaced by their copies, and `all` by every UE."""

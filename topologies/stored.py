@@ -8,6 +8,7 @@ import yaml
 
 from emulator.system import System
 from emulator.trace import Trace
+from topologies.checks import track_files
 from topologies.parts import direction, nodes_of, profile_source, radio_ends, recorded_arrivals
 from topologies.scenario import Learned, Replay, Scenario, label_of
 
@@ -35,17 +36,22 @@ def checkpoint_file(label: str) -> str:
 
 
 def stored_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
-    """The files to copy beside the resolved text, by their places in a run's folder: decisions to replay and
-    profiles of models. Relative paths of the scenario start from `folder`."""
+    """The files to copy beside the resolved text, by their places in a run's folder: decisions to replay,
+    profiles of models and recorded ways. Relative paths of the scenario start from `folder`."""
     replays = {
         _decisions_file(label_of(each)): folder / each.file for each in scenario.policies if isinstance(each, Replay)
     }
     profiles = {_profile_file(model): Path(source) for model, source in _own_profiles(scenario, folder).items()}
-    return replays | profiles
+    tracks = {_track_file(file): folder / file for _, file in track_files(scenario)}
+    return replays | profiles | tracks
 
 
 def _decisions_file(label: str) -> str:
     return f"inputs/{label}.jsonl"
+
+
+def _track_file(file: str) -> str:
+    return f"inputs/{quote(file, safe='')}"
 
 
 def _profile_file(model: str) -> str:
@@ -66,12 +72,11 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
     nodes = nodes_of(scenario)
     for index, a, b, link in scenario.link_entries():
         ue, other = radio_ends(a, b, nodes)
-        for name, section, stored in (
-            ("uplink", link.uplink, trace_file(ue, other)),
-            ("downlink", link.downlink, trace_file(other, ue)),
-        ):
-            if section is not None and section.trace is not None:
-                data["links"][index][name] = {"trace": {"file": stored}}
+        for name, stored in (("uplink", trace_file(ue, other)), ("downlink", trace_file(other, ue))):
+            if name in data["links"][index] and "trace" in data["links"][index][name]:
+                data["links"][index][name]["trace"] = {"file": stored}
+        if link.radio is not None and link.radio.track is not None:
+            data["links"][index]["radio"]["track"] = _track_file(link.radio.track)
     for entry, task in zip(data["tasks"], scenario.tasks, strict=True):
         if task.arrivals.recorded is not None:
             recorded = recorded_arrivals(task.arrivals.recorded, folder)

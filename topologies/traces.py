@@ -4,13 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emulator.channel import generate
+from emulator.channel.generate import generate
+from emulator.channel.numerology import slot_ns
+from emulator.channel.radio import Direction as Way
 from emulator.formats import import_trace, parse_choice
 from emulator.trace import Trace, constant
-from emulator.units import ns_from_s
+from emulator.units import NS_PER_S, ns_from_s
+from topologies.cells import Cell
 from topologies.links import Direction, TraceFile
+from topologies.radio import Radio, radio_of
+from topologies.ways import track_of
 
 BPS_PER_MBPS = 1e6
+LEAST_NS = NS_PER_S  # a shorter channel may end before its first report, or the first slot of its direction
 
 
 @dataclass(frozen=True)
@@ -30,23 +36,22 @@ class TraceSource:
         """The trace of one direction of a wired link."""
         return self.stored[name] if name in self.stored else constant(rate_mbps * BPS_PER_MBPS)
 
-    def radio(self, path: str, section: Direction, name: str, entity: str) -> Trace:
-        """The trace of one direction of a radio link; `path` is the section's, for messages."""
+    def given(self, section: Direction, name: str) -> Trace:
+        """The trace of a direction that says itself what it can carry."""
         if name in self.stored:
             return self.stored[name]
-        try:
-            return self._radio(section, entity)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-
-    def _radio(self, section: Direction, entity: str) -> Trace:
-        if section.channel is not None:
-            settings = section.channel.settings
-            whole_ns = -(-self.duration_ns // settings.slot_ns) * settings.slot_ns
-            return generate(settings, whole_ns, self.seed, entity)
         if section.trace is not None:
             return self._recorded(section.trace)
         return constant((section.rate_mbps or 0.0) * BPS_PER_MBPS)
+
+    def generated(self, cell: Cell, section: Radio, name: str, ue: str, way: Way) -> Trace:
+        """The trace of one direction between a cell and a UE. Both ways see the same path losses and shadowing, on a
+        carrier with TDD the same fading too: draws are addressed by seed and UE."""
+        if name in self.stored:
+            return self.stored[name]
+        whole_ns = whole_slots_ns(max(self.duration_ns, LEAST_NS), cell.mu)
+        track = track_of(section, whole_ns, self.seed, ue, self.folder)
+        return generate(radio_of(cell, section), track, whole_ns, self.seed, ue, way)
 
     def _recorded(self, section: TraceFile) -> Trace:
         file = self.folder / section.file
@@ -64,3 +69,8 @@ class TraceSource:
                 raise ValueError(f"{file}: {key}={given}: must lie within its {trace.period_ns / 1e9:g} s")
             trace = trace.slice(first, stop)
         return trace if section.scale == 1 else trace.scale(section.scale)
+
+
+def whole_slots_ns(duration_ns: int, mu: int) -> int:
+    """The shortest time of whole slots that is not shorter."""
+    return -(-duration_ns // slot_ns(mu)) * slot_ns(mu)

@@ -19,9 +19,12 @@ nodes:
 devices:
   phone: {compute_gflops: 20, memory_mb: 120, memory_gb_per_s: 4}
   server: {compute_gflops: 200, memory_mb: 8e3, memory_gb_per_s: 30}
+cells:
+  gnb: {bandwidth_mhz: 20}
 links:
   - between: ["ue{i}", gnb]
-    uplink: {channel: {duty: 0.3}}
+    radio: {at_m: [40, 0]}
+    uplink: {}
     downlink: {rate_mbps: 50}
   - {between: [gnb, edge1], rate_mbps: 1000, delay_ms: 1}
 tasks:
@@ -120,7 +123,7 @@ def add(path: str, value: object) -> Edit:
 
 
 def trace(**keys: object) -> Edit:
-    """Replace the uplink's channel by a recording."""
+    """A recording in the place of the uplink's generated channel."""
     return put("links.0.uplink", {"trace": keys})
 
 
@@ -137,6 +140,11 @@ def learned_on(**keys: object) -> Edit:
         data["policies"].append({"type": "ppo"})
 
     return edit
+
+
+def two_origins(data: dict[str, Any]) -> None:
+    """The downlink has a rate already."""
+    data["links"][0]["downlink"]["trace"] = {"file": "x.log"}
 
 
 def two_links_of_one_recording(data: dict[str, Any]) -> None:
@@ -201,15 +209,58 @@ CASES = [
     Case("count-without-template", "nodes[1]: must give count with a name that holds {i}", put("nodes.1.count", 3)),
     Case("count-zero", "nodes[0].count=0: must be at least 1", put("nodes.0.count", 0)),
     Case("nodes-mapping", 'nodes={"a": 1}: must be a list', put("nodes", {"a": 1})),
-    Case("no-nodes", "nodes=[]: must have at least 1 entry", put("nodes", [])),
+    Case("no-nodes", "nodes=[]: must have 1 or more entries", put("nodes", [])),
     Case("between-one", "links[1].between[1]: must be given", put("links.1.between", ["gnb"])),
+    Case("wired-and-radio", "links[0]: must give either rate_mbps, or radio, or uplink", put("links.0.rate_mbps", 5)),
+    Case("nothing-to-carry", "links[0]: must give radio, or a trace or a rate_mbps in both", drop("links.0.radio")),
+    Case("two-origins", "links[0].downlink: must give only one of trace, rate_mbps", two_origins),
+    Case("no-way", "links[0].radio: must give exactly one of at_m, waypoints_m", put("links.0.radio", {})),
+    Case("two-ways", "links[0].radio: must give exactly one of at_m", put("links.0.radio.track", "way.csv")),
     Case(
-        "wired-and-radio", "links[0]: must give either rate_mbps, or uplink and downlink", put("links.0.rate_mbps", 5)
+        "no-track", "links[0].radio.track=way.csv: must be an existing file", put("links.0.radio", {"track": "way.csv"})
     ),
-    Case("uplink-alone", "links[0]: must give either rate_mbps, or uplink and downlink", drop("links.0.downlink")),
-    Case("two-origins", "links[0].uplink: must give exactly one of", put("links.0.uplink.rate_mbps", 5)),
-    Case("duty", "links[0].uplink.channel.duty=1.5: must be at most 1", put("links.0.uplink.channel.duty", 1.5)),
-    Case("way", "start_m=10: must be from nearest_m to farthest_m", put("links.0.uplink.channel.start_m", 10)),
+    Case(
+        "malformed-track",
+        "bad.yaml: links[0].radio: ",
+        put("links.0.radio", {"track": "way.csv"}),
+        beside={"way.csv": "time_s,x_m,y_m\n0,1,2\n1,here,2\n"},
+        file="way.csv",
+    ),
+    Case(
+        "ring",
+        "links[0].radio.ring: farthest_m=5: must be above nearest_m, 10",
+        put("links.0.radio", {"ring": {"farthest_m": 5}}),
+    ),
+    Case(
+        "one-waypoint",
+        "links[0].radio.waypoints_m=[[1, 2]]: must have 2 or more entries",
+        put("links.0.radio", {"waypoints_m": [[1, 2]]}),
+    ),
+    Case("speed", "links[0].radio.speed_mps=0: must be above 0", put("links.0.radio.speed_mps", 0)),
+    Case("profile", "links[0].radio.fading.profile=tdl-f: must be", put("links.0.radio.fading", {"profile": "tdl-f"})),
+    Case("environment", "cells.gnb.environment=space: must be", put("cells.gnb.environment", "space")),
+    Case("bandwidth", "cells.gnb: bandwidth_hz=1.7e+07: must be", put("cells.gnb.bandwidth_mhz", 17)),
+    Case("spacing", "cells.gnb: mu=3: must be a spacing of FR1", put("cells.gnb.mu", 3)),
+    Case("no-uplink-slots", "cells.gnb: tdd", put("cells.gnb.tdd", "DDDD")),
+    Case("tdd-letters", "cells.gnb.tdd=DDX: must", put("cells.gnb.tdd", "DDX")),
+    Case("scheduler", "cells.gnb.scheduler=fair: must be", put("cells.gnb.scheduler", "fair")),
+    Case("cell-nowhere", "cells.tower: must be the name of a node", put("cells.tower", {})),
+    Case(
+        "cell-at-a-ue",
+        "cells.ue{i}: must be the name of a node, as under nodes, that is no UE",
+        put("cells", {"ue{i}": {}}),
+    ),
+    Case("radio-without-cell", "links[0].radio: there must be a section of cells", put("cells", {})),
+    Case(
+        "background-alone",
+        "links[0].uplink.background: the cell must have a scheduler",
+        put("links.0.uplink.background", {"rate_per_s": 1, "size_kb": 1}),
+    ),
+    Case(
+        "background-on-a-rate",
+        "links[0].downlink: background must be given only where",
+        put("links.0.downlink.background", {"rate_per_s": 1, "size_kb": 1}),
+    ),
     Case(
         "two-arrivals", "tasks[0].arrivals: must give exactly one", put("tasks.0.arrivals.periodic", {"interval_ms": 5})
     ),
@@ -232,7 +283,7 @@ CASES = [
     ),
     Case(
         "radio-between-servers",
-        "links[0].between=[gnb, edge1]: a radio link must have one UE",
+        "links[0].between=[gnb, edge1]: a link over the air must have one UE",
         put("links.0.between", ["gnb", "edge1"]),
     ),
     Case("unreachable", "nodes[2].name=edge1: must be reachable from ue1", drop("links.1")),
@@ -427,8 +478,8 @@ CASES = [
     ),
     Case(
         "dead-channel",
-        "bad.yaml: links[0].uplink: capacity_bits",
-        put("links.0.uplink.channel.tx_power_dbm", -200),
+        "bad.yaml: links[0].radio: capacity_bits",
+        put("links.0.radio.tx_power_dbm", -200),
     ),
     # workers
     Case(
@@ -456,7 +507,7 @@ CASES = [
     Case("set-no-list", "--set control[0].node=gnb: control must be a list", overrides=("control[0].node=gnb",)),
     Case("set-no-section", "--set seed.x=1: seed has no keys", overrides=("seed.x=1",)),
     Case("set-unknown", "--set links[0].lose=0.1: is not a known key", overrides=("links[0].lose=0.1",)),
-    Case("set-unknown-section", "--set radio={", overrides=("radio.power=3",)),
+    Case("set-unknown-section", "--set air={", overrides=("air.power=3",)),
     Case("set-value", "--set links[1].loss=1.4: must be between 0 and 1", overrides=("links[1].loss=1.4",)),
     Case("set-multiline", "--set name=a b: must be", overrides=('name="a\\nb"',)),
 ]

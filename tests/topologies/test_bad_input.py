@@ -44,7 +44,7 @@ def test_training_refuses_the_data_of_the_run_even_from_a_copied_file(tmp_path: 
         (tmp_path / name).write_text(rates)
     up = "{trace: {file: a.log, format: rate, interval_s: [0, 10], training_interval_s: [10, 20]}}"
     down = "{trace: {file: b.log, format: rate, interval_s: [5, 15], training_interval_s: [20, 30]}}"
-    path.write_text(GOOD.replace("{channel: {duty: 0.3}}", up).replace("{rate_mbps: 50}", down))
+    path.write_text(GOOD.replace("uplink: {}", f"uplink: {up}").replace("{rate_mbps: 50}", down))
     with pytest.raises(ValueError, match="training must share no data with") as caught:
         training_system(load(path), tmp_path, 0)
     assert "\n" not in str(caught.value)

@@ -5,13 +5,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from emulator.channel import ChannelSettings
 from emulator.system import Ramp
 from emulator.trace import constant
 from emulator.workload import Poisson, Recorded
 from tests.topologies.bad_scenarios import GOOD
 from topologies.build import build
-from topologies.links import Channel
 from topologies.loader import json_schema, load, named
 from topologies.parts import device_spec
 from topologies.profiles import load_profile, save_profile
@@ -60,7 +58,7 @@ def test_paths_in_the_file_start_at_its_folder_and_those_of_overrides_at_the_wor
         folder.mkdir()
         (folder / "x.log").write_text(f"0 {rate}\n1 {rate}\n")
     path = scenarios / "replay.yaml"
-    path.write_text(GOOD.replace("{channel: {duty: 0.3}}", "{trace: {file: x.log, format: rate}}"))
+    path.write_text(GOOD.replace("uplink: {}", "uplink: {trace: {file: x.log, format: rate}}"))
     monkeypatch.chdir(elsewhere)
     in_file = build(load(path), path.parent)
     overridden = build(load(path, ["links[0].uplink.trace.file=x.log"]), path.parent)
@@ -87,6 +85,7 @@ def test_templates_make_numbered_nodes_links_and_sources(good: Path) -> None:
 def test_a_link_of_two_templates_joins_copies_of_the_same_number(good: Path) -> None:
     text = good.read_text().replace("{name: gnb, role: gnb}", '{name: "gnb{i}", role: gnb, count: 2}')
     text = text.replace('["ue{i}", gnb]', '["ue{i}", "gnb{i}"]').replace("[gnb, edge1]", '["gnb{i}", edge1]')
+    text = text.replace("  gnb: {bandwidth_mhz: 20}", '  "gnb{i}": {bandwidth_mhz: 20}')
     good.write_text(text.replace("node: gnb,", "node: gnb1,"))
     system = build(load(good), good.parent)
     assert {(link.source, link.target) for link in system.links if link.source.startswith("ue")} == {
@@ -125,16 +124,6 @@ def test_units_of_devices() -> None:
     assert (spec.load_bytes_per_s, spec.layer_overhead_ns) == (5e6, 6_000)
 
 
-def test_a_channel_of_no_keys_is_the_emulators_default() -> None:
-    assert Channel().settings == ChannelSettings()
-
-
-def test_units_of_channels() -> None:
-    settings = Channel(carrier_ghz=28, bandwidth_mhz=100, slot_ms=0.125, harq_round_trip_ms=2, cqi_delay_ms=3).settings
-    assert (settings.carrier_hz, settings.bandwidth_hz, settings.slot_ns) == (28e9, 100e6, 125_000)
-    assert (settings.harq_round_trip_ns, settings.cqi_delay_ns) == (2_000_000, 3_000_000)
-
-
 def test_recorded_arrivals_come_from_a_file(good: Path) -> None:
     (good.parent / "a.json").write_text(json.dumps({"arrival_ns": [5, 5, 9]}))
     scenario = load(good, [f"tasks[0].arrivals={{recorded: {{file: {good.parent / 'a.json'}}}}}"])
@@ -161,7 +150,7 @@ def test_the_resolved_text_is_the_scenario_itself(good: Path) -> None:
 def test_a_run_folder_holds_all_that_a_replay_of_recordings_needs(good: Path, tmp_path: Path) -> None:
     (good.parent / "x.log").write_text(RATES)
     (good.parent / "a.json").write_text(json.dumps({"arrival_ns": [1, 2]}))
-    text = good.read_text().replace("{channel: {duty: 0.3}}", "{trace: {file: x.log, format: rate, scale: 2}}")
+    text = good.read_text().replace("uplink: {}", "uplink: {trace: {file: x.log, format: rate, scale: 2}}")
     good.write_text(text.replace("{poisson: {rate_per_s: 2}}", "{recorded: {file: a.json}}"))
     scenario = load(good)
     system = build(scenario, good.parent)
@@ -180,7 +169,7 @@ def test_a_run_folder_holds_all_that_a_replay_of_recordings_needs(good: Path, tm
 def test_a_stored_scenario_leaves_nothing_to_train_on_its_recordings(good: Path, tmp_path: Path) -> None:
     (good.parent / "x.log").write_text(RATES)
     trace = "{trace: {file: x.log, format: rate, interval_s: [0, 10], training_interval_s: [10, 20]}}"
-    text = good.read_text().replace("{channel: {duty: 0.3}}", trace)
+    text = good.read_text().replace("uplink: {}", f"uplink: {trace}")
     good.write_text(text.replace("{type: random}", "{type: random}\n  - {type: ppo}\n  - {type: a3c, label: mine}"))
     scenario = load(good)
     run = tmp_path / "run"

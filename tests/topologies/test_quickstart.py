@@ -18,7 +18,7 @@ from topologies.build import build
 from topologies.loader import load
 
 PATH = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
-SEEDS = (1, 5)
+SEEDS = (1, 2, 5)
 TOKEN_ID_BYTES = 4
 
 

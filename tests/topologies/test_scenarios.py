@@ -129,7 +129,7 @@ def test_training_on_a_recording_uses_the_part_set_aside(tmp_path: Path) -> None
     (tmp_path / "x.log").write_text("".join(f"{second} {1 + second}\n" for second in range(10)))
     path = tmp_path / "replay.yaml"
     trace = "{trace: {file: x.log, format: rate, interval_s: [0, 4], training_interval_s: [4, 8]}}"
-    path.write_text(GOOD.replace("{channel: {duty: 0.3}}", trace))
+    path.write_text(GOOD.replace("uplink: {}", f"uplink: {trace}"))
     scenario = load(path)
     assert training_system(scenario, tmp_path, 0).links[0].trace.mean_rate_bps == (5 + 6 + 7 + 8) / 4 * 1e6
     assert build(scenario, tmp_path).links[0].trace.mean_rate_bps == (1 + 2 + 3 + 4) / 4 * 1e6

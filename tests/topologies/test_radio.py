@@ -1,0 +1,267 @@
+"""What a scenario says about the air, in the emulator's words."""
+
+import math
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.export import _link as exported_link
+from emulator.channel import radio
+from emulator.system import Background, CellSpec, Ramp
+from tests.topologies.bad_scenarios import GOOD
+from topologies.build import build
+from topologies.cells import Cell
+from topologies.loader import load
+from topologies.new_traces import asked
+from topologies.radio import Radio, Ring, radio_of
+from topologies.ways import track_of, wander
+
+HERE = Radio(at_m=(30.0, 40.0))
+NS = 1_000_000_000
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_a_cell_and_a_radio_of_no_keys_are_the_emulators_defaults() -> None:
+    assert radio_of(Cell(), HERE) == radio.Radio()
+
+
+CELL: dict[str, Any] = {
+    "environment": "uma",
+    "carrier_ghz": 2.14,
+    "bandwidth_mhz": 10.0,
+    "mu": 0,
+    "tdd": "",
+    "special": (6, 4, 4),
+    "layers": 2,
+    "dmrs_re": 18,
+    "overhead_re": 6,
+    "sites_m": ((0.0, 0.0), (500.0, 0.0)),
+    "height_m": 30.0,
+    "tx_power_dbm": 46.0,
+    "antenna_gain_db": 14.0,
+    "noise_figure_db": 4.0,
+    "load": 0.25,
+    "noise_rise_db": 2.0,
+    "handover": {"hysteresis_db": 2.0, "time_to_trigger_ms": 80.0, "measurement_ms": 20.0, "interruption_ms": 30.0},
+    "adaptation": {
+        "cqi_table": 1,
+        "mcs_table": 1,
+        "cqi_period_ms": 10.0,
+        "cqi_delay_ms": 6.0,
+        "bler_target": 0.05,
+        "olla_up_db": 0.25,
+        "implementation_loss_db": 1.0,
+    },
+    "harq": {"max_transmissions": 3, "round_trip_ms": 8.0, "processes": 8},
+    "bursts": {"power_db": 10.0, "mean_on_ms": 2.0, "mean_off_ms": 20.0},
+}
+UE: dict[str, Any] = {
+    "height_m": 2.0,
+    "tx_power_dbm": 26.0,
+    "p0_dbm": -90.0,
+    "alpha": 0.7,
+    "noise_figure_db": 9.0,
+    "penetration": "low",
+    "fading": {
+        "profile": "tdl-b",
+        "delay_spread_ns": 50.0,
+        "rice_k_db": 6.0,
+        "nakagami_m": 3.0,
+        "branches": 1,
+        "scatter_mps": 0.5,
+    },
+}
+EXPECTED = radio.Radio(
+    radio.Carrier(2.14e9, 10e6, 0, "", (6, 4, 4), 2, 18, 6),
+    radio.Base(
+        "uma",
+        ((0.0, 0.0), (500.0, 0.0)),
+        30.0,
+        46.0,
+        14.0,
+        4.0,
+        0.25,
+        2.0,
+        radio.Handover(2.0, 80_000_000, 20_000_000, 30_000_000),
+    ),
+    radio.Ue(2.0, 26.0, -90.0, 0.7, 9.0, "low"),
+    radio.Fading("tdl-b", 50.0, 6.0, 3.0, 1, 0.5),
+    radio.Adaptation(1, 1, 10_000_000, 6_000_000, 0.05, 0.25, 1.0),
+    radio.Harq(3, 8_000_000, 8),
+    radio.Bursts(10.0, 2_000_000, 20_000_000),
+)
+
+
+def test_every_key_of_the_air_reaches_the_emulator_in_its_units() -> None:
+    assert radio_of(Cell.model_validate(CELL), Radio.model_validate({"at_m": (1.0, 2.0), **UE})) == EXPECTED
+
+
+def test_the_case_above_leaves_no_key_at_its_default() -> None:
+    for name in ("carrier", "base", "ue", "fading", "adaptation", "harq"):
+        mine, plain = getattr(EXPECTED, name), getattr(radio.Radio(), name)
+        same = [f.name for f in fields(mine) if getattr(mine, f.name) == getattr(plain, f.name)]
+        assert not same, (name, same)
+
+
+def test_a_ue_stays_walks_and_comes_back() -> None:
+    still = track_of(HERE, 9 * NS, 1, "ue1", Path())
+    assert (still.at_ns.tolist(), still.points_m.tolist()) == ([0], [[30.0, 40.0]])
+    square = ((0.0, 0.0), (10.0, 0.0), (10.0, 5.0))
+    once = track_of(Radio(waypoints_m=square, speed_mps=5.0, pause_s=1.0), 99 * NS, 1, "ue1", Path())
+    assert once.points_m[-1].tolist() == [10.0, 5.0]
+    assert once.at_ns[-1] < 99 * NS
+    again = track_of(Radio(to_and_fro_m=square, speed_mps=5.0), 99 * NS, 1, "ue1", Path())
+    assert again.at_ns[-1] >= 99 * NS
+    assert {tuple(point) for point in again.points_m.tolist()} == set(square)
+
+
+def test_a_recorded_way_is_read(tmp_path: Path) -> None:
+    (tmp_path / "way.csv").write_text("time_s,x_m,y_m\n0,1,2\n3,4,5\n")
+    track = track_of(Radio(track="way.csv"), NS, 1, "ue1", tmp_path)
+    assert (track.at_ns.tolist(), track.points_m.tolist()) == ([0, 3 * NS], [[1.0, 2.0], [4.0, 5.0]])
+
+
+@given(
+    nearest=st.floats(1, 100),
+    width=st.floats(1, 200),
+    length=st.floats(0, 5_000),
+    seed=st.integers(0, 99),
+    centre=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
+)
+def test_a_wandering_ue_stays_in_its_ring(
+    nearest: float, width: float, length: float, seed: int, centre: tuple[float, float]
+) -> None:
+    ring = Ring(nearest_m=nearest, farthest_m=nearest + width, about_m=centre)
+    way = np.array(wander(ring, length, seed, "ue1")) - np.array(centre)
+    steps = np.diff(way, axis=0)
+    assert np.hypot(steps[:, 0], steps[:, 1]).sum() >= length
+    parts = np.linspace(0, 1, 50)[:, None, None]
+    all_along = way[:-1] + parts * steps
+    distances = np.hypot(all_along[..., 0], all_along[..., 1])
+    assert distances.min() >= nearest * (1 - 1e-9) - 1e-9
+    assert distances.max() <= (nearest + width) * (1 + 1e-9) + 1e-9
+
+
+def test_the_first_places_of_wanderers_are_even_over_the_rings_area() -> None:
+    """The share of the area that is nearer is uniform: Kolmogorov-Smirnov at 1 %."""
+    ring = Ring(nearest_m=20, farthest_m=120)
+    radii = np.array([math.hypot(*wander(ring, 0.0, seed, "ue1")[0]) for seed in range(1_000)])
+    share = np.sort((radii**2 - 20**2) / (120**2 - 20**2))
+    ranks = np.arange(1, 1_001) / 1_000
+    assert max((ranks - share).max(), (share - ranks + 1e-3).max()) < 1.63 / math.sqrt(1_000)
+
+
+def test_a_longer_way_begins_as_a_shorter_one_and_each_ue_has_its_own() -> None:
+    short, long = (wander(Ring(), length, 4, "ue1") for length in (100.0, 1_000.0))
+    assert long[: len(short)] == short
+    assert wander(Ring(), 100.0, 4, "ue2")[0] != short[0] != wander(Ring(), 100.0, 5, "ue1")[0]
+
+
+def test_ues_of_a_cell_with_a_scheduler_share_its_groups(good: Path) -> None:
+    system = build(load(good, ["cells.gnb.scheduler=pf", "cells.gnb.window_slots=50"]), good.parent)
+    assert system.cells == {
+        "gnb uplink": CellSpec("pf", 13, 50),  # 51 resource blocks of 20 MHz in groups of 4
+        "gnb downlink": CellSpec("pf", 13, 50),
+    }
+    assert [link.cell for link in system.links] == ["gnb uplink", "", "gnb uplink", "", "", ""]
+
+
+def test_without_a_scheduler_every_ue_has_all_resource_blocks(good: Path) -> None:
+    system = build(load(good), good.parent)
+    assert system.cells == {}
+    assert {link.cell for link in system.links} == {""}
+
+
+def test_both_directions_are_generated_from_one_way(good: Path) -> None:
+    good.write_text(good.read_text().replace("    downlink: {rate_mbps: 50}\n", ""))
+    up, down = build(load(good), good.parent).links[:2]
+    for name in ("path_loss_db", "shadowing_db", "fading_db", "los", "distance_m"):
+        assert np.array_equal(up.trace.columns[name], down.trace.columns[name]), name
+    assert up.trace.sha256 != down.trace.sha256
+
+
+def test_background_goes_with_the_direction_that_says_so(good: Path) -> None:
+    traffic = "links[0].uplink.background={rate_per_s: 5, size_kb: 1.5}"
+    system = build(load(good, ["cells.gnb.scheduler=rr", traffic]), good.parent)
+    assert [link.background for link in system.links[:2]] == [Background(5, 1_500), None]
+
+
+GRANT = "{idle_ms: 10, delay_ms: 4, period_ms: 5, first_bytes: 300, report_ms: 3}"
+OTHER = "{idle_ms: 1, delay_ms: 2}"
+FROM_GRANT, FROM_OTHER = Ramp(10_000_000, 4_000_000, 5_000_000, 300, 3_000_000), Ramp(1_000_000, 2_000_000)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "up", "down"),
+    [
+        ((), None, None),
+        ((f"cells.gnb.uplink_grant={GRANT}",), FROM_GRANT, None),
+        ((f"links[0].ramp={OTHER}", f"cells.gnb.uplink_grant={GRANT}"), FROM_OTHER, FROM_OTHER),
+        ((f"links[0].downlink.ramp={OTHER}", f"cells.gnb.uplink_grant={GRANT}"), FROM_GRANT, FROM_OTHER),
+        ((f"links[0].uplink.ramp={GRANT}", f"links[0].ramp={OTHER}"), FROM_GRANT, FROM_OTHER),
+    ],
+)
+def test_the_nearest_ramp_holds(good: Path, overrides: tuple[str, ...], up: Ramp | None, down: Ramp | None) -> None:
+    scenario = load(good, overrides)
+    assert [link.ramp for link in build(scenario, good.parent).links[:2]] == [up, down]
+    exported = exported_link(scenario, next(scenario.link_entries()))
+    assert not {"radio", "ramp"} & set(exported)
+    assert [exported[way].get("ramp") is None for way in ("uplink", "downlink")] == [up is None, down is None]
+
+
+def test_every_copy_of_a_station_has_the_cell_of_its_entry(good: Path) -> None:
+    text = good.read_text().replace("{name: gnb, role: gnb}", '{name: "gnb{i}", role: gnb, count: 2}')
+    text = text.replace('["ue{i}", gnb]', '["ue{i}", "gnb{i}"]').replace("[gnb, edge1]", '["gnb{i}", edge1]')
+    text = text.replace("gnb: {bandwidth_mhz: 20}", '"gnb{i}": {bandwidth_mhz: 20, scheduler: rr}')
+    good.write_text(text.replace("node: gnb,", "node: gnb1,"))
+    system = build(load(good), good.parent)
+    assert set(system.cells) == {"gnb1 uplink", "gnb1 downlink", "gnb2 uplink", "gnb2 downlink"}
+    assert [link.cell for link in system.links if link.source.startswith("ue")] == ["gnb1 uplink", "gnb2 uplink"]
+
+
+def test_one_ues_speed_changes_no_others_channel(good: Path) -> None:
+    text = good.read_text().replace("radio: {at_m: [40, 0]}", "radio: {ring: {}}")
+    text = text.replace('["ue{i}", gnb]', "[ue1, gnb]")
+    second = "  - {between: [ue2, gnb], radio: {ring: {}}, downlink: {rate_mbps: 50}}\n"
+    good.write_text(text.replace("tasks:\n", f"{second}tasks:\n"))
+    slow, fast = (build(load(good, [f"links[0].radio.speed_mps={v}"]), good.parent).links for v in (1, 9))
+    traces = [
+        {link.source: link.trace.sha256 for link in links if link.source.startswith("ue")} for links in (slow, fast)
+    ]
+    assert traces[0]["ue2"] == traces[1]["ue2"]
+    assert traces[0]["ue1"] != traces[1]["ue1"]
+
+
+def test_traces_are_asked_for_in_the_words_of_a_scenario() -> None:
+    plain = asked("inf-sh", ())
+    assert (plain.cell, plain.radio) == (Cell(environment="inf-sh"), Radio(ring=Ring()))
+    placed = asked("umi", ("radio.at_m=[10, 20]", "cell.carrier_ghz=28", "radio.fading.profile=rice"))
+    made = radio_of(placed.cell, placed.radio)
+    assert made == replace(radio.Radio(), carrier=radio.Carrier(carrier_hz=28e9), fading=radio.Fading(profile="rice"))
+    assert placed.radio.ring is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("speed=1", r"trace new: --set speed=1: is not a known key"),
+        ("radio.speed_mps=fast", r"trace new: --set radio.speed_mps=fast: must be a number"),
+        ("cell.environment=moon", r"trace new: --set cell.environment=moon: must be "),
+        ("radio", r"trace new: --set radio: must look like"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_one_line(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        asked("umi", (override,))
+    assert "\n" not in str(caught.value)

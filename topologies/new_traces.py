@@ -1,0 +1,61 @@
+"""Traces of some UEs in one cell, without a scenario about them: what `airsplit trace new` makes."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from emulator.channel.generate import generate_file
+from emulator.channel.radio import Direction as Way
+from emulator.channel.radio import Environment
+from emulator.files import require_folder
+from topologies.cells import Cell
+from topologies.loader import apply
+from topologies.radio import WAY_KEYS, Radio, radio_of
+from topologies.rules import translate
+from topologies.section import Section
+from topologies.traces import whole_slots_ns
+from topologies.ways import track_of
+
+COMMAND = "trace new"  # stands in the place of a file's name before what is wrong
+
+
+class Asked(Section):
+    """A cell, and what its UEs have in common."""
+
+    cell: Cell
+    radio: Radio
+
+
+def asked(model: Environment, overrides: Sequence[str]) -> Asked:
+    """A cell in an environment, its UEs wandering about it, after overrides such as `cell.bandwidth_mhz=20` and
+    `radio.speed_mps=10`: the keys of a scenario's cells and of its links' `radio`. Raises ValueError, one line."""
+    data: dict[str, Any] = {"cell": {"environment": model}, "radio": {}}
+    given = [apply(data, override, COMMAND) for override in overrides]
+    if not set(data["radio"]) & set(WAY_KEYS):
+        data["radio"]["ring"] = {}
+    try:
+        return Asked.model_validate(data)
+    except ValidationError as error:
+        raise ValueError(f"{COMMAND}: {translate(error, given)}") from None
+
+
+def new_traces(
+    what: Asked, ues: int, ways: Sequence[Way], duration_ns: int, seed: int, out: Path
+) -> Iterator[tuple[Path, str]]:
+    """Write a file for each direction of UEs `ue1`, `ue2` and so on; yields its path and SHA-256. `out` is a folder,
+    or for one UE and direction a file whose name ends in .parquet. Raises ValueError, one line."""
+    require_folder(out)
+    one_file = out.suffix == ".parquet"
+    if one_file and (ues, len(ways)) != (1, 1):
+        raise ValueError(f"--out {out}: must be a folder, or --ues 1 and --direction uplink or downlink be given")
+    if not one_file:
+        out.mkdir(exist_ok=True)
+    whole_ns = whole_slots_ns(duration_ns, what.cell.mu)
+    radio = radio_of(what.cell, what.radio)
+    for ue in (f"ue{number}" for number in range(1, ues + 1)):
+        track = track_of(what.radio, whole_ns, seed, ue, Path.cwd())
+        for way in ways:
+            path = out if one_file else out / f"{ue}-{way}.parquet"
+            yield path, generate_file(path, radio, track, whole_ns, seed, ue, way)
