@@ -40,7 +40,7 @@ class Message(NamedTuple):
     number: int = 0
 
 
-class _Waiting:
+class Waiting:
     """An accepted message: since when it may go, and the slot of each bit that went (slot rule)."""
 
     def __init__(self, message: Message, open_ns: int, first_bits: int) -> None:
@@ -62,7 +62,8 @@ class ReferenceLink:
     def __init__(self, spec: LinkSpec, seed: int) -> None:
         self.spec = spec
         self.trace = spec.trace
-        self.accepted: list[_Waiting] = []
+        self.accepted: list[Waiting] = []
+        self.unsent: list[Waiting] = []  # of them, in order (slot rule)
         self.carried_bits: dict[int, int] = {}  # by slot, of the endless trace
         self._key = draw_key(seed, f"{spec.source}-{spec.target}", "loss")
         self._next_slot = 0
@@ -73,7 +74,7 @@ class ReferenceLink:
             self._serve_slots_before(message.now_ns)
         if self.queued_bytes(message.now_ns) + message.size_bytes > self.spec.queue_bytes:
             return False
-        waiting = _Waiting(message, *self._grant(message.now_ns))
+        waiting = Waiting(message, *self._grant(message.now_ns))
         if self.trace.release == "fluid":
             before_ns = self.accepted[-1].sent_ns if self.accepted else 0
             waiting.start_ns = max(waiting.open_ns, before_ns)
@@ -83,6 +84,8 @@ class ReferenceLink:
             if first_bits < bits and self.spec.ramp is not None:
                 again_ns = waiting.sent_ns + self.spec.ramp.report_ns
                 waiting.sent_ns = fluid_sent_ns(self.trace, again_ns, bits - first_bits)
+        else:
+            self.unsent.append(waiting)
         self.accepted.append(waiting)
         return True
 
@@ -93,7 +96,7 @@ class ReferenceLink:
     def deliveries(self) -> list[Delivery]:
         """What became of the accepted messages, in order."""
         while self.accepted and self.accepted[-1].sent_ns < 0:
-            self._serve(self._next_slot)
+            self.serve(self._next_slot, value_of(self.trace, "capacity_bits", self._next_slot))
         released_ns = 0
         found = []
         for each in self.accepted:
@@ -117,43 +120,41 @@ class ReferenceLink:
             if sent_ns < 0 or now_ns - sent_ns < ramp.idle_ns:
                 return now_ns, 0
         asked_ns = now_ns
-        while ramp.period_ns and asked_ns % ramp.period_ns:
-            asked_ns += 1
+        if ramp.period_ns:
+            asked_ns = ceil(Fraction(now_ns, ramp.period_ns)) * ramp.period_ns
         return asked_ns + ramp.delay_ns, ramp.first_bytes * 8
 
     def _serve_slots_before(self, now_ns: int) -> None:
         slot_ns = self.trace.slot_ns
         while self._next_slot * slot_ns < now_ns:
-            if not any(each.sent_ns < 0 for each in self.accepted):
+            if not self.unsent:
                 self._next_slot = ceil(Fraction(now_ns, slot_ns))  # nobody waits: these slots go to waste
                 return
-            self._serve(self._next_slot)
+            self.serve(self._next_slot, value_of(self.trace, "capacity_bits", self._next_slot))
 
-    def _serve(self, slot: int) -> None:
-        """Give the slot's bits, one by one, to the head of the queue as it stands at the slot's start."""
+    def serve(self, slot: int, room: int) -> None:
+        """Give the slot's bits to the head of the queue as it stands at the slot's start."""
         slot_ns = self.trace.slot_ns
-        room = _value(self.trace, "capacity_bits", slot)
-        for each in self.accepted:
-            if each.sent_ns >= 0:
-                continue
+        for each in self.unsent:
             if each.open_ns > slot * slot_ns:
                 break
             first = each.first_bits > 0 and room > 0
             if first:  # nothing but the grant in this slot
                 room, each.first_bits = min(room, each.first_bits, each.bits_left), 0
-            while room and each.bits_left:
-                each.slot_of_bit.append(slot)
-                self.carried_bits[slot] = self.carried_bits.get(slot, 0) + 1
-                room -= 1
+            bits = min(room, each.bits_left)
+            each.slot_of_bit += [slot] * bits
+            self.carried_bits[slot] = self.carried_bits.get(slot, 0) + bits
+            room -= bits
             if each.bits_left:
                 if first and self.spec.ramp is not None:
                     each.open_ns = (slot + 1) * slot_ns + self.spec.ramp.report_ns
                 break
             each.start_ns = each.slot_of_bit[0] * slot_ns
             each.sent_ns = (slot + 1) * slot_ns
+        self.unsent = [each for each in self.unsent if each.sent_ns < 0]
         self._next_slot = slot + 1
 
-    def _acknowledged_ns(self, each: _Waiting) -> int:
+    def _acknowledged_ns(self, each: Waiting) -> int:
         """When all that the message's bits needed is done: each slot's HARQ and, where that failed, RLC; then
         the worst fragment's retries."""
         ends = [self._through_ns(slot) for slot in set(each.slot_of_bit)]
@@ -161,8 +162,8 @@ class ReferenceLink:
         return max([each.sent_ns, *ends]) + retries * self.spec.retransmission_ns
 
     def _through_ns(self, slot: int) -> int:
-        end_ns = (slot + 1) * self.trace.slot_ns + _value(self.trace, "harq_delay_ns", slot)
-        return end_ns + _value(self.trace, "block_lost", slot) * self.spec.retransmission_ns
+        end_ns = (slot + 1) * self.trace.slot_ns + value_of(self.trace, "harq_delay_ns", slot)
+        return end_ns + value_of(self.trace, "block_lost", slot) * self.spec.retransmission_ns
 
     def _failures(self, number: int, fragment: int) -> int:
         attempt = 0
@@ -170,16 +171,16 @@ class ReferenceLink:
             attempt += 1
         return attempt
 
-    def _fragments(self, each: _Waiting) -> list[range]:
+    def _fragments(self, each: Waiting) -> list[range]:
         """The bytes of each fragment."""
         step = self.spec.fragment_bytes
         return [range(begin, min(begin + step, each.size_bytes)) for begin in range(0, each.size_bytes, step)]
 
-    def _erased_bytes(self, each: _Waiting) -> int:
+    def _erased_bytes(self, each: Waiting) -> int:
         erased = 0
         for fragment, positions in enumerate(self._fragments(each)):
             slots = each.slot_of_bit[positions.start * 8 : positions.stop * 8]  # none under the fluid rule
-            in_lost_block = any(_value(self.trace, "block_lost", slot) for slot in slots)
+            in_lost_block = any(value_of(self.trace, "block_lost", slot) for slot in slots)
             if in_lost_block or uniform(self._key, each.number, fragment, 0) < self.spec.loss:
                 erased += len(positions)
         return erased
@@ -191,14 +192,14 @@ def fluid_sent_ns(trace: Trace, start_ns: int, bits: int) -> int:
     while True:
         slot = floor(now / trace.slot_ns)
         end_ns = (slot + 1) * trace.slot_ns
-        rate = Fraction(_value(trace, "capacity_bits", slot), trace.slot_ns)
+        rate = Fraction(value_of(trace, "capacity_bits", slot), trace.slot_ns)
         if rate * (end_ns - now) >= left:
             return ceil(now + left / rate)
         left -= rate * (end_ns - now)
         now = Fraction(end_ns)
 
 
-def _value(trace: Trace, name: str, slot: int) -> int:
+def value_of(trace: Trace, name: str, slot: int) -> int:
     """One slot's value of the endless trace; 0 where the trace has no such column."""
     return int(trace.columns[name][slot % len(trace)]) if name in trace.columns else 0
 
