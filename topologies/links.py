@@ -42,8 +42,8 @@ class TraceFile(Section):
 class Background(Section):
     """Traffic in the way of the tasks, of which no row tells: messages that come as a Poisson process."""
 
-    rate_per_s: Positive
-    size_kb: Positive
+    rate_per_s: Annotated[float, Field(gt=0, le=1e6)]
+    size_kb: Annotated[float, Field(ge=0.001, le=1e6)]
 
 
 class Direction(Section):

@@ -215,6 +215,23 @@ def test_a_moved_folder_holds_its_decisions_and_profiles(good: Path, tmp_path: P
     assert str(home) not in (moved / "scenario.yaml").read_text()
 
 
+def test_a_moved_folder_holds_its_recorded_ways(good: Path, tmp_path: Path) -> None:
+    home = good.parent
+    (home / "ways").mkdir()
+    (home / "ways" / "walk.csv").write_text("time_s,x_m,y_m\n0,30,0\n2,33,0\n")
+    good.write_text(good.read_text().replace("{at_m: [40, 0]}", "{track: ways/walk.csv}"))
+    scenario = load(good)
+    before = build(scenario, home)
+    run = tmp_path / "run"
+    for place, source in stored_files(scenario, home).items():
+        (run / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, run / place)
+    (run / "scenario.yaml").write_text(resolved_yaml(scenario, home))
+    shutil.rmtree(home / "ways")
+    again = build(load(run / "scenario.yaml"), run)
+    assert [link.trace.sha256 for link in again.links] == [link.trace.sha256 for link in before.links]
+
+
 def test_paths_deep_in_an_override_start_at_the_working_directory(
     good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
