@@ -25,7 +25,8 @@ class Carrier:
     tdd: str = "DDDSU"
     special: tuple[int, int, int] = (10, 2, 2)
     layers: int = 1
-    """Spatial layers, taken as perfectly separated; each gets an equal share of the power."""
+    """Spatial layers, each with an equal share of the power; to tell them apart takes a receive branch for each
+    beyond the first."""
     dmrs_re: int = 12
     """Resource elements of demodulation reference symbols a PRB (TS 38.214 5.1.3.2)."""
     overhead_re: int = 0
@@ -90,7 +91,7 @@ class Fading:
 
 @dataclass(frozen=True)
 class Bursts:
-    """Interference that comes and goes: exponential on and off times, `power_db` over thermal noise while on."""
+    """Interference that comes and goes: exponential on and off times, `power_db` over the receiver's noise while on."""
 
     power_db: float
     mean_on_ns: int

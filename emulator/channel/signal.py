@@ -1,4 +1,7 @@
-"""SINR of each resource block group, slot by slot, from propagation, fading, noise and interference."""
+"""SINR of each resource block group, slot by slot, from propagation, fading, noise and interference.
+
+Other sites interfere steadily: each with its mean power times its load, the same over the band, without fading.
+"""
 
 from typing import Any, NamedTuple
 
