@@ -1,11 +1,16 @@
 """The table of what freezing costs compares like with like."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from benchmarks import freezing
-from emulator.channel.radio import Direction
+from emulator.channel.air import AirInterface
+from emulator.channel.radio import Adaptation, Direction
+from emulator.trace import Trace
+from emulator.trace_rules import BEHAVIOUR
 from emulator.units import NS_PER_MS
 
 
@@ -20,6 +25,19 @@ def test_under_a_full_buffer_frozen_and_closed_delays_are_the_same(direction: Di
 
 
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
+def test_without_block_errors_freezing_costs_next_to_nothing() -> None:
+    """A steady channel under an outer loop that stands still: one block in 10^4 fails; light traffic for 20 s."""
+    channel = freezing.air("none", 3, "downlink", 1, seconds=20)
+    radio = replace(channel.radio, adaptation=Adaptation(olla_up_db=0.0))
+    columns = AirInterface(radio.carrier, radio.adaptation, radio.harq, channel.key).feed(channel.sinr, channel.symbols)
+    behaviour = {name: columns[name] for name in BEHAVIOUR}
+    assert np.nanmean(columns["bler"]) < 1e-3
+    still = channel._replace(radio=radio, trace=Trace(freezing.SLOT_NS, behaviour, "slot"))
+    got = freezing.loaded(still, 1, 0.05, None, seconds=20)
+    assert len(got.closed) > 50
+    assert (got.frozen == got.closed).mean() > 0.98
+
+
 def test_every_channel_stands_at_the_stated_sinr(direction: Direction) -> None:
     """Two branches: twice the mean. In 20 s at 30 km/h it moves on by 1944 wavelengths: so many samples each."""
     per_branch = freezing.air("rayleigh", 30, direction, 1, seconds=20).sinr.mean() / 2
