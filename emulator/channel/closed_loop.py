@@ -46,7 +46,7 @@ BUFFER = np.dtype(
         ("sent_ns", np.int64),  # the end of the last slot with new bits
         ("asked", np.bool_),
         ("granted_ns", np.int64),  # when what was asked for is granted
-        ("rest", np.bool_),  # the last bits went by a first grant that left some, its report is not known yet
+        ("rest", np.bool_),  # the last bits went by a first grant that left some
         ("known_bits", np.int64),  # known to the base station to be left, beyond what it granted
         ("granted_bits", np.int64),  # in all
         ("reports", np.int64),  # buffer status reports sent so far
@@ -159,7 +159,6 @@ def _hear_statuses(loop: Loop, slot: int) -> None:
         status = loop.statuses[buffer.heard % len(loop.statuses)]
         buffer.known_bits = max(0, status.bits - (buffer.granted_bits - status.granted_bits))
         buffer.heard += 1
-        buffer.rest = False
 
 
 @in_place
@@ -186,8 +185,9 @@ def _fill(loop: Loop, process: int, room: int, slot: int) -> None:
     """Put the next bits of the buffer into a new block, and the report of what is left behind them."""
     buffer, carried = loop.buffer[0], loop.carried[process]
     asked_for = not _has_full_grant(buffer, slot * loop.air.loop[0].slot_ns)
-    if asked_for and buffer.first_bits == 0:
-        buffer.known_bits = buffer.bits
+    if asked_for:
+        buffer.heard = buffer.reports  # what is still under way is of before the request
+        buffer.known_bits = buffer.bits if buffer.first_bits == 0 else 0
     buffer.rest = asked_for and buffer.first_bits > 0 and room < buffer.bits
     buffer.asked = False
     buffer.used = True
