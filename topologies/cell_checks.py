@@ -2,10 +2,8 @@
 
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs
-from emulator.channel.radio import Direction as Way
+from topologies.cells import WAYS
 from topologies.scenario import Scenario
-
-WAYS: tuple[Way, Way] = ("uplink", "downlink")
 
 
 def check_cells(scenario: Scenario) -> None:

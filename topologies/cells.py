@@ -6,9 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from emulator.channel import radio
+from emulator.channel.radio import Direction as Way
 from emulator.channel.radio import Environment
 from emulator.units import ns_from_ms
 from topologies.section import Count, NotNegative, Section
+
+WAYS: tuple[Way, Way] = ("uplink", "downlink")
 
 Decibels = Annotated[float, Field(ge=-300, le=300)]
 Metres = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -98,8 +101,11 @@ class Cell(Section):
     special: Annotated[tuple[int, int, int], Field(strict=False)] = (10, 2, 2)
     """Downlink, guard and uplink symbols of an S slot."""
     layers: Annotated[int, Field(ge=1, le=8)] = 1
+    """Spatial layers, taken as perfectly separated; each gets an equal share of the power."""
     dmrs_re: Annotated[int, Field(ge=4, le=48)] = 12
+    """Resource elements of demodulation reference symbols in a resource block and slot (TS 38.214 5.1.3.2)."""
     overhead_re: Literal[0, 6, 12, 18] = 0
+    """xOverhead of TS 38.214 5.1.3.2."""
     sites_m: Annotated[tuple[Point, ...], Field(strict=False, min_length=1, max_length=64)] = ((0.0, 0.0),)
     """Where its sites stand. A UE hangs on one of them, the others interfere."""
     height_m: Annotated[float, Field(ge=1, le=150)] | None = None

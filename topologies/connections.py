@@ -9,14 +9,12 @@ from emulator.channel.radio import Direction as Way
 from emulator.system import Background, CellSpec, LinkSpec, Node, Ramp
 from emulator.trace import Trace
 from emulator.units import ns_from_ms
-from topologies.cells import Cell, in_emulator_units
+from topologies.cells import WAYS, Cell, in_emulator_units
 from topologies.cells import Ramp as RampSection
 from topologies.links import Direction, Link
 from topologies.parts import BYTES_PER_KB, direction, radio_ends
 from topologies.scenario import Scenario
 from topologies.traces import TraceSource
-
-WAYS: tuple[Way, Way] = ("uplink", "downlink")
 
 
 def links_of(scenario: Scenario, nodes: Mapping[str, Node], source: TraceSource) -> tuple[LinkSpec, ...]:

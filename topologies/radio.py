@@ -61,9 +61,11 @@ class Radio(Section):
     """Rest at each point."""
     height_m: Annotated[float, Field(ge=0.5, le=22.5)] = 1.5
     tx_power_dbm: Decibels = 23.0
+    """The most that the uplink sends with."""
     p0_dbm: Decibels = -80.0
+    """What the uplink's power aims at in a resource block, where `alpha` is 1."""
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.8
-    """How much of the path loss the uplink's power makes up for."""
+    """How much of the path loss the uplink's power makes up for (TS 38.213 7.1.1)."""
     noise_figure_db: Decibels = 7.0
     penetration: Penetration = "none"
     """Walls about the UE: none, or those of a low-loss or high-loss building."""
