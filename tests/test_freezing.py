@@ -24,7 +24,6 @@ def test_under_a_full_buffer_frozen_and_closed_delays_are_the_same(direction: Di
     np.testing.assert_array_equal(got.frozen, got.closed)
 
 
-@pytest.mark.parametrize("direction", ["uplink", "downlink"])
 def test_without_block_errors_freezing_costs_next_to_nothing() -> None:
     """A steady channel under an outer loop that stands still: one block in 10^4 fails; light traffic for 20 s."""
     channel = freezing.air("none", 3, "downlink", 1, seconds=20)
@@ -38,6 +37,7 @@ def test_without_block_errors_freezing_costs_next_to_nothing() -> None:
     assert (got.frozen == got.closed).mean() > 0.98
 
 
+@pytest.mark.parametrize("direction", ["uplink", "downlink"])
 def test_every_channel_stands_at_the_stated_sinr(direction: Direction) -> None:
     """Two branches: twice the mean. In 20 s at 30 km/h it moves on by 1944 wavelengths: so many samples each."""
     per_branch = freezing.air("rayleigh", 30, direction, 1, seconds=20).sinr.mean() / 2
