@@ -319,7 +319,8 @@ def test_run_without_any_task_is_a_table_of_zeros(tmp_path: Path) -> None:
 
 def test_every_command_that_writes_says_what_as_json(tmp_path: Path) -> None:
     trace = tmp_path / "t.parquet"
-    made = json.loads(call("trace", "new", "--out", trace, "--duration", "1s", "--json").stdout)
+    one = ("--duration", "1s", "--direction", "uplink")
+    (made,) = json.loads(call("trace", "new", "--out", trace, *one, "--json").stdout)
     assert made["path"] == str(trace)
     assert json.loads(call("trace", "check", trace, "--json").stdout) == made
     assert call("--version").stdout.startswith("airsplit ")
