@@ -53,7 +53,7 @@ class Adaptation(Section):
     cqi_delay_ms: Milliseconds = 4.0
     bler_target: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of first transmissions that the outer loop lets fail."""
-    olla_up_db: Annotated[float, Field(ge=0, le=10)] = 0.5
+    olla_up_db: Annotated[float, Field(ge=0, le=10)] = 0.1
     implementation_loss_db: Annotated[float, Field(ge=0, le=20)] = 2.0
     """How far a receiver is from the block errors of the tables."""
 

@@ -108,7 +108,7 @@ class Adaptation:
     cqi_period_ns: int = 5_000_000
     cqi_delay_ns: int = 4_000_000
     bler_target: float = 0.1
-    olla_up_db: float = 0.5
+    olla_up_db: float = 0.1
     implementation_loss_db: float = 2.0
 
 
