@@ -29,6 +29,7 @@ def bounds(system: System) -> pa.Table:
     future channel is known, and never more than a failure's cost: columns `source`, `kind`, `task`,
     `bound_s` and the `placement` that attains it.
 
+    In a cell the task has its link to itself: neither other tasks nor the background are counted.
     A relaxation: no policy that chooses among the candidates has a lower cost for any task, since queues,
     ramps, losses and weights to load only add to what is counted here.
     """
@@ -46,6 +47,8 @@ def optimum(system: System) -> pa.Table:
     """
     if not system.preload:
         raise ValueError("preload=False: must be true for the optimum: weights that a task loads change later tasks")
+    if any(link.background is not None for link in system.links):
+        raise ValueError("background: must be none for the optimum: it changes what a task takes")
     alone = Alone(Network(system))
     idle_ns = longest_idle_ns(system)
     rows: list[tuple[Task, float, Placement]] = []

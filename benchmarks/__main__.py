@@ -3,8 +3,8 @@
 import json
 import sys
 
-from benchmarks import channel, tasks, vector_env
+from benchmarks import cell, channel, tasks, vector_env
 
 if __name__ == "__main__":
-    json.dump([*tasks.rows(), *vector_env.rows(), *channel.rows()], sys.stdout, indent=2)
+    json.dump([*tasks.rows(), *vector_env.rows(), *channel.rows(), *cell.rows()], sys.stdout, indent=2)
     print()

@@ -8,13 +8,28 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+import numpy as np
+
 from emulator.cell_tables import Cells, CellTables, has_message_room
-from emulator.compiled import bound
+from emulator.compiled import Table, bound, in_place
 from emulator.contention import decide, enter, take_done
 from emulator.link import Delivery
 from emulator.link_tables import Links, LinkTables
+from emulator.queues import FOREVER_NS
 from emulator.serving import free
 from emulator.system import CellSpec, LinkSpec
+
+ROW = np.dtype(
+    [
+        ("link", np.int64),
+        ("number", np.int64),
+        ("start_ns", np.int64),
+        ("release_ns", np.int64),
+        ("arrival_ns", np.int64),
+        ("erased_fraction", np.float64),
+    ]
+)
+ROWS = 1_024  # what `advance` takes at a time
 
 
 class Delivered(NamedTuple):
@@ -28,9 +43,10 @@ class Delivered(NamedTuple):
 class Cell:
     """One cell by itself: messages enter in order of time, and slots are decided as time passes."""
 
-    def __init__(self, spec: CellSpec, links: Sequence[LinkSpec], seed: int, memory_ns: int = 0) -> None:
+    def __init__(self, spec: CellSpec, links: Sequence[LinkSpec], seed: int) -> None:
         self._links = Links(links, seed)
-        self._cells = Cells(dict.fromkeys((link.cell for link in links[:1]), spec), links, seed, memory_ns)
+        self._cells = Cells({links[0].cell: spec}, links, seed, 0, FOREVER_NS)
+        self._rows = np.zeros(ROWS, ROW)
         self._code = _machine_code()
 
     @property
@@ -51,36 +67,47 @@ class Cell:
 
     def advance(self, now_ns: int) -> list[Delivered]:
         """Decide all slots that start before `now_ns`: what they complete, in that order."""
-        found = []
+        found: list[Delivered] = []
         while self.next_ns < now_ns:
-            self._code.decide(self._links.tables, self._cells.tables, 0, now_ns)
+            count = self._code.collect(self._links.tables, self._cells.tables, now_ns, self._rows)
+            found += [Delivered(link, number, Delivery(*each)) for link, number, *each in self._rows[:count].tolist()]
             while not self._code.has_message_room(self._cells.tables):
                 self._cells.grow()
-            while (place := self._code.take_done(self._cells.tables)) != 0:
-                tables = self._cells.tables
-                each = tables.messages[place]
-                erased = float(each["erased_bytes"] / each["size_bytes"])
-                delivery = Delivery(int(each["start_ns"]), int(each["release_ns"]), int(each["arrival_ns"]), erased)
-                found.append(Delivered(int(tables.ues["link"][each["ue"]]), int(each["number"]), delivery))
-                self._code.free(tables, place)
         return found
+
+
+@in_place
+def collect(tables: LinkTables, cells: CellTables, now_ns: int, rows: Table) -> int:
+    """Decide the first cell's slots that start before `now_ns`, until `rows` or the tables are full: how many
+    messages that completed."""
+    count = 0
+    while count < len(rows):
+        place = take_done(cells)
+        if place == 0:
+            if cells.cells[0].next_ns >= now_ns or not has_message_room(cells):
+                return count
+            decide(tables, cells, 0, now_ns)
+            continue
+        row, each = rows[count], cells.messages[place]
+        row.link, row.number, row.start_ns = cells.ues[each.ue].link, each.number, each.start_ns
+        row.release_ns, row.arrival_ns = each.release_ns, each.arrival_ns
+        row.erased_fraction = each.erased_bytes / each.size_bytes
+        free(cells, place)
+        count += 1
+    return count
 
 
 class _Code(NamedTuple):
     enter: Callable[[LinkTables, CellTables, int, int, int, int, int, int], bool]
-    decide: Callable[[LinkTables, CellTables, int, int], None]
-    take_done: Callable[[CellTables], int]
-    free: Callable[[CellTables, int], None]
+    collect: Callable[[LinkTables, CellTables, int, Table], int]
     has_message_room: Callable[[CellTables], bool]
 
 
 @cache
 def _machine_code() -> _Code:
-    tables, cells = Links((), 0).tables, Cells({}, (), 0, 0).tables
+    tables, cells = Links((), 0).tables, Cells({}, (), 0, 0, 0).tables
     return _Code(
         bound(enter, tables, cells, *[0] * 6),
-        bound(decide, tables, cells, 0, 0),
-        bound(take_done, cells),
-        bound(free, cells, 0),
+        bound(collect, tables, cells, 0, np.zeros(0, ROW)),
         bound(has_message_room, cells),
     )

@@ -52,6 +52,7 @@ UE = np.dtype(
         ("key", np.int64),
         ("count", np.int64),
         ("come_ns", np.int64),  # the next one
+        ("until_ns", np.int64),  # none comes from then on
         # the slot that is being shared
         ("contends", np.bool_),
         ("site", np.int64),
@@ -97,10 +98,12 @@ class CellTables(NamedTuple):
 
 
 class Cells:
-    """The cells of a network as tables; `tables` is replaced when they grow. What UEs had to send is kept for
-    `memory_ns`. Raises ValueError where links and cells do not fit together."""
+    """The cells of a network as tables; `tables` is replaced when they grow. When UEs had something to send is kept
+    for `memory_ns`; their background comes until `until_ns`. Raises ValueError where links and cells do not fit."""
 
-    def __init__(self, cells: Mapping[str, CellSpec], links: Sequence[LinkSpec], seed: int, memory_ns: int) -> None:
+    def __init__(
+        self, cells: Mapping[str, CellSpec], links: Sequence[LinkSpec], seed: int, memory_ns: int, until_ns: int
+    ) -> None:
         check(cells, links)
         serving = Pool(np.int8)
         ue_of_link = np.full(len(links) if cells else 0, NO_UE)
@@ -113,7 +116,7 @@ class Cells:
                 if link.cell == name:
                     row["slot_ns"] = link.trace.slot_ns
                     ue_of_link[place] = count
-                    _fill(members[count], number, place, link, serving, seed)
+                    _fill(members[count], number, place, link, serving, seed, until_ns)
                     count += 1
             row["stop_ue"] = count
             row["background_ns"] = members["come_ns"][row["first_ue"] : count].min(initial=FOREVER_NS)
@@ -159,6 +162,9 @@ def check(cells: Mapping[str, CellSpec], links: Sequence[LinkSpec]) -> None:
         most_bits = max((int(link.trace.capacity_bits.max()) for link in members), default=0)
         if most_bits * cell.groups >= 2**63:
             raise ValueError(f"cells.{name}: capacity_bits={most_bits}: must stay below 2^63 / groups")
+        for link in members:
+            if link.trace.capacity_bits.max() < cell.groups:
+                raise ValueError(f"links.{link.source}-{link.target}.trace: must have a slot with a bit for each group")
     for link in links:
         path = f"links.{link.source}-{link.target}"
         if link.cell and link.cell not in cells:
@@ -169,16 +175,17 @@ def check(cells: Mapping[str, CellSpec], links: Sequence[LinkSpec]) -> None:
             raise ValueError(f"{path}.background: must have messages of at least 1 byte, on a link that is in a cell")
 
 
-def _fill(ue: np.void, cell: int, place: int, link: LinkSpec, serving: Pool, seed: int) -> None:
+def _fill(ue: np.void, cell: int, place: int, link: LinkSpec, serving: Pool, seed: int, until_ns: int) -> None:
     site = np.asarray(link.trace.columns.get("serving", ()), np.int8)
     ue["link"], ue["cell"], ue["turn"] = place, cell, -1
     ue["first_site"], ue["moves"] = serving.place((id(link.trace),), site), len(site) > 0
-    ue["come_ns"] = FOREVER_NS
+    ue["come_ns"], ue["until_ns"] = FOREVER_NS, until_ns
     if link.background is not None and link.background.rate_per_s > 0:
         ue["gap_ns"] = NS_PER_S / link.background.rate_per_s
         ue["size_bytes"] = link.background.size_bytes
         ue["key"] = draw_key(seed, f"{link.source}-{link.target}", "background")
-        ue["come_ns"] = gap_ns(ue["key"], 0, ue["gap_ns"])
+        first_ns = gap_ns(ue["key"], 0, ue["gap_ns"])
+        ue["come_ns"] = first_ns if first_ns < until_ns else FOREVER_NS
 
 
 @in_place

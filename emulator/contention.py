@@ -9,7 +9,7 @@ from emulator.compiled import in_place
 from emulator.link_tables import LinkTables, grant_ns, is_granted
 from emulator.queues import FOREVER_NS, append, pop
 from emulator.schedulers import account, share, share_bits
-from emulator.serving import opening_slot, serve_alone, serve_share, slot_of_interest, waiting_bits
+from emulator.serving import is_open, opening_slot, serve_alone, serve_share, slot_of_interest, waiting_bits
 
 
 @in_place
@@ -100,7 +100,7 @@ def contenders(cells: CellTables, index: int) -> tuple[int, int]:
     cell = cells.cells[index]
     alone = count = 0
     for ue in range(cell.first_ue, cell.stop_ue):
-        if cells.ues[ue].first != 0 and opening_slot(cells, ue) <= cell.slot:
+        if is_open(cells, ue, cell.slot * cell.slot_ns):
             alone = ue
             count += 1
             if count == 2:
@@ -134,6 +134,8 @@ def admit_background(tables: LinkTables, cells: CellTables, index: int, until_ns
             enter(tables, cells, user.link, user.come_ns, user.size_bytes, -1 - user.count, NOBODY, 0)
             user.count += 1
             user.come_ns += gap_ns(user.key, user.count, user.gap_ns)
+            if user.come_ns >= user.until_ns:
+                user.come_ns = FOREVER_NS
         next_ns = min(next_ns, user.come_ns)
     cell.background_ns = next_ns
     return True
@@ -156,7 +158,7 @@ def share_slot(tables: LinkTables, cells: CellTables, index: int) -> None:
             else:
                 ues[place].groups = ues[place].needed
     for ue in range(cell.first_ue, cell.stop_ue):
-        if cells.ues[ue].contends:
+        if cells.ues[ue].contends and cells.ues[ue].groups > 0:
             serve_share(tables, cells, ue, slot, share_bits(cells.ues[ue], groups))
 
 
@@ -165,10 +167,10 @@ def look(tables: LinkTables, cells: CellTables, ue: int, slot: int, groups: int)
     """What a UE could send in a slot, and what it needs for that."""
     user = cells.ues[ue]
     user.groups = user.needed = user.wanted_bits = 0
-    user.contends = user.first != 0 and opening_slot(cells, ue) <= slot
+    link = tables.links[user.link]
+    user.contends = is_open(cells, ue, slot * link.slot_ns)
     if not user.contends:
         return
-    link = tables.links[user.link]
     inside = slot % link.slots
     edge = link.first_edge + inside
     user.capacity_bits = tables.cumulative_bits[edge + 1] - tables.cumulative_bits[edge]
@@ -222,3 +224,62 @@ def busy_ns(cells: CellTables, ue: int, start_ns: int, stop_ns: int) -> int:
         total_ns += max(0, min(entry.value, stop_ns) - max(entry.at_ns, start_ns))
         place = entry.behind
     return int(total_ns)
+
+
+@in_place
+def is_awaited(cells: CellTables) -> bool:
+    """Whether anybody waits for a message that is in a cell."""
+    for cell in cells.cells:
+        if cell.waiting > 0:
+            return True
+    return bool(cells.done[0].first != 0)
+
+
+@in_place
+def due_ns(cells: CellTables) -> int:
+    """No cell decides anything before."""
+    first_ns = FOREVER_NS
+    for cell in cells.cells:
+        first_ns = min(first_ns, cell.next_ns)
+    return int(first_ns)
+
+
+@in_place
+def act(tables: LinkTables, cells: CellTables, limit_ns: int) -> bool:
+    """Let the cell decide that is the first to do so before `limit_ns`; False: none is. What another sends is
+    through a slot after it decides so at the earliest, and may then enter this one."""
+    chosen = -1
+    for index in range(len(cells.cells)):
+        if chosen < 0 or cells.cells[index].next_ns < cells.cells[chosen].next_ns:
+            chosen = index
+    if chosen < 0 or cells.cells[chosen].next_ns >= limit_ns:
+        return False
+    for index in range(len(cells.cells)):
+        other = cells.cells[index]
+        if index != chosen and other.waiting > 0:
+            limit_ns = min(limit_ns, other.next_ns + min(other.slot_ns, FOREVER_NS - other.next_ns))
+    decide(tables, cells, chosen, limit_ns)
+    return True
+
+
+@in_place
+def others_active(tables: LinkTables, cells: CellTables, index: int, start_ns: int, stop_ns: int) -> float:
+    """How many other UEs of a link's cell, of those on its site at the end of a stretch of time, had something to
+    send in it, on average; 0 for a link in no cell."""
+    if len(cells.cells) == 0 or cells.ue_of_link[index] < 0:
+        return 0.0
+    own = cells.ue_of_link[index]
+    cell = cells.cells[cells.ues[own].cell]
+    total_ns = 0
+    for ue in range(cell.first_ue, cell.stop_ue):
+        if ue != own and site_of(tables, cells, ue, stop_ns) == site_of(tables, cells, own, stop_ns):
+            total_ns += busy_ns(cells, ue, start_ns, stop_ns)
+    return total_ns / (stop_ns - start_ns)
+
+
+@in_place
+def site_of(tables: LinkTables, cells: CellTables, ue: int, now_ns: int) -> int:
+    """The site that serves a UE."""
+    user = cells.ues[ue]
+    link = tables.links[user.link]
+    return int(cells.serving[user.first_site + now_ns // link.slot_ns % link.slots]) if user.moves else 0

@@ -1,10 +1,15 @@
 """The state of a system while it runs: its links and devices, and the routes between nodes."""
 
 from collections import deque
+from collections.abc import Callable
+from functools import cache
 
+from emulator.cell_tables import Cells, CellTables
+from emulator.compiled import bound
+from emulator.contention import others_active
 from emulator.device import Device, Devices
 from emulator.link import Link
-from emulator.link_tables import Links
+from emulator.link_tables import Links, LinkTables
 from emulator.system import System
 
 Route = tuple[Link, ...]
@@ -16,6 +21,8 @@ class Network:
     def __init__(self, system: System) -> None:
         self.system = system
         self.link_tables = Links(system.links, system.seed)
+        memory_ns = system.control.age_ns + system.control.window_ns
+        self.cell_tables = Cells(system.cells, system.links, system.seed, memory_ns, system.duration_ns)
         self.links = {
             (spec.source, spec.target): Link.of(spec, self.link_tables, index)
             for index, spec in enumerate(system.links)
@@ -26,6 +33,7 @@ class Network:
             name: Device.of(spec, system.models, self.device_tables, index)
             for index, (name, spec) in enumerate(specs.items())
         }
+        self._link_rows = {link: row for row, link in enumerate(self.links.values())}
         self._routes: dict[tuple[str, str], Route] = {}
         self._leaving: dict[str, list[tuple[str, Link]]] = {}
         for (source, target), link in self.links.items():
@@ -44,6 +52,17 @@ class Network:
             else:
                 self._routes[key] = self._path(source, broker) + self._path(broker, target)
         return self._routes[key]
+
+    def rate_bps(self, link: Link, now_ns: int, window_ns: int) -> float:
+        """The link's measured rate (`Link.rate_bps`), in a cell shared by as many others as had something to send
+        in the same window."""
+        rate_bps = link.rate_bps(now_ns, window_ns)
+        start_ns = max(0, now_ns - window_ns)
+        if not link.spec.cell or now_ns <= start_ns:
+            return rate_bps
+        row = self._link_rows[link]
+        others = _others_active()(self.link_tables.tables, self.cell_tables.tables, row, start_ns, now_ns)
+        return rate_bps / (1.0 + others)
 
     def _path(self, source: str, target: str) -> Route:
         """The fewest hops; of equal ones, the first in the order of the system's links."""
@@ -69,3 +88,8 @@ class Network:
         for (_, kind), candidates in self.system.placements.items():
             for node, first, stop in dict.fromkeys(part for placement in candidates for part in placement):
                 self.devices[node].preload(models[kind], first, stop)
+
+
+@cache
+def _others_active() -> Callable[[LinkTables, CellTables, int, int, int], float]:
+    return bound(others_active, Links((), 0).tables, Cells({}, (), 0, 0, 0).tables, 0, 0, 0)

@@ -23,7 +23,8 @@ class LastHeard:
         """The lowest measured rate on the route, as last heard; infinite where both are one node."""
         window_ns = self._network.system.control.window_ns
         known_ns = self.now_ns - self.age_ns
-        return min((link.rate_bps(known_ns, window_ns) for link in self._network.route(source, target)), default=inf)
+        network = self._network
+        return min((network.rate_bps(link, known_ns, window_ns) for link in network.route(source, target)), default=inf)
 
     def delay_ns(self, source: str, target: str) -> int:
         """The propagation delays on the route, summed."""

@@ -95,4 +95,6 @@ def account(ues: Table, site: int, groups: int, window_slots: int) -> None:
 @in_place
 def share_bits(ue: Record, groups: int) -> int:
     """What a UE sends in the slot that is being shared."""
-    return int(min(ue.wanted_bits, ue.capacity_bits * ue.groups // groups))
+    if ue.groups >= ue.needed:
+        return int(ue.wanted_bits)
+    return int(ue.capacity_bits * ue.groups // groups)

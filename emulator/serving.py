@@ -15,6 +15,13 @@ def opening_slot(cells: CellTables, ue: int) -> int:
 
 
 @in_place
+def is_open(cells: CellTables, ue: int, now_ns: int) -> bool:
+    """Whether a UE has a message that may go in the slot that starts now."""
+    first = cells.ues[ue].first
+    return bool(first != 0 and cells.messages[first].open_ns <= now_ns)
+
+
+@in_place
 def slot_of_interest(tables: LinkTables, cells: CellTables, ue: int, slot: int) -> int:
     """The slot in which a UE that is alone from `slot` on has sent its first message, or used its first grant."""
     message = cells.messages[cells.ues[ue].first]

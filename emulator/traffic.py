@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from emulator.calendar import add, take
+from emulator.cell_tables import CellTables, has_message_room
 from emulator.compiled import Record, Table, in_place
+from emulator.contention import act, due_ns, enter, is_awaited, take_done
 from emulator.device import ACCEPTED, PS_PER_NS, DeviceTables, submit
 from emulator.draws import message_address
 from emulator.itinerary import PlanTables
@@ -18,6 +20,7 @@ from emulator.link_tables import LinkTables
 from emulator.occupancy import OccupancyTables, arrive, depart, has_room
 from emulator.profile import TOKEN_BYTES
 from emulator.queues import FOREVER_NS, unused
+from emulator.serving import free
 
 # Reasons of a failure; those of a device are its answers. Further ones come from outside.
 REASONS = ("", "device queue full", "memory", "link queue full")
@@ -80,6 +83,7 @@ class Traffic(NamedTuple):
     """Everything that moves, as tables."""
 
     links: LinkTables
+    cells: CellTables
     devices: DeviceTables
     plans: PlanTables
     occupancy: OccupancyTables
@@ -104,6 +108,7 @@ def needs_room(traffic: Traffic) -> bool:
         or unused(traffic.links.queues) < 1
         or unused(traffic.devices.queues) < 2
         or not has_room(traffic.occupancy)
+        or (len(traffic.cells.cells) > 0 and not has_message_room(traffic.cells))
     )
 
 
@@ -113,12 +118,16 @@ def advance(traffic: Traffic, until_ns: int, order: int) -> int:
 
     On any other answer there is room for one more task to set off."""
     clock = traffic.clock[0]
+    cells = traffic.cells
     while not needs_room(traffic):
-        if clock.pending == 0:
-            return FOREVER_NS
-        first = traffic.calendar[0]
-        if first.at_ns > until_ns or (first.at_ns == until_ns and first.order >= order):
-            return int(first.at_ns)
+        first_ns = traffic.calendar[0].at_ns if clock.pending > 0 else FOREVER_NS
+        if len(cells.cells) > 0:
+            if first_ns == until_ns == FOREVER_NS and not is_awaited(cells):
+                return FOREVER_NS
+            if deliver(traffic) or act(traffic.links, cells, min(first_ns, until_ns)):
+                continue
+        if first_ns > until_ns or clock.pending == 0 or (first_ns == until_ns and traffic.calendar[0].order >= order):
+            return int(min(first_ns, due_ns(cells)))
         now_ns, row = take(traffic.calendar, clock.pending)
         clock.pending -= 1
         what = traffic.flights[row].next
@@ -197,17 +206,55 @@ def cross(traffic: Traffic, row: int, now_ns: int) -> None:
     """Hand the message to the next link of its way."""
     flight = traffic.flights[row]
     plan = traffic.plans.plans[flight.plan]
-    cost = traffic.costs[row, flight.stage]
     link = traffic.plans.hops[flight.hop]
     message = message_address(plan.message, flight.number, flight.step, flight.stage)
+    clock = traffic.clock[0]
+    clock.order += 1
+    if len(traffic.cells.cells) > 0 and traffic.cells.ue_of_link[link] >= 0:
+        if not enter(traffic.links, traffic.cells, link, now_ns, flight.size_bytes, message, row, clock.order):
+            drop(traffic, row, now_ns)
+        return
     start_ns, release_ns, arrival_ns, erased = enqueue(traffic.links, link, now_ns, flight.size_bytes, message)
     if start_ns == FULL_NS:
-        cost.transfer_ns += now_ns - flight.began_ns
-        flight.reason = LINK_QUEUE_FULL
-        finish(traffic, row, now_ns)
+        drop(traffic, row, now_ns)
         return
-    cost.link_waiting_ns += start_ns - now_ns
-    cost.energy_j += traffic.plans.radio_w[link] * (release_ns - start_ns) * 1e-9
+    crossed(traffic, row, start_ns - now_ns, release_ns - start_ns, arrival_ns, erased, clock.order)
+
+
+@in_place
+def drop(traffic: Traffic, row: int, now_ns: int) -> None:
+    """The next link's queue has no room for the message: the task fails."""
+    flight = traffic.flights[row]
+    traffic.costs[row, flight.stage].transfer_ns += now_ns - flight.began_ns
+    flight.reason = LINK_QUEUE_FULL
+    finish(traffic, row, now_ns)
+
+
+@in_place
+def deliver(traffic: Traffic) -> bool:
+    """Hand on a message that a cell has sent; False: there is none."""
+    place = take_done(traffic.cells)
+    if place == 0:
+        return False
+    each = traffic.cells.messages[place]
+    waited_ns, sent_ns = each.start_ns - each.asked_ns, each.release_ns - each.start_ns
+    erased = each.erased_bytes / each.size_bytes
+    crossed(traffic, each.who, waited_ns, sent_ns, each.arrival_ns, erased, each.order)
+    free(traffic.cells, place)
+    return True
+
+
+@in_place
+def crossed(
+    traffic: Traffic, row: int, waited_ns: int, sent_ns: int, arrival_ns: int, erased: float, order: int
+) -> None:
+    """It is known when the message has crossed its link, which was asked as number `order` of all that happens."""
+    flight = traffic.flights[row]
+    plan = traffic.plans.plans[flight.plan]
+    cost = traffic.costs[row, flight.stage]
+    link = traffic.plans.hops[flight.hop]
+    cost.link_waiting_ns += waited_ns
+    cost.energy_j += traffic.plans.radio_w[link] * sent_ns * 1e-9
     cost.erased_fraction = either(cost.erased_fraction, erased)
     flight.hop += 1
     if flight.hop == flight.stop_hop and flight.stage == plan.partitions:
@@ -215,7 +262,9 @@ def cross(traffic: Traffic, row: int, now_ns: int) -> None:
         finish(traffic, row, arrival_ns)
         return
     flight.next = CROSS if flight.hop < flight.stop_hop else REACH
-    schedule(traffic, row, arrival_ns)
+    clock = traffic.clock[0]
+    add(traffic.calendar, clock.pending, arrival_ns, order, row)
+    clock.pending += 1
 
 
 @in_place

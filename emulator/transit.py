@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from emulator.calendar import APPOINTMENT
+from emulator.cell_tables import has_message_room
 from emulator.compiled import Table, bound
 from emulator.itinerary import Itineraries
 from emulator.network import Network
@@ -64,6 +65,7 @@ class Transit:
         clock["order"], clock["unused"] = streams, -1
         self._traffic = Traffic(
             network.link_tables.tables,
+            network.cell_tables.tables,
             network.device_tables.tables,
             self._itineraries.tables,
             self.occupancy.tables,
@@ -135,10 +137,13 @@ class Transit:
             self._network.link_tables.grow()
         if unused(self._traffic.devices.queues) < 2:
             self._network.device_tables.grow()
+        if len(self._traffic.cells.cells) and not has_message_room(self._traffic.cells):
+            self._network.cell_tables.grow()
         if not has_room(self._traffic.occupancy):
             self.occupancy.grow()
         self._traffic = self._traffic._replace(
             links=self._network.link_tables.tables,
+            cells=self._network.cell_tables.tables,
             devices=self._network.device_tables.tables,
             plans=self._itineraries.tables,
             occupancy=self.occupancy.tables,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import j0
 
-from benchmarks import channel, tasks
+from benchmarks import cell, channel, tasks
 from benchmarks.tasks import PEERS, airsplit, check_equal, peak_mib, speed_rows, workload, written
 from emulator.channel.delay_profile import tapped_delay_line
 from emulator.channel.generate import generate
@@ -83,3 +83,9 @@ def test_rows_about_the_channel_say_what_was_measured_beside_what() -> None:
     ]
     assert all(list(row) == ["name", "value", "unit", "peer", "peer_value", "ratio"] for row in rows)
     assert channel.peak_mib(1) > 50
+
+
+def test_the_cell_and_its_peer_deliver_the_same_messages() -> None:
+    capacities = cell.busy_capacities(1_500)
+    cell.check_equal(capacities)
+    assert len(cell.through_the_cell(capacities)[1]) > 500

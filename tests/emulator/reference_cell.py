@@ -22,8 +22,9 @@ class Offer(NamedTuple):
 class ReferenceUe(ReferenceLink):
     """A link that sends what a cell lets it send, and has a mind for who was served how much."""
 
-    def __init__(self, spec: LinkSpec, seed: int) -> None:
+    def __init__(self, spec: LinkSpec, seed: int, until_ns: int) -> None:
         super().__init__(spec, seed)
+        self._until_ns = until_ns
         self.mean_bits = 0.0
         self.turn = -1
         self.groups = self.waiting = 0  # in the slot that is being served
@@ -50,7 +51,7 @@ class ReferenceUe(ReferenceLink):
 
     def admit_background(self, until_ns: int) -> None:
         background = self.spec.background
-        while background is not None and self._come_ns <= until_ns:
+        while background is not None and self._come_ns <= min(until_ns, self._until_ns - 1):
             self.own += [False] * self.offer(Message(self._come_ns, background.size_bytes, -1 - self._come))
             self._come += 1
             self._come_ns += self._gap_ns()
@@ -81,11 +82,11 @@ class ReferenceUe(ReferenceLink):
 
 
 class ReferenceCell:
-    """A cell that walks every slot from the first on. Offers come in order of time."""
+    """A cell that walks every slot from the first on. Offers come in order of time, the background until an instant."""
 
-    def __init__(self, spec: CellSpec, links: Sequence[LinkSpec], seed: int) -> None:
+    def __init__(self, spec: CellSpec, links: Sequence[LinkSpec], seed: int, until_ns: int = 2**63) -> None:
         self.spec = spec
-        self.ues = [ReferenceUe(link, seed) for link in links]
+        self.ues = [ReferenceUe(link, seed, until_ns) for link in links]
         self.slot_ns = links[0].trace.slot_ns
         self.slot = 0
         self.sent_bits: list[list[int]] = []  # by slot and link
