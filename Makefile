@@ -3,7 +3,7 @@ PYTHON ?= python3
 READY := .venv/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
 BIN := .venv/bin
 
-.PHONY: setup demo test lint bench check-agents
+.PHONY: setup demo test lint bench check-agents channel-figures
 
 setup: $(READY)
 
@@ -31,3 +31,6 @@ bench: $(READY)
 
 check-agents: $(READY)
 	$(BIN)/python -m benchmarks.agents
+
+channel-figures: $(READY)
+	$(BIN)/python -m benchmarks.channel_figures docs/channel
