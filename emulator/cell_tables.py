@@ -195,6 +195,8 @@ def gap_ns(key: int, number: int, mean_ns: float) -> int:
 
 
 @in_place
-def has_message_room(cells: CellTables) -> bool:
-    """Whether one more message can enter a cell."""
+def has_message_room(cells: CellTables | None) -> bool:
+    """Whether one more message can enter a cell, if there is one."""
+    if cells is None:
+        return True
     return bool(cells.messages[0].size_bytes > 0 and cells.busy.entries[0].value > 0)

@@ -4,7 +4,7 @@ A slot is decided when everything up to its start has happened. Slots in which n
 anything to send are passed over: there the arithmetic is that of the link.
 """
 
-from emulator.cell_tables import NOBODY, CellTables, gap_ns, has_message_room
+from emulator.cell_tables import NO_UE, NOBODY, CellTables, gap_ns, has_message_room
 from emulator.compiled import in_place
 from emulator.link_tables import LinkTables, grant_ns, is_granted
 from emulator.queues import FOREVER_NS, append, pop
@@ -14,9 +14,12 @@ from emulator.serving import is_open, opening_slot, serve_alone, serve_share, sl
 
 @in_place
 def enter(
-    tables: LinkTables, cells: CellTables, index: int, now_ns: int, size_bytes: int, number: int, who: int, order: int
-) -> bool:
-    """A message comes on a link: whether its queue has room. There must be room in the tables."""
+    tables: LinkTables, cells: CellTables | None,
+    index: int, now_ns: int, size_bytes: int, number: int, who: int, order: int,
+) -> bool:  # fmt: skip
+    """A message comes on a link in a cell: whether its queue has room. There must be room in the tables."""
+    if cells is None:
+        return False
     ue = cells.ue_of_link[index]
     user, link = cells.ues[ue], tables.links[index]
     cell = cells.cells[user.cell]
@@ -227,8 +230,18 @@ def busy_ns(cells: CellTables, ue: int, start_ns: int, stop_ns: int) -> int:
 
 
 @in_place
-def is_awaited(cells: CellTables) -> bool:
+def is_in_a_cell(cells: CellTables | None, link: int) -> bool:
+    """Whether a link is in any of the cells."""
+    if cells is None:
+        return False
+    return bool(cells.ue_of_link[link] != NO_UE)
+
+
+@in_place
+def is_awaited(cells: CellTables | None) -> bool:
     """Whether anybody waits for a message that is in a cell."""
+    if cells is None:
+        return False
     for cell in cells.cells:
         if cell.waiting > 0:
             return True
@@ -236,8 +249,10 @@ def is_awaited(cells: CellTables) -> bool:
 
 
 @in_place
-def due_ns(cells: CellTables) -> int:
+def due_ns(cells: CellTables | None) -> int:
     """No cell decides anything before."""
+    if cells is None:
+        return FOREVER_NS
     first_ns = FOREVER_NS
     for cell in cells.cells:
         first_ns = min(first_ns, cell.next_ns)
@@ -245,9 +260,11 @@ def due_ns(cells: CellTables) -> int:
 
 
 @in_place
-def act(tables: LinkTables, cells: CellTables, limit_ns: int) -> bool:
+def act(tables: LinkTables, cells: CellTables | None, limit_ns: int) -> bool:
     """Let the cell decide that is the first to do so before `limit_ns`; False: none is. What another sends is
     through a slot after it decides so at the earliest, and may then enter this one."""
+    if cells is None:
+        return False
     chosen = -1
     for index in range(len(cells.cells)):
         if chosen < 0 or cells.cells[index].next_ns < cells.cells[chosen].next_ns:
@@ -266,7 +283,7 @@ def act(tables: LinkTables, cells: CellTables, limit_ns: int) -> bool:
 def others_active(tables: LinkTables, cells: CellTables, index: int, start_ns: int, stop_ns: int) -> float:
     """How many other UEs of a link's cell, of those on its site at the end of a stretch of time, had something to
     send in it, on average; 0 for a link in no cell."""
-    if len(cells.cells) == 0 or cells.ue_of_link[index] < 0:
+    if len(cells.cells) == 0 or cells.ue_of_link[index] == NO_UE:
         return 0.0
     own = cells.ue_of_link[index]
     cell = cells.cells[cells.ues[own].cell]

@@ -11,7 +11,7 @@ import numpy as np
 from emulator.calendar import add, take
 from emulator.cell_tables import CellTables, has_message_room
 from emulator.compiled import Record, Table, in_place
-from emulator.contention import act, due_ns, enter, is_awaited, take_done
+from emulator.contention import act, due_ns, enter, is_awaited, is_in_a_cell, take_done
 from emulator.device import ACCEPTED, PS_PER_NS, DeviceTables, submit
 from emulator.draws import message_address
 from emulator.itinerary import PlanTables
@@ -83,7 +83,7 @@ class Traffic(NamedTuple):
     """Everything that moves, as tables."""
 
     links: LinkTables
-    cells: CellTables
+    cells: CellTables | None  # None where there are none: what is not there costs no call anything
     devices: DeviceTables
     plans: PlanTables
     occupancy: OccupancyTables
@@ -108,7 +108,7 @@ def needs_room(traffic: Traffic) -> bool:
         or unused(traffic.links.queues) < 1
         or unused(traffic.devices.queues) < 2
         or not has_room(traffic.occupancy)
-        or (len(traffic.cells.cells) > 0 and not has_message_room(traffic.cells))
+        or not has_message_room(traffic.cells)
     )
 
 
@@ -118,16 +118,14 @@ def advance(traffic: Traffic, until_ns: int, order: int) -> int:
 
     On any other answer there is room for one more task to set off."""
     clock = traffic.clock[0]
-    cells = traffic.cells
     while not needs_room(traffic):
         first_ns = traffic.calendar[0].at_ns if clock.pending > 0 else FOREVER_NS
-        if len(cells.cells) > 0:
-            if first_ns == until_ns == FOREVER_NS and not is_awaited(cells):
-                return FOREVER_NS
-            if deliver(traffic) or act(traffic.links, cells, min(first_ns, until_ns)):
-                continue
+        if first_ns == until_ns == FOREVER_NS and not is_awaited(traffic.cells):
+            return FOREVER_NS
+        if deliver(traffic, traffic.cells) or act(traffic.links, traffic.cells, min(first_ns, until_ns)):
+            continue
         if first_ns > until_ns or clock.pending == 0 or (first_ns == until_ns and traffic.calendar[0].order >= order):
-            return int(min(first_ns, due_ns(cells)))
+            return int(min(first_ns, due_ns(traffic.cells)))
         now_ns, row = take(traffic.calendar, clock.pending)
         clock.pending -= 1
         what = traffic.flights[row].next
@@ -210,7 +208,7 @@ def cross(traffic: Traffic, row: int, now_ns: int) -> None:
     message = message_address(plan.message, flight.number, flight.step, flight.stage)
     clock = traffic.clock[0]
     clock.order += 1
-    if len(traffic.cells.cells) > 0 and traffic.cells.ue_of_link[link] >= 0:
+    if is_in_a_cell(traffic.cells, link):
         if not enter(traffic.links, traffic.cells, link, now_ns, flight.size_bytes, message, row, clock.order):
             drop(traffic, row, now_ns)
         return
@@ -231,16 +229,18 @@ def drop(traffic: Traffic, row: int, now_ns: int) -> None:
 
 
 @in_place
-def deliver(traffic: Traffic) -> bool:
+def deliver(traffic: Traffic, cells: CellTables | None) -> bool:
     """Hand on a message that a cell has sent; False: there is none."""
-    place = take_done(traffic.cells)
+    if cells is None:
+        return False
+    place = take_done(cells)
     if place == 0:
         return False
-    each = traffic.cells.messages[place]
+    each = cells.messages[place]
     waited_ns, sent_ns = each.start_ns - each.asked_ns, each.release_ns - each.start_ns
     erased = each.erased_bytes / each.size_bytes
     crossed(traffic, each.who, waited_ns, sent_ns, each.arrival_ns, erased, each.order)
-    free(traffic.cells, place)
+    free(cells, place)
     return True
 
 

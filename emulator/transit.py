@@ -65,7 +65,7 @@ class Transit:
         clock["order"], clock["unused"] = streams, -1
         self._traffic = Traffic(
             network.link_tables.tables,
-            network.cell_tables.tables,
+            network.cell_tables.tables if network.system.cells else None,
             network.device_tables.tables,
             self._itineraries.tables,
             self.occupancy.tables,
@@ -137,13 +137,13 @@ class Transit:
             self._network.link_tables.grow()
         if unused(self._traffic.devices.queues) < 2:
             self._network.device_tables.grow()
-        if len(self._traffic.cells.cells) and not has_message_room(self._traffic.cells):
+        if not has_message_room(self._traffic.cells):
             self._network.cell_tables.grow()
         if not has_room(self._traffic.occupancy):
             self.occupancy.grow()
         self._traffic = self._traffic._replace(
             links=self._network.link_tables.tables,
-            cells=self._network.cell_tables.tables,
+            cells=self._network.cell_tables.tables if self._network.system.cells else None,
             devices=self._network.device_tables.tables,
             plans=self._itineraries.tables,
             occupancy=self.occupancy.tables,

@@ -17,7 +17,7 @@ from emulator.network import Network
 from emulator.policy import Policy
 from emulator.record import Records
 from emulator.simulation import Simulation
-from emulator.system import Ramp, System
+from emulator.system import Background, CellSpec, Ramp, Scheduler, System
 from emulator.task import describe, parse
 from emulator.trace import Release
 from emulator.units import NS_PER_MS, NS_PER_S
@@ -67,6 +67,27 @@ def test_nothing_beats_the_bound(
         costs = costs_s(system, make_policy(name, {}, system))
         assert costs.keys() == least.keys()
         assert all(costs[task] >= least[task] for task in costs)
+
+
+@pytest.mark.parametrize("scheduler", ["rr", "pf", "max-rate"])
+def test_nothing_beats_the_bound_in_shared_cells(scheduler: Scheduler) -> None:
+    """Two UEs share a cell each way, ask for grants, and meet a background; the optimum is then refused."""
+    system = small_system(3, 2, 30.0, 2.0, Ramp(20 * NS_PER_MS, NS_PER_MS, 5 * NS_PER_MS, 500, 4 * NS_PER_MS))
+    links = []
+    for link in system.links:
+        cell = "up" if link.source.startswith("ue") else "down" if link.target.startswith("ue") else ""
+        trace = replace(link.trace, release="slot") if cell else link.trace
+        background = Background(20.0, 10_000) if link.source == "ue2" else None
+        links.append(replace(link, trace=trace, cell=cell, background=background))
+    cells = {name: CellSpec(scheduler, 8) for name in ("up", "down")}
+    shared = replace(system, links=tuple(links), cells=cells)
+    least = bounds_s(shared)
+    for name in BASELINES:
+        costs = costs_s(shared, make_policy(name, {}, shared))
+        assert costs.keys() == least.keys()
+        assert all(costs[task] >= least[task] for task in costs)
+    with pytest.raises(ValueError, match="background: must be none for the optimum"):
+        optimum(shared)
 
 
 def test_the_bound_is_the_least_of_all_candidates() -> None:

@@ -1,6 +1,7 @@
 """A cell is what a walk over every slot says, for one UE what the link is, and shares as its scheduler must."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -208,3 +209,19 @@ def test_ues_on_different_sites_do_not_share() -> None:
     assert cell.enqueue(0, 0, 40) and cell.enqueue(0, 1, 30)
     found = {each.link: each.delivery.release_ns for each in cell.advance(100)}
     assert found == {0: 50, 1: 40}  # 40 + 80 + 40 + 80 + 80 bits, and 40 + 80 + 40 + 80
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"cell": "other"}, r"links.ue1-gnb.cell=other: must be one of cell"),
+        ({"trace": slots(80)}, "must have the slot rule"),
+        ({"trace": slots(3, release="slot")}, "must have a slot with a bit for each group"),
+        ({"trace": slots(80, slot_ns=7, release="slot")}, "must have slots of one length"),
+        ({"cell": "", "background": Background(1.0, 100)}, "on a link that is in a cell"),
+    ],
+)
+def test_links_that_do_not_fit_their_cell_are_refused(change: dict[str, Any], rule: str) -> None:
+    link = LinkSpec("ue0", "gnb", slots(80, release="slot"), cell="cell")
+    with pytest.raises(ValueError, match=rule):
+        Cell(CellSpec("rr", 4), [link, replace(link, source="ue1", **change)], 1)
