@@ -15,6 +15,9 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Columns = dict[str, npt.NDArray[Any]]
 
+USUAL_ROUND_TRIP_SLOTS = 8
+"""Engineering: 4 to 8 slots to the acknowledgement (TS 38.213 9.2.3), 2 to 4 to decode and schedule; LTE's 8 ms."""
+
 ROW = np.dtype(
     [
         ("capacity_bits", np.int64),
@@ -42,7 +45,7 @@ def air_of(carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> Ai
     loop["cqi_delay_slots"] = -(-adaptation.cqi_delay_ns // length_ns)
     loop["up_db"] = adaptation.olla_up_db
     loop["down_db"] = adaptation.olla_up_db * adaptation.bler_target / (1 - adaptation.bler_target)
-    loop["round_trip_slots"] = round_trip = max(1, -(-harq.round_trip_ns // length_ns))
+    loop["round_trip_slots"] = round_trip = _round_trip_slots(harq, length_ns)
     loop["most"] = harq.max_transmissions
     loop["unused"] = harq.processes
     under_way = int(loop["cqi_delay_slots"][0] // loop["cqi_period_slots"][0]) + 2
@@ -60,6 +63,10 @@ def air_of(carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> Ai
     )
 
 
+def _round_trip_slots(harq: Harq, length_ns: int) -> int:
+    return USUAL_ROUND_TRIP_SLOTS if harq.round_trip_ns is None else max(1, -(-harq.round_trip_ns // length_ns))
+
+
 def _check(adaptation: Adaptation, harq: Harq) -> None:
     for name, least in (("cqi_period_ns", 0), ("cqi_delay_ns", 0), ("olla_up_db", 0.0)):
         if not getattr(adaptation, name) >= least:
@@ -67,7 +74,7 @@ def _check(adaptation: Adaptation, harq: Harq) -> None:
     if not 0 < adaptation.bler_target < 1:
         raise ValueError(f"bler_target={adaptation.bler_target}: must lie between 0 and 1")
     for name, least in (("max_transmissions", 1), ("round_trip_ns", 0), ("processes", 1)):
-        if not getattr(harq, name) >= least:
+        if getattr(harq, name) is not None and not getattr(harq, name) >= least:
             raise ValueError(f"{name}={getattr(harq, name)}: must be at least {least}")
 
 

@@ -115,10 +115,12 @@ class Adaptation:
 @dataclass(frozen=True)
 class Harq:
     """Hybrid ARQ with soft (chase) combining: a failed block is sent again in the first slot of its direction at
-    least `round_trip_ns` later, before anything new; at most `max_transmissions` in all."""
+    least `round_trip_ns` later, before anything new; at most `max_transmissions` in all. A process is taken for a
+    round trip, so no more than `processes` blocks go in one."""
 
     max_transmissions: int = 4
-    round_trip_ns: int = 4_000_000
+    round_trip_ns: int | None = None
+    """None: 8 slots, 4 ms at 30 kHz. Terminals and base stations work in symbols and slots (TS 38.214 5.3, 6.4)."""
     processes: int = 16
 
 

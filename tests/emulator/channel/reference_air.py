@@ -52,7 +52,7 @@ class ReferenceAir:
         self.formats, self.indicators = blocks_of(carrier, adaptation), indicators_of(carrier, adaptation)
         self.shares = group_prbs(carrier) / group_prbs(carrier).sum()
         length_ns = self.slot_ns = slot_ns(carrier.mu)
-        self.round_trip = max(1, math.ceil(harq.round_trip_ns / length_ns))
+        self.round_trip = max(1, math.ceil((harq.round_trip_ns or 0) / length_ns))
         self.period = max(1, math.ceil(adaptation.cqi_period_ns / length_ns))
         self.delay = math.ceil(adaptation.cqi_delay_ns / length_ns)
         self.measured: list[tuple[int, int]] = []  # slot, CQI
