@@ -2,7 +2,7 @@
 
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs
-from topologies.cells import WAYS
+from topologies.cells import WAYS, Cell
 from topologies.scenario import Scenario
 
 
@@ -12,12 +12,17 @@ def check_cells(scenario: Scenario) -> None:
     for name, cell in scenario.cells.items():
         if name not in entries or entries[name].role == "ue":
             raise ValueError(f"cells.{name}: must be the name of a node, as under nodes, that is no UE")
-        try:
-            group_prbs(cell.carrier)
-            for way in WAYS:
-                symbols(cell.carrier, way)
-        except ValueError as error:
-            raise ValueError(f"cells.{name}: {error}") from error
+        check_carrier(f"cells.{name}", cell)
+
+
+def check_carrier(path: str, cell: Cell) -> None:
+    """The standard has the cell's carrier, and both directions have slots of it; `path` is the cell's place."""
+    try:
+        group_prbs(cell.carrier)
+        for way in WAYS:
+            symbols(cell.carrier, way)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def check_links_of_cells(scenario: Scenario) -> None:

@@ -1,6 +1,7 @@
 """Traces of some UEs in one cell, without a scenario about them: what `airsplit trace new` makes."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ from pydantic import ValidationError
 from emulator.channel.generate import generate_file
 from emulator.channel.radio import Direction as Way
 from emulator.channel.radio import Environment
+from emulator.channel.radio import Radio as RadioSettings
+from emulator.channel.track import Track
 from emulator.files import require_folder
+from topologies.cell_checks import check_carrier
 from topologies.cells import Cell
 from topologies.loader import apply
 from topologies.radio import WAY_KEYS, Radio, radio_of
@@ -36,9 +40,11 @@ def asked(model: Environment, overrides: Sequence[str]) -> Asked:
     if not set(data["radio"]) & set(WAY_KEYS):
         data["radio"]["ring"] = {}
     try:
-        return Asked.model_validate(data)
+        found = Asked.model_validate(data)
     except ValidationError as error:
         raise ValueError(f"{COMMAND}: {translate(error, given)}") from None
+    check_carrier(f"{COMMAND}: cell", found.cell)
+    return found
 
 
 def new_traces(
@@ -50,12 +56,32 @@ def new_traces(
     one_file = out.suffix == ".parquet"
     if one_file and (ues, len(ways)) != (1, 1):
         raise ValueError(f"--out {out}: must be a folder, or --ues 1 and --direction uplink or downlink be given")
-    if not one_file:
-        out.mkdir(exist_ok=True)
+    if not one_file and out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out}: must be a folder, or a name that ends in .parquet")
     whole_ns = whole_slots_ns(duration_ns, what.cell.mu)
     radio = radio_of(what.cell, what.radio)
-    for ue in (f"ue{number}" for number in range(1, ues + 1)):
-        track = track_of(what.radio, whole_ns, seed, ue, Path.cwd())
-        for way in ways:
-            path = out if one_file else out / f"{ue}-{way}.parquet"
-            yield path, generate_file(path, radio, track, whole_ns, seed, ue, way)
+    with nullcontext() if one_file else _folder(out):
+        for ue in (f"ue{number}" for number in range(1, ues + 1)):
+            track = track_of(what.radio, whole_ns, seed, ue, Path.cwd())
+            for way in ways:
+                path = out if one_file else out / f"{ue}-{way}.parquet"
+                yield path, _generated(path, radio, track, whole_ns, seed, ue, way)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """A folder to write in; where it was made for what then failed, and is empty, it goes again."""
+    is_new = not path.exists()
+    path.mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        if is_new and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _generated(path: Path, radio: RadioSettings, track: Track, duration_ns: int, seed: int, ue: str, way: Way) -> str:
+    try:
+        return generate_file(path, radio, track, duration_ns, seed, ue, way)
+    except ValueError as error:
+        raise ValueError(f"{COMMAND}: {ue}: {error}") from error

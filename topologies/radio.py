@@ -10,6 +10,7 @@ from topologies.cells import Cell, Decibels, Point, in_emulator_units
 from topologies.section import Positive, Section, exactly_one, rule
 
 WAY_KEYS = ("at_m", "waypoints_m", "to_and_fro_m", "ring", "track")
+LEAST_WIDTH_M = 1.0  # of a ring: in a narrower one, hardly any way from place to place would stay within
 Points = Annotated[tuple[Point, ...], Field(strict=False, min_length=2, max_length=10_000)]
 
 
@@ -23,8 +24,9 @@ class Ring(Section):
 
     @model_validator(mode="after")
     def _width(self) -> Self:
-        if not self.nearest_m < self.farthest_m:
-            raise rule(f"farthest_m={self.farthest_m:g}: must be above nearest_m, {self.nearest_m:g}")
+        if not self.nearest_m + LEAST_WIDTH_M <= self.farthest_m:
+            given = f"farthest_m={self.farthest_m:g}"
+            raise rule(f"{given}: must be {LEAST_WIDTH_M:g} m or more above nearest_m, {self.nearest_m:g}")
         return self
 
 
@@ -56,7 +58,7 @@ class Radio(Section):
     """It wanders about a centre, every UE on a way of its own."""
     track: str | None = None
     """A recorded way: CSV of `time_s,x_m,y_m` or `time_s,latitude,longitude`."""
-    speed_mps: Annotated[float, Field(gt=0, le=150)] = 1.4
+    speed_mps: Annotated[float, Field(ge=1e-3, le=150)] = 1.4
     pause_s: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     """Rest at each point."""
     height_m: Annotated[float, Field(ge=0.5, le=22.5)] = 1.5

@@ -39,6 +39,7 @@ _RULES = {
     "too_long": "must have at most {max_length} entries",
     "string_pattern_mismatch": "must be a name of letters, digits and _ (labels: also - . +), a letter first",
 }
+_TDD_RULE = "must hold D, S and U alone"
 
 
 def translate(error: ValidationError, overrides: Iterable[Keys] | None = None) -> str:
@@ -76,6 +77,8 @@ def short(value: object) -> str:
 
 
 def _rule(error: ErrorDetails) -> str:
+    if error["type"] == "string_pattern_mismatch" and error["loc"][-1] == "tdd":
+        return _TDD_RULE  # the one pattern that is no name's
     template = _RULES.get(error["type"])
     if template is None:
         return error["msg"].splitlines()[0]

@@ -12,6 +12,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Points = tuple[tuple[float, float], ...]
 
+MOST_WAYS = 100_000  # to and fro: more, and the points that are so near would fill the memory
+
 
 @dataclass(frozen=True, eq=False)
 class Track:
@@ -78,10 +80,15 @@ def waypoints(points_m: Points, speed_mps: float, pause_ns: int = 0) -> Track:
 
 
 def to_and_fro(points_m: Points, speed_mps: float, duration_ns: int, pause_ns: int = 0) -> Track:
-    """As `waypoints`, then back by the same points, again and again, for at least `duration_ns`."""
+    """As `waypoints`, then back by the same points, again and again, for at least `duration_ns`. Raises ValueError as
+    `waypoints` does, and where that would be more than `MOST_WAYS` ways."""
     once = waypoints(points_m, speed_mps, pause_ns)
     there_ns = int(once.at_ns[-1])
     ways = 1 if there_ns == 0 else -(-duration_ns // there_ns)
+    if ways > MOST_WAYS:
+        raise ValueError(
+            f"track.points_m: one way lasts {there_ns} ns: must last {-(-duration_ns // MOST_WAYS)} or more"
+        )
     there, back = list(points_m), list(points_m[::-1])
     visited = there + [point for way in range(1, ways) for point in (back if way % 2 else there)[1:]]
     return _along(visited, speed_mps, pause_ns)

@@ -228,7 +228,7 @@ CASES = [
     ),
     Case(
         "ring",
-        "links[0].radio.ring: farthest_m=5: must be above nearest_m, 10",
+        "links[0].radio.ring: farthest_m=5: must be 1 m or more above nearest_m, 10",
         put("links.0.radio", {"ring": {"farthest_m": 5}}),
     ),
     Case(
@@ -236,13 +236,13 @@ CASES = [
         "links[0].radio.waypoints_m=[[1, 2]]: must have 2 or more entries",
         put("links.0.radio", {"waypoints_m": [[1, 2]]}),
     ),
-    Case("speed", "links[0].radio.speed_mps=0: must be above 0", put("links.0.radio.speed_mps", 0)),
+    Case("speed", "links[0].radio.speed_mps=0: must be at least 0.001", put("links.0.radio.speed_mps", 0)),
     Case("profile", "links[0].radio.fading.profile=tdl-f: must be", put("links.0.radio.fading", {"profile": "tdl-f"})),
     Case("environment", "cells.gnb.environment=space: must be", put("cells.gnb.environment", "space")),
     Case("bandwidth", "cells.gnb: bandwidth_hz=1.7e+07: must be", put("cells.gnb.bandwidth_mhz", 17)),
     Case("spacing", "cells.gnb: mu=3: must be a spacing of FR1", put("cells.gnb.mu", 3)),
     Case("no-uplink-slots", "cells.gnb: tdd", put("cells.gnb.tdd", "DDDD")),
-    Case("tdd-letters", "cells.gnb.tdd=DDX: must", put("cells.gnb.tdd", "DDX")),
+    Case("tdd-letters", "cells.gnb.tdd=DDX: must hold D, S and U alone", put("cells.gnb.tdd", "DDX")),
     Case("scheduler", "cells.gnb.scheduler=fair: must be", put("cells.gnb.scheduler", "fair")),
     Case("cell-nowhere", "cells.tower: must be the name of a node", put("cells.tower", {})),
     Case(

@@ -17,7 +17,7 @@ from tests.topologies.bad_scenarios import GOOD
 from topologies.build import build
 from topologies.cells import Cell
 from topologies.loader import load
-from topologies.new_traces import asked
+from topologies.new_traces import asked, new_traces
 from topologies.radio import Radio, Ring, radio_of
 from topologies.ways import track_of, wander
 
@@ -246,9 +246,9 @@ def test_one_ues_speed_changes_no_others_channel(good: Path) -> None:
 def test_traces_are_asked_for_in_the_words_of_a_scenario() -> None:
     plain = asked("inf-sh", ())
     assert (plain.cell, plain.radio) == (Cell(environment="inf-sh"), Radio(ring=Ring()))
-    placed = asked("umi", ("radio.at_m=[10, 20]", "cell.carrier_ghz=28", "radio.fading.profile=rice"))
+    placed = asked("umi", ("radio.at_m=[10, 20]", "cell.carrier_ghz=2.6", "radio.fading.profile=rice"))
     made = radio_of(placed.cell, placed.radio)
-    assert made == replace(radio.Radio(), carrier=radio.Carrier(carrier_hz=28e9), fading=radio.Fading(profile="rice"))
+    assert made == replace(radio.Radio(), carrier=radio.Carrier(carrier_hz=2.6e9), fading=radio.Fading(profile="rice"))
     assert placed.radio.ring is None
 
 
@@ -259,9 +259,26 @@ def test_traces_are_asked_for_in_the_words_of_a_scenario() -> None:
         ("radio.speed_mps=fast", r"trace new: --set radio.speed_mps=fast: must be a number"),
         ("cell.environment=moon", r"trace new: --set cell.environment=moon: must be "),
         ("radio", r"trace new: --set radio: must look like"),
+        ("radio.speed_mps=1e-12", r"trace new: --set radio.speed_mps=1e-12: must be at least 0.001"),
+        ("cell.bandwidth_mhz=41", r"trace new: cell: bandwidth_hz=4.1e\+07: must be 5, 10, "),
+        ("cell.tdd=DDDD", r"trace new: cell: tdd='DDDD': must leave the uplink at least one slot"),
     ],
 )
 def test_what_cannot_be_asked_for_is_one_line(override: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         asked("umi", (override,))
     assert "\n" not in str(caught.value)
+
+
+def test_what_fails_leaves_no_folder_behind_and_no_file_is_taken_for_one(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "there").mkdir()
+    weak = asked("umi", ("radio.tx_power_dbm=-300", "radio.at_m=[30, 0]"))
+    for name, message in (
+        ("new", "^trace new: ue1: capacity_bits: at least one slot"),
+        ("there", "^trace new: ue1: capacity_bits: at least one slot"),
+        ("file", "file: must be a folder, or a name that ends in .parquet$"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            list(new_traces(weak, 1, ("uplink",), NS // 10, 1, tmp_path / name))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "there"]

@@ -125,6 +125,11 @@ def test_faults_of_instants(at_ns: list[int], message: str) -> None:
         Track(np.array(at_ns, np.int64), np.zeros((len(at_ns), 2)))
 
 
+def test_a_way_to_and_fro_that_is_hardly_one_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^track.points_m: one way lasts 7 ns: must last 10000 or more$"):
+        to_and_fro(((0, 0), (1e-6, 0)), 150.0, SECOND_NS)
+
+
 def test_recorded_in_metres(tmp_path: Path) -> None:
     path = tmp_path / "way.csv"
     path.write_text("time_s,x_m,y_m\n10,1,2\n10.5,3,4\n\n12,3,-4\n")
