@@ -552,9 +552,9 @@ def predict(
         float | None, typer.Option("--width-mhz", min=1e-6, help="Bandwidth x layers x shares of time and of the cell.")
     ] = None,
     fit: Annotated[
-        Literal["width", "anchor"],
-        typer.Option("--fit", help="Without --width-mhz; anchor: LTE's rate beside NR, too."),
-    ] = "width",
+        Literal["width", "anchor"] | None,
+        typer.Option("--fit", help="Instead of --width-mhz; anchor: LTE's rate beside NR, too. Without both: width."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare recorded rates with those that the link model has for the recorded SINR: CSV or traces, a page each."""
@@ -564,8 +564,10 @@ def predict(
     from results.style import require_drawable
 
     require_drawable(out)
+    if width_mhz is not None and fit is not None:
+        raise ValueError(f"--fit {fit}: must not be given beside --width-mhz, which declares what it fits")
     chosen = None if columns is None else parse_columns(columns)
-    calibrate = declared(width_mhz * 1e6) if width_mhz else {"width": by_mean, "anchor": with_anchor}[fit]
+    calibrate = with_anchor if fit == "anchor" else declared(width_mhz * 1e6) if width_mhz else by_mean
     pages = []
     for file in recordings:
         trace = Trace.load(file) if file.suffix == ".parquet" else import_trace(file, "csv", chosen)
@@ -644,8 +646,13 @@ def fit(
     from emulator.fitted import describe, learn, save_model
     from emulator.formats import import_trace, parse_choice
     from results.fit_figures import side_by_side
+    from results.style import require_drawable
 
     require_folder(out)
+    if figure is not None:
+        require_drawable(figure)
+    if format_ is None and columns is not None:
+        raise ValueError(f"--columns {columns}: must be given with --format csv or list")
     if format_ is None:
         trace = Trace.load(recording)
     else:

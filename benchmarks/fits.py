@@ -175,6 +175,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", action="store_true", help="every number")
     chosen = parser.parse_args()
+    if not chosen.folder.is_dir():
+        parser.error(f"{chosen.folder}: must be a folder")
     rows = []
     if not chosen.json:
         times = "first   drawn   second chance"

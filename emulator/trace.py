@@ -146,7 +146,8 @@ class Trace:
     @classmethod
     def load(cls, path: Path) -> "Trace":
         """Read what `save` wrote. Raises ValueError with path and rule when it is not such a file, when a
-        value breaks a rule, or when the values are no longer those that were saved."""
+        value breaks a rule, or when the values are no longer those that were saved; OSError when there is none."""
+        path.stat()  # whose error names the file, as pyarrow's does not
         try:
             table = pq.ParquetFile(path).read()
             header = json.loads((table.schema.metadata or {})[b"airsplit.trace"])
@@ -154,8 +155,6 @@ class Trace:
             lineage = tuple(Interval(*interval) for interval in header["lineage"])
             trace = cls(header["slot_ns"], columns, header["release"], lineage, dict(header["metadata"]))
             stored = str(header["sha256"])
-        except FileNotFoundError:
-            raise
         except (pa.ArrowException, OSError, KeyError, TypeError, RecursionError) as error:
             # OSError is pyarrow's word for a damaged file, RecursionError json's for one nested too deeply
             reason = str(error).splitlines()[0]

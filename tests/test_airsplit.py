@@ -145,6 +145,7 @@ def test_bad_trace_is_one_line_and_exit_3(content: bytes, rule: str, tmp_path: P
         (("run", "topologies/quickstart.yaml", "--nonsense"), 2),
         (("run", "missing.yaml"), 3),
         (("trace", "info", "missing.parquet"), 3),
+        (("trace", "rtt", "missing.list"), 3),
         (("trace", "import", "missing", "--format", "rate", "--out", "x"), 3),
         (("trace", "new", "--out", "x", "--duration", "soon"), 3),
         (("trace", "new", "--out", "x", "--set", "speed=1"), 3),
@@ -315,6 +316,11 @@ def test_run_without_any_task_is_a_table_of_zeros(tmp_path: Path) -> None:
     done = call("run", scenario, "--out", tmp_path / "runs", "--json")
     assert done.returncode == 0, done.stderr
     assert [row["tasks"] for row in json.loads(done.stdout)["summary"]] == [0, 0]
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    for arguments in (("info", "missing.parquet"), ("plot", "missing.parquet", "--out", "x.pdf"), ("rtt", "missing")):
+        assert call("trace", *arguments).stderr == f"{arguments[1]}: No such file or directory\n"
 
 
 def test_every_command_that_writes_says_what_as_json(tmp_path: Path) -> None:

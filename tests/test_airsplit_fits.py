@@ -54,6 +54,17 @@ def test_a_part_of_a_trace_is_learned_from(recording: Path, tmp_path: Path) -> N
     assert json.loads(model.read_text())["span_ns"] == 120 * NS_PER_S
 
 
+def test_what_a_fit_would_not_look_at_is_refused_before_the_work(recording: Path, tmp_path: Path) -> None:
+    for more, message in (
+        (("--columns", "run=1"), "--columns run=1: must be given with --format csv or list"),
+        (("--figure", "fit.jpg"), "fit.jpg: ending must be one of .pdf, .png, .svg"),
+    ):
+        arguments = ("trace", "fit", recording, "--out", tmp_path / "m.json", *more)
+        done = CliRunner().invoke(app, list(map(str, arguments)))
+        assert str(done.exception) == message
+    assert [path.name for path in tmp_path.iterdir()] == [recording.name]
+
+
 def test_the_table_of_fits(
     recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

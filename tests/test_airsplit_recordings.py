@@ -62,3 +62,9 @@ def test_what_cannot_be_predicted_is_named(tmp_path: Path) -> None:
     arguments = ("trace", "predict", tmp_path / "walk.csv", "--columns", "time=time,rate=rate", "--out")
     done = CliRunner().invoke(app, [*map(str, arguments), str(tmp_path / "page.pdf")])
     assert str(done.exception) == "walk.csv: columns: must hold sinr_db (kept on import), not capacity_bits"
+
+
+def test_a_width_is_declared_or_fitted(tmp_path: Path) -> None:
+    arguments = ("trace", "predict", "walk.csv", "--width-mhz", "20", "--fit", "width", "--out", tmp_path / "page.pdf")
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    assert str(done.exception) == "--fit width: must not be given beside --width-mhz, which declares what it fits"

@@ -9,12 +9,12 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from emulator.channel.numerology import SUBCARRIERS
 from emulator.channel.radio import Ue
 
 Floats = npt.NDArray[np.float64]
 
 THERMAL_NOISE_DBM_PER_HZ = -174.0  # k T at 290 K
-SUBCARRIERS = 12  # of a resource block (TS 38.211 4.4.4.1)
 
 
 def noise_dbm(width_hz: float, noise_figure_db: float) -> float:

@@ -1,13 +1,12 @@
 """The environments of TR 38.901: what Tables 7.4.1-1, 7.5-6, 7.6.3.1-2 and 7.8-7 say of each, read from a data file."""
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 from emulator.channel.radio import Environment, Penetration, Radio
+from emulator.channel.tabled import table
 
 
 class Line(NamedTuple):
@@ -65,7 +64,7 @@ class Surroundings:
 
 def surroundings(environment: Environment) -> Surroundings:
     """The tables' row of an environment. Raises ValueError when there is none of that name."""
-    rows: dict[str, Any] = tables()["environments"]
+    rows: dict[str, Any] = table("large_scale")["environments"]
     if environment not in rows:
         raise ValueError(f"environment={environment!r}: must be one of {', '.join(rows)}")
     return _row(environment)
@@ -73,7 +72,7 @@ def surroundings(environment: Environment) -> Surroundings:
 
 @cache
 def _row(environment: Environment) -> Surroundings:
-    row: dict[str, Any] = tables()["environments"][environment]
+    row: dict[str, Any] = table("large_scale")["environments"][environment]
     hall = _hall(row["hall"]) if "hall" in row else None
     states = {name: _state(name, row[name], hall) for name in ("los", "nlos", "o2i") if name in row}
     return Surroundings(
@@ -96,14 +95,6 @@ def _row(environment: Environment) -> Surroundings:
         indoor_m=row.get("indoor_m", 0.0),
         penetrations=("none", *row.get("penetrations", ())),
     )
-
-
-@cache
-def tables() -> dict[str, Any]:
-    """The data file: the standard's numbers of large-scale propagation."""
-    path = files("emulator.channel") / "tables" / "large_scale.json"
-    loaded: dict[str, Any] = json.loads(path.read_text())
-    return loaded
 
 
 def median_delay_spread_ns(environment: Environment, carrier_hz: float, los: bool) -> float:
@@ -176,7 +167,7 @@ def _hall_delay_spread(name: str, hall: Hall) -> float:
     length_m, width_m, height_m = hall.size_m
     volume_m3 = length_m * width_m * height_m
     surface_m2 = 2 * (length_m * width_m + length_m * height_m + width_m * height_m)
-    slope, shift, level = tables()["hall_delay_spread"][name]
+    slope, shift, level = table("large_scale")["hall_delay_spread"][name]
     return math.log10(slope * volume_m3 / surface_m2 + shift) + float(level)
 
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emulator.channel.environment import Surroundings, tables
+from emulator.channel.environment import Surroundings
 from emulator.channel.radio import Penetration
+from emulator.channel.tabled import table
 
 
 class Indoors(NamedTuple):
@@ -27,16 +28,16 @@ def indoors(rng: np.random.Generator, row: Surroundings, model: Penetration, car
     if model == "none":
         return OUTDOORS
     depth_m = float(rng.uniform(0.0, row.indoor_m, 2).min())
-    sigma_db: float = tables()["penetrations"][model]["sigma_db"]
-    rooms_db: float = tables()["inside_db_a_metre"] * depth_m
+    sigma_db: float = table("large_scale")["penetrations"][model]["sigma_db"]
+    rooms_db: float = table("large_scale")["inside_db_a_metre"] * depth_m
     return Indoors(depth_m, wall_loss_db(model, carrier_hz) + rooms_db + sigma_db * float(rng.standard_normal()))
 
 
 def wall_loss_db(model: Penetration, carrier_hz: float) -> float:
     """PL_tw (eq. 7.4-3): the wall's materials, each for its share of the surface, and 5 dB for oblique incidence."""
     passed = 0.0
-    for material, share in tables()["penetrations"][model]["wall"].items():
-        at_zero_db, per_ghz_db = tables()["materials"][material]
+    for material, share in table("large_scale")["penetrations"][model]["wall"].items():
+        at_zero_db, per_ghz_db = table("large_scale")["materials"][material]
         passed += share * 10 ** (-(at_zero_db + per_ghz_db * carrier_hz / 1e9) / 10)
-    incidence_db: float = tables()["wall_incidence_db"]
+    incidence_db: float = table("large_scale")["wall_incidence_db"]
     return incidence_db - 10 * math.log10(passed)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from emulator.channel.budget import milliwatts, noise_dbm, per_subcarrier_dbm, uplink_power_dbm
 from emulator.channel.bursts import BurstShare
 from emulator.channel.duplex import symbols
-from emulator.channel.numerology import group_offsets_hz, prbs, slot_ns
+from emulator.channel.numerology import group_offsets_hz, prbs, slot_ns, subcarrier_hz
 from emulator.channel.propagation import Journey
 from emulator.channel.radio import Direction, Radio
 from emulator.channel.reception import Reception, received
@@ -94,7 +94,7 @@ class Signal:
     def _noise_mw(self) -> float:
         """The receiver's noise on one subcarrier."""
         receiver = self._radio.ue if self._direction == "downlink" else self._radio.base
-        width_hz = 15_000.0 * 2**self._radio.carrier.mu
+        width_hz = subcarrier_hz(self._radio.carrier.mu)
         return float(milliwatts(np.array(noise_dbm(width_hz, receiver.noise_figure_db))))
 
     def _symbols(self, edges_ns: Int64s, interruptions_ns: Int64s) -> Int64s:

@@ -83,10 +83,11 @@ def import_list(path: Path, chosen: ListSeries | None = None) -> Trace:
 def round_trips_ms(path: Path) -> dict[int, npt.NDArray[np.float64]]:
     """Round-trip times of each run, shape (probes,), by the run's number; the time between probes is not stated in
     the files. Raises ValueError for a file that does not lie below `ping`, or has no such runs."""
+    data = path.read_bytes()
     if not _holds_pings(path):
         raise ValueError(f"{path}: values: must be round-trip times, which lie below a folder `ping`")
     found: dict[int, npt.NDArray[np.float64]] = {}
-    for label, lines in runs_of(path, path.read_bytes()):
+    for label, lines in runs_of(path, data):
         if len(lines) != 1 or label in found:
             raise ValueError(f"{path}: run={label}: must stand once, with one line of values")
         row, fields = lines[0]

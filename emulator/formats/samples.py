@@ -1,4 +1,4 @@
-"""Samples of a rate at stamps become slots: the one rule that `rate` and `csv` share.
+"""Samples of a rate at stamps become slots: the one rule that `rate`, `csv` and `list` share.
 
 Stamps are taken to the nearest millisecond, and time starts at the first. Samples of one stamp are
 averaged. A sample holds until the next stamp, so a gap is held by the sample before it; the last
