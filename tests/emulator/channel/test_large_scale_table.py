@@ -4,8 +4,9 @@ from typing import get_args
 
 import pytest
 
-from emulator.channel.environment import surroundings, tables
+from emulator.channel.environment import surroundings
 from emulator.channel.radio import Environment
+from emulator.channel.tabled import table
 
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
 
@@ -56,4 +57,7 @@ def test_halls_are_those_of_the_calibration(environment: Environment) -> None:
 
 def test_buildings_lose_with_the_tabulated_spread() -> None:
     """Table 7.4.3-2."""
-    assert {model: each["sigma_db"] for model, each in tables()["penetrations"].items()} == {"low": 4.4, "high": 6.5}
+    assert {model: each["sigma_db"] for model, each in table("large_scale")["penetrations"].items()} == {
+        "low": 4.4,
+        "high": 6.5,
+    }
