@@ -521,6 +521,7 @@ def import_(
     """Read a recording into a trace."""
     from emulator.formats import as_long_as, import_trace, parse_choice
 
+    require_folder(out)
     chosen = None if columns is None else parse_choice(columns, format_)
     trace = import_trace(recording, format_, chosen)
     if beside is not None:

@@ -17,7 +17,6 @@ from results.style import DASHES, INK, page, require_drawable, save, tidy
 LIGHT = "0.45"
 BAND = (5.0, 95.0)  # percentiles of the slots of a window
 SINR_COLUMNS = ("sinr_db", "snr_db")
-RSRP_COLUMNS = ("rsrp_dbm", "nr_rsrp_dbm")
 ROW_IN = 1.3
 
 Series = tuple[Floats, Floats]  # window starts (s) and values, NaN where a window has none
@@ -71,8 +70,8 @@ def panels_of(trace: Trace) -> list[Panel]:
     columns = trace.columns
     wanted: tuple[tuple[bool, Panel], ...] = (
         ("path_loss_db" in columns, _losses),
-        ("path_loss_db" not in columns and _first(trace, RSRP_COLUMNS) is not None, _rsrp),
-        (_first(trace, SINR_COLUMNS) is not None, _sinr),
+        ("path_loss_db" not in columns and "rsrp_dbm" in columns, _rsrp),
+        (_sinr_column(trace) is not None, _sinr),
         ("mcs" in columns, _mcs),
         (True, _rate),
         ("bler" in columns, _bler),
@@ -80,8 +79,8 @@ def panels_of(trace: Trace) -> list[Panel]:
     return [panel for there, panel in wanted if there]
 
 
-def _first(trace: Trace, names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if name in trace.columns), None)
+def _sinr_column(trace: Trace) -> str | None:
+    return next((name for name in SINR_COLUMNS if name in trace.columns), None)
 
 
 def _losses(left: Axes, right: Axes, trace: Trace, windows: Windows) -> None:
@@ -128,13 +127,12 @@ def _mark_sites(axes: Axes, serving: npt.NDArray[Any], slot_ns: int) -> None:
 
 
 def _rsrp(left: Axes, right: Axes, trace: Trace, windows: Windows) -> None:
-    values = trace.columns[_first(trace, RSRP_COLUMNS) or ""]
-    _band(left, windows, values, "RSRP (dBm)")
-    _distribution(right, values, "RSRP (dBm)")
+    _band(left, windows, trace.columns["rsrp_dbm"], "RSRP (dBm)")
+    _distribution(right, trace.columns["rsrp_dbm"], "RSRP (dBm)")
 
 
 def _sinr(left: Axes, right: Axes, trace: Trace, windows: Windows) -> None:
-    name = _first(trace, SINR_COLUMNS) or ""
+    name = _sinr_column(trace) or ""
     label = f"{name.removesuffix('_db').upper()} (dB)"
     _band(left, windows, trace.columns[name], label)
     _distribution(right, trace.columns[name], label)

@@ -334,7 +334,12 @@ def test_every_command_that_writes_says_what_as_json(tmp_path: Path) -> None:
 
 def test_file_in_a_folder_that_is_not_there_is_refused_before_the_work(tmp_path: Path) -> None:
     missing = tmp_path / "none" / "file"
-    for arguments in (("train", "topologies/quickstart.yaml", "--agent", "ppo"), ("profile", "nin"), ("trace", "new")):
+    for arguments in (
+        ("train", "topologies/quickstart.yaml", "--agent", "ppo"),
+        ("profile", "nin"),
+        ("trace", "new"),
+        ("trace", "import", "topologies/quickstart.yaml", "--format", "rate"),  # which it would refuse
+    ):
         done = call(*arguments, "--out", missing)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
         assert str(missing) in done.stderr
