@@ -13,9 +13,12 @@ DRAWN = 512  # times at once: of no consequence but to speed
 
 class BurstShare:
     """How much of each slot a burst covers. Stationary from time 0 on: it begins on with the share of time that
-    bursts have, and the exponential law needs no memory of how long."""
+    bursts have, and the exponential law needs no memory of how long. Raises ValueError for a mean time below 1 ns."""
 
     def __init__(self, bursts: Bursts, rng: np.random.Generator) -> None:
+        for name in ("mean_on_ns", "mean_off_ns"):
+            if not getattr(bursts, name) >= 1:
+                raise ValueError(f"bursts.{name}={getattr(bursts, name)}: must be at least 1")
         self._rng = rng
         on_share = bursts.mean_on_ns / (bursts.mean_on_ns + bursts.mean_off_ns)
         self._means_ns = (bursts.mean_on_ns, bursts.mean_off_ns)

@@ -113,7 +113,8 @@ def indoor_delay_spread_ns(environment: Environment, carrier_hz: float) -> float
 
 
 def require_valid(radio: Radio) -> None:
-    """Raise ValueError, one line, when heights, sites, carrier or penetration are outside what TR 38.901 describes."""
+    """Raise ValueError, one line, when heights, sites, carrier or penetration are outside what TR 38.901 describes,
+    or the load is no share."""
     row = surroundings(radio.base.environment)
     base_m = base_height_m(radio)
     lowest, highest = row.ue_height_m
@@ -128,6 +129,8 @@ def require_valid(radio: Radio) -> None:
         raise ValueError("base.sites_m=(): must have at least one site")
     if not all(math.isfinite(metres) for site in radio.base.sites_m for metres in site):
         raise ValueError(f"base.sites_m={radio.base.sites_m}: must be finite")
+    if not 0 <= radio.base.load <= 1:
+        raise ValueError(f"base.load={radio.base.load:g}: must be at least 0 and at most 1")
     if radio.ue.penetration not in row.penetrations:
         raise ValueError(f"ue.penetration={radio.ue.penetration!r}: must be one of {', '.join(row.penetrations)}")
 

@@ -71,3 +71,9 @@ def test_bursts_last_exponentially_and_take_their_share_from_the_start(on_ms: in
     assert begins_on.mean() == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / 2_000))
     independent = 20_000 / (2 / (1 / on_ms + 1 / off_ms))  # 20 s over twice the correlation time
     assert on.mean() == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / independent))
+
+
+@pytest.mark.parametrize("name", ["mean_on_ns", "mean_off_ns"])
+def test_bursts_that_last_no_time_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^bursts.{name}=0: must be at least 1"):
+        share(replace(Bursts(10.0, MS, MS), **{name: 0}), 1)

@@ -156,6 +156,7 @@ def test_a_handover_takes_the_link_away_for_its_interruption() -> None:
             Radio(base=Base(environment="inf-dh", height_m=5.0)),
             "base.height_m=5: must be at least 6 and at most 150",
         ),
+        (Radio(base=Base(load=1.5)), "base.load=1.5: must be at least 0 and at most 1"),
         (Radio(base=Base(sites_m=())), "base.sites_m=(): must have at least one site"),
         (Radio(base=Base(sites_m=((0.0, np.inf),))), "base.sites_m=((0.0, inf),): must be finite"),
         (
