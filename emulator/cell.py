@@ -68,7 +68,8 @@ class Cell:
     def advance(self, now_ns: int) -> list[Delivered]:
         """Decide all slots that start before `now_ns`: what they complete, in that order."""
         found: list[Delivered] = []
-        while self.next_ns < now_ns:
+        count = ROWS
+        while count == ROWS or self.next_ns < now_ns:
             count = self._code.collect(self._links.tables, self._cells.tables, now_ns, self._rows)
             found += [Delivered(link, number, Delivery(*each)) for link, number, *each in self._rows[:count].tolist()]
             while not self._code.has_message_room(self._cells.tables):

@@ -198,6 +198,17 @@ def test_a_small_backlog_leaves_the_rest_of_the_slot_to_others() -> None:
         assert [(each.link, each.delivery.release_ns) for each in cell.advance(1)] == [(0, 10), (1, 10)]
 
 
+@pytest.mark.parametrize("senders", [1, 2])
+def test_thousands_of_small_messages_leave_in_one_slot(senders: int) -> None:
+    """All that a slot completes is handed out at once, however many messages that are."""
+    links = [LinkSpec(f"ue{i}", "gnb", slots(10**6, slot_ns=10, release="slot"), cell="cell") for i in range(2)]
+    cell = Cell(CellSpec("rr", 4), links, 1)
+    offered = [(number % senders, number) for number in range(6_000)]
+    assert all(cell.enqueue(0, link, 1, number) for link, number in offered)
+    assert sorted((each.link, each.message) for each in cell.advance(10)) == sorted(offered)
+    assert cell.advance(10**6) == []
+
+
 def test_ues_on_different_sites_do_not_share() -> None:
     """Two UEs meet on a site in every second slot of the first four and nowhere later."""
     serving = np.array([0, 1, 0, 1, 0, 0], np.int8), np.array([0, 0, 0, 0, 1, 1], np.int8)

@@ -32,19 +32,27 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from emulator.record import records_sha256
+from emulator.system import Background
 from tests.emulator.systems import random_system, scatter, simulate
+from tests.emulator.test_cells_in_runs import sharing
 from dataclasses import replace
-seed, folder = int(sys.argv[1]), Path(sys.argv[2])
+seed, scheduler, folder = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 system = replace(random_system(4), seed=seed)
+if scheduler != "none":
+    system = sharing(system, scheduler, Background(300.0, 3_000))
 simulate(system, scatter(system), folder)
 print(records_sha256([folder / "tasks.parquet", folder / "stages.parquet"]))
 """
 
 
-def test_two_processes_with_different_hash_seeds_record_the_same_and_another_seed_does_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheduler", ["none", "rr", "pf", "max-rate"])
+def test_two_processes_with_different_hash_seeds_record_the_same_and_another_seed_does_not(
+    scheduler: str, tmp_path: Path
+) -> None:
+    """Also where UEs share cells, with a background in the way."""
     digests = []
     for number, (seed, hash_seed) in enumerate([(5, "1"), (5, "4242"), (6, "1")]):
-        command = [sys.executable, "-c", SCRIPT, str(seed), str(tmp_path / str(number))]
+        command = [sys.executable, "-c", SCRIPT, str(seed), scheduler, str(tmp_path / str(number))]
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
         digests.append(done.stdout.strip())
