@@ -9,6 +9,7 @@ import pyarrow as pa
 from emulator.calendar import APPOINTMENT
 from emulator.cell_tables import has_message_room
 from emulator.compiled import Table, bound
+from emulator.flight import COST, COSTS, DONE, FLIGHT, OUTCOMES, REASONS, STAGE_ROW, TASK_ROW
 from emulator.itinerary import Itineraries
 from emulator.network import Network
 from emulator.occupancy import Occupancy, has_room
@@ -16,21 +17,7 @@ from emulator.policy import Execution
 from emulator.queues import FOREVER_NS, unused
 from emulator.record import ROWS, Records
 from emulator.task import Placement, Task, passes
-from emulator.traffic import (
-    CLOCK,
-    COST,
-    COSTS,
-    DONE,
-    FLIGHT,
-    NEED_ROOM_NS,
-    OUTCOMES,
-    REASONS,
-    STAGE_ROW,
-    TASK_ROW,
-    Traffic,
-    advance,
-    set_off,
-)
+from emulator.traffic import CLOCK, NEED_ROOM_NS, Traffic, advance, set_off
 from emulator.workload import Stream
 
 FLIGHTS = 64  # at the start; doubled when all are under way
