@@ -2,6 +2,7 @@
 
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs
+from topologies.blame import Placed, blamed
 from topologies.cells import WAYS, Cell
 from topologies.scenario import Scenario
 
@@ -17,12 +18,10 @@ def check_cells(scenario: Scenario) -> None:
 
 def check_carrier(path: str, cell: Cell) -> None:
     """The standard has the cell's carrier, and both directions have slots of it; `path` is the cell's place."""
-    try:
+    with blamed(Placed(path, cell)):
         group_prbs(cell.carrier)
         for way in WAYS:
             symbols(cell.carrier, way)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 def check_links_of_cells(scenario: Scenario) -> None:

@@ -101,7 +101,7 @@ class Cell(Section):
     """Pattern of downlink, special and uplink slots; empty for FDD."""
     special: Annotated[tuple[int, int, int], Field(strict=False)] = (10, 2, 2)
     """Downlink, guard and uplink symbols of an S slot."""
-    layers: Annotated[int, Field(ge=1, le=8)] = 1
+    layers: Annotated[int, Field(ge=1, le=4)] = 1
     """Spatial layers, taken as perfectly separated; each gets an equal share of the power."""
     dmrs_re: Annotated[int, Field(ge=4, le=48)] = 12
     """Resource elements of demodulation reference symbols in a resource block and slot (TS 38.214 5.1.3.2)."""

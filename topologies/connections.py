@@ -9,7 +9,8 @@ from emulator.channel.radio import Direction as Way
 from emulator.system import Background, CellSpec, LinkSpec, Node, Ramp
 from emulator.trace import Trace
 from emulator.units import ns_from_ms
-from topologies.cells import WAYS, Cell, in_emulator_units
+from topologies.blame import Placed, blamed
+from topologies.cells import WAYS, in_emulator_units
 from topologies.cells import Ramp as RampSection
 from topologies.links import Direction, Link
 from topologies.parts import BYTES_PER_KB, direction, radio_ends
@@ -51,12 +52,13 @@ def _both(
         return
     ue, station = radio_ends(a, b, nodes)
     for way in WAYS:
-        yield _over_the_air(path, link, scenario.cell_at(station), ue, station, way, source)
+        yield _over_the_air(scenario, path, link, ue, station, way, source)
 
 
 def _over_the_air(
-    path: str, link: Link, cell: Cell | None, ue: str, station: str, way: Way, source: TraceSource
+    scenario: Scenario, path: str, link: Link, ue: str, station: str, way: Way, source: TraceSource
 ) -> LinkSpec:
+    cell = scenario.cell_at(station)
     ends = (ue, station) if way == "uplink" else (station, ue)
     section = link.directions[way]
     ramp = _ramp(link.ramp_of(way, cell))
@@ -64,7 +66,7 @@ def _over_the_air(
         with _placed(f"{path}.{way}"):
             trace = source.given(section, direction(*ends))
         return replace(_spec(*ends, link, trace), ramp=ramp)
-    with _placed(f"{path}.radio"):
+    with blamed(Placed(scenario.cell_path(station), cell), Placed(f"{path}.radio", link.radio)):
         trace = source.generated(cell, link.radio, direction(*ends), ue, way)
     spec = replace(_spec(*ends, link, trace), ramp=ramp)
     if cell.scheduler == "none":

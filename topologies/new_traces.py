@@ -10,9 +10,8 @@ from pydantic import ValidationError
 from emulator.channel.generate import generate_file
 from emulator.channel.radio import Direction as Way
 from emulator.channel.radio import Environment
-from emulator.channel.radio import Radio as RadioSettings
-from emulator.channel.track import Track
 from emulator.files import require_folder
+from topologies.blame import Placed, blamed
 from topologies.cell_checks import check_carrier
 from topologies.cells import Cell
 from topologies.loader import apply
@@ -62,10 +61,11 @@ def new_traces(
     radio = radio_of(what.cell, what.radio)
     with nullcontext() if one_file else _folder(out):
         for ue in (f"ue{number}" for number in range(1, ues + 1)):
-            track = track_of(what.radio, whole_ns, seed, ue, Path.cwd())
-            for way in ways:
-                path = out if one_file else out / f"{ue}-{way}.parquet"
-                yield path, _generated(path, radio, track, whole_ns, seed, ue, way)
+            with blamed(Placed(f"{COMMAND}: cell", what.cell), Placed(f"{COMMAND}: {ue}: radio", what.radio)):
+                track = track_of(what.radio, whole_ns, seed, ue, Path.cwd())
+                for way in ways:
+                    path = out if one_file else out / f"{ue}-{way}.parquet"
+                    yield path, generate_file(path, radio, track, whole_ns, seed, ue, way)
 
 
 @contextmanager
@@ -78,10 +78,3 @@ def _folder(path: Path) -> Iterator[None]:
     finally:
         if is_new and not any(path.iterdir()):
             path.rmdir()
-
-
-def _generated(path: Path, radio: RadioSettings, track: Track, duration_ns: int, seed: int, ue: str, way: Way) -> str:
-    try:
-        return generate_file(path, radio, track, duration_ns, seed, ue, way)
-    except ValueError as error:
-        raise ValueError(f"{COMMAND}: {ue}: {error}") from error

@@ -231,6 +231,10 @@ class Scenario(Section):
         """The cell of the node of that name, where it has one."""
         return dict(self.cell_entries()).get(name)
 
+    def cell_path(self, station: str) -> str:
+        """Where the cell of that node stands: `cells.` and the name of the node's entry."""
+        return next(f"cells.{node.name}" for _, name, node in self.node_entries() if name == station)
+
     def names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Node names with templates replaced by their copies, and `all` by every UE."""
         copies = {node.name: node.names for node in self.nodes}

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from emulator.channel.block_error import betas, curve, least_sinr_db
 from emulator.channel.modulation import Formats, cqi_error_target, cqi_table, mcs_of_cqi, mcs_table
 from emulator.channel.numerology import SUBCARRIERS, SYMBOLS, prbs
-from emulator.channel.radio import Adaptation, Carrier
+from emulator.channel.radio import Adaptation, Carrier, SettingError
 from emulator.channel.transport_block import resource_elements, segments, tbs_bits
 
 Floats = npt.NDArray[np.float64]
@@ -76,8 +76,9 @@ def indicators_of(carrier: Carrier, adaptation: Adaptation) -> Indicators:
     for index, (table, mcs) in enumerate(mcs_of_cqi(number)):
         bits, code_blocks, block_bits = _sizes(carrier, REFERENCE_SYMBOLS, formats, index)
         if bits == 0:
-            lost = f"dmrs_re={carrier.dmrs_re}, overhead_re={carrier.overhead_re}"
-            raise ValueError(f"{lost}: must leave elements of {REFERENCE_SYMBOLS * SUBCARRIERS} a resource block")
+            elements = REFERENCE_SYMBOLS * SUBCARRIERS
+            rule = f"must leave, beside overhead_re={carrier.overhead_re}, some of {elements} elements for data"
+            raise SettingError("carrier.dmrs_re", carrier.dmrs_re, rule)
         each = curve(table, mcs, block_bits, adaptation.implementation_loss_db)
         least_db.append(least_sinr_db(target, each, code_blocks))
         beta.append(betas(table)[mcs])

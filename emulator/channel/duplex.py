@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from emulator.channel.numerology import SYMBOLS, slot_ns
-from emulator.channel.radio import Carrier, Direction
+from emulator.channel.radio import Carrier, Direction, SettingError
+from emulator.units import NS_PER_MS
 
 Ints = npt.NDArray[np.int64]
 
@@ -39,7 +40,7 @@ def symbols(carrier: Carrier, direction: Direction) -> Ints:
         each = {"D": 0, "S": 0, "U": SYMBOLS}
     found = np.array([each[letter] for letter in carrier.tdd], dtype=np.int64)
     if not found.any():
-        raise ValueError(f"tdd={carrier.tdd!r}: must leave the {direction} at least one slot")
+        raise SettingError("carrier.tdd", carrier.tdd, f"must leave the {direction} at least one slot")
     return found
 
 
@@ -51,8 +52,9 @@ def _downlink_data(in_slot: int) -> int:
 def _check_pattern(carrier: Carrier) -> None:
     period_ns = len(carrier.tdd) * slot_ns(carrier.mu)
     if set(carrier.tdd) - set("DSU"):
-        raise ValueError(f"tdd={carrier.tdd!r}: must hold D, S and U alone")
+        raise SettingError("carrier.tdd", carrier.tdd, "must hold D, S and U alone")
     if CONFIGURATION_NS % period_ns:
-        raise ValueError(f"tdd={carrier.tdd!r}: must fill 20 ms a whole number of times, not last {period_ns} ns")
+        rule = f"must fill 20 ms a whole number of times, not last {period_ns / NS_PER_MS:g} ms"
+        raise SettingError("carrier.tdd", carrier.tdd, rule)
     if "S" in carrier.tdd and (min(carrier.special) < 0 or sum(carrier.special) != SYMBOLS):
-        raise ValueError(f"special={carrier.special}: must be {SYMBOLS} symbols, none of them negative")
+        raise SettingError("carrier.special", carrier.special, f"must be {SYMBOLS} symbols, none of them negative")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from emulator.channel.radio import Environment, Penetration, Radio
+from emulator.channel.radio import Environment, Penetration, Radio, SettingError
 from emulator.channel.tabled import table
 
 
@@ -119,20 +119,22 @@ def require_valid(radio: Radio) -> None:
     base_m = base_height_m(radio)
     lowest, highest = row.ue_height_m
     if not 0.5e9 <= radio.carrier.carrier_hz <= 100e9:
-        raise ValueError(f"carrier.carrier_hz={radio.carrier.carrier_hz:g}: must be at least 0.5e9 and at most 100e9")
+        raise SettingError("carrier.carrier_hz", f"{radio.carrier.carrier_hz:g}", "must be 500 MHz to 100 GHz")
     if not lowest <= radio.ue.height_m <= highest:
-        raise ValueError(f"ue.height_m={radio.ue.height_m:g}: must be at least {lowest:g} and at most {highest:g}")
+        raise SettingError(
+            "ue.height_m", f"{radio.ue.height_m:g}", f"must be at least {lowest:g} and at most {highest:g}"
+        )
     least_m = _least_base_height_m(row, radio.ue.height_m)
     if not least_m <= base_m <= 150:
-        raise ValueError(f"base.height_m={base_m:g}: must be at least {least_m:g} and at most 150")
+        raise SettingError("base.height_m", f"{base_m:g}", f"must be at least {least_m:g} and at most 150")
     if not radio.base.sites_m:
-        raise ValueError("base.sites_m=(): must have at least one site")
+        raise SettingError("base.sites_m", (), "must have at least one site")
     if not all(math.isfinite(metres) for site in radio.base.sites_m for metres in site):
-        raise ValueError(f"base.sites_m={radio.base.sites_m}: must be finite")
+        raise SettingError("base.sites_m", radio.base.sites_m, "must be finite")
     if not 0 <= radio.base.load <= 1:
-        raise ValueError(f"base.load={radio.base.load:g}: must be at least 0 and at most 1")
+        raise SettingError("base.load", f"{radio.base.load:g}", "must be at least 0 and at most 1")
     if radio.ue.penetration not in row.penetrations:
-        raise ValueError(f"ue.penetration={radio.ue.penetration!r}: must be one of {', '.join(row.penetrations)}")
+        raise SettingError("ue.penetration", radio.ue.penetration, f"must be one of {', '.join(row.penetrations)}")
 
 
 def base_height_m(radio: Radio) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emulator.channel.radio import Carrier, Direction
+from emulator.channel.radio import Carrier, Direction, SettingError
 from emulator.channel.tabled import table
 
 Floats = npt.NDArray[np.float64]
@@ -19,7 +19,7 @@ LARGEST_MU = 4
 def slot_ns(mu: int) -> int:
     """The length of a slot: 2^-mu ms (TS 38.211 4.3.2). Raises ValueError where there is no such numerology."""
     if mu not in range(LARGEST_MU + 1):
-        raise ValueError(f"mu={mu}: must be 0, 1, 2, 3 or 4")
+        raise SettingError("carrier.mu", mu, "must be 0, 1, 2, 3 or 4")
     return 1_000_000 >> mu
 
 
@@ -35,7 +35,7 @@ def frequency_range(carrier_hz: float) -> str:
         if each["lowest_mhz"] * 1e6 <= carrier_hz <= each["highest_mhz"] * 1e6:
             return str(name)
     limits = " or ".join(f"{each['lowest_mhz']} to {each['highest_mhz']} MHz ({name})" for name, each in ranges.items())
-    raise ValueError(f"carrier_hz={carrier_hz:g}: must be {limits}")
+    raise SettingError("carrier.carrier_hz", f"{carrier_hz:g}", f"must be {limits}")
 
 
 def prbs(carrier: Carrier) -> int:
@@ -48,11 +48,12 @@ def prbs(carrier: Carrier) -> int:
     by_spacing: dict[str, dict[str, int]] = table("prb")["ranges"][name]["resource_blocks"]
     khz = f"{15 * 2**carrier.mu}"
     if khz not in by_spacing:
-        raise ValueError(f"mu={carrier.mu}: must be a spacing of {name}: {', '.join(by_spacing)} kHz, not {khz} kHz")
+        rule = f"must be a spacing of {name}: {', '.join(by_spacing)} kHz, not {khz} kHz"
+        raise SettingError("carrier.mu", carrier.mu, rule)
     mhz = f"{carrier.bandwidth_hz / 1e6:g}"
     if mhz not in by_spacing[khz]:
-        choices = ", ".join(by_spacing[khz])
-        raise ValueError(f"bandwidth_hz={carrier.bandwidth_hz:g}: must be {choices} MHz at {khz} kHz in {name}")
+        rule = f"must be {', '.join(by_spacing[khz])} MHz at {khz} kHz in {name}"
+        raise SettingError("carrier.bandwidth_hz", f"{carrier.bandwidth_hz:g}", rule)
     return by_spacing[khz][mhz]
 
 

@@ -14,6 +14,14 @@ Profile = Literal["auto", "none", "rayleigh", "rice", "nakagami", "tdl-a", "tdl-
 Penetration = Literal["none", "low", "high"]
 
 
+class SettingError(ValueError):
+    """A setting of a `Radio` that breaks a rule; `setting` is its place there, such as `base.height_m`."""
+
+    def __init__(self, setting: str, value: object, rule: str) -> None:
+        super().__init__(f"{setting}={value}: {rule}")
+        self.setting, self.rule = setting, rule
+
+
 @dataclass(frozen=True)
 class Carrier:
     """One carrier: TS 38.211 4.2 numerology `mu` (subcarriers of 15 x 2^mu kHz, slots of 2^-mu ms); `tdd` is a

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.constants import speed_of_light
 
 from emulator.channel.environment import indoor_delay_spread_ns, median_delay_spread_ns
-from emulator.channel.radio import Direction, Radio
+from emulator.channel.radio import Direction, Radio, SettingError
 from emulator.channel.small_scale import Receiver, SmallScale
 from emulator.randomness import generator
 
@@ -30,7 +30,7 @@ class SiteFading:
     def __init__(self, radio: Radio, offsets_hz: Floats, seed: int, entity: str, direction: Direction) -> None:
         layers, branches = radio.carrier.layers, radio.fading.branches
         if layers > branches:
-            raise ValueError(f"layers={layers}: must be at most the receiver's branches, {branches}")
+            raise SettingError("carrier.layers", layers, f"must be at most fading.branches, {branches}")
         self._radio = radio
         self._indoors = radio.ue.penetration != "none"
         self._receiver = Receiver(speed_of_light / radio.carrier.carrier_hz, offsets_hz, branches - layers + 1)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from emulator.channel.radio import SettingError
 from emulator.units import NS_PER_S
 
 Floats = npt.NDArray[np.float64]
@@ -86,8 +87,9 @@ def to_and_fro(points_m: Points, speed_mps: float, duration_ns: int, pause_ns: i
     there_ns = int(once.at_ns[-1])
     ways = 1 if there_ns == 0 else -(-duration_ns // there_ns)
     if ways > MOST_WAYS:
-        raise ValueError(
-            f"track.points_m: one way lasts {there_ns} ns: must last {-(-duration_ns // MOST_WAYS)} or more"
+        least_ns = -(-duration_ns // MOST_WAYS)
+        raise SettingError(
+            "track.to_and_fro_m", f"{len(points_m)} points", f"one way must last {least_ns} ns or more, not {there_ns}"
         )
     there, back = list(points_m), list(points_m[::-1])
     visited = there + [point for way in range(1, ways) for point in (back if way % 2 else there)[1:]]

@@ -22,7 +22,8 @@ def draw(model: RateModel, duration_ns: int, seed: int, entity: str) -> Trace:
     Every draw is addressed by seed, entity and purpose, and so is the lineage; the recording is in the metadata.
     Raises ValueError when the duration is not a whole number of samples, or nothing gets through in it."""
     if duration_ns < 1 or duration_ns % model.sample_ns:
-        raise ValueError(f"duration_ns={duration_ns}: must be a whole number of samples of {model.sample_ns} ns")
+        given = f"duration={duration_ns / NS_PER_S:g} s"
+        raise ValueError(f"{given}: must be a whole number of samples of {model.sample_ns / NS_PER_S:g} s")
     samples = duration_ns // model.sample_ns
     rates_bps = drawn_rates_bps(model, max(samples, model.span_samples), seed, entity)[:samples]
     metadata = {

@@ -63,10 +63,13 @@ def learn(trace: Trace, sample_ns: int | None = None) -> RateModel:
 def sampled_bps(trace: Trace, sample_ns: int) -> Floats:
     """Mean rates over the whole samples of one period, shape (samples,). Raises ValueError as `learn` does."""
     if sample_ns < trace.slot_ns:
-        raise ValueError(f"sample_ns={sample_ns}: must be at least a slot, {trace.slot_ns} ns")
+        raise ValueError(
+            f"sample={sample_ns / NS_PER_MS:g} ms: must be at least a slot, {trace.slot_ns / NS_PER_MS:g} ms"
+        )
     samples = trace.period_ns // sample_ns
     if samples < FEWEST_SAMPLES:
-        raise ValueError(f"samples={samples}: must be at least {FEWEST_SAMPLES} of {sample_ns} ns, to fit a model")
+        least = f"{FEWEST_SAMPLES} of {sample_ns / NS_PER_MS:g} ms"
+        raise ValueError(f"samples={samples}: must be at least {least}, to fit a model")
     bits = np.diff(trace.bits_before(np.arange(samples + 1) * sample_ns))
     if not bits.any():
         raise ValueError("capacity_bits: at least one sample must carry bits, to fit a model")

@@ -103,7 +103,7 @@ def test_every_bandwidth_below_6_ghz_has_its_resource_blocks(mu: int) -> None:
         if expected:
             assert prbs(carrier) == expected
         else:
-            with pytest.raises(ValueError, match=r"^bandwidth_hz="):
+            with pytest.raises(ValueError, match=r"^carrier.bandwidth_hz="):
                 prbs(carrier)
 
 

@@ -43,11 +43,14 @@ def test_resource_blocks_fit_their_channel(carrier: Carrier, expected: int) -> N
 @pytest.mark.parametrize(
     ("carrier", "rule"),
     [
-        (replace(PLAIN, mu=5), "mu=5: must be 0, 1, 2, 3 or 4"),
-        (replace(PLAIN, mu=3), "mu=3: must be a spacing of FR1: 15, 30, 60 kHz, not 120 kHz"),
-        (replace(PLAIN, bandwidth_hz=33e6), "bandwidth_hz=3.3e+07: must be 5, 10, 15"),
-        (replace(PLAIN, carrier_hz=10e9), "carrier_hz=1e+10: must be 410 to 7125 MHz (FR1) or"),
-        (replace(MILLIMETRE, bandwidth_hz=10e6), "bandwidth_hz=1e+07: must be 50, 100, 200, 400 MHz at 120 kHz in FR2"),
+        (replace(PLAIN, mu=5), "carrier.mu=5: must be 0, 1, 2, 3 or 4"),
+        (replace(PLAIN, mu=3), "carrier.mu=3: must be a spacing of FR1: 15, 30, 60 kHz, not 120 kHz"),
+        (replace(PLAIN, bandwidth_hz=33e6), "carrier.bandwidth_hz=3.3e+07: must be 5, 10, 15"),
+        (replace(PLAIN, carrier_hz=10e9), "carrier.carrier_hz=1e+10: must be 410 to 7125 MHz (FR1) or"),
+        (
+            replace(MILLIMETRE, bandwidth_hz=10e6),
+            "carrier.bandwidth_hz=1e+07: must be 50, 100, 200, 400 MHz at 120 kHz in FR2",
+        ),
     ],
 )
 def test_a_grid_that_the_standard_lacks_is_refused_in_one_line(carrier: Carrier, rule: str) -> None:
@@ -96,10 +99,14 @@ def test_the_pattern_parts_the_symbols(
 @pytest.mark.parametrize(
     ("carrier", "direction", "rule"),
     [
-        (replace(PLAIN, tdd="DDX"), "downlink", "tdd='DDX': must hold D, S and U alone"),
-        (replace(PLAIN, tdd="DDDSUU"), "downlink", "tdd='DDDSUU': must fill 20 ms a whole number of times"),
-        (replace(PLAIN, special=(10, 2, 3)), "downlink", "special=(10, 2, 3): must be 14 symbols"),
-        (replace(PLAIN, tdd="DDDSS"), "uplink", "tdd='DDDSS': must leave the uplink at least one slot"),
+        (replace(PLAIN, tdd="DDX"), "downlink", "carrier.tdd=DDX: must hold D, S and U alone"),
+        (
+            replace(PLAIN, tdd="DDDSUU"),
+            "downlink",
+            "carrier.tdd=DDDSUU: must fill 20 ms a whole number of times, not last 3 ms",
+        ),
+        (replace(PLAIN, special=(10, 2, 3)), "downlink", "carrier.special=(10, 2, 3): must be 14 symbols"),
+        (replace(PLAIN, tdd="DDDSS"), "uplink", "carrier.tdd=DDDSS: must leave the uplink at least one slot"),
         (PLAIN, "sidelink", "direction='sidelink': must be one of"),
     ],
 )

@@ -150,7 +150,7 @@ def test_layers_share_the_power_and_take_a_branch_each() -> None:
     for direction in DIRECTIONS:
         each, alone = (heard(radio, direction, slots=100).sinr for radio in (two, one))
         np.testing.assert_allclose(each, alone / 2)
-    with pytest.raises(ValueError, match=r"layers=3: must be at most the receiver's branches, 2"):
+    with pytest.raises(ValueError, match=r"^carrier.layers=3: must be at most fading.branches, 2"):
         heard(replace(PLAIN, carrier=Carrier(layers=3)), "downlink", slots=10)
 
 

@@ -123,8 +123,8 @@ def test_what_it_was_learned_from_is_kept() -> None:
 @pytest.mark.parametrize(
     ("trace", "sample_ns", "rule"),
     [
-        (trace_of([1] * 15), None, "samples=15: must be at least 16"),
-        (trace_of([1] * 20), NS_PER_MS, "sample_ns=1000000: must be at least a slot"),
+        (trace_of([1] * 15), None, "samples=15: must be at least 16 of 1000 ms,"),
+        (trace_of([1] * 20), NS_PER_MS, "sample=1 ms: must be at least a slot, 1000 ms"),
         (trace_of([0] * 1_600 + [7], NS_PER_MS), None, "at least one sample must carry bits"),
     ],
 )
