@@ -25,7 +25,13 @@ def check_carrier(path: str, cell: Cell) -> None:
 
 
 def check_links_of_cells(scenario: Scenario) -> None:
-    """A generated channel is one between a UE and a cell; who shares nothing has nobody in the way."""
+    """A generated channel is one between a UE and a cell; who shares nothing has nobody in the way; and a cell that
+    stands there is used."""
+    radios = [(a, b) for _, a, b, link in scenario.link_entries() if link.radio is not None]
+    used = {scenario.cell_path(end) for ends in radios for end in ends}
+    for name in scenario.cells:
+        if f"cells.{name}" not in used:
+            raise ValueError(f"cells.{name}: must be at an end of a link with radio")
     for index, a, b, link in scenario.link_entries():
         cell = scenario.cell_at(a) or scenario.cell_at(b)
         if link.radio is not None and cell is None:

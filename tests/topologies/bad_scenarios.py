@@ -164,6 +164,7 @@ def no_ue(data: dict[str, Any]) -> None:
     """The UEs become edge servers on wires."""
     data["nodes"][0]["role"] = "edge"
     data["links"][0] = {"between": ["ue{i}", "gnb"], "rate_mbps": 10}
+    del data["cells"]
 
 
 RATES = "".join(f"{second} {second % 7}\n" for second in range(30))
@@ -245,6 +246,7 @@ CASES = [
     Case("height", "cells.gnb.height_m=1: must be at least 2 and at most", put("cells.gnb.height_m", 1)),
     Case("ue-height", "links[0].radio.height_m=1: must be at least 1.5", put("links.0.radio.height_m", 1)),
     Case("layers", "cells.gnb.layers=3: must be at most fading.branches, 2", put("cells.gnb.layers", 3)),
+    Case("cell-unused", "cells.edge1: must be at an end of a link with radio", put("cells.edge1", {})),
     Case(
         "short-way",
         "links[0].radio.to_and_fro_m=[[0.0, 0.0], [1e-06, 0.0]]: one way must last",
