@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emulator.files import whole
+from emulator.files import require_folder, whole
 from emulator.trace_rules import Columns, Rules
 
 
@@ -84,13 +84,26 @@ class TraceWriter:
             self._parquet.close()
 
 
+def is_trace_file(path: Path) -> bool:
+    """Whether a file's name is that of a trace: it ends in .parquet."""
+    return path.suffix == ".parquet"
+
+
+def require_trace_file(path: Path) -> None:
+    """Raise ValueError, one line, unless the name is a trace's and the folder that it is to lie in is there."""
+    if not is_trace_file(path):
+        raise ValueError(f"{path}: ending must be .parquet")
+    require_folder(path)
+
+
 @contextmanager
 def writing(
     path: Path, slot_ns: int, release: str, lineage: Sequence[tuple[str, int, int]], metadata: Mapping[str, Any]
 ) -> Iterator[TraceWriter]:
     """A trace's file at `path`, to be appended to; it is there when the block ends well, whole, or not at all.
 
-    Raises ValueError before anything is written when the folder of `path` is not there."""
+    Raises ValueError before anything is written, as `require_trace_file` does."""
+    require_trace_file(path)
     with whole(path) as partial:
         writer = TraceWriter(partial, slot_ns, release)
         try:

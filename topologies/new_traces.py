@@ -11,6 +11,7 @@ from emulator.channel.generate import generate_file
 from emulator.channel.radio import Direction as Way
 from emulator.channel.radio import Environment
 from emulator.files import require_folder
+from emulator.trace_writer import is_trace_file
 from topologies.blame import Placed, blamed
 from topologies.cell_checks import check_carrier
 from topologies.cells import Cell
@@ -50,22 +51,37 @@ def new_traces(
     what: Asked, ues: int, ways: Sequence[Way], duration_ns: int, seed: int, out: Path
 ) -> Iterator[tuple[Path, str]]:
     """Write a file for each direction of UEs `ue1`, `ue2` and so on; yields its path and SHA-256. `out` is a folder,
-    or for one UE and direction a file whose name ends in .parquet. Raises ValueError, one line."""
+    or for one UE and direction a file whose name ends in .parquet. Raises ValueError, one line, also for a folder that
+    holds other traces than those it writes."""
     require_folder(out)
-    one_file = out.suffix == ".parquet"
+    one_file = is_trace_file(out)
     if one_file and (ues, len(ways)) != (1, 1):
         raise ValueError(f"--out {out}: must be a folder, or --ues 1 and --direction uplink or downlink be given")
     if not one_file and out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: must be a folder, or a name that ends in .parquet")
+    names = [f"ue{number}" for number in range(1, ues + 1)]
+    if not one_file:
+        _require_no_others(out, {_file(ue, way) for ue in names for way in ways})
     whole_ns = whole_slots_ns(duration_ns, what.cell.mu)
     radio = radio_of(what.cell, what.radio)
     with nullcontext() if one_file else _folder(out):
-        for ue in (f"ue{number}" for number in range(1, ues + 1)):
+        for ue in names:
             with blamed(Placed(f"{COMMAND}: cell", what.cell), Placed(f"{COMMAND}: {ue}: radio", what.radio)):
                 track = track_of(what.radio, whole_ns, seed, ue, Path.cwd())
                 for way in ways:
-                    path = out if one_file else out / f"{ue}-{way}.parquet"
+                    path = out if one_file else out / _file(ue, way)
                     yield path, generate_file(path, radio, track, whole_ns, seed, ue, way)
+
+
+def _file(ue: str, way: Way) -> str:
+    return f"{ue}-{way}.parquet"
+
+
+def _require_no_others(folder: Path, names: set[str]) -> None:
+    """Traces of two calls in one folder would look like those of one."""
+    for path in sorted(folder.glob("*.parquet")):
+        if path.name not in names:
+            raise ValueError(f"--out {folder}: must hold no other traces, and holds {path.name}")
 
 
 @contextmanager

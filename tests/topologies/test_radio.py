@@ -270,6 +270,18 @@ def test_what_cannot_be_asked_for_is_one_line(override: str, message: str) -> No
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_that_holds_other_traces_is_refused_before_the_work(tmp_path: Path) -> None:
+    what, before = asked("umi", ("radio.at_m=[30, 0]",)), tmp_path / "ue2-uplink.parquet"
+    before.touch()
+    with pytest.raises(ValueError, match=r"must hold no other traces, and holds ue2-uplink\.parquet$"):
+        list(new_traces(what, 1, ("uplink",), NS // 10, 1, tmp_path))
+    assert list(tmp_path.iterdir()) == [before]
+    before.unlink()
+    for _ in range(2):  # the same traces once more replace their files
+        made = [path.name for path, _ in new_traces(what, 1, ("uplink",), NS // 10, 1, tmp_path)]
+        assert made == [path.name for path in tmp_path.iterdir()] == ["ue1-uplink.parquet"]
+
+
 def test_what_fails_leaves_no_folder_behind_and_no_file_is_taken_for_one(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "there").mkdir()
