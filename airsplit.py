@@ -35,6 +35,7 @@ from emulator.replayed import Replayed
 from emulator.simulation import Simulation
 from emulator.system import System
 from emulator.trace import Trace
+from emulator.trace_writer import require_trace_file
 from emulator.units import ns_from_text
 from hil.errors import MissingDependency
 from results.phases import Phases
@@ -521,7 +522,7 @@ def import_(
     """Read a recording into a trace."""
     from emulator.formats import as_long_as, import_trace, parse_choice
 
-    require_folder(out)
+    require_trace_file(out)
     chosen = None if columns is None else parse_choice(columns, format_)
     trace = import_trace(recording, format_, chosen)
     if beside is not None:
@@ -684,7 +685,7 @@ def draw(
     from emulator.fitted import draw as draw_trace
     from emulator.fitted import load_model
 
-    require_folder(out)
+    require_trace_file(out)
     learned = load_model(model)
     duration_ns = learned.span_ns if duration is None else ns_from_text("--duration", duration)
     trace = draw_trace(learned, duration_ns, seed, entity)

@@ -333,7 +333,7 @@ def test_every_command_that_writes_says_what_as_json(tmp_path: Path) -> None:
 
 
 def test_file_in_a_folder_that_is_not_there_is_refused_before_the_work(tmp_path: Path) -> None:
-    missing = tmp_path / "none" / "file"
+    missing = tmp_path / "none" / "file.parquet"
     for arguments in (
         ("train", "topologies/quickstart.yaml", "--agent", "ppo"),
         ("profile", "nin"),

@@ -54,6 +54,19 @@ def test_a_part_of_a_trace_is_learned_from(recording: Path, tmp_path: Path) -> N
     assert json.loads(model.read_text())["span_ns"] == 120 * NS_PER_S
 
 
+def test_a_draw_that_is_no_traces_file_or_nobodys_is_refused(recording: Path, tmp_path: Path) -> None:
+    call("trace", "fit", recording, "--format", "rate", "--out", tmp_path / "model.json")
+    before = sorted(tmp_path.iterdir())
+    for name, entity, message in (
+        ("drawn.json", "ue1", f"{tmp_path / 'drawn.json'}: ending must be .parquet"),
+        ("drawn.parquet", "", "entity='': must name whose channel it is"),
+    ):
+        arguments = ("trace", "draw", tmp_path / "model.json", "--out", tmp_path / name, "--entity", entity)
+        done = CliRunner().invoke(app, list(map(str, arguments)))
+        assert str(done.exception) == message
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_what_a_fit_would_not_look_at_is_refused_before_the_work(recording: Path, tmp_path: Path) -> None:
     for more, message in (
         (("--columns", "run=1"), "--columns run=1: must be given with --format csv or list"),

@@ -24,6 +24,12 @@ def test_a_run_is_imported_in_shorter_slots(tmp_path: Path) -> None:
     assert trace.capacity_bits.tolist() == [3_000] * 100 + [4_000] * 100 + [5_000] * 100
 
 
+def test_an_import_writes_traces_alone(tmp_path: Path) -> None:
+    arguments = ("trace", "import", "missing.txt", "--format", "rate", "--out", tmp_path / "t.csv")
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    assert str(done.exception) == f"{tmp_path / 't.csv'}: ending must be .parquet"
+
+
 def test_a_direction_ends_beside_the_other(tmp_path: Path) -> None:
     (tmp_path / "walk.up").write_text("1\n900\n")
     (tmp_path / "walk.down").write_text("1\n700\n")

@@ -20,10 +20,12 @@ def draw(model: RateModel, duration_ns: int, seed: int, entity: str) -> Trace:
     shorter one is a stretch of one of the recording's length, so its level varies as the recording's own stretches do.
 
     Every draw is addressed by seed, entity and purpose, and so is the lineage; the recording is in the metadata.
-    Raises ValueError when the duration is not a whole number of samples, or nothing gets through in it."""
+    Raises ValueError when the duration is no whole number of samples, no entity is named, or nothing gets through."""
     if duration_ns < 1 or duration_ns % model.sample_ns:
         given = f"duration={duration_ns / NS_PER_S:g} s"
         raise ValueError(f"{given}: must be a whole number of samples of {model.sample_ns / NS_PER_S:g} s")
+    if not entity:
+        raise ValueError("entity='': must name whose channel it is")
     samples = duration_ns // model.sample_ns
     rates_bps = drawn_rates_bps(model, max(samples, model.span_samples), seed, entity)[:samples]
     metadata = {
