@@ -8,6 +8,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
+from emulator.link import Delivery, Link
 from emulator.network import Network
 from emulator.observation import LastHeard
 from emulator.policy import Policy
@@ -19,6 +20,7 @@ from emulator.task import Placement, Task, input_bytes, passes, result_bytes
 PARTS = ("waiting_ns", "load_ns", "service_ns", "transfer_ns", "link_waiting_ns", "energy_j")
 
 Walk = Generator[int, None, None]
+Crossing = Generator[int, None, Delivery]
 Account = dict[str, Any]
 
 
@@ -41,9 +43,15 @@ class ReferenceRun:
         self._now_ns = 0
         for stream in system.streams:
             self._await_next(stream.tasks(system.seed, system.duration_ns))
+        self._run()
+
+    def _run(self) -> None:
         while self._heap:
-            self._now_ns, _, walk = heappop(self._heap)
-            self._resume(walk)
+            self._wake_next()
+
+    def _wake_next(self) -> None:
+        self._now_ns, _, walk = heappop(self._heap)
+        self._resume(walk)
 
     def _wake(self, at_ns: int, walk: Walk) -> None:
         heappush(self._heap, (at_ns, next(self._order), walk))
@@ -102,16 +110,21 @@ class ReferenceRun:
         key = draw_key(self.system.seed, task.source, f"tasks of {task.kind.name}") >> 24
         message = ((key + task.number) << 24) + (step << 8) + index
         for link in self.network.route(source, target) if size_bytes else ():
-            delivery = link.enqueue(self._now_ns, size_bytes, message)
-            if delivery is None:
-                raise Failed("link queue full")
+            asked_ns = self._now_ns
+            delivery = yield from self._cross(link, size_bytes, message)
             ends = [self.system.nodes[name].device for name in (link.spec.source, link.spec.target)]
             power_w = (ends[0].transmit_power_w if ends[0] else 0.0) + (ends[1].receive_power_w if ends[1] else 0.0)
-            stage["link_waiting_ns"] += delivery.start_ns - self._now_ns
-            stage["transfer_ns"] += delivery.arrival_ns - self._now_ns
+            stage["link_waiting_ns"] += delivery.start_ns - asked_ns
+            stage["transfer_ns"] += delivery.arrival_ns - asked_ns
             stage["energy_j"] += power_w * (delivery.release_ns - delivery.start_ns) * 1e-9
             stage["erased_fraction"] = 1.0 - (1.0 - stage["erased_fraction"]) * (1.0 - delivery.erased_fraction)
-            yield delivery.arrival_ns
+
+    def _cross(self, link: Link, size_bytes: int, message: int) -> Crossing:
+        delivery = link.enqueue(self._now_ns, size_bytes, message)
+        if delivery is None:
+            raise Failed("link queue full")
+        yield delivery.arrival_ns
+        return delivery
 
     def _serve(self, node: str, model: str, first: int, stop: int, service_ns: int, stage: Account) -> Walk:
         device = self.network.devices[node]

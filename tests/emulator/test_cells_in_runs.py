@@ -17,6 +17,7 @@ from emulator.units import NS_PER_MS, NS_PER_S
 from emulator.workload import Recorded, Stream
 from tests.emulator.reference import Message
 from tests.emulator.reference_cell import Offer, ReferenceCell
+from tests.emulator.reference_cells_run import ReferenceCellsRun
 from tests.emulator.systems import (
     IMAGE,
     Fixed,
@@ -127,6 +128,53 @@ def test_first_hops_of_a_run_are_those_of_the_walk_over_every_slot(scheduler: Sc
     for place, found in enumerate(reference.deliveries(5_000)):
         assert [each.arrival_ns for each in found] == [sum(each) for each in expected[place]]
     assert len(tasks) > 150
+
+
+def chained(seed: int) -> System:
+    """A random or a tied system whose links are in up to three cells that messages cross one after the other, in slots
+    of unlike lengths, on two sites, with ramps, small queues and background."""
+    rng = np.random.default_rng([seed, 1])
+    system = tied_system(seed) if seed % 2 else random_system(seed)
+    slots_ns = {"up": NS_PER_MS, "down": int(rng.choice([1, 2, 4])) * NS_PER_MS // 2, "core": NS_PER_MS}
+    links = []
+    for link in system.links:
+        cell = "up" if link.source.startswith("ue") else "down" if link.target.startswith("ue") else "core"
+        if rng.random() < (0.5 if cell == "core" else 0.1):
+            links.append(link)
+            continue
+        columns = dict(link.trace.columns)
+        if rng.random() < 0.5:
+            columns["serving"] = rng.integers(0, 2, len(link.trace)).astype(np.int8)
+        idle, delay, report = (int(times) * NS_PER_MS for times in rng.integers(0, [20, 4, 5]))
+        ramp = Ramp(idle, delay, int(rng.choice([0, 5])) * NS_PER_MS, int(rng.choice([0, 300])), report)
+        background = Background(float(rng.choice([20, 300])), int(rng.choice([100, 1_500])))
+        trace, queue_bytes = Trace(slots_ns[cell], columns, "slot"), int(rng.choice([9_000, 10**7]))
+        member = replace(link, cell=cell, trace=trace, queue_bytes=queue_bytes)
+        member = replace(member, ramp=ramp if rng.random() < 0.5 else None)
+        links.append(replace(member, background=background if rng.random() < 0.3 else None))
+    names = sorted({link.cell for link in links if link.cell})
+    cells = {
+        name: CellSpec(SCHEDULERS[int(rng.integers(3))], int(rng.integers(1, 7)), int(rng.integers(1, 60)))
+        for name in names
+    }
+    return replace(system, links=tuple(links), cells=cells, duration_ns=200 * NS_PER_MS)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_runs_through_several_cells_are_those_of_a_walk_over_every_slot_of_each(seed: int, tmp_path: Path) -> None:
+    """Every row, who comes first in one nanosecond and what a full queue drops included."""
+    system = chained(seed)
+    outcome = simulate(system, scatter(system), tmp_path)
+    reference = ReferenceCellsRun(system, scatter(system))
+    assert {key_of(row): row["reason"] for row in outcome.tasks} == {
+        key: row["reason"] for key, row in reference.rows.items()
+    }
+    for row in outcome.tasks:
+        expected = reference.rows[key_of(row)]
+        for name in ("sojourn_ns", "waiting_ns", "transfer_ns", "link_waiting_ns"):
+            assert row[name] == expected[name]
+        for name in ("energy_j", "erased_fraction"):
+            assert row[name] == pytest.approx(expected[name])
 
 
 def test_the_heard_rate_is_shared_by_those_who_had_something_to_send(tmp_path: Path) -> None:
