@@ -106,6 +106,13 @@ class Trace:
         columns = {name: values[first:stop] for name, values in self.columns.items()}
         return replace(self, columns=columns, lineage=lineage)
 
+    def until(self, at_ns: int) -> "Trace":
+        """The slots that end by `at_ns`. Raises ValueError unless there is one, and the trace lasts as long."""
+        if not self.slot_ns <= at_ns <= self.period_ns:
+            limits = f"a slot, {self.slot_ns / NS_PER_S:g} s, and at most all of it, {self.period_ns / NS_PER_S:g} s"
+            raise ValueError(f"until={at_ns / NS_PER_S:g} s: must be at least {limits}")
+        return self.slice(0, at_ns // self.slot_ns)
+
     def scale(self, factor: float) -> "Trace":
         """Every capacity times `factor`; the running sum is rounded, so that the mean stays true."""
         if not 0 < factor < BITS_LIMIT / int(self.cumulative_bits[-1]):
