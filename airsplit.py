@@ -72,6 +72,8 @@ BrokerAddress = Annotated[str, typer.Option("--broker", metavar="HOST:PORT")]
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN")]
 TraceFile = Annotated[Path, typer.Argument(metavar="TRACE")]
+RecordingFile = Annotated[Path, typer.Argument(metavar="FILE")]
+DrawSeed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of all draws.")]
 Columns = Annotated[
     str | None, typer.Option("--columns", help="For csv: what columns mean; for list: which run and series (see docs).")
 ]
@@ -121,6 +123,19 @@ def wrote(path: Path, sha256: str | None, as_json: bool) -> None:
     """The result of a command that writes one file."""
     facts = {"path": str(path)} | ({"sha256": sha256} if sha256 else {})
     show(facts) if as_json else print(*facts.values())
+
+
+def list_facts(facts: Mapping[str, object], as_json: bool) -> None:
+    """A result of a few numbers, a line each."""
+    if as_json:
+        show(facts)
+    for name, value in () if as_json else facts.items():
+        print(f"{name}: {value}")
+
+
+def in_line(row: Mapping[str, object], spec: str) -> str:
+    """A row of a result on one line, its floats formatted by `spec`."""
+    return " ".join(f"{key}={format(value, spec) if isinstance(value, float) else value}" for key, value in row.items())
 
 
 # ---------------------------------------------------------------- run
@@ -460,7 +475,7 @@ def hosts(broker_address: BrokerAddress, as_json: Json = False) -> None:
     if as_json:
         show(found)
     for status in () if as_json else found:
-        print(" ".join(f"{key}={value}" for key, value in status.items()))
+        print(in_line(status, ""))
 
 
 @app.command()
@@ -485,7 +500,7 @@ def new(
     ues: Annotated[int, typer.Option("--ues", min=1, max=10_000)] = 1,
     direction: Annotated[Literal["both", "uplink", "downlink"], typer.Option("--direction")] = "both",
     duration: Annotated[str, typer.Option("--duration", help="Such as 60s, 500ms or 2min.")] = "60s",
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1)] = 1,
+    seed: DrawSeed = 1,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="a.b=c", help="A scenario's key: cell.bandwidth_mhz=20, radio.speed_mps=10."),
@@ -509,7 +524,7 @@ def new(
 
 @trace_app.command(name="import")
 def import_(
-    recording: Annotated[Path, typer.Argument(metavar="FILE")],
+    recording: RecordingFile,
     format_: Annotated[Format, typer.Option("--format")],
     out: OutFile,
     columns: Columns = None,
@@ -520,13 +535,12 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Read a recording into a trace."""
-    from emulator.formats import as_long_as, import_trace, parse_choice
+    from emulator.formats import as_long_as, read
 
     require_trace_file(out)
-    chosen = None if columns is None else parse_choice(columns, format_)
-    trace = import_trace(recording, format_, chosen)
+    trace = read(recording, format_, columns)
     if beside is not None:
-        trace = as_long_as(trace, import_trace(beside, format_, chosen))
+        trace = as_long_as(trace, read(beside, format_, columns))
     if slot is not None:
         trace = trace.resample(ns_from_text("--slot", slot))
     trace.save(out)
@@ -534,7 +548,7 @@ def import_(
 
 
 @trace_app.command()
-def rtt(recording: Annotated[Path, typer.Argument(metavar="FILE")], as_json: Json = False) -> None:
+def rtt(recording: RecordingFile, as_json: Json = False) -> None:
     """Say what a `.list` file of pings holds, run by run."""
     from emulator.formats import ping_summary
 
@@ -542,7 +556,7 @@ def rtt(recording: Annotated[Path, typer.Argument(metavar="FILE")], as_json: Jso
     if as_json:
         show(runs)
     for row in () if as_json else runs:
-        print(" ".join(f"{key}={value:g}" for key, value in row.items()))
+        print(in_line(row, "g"))
 
 
 @trace_app.command()
@@ -560,31 +574,18 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Compare recorded rates with those that the link model has for the recorded SINR: CSV or traces, a page each."""
-    from emulator.formats import import_trace, parse_columns
-    from results.prediction import by_mean, declared, facts, predict, with_anchor
+    from results.prediction import calibration, facts, predict_files
     from results.prediction_figures import prediction_pages
     from results.style import require_drawable
 
     require_drawable(out)
-    if width_mhz is not None and fit is not None:
-        raise ValueError(f"--fit {fit}: must not be given beside --width-mhz, which declares what it fits")
-    chosen = None if columns is None else parse_columns(columns)
-    calibrate = with_anchor if fit == "anchor" else declared(width_mhz * 1e6) if width_mhz else by_mean
-    pages = []
-    for file in recordings:
-        trace = Trace.load(file) if file.suffix == ".parquet" else import_trace(file, "csv", chosen)
-        with named(file):
-            pages.append((file.name, predict(trace, calibrate)))
+    pages = predict_files(recordings, columns, calibration(fit, width_mhz))
     prediction_pages(pages, out)
     rows = [{"file": name} | facts(prediction) for name, prediction in pages]
     if as_json:
         show({"path": str(out), "predictions": rows})
     for row in () if as_json else rows:
-        print(
-            " ".join(
-                f"{key}={value:.3g}" if isinstance(value, float) else f"{key}={value}" for key, value in row.items()
-            )
-        )
+        print(in_line(row, ".3g"))
 
 
 @trace_app.command()
@@ -608,10 +609,7 @@ def info(trace: TraceFile, as_json: Json = False) -> None:
     from emulator.formats import summary
 
     facts = summary(Trace.load(trace))
-    if as_json:
-        show(facts)
-    for name, value in () if as_json else facts.items():
-        print(f"{name}: {value}")
+    list_facts(facts, as_json)
 
 
 @trace_app.command()
@@ -632,7 +630,7 @@ def plot(trace: TraceFile, out: OutFile, as_json: Json = False) -> None:
 
 @trace_app.command()
 def fit(
-    recording: Annotated[Path, typer.Argument(metavar="FILE", help="A trace or, with --format, a recording.")],
+    recording: RecordingFile,
     out: OutFile,
     format_: Annotated[Format | None, typer.Option("--format")] = None,
     columns: Columns = None,
@@ -641,35 +639,29 @@ def fit(
     figure: Annotated[
         Path | None, typer.Option("--figure", help="Draw the recording and a draw side by side: PDF, PNG or SVG.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of the figure's draw.")] = 1,
+    seed: DrawSeed = 1,
     as_json: Json = False,
 ) -> None:
-    """Learn the kind of a recording: its rate's distribution, correlation in time, and outages."""
+    """Learn the kind of a recording: its rate's distribution, correlation in time, and outages.
+
+    FILE is a trace or, with --format, a recording."""
     from emulator.fitted import describe, learn, save_model
-    from emulator.formats import import_trace, parse_choice
+    from emulator.formats import read
     from results.fit_figures import side_by_side
     from results.style import require_drawable
 
     require_folder(out)
     if figure is not None:
         require_drawable(figure)
-    if format_ is None and columns is not None:
-        raise ValueError(f"--columns {columns}: must be given with --format csv or list")
-    if format_ is None:
-        trace = Trace.load(recording)
-    else:
-        trace = import_trace(recording, format_, None if columns is None else parse_choice(columns, format_))
+    trace = read(recording, format_ or "parquet", columns)
     if until is not None:
-        trace = trace.slice(0, min(ns_from_text("--until", until) // trace.slot_ns, len(trace)))
+        trace = trace.until(ns_from_text("--until", until))
     model = learn(trace, None if sample is None else ns_from_text("--sample", sample))
     if figure is not None:
         side_by_side(trace, model, seed, "ue1", figure)
     save_model(model, out)
     facts = {"path": str(out)} | describe(model)
-    if as_json:
-        show(facts)
-    for name, value in () if as_json else facts.items():
-        print(f"{name}: {value}")
+    list_facts(facts, as_json)
 
 
 @trace_app.command()
@@ -677,7 +669,7 @@ def draw(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="As `fit` wrote it.")],
     out: OutFile,
     duration: Annotated[str | None, typer.Option("--duration", help="Instead of the recording's length.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1)] = 1,
+    seed: DrawSeed = 1,
     entity: Annotated[str, typer.Option("--entity", help="Whose channel: part of every draw's address.")] = "ue1",
     as_json: Json = False,
 ) -> None:

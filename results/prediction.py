@@ -7,18 +7,23 @@ two work together (NSA), as if constant. The scale of both is declared, or fitte
 that have a SINR. All errors are of the second half.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
+from scipy.stats import ks_2samp
 
 from emulator.channel.expected import expected_efficiency
 from emulator.channel.radio import Adaptation
+from emulator.formats import read
 from emulator.trace import Trace
+from emulator.trace_writer import is_trace_file
 from emulator.units import NS_PER_S
 from results.bootstrap import Floats
+from topologies.loader import named
 
 Bools = npt.NDArray[np.bool_]
 
@@ -79,6 +84,15 @@ def declared(width_hz: float) -> Calibration:
     return lambda _rate_bps, _efficiency: Scale(width_hz, 0.0, "declared")
 
 
+def calibration(fit: Literal["width", "anchor"] | None, width_mhz: float | None) -> Calibration:
+    """What `--fit` or `--width-mhz` ask for; without both, the fitted width. Raises ValueError for both."""
+    if width_mhz is None:
+        return with_anchor if fit == "anchor" else by_mean
+    if fit is not None:
+        raise ValueError(f"--fit {fit}: must not be given beside --width-mhz, which declares what it fits")
+    return declared(width_mhz * 1e6)
+
+
 class Prediction(NamedTuple):
     """Predicted and measured rates, shape (samples,) each, NaN where there is no SINR; `judged` marks the samples
     that count, those of the second half with a SINR. `covered` is the share of all that have one, `fresh` the share
@@ -114,6 +128,16 @@ def predict(trace: Trace, calibrate: Calibration = by_mean, adaptation: Adaptati
     errors = errors_of(samples, predicted_bps, judged, float(samples.rate_bps[fitted].mean()))
     fresh = float(np.mean(np.diff(samples.sinr_db[there]) != 0))
     return Prediction(samples, predicted_bps, judged, float(there.mean()), fresh, scale, errors)
+
+
+def predict_files(files: Sequence[Path], columns: str | None, calibrate: Calibration) -> list[tuple[str, Prediction]]:
+    """Name and prediction of each file, a trace by its ending or else CSV. An error names the file."""
+    found = []
+    for file in files:
+        trace = read(file, "parquet" if is_trace_file(file) else "csv", columns)
+        with named(file):
+            found.append((file.name, predict(trace, calibrate)))
+    return found
 
 
 def facts(prediction: Prediction) -> dict[str, Any]:
@@ -153,7 +177,7 @@ def errors_of(samples: Samples, predicted_bps: Floats, judged: Bools, constant_b
         nrmse_of_best=root_mean_square(best - measured) / mean,
         correlation=correlation(measured, predicted),
         correlation_10s=correlation(*smooth[:, ~np.isnan(smooth[0])]),
-        ks=distance(measured, predicted),
+        ks=float(ks_2samp(measured, predicted, method="asymp").statistic),
     )
 
 
@@ -180,13 +204,5 @@ def root_mean_square(values: Floats) -> float:
 
 def correlation(one: Floats, other: Floats) -> float:
     """Pearson's; NaN when either does not vary."""
-    deviations = one - one.mean(), other - other.mean()
-    size = np.sqrt(np.square(deviations[0]).sum() * np.square(deviations[1]).sum())
-    return float((deviations[0] * deviations[1]).sum() / size) if size > 0 else float("nan")
-
-
-def distance(one: Floats, other: Floats) -> float:
-    """The greatest difference between two samples' distribution functions (Kolmogorov-Smirnov)."""
-    edges = np.sort(np.concatenate([one, other]))
-    shares = [np.searchsorted(np.sort(each), edges, side="right") / len(each) for each in (one, other)]
-    return float(np.abs(shares[0] - shares[1]).max())
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.corrcoef(one, other)[0, 1])

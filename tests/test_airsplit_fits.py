@@ -50,8 +50,11 @@ def test_a_part_of_a_trace_is_learned_from(recording: Path, tmp_path: Path) -> N
     printed = call("trace", "fit", trace, "--out", model, "--until", "60s", "--sample", "2s")
     assert f"span_ns: {60 * NS_PER_S}" in printed.splitlines()
     assert json.loads(model.read_text())["learned_from"][0][1:] == [0, 60 * NS_PER_S]
-    call("trace", "fit", trace, "--out", model, "--until", "1000s")
-    assert json.loads(model.read_text())["span_ns"] == 120 * NS_PER_S
+    before = model.read_bytes()
+    for until in ("121s", "500ms"):
+        done = CliRunner().invoke(app, ["trace", "fit", str(trace), "--out", str(model), "--until", until])
+        assert "s: must be at least a slot, 1 s, and at most all of it, 120 s" in str(done.exception)
+    assert model.read_bytes() == before
 
 
 def test_a_draw_that_is_no_traces_file_or_nobodys_is_refused(recording: Path, tmp_path: Path) -> None:
@@ -69,7 +72,7 @@ def test_a_draw_that_is_no_traces_file_or_nobodys_is_refused(recording: Path, tm
 
 def test_what_a_fit_would_not_look_at_is_refused_before_the_work(recording: Path, tmp_path: Path) -> None:
     for more, message in (
-        (("--columns", "run=1"), "--columns run=1: must be given with --format csv or list"),
+        (("--columns", "run=1"), f"{recording}: columns: must be given for csv and list alone, not for a trace"),
         (("--figure", "fit.jpg"), "fit.jpg: ending must be one of .pdf, .png, .svg"),
     ):
         arguments = ("trace", "fit", recording, "--out", tmp_path / "m.json", *more)

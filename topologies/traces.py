@@ -7,7 +7,7 @@ from pathlib import Path
 from emulator.channel.generate import generate
 from emulator.channel.numerology import slot_ns
 from emulator.channel.radio import Direction as Way
-from emulator.formats import import_trace, parse_choice
+from emulator.formats import read
 from emulator.trace import Trace, constant
 from emulator.units import NS_PER_S, ns_from_s
 from topologies.cells import Cell
@@ -55,11 +55,7 @@ class TraceSource:
 
     def _recorded(self, section: TraceFile) -> Trace:
         file = self.folder / section.file
-        if section.format == "parquet":
-            trace = Trace.load(file)
-        else:
-            columns = None if section.columns is None else parse_choice(section.columns, section.format)
-            trace = import_trace(file, section.format, columns)
+        trace = read(file, section.format, section.columns)
         interval_s = section.training_interval_s if self.training else section.interval_s
         if interval_s is not None:
             first, stop = (ns_from_s(edge) // trace.slot_ns for edge in interval_s)

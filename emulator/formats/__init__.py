@@ -21,6 +21,7 @@ __all__ = [
     "parse_choice",
     "parse_columns",
     "ping_summary",
+    "read",
     "summary",
 ]
 
@@ -45,6 +46,16 @@ def import_trace(path: Path, format: Format, columns: CsvColumns | ListSeries | 
     if format == "rate":
         return import_rate(path)
     raise ValueError(f"{path}: format={format!r}: must be one of {', '.join(get_args(Format))}")
+
+
+def read(path: Path, format: Format | Literal["parquet"], columns: str | None = None) -> Trace:
+    """A trace's own file (`parquet`), or a recording; `columns` is what one line, such as `--columns`, chooses in it
+    (see `parse_choice`). Raises as `import_trace` and `Trace.load` do."""
+    if format != "parquet":
+        return import_trace(path, format, None if columns is None else parse_choice(columns, format))
+    if columns is not None:
+        raise ValueError(f"{path}: columns: must be given for csv and list alone, not for a trace")
+    return Trace.load(path)
 
 
 def parse_choice(text: str, format: str) -> CsvColumns | ListSeries:

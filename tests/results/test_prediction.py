@@ -19,7 +19,6 @@ from results.prediction import (
     by_mean,
     correlation,
     declared,
-    distance,
     facts,
     means_by_level,
     means_of,
@@ -133,7 +132,6 @@ def test_no_function_of_whole_db_is_better_than_the_best(samples: list[tuple[int
 def test_measures_are_those_of_the_textbook() -> None:
     draws = np.random.default_rng(7)
     one, other = draws.normal(size=200), draws.normal(0.3, size=150)
-    assert distance(one, other) == pytest.approx(stats.ks_2samp(one, other).statistic)
     assert correlation(one[:150], other) == pytest.approx(stats.pearsonr(one[:150], other).statistic)
     assert np.isnan(correlation(one, np.ones(200)))
     np.testing.assert_array_equal(means_by_level(np.array([1.0, 2, 6]), np.array([3.0, 5, 3])), [3.5, 2, 3.5])
