@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Callable
 from functools import cache
 
+from emulator.activity import others_active
 from emulator.cell_tables import Cells, CellTables
 from emulator.compiled import bound
-from emulator.contention import others_active
 from emulator.device import Device, Devices
 from emulator.link import Link
 from emulator.link_tables import Links, LinkTables
