@@ -55,7 +55,7 @@ RAMPS: dict[Direction, Ramp | None] = {
 }
 
 
-class Air(NamedTuple):
+class Channel(NamedTuple):
     """A channel as the receiver meets it, what a full buffer gets of it, and the key of its blocks' draws."""
 
     radio: Radio
@@ -76,14 +76,14 @@ class Delays(NamedTuple):
 
 
 @lru_cache(2 * UNITS)
-def air(profile: Profile, speed_kmh: float, direction: Direction, unit: int, seconds: int = SECONDS) -> Air:
+def air(profile: Profile, speed_kmh: float, direction: Direction, unit: int, seconds: int = SECONDS) -> Channel:
     """A UE that stands where one branch's SINR is `SINR_DB`, while its surroundings pass by at the speed."""
     radio, entity = _at_sinr(profile, speed_kmh / 3.6, direction), f"ue{unit}"
     heard = Signal(radio, static(50.0, 0.0), 1, entity, direction).following(seconds * NS_PER_S // SLOT_NS)
     key = draw_key(1, entity, "freezing")
     columns = AirInterface(radio.carrier, radio.adaptation, radio.harq, key).feed(heard.sinr, heard.symbols)
     behaviour = {name: columns[name] for name in ("capacity_bits", "harq_delay_ns", "block_lost")}
-    return Air(radio, heard.sinr, heard.symbols, Trace(SLOT_NS, behaviour, "slot"), key)
+    return Channel(radio, heard.sinr, heard.symbols, Trace(SLOT_NS, behaviour, "slot"), key)
 
 
 def _at_sinr(profile: Profile, speed_mps: float, direction: Direction) -> Radio:
@@ -99,7 +99,7 @@ def _at_sinr(profile: Profile, speed_mps: float, direction: Direction) -> Radio:
     )
 
 
-def delays(channel: Air, arrivals_ns: Int64s, size_bytes: int, ramp: Ramp | None) -> Delays:
+def delays(channel: Channel, arrivals_ns: Int64s, size_bytes: int, ramp: Ramp | None) -> Delays:
     """Of all messages that both let go before the trace ends."""
     link = Link(LinkSpec("a", "b", channel.trace, queue_bytes=2**60, retransmission_ns=RLC_NS, ramp=ramp), 1)
     frozen = np.array([each.release_ns for now in arrivals_ns.tolist() if (each := link.enqueue(now, size_bytes))])
@@ -126,7 +126,7 @@ def arrivals(unit: int, mean_gap_ns: float, seconds: int, purpose: str) -> Int64
     return at_ns[at_ns < until_ns].astype(np.int64)
 
 
-def loaded(channel: Air, unit: int, load: float, ramp: Ramp | None, seconds: int = SECONDS) -> Delays:
+def loaded(channel: Channel, unit: int, load: float, ramp: Ramp | None, seconds: int = SECONDS) -> Delays:
     """Messages that ask for a share `load` of what a full buffer gets."""
     gap_ns = MESSAGE_BYTES * 8 * NS_PER_S / (load * channel.trace.mean_rate_bps)
     return delays(channel, arrivals(unit, gap_ns, seconds, f"load {load}"), MESSAGE_BYTES, ramp)
