@@ -9,8 +9,8 @@ import numpy as np
 
 from agents.encoding import LIMIT, Float32s
 from agents.episodes import Episodes, EpisodeSettings
-from agents.training import training_systems
 from emulator.draws import uniform
+from topologies.build import training_systems
 from topologies.loader import load
 
 ID = "airsplit/SplitInference-v0"

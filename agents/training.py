@@ -8,16 +8,11 @@ from agents.checkpoint import Checkpoint
 from agents.episodes import Episodes, EpisodeSettings
 from agents.settings import A3cSettings, PpoSettings, changed, check_settings
 from emulator.system import System
-from topologies.build import require_disjoint, training_system
+from topologies.build import require_disjoint, training_systems
 from topologies.scenario import Learned, Scenario, label_of
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 Value = bool | int | float | str
-
-
-def training_systems(scenario: Scenario, folder: Path) -> list[System]:
-    """The systems that a scenario's agents are trained on. Raises ValueError where they share data with its run."""
-    return [training_system(scenario, folder, index) for index in range(scenario.training.traces)]
 
 
 def train_missing(

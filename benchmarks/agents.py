@@ -20,13 +20,13 @@ from agents.bound import bounds
 from agents.encoding import SOURCE, layout_of
 from agents.episodes import EpisodeSettings
 from agents.registry import make_policy
-from agents.training import prepared, train_agent, training_systems
+from agents.training import prepared, train_agent
 from emulator.policy import Policy
 from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.system import System
 from emulator.task import parse
-from topologies.build import build
+from topologies.build import build, training_systems
 from topologies.loader import load
 
 SCENARIO = Path(__file__).parents[1] / "topologies" / "quickstart.yaml"

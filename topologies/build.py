@@ -50,6 +50,11 @@ def training_system(scenario: Scenario, folder: Path, index: int) -> System:
     return trained
 
 
+def training_systems(scenario: Scenario, folder: Path) -> list[System]:
+    """All that a scenario's agents are trained on. Raises as `training_system` does."""
+    return [training_system(scenario, folder, index) for index in range(scenario.training.traces)]
+
+
 def require_disjoint(trained: System, tested: System) -> None:
     """Raise ValueError unless no stretch of a source went into traces of both systems."""
     for link in trained.links:
