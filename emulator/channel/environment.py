@@ -119,7 +119,7 @@ def require_valid(radio: Radio) -> None:
     base_m = base_height_m(radio)
     lowest, highest = row.ue_height_m
     if not 0.5e9 <= radio.carrier.carrier_hz <= 100e9:
-        raise SettingError("carrier.carrier_hz", f"{radio.carrier.carrier_hz:g}", "must be 500 MHz to 100 GHz")
+        raise SettingError("carrier.carrier_hz", f"{radio.carrier.carrier_hz:g}", "must be 0.5 to 100 GHz")
     if not lowest <= radio.ue.height_m <= highest:
         raise SettingError(
             "ue.height_m", f"{radio.ue.height_m:g}", f"must be at least {lowest:g} and at most {highest:g}"

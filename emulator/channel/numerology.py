@@ -34,7 +34,9 @@ def frequency_range(carrier_hz: float) -> str:
     for name, each in ranges.items():
         if each["lowest_mhz"] * 1e6 <= carrier_hz <= each["highest_mhz"] * 1e6:
             return str(name)
-    limits = " or ".join(f"{each['lowest_mhz']} to {each['highest_mhz']} MHz ({name})" for name, each in ranges.items())
+    limits = " or ".join(
+        f"{each['lowest_mhz'] / 1e3:g} to {each['highest_mhz'] / 1e3:g} GHz ({name})" for name, each in ranges.items()
+    )
     raise SettingError("carrier.carrier_hz", f"{carrier_hz:g}", f"must be {limits}")
 
 

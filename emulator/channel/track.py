@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulator.channel.radio import SettingError
-from emulator.units import NS_PER_S
+from emulator.units import NS_PER_MS, NS_PER_S
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -89,7 +89,9 @@ def to_and_fro(points_m: Points, speed_mps: float, duration_ns: int, pause_ns: i
     if ways > MOST_WAYS:
         least_ns = -(-duration_ns // MOST_WAYS)
         raise SettingError(
-            "track.to_and_fro_m", f"{len(points_m)} points", f"one way must last {least_ns} ns or more, not {there_ns}"
+            "track.to_and_fro_m",
+            f"{len(points_m)} points",
+            f"one way must last {least_ns / NS_PER_MS:g} ms or more, not {there_ns / NS_PER_MS:g}",
         )
     there, back = list(points_m), list(points_m[::-1])
     visited = there + [point for way in range(1, ways) for point in (back if way % 2 else there)[1:]]

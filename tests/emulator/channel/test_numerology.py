@@ -46,7 +46,7 @@ def test_resource_blocks_fit_their_channel(carrier: Carrier, expected: int) -> N
         (replace(PLAIN, mu=5), "carrier.mu=5: must be 0, 1, 2, 3 or 4"),
         (replace(PLAIN, mu=3), "carrier.mu=3: must be a spacing of FR1: 15, 30, 60 kHz, not 120 kHz"),
         (replace(PLAIN, bandwidth_hz=33e6), "carrier.bandwidth_hz=3.3e+07: must be 5, 10, 15"),
-        (replace(PLAIN, carrier_hz=10e9), "carrier.carrier_hz=1e+10: must be 410 to 7125 MHz (FR1) or"),
+        (replace(PLAIN, carrier_hz=10e9), "carrier.carrier_hz=1e+10: must be 0.41 to 7.125 GHz (FR1) or"),
         (
             replace(MILLIMETRE, bandwidth_hz=10e6),
             "carrier.bandwidth_hz=1e+07: must be 50, 100, 200, 400 MHz at 120 kHz in FR2",

@@ -149,7 +149,7 @@ def test_a_handover_takes_the_link_away_for_its_interruption() -> None:
 @pytest.mark.parametrize(
     ("radio", "message"),
     [
-        (Radio(carrier=Carrier(carrier_hz=1e8)), "carrier.carrier_hz=1e+08: must be 500 MHz to 100 GHz"),
+        (Radio(carrier=Carrier(carrier_hz=1e8)), "carrier.carrier_hz=1e+08: must be 0.5 to 100 GHz"),
         (Radio(ue=Ue(height_m=1.0)), "ue.height_m=1: must be at least 1.5 and at most 22.5"),
         (Radio(base=Base(height_m=1.0)), "base.height_m=1: must be at least 2 and at most 150"),
         (
