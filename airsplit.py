@@ -27,6 +27,7 @@ from agents.evaluation import HOSTS, check_policies, evaluate, for_hosts, named_
 from emulator.channel.radio import Direction as Way
 from emulator.channel.radio import Environment
 from emulator.files import require_folder
+from emulator.flight import NO_COVERAGE, REASONS
 from emulator.formats import Format
 from emulator.measured import load_measured, measured_of, save_measured, with_measured
 from emulator.policy import Compute, Policy, Totals
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 Curve = list[dict[str, Any]]  # the points of an agent's learning curve
 
+LINKS_NAMED = 6  # in a note; the others are counted
 LITTLE_LIMIT = 1e-9  # relative; both sides count whole nanoseconds
 
 app = typer.Typer(
@@ -295,6 +297,13 @@ def facts_of(chosen: Scenario, system: System, hosts_now: "HostFacts | None") ->
     sources = dict.fromkeys(stream.source for stream in system.streams)
     first_links = {link.source: link for link in reversed(system.links)}
     notes = []
+    dark = [f"{link.source} to {link.target}" for link in system.links if not link.trace.carries]
+    if dark:
+        named = ", ".join([*dark[:LINKS_NAMED], *(["others"] if len(dark) > LINKS_NAMED else [])])
+        notes.append(
+            f"{len(dark)} of {len(system.links)} links are out of coverage all the time ({named}): a task that must "
+            f"cross one fails at once, its reason {REASONS[NO_COVERAGE]}."
+        )
     if any(isinstance(each, Learned) and each.checkpoint is None for each in chosen.policies):
         training = chosen.training
         notes.append(

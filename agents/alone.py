@@ -20,8 +20,8 @@ class Outcome(NamedTuple):
     failed: bool
 
 
-class _LinkQueueFull(Exception):
-    """A message of the task does not fit an empty queue, at this time."""
+class _Refused(Exception):
+    """A message of the task does not fit an empty queue, or its link carries nothing: known at this time."""
 
     def __init__(self, now_ns: int) -> None:
         self.now_ns = now_ns
@@ -45,20 +45,21 @@ class Alone:
             used.add(link)
             delivery = link.enqueue(now_ns, size_bytes, next(messages))
             if delivery is None:
-                raise _LinkQueueFull(now_ns)
+                raise _Refused(now_ns)
             kept *= 1.0 - delivery.erased_fraction
             return delivery.arrival_ns
 
         try:
             return Outcome(sojourn_ns(self.network, task, placement, enqueue), 1.0 - kept, False)
-        except _LinkQueueFull as full:
-            return Outcome(full.now_ns - task.arrival_ns, 1.0 - kept, True)
+        except _Refused as refused:
+            return Outcome(refused.now_ns - task.arrival_ns, 1.0 - kept, True)
         finally:
             for link in used:
                 link.reset()
 
     def least_ns(self, task: Task, placement: Placement) -> int:
-        """No sojourn under this placement can be shorter, whatever else is in the system."""
+        """No sojourn under this placement can be shorter, whatever else is in the system; some 2^63 ns where a
+        message of it can never arrive."""
         return sojourn_ns(self.network, task, placement, Link.earliest_ns)
 
     def service_ns(self, task: Task, placement: Placement) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from emulator.cell_tables import Cells, CellTables, has_message_room
 from emulator.compiled import Table, bound, in_place
-from emulator.contention import decide, enter, take_done
+from emulator.contention import ENTERED, decide, enter, take_done
 from emulator.link import Delivery
 from emulator.link_tables import Links, LinkTables
 from emulator.queues import FOREVER_NS
@@ -59,11 +59,13 @@ class Cell:
         return int(self._links.tables.links["queued_bytes"][link])
 
     def enqueue(self, now_ns: int, link: int, size_bytes: int, message: int = 0) -> bool:
-        """Accept a message of `size_bytes` >= 1 on a link, or not where its queue has no room. `now_ns` must not
-        decrease from call to call; all up to it must have been taken by `advance`."""
+        """Accept a message of `size_bytes` >= 1 on a link, or not where its queue has no room or its trace
+        carries nothing. `now_ns` must not decrease from call to call; all up to it must have been taken by `advance`.
+        """
         while not self._code.has_message_room(self._cells.tables):
             self._cells.grow()
-        return self._code.enter(self._links.tables, self._cells.tables, link, now_ns, size_bytes, message, 0, 0)
+        answer = self._code.enter(self._links.tables, self._cells.tables, link, now_ns, size_bytes, message, 0, 0)
+        return answer == ENTERED
 
     def advance(self, now_ns: int) -> list[Delivered]:
         """Decide all slots that start before `now_ns`: what they complete, in that order."""
@@ -99,7 +101,7 @@ def collect(tables: LinkTables, cells: CellTables, now_ns: int, rows: Table) -> 
 
 
 class _Code(NamedTuple):
-    enter: Callable[[LinkTables, CellTables, int, int, int, int, int, int], bool]
+    enter: Callable[[LinkTables, CellTables, int, int, int, int, int, int], int]
     collect: Callable[[LinkTables, CellTables, int, Table], int]
     has_message_room: Callable[[CellTables], bool]
 

@@ -163,7 +163,7 @@ def check(cells: Mapping[str, CellSpec], links: Sequence[LinkSpec]) -> None:
         if most_bits * cell.groups >= 2**63:
             raise ValueError(f"cells.{name}: capacity_bits={most_bits}: must stay below 2^63 / groups")
         for link in members:
-            if link.trace.capacity_bits.max() < cell.groups:
+            if link.trace.carries and link.trace.capacity_bits.max() < cell.groups:
                 raise ValueError(f"links.{link.source}-{link.target}.trace: must have a slot with a bit for each group")
     for link in links:
         path = f"links.{link.source}-{link.target}"

@@ -7,20 +7,23 @@ anything to send are passed over: there the arithmetic is that of the link.
 from emulator.activity import begin_busy
 from emulator.cell_tables import NO_UE, NOBODY, CellTables, gap_ns, has_message_room
 from emulator.compiled import in_place
-from emulator.link_tables import LinkTables, grant_ns, is_granted
+from emulator.link_tables import FULL_NS, NO_COVERAGE_NS, LinkTables, grant_ns, is_granted
 from emulator.queues import FOREVER_NS
 from emulator.schedulers import account, share, share_bits
 from emulator.serving import is_open, opening_slot, serve_alone, serve_share, slot_of_interest, waiting_bits
+
+ENTERED = 0  # no time: when it starts is decided later
 
 
 @in_place
 def enter(
     tables: LinkTables, cells: CellTables | None,
     index: int, now_ns: int, size_bytes: int, number: int, who: int, order: int,
-) -> bool:  # fmt: skip
-    """A message comes on a link in a cell: whether its queue has room. There must be room in the tables."""
-    if cells is None:
-        return False
+) -> int:  # fmt: skip
+    """A message comes on a link in a cell: ENTERED, or FULL_NS or NO_COVERAGE_NS and nothing done. There must be
+    room in the tables. A UE out of coverage all the time so never has anything to send."""
+    if cells is None or not tables.links[index].carries:
+        return NO_COVERAGE_NS
     ue = cells.ue_of_link[index]
     user, link = cells.ues[ue], tables.links[index]
     cell = cells.cells[user.cell]
@@ -28,7 +31,7 @@ def enter(
         link.queued_bytes -= user.ending_bytes
         user.ending_bytes = 0
     if link.queued_bytes + size_bytes > link.queue_bytes:
-        return False
+        return FULL_NS
     place = cells.messages[0].behind
     message = cells.messages[place]
     cells.messages[0].behind = message.behind
@@ -52,7 +55,7 @@ def enter(
         opening = max(cell.slot, opening_slot(cells, ue))
         cell.next_ns = min(cell.next_ns, opening * cell.slot_ns)
     user.last = place
-    return True
+    return ENTERED
 
 
 @in_place

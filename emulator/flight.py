@@ -8,8 +8,8 @@ from emulator.itinerary import PlanTables
 from emulator.profile import TOKEN_BYTES
 
 # Reasons of a failure; those of a device are its answers. Further ones come from outside.
-REASONS = ("", "device queue full", "memory", "link queue full")
-LINK_QUEUE_FULL = 3
+REASONS = ("", "device queue full", "memory", "link queue full", "no coverage")
+LINK_QUEUE_FULL, NO_COVERAGE = 3, 4
 DONE, MISSED, FAILED = range(3)
 OUTCOMES = ("done", "missed", "failed")
 LEAVE, CROSS, REACH, SERVE = range(4)  # what happens to a task next: off a place, over a link, at a device, on it

@@ -23,11 +23,9 @@ from emulator.capacity import (
     slot_range,
 )
 from emulator.compiled import Record, Table, bound, in_place
-from emulator.link_tables import Links, LinkTables, grant_ns, is_granted
+from emulator.link_tables import FULL_NS, NO_COVERAGE_NS, NO_ROOM_NS, Links, LinkTables, grant_ns, is_granted
 from emulator.queues import FOREVER_NS, append, has_passed, pop, unused
 from emulator.system import LinkSpec
-
-FULL_NS, NO_ROOM_NS = -1, -2  # no start: the link's queue is full, or the tables are
 
 
 class Way(NamedTuple):
@@ -80,6 +78,7 @@ class Link:
         self._cumulative = spec.trace.cumulative_bits
         self._slot_ns = spec.trace.slot_ns
         self._fluid = spec.trace.release == "fluid"
+        self._carries = spec.trace.carries
         self._best_exit_ns = best_exit_ns(spec.trace, slot_delays_ns(spec.trace, spec.bearer, spec.retransmission_ns))
         self._code = _machine_code()
 
@@ -93,7 +92,8 @@ class Link:
         self._code.forget(self._links.tables, self._index)
 
     def enqueue(self, now_ns: int, size_bytes: int, message: int = 0) -> Delivery | None:
-        """Accept a message of `size_bytes` >= 1 and say when it leaves; None when the queue has no room.
+        """Accept a message of `size_bytes` >= 1 and say when it leaves; None when the queue has no room, or
+        no slot of the trace carries anything.
 
         `now_ns` must not decrease from call to call; `message` addresses the draws of its losses.
         """
@@ -101,12 +101,15 @@ class Link:
         if answer[0] == NO_ROOM_NS:
             self._links.grow()
             return self.enqueue(now_ns, size_bytes, message)
-        return None if answer[0] == FULL_NS else Delivery(*answer)
+        return None if answer[0] < 0 else Delivery(*answer)
 
     def earliest_ns(self, now_ns: int, size_bytes: int) -> int:
         """No message of this size that starts at `now_ns` or later can arrive before: the link taken
         as empty, ramped and without random loss, and each slot's HARQ and RLC delay avoided where waiting
-        for a later slot would avoid it. Monotone in `now_ns`; changes nothing."""
+        for a later slot would avoid it. FOREVER_NS where no slot carries anything, or `now_ns` is that late.
+        Monotone in `now_ns`; changes nothing."""
+        if now_ns >= FOREVER_NS or not self._carries:
+            return FOREVER_NS
         if self._fluid:
             return fluid_sent_ns(self._cumulative, self._slot_ns, now_ns, size_bytes * 8) + self.spec.delay_ns
         _, _, last_slot = slot_range(self._cumulative, self._slot_ns, now_ns, 0, size_bytes * 8)
@@ -124,8 +127,11 @@ class Link:
 
 @in_place
 def enqueue(tables: LinkTables, index: int, now_ns: int, size_bytes: int, message: int) -> tuple[int, int, int, float]:
-    """`Link.enqueue` for row `index`: the fields of its `Delivery`, or FULL_NS or NO_ROOM_NS and nothing done."""
+    """`Link.enqueue` for row `index`: the fields of its `Delivery`, or FULL_NS, NO_ROOM_NS or NO_COVERAGE_NS and
+    nothing done."""
     link, queues = tables.links[index], tables.queues
+    if not link.carries:
+        return NO_COVERAGE_NS, 0, 0, 0.0
     while has_passed(queues, index, now_ns):
         link.queued_bytes -= pop(queues, index)
     if link.queued_bytes + size_bytes > link.queue_bytes:

@@ -12,6 +12,9 @@ from emulator.queues import Queues, empty_queues, with_more_room
 from emulator.randomness import draw_key
 from emulator.system import LinkSpec
 
+# No start: the link's queue is full, the tables are, or its trace carries nothing.
+FULL_NS, NO_ROOM_NS, NO_COVERAGE_NS = -1, -2, -3
+
 LINK = np.dtype(
     [
         # what it is: its trace's place in the tables, and its specification
@@ -20,6 +23,7 @@ LINK = np.dtype(
         ("first_block", np.int64),
         ("slots", np.int64),
         ("slot_ns", np.int64),
+        ("carries", np.bool_),  # anything at all
         ("fluid", np.bool_),
         ("delays", np.bool_),
         ("longest_ns", np.int64),
@@ -71,6 +75,7 @@ class Links:
             link["first_block"], link["loses"] = blocks.place((id(spec.trace),), lost), len(lost) > 0
             link["longest_ns"] = delay_ns.max(initial=0)
             link["slots"], link["slot_ns"] = len(spec.trace), spec.trace.slot_ns
+            link["carries"] = spec.trace.carries
             link["fluid"], link["datagrams"] = spec.trace.release == "fluid", spec.bearer == "um"
             for name in ("delay_ns", "queue_bytes", "loss", "fragment_bytes", "retransmission_ns"):
                 link[name] = getattr(spec, name)

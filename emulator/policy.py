@@ -17,7 +17,8 @@ class Observation(Protocol):
     candidates: Sequence[Placement]
 
     def rate_bps(self, source: str, target: str) -> float:
-        """The lowest measured rate on the route, as last heard; infinite where both are one node."""
+        """The lowest measured rate on the route, as last heard; infinite where both are one node, 0 without
+        coverage."""
 
     def delay_ns(self, source: str, target: str) -> int:
         """The sum of the propagation delays on the route."""

@@ -72,6 +72,11 @@ class Trace:
         """All bits of one period over its length."""
         return int(self.cumulative_bits[-1]) * NS_PER_S / self.period_ns
 
+    @property
+    def carries(self) -> bool:
+        """Whether any slot carries bits. A UE out of coverage all the time has a trace without any."""
+        return bool(self.cumulative_bits[-1] > 0)
+
     @cached_property
     def cumulative_bits(self) -> Int64s:
         """Bits before each slot, shape (slots + 1,), starting at 0."""
@@ -115,9 +120,11 @@ class Trace:
 
     def scale(self, factor: float) -> "Trace":
         """Every capacity times `factor`; the running sum is rounded, so that the mean stays true."""
-        if not 0 < factor < BITS_LIMIT / int(self.cumulative_bits[-1]):
+        if not 0 < factor < BITS_LIMIT / max(int(self.cumulative_bits[-1]), 1):
             raise ValueError(f"factor={factor}: must be above 0, and keep the sum of all bits below 2^62")
         bits = np.diff(np.rint(self.cumulative_bits * factor)).astype(np.int64)
+        if self.carries and not bits.any():
+            raise ValueError(f"factor={factor}: must leave a bit of {int(self.cumulative_bits[-1])}")
         columns = {**self.columns, "capacity_bits": bits}
         return replace(self, columns=columns, metadata={**self.metadata, "scaled_by": factor})
 
@@ -195,4 +202,6 @@ def constant(rate_bps: float, slot_ns: int = 1_000_000) -> Trace:
     bits = rate_bps * slot_ns / NS_PER_S
     if bits != round(bits):
         slot_ns, bits = NS_PER_S, round(rate_bps)
+    if bits == 0:
+        raise ValueError(f"rate_bps={rate_bps}: must be a bit a second, rounded")
     return Trace(slot_ns, {"capacity_bits": np.array([bits], dtype=np.int64)}, metadata={"kind": "constant"})

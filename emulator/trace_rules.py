@@ -26,7 +26,6 @@ class Rules:
             raise ValueError(f"release={release!r}: must be 'fluid' or 'slot'")
         self._slot_ns = slot_ns
         self._slots = 0
-        self._largest_bits = 0
         self._sum_bits = 0.0
 
     def add(self, columns: Columns) -> None:
@@ -50,15 +49,12 @@ class Rules:
             row = self._slots + int(np.argmax(bits))
             raise ValueError(f"row {row}: capacity_bits={largest}: must stay below 2^63 / slot_ns; use shorter slots")
         self._slots += len(bits)
-        self._largest_bits = max(self._largest_bits, largest)
         self._sum_bits += float(bits.sum(dtype=np.float64))
 
     def finish(self) -> None:
         """There are no more slots."""
         if self._slots == 0:
             raise ValueError("capacity_bits: must hold at least one slot")
-        if self._largest_bits == 0:
-            raise ValueError("capacity_bits: at least one slot must carry bits, or nothing ever leaves")
         if self._slots * self._slot_ns >= 2**63 or self._sum_bits >= BITS_LIMIT:
             raise ValueError(
                 f"capacity_bits: {self._slots} slots must end before 2^63 ns and carry fewer than 2^62 bits in all"

@@ -11,13 +11,14 @@ import numpy as np
 from emulator.calendar import add, take
 from emulator.cell_tables import CellTables, has_message_room
 from emulator.compiled import Table, in_place
-from emulator.contention import act, due_ns, enter, is_awaited, is_in_a_cell, take_done
+from emulator.contention import ENTERED, act, due_ns, enter, is_awaited, is_in_a_cell, take_done
 from emulator.device import ACCEPTED, DeviceTables, submit
 from emulator.draws import message_address
 from emulator.flight import (
     CROSS,
     LEAVE,
     LINK_QUEUE_FULL,
+    NO_COVERAGE,
     REACH,
     SERVE,
     clear,
@@ -28,8 +29,8 @@ from emulator.flight import (
     sum_up,
 )
 from emulator.itinerary import PlanTables
-from emulator.link import FULL_NS, enqueue
-from emulator.link_tables import LinkTables
+from emulator.link import enqueue
+from emulator.link_tables import NO_COVERAGE_NS, LinkTables
 from emulator.occupancy import OccupancyTables, arrive, depart, has_room
 from emulator.queues import FOREVER_NS, unused
 from emulator.serving import free
@@ -151,22 +152,23 @@ def cross(traffic: Traffic, row: int, now_ns: int) -> None:
     clock = traffic.clock[0]
     clock.order += 1
     if is_in_a_cell(traffic.cells, link):
-        if not enter(traffic.links, traffic.cells, link, now_ns, flight.size_bytes, message, row, clock.order):
-            drop(traffic, row, now_ns)
+        answer = enter(traffic.links, traffic.cells, link, now_ns, flight.size_bytes, message, row, clock.order)
+        if answer != ENTERED:
+            drop(traffic, row, now_ns, answer)
         return
     start_ns, release_ns, arrival_ns, erased = enqueue(traffic.links, link, now_ns, flight.size_bytes, message)
-    if start_ns == FULL_NS:
-        drop(traffic, row, now_ns)
+    if start_ns < 0:
+        drop(traffic, row, now_ns, start_ns)
         return
     crossed(traffic, row, start_ns - now_ns, release_ns - start_ns, arrival_ns, erased, clock.order)
 
 
 @in_place
-def drop(traffic: Traffic, row: int, now_ns: int) -> None:
-    """The next link's queue has no room for the message: the task fails."""
+def drop(traffic: Traffic, row: int, now_ns: int, answer: int) -> None:
+    """The next link does not take the message, and its answer says why: the task fails."""
     flight = traffic.flights[row]
     traffic.costs[row, flight.stage].transfer_ns += now_ns - flight.began_ns
-    flight.reason = LINK_QUEUE_FULL
+    flight.reason = NO_COVERAGE if answer == NO_COVERAGE_NS else LINK_QUEUE_FULL
     finish(traffic, row, now_ns)
 
 

@@ -123,6 +123,8 @@ def predict(trace: Trace, calibrate: Calibration = by_mean, adaptation: Adaptati
     if not efficiency[fitted].any():
         highest_db = samples.sinr_db[fitted].max()
         raise ValueError(f"sinr_db={highest_db:g}: must be high enough for some rate in the first half")
+    if not samples.rate_bps[judged].any():
+        raise ValueError("rate=0: must be above 0 in some sample of the second half, to judge by it")
     scale = calibrate(samples.rate_bps[fitted], efficiency[fitted])
     predicted_bps = scale.width_hz * efficiency + scale.anchor_bps
     errors = errors_of(samples, predicted_bps, judged, float(samples.rate_bps[fitted].mean()))

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import airsplit
@@ -40,6 +42,8 @@ def run_quickstart(out: Path, *arguments: str, hash_seed: str = "0") -> Path:
     return Path(json.loads(done.stdout)["run"])
 
 
+NEAR = "ring: {nearest_m: 120, farthest_m: 280}"
+FAR = "ring: {nearest_m: 12000, farthest_m: 28000}"
 SHORT = (
     "--set",
     "duration_s=6",
@@ -316,6 +320,37 @@ def test_run_without_any_task_is_a_table_of_zeros(tmp_path: Path) -> None:
     done = call("run", scenario, "--out", tmp_path / "runs", "--json")
     assert done.returncode == 0, done.stderr
     assert [row["tasks"] for row in json.loads(done.stdout)["summary"]] == [0, 0]
+
+
+def test_ues_far_out_of_coverage_are_an_outcome(tmp_path: Path) -> None:
+    """The quickstart 12 to 28 km from its gNB: trained, run, reported and repeated."""
+    text = (ROOT / "topologies" / "quickstart.yaml").read_text()
+    assert text.count(NEAR) == 1
+    scenario = tmp_path / "far.yaml"
+    scenario.write_text(text.replace(NEAR, FAR))
+    done = call("run", scenario, "--out", tmp_path / "runs", "--json", *SHORT)
+    assert done.returncode == 0, done.stderr
+    folder = Path(json.loads(done.stdout)["run"])
+    tasks = pq.read_table(folder / "tasks.parquet").to_pylist()
+    reasons = {name: Counter(row["reason"] for row in tasks if row["policy"] == name) for name in ("all-edge", "exact")}
+    assert reasons["all-edge"].keys() == {"no coverage"}
+    assert reasons["exact"].keys() == {"", "no coverage"}  # an image must cross, a text need not
+    assert all(row["gap"] >= 0 for row in json.loads(done.stdout)["summary"])
+    assert "6 of 14 links are out of coverage all the time" in (folder / "report.html").read_text()
+    assert call("rerun", folder).returncode == 0
+
+
+def test_a_trace_out_of_coverage_is_made_told_checked_and_drawn(tmp_path: Path) -> None:
+    far = ("--set", "radio.ring.nearest_m=12000", "--set", "radio.ring.farthest_m=28000")
+    trace = tmp_path / "far.parquet"
+    made = call("trace", "new", "--out", trace, "--duration", "1s", "--direction", "uplink", *far)
+    assert made.returncode == 0, made.stderr
+    assert json.loads(call("trace", "info", trace, "--json").stdout)["mean_rate_bps"] == 0
+    assert call("trace", "check", trace).returncode == 0
+    drawn = call("trace", "plot", trace, "--out", tmp_path / "far.pdf")
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+    refused = call("trace", "export", trace, "--format", "mahimahi", "--out", tmp_path / "far.txt")
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (3, "", 1)
 
 
 def test_a_file_that_is_not_there_is_named() -> None:

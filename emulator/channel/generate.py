@@ -30,8 +30,9 @@ def generate(radio: Radio, track: Track, duration_ns: int, seed: int, entity: st
     columns describe, kept to 0.01 (`bler` to 0.0001). Every draw is addressed by seed, entity and purpose alone,
     so the lineage is too: traces of one seed and entity share it, whatever their settings.
 
-    Raises ValueError when the duration is not a whole number of slots, settings break a rule, or nothing gets
-    through in all that time.
+    A UE that is out of coverage all that time has a trace that carries nothing.
+
+    Raises ValueError when the duration is not a whole number of slots, or settings break a rule.
     """
     parts = list(stream(radio, track, duration_ns, seed, entity, direction))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -65,10 +65,12 @@ def export_mahimahi(trace: Trace, path: Path) -> None:
 
     The last opportunity stands at the end of the period, where Mahimahi starts again; a part of a
     packet left there is rounded up. An imported file whose values are untouched comes out byte for
-    byte. Raises ValueError when the period is no whole number of milliseconds.
+    byte. Raises ValueError when the period is no whole number of milliseconds, or nothing is ever carried.
     """
     if trace.period_ns % NS_PER_MS:
         raise ValueError(f"period_ns={trace.period_ns}: must be whole milliseconds for mahimahi; slice or resample")
+    if not trace.carries:
+        raise ValueError("capacity_bits=0 in all slots: one must carry bits for mahimahi, which has no empty files")
     require_folder(path)
     layout = _layout(trace)
     packets = _packets_by_ms(trace)

@@ -70,9 +70,12 @@ def trace_of(
     start_ns = (int(stamps_ms[0]) - samples[0].stamp_ms) * NS_PER_MS
     lineage = (Interval(source, start_ns, start_ns + int(slots.sum()) * slot_ns),)
     try:
-        return Trace(slot_ns, columns, "fluid", lineage, metadata)
+        trace = Trace(slot_ns, columns, "fluid", lineage, metadata)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    if not trace.carries:  # a measurement that failed, or the wrong column, far more often than no coverage
+        raise ValueError(f"{path}: rate=0 in all {len(kept)} rows: some must be above 0")
+    return trace
 
 
 def _hold_ms(stamps_ms: Int64s) -> Int64s:

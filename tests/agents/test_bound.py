@@ -23,6 +23,7 @@ from emulator.trace import Release
 from emulator.units import NS_PER_MS, NS_PER_S
 from emulator.workload import Recorded
 from tests.agents.systems import small_system
+from tests.emulator.strategies import nothing
 
 BASELINES = ("random", "all-device", "all-edge", "greedy", "exact")
 Costs = dict[tuple[str, str, int], float]
@@ -88,6 +89,48 @@ def test_nothing_beats_the_bound_in_shared_cells(scheduler: Scheduler) -> None:
         assert all(costs[task] >= least[task] for task in costs)
     with pytest.raises(ValueError, match="background: must be none for the optimum"):
         optimum(shared)
+
+
+def darkened(system: System, *dark: tuple[str, str]) -> System:
+    """The same system, those links out of coverage all the time."""
+    links = [
+        replace(link, trace=nothing(link.trace)) if (link.source, link.target) in dark else link
+        for link in system.links
+    ]
+    return replace(system, links=tuple(links))
+
+
+@pytest.mark.parametrize("dark", [[("ue1", "gnb")], [("gnb", "ue1")], [("ue1", "gnb"), ("gnb", "ue2")]])
+def test_nothing_beats_the_bound_where_a_ue_is_out_of_coverage(dark: list[tuple[str, str]]) -> None:
+    """What must cross costs a failure; what need not costs what it did."""
+    system = small_system(7, 2, 5.0)
+    without = bounds_s(system)
+    for failure_s in (0.02, 10.0):
+        priced = replace(darkened(system, *dark), cost=replace(system.cost, failure_s=failure_s))
+        least = bounds_s(priced)
+        assert all(min(without[task], failure_s) <= least[task] <= failure_s for task in least)
+        failures = 0
+        for name in BASELINES:
+            costs = costs_s(priced, make_policy(name, {}, priced))
+            assert costs.keys() == least.keys()
+            assert all(costs[task] >= least[task] for task in costs)
+            failures += sum(cost == failure_s for cost in costs.values())
+        assert failures
+    at_home = {key: places[:1] for key, places in system.placements.items()}
+    elsewhere = {key: places[1:2] for key, places in system.placements.items()}
+    assert bounds_s(replace(priced, placements=at_home)) == bounds_s(replace(system, placements=at_home))
+    away = bounds_s(replace(priced, placements=elsewhere))
+    lost = {source for source, _ in dark} | {target for _, target in dark}
+    assert {task[0] for task in away if away[task] == 10.0} == lost - {"gnb"}
+
+
+def test_the_optimum_stays_at_home_where_there_is_no_coverage() -> None:
+    system = darkened(spaced(None), ("ue1", "gnb"))
+    rows = optimum(system).to_pylist()
+    assert {row["placement"] for row in rows} == {describe(system.placements["ue1", "image"][0])}
+    assert [row["bound_s"] for row in rows] == pytest.approx([row["bound_s"] for row in bounds(system).to_pylist()])
+    away = replace(system, placements={("ue1", "image"): system.placements["ue1", "image"][1:]})
+    assert {row["bound_s"] for row in optimum(away).to_pylist()} == {system.cost.failure_s}
 
 
 def test_the_bound_is_the_least_of_all_candidates() -> None:

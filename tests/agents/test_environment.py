@@ -22,6 +22,7 @@ from emulator.task import Task, describe
 from emulator.units import NS_PER_MS
 from emulator.workload import Recorded, Stream
 from tests.agents.systems import small_system
+from tests.emulator.strategies import nothing
 
 QUICKSTART = str(Path(__file__).parents[2] / "topologies" / "quickstart.yaml")
 EPISODES = Episodes([small_system(1), small_system(2)], EpisodeSettings(6, 5, 3))
@@ -136,10 +137,14 @@ def test_a_choice_that_is_no_candidate_earns_what_a_failure_does() -> None:
     assert info["sojourn_ns"] == -1
 
 
+@pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("loss", [0.0, 0.2], ids=["no loss", "loss"])
-def test_rewards_and_sojourns_are_the_simulations(tmp_path: Path, loss: float) -> None:
+def test_rewards_and_sojourns_are_the_simulations(tmp_path: Path, loss: float, dark: bool) -> None:
     """Each choice of each task, by running the episode's arrivals through the simulation."""
     system = small_system(4, ramp=Ramp(20 * NS_PER_MS, 9 * NS_PER_MS), loss=loss, queue_bytes=12_000)
+    if dark:
+        first, *others = system.links
+        system = replace(system, links=(replace(first, trace=nothing(first.trace)), *others))
     episodes = Episodes([system], EpisodeSettings(3, 8, 1))
     for number in range(3):
         source, tasks = episodes.episode(number).source, episodes.episode(number).tasks[:8]

@@ -122,7 +122,7 @@ class ReferenceRun:
     def _cross(self, link: Link, size_bytes: int, message: int) -> Crossing:
         delivery = link.enqueue(self._now_ns, size_bytes, message)
         if delivery is None:
-            raise Failed("link queue full")
+            raise Failed("link queue full" if link.spec.trace.carries else "no coverage")
         yield delivery.arrival_ns
         return delivery
 

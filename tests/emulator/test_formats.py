@@ -299,7 +299,7 @@ BAD: list[tuple[Format, str | bytes, str]] = [
     ("rate", "0 1\n2 1\n1 1\n", "row 3: time='1': must not be before row 2's"),
     ("rate", "0 1\n1 1e7\n", "row 2: rate='1e7': must be at most 1 Tbit/s"),
     ("rate", "0 1\n1 1\n1e9 1\n", "slots=1000000001 of 1000 ms: must be at most 86400000"),
-    ("rate", "0 0\n1 0\n", "capacity_bits: at least one slot must carry bits, or nothing ever leaves"),
+    ("rate", "0 0\n1 0\n", "rate=0 in all 2 rows: some must be above 0"),
     ("rate", b"0 1\n1 \x80\n", "row 2: byte=b'\\x80': must be UTF-8 text"),
     ("csv", "", "header: must name the columns in the first line"),
     ("csv", "a,b\n1,2\n", "columns: must be named, as no preset (sigcomm21, uccmisl) fits the header"),

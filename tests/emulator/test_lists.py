@@ -111,7 +111,7 @@ BAD = [
     ("Run 1\n0.1,x,0.3\n1,2,3\n", "", "row 2: stamp 2='x': must be a finite number"),
     ("Run 1\n1,,3\n", "", "row 2: value 2='': must be a finite number"),
     ("Run 1\n1,-2\n", "", "row 2: rate='-2': must not be negative"),
-    ("Run 1\n0,0\n", "", "capacity_bits: at least one slot must carry bits"),
+    ("Run 1\n0,0\n", "", "rate=0 in all 2 rows: some must be above 0"),
 ]
 
 

@@ -112,6 +112,7 @@ def test_shorter_slots_are_taken_by_the_second() -> None:
         (recorded(SINR_DB[:39], np.full(39, 1e6)), "sinr_db: must hold 40 samples at least, not 39"),
         (recorded(np.full(100, np.nan), np.full(100, 1e6)), "sinr_db: must hold 40 samples at least, not 0"),
         (recorded(np.full(100, -30.0), np.full(100, 1e6)), "sinr_db=-30: must be high enough for some rate"),
+        (recorded(SINR_DB, np.where(np.arange(len(SINR_DB)) < 30, 1e6, 0)), "rate=0: must be above 0 in some sample"),
         (recorded(SINR_DB[:3], np.full(3, 1e9), 10**8), "slots=3: must last a second at least"),
     ],
 )

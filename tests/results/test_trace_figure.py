@@ -6,6 +6,7 @@ import pytest
 from emulator.trace import Trace, constant
 from emulator.units import NS_PER_MS
 from results.trace_figure import Windows, bler_target, panels_of, plot_trace
+from tests.emulator.strategies import nothing
 from tests.results.conftest import rate_trace
 from tests.results.test_figures import assert_printable, width_in
 
@@ -33,7 +34,7 @@ def radio_trace(seed: int) -> Trace:
     return Trace(NS_PER_MS // 2, columns, "slot", metadata={"radio": {"adaptation": {"bler_target": 0.1}}})
 
 
-@pytest.mark.parametrize("trace", [rate_trace(0), constant(50e6), radio_trace(1)])
+@pytest.mark.parametrize("trace", [rate_trace(0), constant(50e6), radio_trace(1), nothing(radio_trace(1))])
 def test_a_page_is_what_journals_take(trace: Trace, tmp_path: Path) -> None:
     path = plot_trace(trace, tmp_path / "trace.pdf")
     assert_printable(path.read_bytes())

@@ -166,12 +166,18 @@ def test_no_numerology_waits_for_a_process_on_a_perfect_channel(
     assert rate_bps == pytest.approx(peak_rate_bps(radio.carrier, direction, 8), rel=0.05)
 
 
-def test_a_duration_of_no_whole_slots_and_a_dead_channel_are_refused() -> None:
+def test_a_duration_of_no_whole_slots_is_refused() -> None:
     for duration_ns in (0, -1_000_000, 1_250_000):
         with pytest.raises(
             ValueError, match=f"duration_ns={duration_ns}: must be a whole number of slots of 500000 ns"
         ):
             generate(TWO_SITES, WAY, duration_ns, 1, "ue", "downlink")
+
+
+def test_a_ue_out_of_coverage_has_a_trace_that_carries_nothing(tmp_path: Path) -> None:
     dead = replace(TWO_SITES, base=replace(TWO_SITES.base, tx_power_dbm=-150.0))
-    with pytest.raises(ValueError, match="at least one slot must carry bits"):
-        generate(dead, WAY, SECOND_NS, 1, "ue", "downlink")
+    trace = generate(dead, WAY, SECOND_NS, 1, "ue", "downlink")
+    assert len(trace) == 2_000 and not trace.carries
+    assert (trace.columns["mcs"] == -1).all() and (trace.columns["sinr_db"] < -20).all()
+    path = tmp_path / "dead.parquet"
+    assert generate_file(path, dead, WAY, SECOND_NS, 1, "ue", "downlink") == Trace.load(path).sha256 == trace.sha256
