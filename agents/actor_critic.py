@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from agents.checkpoint import Checkpoint, Training
-from agents.encoding import Float32s
 from agents.episodes import Episodes
+from emulator.arrays import Float32s
 
 Progress = Callable[[int, int], None]  # (environment steps done, total)
 

@@ -11,7 +11,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from agents.encoding import Float32s, Layout
+from agents.encoding import Layout
+from emulator.arrays import Float32s
 from emulator.files import whole
 from emulator.system import System
 from emulator.trace import Interval

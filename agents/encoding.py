@@ -8,16 +8,13 @@ from math import log10
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Flags, Float32s
 from emulator.policy import Observation
 from emulator.profile import ModelProfile
 from emulator.system import System
 from emulator.task import Partition, Placement, describe, parse
 from emulator.units import NS_PER_S
-
-Float32s = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
 
 SOURCE = "@"  # stands for the task's own source, so that all sources share their actions
 LIMIT = 5.0  # no feature is beyond it

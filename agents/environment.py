@@ -7,8 +7,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from agents.encoding import LIMIT, Float32s
+from agents.encoding import LIMIT
 from agents.episodes import Episodes, EpisodeSettings
+from emulator.arrays import Float32s
 from emulator.draws import uniform
 from topologies.build import training_systems
 from topologies.loader import load

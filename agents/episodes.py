@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from agents.alone import Alone
 from agents.bound import longest_idle_ns
-from agents.encoding import Encoder, Flags, Float32s, layout_of
+from agents.encoding import Encoder, layout_of
+from emulator.arrays import Flags, Float32s
 from emulator.network import Network
 from emulator.observation import LastHeard
 from emulator.randomness import draw_key, generator

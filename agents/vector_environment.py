@@ -10,19 +10,18 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from agents.encoding import Flags, Float32s
 from agents.environment import KEYS, episodes_of, observation_space
 from agents.episodes import Episodes
+from emulator.arrays import Flags, Float32s, Ints
 from emulator.compiled import compiled
 from emulator.draws import uniform
 
-Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
 
 KEY, COUNT, ROW, LEFT = 0, 1, 2, 3  # columns of the state: the seed's key, episodes begun, row in the table, steps left
 
 
-class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Int64s, npt.NDArray[Any]]):
+class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]]):
     """Environment i behaves as the scalar one that was reset with seed + i, step by step.
 
     Autoreset is NEXT_STEP, Gymnasium's default: the step after a truncation ignores its action, earns
@@ -60,7 +59,7 @@ class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Int64s, npt.NDAr
         observations, _, _, _, info = self.step(np.zeros(self.num_envs, dtype=np.int64))
         return observations, info
 
-    def step(self, actions: Int64s) -> tuple[Float32s, Float64s, Flags, Flags, dict[str, Any]]:
+    def step(self, actions: Ints) -> tuple[Float32s, Float64s, Flags, Flags, dict[str, Any]]:
         """Place one task in each environment, or begin its next episode. Raises ValueError, before any
         environment has moved, for a number that is no action."""
         count, choices = self.num_envs, self._table.masks.shape[1]
@@ -86,9 +85,9 @@ class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Int64s, npt.NDAr
 
 @compiled
 def step_all(
-    actions: Int64s, state: Int64s, steps: int,
-    all_observations: Float32s, all_masks: Flags, all_rewards: Float64s, all_sojourns_ns: Int64s,
-    observations: Float32s, masks: Flags, rewards: Float64s, sojourns_ns: Int64s, truncations: Flags,
+    actions: Ints, state: Ints, steps: int,
+    all_observations: Float32s, all_masks: Flags, all_rewards: Float64s, all_sojourns_ns: Ints,
+    observations: Float32s, masks: Flags, rewards: Float64s, sojourns_ns: Ints, truncations: Flags,
 ) -> bool:  # fmt: skip
     """One step of every environment into the last five arrays; False, and nothing moved, when an action is none."""
     if len(actions) != len(state):

@@ -11,8 +11,8 @@ from collections import deque
 from statistics import median
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Ints
 from emulator.cell import Cell
 from emulator.system import CellSpec, LinkSpec
 from emulator.trace import Trace
@@ -28,7 +28,6 @@ MEAN_BITS = 40_000.0
 REPEATS = 5
 
 Row = dict[str, str | float]
-Int64s = npt.NDArray[np.int64]
 Done = list[tuple[int, int]]  # (UE, end of the slot in which a message was all sent), in order
 
 
@@ -54,7 +53,7 @@ def rows() -> list[Row]:
     ]
 
 
-def busy_capacities(count: int) -> Int64s:
+def busy_capacities(count: int) -> Ints:
     """Bits of each UE in each slot, shape (UEs, slots): exponential about unlike means, a tenth of the slots empty."""
     rng = np.random.default_rng(1)
     means = MEAN_BITS * np.linspace(0.3, 2.0, UES)[:, None]
@@ -63,17 +62,17 @@ def busy_capacities(count: int) -> Int64s:
     return bits.astype(np.int64)
 
 
-def check_equal(capacities: Int64s) -> None:
+def check_equal(capacities: Ints) -> None:
     """Raise AssertionError unless both deliver the same messages in the same slots."""
     assert sorted(through_the_cell(capacities)[1]) == sorted(slot_by_slot(capacities)[1])
 
 
-def messages_each(capacities: Int64s) -> int:
+def messages_each(capacities: Ints) -> int:
     """As many of each UE as one UE alone could get through."""
     return int(capacities.sum(axis=1).max()) // (8 * SIZE_BYTES) + 1
 
 
-def through_the_cell(capacities: Int64s) -> tuple[float, Done]:
+def through_the_cell(capacities: Ints) -> tuple[float, Done]:
     """Seconds that the slots took, and what they delivered."""
     links = [
         LinkSpec(f"ue{i}", "gnb", Trace(SLOT_NS, {"capacity_bits": bits}, "slot"), queue_bytes=2**60, cell="cell")
@@ -88,7 +87,7 @@ def through_the_cell(capacities: Int64s) -> tuple[float, Done]:
     return time.perf_counter() - start, [(each.link, each.delivery.release_ns) for each in found]
 
 
-def slot_by_slot(capacities: Int64s) -> tuple[float, Done]:
+def slot_by_slot(capacities: Ints) -> tuple[float, Done]:
     """The same without compiled code."""
     queues = [deque([SIZE_BYTES * 8] * messages_each(capacities)) for _ in range(UES)]
     mean_bits, turn = np.zeros(UES), np.full(UES, -1)

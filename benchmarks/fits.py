@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import ks_2samp
 
+from emulator.arrays import Floats
 from emulator.fitted import RateModel, learn
-from emulator.fitted.autocorrelation import Floats, autocorrelation, crossing_samples, integrated_samples
+from emulator.fitted.autocorrelation import autocorrelation, crossing_samples, integrated_samples
 from emulator.fitted.drawing import drawn_rates_bps
 from emulator.fitted.learning import sampled_bps
 from emulator.formats import Format, ListSeries, import_trace

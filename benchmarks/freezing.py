@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.air import AirInterface, air_of
 from emulator.channel.closed_loop import WAITING, ClosedLoop
 from emulator.channel.radio import Base, Direction, Fading, Profile, Radio, Ue
@@ -26,9 +26,6 @@ from emulator.randomness import draw_key, generator
 from emulator.system import LinkSpec, Ramp
 from emulator.trace import Trace
 from emulator.units import NS_PER_MS, NS_PER_S
-
-Floats = npt.NDArray[np.float64]
-Int64s = npt.NDArray[np.int64]
 
 UNITS = 8  # UEs, each with a channel and messages of its own
 SECONDS = 60
@@ -60,19 +57,19 @@ class Channel(NamedTuple):
 
     radio: Radio
     sinr: Floats
-    symbols: Int64s
+    symbols: Ints
     trace: Trace
     key: int
 
 
-Pair = tuple[Floats | Int64s, Floats | Int64s]
+Pair = tuple[Floats | Ints, Floats | Ints]
 
 
 class Delays(NamedTuple):
     """Of the same messages, shape (messages,) each, ns."""
 
-    frozen: Int64s
-    closed: Int64s
+    frozen: Ints
+    closed: Ints
 
 
 @lru_cache(2 * UNITS)
@@ -99,7 +96,7 @@ def _at_sinr(profile: Profile, speed_mps: float, direction: Direction) -> Radio:
     )
 
 
-def delays(channel: Channel, arrivals_ns: Int64s, size_bytes: int, ramp: Ramp | None) -> Delays:
+def delays(channel: Channel, arrivals_ns: Ints, size_bytes: int, ramp: Ramp | None) -> Delays:
     """Of all messages that both let go before the trace ends."""
     link = Link(LinkSpec("a", "b", channel.trace, queue_bytes=2**60, retransmission_ns=RLC_NS, ramp=ramp), 1)
     frozen = np.array([each.release_ns for now in arrivals_ns.tolist() if (each := link.enqueue(now, size_bytes))])
@@ -117,7 +114,7 @@ def delays(channel: Channel, arrivals_ns: Int64s, size_bytes: int, ramp: Ramp | 
     return Delays((frozen - arrivals_ns)[both], (closed - arrivals_ns)[both])
 
 
-def arrivals(unit: int, mean_gap_ns: float, seconds: int, purpose: str) -> Int64s:
+def arrivals(unit: int, mean_gap_ns: float, seconds: int, purpose: str) -> Ints:
     """A Poisson process over all but the last twentieth of the time."""
     rng = generator(1, f"ue{unit}", purpose)
     until_ns = seconds * NS_PER_S * 0.95

@@ -2,14 +2,13 @@
 
 import numpy as np
 
+from emulator.arrays import Flags, Ints
 from emulator.compiled import in_place
 from emulator.draws import uniform
-from emulator.trace import Int64s, Trace
-
-Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+from emulator.trace import Trace
 
 
-def slot_outcomes(trace: Trace) -> tuple[Int64s, Flags]:
+def slot_outcomes(trace: Trace) -> tuple[Ints, Flags]:
     """HARQ delays and lost blocks by slot; empty arrays where the trace has none, or where its bits flow
     evenly and no slot leaves as a block. A slot without capacity delays and loses nobody's bits."""
     delays, lost = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
@@ -21,7 +20,7 @@ def slot_outcomes(trace: Trace) -> tuple[Int64s, Flags]:
     return delays, lost
 
 
-def slot_delays_ns(trace: Trace, bearer: str, retransmission_ns: int) -> Int64s:
+def slot_delays_ns(trace: Trace, bearer: str, retransmission_ns: int) -> Ints:
     """How long after its end each slot's bits are through; an empty array where that is never later. In
     acknowledged mode a block that HARQ lost is sent once more by RLC (TS 38.322 5.3), `retransmission_ns`
     after HARQ gave up; the capacity that this takes is not charged."""
@@ -32,7 +31,7 @@ def slot_delays_ns(trace: Trace, bearer: str, retransmission_ns: int) -> Int64s:
     return delays
 
 
-def best_exit_ns(trace: Trace, harq_delay_ns: Int64s) -> Int64s:
+def best_exit_ns(trace: Trace, harq_delay_ns: Ints) -> Ints:
     """For each slot, the earliest exit from it or any later one that carries bits (within two rounds of the trace)."""
     exits = np.arange(1, len(trace) + 1, dtype=np.int64) * trace.slot_ns
     if len(harq_delay_ns):
@@ -43,7 +42,7 @@ def best_exit_ns(trace: Trace, harq_delay_ns: Int64s) -> Int64s:
 
 
 @in_place
-def fluid_sent_ns(cumulative: Int64s, slot_ns: int, start_ns: int, bits: int) -> int:
+def fluid_sent_ns(cumulative: Ints, slot_ns: int, start_ns: int, bits: int) -> int:
     """The first whole nanosecond at which `bits` have gone since `start_ns`, each slot's capacity
     flowing evenly. Exact: every product stays below 2^63 by the trace's own check."""
     slots = len(cumulative) - 1
@@ -61,7 +60,7 @@ def fluid_sent_ns(cumulative: Int64s, slot_ns: int, start_ns: int, bits: int) ->
 
 
 @in_place
-def slot_range(cumulative: Int64s, slot_ns: int, open_ns: int, position: int, bits: int) -> tuple[int, int, int]:
+def slot_range(cumulative: Ints, slot_ns: int, open_ns: int, position: int, bits: int) -> tuple[int, int, int]:
     """(first bit's position, its slot, the last bit's slot) of a message that may use the slots that
     start at or after `open_ns` and the capacity from `position` on. Slots count on over the wraps."""
     first_bit = max(position, bits_before(cumulative, -(-open_ns // slot_ns)))
@@ -69,21 +68,21 @@ def slot_range(cumulative: Int64s, slot_ns: int, open_ns: int, position: int, bi
 
 
 @in_place
-def bits_before(cumulative: Int64s, slot: int) -> int:
+def bits_before(cumulative: Ints, slot: int) -> int:
     """All bits of the endless trace before a slot; slots count on over the wraps."""
     wraps, inside = divmod(slot, len(cumulative) - 1)
     return int(wraps * cumulative[-1] + cumulative[inside])
 
 
 @in_place
-def slot_of_bit(cumulative: Int64s, bit: int) -> int:
+def slot_of_bit(cumulative: Ints, bit: int) -> int:
     """The slot of the endless trace that carries the bit at this position (positions count from 0)."""
     wraps, inside = divmod(bit, cumulative[-1])
     return int(wraps * (len(cumulative) - 1) + np.searchsorted(cumulative, inside + 1) - 1)
 
 
 @in_place
-def harq_release_ns(harq_delay_ns: Int64s, longest_ns: int, slot_ns: int, first_slot: int, last_slot: int) -> int:
+def harq_release_ns(harq_delay_ns: Ints, longest_ns: int, slot_ns: int, first_slot: int, last_slot: int) -> int:
     """When the last of the slots `first_slot`..`last_slot` is acknowledged; no delay is above `longest_ns`."""
     release_ns = 0
     slot = last_slot
@@ -107,7 +106,7 @@ def failed_attempts(loss: float, key: int, message: int, fragments: int) -> int:
 
 @in_place
 def erased_bytes(
-    cumulative: Int64s, block_lost: Flags, first_bit: int, head_bits: int, rest_bit: int, size_bytes: int,
+    cumulative: Ints, block_lost: Flags, first_bit: int, head_bits: int, rest_bit: int, size_bytes: int,
     fragment_bytes: int, loss: float, key: int, message: int,
 ) -> int:  # fmt: skip
     """Bytes of the fragments that were lost: by their own draw, or because a block that carried a
@@ -131,7 +130,7 @@ def erased_bytes(
 
 
 @in_place
-def loses_a_block(cumulative: Int64s, block_lost: Flags, first_bit: int, bits: int) -> bool:
+def loses_a_block(cumulative: Ints, block_lost: Flags, first_bit: int, bits: int) -> bool:
     """Whether any block was lost that carried one of the bits at the positions from `first_bit` on."""
     slot, last = slot_of_bit(cumulative, first_bit), slot_of_bit(cumulative, first_bit + bits - 1)
     while slot <= last:

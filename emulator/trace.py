@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emulator.arrays import Ints
 from emulator.trace_rules import BEHAVIOUR, BITS_LIMIT, Rules
 from emulator.trace_writer import Digest, writing
 from emulator.units import NS_PER_S
 
 Release = Literal["fluid", "slot"]
-Int64s = npt.NDArray[np.int64]
 
 
 class Interval(NamedTuple):
@@ -58,7 +58,7 @@ class Trace:
         return len(self.capacity_bits)
 
     @property
-    def capacity_bits(self) -> Int64s:
+    def capacity_bits(self) -> Ints:
         """Bits per slot, shape (slots,)."""
         return self.columns["capacity_bits"]
 
@@ -78,7 +78,7 @@ class Trace:
         return bool(self.cumulative_bits[-1] > 0)
 
     @cached_property
-    def cumulative_bits(self) -> Int64s:
+    def cumulative_bits(self) -> Ints:
         """Bits before each slot, shape (slots + 1,), starting at 0."""
         return np.concatenate(([0], np.cumsum(self.capacity_bits, dtype=np.int64)))
 
@@ -141,11 +141,11 @@ class Trace:
         columns["capacity_bits"] = np.diff(self.bits_before(edges_ns))
         return replace(self, slot_ns=slot_ns, columns=columns)
 
-    def bits_before(self, edges_ns: Int64s) -> Int64s:
+    def bits_before(self, edges_ns: Ints) -> Ints:
         """Whole bits, rounded down, from the start to each instant of 0..`period_ns` (even flow in a slot)."""
         slot, part_ns = np.divmod(edges_ns, self.slot_ns)
         capacity = np.append(self.capacity_bits, 0)[slot]
-        bits: Int64s = self.cumulative_bits[slot] + capacity * part_ns // self.slot_ns
+        bits: Ints = self.cumulative_bits[slot] + capacity * part_ns // self.slot_ns
         return bits
 
     def shares_lineage(self, other: "Trace") -> bool:
@@ -189,9 +189,9 @@ def check(trace: Trace) -> None:
     rules.finish()
 
 
-def whole_bits(bits: npt.ArrayLike) -> Int64s:
+def whole_bits(bits: npt.ArrayLike) -> Ints:
     """Whole bits per slot whose running sum is the rounded running sum of `bits`: no drift, however long."""
-    whole: Int64s = np.diff(np.rint(np.cumsum(bits)), prepend=0.0).astype(np.int64)
+    whole: Ints = np.diff(np.rint(np.cumsum(bits)), prepend=0.0).astype(np.int64)
     return whole
 
 

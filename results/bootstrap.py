@@ -2,9 +2,8 @@
 meet the same channel, so they are no independent witnesses."""
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from emulator.arrays import Floats
 
 LEAST_UNITS = 5  # with fewer, an interval would say more than is known
 RESAMPLES = 2_000

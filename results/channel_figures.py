@@ -9,9 +9,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from emulator.arrays import Floats
 from emulator.trace import Trace
 from emulator.units import NS_PER_MS, NS_PER_S
-from results.bootstrap import Floats
 from results.placements import device_share, in_words
 from results.style import INK, page, save, tidy
 

@@ -9,13 +9,13 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from emulator.arrays import Floats
 from emulator.fitted import RateModel
 from emulator.fitted.autocorrelation import LEVEL, autocorrelation, crossing_samples
 from emulator.fitted.drawing import drawn_rates_bps
 from emulator.fitted.learning import sampled_bps
 from emulator.trace import Trace
 from emulator.units import NS_PER_S
-from results.bootstrap import Floats
 from results.style import INK, page, require_drawable, save, tidy
 
 RECORDED, DRAWN = (sns.color_palette("viridis", 100)[shade] for shade in (15, 65))

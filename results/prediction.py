@@ -16,13 +16,13 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 from scipy.stats import ks_2samp
 
+from emulator.arrays import Floats
 from emulator.channel.expected import expected_efficiency
 from emulator.channel.radio import Adaptation
 from emulator.formats import read
 from emulator.trace import Trace
 from emulator.trace_writer import is_trace_file
 from emulator.units import NS_PER_S
-from results.bootstrap import Floats
 from topologies.loader import named
 
 Bools = npt.NDArray[np.bool_]

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from results.bootstrap import Floats
+from emulator.arrays import Floats
 from results.prediction import SMOOTH_S, Errors, Prediction, means_of
 from results.style import INK, looks, page, pdf_pages, require_drawable, save, tidy
 

@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from emulator.arrays import Floats
 from emulator.files import whole
 from emulator.randomness import generator
 from emulator.system import Cost
-from results.bootstrap import Floats, ratio_interval
+from results.bootstrap import ratio_interval
 from results.readable import readable
 from results.run_folder import Run
 from results.side_tables import KEY, read_bound, require_columns

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
+from emulator.arrays import Floats
 from emulator.trace import Trace
 from emulator.units import NS_PER_MS, NS_PER_S
-from results.bootstrap import Floats
 from results.channel_figures import LINE, draw_rate, rates_mbps, window_ns
 from results.style import DASHES, INK, page, require_drawable, save, tidy
 

@@ -1,17 +1,15 @@
 """Ergodic capacity and outage of fading, branches combined."""
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import expn
 
 from benchmarks.channel_figures.drawing import departures, draw_curve, draw_points, letter, plain_decades, shifted
 from benchmarks.channel_figures.points import Curve, Panel, Sizes, of_counts, of_means
+from emulator.arrays import Floats
 from results.style import DASHES, INK, PAGE_IN, Look, looks, tidy
 from tests.emulator.channel.fading_laws import LAWS, NAKAGAMI_M, RICE_K_DB, independent_powers
-
-Floats = npt.NDArray[np.float64]
 
 SIZE_IN = (2.9, PAGE_IN)
 CASES = {

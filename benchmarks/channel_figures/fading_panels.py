@@ -3,10 +3,10 @@
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import eval_laguerre, j0, roots_laguerre
 
 from benchmarks.channel_figures.points import Curve, Panel, Points, in_db, of_counts, of_means, of_ratios
+from emulator.arrays import Complexes, Floats
 from emulator.channel.delay_profile import tapped_delay_line
 from emulator.channel.multipath import Multipath
 from emulator.channel.nakagami import nakagami_gain
@@ -19,9 +19,6 @@ from tests.emulator.channel.fading_laws import (
     multipath,
     powers_along,
 )
-
-Floats = npt.NDArray[np.float64]
-Complexes = npt.NDArray[np.complex128]
 
 SPREAD_NS = 300.0
 LINES = ("tdl-a", "tdl-b", "tdl-c", "tdl-d", "tdl-e")

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.constants import speed_of_light
 
 from benchmarks.channel_figures.points import Curve, Panel, Sizes, of_counts, of_means
+from emulator.arrays import Floats
 from emulator.channel.air import AirInterface, Columns
 from emulator.channel.block_error import Curve as ErrorCurve
 from emulator.channel.block_error import block_error, least_sinr_db
@@ -20,8 +21,6 @@ from emulator.channel.multipath import Multipath
 from emulator.channel.numerology import group_offsets_hz, group_prbs, peak_rate_bps, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Harq
 from emulator.randomness import draw_key, generator
-
-Floats = npt.NDArray[np.float64]
 
 NARROW = Carrier(3.5e9, 5e6, 1, tdd="")
 FULL_SLOT = int(symbols(NARROW, "downlink")[0])

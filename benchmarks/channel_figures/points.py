@@ -3,10 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
-Floats = npt.NDArray[np.float64]
+from emulator.arrays import Floats
 
 OUTSIDE = 0.025  # of each side of an interval of 95 %
 

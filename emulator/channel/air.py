@@ -5,14 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.air_slot import LOOP, NOTHING, PROCESS, REPORT, Air, serve
 from emulator.channel.blocks import blocks_of, indicators_of
 from emulator.channel.numerology import group_prbs, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Harq
 from emulator.compiled import Record, Table, in_place
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Columns = dict[str, npt.NDArray[Any]]
 
 USUAL_ROUND_TRIP_SLOTS = 8

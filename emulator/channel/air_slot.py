@@ -7,15 +7,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.block_error import block_error, effective_sinr
 from emulator.channel.blocks import Blocks, Indicators
 from emulator.compiled import Table, in_place
 from emulator.draws import uniform
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 LOOP = np.dtype(
     [

@@ -9,13 +9,11 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats
 from emulator.channel.modulation import mcs_table
 from emulator.channel.tabled import table
 from emulator.compiled import in_place
-
-Floats = npt.NDArray[np.float64]
 
 
 class Curve(NamedTuple):

@@ -4,16 +4,13 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.block_error import betas, curve, least_sinr_db
 from emulator.channel.modulation import Formats, cqi_error_target, cqi_table, mcs_of_cqi, mcs_table
 from emulator.channel.numerology import SUBCARRIERS, SYMBOLS, prbs
 from emulator.channel.radio import Adaptation, Carrier, SettingError
 from emulator.channel.transport_block import resource_elements, segments, tbs_bits
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 REFERENCE_SYMBOLS = 12
 """Data symbols of the resource that a CQI speaks of: TS 38.214 5.2.2.5."""

@@ -7,12 +7,10 @@ spread evenly over the subcarriers of all resource blocks.
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats
 from emulator.channel.numerology import SUBCARRIERS
 from emulator.channel.radio import Ue
-
-Floats = npt.NDArray[np.float64]
 
 THERMAL_NOISE_DBM_PER_HZ = -174.0  # k T at 290 K
 

@@ -1,12 +1,9 @@
 """Interference that comes and goes: on and off for exponential times (Gilbert's two states in continuous time)."""
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.radio import Bursts
-
-Floats = npt.NDArray[np.float64]
-Int64s = npt.NDArray[np.int64]
 
 DRAWN = 512  # times at once: of no consequence but to speed
 
@@ -26,7 +23,7 @@ class BurstShare:
         self._edges_ns = np.zeros(1)  # where a state begins or ends: the kept part of all of them
         self._on_ns = np.zeros(1)  # time spent on, up to each edge
 
-    def of(self, edges_ns: Int64s) -> Floats:
+    def of(self, edges_ns: Ints) -> Floats:
         """The share of each slot between successive edges that is on, shape (len(edges) - 1,). Calls must go
         forwards in time; how they cut it changes no value."""
         while self._edges_ns[-1] < edges_ns[-1]:

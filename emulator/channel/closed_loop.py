@@ -18,14 +18,11 @@ the error rate of a full one. Release is in order, as acknowledged mode's; a blo
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.air_slot import NOTHING, Air, serve
 from emulator.compiled import Record, Table, in_place
 from emulator.system import Ramp
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 BUFFER = np.dtype(
     [

@@ -3,12 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Complexes, Floats
 from emulator.channel.tabled import table
-
-Floats = npt.NDArray[np.float64]
-Complexes = npt.NDArray[np.complex128]
 
 
 class DelayProfile(NamedTuple):

@@ -3,13 +3,11 @@
 from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Ints
 from emulator.channel.numerology import SYMBOLS, slot_ns
 from emulator.channel.radio import Carrier, Direction, SettingError
 from emulator.units import NS_PER_MS
-
-Ints = npt.NDArray[np.int64]
 
 CONTROL_SYMBOLS = 1
 """PDCCH at the head of a slot with downlink. Engineering: with 12 elements of DM-RS a resource block it

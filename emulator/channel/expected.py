@@ -5,13 +5,12 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from emulator.arrays import Floats
 from emulator.channel.air import AirInterface
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Direction, Harq
 from emulator.randomness import draw_key
-
-Floats = npt.NDArray[np.float64]
 
 ONE_WAY = Carrier(tdd="")
 """The default carrier, all of its slots in one direction."""

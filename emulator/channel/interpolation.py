@@ -1,12 +1,10 @@
 """Values of a process with Jakes' spectrum between the points of a grid: the best linear estimate."""
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import j0
 
+from emulator.arrays import Floats
 from emulator.compiled import in_place
-
-Floats = npt.NDArray[np.float64]
 
 POINTS = 8  # the points that an estimate is made of
 FRACTIONS = 256  # places between two points for which the weights are tabulated

@@ -8,15 +8,12 @@ processes as that covariance has eigenvalues of weight (at most G, or the taps i
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Complexes, Floats
 from emulator.channel.delay_profile import DelayProfile
 from emulator.channel.interpolation import POINTS, powers_between, values_between, weight_table
 from emulator.channel.scattering import POINTS_PER_WAVELENGTH, SEGMENT, Draws, Scattering
 from emulator.compiled import in_place
-
-Floats = npt.NDArray[np.float64]
-Complexes = npt.NDArray[np.complex128]
 
 STEADY_DOPPLER = 0.7  # of the line-of-sight path, over the largest shift (TR 38.901 7.7.2)
 NEGLIGIBLE = 1e-8  # share of the power that is left out of the covariance

@@ -1,14 +1,12 @@
 """Nakagami-m fading: the depth of the fades is free, from worse than Rayleigh (m < 1) to almost steady."""
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import gammainccinv, gammaincinv
 
+from emulator.arrays import Floats
 from emulator.channel.delay_profile import rayleigh
 from emulator.channel.multipath import Multipath
 from emulator.channel.scattering import Draws
-
-Floats = npt.NDArray[np.float64]
 
 
 class Nakagami:

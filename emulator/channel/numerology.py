@@ -3,13 +3,10 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.radio import Carrier, Direction, SettingError
 from emulator.channel.tabled import table
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 SYMBOLS = 14  # a slot with the normal cyclic prefix: TS 38.211 Table 4.3.2-1
 SUBCARRIERS = 12  # a resource block: TS 38.211 4.4.4.1

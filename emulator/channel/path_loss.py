@@ -9,14 +9,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.constants import speed_of_light
 
+from emulator.arrays import Flags, Floats
 from emulator.channel.environment import Line, Surroundings, surroundings
 from emulator.channel.radio import Environment
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 PLAIN_GROUND_M = 1.0  # the effective environment height h_E outside tall UMa surroundings
 

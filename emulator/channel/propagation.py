@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr
 
+from emulator.arrays import Flags, Floats, Ints
 from emulator.channel import environment, handover
 from emulator.channel.environment import base_height_m, surroundings
 from emulator.channel.path_loss import (
@@ -21,10 +21,6 @@ from emulator.channel.radio import Radio
 from emulator.channel.random_field import rough_waves, smooth_waves, values
 from emulator.channel.track import Track, between, fine
 from emulator.randomness import generator
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 
 class Propagation(NamedTuple):

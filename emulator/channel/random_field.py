@@ -6,11 +6,9 @@ of the place, so that a UE meets the same value whenever it comes by, and so doe
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats
 from emulator.compiled import in_place
-
-Floats = npt.NDArray[np.float64]
 
 WAVES = 512
 AT_ONCE = 512  # points whose sums stay in the fastest cache

@@ -3,20 +3,16 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Flags, Floats, Ints
 from emulator.channel.propagation import Propagation
-
-Floats = npt.NDArray[np.float64]
-Int64s = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 
 class Reception(NamedTuple):
     """Large-scale propagation at the starts of some slots, that to the serving site of shape (slots,);
     `coupling_loss_db`, path loss and shadowing less the antenna's gain, is that to each site, (sites, slots)."""
 
-    site: Int64s
+    site: Ints
     distance_m: Floats
     path_loss_db: Floats
     shadowing_db: Floats
@@ -29,7 +25,7 @@ class Reception(NamedTuple):
         return self.coupling_loss_db[self.site, np.arange(len(self.site))]
 
 
-def received(propagation: Propagation, antenna_gain_db: float, at_ns: Int64s) -> Reception:
+def received(propagation: Propagation, antenna_gain_db: float, at_ns: Ints) -> Reception:
     """Propagation at ascending instants: losses and distance linearly between the points of the path, line of
     sight and serving site as they last were. A value depends on its own instant alone."""
     last_point = np.maximum(np.searchsorted(propagation.at_ns, at_ns, side="right") - 1, 0)
@@ -46,7 +42,7 @@ def received(propagation: Propagation, antenna_gain_db: float, at_ns: Int64s) ->
     )
 
 
-def _along(propagation: Propagation, values: Floats, site: Int64s, at_ns: Int64s) -> Floats:
+def _along(propagation: Propagation, values: Floats, site: Ints, at_ns: Ints) -> Floats:
     """Of the serving site, between the points of the path; shape as `at_ns`."""
     found = np.empty(len(at_ns))
     for number in np.flatnonzero(np.bincount(site)).tolist():

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emulator.channel.track import Floats, Track
+from emulator.arrays import Floats
+from emulator.channel.track import Track
 from emulator.formats.source import STAMP_LIMIT_S, fault, number, text
 from emulator.units import ns_from_s
 

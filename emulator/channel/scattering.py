@@ -12,11 +12,10 @@ power 1 everywhere, needs no past, and a block is drawn from its own address. It
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 from scipy.fft import ifft
 
-Floats = npt.NDArray[np.float64]
-Complexes = npt.NDArray[np.complex128]
+from emulator.arrays import Complexes, Floats
+
 Draws = Callable[[int], np.random.Generator]
 """The generator of each block, by its index."""
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.budget import milliwatts, noise_dbm, per_subcarrier_dbm, uplink_power_dbm
 from emulator.channel.bursts import BurstShare
 from emulator.channel.duplex import symbols
@@ -19,9 +20,6 @@ from emulator.channel.site_fading import SiteFading
 from emulator.channel.track import Track, pace, travelled_m
 from emulator.randomness import generator
 
-Floats = npt.NDArray[np.float64]
-Int64s = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 Columns = dict[str, npt.NDArray[Any]]
 
 
@@ -30,7 +28,7 @@ class Slots(NamedTuple):
     the data symbols of this direction, 0 where it is not served; and what describes them, a value a slot."""
 
     sinr: Floats
-    symbols: Int64s
+    symbols: Ints
     described: Columns
 
 
@@ -65,7 +63,7 @@ class Signal:
         gains *= self._sinr_of_gain_one(here, edges_ns)[:, None]
         return Slots(gains, self._symbols(edges_ns, propagation.interruptions_ns), self._described(here, fading_db))
 
-    def _sinr_of_gain_one(self, here: Reception, edges_ns: Int64s) -> Floats:
+    def _sinr_of_gain_one(self, here: Reception, edges_ns: Ints) -> Floats:
         """Linear, of one layer, shape (slots,)."""
         signal_mw, disturbed_mw = self._downlink(here) if self._direction == "downlink" else self._uplink(here)
         if self._bursts is not None and self._radio.bursts is not None:
@@ -97,7 +95,7 @@ class Signal:
         width_hz = subcarrier_hz(self._radio.carrier.mu)
         return float(milliwatts(np.array(noise_dbm(width_hz, receiver.noise_figure_db))))
 
-    def _symbols(self, edges_ns: Int64s, interruptions_ns: Int64s) -> Int64s:
+    def _symbols(self, edges_ns: Ints, interruptions_ns: Ints) -> Ints:
         """Those of the TDD pattern, none in a slot that a handover's interruption touches, shape (slots,)."""
         slots = edges_ns[:-1] // self._slot_ns
         found = self._pattern[slots % len(self._pattern)]

@@ -3,17 +3,13 @@
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from scipy.constants import speed_of_light
 
+from emulator.arrays import Flags, Floats, Ints
 from emulator.channel.environment import indoor_delay_spread_ns, median_delay_spread_ns
 from emulator.channel.radio import Direction, Radio, SettingError
 from emulator.channel.small_scale import Receiver, SmallScale
 from emulator.randomness import generator
-
-Floats = npt.NDArray[np.float64]
-Int64s = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 
 class SiteFading:
@@ -43,7 +39,7 @@ class SiteFading:
         """The branches that are left for each layer."""
         return float(self._receiver.branches)
 
-    def gains(self, site: Int64s, los: Flags, travelled_m: Floats) -> Floats:
+    def gains(self, site: Ints, los: Flags, travelled_m: Floats) -> Floats:
         """Of each resource block group at places of the way (nondecreasing), to the site and in the state of sight
         that hold there, shape (places, groups). Nobody in a building is in sight (TR 38.901 Table 7.5-6: O2I has
         no K factor)."""

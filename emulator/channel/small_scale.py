@@ -5,16 +5,13 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Flags, Floats
 from emulator.channel.delay_profile import rayleigh, rice, tapped_delay_line
 from emulator.channel.multipath import Multipath
 from emulator.channel.nakagami import Nakagami
 from emulator.channel.radio import Fading, Profile
 from emulator.channel.scattering import Draws
-
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 
 class Gains(Protocol):

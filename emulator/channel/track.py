@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.radio import SettingError
 from emulator.units import NS_PER_MS, NS_PER_S
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Points = tuple[tuple[float, float], ...]
 
 MOST_WAYS = 100_000  # to and fro: more, and the points that are so near would fill the memory

@@ -3,9 +3,8 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from emulator.arrays import Floats
 
 LEVEL = 1 / math.e
 WINDOW = 5.0  # Sokal's c: the sum runs to the first lag that is at least this many integrated times

@@ -4,10 +4,11 @@ from dataclasses import asdict
 
 import numpy as np
 
-from emulator.fitted.model import Floats, RateModel
+from emulator.arrays import Floats, Ints
+from emulator.fitted.model import RateModel
 from emulator.fitted.spectrum import spectrum
 from emulator.randomness import generator
-from emulator.trace import Int64s, Interval, Trace, whole_bits
+from emulator.trace import Interval, Trace, whole_bits
 from emulator.units import NS_PER_S
 
 VERSION = 1  # a change of what the same seed draws is a new version
@@ -80,7 +81,7 @@ def ordered(values: Floats, amplitudes: Floats, phases: Floats) -> Floats:
     return rates
 
 
-def outages(model: RateModel, samples: int, rng: np.random.Generator) -> Int64s:
+def outages(model: RateModel, samples: int, rng: np.random.Generator) -> Ints:
     """The samples in the bad state of the model's Gilbert-Elliott chain, ascending: a path of it around the period,
     given how many samples and how many stays are bad (the expected numbers). Given these, all paths are equally
     likely, so the stays are uniform compositions of the two numbers."""
@@ -96,7 +97,7 @@ def outages(model: RateModel, samples: int, rng: np.random.Generator) -> Int64s:
     return np.flatnonzero(np.roll(is_bad, rng.integers(samples)))
 
 
-def composition(total: int, parts: int, rng: np.random.Generator) -> Int64s:
+def composition(total: int, parts: int, rng: np.random.Generator) -> Ints:
     """`total` as a sum of `parts` whole numbers of at least 1, each such sum as likely as any other, shape (parts,)."""
     cuts = np.sort(rng.choice(total - 1, parts - 1, replace=False)) + 1
     return np.diff(np.concatenate(([0], cuts, [total])))

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import least_squares
 
+from emulator.arrays import Floats, Ints
 from emulator.fitted.autocorrelation import autocorrelation, crossing_samples, window
-from emulator.fitted.model import PROBABILITIES, Correlation, Floats, RateModel
+from emulator.fitted.model import PROBABILITIES, Correlation, RateModel
 from emulator.fitted.spectrum import circular, spectrum, with_outages
-from emulator.trace import Int64s, Trace
+from emulator.trace import Trace
 from emulator.units import NS_PER_MS, NS_PER_S
 
 SHORTEST_SAMPLE_NS = 100 * NS_PER_MS  # below it a recording shows the scheduler's grain, not the channel
@@ -113,7 +114,7 @@ class Weighing(NamedTuple):
     """What a fitted autocorrelation is to have in common with the recorded one: its values at `lags` with `weights`,
     that at the `crossing` of 1/e, and the sum out to lag `end`."""
 
-    lags: Int64s
+    lags: Ints
     weights: Floats
     crossing: float
     end: int

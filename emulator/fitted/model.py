@@ -6,13 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats
 from emulator.files import whole
 from emulator.trace import Interval
 from emulator.units import NS_PER_S
-
-Floats = npt.NDArray[np.float64]
 
 KNOTS = 49
 # Closest together where distributions have their tails: no two are farther apart than 0.0327.

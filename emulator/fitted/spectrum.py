@@ -1,11 +1,9 @@
 """The power spectrum that a drawn record has, and the autocorrelation that it is expected to show."""
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats
 from emulator.fitted.model import Correlation
-
-Floats = npt.NDArray[np.float64]
 
 
 def spectrum(correlation: Correlation, sample_ns: int, span_samples: int, samples: int) -> Floats:

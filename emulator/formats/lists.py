@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from emulator.arrays import Ints
 from emulator.formats.samples import Sample, checked, trace_of
 from emulator.formats.source import STAMP_LIMIT_S, digest, fault, number, seconds_of, stamp_ms, text
-from emulator.trace import Int64s, Trace
+from emulator.trace import Trace
 
 RESTART_MS = 5_000  # stamps go back by up to 2.6 s where the phone's clock was set; by more, they start again
 
@@ -123,7 +124,7 @@ def runs_of(path: Path, data: bytes) -> list[tuple[int, list[Line]]]:
     return runs
 
 
-def steps_of(stamps_ms: Int64s) -> tuple[Int64s, int]:
+def steps_of(stamps_ms: Ints) -> tuple[Ints, int]:
     """When each value of a stamped series was taken, in steps from the first, shape as `stamps_ms`; and the step.
 
     The step is the most common one. Every value takes a step of its own, and stamps can only lengthen that count:
@@ -133,7 +134,7 @@ def steps_of(stamps_ms: Int64s) -> tuple[Int64s, int]:
     differences = np.diff(stamps_ms)
     lengths, counts = np.unique(differences[differences > 0], return_counts=True)
     step_ms = int(lengths[np.argmax(counts)])
-    parts: list[Int64s] = []
+    parts: list[Ints] = []
     begin = 0
     for part in np.split(stamps_ms, np.flatnonzero(differences < -RESTART_MS) + 1):
         order = np.arange(len(part))
@@ -153,7 +154,7 @@ def _run_of(path: Path, runs: Sequence[tuple[int, list[Line]]], wanted: int | No
     return label, found[0]
 
 
-def _series_of(path: Path, run: int, lines: Sequence[Line], chosen: ListSeries) -> tuple[Int64s, Line, int]:
+def _series_of(path: Path, run: int, lines: Sequence[Line], chosen: ListSeries) -> tuple[Ints, Line, int]:
     """(stamps in ms, the line of values, the step in ms) of the series chosen."""
     if len(lines) > 1 and len(lines) % 2:
         raise ValueError(f"{path}: run={run}: must hold one line, or pairs of lines, not {len(lines)}")

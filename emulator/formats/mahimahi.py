@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from emulator.arrays import Ints
 from emulator.files import require_folder, whole
 from emulator.formats.source import SLOTS_LIMIT, digest, fault
-from emulator.trace import Int64s, Interval, Trace
+from emulator.trace import Interval, Trace
 from emulator.units import NS_PER_MS
 
 PACKET_BITS = 1500 * 8  # as its manual counts; its code counts 1504 bytes, with 4 of the tunnel's header
@@ -93,7 +94,7 @@ def _opportunity_ms(path: Path, row: int, line: bytes) -> int:
     return int(line)
 
 
-def _packets_by_ms(trace: Trace) -> Int64s:
+def _packets_by_ms(trace: Trace) -> Ints:
     """Opportunities of each millisecond, shape (period in ms,); the last is at least 1."""
     edges_ns = np.arange(1, trace.period_ns // NS_PER_MS + 1) * NS_PER_MS
     if trace.release == "slot":

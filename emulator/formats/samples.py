@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from emulator.arrays import Floats, Ints
 from emulator.formats.source import SLOTS_LIMIT, fault
-from emulator.trace import Int64s, Interval, Trace, whole_bits
+from emulator.trace import Interval, Trace, whole_bits
 from emulator.units import NS_PER_MS, NS_PER_S
-
-Floats = npt.NDArray[np.float64]
 
 RATE_LIMIT_BPS = 1e12
 LONE_STEP_MS = 1_000
@@ -78,7 +77,7 @@ def trace_of(
     return trace
 
 
-def _hold_ms(stamps_ms: Int64s) -> Int64s:
+def _hold_ms(stamps_ms: Ints) -> Ints:
     """How long each stamp's rate holds, shape (stamps,)."""
     steps_ms = np.diff(stamps_ms)
     if not len(steps_ms):
@@ -96,7 +95,7 @@ def _parts(step_ms: int, highest_bps: float) -> int:
     return 1_000
 
 
-def _means(values: Floats, first_row: Int64s) -> Floats:
+def _means(values: Floats, first_row: Ints) -> Floats:
     """The mean of each run of rows that starts at `first_row`, missing values (NaN) left out."""
     there = ~np.isnan(values)
     sums = np.add.reduceat(np.where(there, values, 0.0), first_row)

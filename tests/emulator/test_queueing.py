@@ -18,16 +18,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from scipy import signal, stats
 
+from emulator.arrays import Floats
 from emulator.link import Link
 from emulator.system import LinkSpec
 from emulator.trace import constant
 from emulator.units import NS_PER_MS
-
-Floats = npt.NDArray[np.float64]
 
 RATE_BPS = 8e9
 MEAN_BYTES = 1_000_000  # one service: 1 ms

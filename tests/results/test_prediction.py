@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from emulator.arrays import Floats
 from emulator.channel.expected import expected_efficiency
 from emulator.channel.radio import Adaptation
 from emulator.formats import import_trace, parse_columns
 from emulator.trace import Trace, whole_bits
-from results.bootstrap import Floats
 from results.prediction import (
     Prediction,
     by_mean,

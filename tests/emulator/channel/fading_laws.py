@@ -4,18 +4,15 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 from scipy.integrate import quad
 from scipy.special import ndtr
 
+from emulator.arrays import Complexes, Floats
 from emulator.channel.delay_profile import DelayProfile, rayleigh, rice, tapped_delay_line
 from emulator.channel.multipath import Multipath
 from emulator.channel.nakagami import Nakagami, nakagami_gain
 from emulator.randomness import generator
-
-Floats = npt.NDArray[np.float64]
-Complexes = npt.NDArray[np.complex128]
 
 SEEDS = (1, 2, 3)
 RICE_K_DB = 6.0

@@ -6,15 +6,13 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from emulator.arrays import Floats
 from emulator.channel.blocks import blocks_of, indicators_of
 from emulator.channel.numerology import group_prbs, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Harq
 from emulator.system import Ramp
 from tests.emulator.reference import uniform
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass

@@ -4,11 +4,11 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.air import AirInterface, Columns
 from emulator.channel.block_error import block_error
 from emulator.channel.blocks import blocks_of, indicators_of
@@ -16,9 +16,6 @@ from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs, peak_rate_bps, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Direction, Harq
 from emulator.randomness import draw_key, generator
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 CARRIER = Carrier()
 FDD = Carrier(2.1e9, 20e6, 0, tdd="")

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.air import AirInterface, air_of
 from emulator.channel.blocks import blocks_of
 from emulator.channel.closed_loop import ClosedLoop
@@ -16,9 +16,6 @@ from emulator.link import Link
 from emulator.randomness import generator
 from emulator.system import LinkSpec, Ramp
 from emulator.trace import Trace
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 CARRIER = Carrier()
 SLOT_NS = slot_ns(CARRIER.mu)

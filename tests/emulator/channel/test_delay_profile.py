@@ -3,16 +3,13 @@
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from scipy import stats
 
+from emulator.arrays import Complexes, Floats
 from emulator.channel.delay_profile import DelayProfile, rayleigh, rice, tapped_delay_line
 from emulator.channel.multipath import Multipath
 from emulator.randomness import generator
-
-Floats = npt.NDArray[np.float64]
-Complexes = npt.NDArray[np.complex128]
 
 SEEDS = (1, 2, 3)
 LINES = ("tdl-a", "tdl-b", "tdl-c", "tdl-d", "tdl-e")

@@ -3,11 +3,11 @@
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from scipy import stats
 from scipy.special import expn
 
+from emulator.arrays import Floats
 from emulator.channel.nakagami import nakagami_gain
 from emulator.channel.radio import Fading, Profile
 from emulator.channel.small_scale import Receiver, SmallScale
@@ -25,7 +25,6 @@ from tests.emulator.channel.fading_laws import (
     multipath,
 )
 
-Floats = npt.NDArray[np.float64]
 ONE_IN = 1e-4  # tests this unlikely to fail by chance
 
 every_profile = pytest.mark.parametrize("name", LAWS)

@@ -2,15 +2,13 @@
 nothing."""
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from scipy import stats
 from scipy.special import eval_laguerre, j0, roots_laguerre
 
+from emulator.arrays import Floats
 from emulator.channel.nakagami import nakagami_gain
 from tests.emulator.channel.fading_laws import LAWS, NAKAGAMI_M, SEEDS, WAVELENGTH_M, multipath, powers_along
-
-Floats = npt.NDArray[np.float64]
 
 every_seed = pytest.mark.parametrize("seed", SEEDS)
 LAGS = np.array([1, 3, 7, 12, 20, 45, 77, 100])  # of a tenth of a wavelength each

@@ -3,16 +3,14 @@
 from itertools import pairwise, takewhile
 
 import numpy as np
-import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.arrays import Floats, Ints
 from emulator.channel.handover import Decider
 from emulator.channel.radio import Handover
 from emulator.randomness import generator
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 MS_NS = 1_000_000
 DURATION_NS = 3000 * MS_NS
 

@@ -14,7 +14,6 @@ from emulator.channel.propagation import Journey, Propagation, propagate
 from emulator.channel.radio import Base, Carrier, Environment, Handover, Penetration, Radio, Ue
 from emulator.channel.track import static, to_and_fro, waypoints
 
-Floats = npt.NDArray[np.float64]
 SECOND_NS = 10**9
 SITES = 600
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)

@@ -1,14 +1,13 @@
 """Random fields against their covariance, over independent seeds: one pair of places a seed and lag."""
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from scipy import stats
 
+from emulator.arrays import Floats
 from emulator.channel.random_field import rough_waves, smooth_waves, values
 from emulator.randomness import generator
 
-Floats = npt.NDArray[np.float64]
 SEEDS = 4000
 LAGS = np.array([0.0, 0.02, 0.1, 0.3, 0.6, 1.0, 1.7, 3.0])
 

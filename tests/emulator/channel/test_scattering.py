@@ -3,15 +3,12 @@
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from scipy.special import j0
 
 from emulator.channel.interpolation import FRACTIONS, POINTS, estimate, weight_table
 from emulator.channel.scattering import BLOCK, FADE, POINTS_PER_WAVELENGTH, SEGMENT, Scattering, line_powers, rising
 from emulator.randomness import generator
-
-Floats = npt.NDArray[np.float64]
 
 
 def autocorrelation(lag: int) -> float:

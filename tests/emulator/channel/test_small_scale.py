@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.arrays import Floats
 from emulator.channel.delay_profile import tapped_delay_line
 from emulator.channel.multipath import Multipath
 from emulator.channel.radio import Fading, Profile
 from emulator.channel.small_scale import Receiver, SmallScale
 from emulator.randomness import generator
 
-Floats = npt.NDArray[np.float64]
 WAVELENGTH_M = 0.1
 RECEIVER = Receiver(WAVELENGTH_M, np.linspace(-15e6, 15e6, 5), 2)
 PROFILES: list[Profile] = [

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, norm
 
-from emulator.fitted.autocorrelation import Floats, autocorrelation
+from emulator.arrays import Floats
+from emulator.fitted.autocorrelation import autocorrelation
 from emulator.fitted.drawing import composition, draw, drawn_rates_bps, outages
 from emulator.fitted.learning import expected_autocorrelation
 from emulator.fitted.model import PROBABILITIES, Correlation, RateModel

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from scipy.special import j0
 from scipy.stats import ks_2samp
 
+from emulator.arrays import Floats
 from emulator.fitted import Correlation, RateModel, describe, draw, learn, load_model, save_model
-from emulator.fitted.autocorrelation import Floats, autocorrelation, crossing_samples
+from emulator.fitted.autocorrelation import autocorrelation, crossing_samples
 from emulator.fitted.drawing import drawn_rates_bps
 from emulator.fitted.learning import beside_zeros, sampled_bps
 from emulator.fitted.model import PROBABILITIES
