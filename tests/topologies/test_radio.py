@@ -285,12 +285,12 @@ def test_a_folder_that_holds_other_traces_is_refused_before_the_work(tmp_path: P
 def test_what_fails_leaves_no_folder_behind_and_no_file_is_taken_for_one(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "there").mkdir()
-    weak = asked("umi", ("radio.tx_power_dbm=-300", "radio.at_m=[30, 0]"))
+    narrow = asked("umi", ("radio.to_and_fro_m=[[30, 0], [30.000001, 0]]",))
     for name, message in (
-        ("new", "^trace new: ue1: radio: capacity_bits: at least one slot"),
-        ("there", "^trace new: ue1: radio: capacity_bits: at least one slot"),
+        ("new", r"^trace new: ue1: radio\.to_and_fro_m="),
+        ("there", r"^trace new: ue1: radio\.to_and_fro_m="),
         ("file", "file: must be a folder, or a name that ends in .parquet$"),
     ):
         with pytest.raises(ValueError, match=message):
-            list(new_traces(weak, 1, ("uplink",), NS // 10, 1, tmp_path / name))
+            list(new_traces(narrow, 1, ("uplink",), NS // 10, 1, tmp_path / name))
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "there"]
