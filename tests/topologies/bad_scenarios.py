@@ -416,7 +416,7 @@ CASES = [
     ),
     Case(
         "scaled-to-nothing",
-        "bad.yaml: links[0].uplink: capacity_bits: at least one slot",
+        "bad.yaml: links[0].uplink: factor=1e-09: must leave a bit of",
         trace(file="x.log", format="rate", scale=1e-9),
         beside={"x.log": RATES},
     ),
@@ -486,11 +486,6 @@ CASES = [
         "missing-replay",
         "policies[2].file=tasks.parquet: must be an existing file",
         add("policies", {"type": "replay", "file": "tasks.parquet"}),
-    ),
-    Case(
-        "dead-channel",
-        "bad.yaml: links[0].radio: capacity_bits",
-        put("links.0.radio.tx_power_dbm", -200),
     ),
     # workers
     Case(
