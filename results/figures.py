@@ -76,8 +76,10 @@ def delay_parts(parts: pd.DataFrame, path: Path) -> Path:
                 label=name,
             )
             left += width
-        for row, total in enumerate(left):
-            axes.annotate(number(total), (total, row), xytext=(3, 0), textcoords="offset points", va="center", size=7)
+        completed = parts[names].notna().any(axis=1)
+        for row, (total, some) in enumerate(zip(left, completed, strict=True)):
+            text = number(total) if some else "no task completed"
+            axes.annotate(text, (total, row), xytext=(3, 0), textcoords="offset points", va="center", size=7)
         axes.invert_yaxis()
         axes.margins(y=0.02)
         axes.set(xlabel="Mean delay of completed tasks (ms)", xlim=(0, 1.08 * left.max() or 1))

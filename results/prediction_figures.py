@@ -62,7 +62,7 @@ def _draw_rates(axes: Axes, prediction: Prediction) -> None:
         means = means_of(values, np.ones_like(seen) if name == MEASURED else seen, window) / 1e6
         edges_s = np.arange(len(means) + 1) * window * step_s
         look = LOOKS[name]
-        axes.stairs(means, edges_s, baseline=None, color=look.color, linestyle=look.linestyle, label=name)
+        axes.stairs(means, edges_s, baseline=None, color=look.color, linestyle=look.linestyle, label=name, zorder=3)
     _shade_first_half(axes, prediction)
     axes.text(0.005, 0.97, "first half", color="0.4", va="top", transform=axes.transAxes)
     axes.set(ylabel=f"Rate (Mbit/s)\nmean over {window * step_s:g} s", ylim=(0, None))

@@ -173,3 +173,9 @@ def test_large_numbers_on_bars_and_gaps_have_no_exponent(tmp_path: Path) -> None
     assert ">1750</text>" in delay_parts(parts, tmp_path / "parts.svg").read_text(encoding="utf-8")
     gaps = pd.DataFrame({"policy": ["a"], "gap": [18.04], "gap_low": [np.nan], "gap_high": [np.nan]})
     assert ">1804 %</text>" in gap_to_bound(gaps, looks(["a"]), tmp_path / "gap.svg").read_text(encoding="utf-8")
+
+
+def test_a_policy_that_completed_nothing_has_no_delay_of_0(tmp_path: Path) -> None:
+    parts = pd.DataFrame({"policy": ["a", "b"], **{name: [350.0, np.nan] for name in PART_NAMES.values()}})
+    text = delay_parts(parts, tmp_path / "parts.svg").read_text(encoding="utf-8")
+    assert text.count(">no task completed</text>") == 1 and ">1750</text>" in text
