@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import nnls
 from scipy.stats import ks_2samp
 
-from emulator.arrays import Floats
+from emulator.arrays import Flags, Floats
 from emulator.channel.expected import expected_efficiency
 from emulator.channel.radio import Adaptation
 from emulator.formats import read
@@ -24,8 +23,6 @@ from emulator.trace import Trace
 from emulator.trace_writer import is_trace_file
 from emulator.units import NS_PER_S
 from topologies.loader import named
-
-Bools = npt.NDArray[np.bool_]
 
 SMOOTH_S = 10.0
 LEAST_SAMPLES = 20  # in each half
@@ -100,7 +97,7 @@ class Prediction(NamedTuple):
 
     samples: Samples
     predicted_bps: Floats
-    judged: Bools
+    judged: Flags
     covered: float
     fresh: float
     scale: Scale
@@ -163,7 +160,7 @@ def samples_of(trace: Trace) -> Samples:
     return Samples(step_s, sinr_db, bits / step_s)
 
 
-def errors_of(samples: Samples, predicted_bps: Floats, judged: Bools, constant_bps: float) -> Errors:
+def errors_of(samples: Samples, predicted_bps: Floats, judged: Flags, constant_bps: float) -> Errors:
     """How far the prediction is off where it is judged, and how far the constant is."""
     measured, predicted = samples.rate_bps[judged], predicted_bps[judged]
     best = means_by_level(measured, np.rint(samples.sinr_db[judged]))
@@ -183,7 +180,7 @@ def errors_of(samples: Samples, predicted_bps: Floats, judged: Bools, constant_b
     )
 
 
-def means_of(values: Floats, counted: Bools, window: int) -> Floats:
+def means_of(values: Floats, counted: Flags, window: int) -> Floats:
     """Means over consecutive windows of samples, shape (whole windows,); NaN where less than half of one counts."""
     whole = len(values) // window
     cut = np.where(counted, values, 0.0)[: whole * window].reshape(whole, window).sum(axis=1)

@@ -33,7 +33,7 @@ def prediction_pages(predictions: Sequence[tuple[str, Prediction]], path: Path) 
         for title, prediction in predictions:
             with page(HEIGHT_IN) as figure:
                 draw_prediction(figure, title, prediction)
-                pages.savefig(figure)  # type: ignore[no-untyped-call]
+                pages.savefig(figure)  # type: ignore[no-untyped-call]  # matplotlib's own stub
     return path
 
 

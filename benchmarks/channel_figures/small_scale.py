@@ -83,11 +83,15 @@ def _envelope(axes: Axes, panel: Panel) -> None:
     tidy(axes)
 
 
-def _autocorrelation(axes: Axes, panel: Panel) -> None:
+def _lines_and_points(axes: Axes, panel: Panel) -> None:
     for name, curve in panel.curves.items():
         draw_curve(axes, curve, _line(name))
     for name, points in panel.points.items():
         draw_points(axes, points, LOOKS[name])
+
+
+def _autocorrelation(axes: Axes, panel: Panel) -> None:
+    _lines_and_points(axes, panel)
     axes.set(
         title="Autocorrelation", xlabel="Way (wavelengths)", ylabel="Real part (Nakagami: power)", ylim=(-0.9, 1.1)
     )
@@ -113,10 +117,7 @@ def _lengths(axes: Axes, panel: Panel) -> None:
 
 
 def _by_level(axes: Axes, panel: Panel) -> None:
-    for name, curve in panel.curves.items():
-        draw_curve(axes, curve, _line(name))
-    for name, points in panel.points.items():
-        draw_points(axes, points, LOOKS[name])
+    _lines_and_points(axes, panel)
     axes.set(xlabel="Level over the mean (dB)")
     plain_decades(axes, "y")
     tidy(axes)

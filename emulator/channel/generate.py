@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from emulator.channel.air import AirInterface
+from emulator.channel.air import AirInterface, Columns
 from emulator.channel.numerology import slot_ns
 from emulator.channel.radio import SPEC_VERSION, Direction, Radio
-from emulator.channel.signal import Columns, Signal
+from emulator.channel.signal import Signal
 from emulator.channel.track import Track
 from emulator.randomness import draw_key
 from emulator.trace import Interval, Trace

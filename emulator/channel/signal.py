@@ -3,12 +3,13 @@
 Other sites interfere steadily: each with its mean power times its load, the same over the band, without fading.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from emulator.arrays import Floats, Ints
+from emulator.channel.air import Columns
 from emulator.channel.budget import milliwatts, noise_dbm, per_subcarrier_dbm, uplink_power_dbm
 from emulator.channel.bursts import BurstShare
 from emulator.channel.duplex import symbols
@@ -19,8 +20,6 @@ from emulator.channel.reception import Reception, received
 from emulator.channel.site_fading import SiteFading
 from emulator.channel.track import Track, pace, travelled_m
 from emulator.randomness import generator
-
-Columns = dict[str, npt.NDArray[Any]]
 
 
 class Slots(NamedTuple):

@@ -183,7 +183,7 @@ def test_combining_adds_up_the_signal(db_below: float, needed: int) -> None:
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_indicator_is_the_greatest_whose_promise_holds(number: int) -> None:
     """On a grid of steady SINRs, each its own link: 0 below the least, one step at each threshold."""
-    adaptation = Adaptation(cqi_table=number, mcs_table=number)  # type: ignore[arg-type]
+    adaptation = Adaptation(cqi_table=number, mcs_table=number)  # type: ignore[arg-type]  # parametrised
     least_db = indicators_of(CARRIER, adaptation).least_db[1:]
     assert np.all(np.diff(least_db) > 0)
     for sinr_db in np.arange(-14.0, 32.0, 0.7):

@@ -27,7 +27,7 @@ def by_definition(settings: Handover, at_ns: Ints, strength_db: Floats) -> list[
         ripe: list[int] = []
         for site in range(len(strength_db)):
             bar_db = {then: at[then][serving] + settings.hysteresis_db for then in measured}
-            run = list(takewhile(lambda then: at[then][site] > bar_db[then], measured))  # noqa: B023
+            run = list(takewhile(lambda then: at[then][site] > bar_db[then], measured))  # noqa: B023  (used up at once)
             if site != serving and run and now - run[-1] >= settings.time_to_trigger_ns:
                 ripe.append(site)
         if ripe:

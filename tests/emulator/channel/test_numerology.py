@@ -129,6 +129,6 @@ def test_the_peak_rate_is_that_of_the_formula() -> None:
 def test_what_a_slot_carries_has_the_overhead_of_the_formula() -> None:
     """Control and DM-RS leave 144 and 156 of 168 elements: TS 38.306 counts 14 % and 8 % (within a point)."""
     for direction, overhead in (("downlink", 0.14), ("uplink", 0.08)):
-        data = symbols(replace(PLAIN, tdd=""), direction)[0] * 12 - PLAIN.dmrs_re  # type: ignore[arg-type]
+        data = symbols(replace(PLAIN, tdd=""), direction)[0] * 12 - PLAIN.dmrs_re  # type: ignore[arg-type]  # parametrised
         assert 1 - data / 168 == pytest.approx(overhead, abs=0.01)
     assert np.all(symbols(PLAIN, "downlink") >= 0)

@@ -175,7 +175,7 @@ def test_a_handover_takes_the_link_away_for_its_interruption() -> None:
             "base.handover.hysteresis_db=-1.0: must be finite and at least 0",
         ),
         (
-            Radio(base=Base(environment="moon")),  # type: ignore[arg-type]
+            Radio(base=Base(environment="moon")),  # type: ignore[arg-type]  # what is tested
             "environment='moon': must be one of umi, uma, rma, inh-mixed, inh-open, inf-sl, inf-dl, inf-sh, inf-dh",
         ),
     ],
