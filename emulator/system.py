@@ -10,7 +10,7 @@ from emulator.trace import Trace
 from emulator.workload import Stream
 
 Bearer = Literal["am", "um"]
-Role = Literal["ue", "gnb", "edge", "cloud", "broker"]
+Role = Literal["ue", "gnb", "edge", "cloud", "broker", "switch"]
 Scheduler = Literal["rr", "pf", "max-rate"]
 
 

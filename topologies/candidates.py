@@ -8,7 +8,7 @@ from emulator.system import Node
 from emulator.task import Partition, Placement
 
 # Layers go up the network, never back: a later partition is on a node of the same rank or a higher one.
-RANK = {"ue": 0, "gnb": 1, "edge": 2, "broker": 2, "cloud": 3}
+RANK = {"ue": 0, "switch": 1, "gnb": 1, "edge": 2, "broker": 2, "cloud": 3}
 
 
 def candidates(

@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from emulator.system import Role
 from topologies.cells import Cell
 from topologies.links import Link
+from topologies.realtime import Realtime
 from topologies.section import (
     TEMPLATE,
     Count,
@@ -201,6 +202,7 @@ class Scenario(Section):
     policies: Annotated[tuple[Policy, ...], Field(strict=False, min_length=1)]
     training: Training = Training()
     hil: Hil | None = None
+    realtime: Realtime = Realtime()
     broker: NodeName | None = None
     """Node that all activations pass through."""
     preload: bool = True

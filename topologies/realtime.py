@@ -1,0 +1,46 @@
+"""How a scenario is emulated in real time: which policy's tasks, in which hosts, beside which programs."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from topologies.section import Label, Names, NodeName, NotNegative, Positive, Section
+
+InterfaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,15}$")]
+ClassName = Annotated[str, Field(pattern=r"^([A-Za-z_][\w.]*:)?[A-Za-z_]\w*$")]
+
+
+class Host(Section):
+    """What a node's host is given, or what stands for it."""
+
+    nodes: Names
+    cpu: Annotated[float, Field(gt=0, le=1)] | None = None
+    """The share of the machine's processors that its programs may use together."""
+    interface: InterfaceName | None = None
+    """A network interface of the machine, with the cable to a real device that takes the place of the node."""
+
+
+class Command(Section):
+    """A program in a node's host, a shell's command line; other nodes are known to it by their names."""
+
+    node: NodeName
+    run: Annotated[str, Field(min_length=1)]
+    at_s: NotNegative = 0.0
+    """After the start of the run."""
+
+
+class Realtime(Section):
+    """What `airsplit emulate` adds to the scenario."""
+
+    policy: Label | None = None
+    """Whose decisions are carried out; without one, the first of `policies`."""
+    duration_s: Positive | None = None
+    """From the start of the run; no longer than it, which is what it is by default."""
+    tasks: bool = True
+    """Whether the tasks run; without them only commands do."""
+    lateness_ms: Positive = 2.0
+    """The run is invalid where one packet in a hundred leaves a link later than the schedule by more."""
+    switch: ClassName = "LinuxBridge"
+    """For nodes of the role `switch`: a class of Mininet, or a user's own as `module:Class`."""
+    hosts: Annotated[tuple[Host, ...], Field(strict=False)] = ()
+    commands: Annotated[tuple[Command, ...], Field(strict=False)] = ()
