@@ -1,6 +1,5 @@
 """The state of a system while it runs: its links and devices, and the routes between nodes."""
 
-from collections import deque
 from collections.abc import Callable
 from functools import cache
 
@@ -10,6 +9,7 @@ from emulator.compiled import bound
 from emulator.device import Device, Devices
 from emulator.link import Link
 from emulator.link_tables import Links, LinkTables
+from emulator.paths import Paths
 from emulator.system import System
 
 Route = tuple[Link, ...]
@@ -33,11 +33,10 @@ class Network:
             name: Device.of(spec, system.models, self.device_tables, index)
             for index, (name, spec) in enumerate(specs.items())
         }
-        self._link_rows = {link: row for row, link in enumerate(self.links.values())}
         self._routes: dict[tuple[str, str], Route] = {}
-        self._leaving: dict[str, list[tuple[str, Link]]] = {}
-        for (source, target), link in self.links.items():
-            self._leaving.setdefault(source, []).append((target, link))
+        self._rows = tuple(self.links.values())
+        self._link_rows = {link: row for row, link in enumerate(self._rows)}
+        self._paths = Paths(tuple(self.links))
         if system.preload:
             self._preload()
 
@@ -65,23 +64,7 @@ class Network:
         return rate_bps / (1.0 + others)
 
     def _path(self, source: str, target: str) -> Route:
-        """The fewest hops; of equal ones, the first in the order of the system's links."""
-        came_by: dict[str, Link | None] = {source: None}
-        frontier = deque([source])
-        while frontier and target not in came_by:
-            node = frontier.popleft()
-            for end, link in self._leaving.get(node, ()):
-                if end not in came_by:
-                    came_by[end] = link
-                    frontier.append(end)
-        if target not in came_by:
-            raise ValueError(f"nodes: {target} must be reachable from {source}")
-        path: list[Link] = []
-        last = came_by[target]
-        while last is not None:
-            path.append(last)
-            last = came_by[last.spec.source]
-        return tuple(reversed(path))
+        return tuple(self._rows[row] for row in self._paths.path(source, target))
 
     def _preload(self) -> None:
         models = {kind.name: kind.model.name for kind in self.system.kinds.values()}
