@@ -7,7 +7,6 @@ usage, 3 bad input (a missing file too), 4 something that this machine lacks, 5 
 import hashlib
 import json
 import logging
-import shutil
 import signal
 import sys
 import tempfile
@@ -27,9 +26,8 @@ from agents.evaluation import HOSTS, check_policies, evaluate, for_hosts, named_
 from emulator.channel.radio import Direction as Way
 from emulator.channel.radio import Environment
 from emulator.files import require_folder
-from emulator.flight import NO_COVERAGE, REASONS
 from emulator.formats import Format
-from emulator.measured import load_measured, measured_of, save_measured, with_measured
+from emulator.measured import load_measured, measured_of, with_measured
 from emulator.policy import Compute, Policy, Totals
 from emulator.record import Records, records_sha256
 from emulator.replayed import Replayed
@@ -42,17 +40,16 @@ from hil.errors import MissingDependency
 from results.phases import Phases
 from topologies.build import build
 from topologies.loader import load, named
-from topologies.scenario import Learned, Scenario, label_of
-from topologies.stored import checkpoint_file, load_traces, resolved_yaml, save_traces, stored_files, trace_file
+from topologies.scenario import Scenario
+from topologies.stored import checkpoint_file, load_traces, resolved_yaml, store_inputs, stored_files
 
 if TYPE_CHECKING:
     from hil.lab import Facts as HostFacts
     from hil.lab import Lab
-    from results.manifest import Facts
+    from results.manifest import Check
 
 Curve = list[dict[str, Any]]  # the points of an agent's learning curve
 
-LINKS_NAMED = 6  # in a note; the others are counted
 LITTLE_LIMIT = 1e-9  # relative; both sides count whole nanoseconds
 
 app = typer.Typer(
@@ -156,8 +153,6 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a scenario under every policy that it names, and write records, figures and a report."""
-    from results.run_folder import create_run_folder
-
     started = datetime.now(UTC)
     home = scenario.parent
     chosen = load(scenario, overrides or (), seed)
@@ -169,19 +164,29 @@ def run(
         phases = stack.enter_context(Phases(quiet))
         lab = stack.enter_context(hosts_of(hil, chosen, system, phases)) if hil else None
         system = system if lab is None else lab.system
-        trained = trained_agents(chosen, home, system, phases)
-        checkpoints |= {label: checkpoint for label, (checkpoint, _) in trained.items()}
-        text = resolved_yaml(chosen, home)
-        inputs = " ".join([text, *(link.trace.sha256 for link in system.links)])
-        folder = create_run_folder(out, chosen.name, hashlib.sha256(inputs.encode()).hexdigest())
-        store_inputs(folder, text, stored_files(chosen, home), system)
-        store_agents(folder, checkpoints, {label: curve for label, (_, curve) in trained.items()})
-        fresh = partial(policies_of, chosen, home, system, checkpoints)
+        folder, fresh = begin(chosen, home, system, checkpoints, out, phases)
         totals = run_policies(chosen, fresh, system, lab and lab.compute_of, folder, phases)
-        passed = conclude(chosen, system, lab, folder, started, totals, phases)
+        passed = finish(chosen, system, lab, folder, started, totals, phases)
     print_result(folder, as_json)
     if not passed:
         sys.exit(5)
+
+
+def begin(
+    chosen: Scenario, home: Path, system: System, named_ones: Mapping[str, Checkpoint], out: Path, phases: Phases
+) -> tuple[Path, Callable[[], Mapping[str, Policy]]]:
+    """Train the agents that have no checkpoint and make the run's folder, with all that a rerun needs in it. The
+    folder, and what makes the run's policies, fresh at each call."""
+    from results.run_folder import create_run_folder
+
+    trained = trained_agents(chosen, home, system, phases)
+    checkpoints = {**named_ones, **{label: checkpoint for label, (checkpoint, _) in trained.items()}}
+    text = resolved_yaml(chosen, home)
+    inputs = " ".join([text, *(link.trace.sha256 for link in system.links)])
+    folder = create_run_folder(out, chosen.name, hashlib.sha256(inputs.encode()).hexdigest())
+    store_inputs(folder, text, stored_files(chosen, home), system)
+    store_agents(folder, checkpoints, {label: curve for label, (_, curve) in trained.items()})
+    return folder, partial(policies_of, chosen, home, system, checkpoints)
 
 
 def run_policies(
@@ -220,16 +225,6 @@ def trained_agents(chosen: Scenario, home: Path, system: System, phases: Phases)
     return train_missing(chosen, home, phases, lambda other: with_measured(other, measured))
 
 
-def store_inputs(folder: Path, text: str, files: Mapping[str, Path], system: System) -> None:
-    """All that a rerun needs beside the agents, before anything runs."""
-    (folder / "scenario.yaml").write_text(text, encoding="utf-8")
-    save_traces(system, folder)
-    save_measured(folder / "measured.json", measured_of(system))
-    for name, source in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(source, folder / name)
-
-
 def store_agents(folder: Path, checkpoints: Mapping[str, Checkpoint], curves: Mapping[str, Curve]) -> None:
     """The agents that the run uses, and how those that it trained learned."""
     for label, checkpoint in checkpoints.items():
@@ -240,7 +235,7 @@ def store_agents(folder: Path, checkpoints: Mapping[str, Checkpoint], curves: Ma
         write_learning(folder / "learning.csv", curves)
 
 
-def conclude(
+def finish(
     chosen: Scenario,
     system: System,
     lab: "Lab | None",
@@ -249,28 +244,18 @@ def conclude(
     totals: Mapping[str, Totals],
     phases: Phases,
 ) -> bool:
-    """Bound, summary, figures, report and, last, the manifest. Whether the run's own checks passed."""
-    from agents.bound import bounds
-    from results.draw import draw_figures
-    from results.manifest import Broker, Check, describe_run, write_manifest
-    from results.report import write_report
-    from results.run_folder import Run
-    from results.side_tables import write_bound, write_device_energy
-    from results.statistics import summarise
+    """Bound, manifest, and all that is made of them. Whether the run's own checks passed."""
+    from results.conclusion import conclude
+    from results.facts import facts_of
+    from results.manifest import Broker, describe_run
 
-    phases("bound and report", 0, 4)
-    write_device_energy(folder / "devices.csv", totals)
-    write_bound(folder / "bound.parquet", bounds(system))
-    checks = tuple(
-        Check(name="Little's law", subject=label, value=each.little_error, limit=LITTLE_LIMIT)
-        for label, each in totals.items()
-    )
+    checks = account(system, totals, folder)
     hosts_now = None if lab is None else lab.describe()
     manifest = describe_run(
         folder,
         chosen.name,
-        facts_of(chosen, system, hosts_now),
-        seeds={"scenario": chosen.seed, "training": chosen.training.seed},
+        facts_of(chosen, system, "sim" if hosts_now is None else "hil", notes_on_hosts(chosen, hosts_now)),
+        seeds=seeds_of(chosen),
         command=("airsplit", *sys.argv[1:]),
         started=started,
         threads={"torch": 1},
@@ -278,59 +263,42 @@ def conclude(
         broker=None if hosts_now is None else Broker(name=hosts_now.broker[0], version=hosts_now.broker[1]),
         workers={} if hosts_now is None else hosts_now.workers,
     )
-    finished = Run(folder, manifest)
-    phases("bound and report", 1, 4)
-    summarise(finished)
-    phases("bound and report", 2, 4)
-    draw_figures(finished)
-    phases("bound and report", 3, 4)
-    write_report(finished)
-    write_manifest(folder, manifest)
-    phases("bound and report", 4, 4)
-    return all(check.passed for check in checks)
+    conclude(folder, manifest, phases)
+    return manifest.valid
 
 
-def facts_of(chosen: Scenario, system: System, hosts_now: "HostFacts | None") -> "Facts":
-    """What figures and report need to know of the scenario."""
-    from results.manifest import Facts, Kind
+def account(system: System, totals: Mapping[str, Totals], folder: Path) -> "tuple[Check, ...]":
+    """Write what the computers drew and the bound of every task; the checks of the simulation on itself."""
+    from agents.bound import bounds
+    from results.manifest import Check
+    from results.side_tables import write_bound, write_device_energy
 
-    sources = dict.fromkeys(stream.source for stream in system.streams)
-    first_links = {link.source: link for link in reversed(system.links)}
-    notes = []
-    dark = [f"{link.source} to {link.target}" for link in system.links if not link.trace.carries]
-    if dark:
-        named = ", ".join([*dark[:LINKS_NAMED], *(["others"] if len(dark) > LINKS_NAMED else [])])
-        notes.append(
-            f"{len(dark)} of {len(system.links)} links are out of coverage all the time ({named}): a task that must "
-            f"cross one fails at once, its reason {REASONS[NO_COVERAGE]}."
-        )
-    if any(isinstance(each, Learned) and each.checkpoint is None for each in chosen.policies):
-        training = chosen.training
-        notes.append(
-            f"Agents without a checkpoint were trained within this run for {training.steps:,} steps each, on "
-            f"{training.traces} other systems of {training.duration_s:g} s, seed {training.seed}."
-        )
-    if hosts_now is not None and chosen.hil is not None:
-        on_hosts_s = min(chosen.duration_s, chosen.hil.duration_s)
-        notes.append(
-            f"Rows that end in {HOSTS} are of the first {on_hosts_s:g} s: workers ran every partition, and "
-            "activations went from worker to worker over MQTT. The others are simulated on the layer times that these "
-            "workers measured."
-        )
-        if hosts_now.moves:
-            notes.append("Tasks are counted over all that the workers ran: " + "; ".join(hosts_now.moves) + ".")
-    return Facts(
-        rung="sim" if hosts_now is None else "hil",
-        duration_s=chosen.duration_s,
-        kinds={
-            kind.name: Kind(model=kind.model.name, layers=len(kind.model.layers), deadline_ms=kind.deadline_ns * 1e-6)
-            for kind in system.kinds.values()
-        },
-        cost=system.cost,
-        uplinks={name: trace_file(name, first_links[name].target) for name in sources if name in first_links},
-        policies={label_of(each): each.type for each in chosen.policies},
-        notes=tuple(notes),
+    write_device_energy(folder / "devices.csv", totals)
+    write_bound(folder / "bound.parquet", bounds(system))
+    return tuple(
+        Check(name="Little's law", subject=label, value=each.little_error, limit=LITTLE_LIMIT)
+        for label, each in totals.items()
     )
+
+
+def seeds_of(chosen: Scenario) -> dict[str, int]:
+    """All seeds of a run, by what they are for."""
+    return {"scenario": chosen.seed, "training": chosen.training.seed}
+
+
+def notes_on_hosts(chosen: Scenario, hosts_now: "HostFacts | None") -> tuple[str, ...]:
+    """What the report should say of rows that workers made."""
+    if hosts_now is None or chosen.hil is None:
+        return ()
+    on_hosts_s = min(chosen.duration_s, chosen.hil.duration_s)
+    said = (
+        f"Rows that end in {HOSTS} are of the first {on_hosts_s:g} s: workers ran every partition, and "
+        "activations went from worker to worker over MQTT. The others are simulated on the layer times that these "
+        "workers measured."
+    )
+    if not hosts_now.moves:
+        return (said,)
+    return said, "Tasks are counted over all that the workers ran: " + "; ".join(hosts_now.moves) + "."
 
 
 def print_result(folder: Path, as_json: bool) -> None:

@@ -15,7 +15,8 @@ from results.machine import Git, Machine, git_state, machine_now, versions_now
 from results.readable import readable
 
 RECORDS = ("tasks.parquet", "stages.parquet")
-DATA = ("bound.parquet", "learning.csv", "measured.json")  # each only where the run has it
+EMULATED = ("packets.parquet", "lateness.csv", "probes.csv")  # of a run in real time
+DATA = ("bound.parquet", "learning.csv", "measured.json", *EMULATED)  # each only where the run has it
 
 
 class Frozen(BaseModel):
@@ -77,12 +78,26 @@ class Broker(Frozen):
     version: str
 
 
+class Emulation(Frozen):
+    """What an emulation in real time was. `simulated` labels the rows of the policy whose placements were carried
+    out, `emulated` those of the same tasks with real packets. `links` names the directions (`ue1-gnb`) in the order
+    of their numbers in packets.parquet. Of the packets, `stray` ones belonged to no link (neither IPv4 nor ARP).
+    """
+
+    simulated: str
+    emulated: str
+    links: tuple[str, ...]
+    lateness_limit_ms: float
+    packets: int
+    stray: int
+
+
 class Facts(Frozen):
     """What summary, figures and report need to know of the scenario; all else they read from the records.
 
     `uplinks` gives the trace (a path in the folder) of each source's own link, `policies` a word or line on
     each policy by its label, in the order to show them, `notes` sentences that the report should also say
-    (how long the agents were trained, on how many tasks workers ran).
+    (how long the agents were trained, on how many tasks workers ran). `duration_s` is that of what was run.
     """
 
     rung: Literal["sim", "emu", "hil"]
@@ -92,12 +107,15 @@ class Facts(Frozen):
     uplinks: dict[str, str]
     policies: dict[str, str]
     notes: tuple[str, ...] = ()
+    emulation: Emulation | None = None
 
 
 class Manifest(Digests):
-    """Everything that is needed to know what a run was, and to do it again."""
+    """Everything that is needed to know what a run was, and to do it again. A run is `valid` if all checks that it
+    made on itself passed."""
 
     format: Literal[1] = 1
+    valid: bool = True
     scenario: str
     seeds: dict[str, int]
     command: tuple[str, ...]
@@ -147,6 +165,7 @@ def describe_run(
     `threads` are the counts that the run set, by library; `workers` a few facts of each host, by name."""
     return Manifest(
         **digests(folder).model_dump(),
+        valid=all(check.passed for check in checks),
         scenario=scenario,
         seeds=seeds,
         command=command,

@@ -1,11 +1,14 @@
 """A scenario as a folder stores it: its text, and beside it the files that the text refers to (`traces/`,
 `inputs/`, `checkpoints/`), so that a folder that is moved still holds all it needs."""
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 import yaml
 
+from emulator.measured import measured_of, save_measured
 from emulator.system import System
 from emulator.trace import Trace
 from topologies.checks import track_files
@@ -22,6 +25,17 @@ def save_traces(system: System, folder: Path) -> None:
     """Write the trace of every link into the folder's `traces/`, which is there."""
     for link in system.links:
         link.trace.save(folder / trace_file(link.source, link.target))
+
+
+def store_inputs(folder: Path, text: str, files: Mapping[str, Path], system: System) -> None:
+    """Write all that a run's repetition needs beside agents: the scenario's text, traces and measured layer times of
+    the system, and copies of the files that the text refers to, by their places in the folder."""
+    (folder / "scenario.yaml").write_text(text, encoding="utf-8")
+    save_traces(system, folder)
+    save_measured(folder / "measured.json", measured_of(system))
+    for name, source in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, folder / name)
 
 
 def load_traces(folder: Path) -> dict[str, Trace]:

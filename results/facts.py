@@ -1,0 +1,59 @@
+"""What summary, figures and report need to know of a scenario, told once, when the run is over."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from emulator.flight import NO_COVERAGE, REASONS
+from emulator.system import System
+from emulator.units import NS_PER_S
+from results.manifest import Emulation, Facts, Kind
+from topologies.scenario import Learned, Scenario, label_of
+from topologies.stored import trace_file
+
+LINKS_NAMED = 6  # in a note; the others are counted
+
+
+def facts_of(
+    scenario: Scenario,
+    system: System,
+    rung: Literal["sim", "emu", "hil"],
+    notes: Sequence[str] = (),
+    emulation: Emulation | None = None,
+) -> Facts:
+    """The facts of a run of `system`, which `scenario` describes. `notes` follow those that every run has."""
+    sources = dict.fromkeys(stream.source for stream in system.streams)
+    first_links = {link.source: link for link in reversed(system.links)}
+    return Facts(
+        rung=rung,
+        duration_s=system.duration_ns / NS_PER_S,
+        kinds={
+            kind.name: Kind(model=kind.model.name, layers=len(kind.model.layers), deadline_ms=kind.deadline_ns * 1e-6)
+            for kind in system.kinds.values()
+        },
+        cost=system.cost,
+        uplinks={name: trace_file(name, first_links[name].target) for name in sources if name in first_links},
+        policies={label_of(each): each.type for each in scenario.policies},
+        notes=(*_on_coverage(system), *_on_training(scenario), *notes),
+        emulation=emulation,
+    )
+
+
+def _on_coverage(system: System) -> tuple[str, ...]:
+    dark = [f"{link.source} to {link.target}" for link in system.links if not link.trace.carries]
+    if not dark:
+        return ()
+    named = ", ".join([*dark[:LINKS_NAMED], *(["others"] if len(dark) > LINKS_NAMED else [])])
+    return (
+        f"{len(dark)} of {len(system.links)} links are out of coverage all the time ({named}): a task that must "
+        f"cross one fails at once, its reason {REASONS[NO_COVERAGE]}.",
+    )
+
+
+def _on_training(scenario: Scenario) -> tuple[str, ...]:
+    if not any(isinstance(each, Learned) and each.checkpoint is None for each in scenario.policies):
+        return ()
+    training = scenario.training
+    return (
+        f"Agents without a checkpoint were trained within this run for {training.steps:,} steps each, on "
+        f"{training.traces} other systems of {training.duration_s:g} s, seed {training.seed}.",
+    )
