@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numba.core.types
 import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -29,6 +30,24 @@ def in_place(function: Function) -> Function:
     event otherwise, and most of the time to compile it. Making an array in it is an error at compile time.
     """
     return _cached(function, _nrt=False)
+
+
+def unlocked(function: Function) -> Function:
+    """`in_place`, for a function that runs for long: other threads of the interpreter go on meanwhile."""
+    return _cached(function, _nrt=False, nogil=True)
+
+
+def c_function(name: str, answer: str, *parameters: str) -> Callable[..., Any]:
+    """A function of the C library for compiled code to call; types by numba's names: int32, intp, uintp (an address).
+    A star behind the answer's: a pointer to it."""
+    types = cast(Any, numba.core.types)
+    of_answer = getattr(types, answer.removesuffix("*"))
+    if answer.endswith("*"):
+        of_answer = types.CPointer(of_answer)
+    external: Callable[..., Any] = types.ExternalFunction(
+        name, of_answer(*[getattr(types, each) for each in parameters])
+    )
+    return external
 
 
 def _cached(function: Function, **options: bool) -> Function:
