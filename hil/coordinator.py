@@ -12,7 +12,6 @@ from emulator.device import Device
 from emulator.measured import with_measured
 from emulator.network import Network
 from emulator.policy import Execution
-from emulator.randomness import address
 from emulator.system import LayerTimes, System
 from emulator.task import Placement, Task, passes
 from hil import measurement, messages
@@ -23,6 +22,7 @@ from hil.errors import MissingDependency
 from hil.exchange import Exchange, Lost
 from hil.fleet import Fleet, Refused
 from hil.ledger import MOST_ATTEMPTS, WORKER_LOST, Begun, Broken, Ledger
+from hil.planning import input_seed
 from hil.runtime import layer_bytes
 from hil.seats import Move, Seats
 
@@ -249,7 +249,9 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             return
         tokens = passes(task)[0].tokens
         deadline_ns = task.arrival_ns + kind.deadline_ns
-        start = messages.Start(self._exchange.run, number, attempt, plan, self._input_seed(task), tokens, deadline_ns)
+        start = messages.Start(
+            self._exchange.run, number, attempt, plan, input_seed(self._system, task), tokens, deadline_ns
+        )
         self._exchange.send(stages[0].worker, messages.encode(start))
         while (state := self._exchange.attempt(number)).condition == "running":
             if not self._exchange.wait_for(lambda: self._exchange.attempt(number) != state, self._timeout_s):
@@ -283,11 +285,6 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             model: measurement.table(spec, models[model], host.time_scale, worker_ns[host.worker, model])
             for model in self._needs[node]
         }
-
-    def _input_seed(self, task: Task) -> int:
-        """A task's input is its own, whatever the policy and the placement."""
-        drawn = address(self._system.seed, task.source, f"input of {task.kind.name}", task.number)
-        return int.from_bytes(drawn[:8], "little") >> 1
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from emulator.task import passes
 from hil.broker import Broker
 from hil.coordinator import Coordinator, Host, Inference
 from hil.messages import Report
+from hil.planning import input_seed
 from tests.hil.lab import HOSTS, kind, split, system, task
 
 IMAGE, TEXT = kind("resnet32", "int8"), kind("llama-15m", "int8")
@@ -70,10 +71,10 @@ def test_decode_passes_need_measured_layers(lab: Broker) -> None:
 
 
 def test_inputs_belong_to_tasks_and_not_to_when_or_where_they_run(lab: Broker) -> None:
-    coordinator = Coordinator(lab.address, HOSTS, system([IMAGE, TEXT]))
+    facts = system([IMAGE, TEXT])
     seeds = set()
     for number in range(20):
         for of in (IMAGE, TEXT):
-            seeds.add(coordinator._input_seed(task(of, number)))
-            assert coordinator._input_seed(task(of, number)._replace(arrival_ns=10**9)) in seeds
+            seeds.add(input_seed(facts, task(of, number)))
+            assert input_seed(facts, task(of, number)._replace(arrival_ns=10**9)) in seeds
     assert len(seeds) == 40
