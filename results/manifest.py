@@ -15,7 +15,7 @@ from results.machine import Git, Machine, git_state, machine_now, versions_now
 from results.readable import readable
 
 RECORDS = ("tasks.parquet", "stages.parquet")
-EMULATED = ("packets.parquet", "lateness.csv", "probes.csv")  # of a run in real time
+EMULATED = ("packets.parquet", "events.parquet", "lateness.csv", "probes.csv")  # of a run in real time
 DATA = ("bound.parquet", "learning.csv", "measured.json", *EMULATED)  # each only where the run has it
 
 
@@ -80,8 +80,9 @@ class Broker(Frozen):
 
 class Emulation(Frozen):
     """What an emulation in real time was. `simulated` labels the rows of the policy whose placements were carried
-    out, `emulated` those of the same tasks with real packets. `links` names the directions (`ue1-gnb`) in the order
-    of their numbers in packets.parquet. Of the packets, `stray` ones belonged to no link (neither IPv4 nor ARP).
+    out, `emulated` those of the same tasks with real packets; both are empty where no task was to run. `links` names
+    the directions (`ue1-gnb`) in the order of their numbers in packets.parquet. `packets` came to a link; `stray`
+    frames were no IPv4. `scheduling` says how the kernel scheduled the relay.
     """
 
     simulated: str
@@ -90,6 +91,7 @@ class Emulation(Frozen):
     lateness_limit_ms: float
     packets: int
     stray: int
+    scheduling: str
 
 
 class Facts(Frozen):

@@ -36,6 +36,8 @@ class Realtime(Section):
     """Whose decisions are carried out; without one, the first of `policies`."""
     duration_s: Positive | None = None
     """From the start of the run; no longer than it, which is what it is by default."""
+    grace_s: NotNegative = 10.0
+    """After its end, how long the run waits for tasks that are still under way."""
     tasks: bool = True
     """Whether the tasks run; without them only commands do."""
     lateness_ms: Positive = 2.0

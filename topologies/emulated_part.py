@@ -1,0 +1,27 @@
+"""What of a scenario is emulated in real time: one policy, the first so many seconds, with tasks or without."""
+
+from dataclasses import replace
+
+from emulator.system import System
+from emulator.units import ns_from_s
+from topologies.scenario import Scenario, label_of
+
+
+def for_one_policy(scenario: Scenario, label: str | None) -> Scenario:
+    """The scenario with the policy of that label alone: without one, that of `realtime.policy`, or the first. Raises
+    ValueError where the scenario has none of that label."""
+    wanted = label or scenario.realtime.policy or scenario.labels[0]
+    if wanted not in scenario.labels:
+        raise ValueError(f"--policy {wanted}: must be the label of a policy: {', '.join(scenario.labels)}")
+    alone = tuple(each for each in scenario.policies if label_of(each) == wanted)
+    realtime = scenario.realtime.model_copy(update={"policy": wanted})
+    return scenario.model_copy(update={"policies": alone, "realtime": realtime, "hil": None})
+
+
+def emulated_part(scenario: Scenario, system: System) -> System:
+    """The system for as long as the scenario is emulated, on the same channels; without its streams where no task
+    is to run."""
+    realtime = scenario.realtime
+    duration_s = scenario.duration_s if realtime.duration_s is None else realtime.duration_s
+    streams = system.streams if realtime.tasks else ()
+    return replace(system, duration_ns=min(system.duration_ns, ns_from_s(duration_s)), streams=streams)
