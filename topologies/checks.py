@@ -11,6 +11,7 @@ from topologies.cell_checks import check_cells, check_links_of_cells
 from topologies.links import Link, TraceFile
 from topologies.parts import BYTES_PER_MB, nodes_of, placements_of, profile_source, profiles_of, recorded_arrivals
 from topologies.profiles import profile_names
+from topologies.realtime_checks import check_realtime, check_switches
 from topologies.scenario import ALL, Fixed, Learned, Replay, Scenario
 from topologies.section import TEMPLATE
 from topologies.workloads import Task
@@ -26,6 +27,8 @@ def check(scenario: Scenario, folder: Path) -> None:
     check_links_of_cells(scenario)
     _check_graph(scenario)
     _check_references(scenario)
+    check_switches(scenario)
+    check_realtime(scenario)
     _check_files(scenario, folder)
     models = profiles_of(scenario, folder)
     for index, task in enumerate(scenario.tasks):

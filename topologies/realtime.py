@@ -1,10 +1,10 @@
 """How a scenario is emulated in real time: which policy's tasks, in which hosts, beside which programs."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from topologies.section import Label, Names, NodeName, NotNegative, Positive, Section
+from topologies.section import Label, Names, NodeName, NotNegative, Positive, Section, exactly_one
 
 InterfaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,15}$")]
 ClassName = Annotated[str, Field(pattern=r"^([A-Za-z_][\w.]*:)?[A-Za-z_]\w*$")]
@@ -18,6 +18,11 @@ class Host(Section):
     """The share of the machine's processors that its programs may use together."""
     interface: InterfaceName | None = None
     """A network interface of the machine, with the cable to a real device that takes the place of the node."""
+
+    @model_validator(mode="after")
+    def _means(self) -> Self:
+        exactly_one(self, "cpu", "interface")
+        return self
 
 
 class Command(Section):

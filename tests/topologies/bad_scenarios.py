@@ -51,6 +51,9 @@ hil:
     edge1: {nodes: edge1}
   policies: [pool1]
   duration_s: 1
+realtime:
+  hosts: [{nodes: edge1, cpu: 0.5}]
+  commands: [{node: ue1, run: "true"}]
 """
 
 Edit = Callable[[dict[str, Any]], None]
@@ -165,6 +168,52 @@ def no_ue(data: dict[str, Any]) -> None:
     data["nodes"][0]["role"] = "edge"
     data["links"][0] = {"between": ["ue{i}", "gnb"], "rate_mbps": 10}
     del data["cells"]
+
+
+def switched(name: str = "s1", **keys: object) -> Edit:
+    """A switch between the gNB and the edge server."""
+
+    def edit(data: dict[str, Any]) -> None:
+        data["nodes"].append({"name": name, "role": "switch", **keys})
+        data["links"][1]["between"] = ["gnb", name]
+        data["links"].append({"between": [name, "edge1"], "rate_mbps": 1000})
+
+    return edit
+
+
+def looped(data: dict[str, Any]) -> None:
+    """Three switches in a ring."""
+    switched()(data)
+    data["nodes"] += [{"name": name, "role": "switch"} for name in ("s2", "s3")]
+    for a, b in (("s1", "s2"), ("s2", "s3"), ("s3", "s1")):
+        data["links"].append({"between": [a, b], "rate_mbps": 1000})
+
+
+def switched_with(path: str, value: object) -> Edit:
+    """The switch, and another value at a path."""
+
+    def edit(data: dict[str, Any]) -> None:
+        switched()(data)
+        put(path, value)(data)
+
+    return edit
+
+
+def radio_to_a_switch(data: dict[str, Any]) -> None:
+    """A cell at what forwards frames and sends nothing of its own."""
+    switched()(data)
+    data["links"][0]["between"] = ["ue{i}", "s1"]
+    data["cells"]["s1"] = data["cells"].pop("gnb")
+
+
+def realtime(**keys: object) -> Edit:
+    """The section `realtime`."""
+    return put("realtime", keys)
+
+
+def commanded(**keys: object) -> Edit:
+    """A program in a host; a cable for one of the nodes."""
+    return realtime(hosts=[{"nodes": "edge1", "interface": "eth7"}], commands=[{"run": "true", **keys}])
 
 
 RATES = "".join(f"{second} {second % 7}\n" for second in range(30))
@@ -503,6 +552,67 @@ CASES = [
         "hil-policy",
         "hil.policies[0]=greedy: must be the label of a policy: random, pool1",
         put("hil.policies.0", "greedy"),
+    ),
+    # switches
+    Case("switch-computes", "nodes[3].device=server: must not be given", switched(device="server")),
+    Case("switch-controls", "control.node=s1: must not be a switch", switched_with("control.node", "s1")),
+    Case("switch-as-broker", "broker=s1: must not be a switch", switched_with("broker", "s1")),
+    Case("switch-as-source", "tasks[0].sources=s1: must be the name of a UE", switched_with("tasks.0.sources", "s1")),
+    Case(
+        "switch-of-air", "links[0].between=[ue1, s1]: a link over the air must not end at a switch", radio_to_a_switch
+    ),
+    Case("switch-name", "nodes[3].name=switchboard: must have at most 10 characters", switched("switchboard")),
+    Case("switch-loop", "links[5].between=[s3, s1]: must not close a loop of switches", looped),
+    # real time
+    Case("realtime-key", "realtime.speed=2: is not a known key", realtime(speed=2)),
+    Case(
+        "realtime-policy", "realtime.policy=best: must be the label of a policy: random, pool1", realtime(policy="best")
+    ),
+    Case("realtime-too-long", "realtime.duration_s=3: must be at most duration_s, 2", realtime(duration_s=3)),
+    Case("realtime-lateness", "realtime.lateness_ms=0: must be above 0", realtime(lateness_ms=0)),
+    Case("realtime-switch", "realtime.switch=my:sw:itch: must be", realtime(switch="my:sw:itch")),
+    Case(
+        "realtime-host",
+        "realtime.hosts[0].nodes=edge7: must be the name of a node, and no switch",
+        realtime(hosts=[{"nodes": "edge7", "cpu": 0.5}]),
+    ),
+    Case(
+        "realtime-host-twice",
+        "realtime.hosts[1].nodes=ue2: must be in one entry of hosts only",
+        realtime(hosts=[{"nodes": "ue{i}", "cpu": 0.5}, {"nodes": "ue2", "cpu": 0.5}]),
+    ),
+    Case(
+        "realtime-host-alike",
+        "realtime.hosts[0]: must give exactly one of cpu, interface",
+        realtime(hosts=[{"nodes": "ue1"}]),
+    ),
+    Case(
+        "realtime-host-cpu",
+        "realtime.hosts[0].cpu=1.5: must be at most 1",
+        realtime(hosts=[{"nodes": "ue1", "cpu": 1.5}]),
+    ),
+    Case(
+        "realtime-one-cable",
+        "realtime.hosts[0].interface=eth7: must be given for one node only",
+        realtime(hosts=[{"nodes": "ue{i}", "interface": "eth7"}]),
+    ),
+    Case(
+        "realtime-cable-twice",
+        "realtime.hosts[1].interface=eth7: must be given for one node only",
+        realtime(hosts=[{"nodes": "ue1", "interface": "eth7"}, {"nodes": "edge1", "interface": "eth7"}]),
+    ),
+    Case(
+        "realtime-cable-name",
+        "realtime.hosts[0].interface=enp0s31f6u1u2u3v4: must be",
+        realtime(hosts=[{"nodes": "ue1", "interface": "enp0s31f6u1u2u3v4"}]),
+    ),
+    Case("command-nowhere", "realtime.commands[0].node=edge7: must be the name of a node", commanded(node="edge7")),
+    Case("command-empty", "realtime.commands[0].run='': must", realtime(commands=[{"node": "ue1", "run": ""}])),
+    Case("command-late", "realtime.commands[0].at_s=2: must be before the end, 2", commanded(node="ue1", at_s=2)),
+    Case(
+        "command-behind-a-cable",
+        "realtime.commands[0].node=edge1: must not be a node that an interface stands for",
+        commanded(node="edge1"),
     ),
     # overrides
     Case("set-nothing", "--set seed: must look like links[0].delay_ms=5", overrides=("seed",)),
