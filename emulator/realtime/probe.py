@@ -1,0 +1,163 @@
+"""Before a run: what real packets meet on each link, beside the schedule of the same link.
+
+Directions are flooded one after the other, so that each has its cell and the machine to itself, with no more than the
+link can carry in a short while. Then all are sent trains of small packets, their links in turn.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from emulator.realtime.packet_log import PACKETS
+from emulator.realtime.probe_figures import TRAIN, Flooded, Sent, Told, bunched, figures
+from emulator.realtime.probe_plan import Flood, Plans
+from emulator.realtime.probe_schedule import Direction, releases_ns
+from emulator.realtime.probe_sockets import SMALLEST_BYTES, Mark, Place, Sockets
+from emulator.realtime.probed import Probed
+from emulator.system import CellSpec, LinkSpec
+from emulator.units import NS_PER_S
+
+BUDGET_NS = 6 * NS_PER_S  # for the floods of all links together, what they wait for not counted
+LONGEST_FLOOD_NS = 100_000_000
+ATTEMPTS = 3  # of a flood, where this machine was late to fill the link
+TRAIN_PACKETS = 4_000  # on all links together
+LONGEST_TRAIN, SHORTEST_TRAIN = 50, 10  # packets on each link
+TRAIN_GAP_NS = 500_000
+SHORTEST_TRAIN_NS = 100_000_000
+PATIENCE_NS = 500_000_000  # for packets that the schedule holds back
+MARGIN_NS = 10_000_000  # for packets that have left
+PLANNING_NS = 5_000_000  # enough to work out what to send
+WARM_UP_S = 0.02  # until the kernel stamps packets: it starts to in a task of its own
+GOLDEN = 0.618_033_988_75  # its multiples, modulo 1, are spread evenly: phases in the slots of a link
+
+
+class Relay(Protocol):
+    """What probing needs of `emulator.realtime.relay.Relay`."""
+
+    def begin(self, start_ns: int, log: Path) -> None:
+        """Fresh links, from `start_ns` on."""
+
+    def end(self) -> object:
+        """The log is complete."""
+
+
+def probe(
+    relay: Relay,
+    links: Sequence[LinkSpec],
+    cells: Mapping[str, CellSpec],
+    seed: int,
+    ends: Sequence[tuple[Place, Place]],
+    log: Path,
+) -> list[Probed]:
+    """A row for each link, whose two ends are in `ends`; the relay's log of the probing is left in `log`.
+
+    Nothing else may send. Raises OSError where a socket cannot be made or used, and what `relay` raises."""
+    with Sockets(ends) as sockets:
+        probing = _Probing(sockets, links, seed)
+        time.sleep(WARM_UP_S)
+        start_ns = time.monotonic_ns() + MARGIN_NS
+        relay.begin(start_ns, log)
+        try:
+            probing.run(start_ns)
+        finally:
+            relay.end()
+    directions = directions_of(log, len(links))
+    told = [Told(*each) for each in zip(directions, probing.floods, probing.sent, probing.received, strict=True)]
+    ideal_ns = releases_ns(links, cells, seed, [bunched(each) for each in told])
+    return [
+        figures(index, spec, each, release_ns)
+        for index, (spec, each, release_ns) in enumerate(zip(links, told, ideal_ns, strict=True))
+    ]
+
+
+class _Probing:
+    """Sends and hears; what came of it is in `sent`, `received` and `floods`, one entry a link each."""
+
+    def __init__(self, sockets: Sockets, links: Sequence[LinkSpec], seed: int) -> None:
+        self._sockets = sockets
+        self._plans = Plans(links, seed)
+        self._start_ns = 0
+        self._window_ns = min(LONGEST_FLOOD_NS, BUDGET_NS // max(len(links), 1))
+        self.sent: list[list[Sent]] = [[] for _ in links]
+        self.received: list[dict[Mark, int]] = [{} for _ in links]
+        self.floods: list[Flooded] = []
+
+    def run(self, start_ns: int) -> None:
+        self._start_ns = start_ns
+        for link in range(len(self.sent)):
+            self._flood(link)
+        if self.sent:
+            self._trains()
+
+    def _flood(self, link: int) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            at_ns = max(self._now_ns(), 0) + PLANNING_NS
+            plan = self._plans.flood(link, at_ns, self._window_ns)
+            self._wait_until(at_ns)
+            filled = self._fill(link, attempt, plan)
+            self._wait_until(min(plan.end_ns, at_ns + self._window_ns + PATIENCE_NS) + MARGIN_NS)
+            self._hear()
+            if filled:
+                break
+        self.floods.append(Flooded(at_ns, attempt, plan))
+
+    def _fill(self, link: int, attempt: int, plan: Flood) -> bool:
+        """Send a flood; whether packets came before the link was done with those before them."""
+        filled = True
+        total = len(plan.start_ns)
+        for first in range(0, total, plan.burst):
+            count = min(plan.burst, total - first)
+            if first + count > plan.ahead:
+                self._wait_until(plan.start_ns[first + count - plan.ahead])
+                filled &= self._now_ns() < plan.start_ns[first]
+            self._send(link, attempt, first, count, plan.size_bytes)
+        return filled
+
+    def _trains(self) -> None:
+        links = len(self.sent)
+        packets = min(max(TRAIN_PACKETS // links, SHORTEST_TRAIN), LONGEST_TRAIN)
+        gap_ns = max(TRAIN_GAP_NS, SHORTEST_TRAIN_NS // (packets * links))
+        begin_ns = self._now_ns() + PLANNING_NS
+        times_ns = [
+            [begin_ns + int((number * links + link + number * GOLDEN % 1) * gap_ns) for number in range(packets)]
+            for link in range(links)
+        ]
+        end_ns = self._plans.train_end_ns(times_ns, PATIENCE_NS)
+        for number in range(packets):
+            for link in range(links):
+                self._wait_until(times_ns[link][number])
+                self._send(link, TRAIN, number, 1, SMALLEST_BYTES)
+        self._wait_until(max(end_ns, self._now_ns()) + MARGIN_NS)
+        self._hear()
+
+    def _send(self, link: int, attempt: int, first: int, count: int, size_bytes: int) -> None:
+        at_ns = self._now_ns()
+        self._sockets.send(link, attempt, first, count, size_bytes)
+        self.sent[link] += [Sent(Mark(attempt, link, number), at_ns) for number in range(first, first + count)]
+
+    def _hear(self) -> None:
+        for mark, at_ns in self._sockets.received():
+            self.received[mark.link][mark] = at_ns - self._start_ns
+
+    def _now_ns(self) -> int:
+        return time.monotonic_ns() - self._start_ns
+
+    def _wait_until(self, at_ns: int) -> None:
+        while (left_ns := at_ns - self._now_ns()) > 0:
+            time.sleep(left_ns / NS_PER_S)
+
+
+def directions_of(log: Path, links: int) -> list[Direction]:
+    """The packets of each link that a log of the relay's tells of, by number. Raises ValueError where the file is
+    none, OSError where there is none."""
+    packets = pq.read_table(log, schema=PACKETS).sort_by([("link", "ascending"), ("number", "ascending")])
+    columns = {name: packets[name].to_numpy().astype(np.int64) for name in ("link", *Direction._fields)}
+    edges = np.searchsorted(columns["link"], np.arange(links + 1))
+    return [
+        Direction(*(columns[name][begin:end] for name in Direction._fields)) for begin, end in pairwise(edges.tolist())
+    ]
