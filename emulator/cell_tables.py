@@ -132,17 +132,18 @@ class Cells:
             np.full(1, memory_ns),
         )
         if cells:
-            self._add_messages(ROOM)
+            self.add_messages(ROOM)
 
     def grow(self) -> None:
         """Make room for more messages where they, or what is kept of the past, have none."""
         busy = self.tables.busy
         if self.tables.messages[0]["size_bytes"] == 0:
-            self._add_messages(len(self.tables.messages))
+            self.add_messages(len(self.tables.messages))
         if busy.entries[0]["value"] == 0:
             self.tables = self.tables._replace(busy=with_more_room(busy, len(busy.entries)))
 
-    def _add_messages(self, more: int) -> None:
+    def add_messages(self, more: int) -> None:
+        """Make room for so many more messages."""
         old = self.tables.messages
         messages = np.concatenate((old, np.zeros(more, MESSAGE)))
         messages["behind"][len(old) :] = [*range(len(old) + 1, len(messages)), old["behind"][0]]

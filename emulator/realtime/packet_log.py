@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 
-DELIVERED, FULL, NO_COVERAGE, LOST, UNFINISHED = range(5)
-OUTCOMES = ("delivered", "full", "no coverage", "lost", "unfinished")
+DELIVERED, FULL, NO_COVERAGE, LOST, UNFINISHED, REFUSED = range(6)
+OUTCOMES = ("delivered", "full", "no coverage", "lost", "unfinished", "refused")
 NEVER_NS = -1  # in the place of a time that there is not
 
 # Times are nanoseconds of the trace: CLOCK_MONOTONIC less the start. `order` counts all arrivals of a run from 0 on,
@@ -11,7 +11,8 @@ NEVER_NS = -1  # in the place of a time that there is not
 # still to come. `number` counts those of the packet's link from 0 on, and addresses its draws. `start_ns`: the first
 # bit goes. `release_ns`: the packet reaches the other end by the schedule; of one that was lost, would have.
 # `departure_ns`: it was written there. A packet that found no room has none of the three, one that was lost no
-# departure, an unfinished one no departure and, where its cell had not decided, nothing else either.
+# departure, an unfinished one no departure and, where its cell had not decided, nothing else either. One that was
+# refused the kernel at the other end did not take when its time had come: its interface was down.
 PACKETS = pa.schema(
     [
         ("link", pa.int16()),
