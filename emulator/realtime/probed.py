@@ -1,11 +1,10 @@
 """What probing found of each link: the rate and the delay that real packets met, beside the schedule's."""
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from emulator.files import whole
+from emulator.small_table import write_table
 
 
 class Probed(NamedTuple):
@@ -56,12 +55,4 @@ class Probed(NamedTuple):
 def write_probed(path: Path, rows: Iterable[Probed]) -> None:
     """Write a CSV file, a row per direction and `rate_error` as the last column; what is not known is empty. Appears
     whole or not at all."""
-    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow((*Probed._fields, "rate_error"))
-        for row in rows:
-            table.writerow(["" if value is None else _text(value) for value in (*row, row.rate_error)])
-
-
-def _text(value: float | str) -> str:
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+    write_table(path, (*Probed._fields, "rate_error"), ((*row, row.rate_error) for row in rows))
