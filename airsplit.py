@@ -44,8 +44,8 @@ from topologies.scenario import Scenario
 from topologies.stored import checkpoint_file, load_traces, resolved_yaml, store_inputs, stored_files
 
 if TYPE_CHECKING:
-    from hil.lab import Facts as HostFacts
     from hil.lab import Lab
+    from results.facts import Told
     from results.manifest import Check
 
 Curve = list[dict[str, Any]]  # the points of an agent's learning curve
@@ -66,6 +66,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the scenario's seed.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="a.b=c", help="Change a value of the scenario.")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the folders of runs.")]
 OutFile = Annotated[Path, typer.Option("--out", help="File to write.")]
 BrokerAddress = Annotated[str, typer.Option("--broker", metavar="HOST:PORT")]
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO")]
@@ -144,7 +145,7 @@ def in_line(row: Mapping[str, object], spec: str) -> str:
 def run(
     scenario: ScenarioFile,
     seed: Seed = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the folders of runs.")] = Path("runs"),
+    out: OutFolder = Path("runs"),
     overrides: Overrides = None,
     hil: Annotated[
         str | None, typer.Option("--hil", metavar="local|HOST:PORT", help="Also run tasks on workers, over MQTT.")
@@ -166,7 +167,7 @@ def run(
         system = system if lab is None else lab.system
         folder, fresh = begin(chosen, home, system, checkpoints, out, phases)
         totals = run_policies(chosen, fresh, system, lab and lab.compute_of, folder, phases)
-        passed = finish(chosen, system, lab, folder, started, totals, phases)
+        passed = finish(chosen, system, folder, started, totals, told_by(lab, chosen), phases)
     print_result(folder, as_json)
     if not passed:
         sys.exit(5)
@@ -238,30 +239,28 @@ def store_agents(folder: Path, checkpoints: Mapping[str, Checkpoint], curves: Ma
 def finish(
     chosen: Scenario,
     system: System,
-    lab: "Lab | None",
     folder: Path,
     started: datetime,
     totals: Mapping[str, Totals],
+    told: "Told",
     phases: Phases,
 ) -> bool:
     """Bound, manifest, and all that is made of them. Whether the run's own checks passed."""
     from results.conclusion import conclude
     from results.facts import facts_of
-    from results.manifest import Broker, describe_run
+    from results.manifest import describe_run
 
-    checks = account(system, totals, folder)
-    hosts_now = None if lab is None else lab.describe()
     manifest = describe_run(
         folder,
         chosen.name,
-        facts_of(chosen, system, "sim" if hosts_now is None else "hil", notes_on_hosts(chosen, hosts_now)),
-        seeds=seeds_of(chosen),
+        facts_of(chosen, system, told),
+        seeds={"scenario": chosen.seed, "training": chosen.training.seed},
         command=("airsplit", *sys.argv[1:]),
         started=started,
         threads={"torch": 1},
-        checks=checks,
-        broker=None if hosts_now is None else Broker(name=hosts_now.broker[0], version=hosts_now.broker[1]),
-        workers={} if hosts_now is None else hosts_now.workers,
+        checks=(*account(system, totals, folder), *told.checks),
+        broker=told.broker,
+        workers={name: dict(facts) for name, facts in told.workers.items()},
     )
     conclude(folder, manifest, phases)
     return manifest.valid
@@ -281,24 +280,24 @@ def account(system: System, totals: Mapping[str, Totals], folder: Path) -> "tupl
     )
 
 
-def seeds_of(chosen: Scenario) -> dict[str, int]:
-    """All seeds of a run, by what they are for."""
-    return {"scenario": chosen.seed, "training": chosen.training.seed}
+def told_by(lab: "Lab | None", chosen: Scenario) -> "Told":
+    """What workers have to say of a run, where it had any."""
+    from results.facts import Told
+    from results.manifest import Broker
 
-
-def notes_on_hosts(chosen: Scenario, hosts_now: "HostFacts | None") -> tuple[str, ...]:
-    """What the report should say of rows that workers made."""
-    if hosts_now is None or chosen.hil is None:
-        return ()
+    if lab is None or chosen.hil is None:
+        return Told("sim")
+    hosts_now = lab.describe()
     on_hosts_s = min(chosen.duration_s, chosen.hil.duration_s)
-    said = (
+    notes = [
         f"Rows that end in {HOSTS} are of the first {on_hosts_s:g} s: workers ran every partition, and "
         "activations went from worker to worker over MQTT. The others are simulated on the layer times that these "
         "workers measured."
-    )
-    if not hosts_now.moves:
-        return (said,)
-    return said, "Tasks are counted over all that the workers ran: " + "; ".join(hosts_now.moves) + "."
+    ]
+    if hosts_now.moves:
+        notes.append("Tasks are counted over all that the workers ran: " + "; ".join(hosts_now.moves) + ".")
+    broker = Broker(name=hosts_now.broker[0], version=hosts_now.broker[1])
+    return Told("hil", tuple(notes), broker=broker, workers=hosts_now.workers)
 
 
 def print_result(folder: Path, as_json: bool) -> None:

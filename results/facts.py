@@ -1,30 +1,36 @@
 """What summary, figures and report need to know of a scenario, told once, when the run is over."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 from emulator.flight import NO_COVERAGE, REASONS
 from emulator.system import System
 from emulator.units import NS_PER_S
-from results.manifest import Emulation, Facts, Kind
+from results.manifest import Broker, Check, Emulation, Facts, Kind
 from topologies.scenario import Learned, Scenario, label_of
 from topologies.stored import trace_file
 
 LINKS_NAMED = 6  # in a note; the others are counted
 
 
-def facts_of(
-    scenario: Scenario,
-    system: System,
-    rung: Literal["sim", "emu", "hil"],
-    notes: Sequence[str] = (),
-    emulation: Emulation | None = None,
-) -> Facts:
-    """The facts of a run of `system`, which `scenario` describes. `notes` follow those that every run has."""
+class Told(NamedTuple):
+    """What those who carried the tasks out have to say of it, for facts and manifest: how, in sentences, by checks of
+    their own, over which broker, and a few facts of each worker by its name."""
+
+    rung: Literal["sim", "emu", "hil"]
+    notes: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    broker: Broker | None = None
+    workers: Mapping[str, Mapping[str, str]] = {}
+    emulation: Emulation | None = None
+
+
+def facts_of(scenario: Scenario, system: System, told: Told) -> Facts:
+    """The facts of a run of `system`, which `scenario` describes."""
     sources = dict.fromkeys(stream.source for stream in system.streams)
     first_links = {link.source: link for link in reversed(system.links)}
     return Facts(
-        rung=rung,
+        rung=told.rung,
         duration_s=system.duration_ns / NS_PER_S,
         kinds={
             kind.name: Kind(model=kind.model.name, layers=len(kind.model.layers), deadline_ms=kind.deadline_ns * 1e-6)
@@ -33,8 +39,8 @@ def facts_of(
         cost=system.cost,
         uplinks={name: trace_file(name, first_links[name].target) for name in sources if name in first_links},
         policies={label_of(each): each.type for each in scenario.policies},
-        notes=(*_on_coverage(system), *_on_training(scenario), *notes),
-        emulation=emulation,
+        notes=(*_on_coverage(system), *_on_training(scenario), *told.notes),
+        emulation=told.emulation,
     )
 
 

@@ -1,6 +1,7 @@
 """What a run was: its digests, its facts, and the machine and versions that made it."""
 
 from datetime import UTC, datetime
+from math import inf, isnan
 from pathlib import Path
 from typing import Literal
 
@@ -69,6 +70,13 @@ class Check(Frozen):
     def passed(self) -> bool:
         """Whether the test held; a value that is no number did not."""
         return abs(self.value) <= self.limit
+
+    @property
+    def strain(self) -> float:
+        """How near the value came to its limit, as a part of it; infinite for one that is no number."""
+        if self.limit == 0:
+            return 0.0 if self.value == 0 else inf
+        return inf if isnan(self.value) else abs(self.value) / self.limit
 
 
 class Broker(Frozen):

@@ -4,7 +4,7 @@ import base64
 import shlex
 from dataclasses import dataclass
 from itertools import groupby
-from math import inf, isnan, nan
+from math import isnan, nan
 from pathlib import Path
 
 import pandas as pd
@@ -90,7 +90,7 @@ class CheckGroup:
     @property
     def worst(self) -> Check:
         """The one furthest from holding; one without a number before all others."""
-        return max(self.checks, key=lambda check: inf if isnan(check.value) else abs(check.value) / check.limit)
+        return max(self.checks, key=lambda check: check.strain)
 
 
 @dataclass(frozen=True)

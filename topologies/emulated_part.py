@@ -6,6 +6,8 @@ from emulator.system import System
 from emulator.units import ns_from_s
 from topologies.scenario import Scenario, label_of
 
+EMULATED = "@emulated"  # at the end of the label of a policy whose placements were carried out with real packets
+
 
 def for_one_policy(scenario: Scenario, label: str | None) -> Scenario:
     """The scenario with the policy of that label alone: without one, that of `realtime.policy`, or the first. Raises
@@ -16,6 +18,11 @@ def for_one_policy(scenario: Scenario, label: str | None) -> Scenario:
     alone = tuple(each for each in scenario.policies if label_of(each) == wanted)
     realtime = scenario.realtime.model_copy(update={"policy": wanted})
     return scenario.model_copy(update={"policies": alone, "realtime": realtime, "hil": None})
+
+
+def without_tasks(scenario: Scenario) -> Scenario:
+    """The scenario with nothing to do but its commands."""
+    return scenario.model_copy(update={"realtime": scenario.realtime.model_copy(update={"tasks": False})})
 
 
 def emulated_part(scenario: Scenario, system: System) -> System:

@@ -1,0 +1,71 @@
+"""What a run in real time is held to: how late packets left, whether the simulation does the same with them, and
+whether every packet has its row. All of it from the run's folder."""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from emulator.files import whole
+from emulator.realtime.lateness import Lateness, Latenesses, lateness
+from emulator.realtime.probed import Probed
+from emulator.realtime.relay import Ended
+from emulator.realtime.replay import Agreement, replay
+from emulator.system import System
+from emulator.units import NS_PER_MS
+from results.manifest import Check, Emulation
+
+ALL_LINKS = "all links"
+ENOUGH = 1_000  # packets of a link, for one in a hundred of them to be more than a few
+
+
+def examine(
+    folder: Path, system: System, emulation: Emulation, ended: Ended, probed: Iterable[Probed]
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """All checks of a run in real time, whose packets.parquet lies in the folder, and what the report should also say
+    of those that failed. Writes lateness.csv."""
+    late = lateness(folder / "packets.parquet")
+    write_lateness(folder / "lateness.csv", late, emulation.links)
+    same = agreement(folder, system)
+    checks = (*lateness_checks(late, emulation), agreement_check(same), *log_checks(ended, probed))
+    return checks, (f"The simulation differs at {same.first}.",) if same.first else ()
+
+
+def lateness_checks(found: Latenesses, emulation: Emulation) -> Iterator[Check]:
+    """All links together, and each that enough packets crossed, are held to the limit."""
+    limit_ms = emulation.lateness_limit_ms
+    held = {emulation.links[link]: late for link, late in found.links.items() if late.packets >= ENOUGH}
+    for subject, late in {ALL_LINKS: found.overall, **held}.items():
+        yield Check(name="lateness, p99 in ms", subject=subject, value=late.p99_ns / NS_PER_MS, limit=limit_ms)
+    yield Check(name="packets that left early", subject=ALL_LINKS, value=found.overall.early, limit=0)
+
+
+def log_checks(ended: Ended, probed: Iterable[Probed]) -> Iterator[Check]:
+    """No packet may be unknown: to the log, to the links, or to the host that it was delivered to."""
+    unseen = sum(each.unseen_packets for each in probed)
+    for name, value in (
+        ("packets without a row", ended.unlogged),
+        ("packets without memory", ended.overflowed),
+        ("links that broke", len(ended.broken)),
+        ("probing packets lost behind a link", unseen),
+    ):
+        yield Check(name=name, subject=ALL_LINKS, value=value, limit=0)
+
+
+def write_lateness(path: Path, found: Latenesses, links: Sequence[str]) -> None:
+    """Write a row for all links together, and one for each that delivered a packet."""
+    rows = {ALL_LINKS: found.overall, **{links[link]: late for link, late in found.links.items()}}
+    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("link", *Lateness._fields))
+        table.writerows((name, *late) for name, late in rows.items())
+
+
+def agreement(folder: Path, system: System) -> Agreement:
+    """The packets of the folder's log, offered to the simulation's own links and cells."""
+    return replay(system.links, system.cells, system.seed, system.duration_ns, folder / "packets.parquet")
+
+
+def agreement_check(found: Agreement) -> Check:
+    """No packet may be missing, and none may have been dropped or released otherwise."""
+    different = found.missing + found.different_drops + found.different_times
+    return Check(name="packets unlike the simulation's", subject=ALL_LINKS, value=different, limit=0)
