@@ -52,15 +52,24 @@ class Neighbour(NamedTuple):
     mac: str
 
 
+class Forwarding(NamedTuple):
+    """At a switch: frames to this hardware address leave by that interface."""
+
+    mac: str
+    interface: str
+
+
 @dataclass(frozen=True)
 class Addressing:
-    """What every node of an emulated network is told; `routes`, `neighbours` and `addresses` are those of hosts."""
+    """What every node of an emulated network is told: hosts their `addresses`, `routes` and `neighbours`, switches
+    their `tables`."""
 
     wires: tuple[Wire, ...]
     ports: Mapping[str, tuple[Port, ...]]
     addresses: Mapping[str, str]
     routes: Mapping[str, tuple[Route, ...]]
     neighbours: Mapping[str, tuple[Neighbour, ...]]
+    tables: Mapping[str, tuple[Forwarding, ...]]
 
     @property
     def hosts_file(self) -> str:
@@ -86,6 +95,7 @@ def addressing(nodes: Mapping[str, Node], links: Sequence[LinkSpec]) -> Addressi
         {name: f"{PREFIX}.{numbers[name] >> 8}.{numbers[name] & 255}" for name in hosts},
         routes,
         neighbours,
+        _tables(frozenset(nodes) - frozenset(hosts), wires),
     )
 
 
@@ -135,3 +145,22 @@ def _ways(
                 near[Neighbour(entry.node, interface, entry.mac)] = None
         routes[source], neighbours[source] = tuple(out), tuple(near)
     return routes, neighbours
+
+
+def _tables(switches: frozenset[str], wires: Sequence[Wire]) -> dict[str, tuple[Forwarding, ...]]:
+    """Where switches have each host's interface that is attached to one of them; they make no loops."""
+    leaving: dict[str, list[tuple[Port, Port]]] = {}
+    for wire in wires:
+        leaving.setdefault(wire.a.node, []).append((wire.a, wire.b))
+        leaving.setdefault(wire.b.node, []).append((wire.b, wire.a))
+    tables: dict[str, list[Forwarding]] = {name: [] for name in switches}
+    attached = [ends for name, pairs in leaving.items() if name not in switches for ends in pairs]
+    for host, entry in attached:
+        frontier = [entry] if entry.node in switches else []
+        while frontier:
+            towards = frontier.pop()  # the port by which frames leave for the host
+            tables[towards.node].append(Forwarding(host.mac, towards.interface))
+            frontier += [
+                theirs for ours, theirs in leaving[towards.node] if ours != towards and theirs.node in switches
+            ]
+    return {name: tuple(table) for name, table in tables.items()}

@@ -1,0 +1,61 @@
+"""What `mn --custom topologies/mn.py --topo airsplit,...` builds: a scenario's network whose links run at once."""
+
+import sys
+import time
+from pathlib import Path
+from tempfile import mkdtemp
+
+from mininet.log import output
+
+from emulator.errors import MissingDependency
+from emulator.realtime.relay import Relay, RelayFailed
+from emulator.units import NS_PER_MS
+from topologies.addressing import addressing
+from topologies.build import build
+from topologies.emulated_network import topology
+from topologies.loader import load, named
+from topologies.scenario_topo import ScenarioTopo
+from topologies.wiring import Wiring
+
+LEAD_NS = 100 * NS_PER_MS  # from the word to the start
+BAD_INPUT, MISSING = 3, 4  # exit codes, as those of `airsplit`
+
+
+def from_command_line(scenario: str = "", log: str = "") -> ScenarioTopo:
+    """The topology of a scenario's file. Its traces start when all links are there, and start again at their ends;
+    packets are logged to the file `log`, by default in a folder that is made for it.
+
+    What is wrong is said in one line. The program then ends here: of an error that reached `mn` it would first stop
+    whatever else of Mininet's runs on the machine.
+    """
+    try:
+        return _topology(Path(scenario), Path(log or Path(mkdtemp(prefix="airsplit-")) / "packets.parquet"))
+    except ValueError as error:
+        print(f"airsplit: {error}", file=sys.stderr)
+        raise SystemExit(BAD_INPUT) from error
+    except MissingDependency as error:
+        print(f"airsplit: {error}", file=sys.stderr)
+        raise SystemExit(MISSING) from error
+
+
+def _topology(file: Path, log: Path) -> ScenarioTopo:
+    scenario = load(file)
+    with named(file):
+        system = build(scenario, file.parent)
+        network = addressing(system.nodes, system.links)
+
+        def make() -> Relay:
+            return Relay(system.links, system.cells, system.seed, system.duration_ns)
+
+        def begin(relay: Relay) -> None:
+            relay.begin(time.monotonic_ns() + LEAD_NS, log)
+
+        def end(relay: Relay) -> None:
+            try:
+                ended = relay.end()
+            except RelayFailed as error:
+                output(f"*** {error}\n")
+            else:
+                output(f"*** {ended.packets} packets over {len(system.links)} links, {ended.stray} stray: {log}\n")
+
+        return topology(scenario, system, network, Wiring(len(network.wires), make, begin, end))
