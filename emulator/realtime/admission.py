@@ -16,7 +16,7 @@ from emulator.realtime.lanes import (
     SPILL,
     UNDECIDED_NS,
     add_packet,
-    due,
+    find_due,
     has_packets,
     keep_frame,
     next_packet,
@@ -83,7 +83,7 @@ def put_on_link(air: Air, index: int, at: int, frame: Frame) -> None:
     state, lanes, links = air.state[0], air.lanes, air.links
     lane = lanes.lanes[index]
     arrival_ns = state.arrival_ns
-    kept = False
+    was_empty, kept = lane.first == 0, False
     for segment in range(frame.segments):
         order, number, size_bytes = state.packets, lane.count, segment_bytes(frame, segment)
         state.packets += 1
@@ -104,11 +104,11 @@ def put_on_link(air: Air, index: int, at: int, frame: Frame) -> None:
         packet.at, packet.frame_bytes, packet.segment = at, state.size_bytes, segment
         if lane.cell != NOWHERE:
             packet.start_ns = NEVER_NS
-        if lane.first == new:
-            lanes.due_ns[index] = due(packet)
         kept = True
     if kept:
         keep_frame(lanes, index, state.size_bytes)
+    if was_empty:
+        find_due(lanes, index)
 
 
 @in_place

@@ -4,7 +4,7 @@ from emulator.compiled import in_place
 from emulator.queues import FOREVER_NS
 from emulator.realtime.air import Air
 from emulator.realtime.frames import cut, look
-from emulator.realtime.lanes import take_packet
+from emulator.realtime.lanes import find_due, follows, take_packet
 from emulator.realtime.packet_log import DELIVERED, LOST, NEVER_NS, REFUSED, UNFINISHED
 from emulator.realtime.system_calls import now_ns, write, write_two
 
@@ -46,17 +46,14 @@ def release(air: Air, until_ns: int) -> int:
 def leave(air: Air, index: int) -> None:
     """Let the lane's first packet go, which is released, and with it those behind it that are too, and are the next
     segments of the same frame."""
-    lane, packets = air.lanes.lanes[index], air.lanes.packets
     departure_ns = clock_ns(air)
-    if packets[lane.first].lost:
-        log(air, index, NEVER_NS, LOST)
-        take_packet(air.lanes, index)
-        return
-    count = run(air, index, departure_ns)
-    outcome = DELIVERED if pass_on(air, index, count) else REFUSED
-    for _ in range(count):
-        log(air, index, departure_ns, outcome)
-        take_packet(air.lanes, index)
+    if air.lanes.packets[air.lanes.lanes[index].first].lost:
+        conclude(air, index, 1, NEVER_NS, LOST)
+    else:
+        count = run(air, index, departure_ns)
+        outcome = DELIVERED if pass_on(air, index, count) else REFUSED
+        conclude(air, index, count, departure_ns, outcome)
+    find_due(air.lanes, index)
 
 
 @in_place
@@ -65,31 +62,24 @@ def flush(air: Air) -> None:
     for index in range(len(air.lanes.lanes)):
         lane = air.lanes.lanes[index]
         while lane.first != 0:
-            count = 1
-            if not air.lanes.packets[lane.first].lost:
+            if air.lanes.packets[lane.first].lost:
+                conclude(air, index, 1, NEVER_NS, UNFINISHED)
+            else:
                 count = run(air, index, FOREVER_NS)
                 pass_on(air, index, count)
-            for _ in range(count):
-                log(air, index, NEVER_NS, UNFINISHED)
-                take_packet(air.lanes, index)
+                conclude(air, index, count, NEVER_NS, UNFINISHED)
+        find_due(air.lanes, index)
 
 
 @in_place
 def run(air: Air, index: int, until_ns: int) -> int:
     """How many packets from the lane's first on can be written as one frame by an instant."""
     packets = air.lanes.packets
-    first = packets[air.lanes.lanes[index].first]
+    place = air.lanes.lanes[index].first
     count = 1
-    place = first.behind
-    while (
-        place != 0
-        and packets[place].at == first.at
-        and packets[place].segment == first.segment + count
-        and not packets[place].lost
-        and packets[place].release_ns <= until_ns
-    ):
-        count += 1
+    while follows(packets[place], packets[packets[place].behind], until_ns):
         place = packets[place].behind
+        count += 1
     return count
 
 
@@ -109,13 +99,15 @@ def pass_on(air: Air, index: int, count: int) -> bool:
 
 
 @in_place
-def log(air: Air, index: int, departure_ns: int, outcome: int) -> None:
-    """Write the row of the lane's first packet."""
-    packet = air.lanes.packets[air.lanes.lanes[index].first]
-    write_row(
-        air, index, packet.order, packet.number, packet.arrival_ns, packet.size_bytes,
-        packet.start_ns, packet.release_ns, departure_ns, outcome,
-    )  # fmt: skip
+def conclude(air: Air, index: int, count: int, departure_ns: int, outcome: int) -> None:
+    """Write the rows of the lane's first packets, and forget them."""
+    for _ in range(count):
+        packet = air.lanes.packets[air.lanes.lanes[index].first]
+        write_row(
+            air, index, packet.order, packet.number, packet.arrival_ns, packet.size_bytes,
+            packet.start_ns, packet.release_ns, departure_ns, outcome,
+        )  # fmt: skip
+        take_packet(air.lanes, index)
 
 
 @in_place

@@ -24,6 +24,7 @@ LINE_BYTES = 64  # of the processor's caches: frames begin on one
 PACKETS_ROOM = 16_777_216
 SPILL = CHUNKS * CHUNK_BYTES  # where a frame goes that finds no chunk
 NOWHERE = -1
+TRAIN_NS = 50000
 UNDECIDED_NS = -1  # no release yet: the packet's cell has not come so far
 _MAP_NORESERVE = 0x4000  # asm-generic/mman.h; Python 3.11 does not know it
 
@@ -70,7 +71,7 @@ class Lanes(NamedTuple):
     """Directions and all that is in them. Packet 0 is nobody's: as a link it means "none"."""
 
     lanes: Table  # LANE, one a link
-    due_ns: Table  # int64, shape (lanes,): when the first packet is released; FOREVER_NS where that is not known
+    due_ns: Table  # int64, shape (lanes,): when the first packet is to be written (`find_due`); FOREVER_NS: not known
     packets: Table  # PACKET
     pool: Table  # uint8
     chunk_behind: Table  # int64, shape (CHUNKS,): the next of those given back
@@ -84,10 +85,12 @@ def empty_lanes(links: Sequence[LinkSpec], cells: Sequence[str]) -> Lanes:
     lanes["cell"] = [cells.index(link.cell) if link.cell else NOWHERE for link in links]
     store = np.zeros(1, STORE)
     store["packets"], store["chunk"] = 1, NOWHERE
+    packets = _reserved(PACKETS_ROOM, PACKET)
+    packets[0]["segment"] = NOWHERE
     return Lanes(
         lanes,
         np.full(len(links), FOREVER_NS),
-        _reserved(PACKETS_ROOM, PACKET),
+        packets,
         _reserved(SPILL + LONGEST_BYTES, np.uint8),
         np.zeros(CHUNKS, np.int64),
         store,
@@ -164,18 +167,38 @@ def take_packet(lanes: Lanes, index: int) -> None:
     lane.first = packet.behind
     packet.behind = store.packet
     store.packet = old
-    if lane.first == 0:
-        lanes.due_ns[index] = FOREVER_NS
-        if chunk == lane.chunk:
-            lane.used_bytes = 0
-    else:
-        lanes.due_ns[index] = due(lanes.packets[lane.first])
+    if lane.first == 0 and chunk == lane.chunk:
+        lane.used_bytes = 0
     if chunk != lane.chunk and (lane.first == 0 or lanes.packets[lane.first].at // CHUNK_BYTES != chunk):
         lanes.chunk_behind[chunk] = store.chunk
         store.chunk = chunk
 
 
 @in_place
-def due(packet: Record) -> int:
-    """When a packet is released, as far as that is known."""
-    return int(packet.release_ns) if packet.release_ns != UNDECIDED_NS else FOREVER_NS
+def find_due(lanes: Lanes, index: int) -> None:
+    """Say anew when the lane's first packet is to be written: when it is released, or up to `TRAIN_NS` later where
+    the next segments of its frame are released meanwhile, which then go with it."""
+    packets = lanes.packets
+    place = lanes.lanes[index].first
+    due_ns = FOREVER_NS if place == 0 else packets[place].release_ns
+    if due_ns == UNDECIDED_NS:
+        due_ns = FOREVER_NS
+    elif place != 0 and not packets[place].lost:
+        last_ns = due_ns + TRAIN_NS
+        after = packets[place].behind
+        while follows(packets[place], packets[after], last_ns):
+            due_ns = packets[after].release_ns
+            place, after = after, packets[after].behind
+    lanes.due_ns[index] = due_ns
+
+
+@in_place
+def follows(packet: Record, after: Record, until_ns: int) -> bool:
+    """Whether the packet that comes after another carries the next segment of its frame, and is released up to an
+    instant: both can then be written as one. Packet 0 follows none."""
+    return bool(
+        after.at == packet.at
+        and after.segment == packet.segment + 1
+        and UNDECIDED_NS < after.release_ns <= until_ns
+        and not after.lost
+    )
