@@ -6,6 +6,7 @@ link can carry in a short while. Then all are sent trains of small packets, thei
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +15,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from emulator.realtime.packet_log import PACKETS
-from emulator.realtime.probe_figures import TRAIN, Flooded, Sent, Told, bunched, figures
+from emulator.realtime.precedence import take_precedence
+from emulator.realtime.probe_figures import TRAIN, Flooded, Sent, Told, figures, unhindered
 from emulator.realtime.probe_plan import Flood, Plans
 from emulator.realtime.probe_schedule import Direction, releases_ns
 from emulator.realtime.probe_sockets import SMALLEST_BYTES, Mark, Place, Sockets
@@ -29,7 +31,6 @@ TRAIN_PACKETS = 4_000  # on all links together
 LONGEST_TRAIN, SHORTEST_TRAIN = 50, 10  # packets on each link
 TRAIN_GAP_NS = 500_000
 SHORTEST_TRAIN_NS = 100_000_000
-PATIENCE_NS = 500_000_000  # for packets that the schedule holds back
 MARGIN_NS = 10_000_000  # for packets that have left
 PLANNING_NS = 5_000_000  # enough to work out what to send
 WARM_UP_S = 0.02  # until the kernel stamps packets: it starts to in a task of its own
@@ -63,12 +64,16 @@ def probe(
         start_ns = time.monotonic_ns() + MARGIN_NS
         relay.begin(start_ns, log)
         try:
-            probing.run(start_ns)
+            # A thread of its own takes precedence, and keeps it to itself.
+            with ThreadPoolExecutor(1, initializer=take_precedence) as thread:
+                thread.submit(probing.run, start_ns).result()
         finally:
             relay.end()
     directions = directions_of(log, len(links))
     told = [Told(*each) for each in zip(directions, probing.floods, probing.sent, probing.received, strict=True)]
-    ideal_ns = releases_ns(links, cells, seed, [bunched(each) for each in told])
+    ideal_ns = releases_ns(
+        links, cells, seed, [unhindered(each, spec.trace) for spec, each in zip(links, told, strict=True)]
+    )
     return [
         figures(index, spec, each, release_ns)
         for index, (spec, each, release_ns) in enumerate(zip(links, told, ideal_ns, strict=True))
@@ -81,6 +86,7 @@ class _Probing:
     def __init__(self, sockets: Sockets, links: Sequence[LinkSpec], seed: int) -> None:
         self._sockets = sockets
         self._plans = Plans(links, seed)
+        self._tolerance_ns = [2 * link.trace.slot_ns if link.trace.release == "slot" else 0 for link in links]
         self._start_ns = 0
         self._window_ns = min(LONGEST_FLOOD_NS, BUDGET_NS // max(len(links), 1))
         self.sent: list[list[Sent]] = [[] for _ in links]
@@ -98,23 +104,23 @@ class _Probing:
         for attempt in range(1, ATTEMPTS + 1):
             at_ns = max(self._now_ns(), 0) + PLANNING_NS
             plan = self._plans.flood(link, at_ns, self._window_ns)
-            self._wait_until(at_ns)
             filled = self._fill(link, attempt, plan)
-            self._wait_until(min(plan.end_ns, at_ns + self._window_ns + PATIENCE_NS) + MARGIN_NS)
+            self._wait_until(plan.end_ns + MARGIN_NS)
             self._hear()
             if filled:
                 break
         self.floods.append(Flooded(at_ns, attempt, plan))
 
     def _fill(self, link: int, attempt: int, plan: Flood) -> bool:
-        """Send a flood; whether packets came before the link was done with those before them."""
+        """Send a flood; whether packets came before the link was done with those before them. Under the slot rule
+        the first slot is not full."""
         filled = True
+        tolerance_ns = self._tolerance_ns[link]
         total = len(plan.start_ns)
         for first in range(0, total, plan.burst):
             count = min(plan.burst, total - first)
-            if first + count > plan.ahead:
-                self._wait_until(plan.start_ns[first + count - plan.ahead])
-                filled &= self._now_ns() < plan.start_ns[first]
+            self._wait_until(plan.due_ns[first])
+            filled &= first == 0 or self._now_ns() < plan.start_ns[first] + tolerance_ns
             self._send(link, attempt, first, count, plan.size_bytes)
         return filled
 
@@ -127,7 +133,7 @@ class _Probing:
             [begin_ns + int((number * links + link + number * GOLDEN % 1) * gap_ns) for number in range(packets)]
             for link in range(links)
         ]
-        end_ns = self._plans.train_end_ns(times_ns, PATIENCE_NS)
+        end_ns = self._plans.train_end_ns(times_ns)
         for number in range(packets):
             for link in range(links):
                 self._wait_until(times_ns[link][number])

@@ -12,6 +12,7 @@ from emulator.realtime.probe_schedule import Direction
 from emulator.realtime.probe_sockets import Mark
 from emulator.realtime.probed import Probed
 from emulator.system import LinkSpec
+from emulator.trace import Trace
 from emulator.units import NS_PER_S
 
 TRAIN = 0  # the attempt of the train's packets; floods count from 1
@@ -62,7 +63,7 @@ class Told(NamedTuple):
 
 
 def figures(link: int, spec: LinkSpec, told: Told, ideal_ns: Ints) -> Probed:
-    """The row of one direction; `ideal_ns`: when its packets, those of the flood `bunched`, would be released."""
+    """The row of one direction; `ideal_ns`: when its packets, those of the flood `unhindered`, would be released."""
     direction, received_ns = told.direction, told.received_ns
     came = received_ns != NEVER_NS
     flood, train = told.rows_of(told.flood.attempt), told.rows_of(TRAIN)
@@ -85,14 +86,17 @@ def figures(link: int, spec: LinkSpec, told: Told, ideal_ns: Ints) -> Probed:
     )  # fmt: skip
 
 
-def bunched(told: Told) -> Direction:
-    """The direction's packets, but those of its last flood all come as soon as the first `ahead` of them have: what
-    the link could carry of them, if it was never left without."""
+def unhindered(told: Told, trace: Trace) -> Direction:
+    """The direction's packets, but those of its last flood that came late come when they were due after the first
+    one, or just after the start of the next slot where slots leave as a whole: what the link could carry of them, had
+    it never waited for one."""
     arrival_ns = told.direction.arrival_ns.copy()
-    flood = np.flatnonzero(told.rows_of(told.flood.attempt))
-    if len(flood) > told.flood.plan.ahead:
-        late = flood[told.flood.plan.ahead :]
-        arrival_ns[late] = arrival_ns[late[0] - 1]
+    flood = told.rows_of(told.flood.attempt)
+    if flood.any():
+        first_ns = int(arrival_ns[flood][0])
+        at_once_ns = first_ns + (-first_ns % trace.slot_ns + 1 if trace.release == "slot" else 0)
+        due_ns = np.array(told.flood.plan.due_ns) - told.flood.plan.due_ns[0] + first_ns
+        arrival_ns[flood] = np.minimum(arrival_ns[flood], np.maximum(due_ns, at_once_ns))
     return told.direction._replace(arrival_ns=arrival_ns)
 
 

@@ -1,4 +1,4 @@
-"""What the schedule says of packets that the relay logged, had the floods among them come at once."""
+"""What the schedule says of packets that the relay logged, from links and cells of their own."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from emulator.small_table import write_table
 
+FILLED = 0.99  # of the scheduled rate: a queue that is never empty evens out the rest
+
 
 class Probed(NamedTuple):
     """One direction. A figure that too few packets tell of is None: a link without coverage at that time, or so
@@ -43,6 +45,13 @@ class Probed(NamedTuple):
     """That were sent and that the relay does not tell of: must be 0; else there are no figures."""
     unseen_packets: int
     """That the relay delivered and the other host did not get: must be 0."""
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether the flood came as fast as the link could carry it. Where it did not, the rate is that of this
+        machine; False where nothing is known."""
+        offered_bps, scheduled_bps = self.offered_rate_bps, self.scheduled_rate_bps
+        return offered_bps is not None and scheduled_bps is not None and offered_bps >= FILLED * scheduled_bps
 
     @property
     def rate_error(self) -> float | None:

@@ -1,0 +1,100 @@
+"""Hosts that are network namespaces, joined by a relay: what Mininet builds, with less around it."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from emulator.realtime.namespaces import network_of
+from emulator.realtime.probe_sockets import Place
+from emulator.realtime.relay import Relay
+from emulator.realtime.tap import open_tap
+from emulator.system import CellSpec, LinkSpec, Node
+from topologies.addressing import Addressing, addressing
+
+SETTINGS = ("net/ipv4/ip_forward=1", "net/ipv4/conf/all/rp_filter=0", "net/ipv4/conf/default/rp_filter=0")
+
+needs_namespaces = pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/dev/net/tun").exists(), reason="needs root and /dev/net/tun"
+)
+
+
+class Network(NamedTuple):
+    relay: Relay
+    pids: Mapping[str, int]
+    plan: Addressing
+    ends: Sequence[tuple[Place, Place]]  # of each link
+
+
+@contextmanager
+def namespace(name: str = "host") -> Iterator[int]:
+    """The id of a process in a network namespace of its own, which goes away with the context or with us."""
+    with subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", "ip link set lo up; echo; exec cat", name],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+
+
+def inside(pid: int, *command: str) -> str:
+    """What a command says that is run in the network namespace of a process."""
+    with network_of(pid):
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def network(
+    nodes: Mapping[str, Node], links: Sequence[LinkSpec], cells: Mapping[str, CellSpec], duration_ns: int
+) -> Iterator[Network]:
+    """A namespace for each node, addressed and joined as an emulated network, by an open relay."""
+    plan = addressing(nodes, links)
+    with ExitStack() as stack:
+        pids = {name: stack.enter_context(namespace(name)) for name in nodes}
+        relay = stack.enter_context(Relay(links, cells, 1, duration_ns))
+        ends: dict[int, tuple[Place, Place]] = {}
+        taps = {}
+        for node, ports in plan.ports.items():
+            with network_of(pids[node]):
+                for setting in SETTINGS:
+                    key, value = setting.split("=")
+                    Path("/proc/sys", key).write_text(value)
+                Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
+                for port in ports:
+                    taps[node, port.number] = open_tap(port.interface)
+                    told = [f"link set {port.interface} address {port.mac} up"]
+                    if node in plan.addresses:
+                        told.append(f"address add {plan.addresses[node]}/32 dev {port.interface}")
+                    _ip(told)
+                if node in plan.addresses:
+                    _ip(_ways(plan, node))
+        for wire in plan.wires:
+            a, b = (Place(pids[p.node], p.interface, p.mac, plan.addresses.get(p.node)) for p in (wire.a, wire.b))
+            ends |= {wire.forward: (a, b), wire.backward: (b, a)}
+            tap_a, tap_b = taps[wire.a.node, wire.a.number], taps[wire.b.node, wire.b.number]
+            relay.attach(wire.forward, tap_a, tap_b)
+            relay.attach(wire.backward, tap_b, tap_a)
+        for descriptor in taps.values():
+            os.close(descriptor)
+        yield Network(relay, pids, plan, [ends[index] for index in range(len(links))])
+
+
+def _ways(plan: Addressing, node: str) -> list[str]:
+    near = [
+        f"neighbour replace {plan.addresses[each.node]} lladdr {each.mac} dev {each.interface} nud permanent"
+        for each in plan.neighbours[node]
+    ]
+    routes = []
+    for route in plan.routes[node]:
+        via = "" if route.via == route.target else f"via {plan.addresses[route.via]} onlink"
+        routes.append(f"route add {plan.addresses[route.target]}/32 dev {route.interface} {via}")
+    return near + routes
+
+
+def _ip(lines: Sequence[str]) -> None:
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), check=True, text=True)
