@@ -95,11 +95,21 @@ def encode_tensor(tensor: Tensor) -> bytes:
     values = tensor.values
     if not 1 <= values.ndim <= MAX_RANK:
         raise ValueError(f"values: rank={values.ndim}: must be between 1 and {MAX_RANK}")
+    payload, scale = encode_elements(values, tensor.precision)
+    sizes = (*values.shape, *(1,) * (MAX_RANK - values.ndim))
+    about = (tensor.kind, tensor.precision, values.ndim)
+    header: bytes = _TENSOR.pack(MAGIC, VERSION, *about, *sizes, *tensor.place, scale)
+    return header + payload
+
+
+def encode_elements(values: Floats, precision: Precision) -> tuple[bytes, float]:
+    """The elements alone, and the scale of int8 (1 for the others). Raises ValueError for values that are not
+    finite."""
     peak = float(np.max(np.abs(values), initial=0.0))
     if not math.isfinite(peak):
         raise ValueError("values: must be finite")
     scale = 1.0
-    match tensor.precision:
+    match precision:
         case Precision.int8:
             scale = float(np.float32(peak / INT8_MAX)) or 1.0
             elements = np.clip(np.rint(values / np.float32(scale)), -INT8_MAX, INT8_MAX)
@@ -107,11 +117,23 @@ def encode_tensor(tensor: Tensor) -> bytes:
             elements = np.clip(values, -FP16_MAX, FP16_MAX)
         case Precision.fp32:
             elements = values
-    sizes = (*values.shape, *(1,) * (MAX_RANK - values.ndim))
-    about = (tensor.kind, tensor.precision, values.ndim)
-    header: bytes = _TENSOR.pack(MAGIC, VERSION, *about, *sizes, *tensor.place, scale)
-    payload: bytes = elements.astype(_DTYPES[tensor.precision]).tobytes()
-    return header + payload
+    payload: bytes = elements.astype(_DTYPES[precision]).tobytes()
+    return payload, scale
+
+
+def decode_elements(payload: bytes | memoryview, precision: Precision, scale: float, shape: tuple[int, ...]) -> Floats:
+    """The inverse of `encode_elements`. Raises Malformed unless the payload is that of the shape, the scale finite
+    and positive, and every value finite."""
+    dtype = _DTYPES[precision]
+    if math.prod(shape) * dtype.itemsize != len(payload):
+        raise Malformed(f"tensor: payload of {len(payload)} bytes: must be {shape} x {dtype.itemsize}")
+    if not (math.isfinite(scale) and scale > 0):
+        raise Malformed(f"tensor: scale={scale}: must be finite and positive")
+    elements = np.frombuffer(payload, dtype).reshape(shape).astype(np.float32)
+    values: Floats = elements * np.float32(scale) if precision is Precision.int8 else elements
+    if not np.all(np.isfinite(values)):
+        raise Malformed("tensor: values must be finite")
+    return values
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
@@ -160,18 +182,10 @@ def _decode_tensor(message: bytes) -> Tensor:
     sizes, (*address, scale) = rest[:MAX_RANK], rest[MAX_RANK:]
     if code not in tuple(Precision):
         raise Malformed(f"tensor: precision={code}: must be known")
-    precision = Precision(code)
-    dtype = _DTYPES[precision]
     if not 1 <= rank <= MAX_RANK or any(size != 1 for size in sizes[rank:]):
         raise Malformed(f"tensor: rank={rank}, sizes={sizes}: must agree")
-    if math.prod(sizes) * dtype.itemsize != payload_bytes(message):
-        raise Malformed(f"tensor: payload of {payload_bytes(message)} bytes: must be {sizes} x {dtype.itemsize}")
-    if not (math.isfinite(scale) and scale > 0):
-        raise Malformed(f"tensor: scale={scale}: must be finite and positive")
-    elements = np.frombuffer(message, dtype, offset=_TENSOR.size).reshape(sizes[:rank]).astype(np.float32)
-    values = elements * np.float32(scale) if precision is Precision.int8 else elements
-    if not np.all(np.isfinite(values)):
-        raise Malformed("tensor: values must be finite")
+    precision = Precision(code)
+    values = decode_elements(memoryview(message)[_TENSOR.size :], precision, scale, tuple(sizes[:rank]))
     return Tensor(Kind(kind), Place(*address), precision, values)
 
 

@@ -60,6 +60,15 @@ class Runtime:
         self._held[layer] = chain
         self.held_bytes += len(data)
 
+    def draw(self, layer: Layer) -> None:
+        """Hold a layer whose weights are made here, from its seed."""
+        if layer in self._held:
+            return
+        self.prepare(layer.model)
+        chain = build(layer.model, layer.seed, layer.index, layer.index + 1)
+        self._held[layer] = chain
+        self.held_bytes += sum(tensor.nbytes for tensor in chain.state_dict().values())
+
     def run(self, model: str, seed: int, first: int, stop: int, x: torch.Tensor) -> tuple[torch.Tensor, int]:
         """The output of layers `first` up to, not including, `stop`, and the ns that they took."""
         chains = [self._chain(Layer(model, seed, index)) for index in range(first, stop)]

@@ -13,7 +13,8 @@ from typing import Self
 from hil.broker import end
 from hil.errors import MissingDependency
 
-READY, ANSWERED = "ready", "answered"  # what a station says on its standard output, a line each
+# What a station says on its standard output, a line each; the last with the number of messages that it dropped.
+READY, ANSWERED, DROPPED = "ready", "answered", "dropped"
 STOP_S = 10.0
 
 # Starts a command in the host of a node, with pipes for its standard input and output.
@@ -92,6 +93,13 @@ class Stations:
         with self._changed:
             return frozenset(self._dead)
 
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What stations did not take of what had reached them, by node; known once they have ended."""
+        with self._changed:
+            words = ((node, line.split()) for node, lines in self._said.items() for line in lines)
+            return {node: int(each[1]) for node, each in words if each[:1] == [DROPPED]}
+
     def _wait(self, word: str, timeout_s: float, hopeless: Callable[[], bool]) -> tuple[str, ...]:
         def absent() -> tuple[str, ...]:
             return tuple(node for node in self._nodes if word not in self._said[node])
@@ -111,6 +119,13 @@ class Stations:
             self._changed.notify_all()
 
     def _end(self) -> None:
+        for process in self.processes.values():
+            if process.stdin is not None:
+                with suppress(BrokenPipeError):
+                    process.stdin.close()  # that ends a station, and it says first what it has dropped
+        for process in self.processes.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_S)
         end(*self.processes.values())
         for listener in self._listeners:
             listener.join(STOP_S)

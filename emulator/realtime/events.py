@@ -11,8 +11,11 @@ station at which it does:
 | received | receiver | the whole message is there, or as much of it as will come |
 | decoded | receiver | it is what a partition (or, of a result, the source) can use |
 | started | receiver | the station's one server turns to it |
+| loaded | receiver | weights that were not there would be now; only where some were missing |
 | computed | receiver | the partition has run |
 | finished | receiver | its time is up: that of the model, or of the computing where that took longer |
+
+Instead of `started`, one of FAILURES may come: the task ends there, and that is its reason.
 
 What stays at a node (a source's own layers, the next pass of a model that is in one place) has no message and so none
 of published, received and decoded. A task is done with the last of its rows. From one row to the next of a task
@@ -21,7 +24,8 @@ every nanosecond belongs to one thing, so that the differences add up to the soj
 
 import pyarrow as pa
 
-EVENTS = ("woke", "published", "received", "decoded", "started", "computed", "finished")
+EVENTS = ("woke", "published", "received", "decoded", "started", "loaded", "computed", "finished")
+FAILURES = ("device queue full", "memory", "station error")
 
 _name = pa.dictionary(pa.int32(), pa.string())
 
