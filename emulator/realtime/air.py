@@ -12,7 +12,7 @@ from emulator.link_tables import LinkTables
 from emulator.realtime.lanes import Lanes
 
 EVENTS = 64  # descriptors that may be ready at once; others are next time
-ROWS = 1 << 20  # that wait to be written
+ROWS = 524_288  # that wait to be written
 
 STATE = np.dtype(
     [

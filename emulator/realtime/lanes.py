@@ -3,7 +3,8 @@
 A lane is one direction. Its packets leave in the order in which they came, and so do their frames: these lie one
 behind the other in chunks of a shared pool, and a chunk is given back when the lane has left it. What was given back
 last is used first, for it is still in the processor's caches. Pool and packets are address space that the kernel backs
-with memory where it is first used, so that neither has to grow while packets wait.
+with memory where it is first used, so that neither has to grow while packets wait; the first parts are used at once,
+for that can take milliseconds.
 """
 
 import mmap
@@ -21,6 +22,7 @@ from emulator.system import LinkSpec
 CHUNK_BYTES = 262_144
 CHUNKS = 8_192  # 2 GiB of frames
 LINE_BYTES = 64  # of the processor's caches: frames begin on one
+USED_BYTES = 33_554_432  # of pool and of packets, at once
 PACKETS_ROOM = 16_777_216
 SPILL = CHUNKS * CHUNK_BYTES  # where a frame goes that finds no chunk
 NOWHERE = -1
@@ -98,8 +100,10 @@ def empty_lanes(links: Sequence[LinkSpec], cells: Sequence[str]) -> Lanes:
 
 
 def _reserved(count: int, dtype: npt.DTypeLike) -> Table:
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE
-    return np.frombuffer(mmap.mmap(-1, count * np.dtype(dtype).itemsize, flags=flags), dtype)
+    size_bytes = count * np.dtype(dtype).itemsize
+    memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+    np.frombuffer(memory, np.uint8)[: min(USED_BYTES, size_bytes)] = 0
+    return np.frombuffer(memory, dtype)
 
 
 @in_place

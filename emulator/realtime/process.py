@@ -59,7 +59,7 @@ class Process:
             lanes,
             np.zeros(DESCRIPTORS, np.int64),
             state,
-            np.zeros(ROWS, ROW),
+            np.full(ROWS, 0, ROW),  # all of it is memory already, as `zeros` is not
             np.zeros(EVENTS, EVENT),
             np.zeros(WORDS, np.int64),
             np.zeros(HEADERS_BYTES, np.uint8),
