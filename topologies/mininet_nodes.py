@@ -44,7 +44,7 @@ class ScenarioHost(Host):  # type: ignore[misc]  # Mininet has no types
         self.network = network
         self.hosts_file = hosts_file
         with network_of(self.pid):  # before it has interfaces
-            apply(QUIET_SETTINGS | HOST_SETTINGS)
+            apply(HOST_SETTINGS)
 
     def config(self, **_: Any) -> dict[str, str]:
         """Give all interfaces the host's address, and the host its routes, its neighbours and their names. Raises
@@ -125,6 +125,8 @@ class TraceLink(Link):  # type: ignore[misc]  # Mininet has no types
         """Make the two ends, each in its node's network namespace."""
         for node, name, mac in ((node1, name1, mac1), (node2, name2, mac2)):
             with network_of(node.pid):
+                if node.inNamespace:  # what a switch adds of its own must be quiet too
+                    apply(QUIET_SETTINGS)
                 self._descriptors.append(open_tap(name))
                 apply({f"ipv6/conf/{name}/disable_ipv6": "1"})
                 if not isinstance(node, ScenarioHost):  # which do it later, all at once; switches expect it done
