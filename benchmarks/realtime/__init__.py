@@ -1,0 +1,1 @@
+"""What emulation in real time does on this machine, beside what it should do: `make bench-realtime`, as root."""
