@@ -5,6 +5,7 @@ decides each slot when everything up to the slot's start has happened (`contenti
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cache
 from typing import NamedTuple
 
@@ -48,6 +49,12 @@ class Cell:
         self._cells = Cells({links[0].cell: spec}, links, seed, 0, FOREVER_NS)
         self._rows = np.zeros(ROWS, ROW)
         self._code = _machine_code()
+
+    def fork(self) -> "Cell":
+        """Another cell in the same state: what happens in one does not in the other."""
+        other = copy(self)
+        other._links, other._cells, other._rows = self._links.fork(), self._cells.fork(), self._rows.copy()
+        return other
 
     @property
     def next_ns(self) -> int:

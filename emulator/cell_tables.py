@@ -1,6 +1,7 @@
 """The state of all cells of a network as tables that compiled code works on."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from emulator.compiled import Table, in_place
 from emulator.draws import uniform
 from emulator.link_tables import Pool
-from emulator.queues import ENDS, FOREVER_NS, Queues, empty_queues, with_more_room
+from emulator.queues import ENDS, FOREVER_NS, Queues, copied, empty_queues, with_more_room
 from emulator.randomness import draw_key
 from emulator.system import CellSpec, LinkSpec
 from emulator.units import NS_PER_S
@@ -141,6 +142,13 @@ class Cells:
             self.add_messages(len(self.tables.messages))
         if busy.entries[0]["value"] == 0:
             self.tables = self.tables._replace(busy=with_more_room(busy, len(busy.entries)))
+
+    def fork(self) -> "Cells":
+        """The same cells in the same state, from here on by themselves."""
+        other, tables = copy(self), self.tables
+        changing = {name: getattr(tables, name).copy() for name in ("cells", "ues", "messages", "done")}
+        other.tables = tables._replace(**changing, busy=copied(tables.busy))
+        return other
 
     def add_messages(self, more: int) -> None:
         """Make room for so many more messages."""

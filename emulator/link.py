@@ -91,6 +91,10 @@ class Link:
         """Forget every message: as idle as before the first."""
         self._code.forget(self._links.tables, self._index)
 
+    def fork(self) -> "Link":
+        """Another link in the same state: what happens on one does not on the other."""
+        return Link.of(self.spec, self._links.fork(), self._index)
+
     def enqueue(self, now_ns: int, size_bytes: int, message: int = 0) -> Delivery | None:
         """Accept a message of `size_bytes` >= 1 and say when it leaves; None when the queue has no room, or
         no slot of the trace carries anything.

@@ -1,6 +1,7 @@
 """The state of all links of a network, and the traces that they share, as tables that compiled code works on."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 
 from emulator.capacity import slot_delays_ns, slot_outcomes
 from emulator.compiled import Record, Table, in_place
-from emulator.queues import Queues, empty_queues, with_more_room
+from emulator.queues import Queues, copied, empty_queues, with_more_room
 from emulator.randomness import draw_key
 from emulator.system import LinkSpec
 
@@ -90,6 +91,12 @@ class Links:
         """Make room for as many messages again as there is."""
         queues = self.tables.queues
         self.tables = self.tables._replace(queues=with_more_room(queues, len(queues.entries)))
+
+    def fork(self) -> "Links":
+        """The same links in the same state, from here on by themselves."""
+        other = copy(self)
+        other.tables = self.tables._replace(links=self.tables.links.copy(), queues=copied(self.tables.queues))
+        return other
 
 
 class Pool:

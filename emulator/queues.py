@@ -35,6 +35,11 @@ def with_more_room(queues: Queues, more: int) -> Queues:
     return Queues(queues.ends, entries)
 
 
+def copied(queues: Queues) -> Queues:
+    """The same entries, in tables of their own."""
+    return Queues(queues.ends.copy(), queues.entries.copy())
+
+
 @in_place
 def unused(queues: Queues) -> int:
     """How many more entries fit."""
