@@ -31,7 +31,7 @@ TRAIN_PACKETS = 4_000  # on all links together
 LONGEST_TRAIN, SHORTEST_TRAIN = 50, 10  # packets on each link
 TRAIN_GAP_NS = 500_000
 SHORTEST_TRAIN_NS = 100_000_000
-MARGIN_NS = 10_000_000  # for packets that have left
+MARGIN_NS = 5_000_000  # for packets that have left
 PLANNING_NS = 5_000_000  # enough to work out what to send
 WARM_UP_S = 0.02  # until the kernel stamps packets: it starts to in a task of its own
 GOLDEN = 0.618_033_988_75  # its multiples, modulo 1, are spread evenly: phases in the slots of a link
@@ -69,14 +69,17 @@ def probe(
                 thread.submit(probing.run, start_ns).result()
         finally:
             relay.end()
+        probing.hear()  # what the end of the probing has let out
     directions = directions_of(log, len(links))
     told = [Told(*each) for each in zip(directions, probing.floods, probing.sent, probing.received, strict=True)]
-    ideal_ns = releases_ns(
-        links, cells, seed, [unhindered(each, spec.trace) for spec, each in zip(links, told, strict=True)]
-    )
+    scheduled_ns = releases_ns(links, cells, seed, directions)
+    ideal_ns = scheduled_ns
+    if not all(flood.was_in_time for flood in probing.floods):
+        never_late = [unhindered(each, spec.trace) for spec, each in zip(links, told, strict=True)]
+        ideal_ns = releases_ns(links, cells, seed, never_late)
     return [
-        figures(index, spec, each, release_ns)
-        for index, (spec, each, release_ns) in enumerate(zip(links, told, ideal_ns, strict=True))
+        figures(index, spec, each, scheduled_ns[index], ideal_ns[index])
+        for index, (spec, each) in enumerate(zip(links, told, strict=True))
     ]
 
 
@@ -104,25 +107,25 @@ class _Probing:
         for attempt in range(1, ATTEMPTS + 1):
             at_ns = max(self._now_ns(), 0) + PLANNING_NS
             plan = self._plans.flood(link, at_ns, self._window_ns)
-            filled = self._fill(link, attempt, plan)
+            in_time = self._fill(link, attempt, plan)
             self._wait_until(plan.end_ns + MARGIN_NS)
-            self._hear()
-            if filled:
+            self.hear()
+            if in_time:
                 break
-        self.floods.append(Flooded(at_ns, attempt, plan))
+        self.floods.append(Flooded(at_ns, attempt, plan, in_time))
 
     def _fill(self, link: int, attempt: int, plan: Flood) -> bool:
         """Send a flood; whether packets came before the link was done with those before them. Under the slot rule
         the first slot is not full."""
-        filled = True
+        in_time = True
         tolerance_ns = self._tolerance_ns[link]
         total = len(plan.start_ns)
         for first in range(0, total, plan.burst):
             count = min(plan.burst, total - first)
             self._wait_until(plan.due_ns[first])
-            filled &= first == 0 or self._now_ns() < plan.start_ns[first] + tolerance_ns
+            in_time &= first == 0 or self._now_ns() < plan.start_ns[first] + tolerance_ns
             self._send(link, attempt, first, count, plan.size_bytes)
-        return filled
+        return in_time
 
     def _trains(self) -> None:
         links = len(self.sent)
@@ -139,14 +142,15 @@ class _Probing:
                 self._wait_until(times_ns[link][number])
                 self._send(link, TRAIN, number, 1, SMALLEST_BYTES)
         self._wait_until(max(end_ns, self._now_ns()) + MARGIN_NS)
-        self._hear()
+        self.hear()
 
     def _send(self, link: int, attempt: int, first: int, count: int, size_bytes: int) -> None:
         at_ns = self._now_ns()
         self._sockets.send(link, attempt, first, count, size_bytes)
         self.sent[link] += [Sent(Mark(attempt, link, number), at_ns) for number in range(first, first + count)]
 
-    def _hear(self) -> None:
+    def hear(self) -> None:
+        """Note what has come since the last time."""
         for mark, at_ns in self._sockets.received():
             self.received[mark.link][mark] = at_ns - self._start_ns
 

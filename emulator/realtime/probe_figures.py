@@ -32,6 +32,8 @@ class Flooded(NamedTuple):
     at_ns: int
     attempt: int
     plan: Flood
+    was_in_time: bool
+    """Each packet came before the link was done with those before it."""
 
 
 class Told(NamedTuple):
@@ -59,30 +61,33 @@ class Told(NamedTuple):
         """When each logged packet was received, NEVER_NS where it was not, shape (packets,)."""
         if self.unlogged:
             return np.full(len(self.direction.order), NEVER_NS)
-        return np.array([self.received.get(each.mark, NEVER_NS) for each in self.sent], np.int64)
+        received_ns = np.array([self.received.get(each.mark, NEVER_NS) for each in self.sent], np.int64)
+        received_ns[self.direction.departure_ns == NEVER_NS] = NEVER_NS  # let out at the end of the probing
+        return received_ns
 
 
-def figures(link: int, spec: LinkSpec, told: Told, ideal_ns: Ints) -> Probed:
-    """The row of one direction; `ideal_ns`: when its packets, those of the flood `unhindered`, would be released."""
+def figures(link: int, spec: LinkSpec, told: Told, scheduled_ns: Ints, ideal_ns: Ints) -> Probed:
+    """The row of one direction. `scheduled_ns`: when its packets reach the other end by the schedule; `ideal_ns`: when
+    they would, those of the flood `unhindered`."""
     direction, received_ns = told.direction, told.received_ns
-    came = received_ns != NEVER_NS
+    came = (received_ns != NEVER_NS) & (scheduled_ns != NEVER_NS)
     flood, train = told.rows_of(told.flood.attempt), told.rows_of(TRAIN)
     measured = flood & came & (ideal_ns != NEVER_NS)
     rate = rates(
         direction.size_bytes[measured], ideal_ns[measured], direction.arrival_ns[measured], received_ns[measured]
     )
-    single = train & came
-    sent_ns = np.array([each.at_ns for each in told.sent], np.int64)[single] if single.any() else np.zeros(0, np.int64)
-    scheduled_ns = direction.release_ns[single] - direction.arrival_ns[single]
-    measured_ns = received_ns[single] - sent_ns
+    single = np.flatnonzero(train & came)
+    sent_ns = np.array([told.sent[number].at_ns for number in single.tolist()], np.int64)
+    schedule_ns = scheduled_ns[single] - direction.arrival_ns[single]
+    real_ns = received_ns[single] - sent_ns
     delivered = direction.delivered
     return Probed(
         link, spec.source, spec.target, told.flood.at_ns,
         int(flood.sum()), int((flood & came).sum()), *rate,
-        int(train.sum()), int(single.sum()), middle(scheduled_ns), middle(measured_ns),
-        middle(measured_ns - scheduled_ns), worst(measured_ns - scheduled_ns),
+        int(train.sum()), len(single), middle(schedule_ns), middle(real_ns),
+        middle(real_ns - schedule_ns), worst(real_ns - schedule_ns),
         worst(direction.departure_ns[delivered] - direction.release_ns[delivered]),
-        told.unlogged, len(delivered) - len(told.received),
+        told.unlogged, int((received_ns[delivered] == NEVER_NS).sum()),
     )  # fmt: skip
 
 
@@ -92,7 +97,7 @@ def unhindered(told: Told, trace: Trace) -> Direction:
     it never waited for one."""
     arrival_ns = told.direction.arrival_ns.copy()
     flood = told.rows_of(told.flood.attempt)
-    if flood.any():
+    if flood.any() and not told.flood.was_in_time:
         first_ns = int(arrival_ns[flood][0])
         at_once_ns = first_ns + (-first_ns % trace.slot_ns + 1 if trace.release == "slot" else 0)
         due_ns = np.array(told.flood.plan.due_ns) - told.flood.plan.due_ns[0] + first_ns
