@@ -1,9 +1,8 @@
-"""What can be wrong with a lab rather than with a scenario."""
+"""What can be wrong with a lab rather than with a scenario; `emulator.errors.MissingDependency` is the other half."""
 
+from emulator.errors import MissingDependency
 
-class MissingDependency(RuntimeError):
-    """This machine or lab lacks something that was asked for: a program, a broker or a worker that
-    answers. The text, one line, says what is missing and what to do about it."""
+__all__ = ["Malformed", "MissingDependency"]
 
 
 class Malformed(ValueError):

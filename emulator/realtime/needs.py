@@ -1,0 +1,59 @@
+"""What emulation in real time needs of a machine beside Python: looked for, each alone, before anything starts."""
+
+import importlib
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from emulator.errors import MissingDependency
+
+TUN = "/dev/net/tun"
+
+
+class Need(NamedTuple):
+    """One thing: `look` says what was seen of it, or raises OSError or ImportError with why it is of no use."""
+
+    name: str
+    look: Callable[[], str]
+    remedy: str
+
+
+def look_for_root() -> str:
+    """The user's id. Raises PermissionError where it is not root's."""
+    user = f"user id {os.geteuid()}"
+    if os.geteuid() != 0:
+        raise PermissionError(user)
+    return user
+
+
+def look_for_mininet() -> str:
+    """The path of Mininet's program that starts hosts. Raises FileNotFoundError without it, ImportError where
+    Python does not find Mininet's modules or what they need."""
+    program = shutil.which("mnexec")
+    if program is None:
+        raise FileNotFoundError("no mnexec")
+    importlib.import_module("mininet.net")
+    return program
+
+
+def look_for_tun() -> str:
+    """The device that makes TAP interfaces. Raises OSError where it cannot be opened."""
+    os.close(os.open(TUN, os.O_RDWR))
+    return TUN
+
+
+ROOT = Need("root", look_for_root, "run as root (sudo)")
+MININET = Need("Mininet", look_for_mininet, "apt-get install mininet bridge-utils, then make mininet")
+TUN_DEVICE = Need(TUN, look_for_tun, "modprobe tun; in a container, start it with --device /dev/net/tun")
+NEEDS = (ROOT, MININET, TUN_DEVICE)
+
+
+def require(needs: Sequence[Need] = NEEDS) -> None:
+    """Raises MissingDependency for the first of `needs` that this machine lacks."""
+    for need in needs:
+        try:
+            need.look()
+        except (OSError, ImportError) as error:
+            why = (isinstance(error, OSError) and error.strerror) or str(error)
+            raise MissingDependency(f"{need.name}: emulation in real time needs it ({why}): {need.remedy}") from error

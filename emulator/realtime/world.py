@@ -1,0 +1,64 @@
+"""A private world for an emulation: network, process and mount namespaces that die with it.
+
+The command that a user starts is a supervisor; what it does is done by a copy of it inside. So nothing is ever
+cleaned by name, two emulations with equal names run side by side, and whichever of the processes is killed, and
+however, the kernel takes the rest down.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+MARK = "AIRSPLIT_WORLD"  # names the process namespace of the world, in the environment of all inside
+NAMESPACES = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"),
+)
+FIRST_PROCESS = str(Path(__file__).with_name("first_process.py"))
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
+
+
+def inside() -> bool:
+    """Whether this process runs in a private world."""
+    return os.environ.get(MARK) == str(Path("/proc/self/ns/pid").readlink())
+
+
+def run_inside(command: Sequence[str]) -> int:
+    """Run `command`, a program and its arguments, in a private world, and return its exit code when nothing of that
+    world is left: 128 + N if signal N ended the command; 130 or 143 if SIGINT or SIGTERM reached this process, which
+    ends everything at once. Standard streams and the working directory are the caller's, `TMPDIR` is the world's own
+    and in memory, and the loopback interface is up.
+
+    To be called by the main thread: the kernel ties the world's life to the thread that made it.
+    """
+    heeded = {number for number in ENDINGS if signal.getsignal(number) is not signal.SIG_IGN}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*heeded, signal.SIGCHLD})
+    try:
+        return _run(command, heeded)
+    finally:
+        while signal.sigtimedwait(heeded, 0):  # the same wish to end, said twice
+            pass
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _run(command: Sequence[str], heeded: set[signal.Signals]) -> int:
+    """The world ends when nobody holds the pipe's writing end any more: at the latest with this process."""
+    lifeline, held = os.pipe()
+    interpreter = (sys.executable, "-I", "-S", FIRST_PROCESS, str(lifeline), MARK)
+    with subprocess.Popen([*NAMESPACES, *interpreter, *command], pass_fds=[lifeline]) as process:
+        os.close(lifeline)
+        try:
+            return _await_end(process, heeded)
+        finally:
+            os.close(held)
+
+
+def _await_end(process: subprocess.Popen[bytes], heeded: set[signal.Signals]) -> int:
+    while (code := process.poll()) is None:
+        number = signal.sigwait({*heeded, signal.SIGCHLD})
+        if number in heeded:
+            return 128 + number
+    return code if code >= 0 else 128 - code
