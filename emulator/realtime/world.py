@@ -12,6 +12,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from emulator.realtime.needs import require
+
+__all__ = ["inside", "require", "run_inside"]
+
 MARK = "AIRSPLIT_WORLD"  # names the process namespace of the world, in the environment of all inside
 NAMESPACES = (
     *("setpriv", "--pdeathsig", "KILL"),
