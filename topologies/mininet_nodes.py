@@ -12,10 +12,10 @@ from mininet.link import Intf, Link
 from mininet.node import Host, Node
 from mininet.nodelib import LinuxBridge
 
+from emulator.realtime.cpu_groups import CpuGroups
 from emulator.realtime.namespaces import network_of
 from emulator.realtime.tap import open_tap
 from topologies.addressing import Addressing, Forwarding, Wire
-from topologies.cpu_groups import CpuGroups
 from topologies.wiring import Wiring
 
 # What a host's kernel does with packets of others: pass them on whichever way they came, and speak of no better one.

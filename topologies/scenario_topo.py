@@ -7,9 +7,9 @@ from typing import Any
 
 from mininet.topo import Topo
 
+from emulator.realtime.cpu_groups import CpuGroups
 from emulator.system import System
 from topologies.addressing import Addressing, Port
-from topologies.cpu_groups import CpuGroups
 from topologies.mininet_nodes import LimitedHost, ScenarioHost, StaticBridge, TraceLink
 from topologies.wiring import Wiring
 

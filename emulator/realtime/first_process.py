@@ -27,10 +27,16 @@ def end_with(lifeline: int) -> None:
     os._exit(KILLED)
 
 
-def main(lifeline: int, mark: str, command: list[str]) -> int:
-    """Run `command` and be parent to its orphans. Returns its exit code, 128 + N if signal N ended it."""
+def main(lifeline: int, name: int, mark: str, command: list[str]) -> int:
+    """Tell the pipe `name` the world's name, the inode of its network namespace, and hold it open. Run `command`,
+    whose environment has its process namespace as `mark`, and be parent to its orphans.
+
+    Returns the command's exit code, 128 + N if signal N ended it.
+    """
     os.set_inheritable(lifeline, False)
+    os.set_inheritable(name, False)
     threading.Thread(target=end_with, args=(lifeline,), daemon=True).start()
+    os.write(name, str(Path("/proc/self/ns/net").stat().st_ino).encode())
     ready()
     environment = {**os.environ, "TMPDIR": TEMPORARY, mark: str(Path("/proc/self/ns/pid").readlink())}
     # This process keeps the supervisor's blocked signals; the command starts with none blocked.
@@ -43,4 +49,4 @@ def main(lifeline: int, mark: str, command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2], sys.argv[3:]))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]))

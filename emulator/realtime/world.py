@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from emulator.realtime.cpu_groups import PREFIX, ROOT, VERSION_1
 from emulator.realtime.needs import require
 
 __all__ = ["inside", "require", "run_inside"]
@@ -21,7 +22,9 @@ NAMESPACES = (
     *("setpriv", "--pdeathsig", "KILL"),
     *("unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"),
 )
+PLAIN_PYTHON = (sys.executable, "-I", "-S")  # no packages: it starts at once and weighs little
 FIRST_PROCESS = str(Path(__file__).with_name("first_process.py"))
+LAST_PROCESS = str(Path(__file__).with_name("last_process.py"))
 ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -49,11 +52,18 @@ def run_inside(command: Sequence[str]) -> int:
 
 
 def _run(command: Sequence[str], heeded: set[signal.Signals]) -> int:
-    """The world ends when nobody holds the pipe's writing end any more: at the latest with this process."""
+    """The world ends when nobody holds the lifeline's writing end any more: at the latest with this process. What
+    the kernel keeps of it is removed by a process that ends after it."""
     lifeline, held = os.pipe()
-    interpreter = (sys.executable, "-I", "-S", FIRST_PROCESS, str(lifeline), MARK)
-    with subprocess.Popen([*NAMESPACES, *interpreter, *command], pass_fds=[lifeline]) as process:
-        os.close(lifeline)
+    told, name = os.pipe()
+    first = [*NAMESPACES, *PLAIN_PYTHON, FIRST_PROCESS, str(lifeline), str(name), MARK, *command]
+    last = [*PLAIN_PYTHON, LAST_PROCESS, *(f"{root}/{PREFIX}" for root in (ROOT, ROOT / VERSION_1))]
+    with (
+        subprocess.Popen(last, stdin=told, stdout=subprocess.DEVNULL, start_new_session=True),
+        subprocess.Popen(first, pass_fds=[lifeline, name]) as process,
+    ):
+        for passed_on in (lifeline, told, name):
+            os.close(passed_on)
         try:
             return _await_end(process, heeded)
         finally:

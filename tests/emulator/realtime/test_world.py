@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from emulator.errors import MissingDependency
+from emulator.realtime.cpu_groups import PREFIX, CpuGroups
 from emulator.realtime.world import inside
 
 ROOT = Path(__file__).parents[3]
@@ -110,3 +112,30 @@ def test_supervisor_killed_before_the_world_is_ready_leaves_nothing() -> None:
         process.kill()
         psutil.wait_procs(descendants, timeout=5)
     assert not alive(descendants)
+
+
+LIMITED = """
+import os
+from emulator.realtime.cpu_groups import CpuGroups
+print(CpuGroups().limit("ue1", 0.5, os.getpid()).folder, flush=True)
+os.execvp("sleep", ["sleep", "1000"])
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_control_groups_of_a_killed_world_do_not_stay(number: signal.Signals) -> None:
+    try:
+        CpuGroups()
+    except MissingDependency as error:
+        pytest.skip(str(error))
+    with supervised(sys.executable, "-c", LIMITED) as process:
+        assert process.stdout is not None
+        folder = Path(process.stdout.readline().strip())
+        assert folder.is_dir()
+        assert folder.parent.name.startswith(PREFIX)
+        process.send_signal(number)
+        process.wait(10)
+        give_up = time.monotonic() + 5 * (number == signal.SIGKILL)  # else all is over with the supervisor
+        while folder.parent.exists() and time.monotonic() < give_up:
+            time.sleep(0.01)
+    assert not folder.parent.exists()

@@ -15,6 +15,7 @@ from emulator.errors import MissingDependency
 from emulator.realtime.namespaces import own_network
 
 ROOT = Path("/sys/fs/cgroup")
+VERSION_1 = "cpu"  # the folder below it of the controller that version 1 has for this
 PERIOD_US = 100_000  # in which a group may use up its share: the kernel's default
 SHORTEST_QUOTA_US = 1_000  # that the kernel takes
 PREFIX = "airsplit-"
@@ -38,12 +39,13 @@ class CpuGroup(NamedTuple):
 
 
 class CpuGroups:
-    """The groups of one emulation, below one that is named by its network namespace."""
+    """The groups of one emulation, below one that is named by its network namespace: so `emulator.realtime.world`
+    finds and removes them if the emulation cannot."""
 
     def __init__(self, root: Path = ROOT) -> None:
         """Raises MissingDependency where the machine limits no processor time."""
-        self._unified = not (root / "cpu" / "cpu.shares").exists()
-        self._root = root if self._unified else root / "cpu"
+        self._unified = not (root / VERSION_1 / "cpu.shares").exists()
+        self._root = root if self._unified else root / VERSION_1
         if self._unified and "cpu" not in _words(root / "cgroup.controllers"):
             raise MissingDependency(
                 f"realtime.hosts: cpu needs control groups with the controller `cpu` at {root}; leave cpu out here"
