@@ -27,6 +27,7 @@ from hil.station_log import Event, StationLog
 from hil.station_messages import Arrived, Key, Message
 from hil.station_transports import Datagrams, Mqtt, Transport
 from hil.stations import ANSWERED, DROPPED, READY
+from hil.urgency import hurry, unhurried
 
 if TYPE_CHECKING:
     import torch
@@ -114,6 +115,7 @@ class Station:
 
     def _turn_to_tasks(self) -> None:
         """The tasks whose source this is, each at its arrival."""
+        hurry()
         with suppress(Stopped):
             for number in self._own:
                 job, key = self._schedule.jobs[number], Key(number, 0, 0)
@@ -128,6 +130,7 @@ class Station:
 
     def _serve(self) -> None:
         """The partitions that wait here, one after the other."""
+        hurry()
         with suppress(Stopped):
             while (visit := self._inbox.get()) is not None:
                 with self._failing(visit.key):
@@ -157,7 +160,8 @@ class Station:
         if load_ns:
             self._wait_until(started_ns + load_ns)
             self._log.write(key, Event.LOADED, time.monotonic_ns())
-        output = layers.run(job, key, x)
+        with unhurried():
+            output = layers.run(job, key, x)
         computed_ns = time.monotonic_ns()
         self._log.write(key, Event.COMPUTED, computed_ns, answer=layers.conclude(job, key, output))
         self._wait_until(started_ns + load_ns + self._schedule.modelled_ns(job, key.step, key.stage))

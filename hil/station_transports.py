@@ -13,6 +13,7 @@ from hil.client import Address, make_client
 from hil.errors import Malformed, MissingDependency
 from hil.messages import ROOT
 from hil.station_messages import DATAGRAM_BYTES, Arrived, Message, Reassembly, in_one, pieces, read_piece
+from hil.urgency import hurry
 
 LOG = logging.getLogger("airsplit.station")
 CONNECT_S = 20.0
@@ -86,6 +87,7 @@ class Mqtt:
         self._client.loop_stop()
 
     def _greet(self) -> None:
+        hurry()  # this is the thread that hears
         self._client.publish(self._topic)
 
     def _take(self, topic: str, payload: bytes) -> None:
@@ -156,6 +158,7 @@ class Datagrams:
         self._socket.close()
 
     def _listen(self) -> None:
+        hurry()
         while not self._closing:
             due_ns = self._reassembly.due_ns()
             wait_s = None if due_ns is None else max(1, due_ns - time.monotonic_ns()) * 1e-9

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ def model_names() -> tuple[str, ...]:
     return tuple(FAMILIES)
 
 
+@cache
 def model_plan(name: str) -> ModelPlan:
     """The layers of a model, none of them constructed. Raises ValueError for an unknown name."""
     if name not in FAMILIES:
