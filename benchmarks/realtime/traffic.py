@@ -1,7 +1,7 @@
 """Datagrams that carry their number, sent by one host, with the kernel's stamps of when the other has them.
 
-Two programs, run in the hosts: `send ADDRESS PLAN OUT` and `receive OUT`. Each says `ready`, and is then told on its
-standard input, in nanoseconds of CLOCK_MONOTONIC, when to start or stop.
+Two programs, run in the hosts: `send ADDRESS PLAN OUT` and `receive OUT`. Each says `ready`, is then told on its
+standard input, in nanoseconds of CLOCK_MONOTONIC, when to start or stop, and says `done`.
 """
 
 import socket
@@ -52,20 +52,19 @@ class Exchange:
         np.savez(folder / "plan.npz", at_ns=plan.at_ns, size_bytes=plan.size_bytes)
         module = [sys.executable, "-m", "benchmarks.realtime.traffic"]
         self._receiver = pair.right.start([*module, "receive", str(self._received)])
-        _expect(self._receiver, "ready")
+        expect(self._receiver, "ready")
         self._sender = pair.left.start([*module, "send", pair.right.address, str(folder / "plan.npz"), str(self._sent)])
-        _expect(self._sender, "ready")
+        expect(self._sender, "ready")
 
     def go(self, start_ns: int, stop_ns: int) -> None:
         """The plan's time 0, and when the receiver stops."""
-        for program, at_ns in ((self._sender, start_ns), (self._receiver, stop_ns)):
-            _pipe(program.stdin).write(f"{at_ns}\n")
-            _pipe(program.stdin).flush()
+        tell_ns(self._sender, start_ns)
+        tell_ns(self._receiver, stop_ns)
 
     def finish(self) -> Exchanged:
         """What was sent and arrived, once both are done. Raises RuntimeError where one of them failed."""
         for program in (self._sender, self._receiver):
-            _expect(program, "done")
+            expect(program, "done")
             program.communicate()
         with np.load(self._sent) as sent, np.load(self._received) as received:
             return Exchanged(sent["sent_ns"], received["number"], received["received_ns"])
@@ -80,7 +79,7 @@ def send(address: str, plan: Path, out: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_BYTES)
         sender.connect((address, PORT))
-        start_ns = _told()
+        start_ns = told_ns()
         for number, (due_ns, size) in enumerate(zip(at_ns, size_bytes, strict=True)):
             wait_ns = start_ns + due_ns - time.monotonic_ns()
             if wait_ns > 0:
@@ -100,7 +99,7 @@ def receive(out: Path) -> None:
         receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         receiver.bind(("", PORT))
         receiver.setblocking(False)
-        stop_ns = _told()
+        stop_ns = told_ns()
         while time.monotonic_ns() < stop_ns:
             time.sleep(PAUSE_S)
             _drain(receiver, number, seen_ns)
@@ -137,12 +136,21 @@ def _drain(receiver: socket.socket, number: "array[int]", seen_ns: "array[int]")
         seen_ns.append(int.from_bytes(stamp[:8], "little") * NS_PER_S + int.from_bytes(stamp[8:16], "little"))
 
 
-def _told() -> int:
+def told_ns() -> int:
+    """Say `ready`, and wait to be told a time."""
     print("ready", flush=True)
     return int(sys.stdin.readline())
 
 
-def _expect(program: "subprocess.Popen[str]", word: str) -> None:
+def tell_ns(program: "subprocess.Popen[str]", at_ns: int) -> None:
+    """Tell a time to a program that waits for it."""
+    pipe = _pipe(program.stdin)
+    pipe.write(f"{at_ns}\n")
+    pipe.flush()
+
+
+def expect(program: "subprocess.Popen[str]", word: str) -> None:
+    """Read a word that a program says. Raises RuntimeError where it says another, or ends."""
     said = _pipe(program.stdout).readline().strip()
     if said != word:
         raise RuntimeError(f"{program.args!r}: said {said!r}, not {word!r}")

@@ -1,0 +1,70 @@
+"""Point 2: is what a link delivers what it is configured for? TCP by iperf3, and datagrams beyond what it carries."""
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.realtime.cases import RECORDINGS, lte_case, nr_case
+from benchmarks.realtime.exchanges import LEAD_NS, SEED
+from benchmarks.realtime.flood import PACKET_BYTES, flood
+from benchmarks.realtime.hosts import Lane, by_relay
+from benchmarks.realtime.iperf import tcp
+from benchmarks.realtime.rows import Lengths, Row, row
+from emulator.system import LinkSpec
+from emulator.trace import Trace, constant
+from emulator.units import NS_PER_MS, NS_PER_S
+
+RATES_BPS = {"100": 100e6, "500": 500e6, "1000": 1000e6}
+OVERLOAD = 1.2  # over the most that the link carries in any window
+WINDOW_NS = 200 * NS_PER_MS
+
+
+def rows(lengths: Lengths) -> list[Row]:
+    """The rows of point 2."""
+    found = [tcp_row(name, rate_bps, lengths) for name, rate_bps in RATES_BPS.items()]
+    links = {name: wire(rate_bps) for name, rate_bps in RATES_BPS.items()}
+    duration_ns = (lengths.settle_s + lengths.seconds) * NS_PER_S
+    if (RECORDINGS / "mahimahi").is_dir():
+        links["lte_up"], links["lte_down"] = lte_case().lanes[0]
+    links["nr_up"], links["nr_down"] = nr_case(duration_ns).lanes[0]
+    return [*found, *(overload_row(name, link, lengths) for name, link in links.items())]
+
+
+def wire(rate_bps: float, delay_ns: int = 0) -> LinkSpec:
+    """An unvarying link."""
+    return LinkSpec("a", "b", constant(rate_bps), delay_ns)
+
+
+def tcp_row(name: str, rate_bps: float, lengths: Lengths) -> Row:
+    """IP bytes of iperf3's TCP, which the receiver counts, after the first seconds."""
+    with TemporaryDirectory() as folder, by_relay([Lane(wire(rate_bps), wire(rate_bps))], SEED, NS_PER_S) as joined:
+        joined.relay.begin(time.monotonic_ns(), Path(folder) / "packets.parquet")
+        measured = tcp(joined.pairs[0], lengths)
+        joined.relay.end()
+    print(f"tcp {name}: done", file=sys.stderr)
+    ip_bps = measured.goodput_bps * PACKET_BYTES / measured.segment_bytes
+    return row(f"tcp_rate_{name}", ip_bps, "bit/s of IP", "configured", rate_bps)
+
+
+def overload_row(name: str, link: LinkSpec, lengths: Lengths) -> Row:
+    """IP bytes of datagrams that the receiver's kernel counts, after the first seconds, where more are sent than the
+    link carries: beside its trace's capacity in the same time."""
+    settle_ns, duration_ns = lengths.settle_s * NS_PER_S, lengths.seconds * NS_PER_S
+    offered_bps = OVERLOAD * busiest_bps(link.trace, settle_ns + duration_ns)
+    with TemporaryDirectory() as folder, by_relay([Lane(link, wire(1e9))], SEED, NS_PER_S) as joined:
+        start_ns = time.monotonic_ns() + LEAD_NS
+        joined.relay.begin(start_ns, Path(folder) / "packets.parquet")
+        first, last = flood(joined.pairs[0], offered_bps, settle_ns, duration_ns)
+        joined.relay.end()
+    print(f"overload {name}: done", file=sys.stderr)
+    since_ns, until_ns = (count.at_ns - start_ns - link.delay_ns for count in (first, last))
+    got_bps = (last.datagrams - first.datagrams) * PACKET_BYTES * 8 * NS_PER_S / (until_ns - since_ns)
+    return row(
+        f"udp_overload_{name}", got_bps, "bit/s of IP", "its trace's capacity", link.trace.rate_bps(since_ns, until_ns)
+    )
+
+
+def busiest_bps(trace: Trace, until_ns: int) -> float:
+    """The most that a trace carries in any of the windows from 0 on."""
+    return max(trace.rate_bps(at_ns, at_ns + WINDOW_NS) for at_ns in range(0, until_ns, WINDOW_NS))
