@@ -14,6 +14,7 @@ from pathlib import Path
 
 from emulator.realtime.cpu_groups import PREFIX, ROOT, VERSION_1
 from emulator.realtime.needs import require
+from emulator.realtime.terminal import terminal_returned
 
 __all__ = ["inside", "require", "run_inside"]
 
@@ -59,6 +60,7 @@ def _run(command: Sequence[str], heeded: set[signal.Signals]) -> int:
     first = [*NAMESPACES, *PLAIN_PYTHON, FIRST_PROCESS, str(lifeline), str(name), MARK, *command]
     last = [*PLAIN_PYTHON, LAST_PROCESS, *(f"{root}/{PREFIX}" for root in (ROOT, ROOT / VERSION_1))]
     with (
+        terminal_returned(),
         subprocess.Popen(last, stdin=told, stdout=subprocess.DEVNULL, start_new_session=True),
         subprocess.Popen(first, pass_fds=[lifeline, name]) as process,
     ):
