@@ -12,9 +12,9 @@ LEVEL = 0.95
 
 def ratio_interval(numerators: Floats, denominators: Floats, rng: np.random.Generator) -> tuple[float, float]:
     """The 95 % percentile interval of sum(numerators) / sum(denominators), shape (units,) each, whole units
-    drawn with replacement. NaN, NaN with fewer than five units."""
+    drawn with replacement. NaN, NaN with fewer than five units, and where all denominators are 0."""
     units = len(numerators)
-    if units < LEAST_UNITS:
+    if units < LEAST_UNITS or not denominators.any():
         return np.nan, np.nan
     draws = rng.integers(units, size=(RESAMPLES, units))
     return _percentiles(numerators[draws].sum(axis=1) / denominators[draws].sum(axis=1))

@@ -54,8 +54,9 @@ def delay_curves(tasks: pd.DataFrame) -> pd.DataFrame:
 
 
 def part_means(tasks: pd.DataFrame) -> dict[str, float]:
-    """Mean milliseconds of each part of the completed tasks' delay; they add up to the mean delay."""
-    done = tasks[tasks["completed"]]
+    """Mean milliseconds of each part of the completed tasks' delay; they add up to the mean delay. Rows that were
+    measured do not know what links' queues had in it: there it is among what is on the links."""
+    done = tasks[tasks["completed"]].fillna({"link_waiting_ns": 0})
     air = done["transfer_ns"] - done["link_waiting_ns"]
     return {title: float(done.assign(air_ns=air)[column].mean() * 1e-6) for column, title in PART_NAMES.items()}
 

@@ -12,7 +12,7 @@ from emulator.trace import constant
 from emulator.units import NS_PER_MS, NS_PER_S
 from results.channel_figures import ROWS, placement_rows, rates_mbps, window_ns
 from results.draw import draw_figures, shown_source
-from results.figure_data import PART_NAMES, delay_curves, figure_data
+from results.figure_data import PART_NAMES, delay_curves, figure_data, part_means
 from results.figures import bin_steps, delay_parts, gap_to_bound
 from results.report import write_report
 from results.run_folder import Run
@@ -114,6 +114,15 @@ def test_parts_add_up_to_the_mean_delay(finished: Run) -> None:
     np.testing.assert_allclose(sums, delays[sums.index], rtol=1e-12)
     assert (data.means["delay_ms_low"] <= data.means["delay_ms"]).all()
     assert (data.means["energy_j"] <= data.means["energy_j_high"]).all()
+
+
+def test_measured_parts_add_up_although_they_do_not_know_the_links_queues() -> None:
+    rows = pd.DataFrame(
+        {"completed": [True, True], "service_ns": [2e6, 4e6], "waiting_ns": [1e6, 1e6], "load_ns": [0, 0]}
+    )
+    parts = part_means(rows.assign(link_waiting_ns=np.nan, transfer_ns=[5e6, 7e6]))
+    assert sum(parts.values()) == pytest.approx(10)
+    assert parts[PART_NAMES["air_ns"]] == pytest.approx(6)
 
 
 def test_every_task_keeps_a_row_and_rare_placements_share_the_last() -> None:
