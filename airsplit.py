@@ -25,10 +25,12 @@ from agents.checkpoint import Checkpoint
 from agents.evaluation import HOSTS, check_policies, evaluate, for_hosts, named_checkpoints, on_hosts, policies_of
 from emulator.channel.radio import Direction as Way
 from emulator.channel.radio import Environment
+from emulator.decisions import Decision, Noted
 from emulator.files import require_folder
 from emulator.formats import Format
 from emulator.measured import load_measured, measured_of, with_measured
 from emulator.policy import Compute, Policy, Totals
+from emulator.realtime.relay import RelayFailed
 from emulator.record import Records, records_sha256
 from emulator.replayed import Replayed
 from emulator.simulation import Simulation
@@ -39,6 +41,7 @@ from emulator.units import ns_from_text
 from hil.errors import MissingDependency
 from results.phases import Phases
 from topologies.build import build
+from topologies.emulated_part import EMULATED, emulated_part, for_one_policy, without_tasks
 from topologies.loader import load, named
 from topologies.scenario import Scenario
 from topologies.stored import checkpoint_file, load_traces, resolved_yaml, store_inputs, stored_files
@@ -100,7 +103,7 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
         app()
-    except MissingDependency as error:
+    except (MissingDependency, RelayFailed) as error:
         fail(4, str(error))
     except OSError as error:
         fail(3, f"{error.filename or 'file'}: {error.strerror or error}")
@@ -316,6 +319,63 @@ def print_result(folder: Path, as_json: bool) -> None:
 
 
 @app.command()
+def emulate(
+    scenario: ScenarioFile,
+    policy: Annotated[str | None, typer.Option("--policy", help="Label; instead of realtime.policy.")] = None,
+    seed: Seed = None,
+    out: OutFolder = Path("runs"),
+    overrides: Overrides = None,
+    cli: Annotated[bool, typer.Option("--cli", help="Mininet's prompt in the network, instead of tasks.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a scenario with real packets of real programs in real time, in a private network (needs root)."""
+    from emulator.realtime import needs, world
+    from hil import emulation
+    from hil.station_files import append_real_tasks
+    from results.real_time import told_by_relay
+
+    started = datetime.now(UTC)
+    home = scenario.parent
+    with named(scenario):
+        chosen = for_one_policy(load(scenario, overrides or (), seed), policy)
+        chosen = without_tasks(chosen) if cli else chosen
+        emulation.require_carrier(chosen)
+    if not world.inside():
+        needs.require()
+        if cli:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is meant for what runs at the prompt
+        sys.exit(world.run_inside([sys.executable, *sys.orig_argv[1:]]))
+    with named(scenario), Phases(quiet) as phases:
+        system = build(chosen, home)
+        checkpoints = named_checkpoints(chosen, home, system)
+        check_policies(chosen, home, system, checkpoints)
+        folder, fresh = begin(chosen, home, system, checkpoints, out, phases)
+        part = emulated_part(chosen, system)
+        with Records(folder) as records:
+            totals, decisions = simulated(part, fresh(), records)
+            if cli:
+                found = emulation.open_prompt(chosen, home, part, folder, phases)
+            else:
+                found = emulation.emulate(chosen, home, part, decisions, folder, phases)
+            append_real_tasks(records, chosen.labels[0] + EMULATED, folder)
+        told = told_by_relay(found, chosen, part, folder)
+        passed = finish(chosen, part, folder, started, totals, told, phases)
+    print_result(folder, as_json)
+    if not passed:
+        sys.exit(5)
+
+
+def simulated(
+    system: System, policies: Mapping[str, Policy], records: Records
+) -> tuple[dict[str, Totals], list[Decision]]:
+    """Simulate the one policy there is. Its totals by its label, and all that it decided."""
+    ((label, policy),) = policies.items()
+    noted = Noted(policy)
+    return {label: Simulation(system).run(noted, label, records)}, noted.decisions
+
+
+@app.command()
 def rerun(
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST")], as_json: Json = False, quiet: Quiet = False
 ) -> None:
@@ -333,8 +393,11 @@ def rerun(
     checkpoints = {path.stem: Checkpoint.load(path) for path in sorted((folder / "checkpoints").glob("*.safetensors"))}
     fresh = partial(policies_of, chosen, folder, system, checkpoints)
     with Phases(quiet) as phases, tempfile.TemporaryDirectory() as scratch:
-        replayed = partial(Replayed, folder, system=system) if finished.manifest.facts.rung == "hil" else None
-        run_policies(chosen, fresh, system, replayed, Path(scratch), phases)
+        if finished.manifest.facts.rung == "emu":
+            repeat_emulation(folder, emulated_part(chosen, system), fresh(), Path(scratch))
+        else:
+            replayed = partial(Replayed, folder, system=system) if finished.manifest.facts.rung == "hil" else None
+            run_policies(chosen, fresh, system, replayed, Path(scratch), phases)
         again = records_sha256([Path(scratch) / name for name in RECORDS])
     before = finished.manifest.records_sha256
     if as_json:
@@ -343,6 +406,20 @@ def rerun(
         fail(5, f"{folder}: records_sha256 {again[:12]} must be {before[:12]} as in manifest.json")
     if not as_json:
         print(f"{folder}: records_sha256 {again} again")
+
+
+def repeat_emulation(folder: Path, system: System, policies: Mapping[str, Policy], scratch: Path) -> None:
+    """Records of an emulation from what it stored: simulated rows anew, real ones from the stations' files. Ends with
+    code 5 where the simulation does otherwise with the packets of its log than the relay did."""
+    from hil.station_files import append_real_tasks
+    from results.real_time import agreement
+
+    with Records(scratch) as records:
+        ((label, _),) = simulated(system, policies, records)[0].items()
+        append_real_tasks(records, label + EMULATED, folder)
+    found = agreement(folder, system)
+    if not found.complete:
+        fail(5, f"{folder}: packets.parquet: must be as simulated; {found.missing} are missing; {found.first}")
 
 
 @app.command()

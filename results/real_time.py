@@ -1,21 +1,48 @@
 """What a run in real time is held to: how late packets left, whether the simulation does the same with them, and
 whether every packet has its row. All of it from the run's folder."""
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from emulator.files import whole
 from emulator.realtime.lateness import Lateness, Latenesses, lateness
 from emulator.realtime.probed import Probed
 from emulator.realtime.relay import Ended
 from emulator.realtime.replay import Agreement, replay
+from emulator.small_table import write_table
 from emulator.system import System
 from emulator.units import NS_PER_MS
-from results.manifest import Check, Emulation
+from results.facts import Told
+from results.manifest import Broker, Check, Emulation
+from topologies.emulated_part import EMULATED
+from topologies.parts import direction
+from topologies.scenario import Scenario
+
+if TYPE_CHECKING:
+    from hil.emulation import Emulation as Done
 
 ALL_LINKS = "all links"
 ENOUGH = 1_000  # packets of a link, for one in a hundred of them to be more than a few
+
+
+def told_by_relay(found: "Done", scenario: Scenario, system: System, folder: Path) -> Told:
+    """What is known of an emulation when it is over, and what it is held to. Writes lateness.csv."""
+    label = scenario.labels[0]
+    facts = Emulation(
+        simulated=label,
+        emulated=label + EMULATED,
+        links=tuple(direction(link.source, link.target) for link in system.links),
+        lateness_limit_ms=scenario.realtime.lateness_ms,
+        packets=found.ended.packets,
+        stray=found.ended.stray,
+        scheduling=found.scheduling,
+    )
+    checks, notes = examine(folder, system, facts, found.ended, found.probed)
+    complaints = [each.complaint for each in found.programs if each.complaint is not None]
+    failures = Check(name="commands that failed", subject="all hosts", value=len(complaints), limit=0)
+    lost = [f"The station at {node} ended before the run did." for node in found.dead]
+    broker = None if found.broker is None else Broker(name=found.broker[0], version=found.broker[1])
+    return Told("emu", (*notes, *complaints, *lost), (*checks, failures), broker, emulation=facts)
 
 
 def examine(
@@ -54,10 +81,7 @@ def log_checks(ended: Ended, probed: Iterable[Probed]) -> Iterator[Check]:
 def write_lateness(path: Path, found: Latenesses, links: Sequence[str]) -> None:
     """Write a row for all links together, and one for each that delivered a packet."""
     rows = {ALL_LINKS: found.overall, **{links[link]: late for link, late in found.links.items()}}
-    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(("link", *Lateness._fields))
-        table.writerows((name, *late) for name, late in rows.items())
+    write_table(path, ("link", *Lateness._fields), [(name, *late) for name, late in rows.items()])
 
 
 def agreement(folder: Path, system: System) -> Agreement:

@@ -30,5 +30,5 @@ def emulated_part(scenario: Scenario, system: System) -> System:
     is to run."""
     realtime = scenario.realtime
     duration_s = scenario.duration_s if realtime.duration_s is None else realtime.duration_s
-    streams = system.streams if realtime.tasks else ()
-    return replace(system, duration_ns=min(system.duration_ns, ns_from_s(duration_s)), streams=streams)
+    part = replace(system, duration_ns=min(system.duration_ns, ns_from_s(duration_s)))
+    return part if realtime.tasks else replace(part, streams=(), placements={})

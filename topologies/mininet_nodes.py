@@ -13,6 +13,7 @@ from mininet.node import Host, Node
 from mininet.nodelib import LinuxBridge
 
 from emulator.realtime.cpu_groups import CpuGroups
+from emulator.errors import MissingDependency
 from emulator.realtime.namespaces import network_of
 from emulator.realtime.tap import open_tap
 from topologies.addressing import Addressing, Forwarding, Wire
@@ -48,7 +49,7 @@ class ScenarioHost(Host):  # type: ignore[misc]  # Mininet has no types
 
     def config(self, **_: Any) -> dict[str, str]:
         """Give all interfaces the host's address, and the host its routes, its neighbours and their names. Raises
-        RuntimeError, one line, where the machine refuses any of it."""
+        MissingDependency, one line, where the machine refuses any of it."""
         address = self.network.addresses[self.name]
         with network_of(self.pid):
             run_all("ip", _orders(self.name, self.network))
@@ -57,7 +58,7 @@ class ScenarioHost(Host):  # type: ignore[misc]  # Mininet has no types
         # Mininet gives each host mounts of its own.
         said = self.cmd(f"mount --bind {shlex.quote(str(self.hosts_file))} /etc/hosts")
         if said:
-            raise RuntimeError(f"{self.name}: mount: {' '.join(said.split())}")
+            raise MissingDependency(f"{self.name}: mount: {' '.join(said.split())}")
         return {}
 
 
@@ -149,12 +150,12 @@ def apply(settings: dict[str, str]) -> None:
 
 
 def run_all(tool: str, orders: Iterable[str]) -> None:
-    """Have iproute2's `ip` or `bridge` carry out many orders in one process. Raises RuntimeError, one line, where it
-    refuses one."""
+    """Have iproute2's `ip` or `bridge` carry out many orders in one process. Raises MissingDependency, one line, where
+    the machine refuses one."""
     text = "".join(f"{order}\n" for order in orders)
     done = subprocess.run([tool, "-batch", "-"], input=text, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise RuntimeError(f"{tool}: {' '.join(done.stderr.split())}")
+        raise MissingDependency(f"{tool}: {' '.join(done.stderr.split())}")
 
 
 def _orders(name: str, network: Addressing) -> Iterable[str]:

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agents.evaluation import policies_of
+from emulator.record import Records
+from emulator.simulation import Simulation
 from tests.topologies.bad_scenarios import GOOD
 from topologies.build import build
-from topologies.emulated_part import emulated_part, for_one_policy
+from topologies.emulated_part import emulated_part, for_one_policy, without_tasks
 from topologies.loader import load
 from topologies.scenario import Scenario
 
@@ -51,5 +54,9 @@ def test_a_part_has_the_same_channels_and_the_first_of_the_same_tasks(scenario: 
     assert emulated_part(with_realtime(scenario, duration_s=9.0), whole).duration_ns == whole.duration_ns
 
 
-def test_a_part_without_tasks_has_no_streams(scenario: Scenario, tmp_path: Path) -> None:
-    assert emulated_part(with_realtime(scenario, tasks=False), build(scenario, tmp_path)).streams == ()
+def test_a_part_without_tasks_runs_and_offers_none(scenario: Scenario, tmp_path: Path) -> None:
+    idle = emulated_part(without_tasks(scenario), build(scenario, tmp_path))
+    assert (idle.streams, idle.placements) == ((), {})
+    ((_, policy),) = policies_of(for_one_policy(scenario, "random"), tmp_path, idle, {}).items()
+    with Records(tmp_path) as records:
+        assert Simulation(idle).run(policy, "random", records).tasks == 0

@@ -1,0 +1,199 @@
+"""`airsplit emulate` from a scenario to a report: real packets, real programs, and each way in which it can fail."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+import airsplit
+from emulator.errors import MissingDependency
+from emulator.realtime.needs import require
+from tests.test_airsplit import COMMAND, ROOT, call
+
+SCENARIO: dict[str, Any] = yaml.safe_load("""
+name: small
+seed: 1
+duration_s: 60
+nodes:
+  - {name: ue1, role: ue, device: phone}
+  - {name: gnb, role: gnb}
+  - {name: edge1, role: edge, device: server}
+devices:
+  phone: {compute_gflops: 5, memory_mb: 100, memory_gb_per_s: 4}
+  server: {compute_gflops: 100, memory_mb: 1000, memory_gb_per_s: 30}
+cells:
+  gnb: {bandwidth_mhz: 20}
+links:
+  - between: [ue1, gnb]
+    radio: {at_m: [40, 0]}
+    downlink: {rate_mbps: 50}
+  - {between: [gnb, edge1], rate_mbps: 1000, delay_ms: 1}
+tasks:
+  - {name: image, model: nin, sources: ue1, arrivals: {periodic: {interval_ms: 150}}, deadline_ms: 300, input_kb: 3}
+broker: gnb
+control: {node: gnb}
+cost: {failure_s: 1}
+policies:
+  - {type: random}
+  - {type: fixed, splits: {image: {cut: 4, node: edge1}}}
+""")
+DURATION_S = 3.0
+OFFERED = 20
+LOOSE_MS = 200.0  # this may be a busy machine
+
+# A program that ends a station: in the world of the emulation there are no other processes than its own.
+KILLER = """
+import psutil
+for process in psutil.process_iter():
+    if "hil.station" in process.cmdline() and process.cmdline()[-3] == "edge1":
+        process.kill()
+"""
+
+
+def lacking() -> str:
+    try:
+        require()
+    except MissingDependency as error:
+        return str(error)
+    return ""
+
+
+emulates = pytest.mark.skipif(bool(lacking()), reason=lacking())
+
+
+def write(folder: Path, **realtime: object) -> Path:
+    path = folder / "small.yaml"
+    section = {"duration_s": DURATION_S, "lateness_ms": LOOSE_MS, **realtime}
+    path.write_text(yaml.safe_dump({**SCENARIO, "realtime": section}))
+    return path
+
+
+def emulated(folder: Path, *arguments: str, **realtime: object) -> tuple[int, Path, dict[str, Any]]:
+    """The exit code, the run's folder and its manifest."""
+    done = call("emulate", write(folder, **realtime), "--out", folder / "runs", "--json", *arguments)
+    assert done.returncode in (0, 5), done.stderr
+    run = Path(json.loads(done.stdout)["run"])
+    return done.returncode, run, json.loads((run / "manifest.json").read_text())
+
+
+def failed_checks(manifest: dict[str, Any]) -> set[str]:
+    return {check["name"] for check in manifest["checks"] if abs(check["value"]) > check["limit"]}
+
+
+@emulates
+def test_every_task_is_answered_by_real_packets_too_and_can_be_looked_at_again(tmp_path: Path) -> None:
+    code, run, manifest = emulated(tmp_path, "--policy", "fixed")
+    assert (code, manifest["valid"], manifest["facts"]["rung"]) == (0, True, "emu"), failed_checks(manifest)
+    assert manifest["facts"]["duration_s"] == DURATION_S
+    emulation = manifest["facts"]["emulation"]
+    assert (emulation["simulated"], emulation["emulated"]) == ("fixed", "fixed@emulated")
+    tasks = pd.read_parquet(run / "tasks.parquet").set_index(["policy", "task"])
+    simulated, real = tasks.loc["fixed"], tasks.loc["fixed@emulated"]
+    assert list(simulated.index) == list(real.index) == list(range(OFFERED))
+    assert (real["outcome"] != "failed").all()
+    assert list(real["placement"]) == list(simulated["placement"])
+    assert list(real["arrival_ns"]) == list(simulated["arrival_ns"])
+    parts_ns = real["waiting_ns"] + real["load_ns"] + real["service_ns"] + real["transfer_ns"]
+    assert (parts_ns == real["sojourn_ns"]).all()
+    assert (real["service_ns"] >= simulated["service_ns"]).all()  # held to the modelled time at least
+    assert 0.8 < real["sojourn_ns"].median() / simulated["sojourn_ns"].median() < 3
+    packets = pd.read_parquet(run / "packets.parquet")
+    assert len(packets) == emulation["packets"] > 10 * OFFERED
+    assert (run / "report.html").is_file() and (run / "events.parquet").is_file()
+    assert len(pd.read_csv(run / "probes.csv")) == len(emulation["links"]) == 4
+    assert manifest["broker"]["name"] in ("mosquitto", "amqtt")
+    again = call("rerun", run)
+    assert again.returncode == 0, again.stderr
+    (run / "hosts" / "ue1.station").write_bytes(b"")
+    assert call("rerun", run).returncode == 5  # nobody heard of the tasks
+
+
+@emulates
+def test_commands_alone_are_a_run_without_tasks(tmp_path: Path) -> None:
+    commands = [
+        {"node": "edge1", "run": "iperf3 -s -1"},
+        {"node": "ue1", "run": "iperf3 -c edge1 -t 1 -J", "at_s": 0.5},
+        {"node": "ue1", "run": "ping -c 2 -i 0.2 edge1", "at_s": 2.0},
+    ]
+    code, run, manifest = emulated(tmp_path, tasks=False, commands=commands)
+    assert (code, manifest["valid"]) == (0, True), manifest["facts"]["notes"]
+    assert list(pd.read_csv(run / "programs.csv")["outcome"]) == ["done"] * 3
+    assert "2 received" in (run / "hosts" / "02-ue1.txt").read_text()
+    sent = json.loads((run / "hosts" / "01-ue1.txt").read_text())["end"]["sum_received"]
+    assert 5e6 < sent["bits_per_second"] < 25e6  # the uplink of a cell of 20 MHz
+    assert "No task was offered." in (run / "report.html").read_text()
+    again = call("rerun", run)
+    assert again.returncode == 0, again.stderr
+
+
+@emulates
+def test_what_is_too_late_or_fails_is_an_invalid_run(tmp_path: Path) -> None:
+    commands = [
+        {"node": "ue1", "run": "ping -c 3 -i 0.2 edge1"},
+        {"node": "gnb", "run": "no-such-program"},
+    ]
+    code, run, manifest = emulated(tmp_path, tasks=False, duration_s=1.5, lateness_ms=1e-6, commands=commands)
+    assert (code, manifest["valid"]) == (5, False)
+    assert failed_checks(manifest) == {"lateness, p99 in ms", "commands that failed"}
+    assert "realtime.commands[1] at gnb: failed: exit status 127" in manifest["facts"]["notes"]
+    assert "no-such-program" in (run / "hosts" / "01-gnb.txt").read_text()
+    assert "This run failed" in (run / "report.html").read_text()
+
+
+@emulates
+def test_a_station_that_dies_loses_tasks_and_not_the_run(tmp_path: Path) -> None:
+    (tmp_path / "killer.py").write_text(KILLER)
+    commands = [{"node": "gnb", "run": f"{sys.executable} killer.py", "at_s": 1.0}]
+    code, run, manifest = emulated(tmp_path, "--policy", "fixed", grace_s=1.0, commands=commands)
+    assert code == 0, failed_checks(manifest)
+    assert "The station at edge1 ended before the run did." in manifest["facts"]["notes"]
+    tasks = pd.read_parquet(run / "tasks.parquet")
+    real = tasks[tasks["policy"] == "fixed@emulated"]
+    assert len(real) == OFFERED
+    assert set(real["reason"]) == {"", "not answered"}
+    assert real.loc[real["arrival_ns"] > 2e9, "outcome"].eq("failed").all()
+
+
+@emulates
+def test_the_prompt_is_in_the_shaped_network(tmp_path: Path) -> None:
+    command = [*COMMAND, "emulate", str(write(tmp_path)), "--cli", "--out", str(tmp_path / "runs"), "--quiet"]
+    done = subprocess.run(
+        command, input="ue1 ping -c 2 edge1\nexit\n", capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 received" in done.stderr + done.stdout
+    (run,) = (tmp_path / "runs" / "small").iterdir()
+    packets = pd.read_parquet(run / "packets.parquet")
+    assert len(packets) == 8  # two pings and their answers, over two links each
+
+
+def test_bad_input_is_one_line_and_makes_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    for arguments, rule in (
+        (("--policy", "best"), "small.yaml: --policy best: must be the label of a policy: random, fixed"),
+        (("--set", "broker=null"), "small.yaml: broker: must be given to emulate tasks"),
+        (("--set", "realtime.commands=[{node: x, run: y}]"), "small.yaml: realtime.commands[0].node=x: must be"),
+    ):
+        done = call("emulate", path, "--out", tmp_path / "runs", *arguments)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+        assert done.stderr.startswith(rule)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_root_it_says_so_and_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(sys, "argv", ["airsplit", "emulate", str(write(tmp_path)), "--out", str(tmp_path / "runs")])
+    with pytest.raises(SystemExit) as ended:
+        airsplit.main()
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out, printed.err.count("\n")) == (4, "", 1)
+    assert "run as root" in printed.err
+    assert not (tmp_path / "runs").exists()
