@@ -5,7 +5,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mininet.log import lg
 from mininet.net import Mininet
 from mininet.node import Switch
 
@@ -13,13 +12,15 @@ from emulator.realtime.probe_sockets import Place
 from emulator.realtime.relay import Relay
 from emulator.system import System
 from topologies.addressing import Addressing, Port, addressing
+from topologies.mininet_log import saying_nothing
 from topologies.mininet_nodes import ScenarioHost
 from topologies.scenario import Scenario
 from topologies.scenario_topo import ScenarioTopo
 from topologies.switches import switch_class
 from topologies.wiring import Wiring
 
-SWITCHES_WAIT_S = 60  # for bridges with a spanning tree, which first listen for half of it
+CONNECT_S = 60  # until a switch says that it is connected: a spanning tree takes half of it
+ANSWER_S = 5  # until a frame has crossed connected switches
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def emulated_network(scenario: Scenario, system: System) -> Iterator[Emulated]:
     with ExitStack() as running:
         relay = running.enter_context(Relay(system.links, system.cells, system.seed, system.duration_ns))
         topo = topology(scenario, system, network, Wiring(len(network.wires), lambda: relay, _nothing, _nothing))
-        net = _unbuilt(topo)
+        with saying_nothing():  # it warns of limits that a private network namespace has not, after raising the others
+            net = Mininet(topo=topo, controller=None, build=False)
         running.callback(net.stop)
         net.build()
         net.start()
@@ -79,17 +81,6 @@ def emulated_network(scenario: Scenario, system: System) -> Iterator[Emulated]:
 
 def _nothing(_: Relay) -> None:
     """Frames pass at once until somebody tells the relay to begin."""
-
-
-def _unbuilt(topo: ScenarioTopo) -> Any:
-    """Mininet's object. It first raises the machine's limits: those of this process it may, and of the others it
-    warns that a private network namespace has none."""
-    level = lg.level
-    lg.setLogLevel("error")
-    try:
-        return Mininet(topo=topo, controller=None, build=False)
-    finally:
-        lg.setLevel(level)
 
 
 def topology(scenario: Scenario, system: System, network: Addressing, wiring: Wiring) -> ScenarioTopo:
@@ -112,7 +103,7 @@ def _await_switches(net: Any, network: Addressing, name: str) -> None:
     """Wait until frames cross the switches between hosts, and teach them meanwhile who is where."""
     if not network.tables:
         return
-    net.waitConnected(timeout=SWITCHES_WAIT_S)
+    net.waitConnected(timeout=CONNECT_S)
     near_switches = {
         wire_end
         for wire in network.wires
@@ -121,7 +112,7 @@ def _await_switches(net: Any, network: Addressing, name: str) -> None:
     }
     asking = {
         (port.node, neighbour.node): net[port.node].popen(
-            ["ping", "-q", "-c", "1", "-w", str(SWITCHES_WAIT_S), network.addresses[neighbour.node]]
+            ["ping", "-q", "-c", "1", "-w", str(ANSWER_S), network.addresses[neighbour.node]]
         )
         for port in near_switches
         for neighbour in network.neighbours[port.node]

@@ -34,7 +34,12 @@ HOST_SETTINGS = {
     "ipv4/tcp_wmem": "10240 87380 16777216",
     "ipv4/tcp_no_metrics_save": "1",
 }
-QUIET_SETTINGS = {"ipv6/conf/all/disable_ipv6": "1", "ipv6/conf/default/disable_ipv6": "1"}  # it speaks unasked
+# What speaks unasked: IPv6, and bridges that look for others with an ear for multicasts (224.0.0.106).
+QUIET_SETTINGS = {
+    "ipv6/conf/all/disable_ipv6": "1",
+    "ipv6/conf/default/disable_ipv6": "1",
+    "ipv4/igmp_link_local_mcast_reports": "0",
+}
 
 
 class ScenarioHost(Host):  # type: ignore[misc]  # Mininet has no types

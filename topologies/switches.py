@@ -4,10 +4,10 @@ import importlib
 from typing import cast
 
 from mininet import node, nodelib
-from mininet.log import lg
 from mininet.node import IVSSwitch, OVSSwitch, Switch
 
 from emulator.errors import MissingDependency
+from topologies.mininet_log import saying_nothing
 from topologies.mininet_nodes import StaticBridge
 
 
@@ -46,14 +46,11 @@ def _users_own(module: str, name: str) -> object:
 
 def _check_machine(name: str, found: type) -> None:
     """Have the class look for the programs that it needs; Mininet's exit where they are missing."""
-    level = lg.level
-    lg.setLogLevel("critical")  # it says so over several lines
     try:
-        found.setup()  # type: ignore[attr-defined]  # of Mininet's Node
+        with saying_nothing():  # it would over several lines
+            found.setup()  # type: ignore[attr-defined]  # of Mininet's Node
     except SystemExit as error:
         raise MissingDependency(
             f"realtime.switch={name}: needs a program that is not installed; LinuxBridge needs brctl"
             " (Debian: bridge-utils)"
         ) from error
-    finally:
-        lg.setLevel(level)

@@ -1,0 +1,17 @@
+"""Switches of a user's own, as `module:Class`."""
+
+from typing import Any
+
+from mininet.node import Switch
+from mininet.nodelib import LinuxBridge
+
+
+class LearningBridge(LinuxBridge):  # type: ignore[misc]  # Mininet has no types
+    """Told nothing: it floods until it has heard of a host."""
+
+
+class DeadSwitch(Switch):  # type: ignore[misc]  # Mininet has no types
+    """Forwards nothing."""
+
+    def start(self, controllers: Any) -> None:
+        """Start, and do nothing."""
