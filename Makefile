@@ -3,7 +3,10 @@ PYTHON ?= python3
 READY := .venv/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
 BIN := .venv/bin
 
-.PHONY: setup demo test lint bench check-agents channel-figures
+# Mininet comes with the system (Debian and Ubuntu: apt-get install mininet), for the system's own Python.
+SYSTEM_PYTHON ?= /usr/bin/python3
+
+.PHONY: setup demo mininet emulate-demo test lint bench check-agents channel-figures
 
 setup: $(READY)
 
@@ -17,6 +20,17 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/airsplit run topologies/quickstart.yaml --hil local
+
+# A link to that one package: no other of the system's packages comes along. It needs distutils, which newer Pythons
+# have from setuptools.
+mininet: $(READY)
+	@package=$$($(SYSTEM_PYTHON) -c 'import mininet; print(*mininet.__path__)' 2>/dev/null) || \
+		{ echo "Mininet: must be installed (Debian and Ubuntu: apt-get install mininet bridge-utils iproute2 iputils-ping)" >&2; exit 4; }; \
+	ln -sfn "$$package" "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mininet"
+	@$(BIN)/python -c 'import distutils' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools >&2
+
+emulate-demo: mininet
+	$(BIN)/airsplit emulate topologies/quickstart.yaml
 
 test: lint
 	$(BIN)/python -m pytest

@@ -1,11 +1,11 @@
 """What this machine has of the things that only some runs need, and how to get the rest."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from emulator.realtime import needs
 from hil.broker import find_mosquitto
 
 
@@ -20,9 +20,8 @@ class Finding(NamedTuple):
 
 def examine() -> Iterator[Finding]:
     """Look at everything once; nothing is changed."""
-    yield Finding("root", os.geteuid() == 0, f"user id {os.geteuid()}", "emulation in real time: run as root")
-    yield _path("Mininet", shutil.which("mn"), "emulation in real time: apt-get install mininet bridge-utils iperf3")
-    yield _path("/dev/net/tun", _existing("/dev/net/tun"), "emulation in real time: modprobe tun")
+    for need in needs.NEEDS:
+        yield Finding(need.name, *needs.examine(need), f"emulation in real time: {need.remedy}")
     yield _path("mosquitto", find_mosquitto(), "airsplit broker --mosquitto: apt-get install mosquitto")
     yield _path("CUDA", shutil.which("nvidia-smi"), "workers on a GPU: NVIDIA's driver and a CUDA build of torch")
     model = Path("/proc/device-tree/model")
@@ -32,7 +31,3 @@ def examine() -> Iterator[Finding]:
 
 def _path(name: str, path: str | None, remedy: str) -> Finding:
     return Finding(name, path is not None, path or "", remedy)
-
-
-def _existing(path: str) -> str | None:
-    return path if Path(path).exists() else None

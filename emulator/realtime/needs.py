@@ -9,6 +9,7 @@ from typing import NamedTuple
 from emulator.errors import MissingDependency
 
 TUN = "/dev/net/tun"
+PROGRAMS = ("mnexec", "ip")
 
 
 class Need(NamedTuple):
@@ -21,20 +22,20 @@ class Need(NamedTuple):
 
 def look_for_root() -> str:
     """The user's id. Raises PermissionError where it is not root's."""
-    user = f"user id {os.geteuid()}"
-    if os.geteuid() != 0:
-        raise PermissionError(user)
-    return user
+    user = os.geteuid()
+    if user != 0:
+        raise PermissionError(f"this is user id {user}")
+    return f"user id {user}"
 
 
 def look_for_mininet() -> str:
-    """The path of Mininet's program that starts hosts. Raises FileNotFoundError without it, ImportError where
-    Python does not find Mininet's modules or what they need."""
-    program = shutil.which("mnexec")
-    if program is None:
-        raise FileNotFoundError("no mnexec")
+    """The path of Mininet's program that starts hosts. Raises FileNotFoundError without it or iproute2, ImportError
+    where Python does not find Mininet's modules or what they need."""
+    paths = [shutil.which(program) for program in PROGRAMS]
+    if None in paths:
+        raise FileNotFoundError(f"no {PROGRAMS[paths.index(None)]}")
     importlib.import_module("mininet.net")
-    return program
+    return str(paths[0])
 
 
 def look_for_tun() -> str:
@@ -44,16 +45,24 @@ def look_for_tun() -> str:
 
 
 ROOT = Need("root", look_for_root, "run as root (sudo)")
-MININET = Need("Mininet", look_for_mininet, "apt-get install mininet bridge-utils, then make mininet")
+MININET = Need("Mininet", look_for_mininet, "apt-get install mininet bridge-utils iproute2 iputils-ping, then `make mininet`")
 TUN_DEVICE = Need(TUN, look_for_tun, "modprobe tun; in a container, start it with --device /dev/net/tun")
 NEEDS = (ROOT, MININET, TUN_DEVICE)
+
+
+def examine(need: Need) -> tuple[bool, str]:
+    """Whether a thing is of use here, and what was seen of it or why not, in a few words."""
+    try:
+        return True, need.look()
+    except OSError as error:
+        return False, error.strerror or str(error)
+    except ImportError as error:
+        return False, str(error)
 
 
 def require(needs: Sequence[Need] = NEEDS) -> None:
     """Raises MissingDependency for the first of `needs` that this machine lacks."""
     for need in needs:
-        try:
-            need.look()
-        except (OSError, ImportError) as error:
-            why = (isinstance(error, OSError) and error.strerror) or str(error)
-            raise MissingDependency(f"{need.name}: emulation in real time needs it ({why}): {need.remedy}") from error
+        found, why = examine(need)
+        if not found:
+            raise MissingDependency(f"{need.name}: emulation in real time needs it ({why}): {need.remedy}")
