@@ -45,7 +45,7 @@ def look_for_tun() -> str:
 
 
 ROOT = Need("root", look_for_root, "run as root (sudo)")
-MININET = Need("Mininet", look_for_mininet, "apt-get install mininet bridge-utils iproute2 iputils-ping, then `make mininet`")
+MININET = Need("Mininet", look_for_mininet, "apt-get install mininet bridge-utils, then `make mininet`")
 TUN_DEVICE = Need(TUN, look_for_tun, "modprobe tun; in a container, start it with --device /dev/net/tun")
 NEEDS = (ROOT, MININET, TUN_DEVICE)
 
