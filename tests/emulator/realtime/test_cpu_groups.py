@@ -1,6 +1,6 @@
 """Control groups as files: what the kernel is asked for, and what a machine without them says.
 
-That version 1 then limits is tested in `test_emulated_network`; version 2 by what is written alone.
+That version 1 then limits is tested in `tests.topologies.test_emulated_network`; version 2 by what is written alone.
 """
 
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import MissingDependency
-from topologies.cpu_groups import CpuGroups
+from emulator.realtime.cpu_groups import CpuGroups
 
 CORES = os.cpu_count() or 1
 
