@@ -16,13 +16,20 @@ def network_of(pid: int) -> Iterator[None]:
 
     Raises OSError where there is no such process, or no right to enter (CAP_SYS_ADMIN).
     """
+    other = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with network_behind(other):
+            yield
+    finally:
+        os.close(other)
+
+
+@contextmanager
+def network_behind(namespace: int) -> Iterator[None]:
+    """As `network_of`, of an open descriptor of a network namespace. Raises OSError without the right to enter."""
     own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        other = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _enter(other)
-        finally:
-            os.close(other)
+        _enter(namespace)
         try:
             yield
         finally:

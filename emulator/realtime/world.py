@@ -16,9 +16,10 @@ from emulator.realtime.cpu_groups import PREFIX, ROOT, VERSION_1
 from emulator.realtime.needs import require
 from emulator.realtime.terminal import terminal_returned
 
-__all__ = ["inside", "require", "run_inside"]
+__all__ = ["inside", "outside", "require", "run_inside"]
 
 MARK = "AIRSPLIT_WORLD"  # names the process namespace of the world, in the environment of all inside
+OUTSIDE = "AIRSPLIT_OUTSIDE"  # there too: the command's descriptor of the network namespace outside
 NAMESPACES = (
     *("setpriv", "--pdeathsig", "KILL"),
     *("unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"),
@@ -32,6 +33,16 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM)
 def inside() -> bool:
     """Whether this process runs in a private world."""
     return os.environ.get(MARK) == str(Path("/proc/self/ns/pid").readlink())
+
+
+def outside() -> int:
+    """A descriptor of the network namespace that the world was made from, where the machine's interfaces are: for the
+    command of a world alone, not for programs that it starts. Raises RuntimeError elsewhere."""
+    if not inside():
+        raise RuntimeError("the network outside is known inside a private world only")
+    descriptor = int(os.environ[OUTSIDE])
+    os.set_inheritable(descriptor, False)
+    return descriptor
 
 
 def run_inside(command: Sequence[str]) -> int:
@@ -57,14 +68,16 @@ def _run(command: Sequence[str], heeded: set[signal.Signals]) -> int:
     the kernel keeps of it is removed by a process that ends after it."""
     lifeline, held = os.pipe()
     told, name = os.pipe()
+    network = os.open("/proc/self/ns/net", os.O_RDONLY)
+    environment = {**os.environ, OUTSIDE: str(network)}
     first = [*NAMESPACES, *PLAIN_PYTHON, FIRST_PROCESS, str(lifeline), str(name), MARK, *command]
     last = [*PLAIN_PYTHON, LAST_PROCESS, *(f"{root}/{PREFIX}" for root in (ROOT, ROOT / VERSION_1))]
     with (
         terminal_returned(),
         subprocess.Popen(last, stdin=told, stdout=subprocess.DEVNULL, start_new_session=True),
-        subprocess.Popen(first, pass_fds=[lifeline, name]) as process,
+        subprocess.Popen(first, pass_fds=[lifeline, name, network], env=environment) as process,
     ):
-        for passed_on in (lifeline, told, name):
+        for passed_on in (lifeline, told, name, network):
             os.close(passed_on)
         try:
             return _await_end(process, heeded)
