@@ -38,8 +38,8 @@ def receive(air: Air, index: int, due_ns: int) -> tuple[int, int]:
     for _ in range(FRAMES):
         at = place_for_frame(air.lanes, index)
         size_bytes = read(lane.source, state.pool_address + at, LONGEST_BYTES)
-        if size_bytes < 0:
-            reason = error()
+        if size_bytes <= 0:
+            reason = errno.ENODEV if size_bytes == 0 else error()
             if reason in (errno.EAGAIN, errno.EINTR):
                 return GOING_ON, due_ns
             lane.error = reason

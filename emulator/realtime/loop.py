@@ -28,9 +28,9 @@ def serve(air: Air) -> int:
             for cell in air.cells.cells:
                 decided_ns = min(decided_ns, cell.next_ns)
         due_ns = release(air, now_ns)
-        next_ns = min(due_ns, decided_ns + 1 if decided_ns < FOREVER_NS else FOREVER_NS)
         now_ns = clock_ns(air)
-        count = wait(air.words, state.poll, air.events, min(max(next_ns - now_ns, 0), LONGEST_SLEEP_NS))
+        next_ns = min(due_ns, decided_ns + 1 if decided_ns < FOREVER_NS else FOREVER_NS, now_ns + LONGEST_SLEEP_NS)
+        count = wait(air.words, state.poll, air.events, max(next_ns - now_ns, 0))
         state.published = state.rows  # another thread sees the rows' values first: calls are not moved across
         asked = False
         for place in range(count):
