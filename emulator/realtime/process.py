@@ -13,6 +13,7 @@ import numpy as np
 
 from emulator.cell_tables import Cells
 from emulator.compiled import bound
+from emulator.files import require_folder
 from emulator.link_tables import Links
 from emulator.queues import unused
 from emulator.realtime.admission import BROKEN, NEED_ROOM
@@ -53,7 +54,7 @@ class Process:
         state = np.zeros(1, STATE)
         state["poll"], state["control"], state["lane"] = self._poll.fileno(), control.fileno(), NOWHERE
         state["pool_address"] = lanes.pool.ctypes.data
-        self._air = Air(
+        self.air = Air(
             self._links.tables,
             self._cells.tables,
             lanes,
@@ -64,14 +65,14 @@ class Process:
             np.zeros(WORDS, np.int64),
             np.zeros(HEADERS_BYTES, np.uint8),
         )
-        self._serve = bound(serve, self._air)
-        self._flush = bound(flush, self._air)
+        self._serve = bound(serve, self.air)
+        self._flush = bound(flush, self.air)
 
     def run(self) -> None:
         """Serve until the handle is gone."""
         requests: dict[str, Callable[..., object]] = {"attach": self._attach, "begin": self._begin, "end": self._end}
         while True:
-            reason = self._serve(self._air)
+            reason = self._serve(self.air)
             if reason == NEED_ROOM:
                 self._grow()
             elif reason == BROKEN:
@@ -84,27 +85,28 @@ class Process:
                 requests[request](*arguments, *descriptors)
 
     def _attach(self, link: int, source: int, target: int) -> None:
-        lane = self._air.lanes.lanes[link]
+        lane = self.air.lanes.lanes[link]
         if lane["source"] != NOWHERE:
             os.close(int(lane["source"]))  # which also ends its being polled
             os.close(int(lane["target"]))
         lane["source"], lane["target"], lane["error"] = source, target, 0
-        self._air.lane_of[source] = link
+        self.air.lane_of[source] = link
         self._poll.register(source, select.EPOLLIN)
         self._answer(None)
 
     def _begin(self, start_ns: int, log: Path) -> None:
-        state = self._air.state[0]
+        state = self.air.state[0]
         if state["running"]:
             raise ValueError("begin: there must have been an end first")
         try:
-            self._log = LogWriter(log, self._air.state, self._air.rows)
-        except OSError as error:
-            send(self._control, (f"{log}: {error.strerror}", None))
+            require_folder(log)
+            self._log = LogWriter(log, self.air.state, self.air.rows)
+        except (OSError, ValueError) as error:
+            send(self._control, (one_line(error), None))
             return
         self._make_tables()
-        self._air = self._air._replace(links=self._links.tables, cells=self._cells.tables)
-        self._air.lanes.lanes["count"] = 0
+        self.air = self.air._replace(links=self._links.tables, cells=self._cells.tables)
+        self.air.lanes.lanes["count"] = 0
         self._broken = []
         for name in ("packets", "stray", "overflowed", "unlogged", "rows", "published", "taken"):
             state[name] = 0
@@ -112,10 +114,10 @@ class Process:
         self._answer(None)
 
     def _end(self) -> None:
-        state = self._air.state[0]
+        state = self.air.state[0]
         if self._log is None:
             raise ValueError("end: there must have been a begin first")
-        self._flush(self._air)
+        self._flush(self.air)
         state["running"], state["published"] = False, state["rows"]
         log, self._log = self._log, None
         counts = *(int(state[name]) for name in ("packets", "unlogged", "overflowed", "stray")), tuple(self._broken)
@@ -125,7 +127,7 @@ class Process:
         try:
             log.finish()
         except Exception as error:  # whatever it is, the handle waits for an answer
-            send(self._control, (f"log: {one_line(error)}", None))
+            send(self._control, (one_line(error), None))
         else:
             self._answer(counts)
 
@@ -143,17 +145,17 @@ class Process:
 
     def _grow(self) -> None:
         """Double what a frame found too small, or what has little room left."""
-        lane = self._air.lanes.lanes[self._air.state["lane"][0]]
-        if self._air.state["lane"][0] != NOWHERE and lane["cell"] == NOWHERE:
+        lane = self.air.lanes.lanes[self.air.state["lane"][0]]
+        if self.air.state["lane"][0] != NOWHERE and lane["cell"] == NOWHERE:
             self._links.grow()
         else:
             self._cells.add_messages(len(self._cells.tables.messages))
             self._cells.grow()
-        self._air = self._air._replace(links=self._links.tables, cells=self._cells.tables)
+        self.air = self.air._replace(links=self._links.tables, cells=self._cells.tables)
 
     def _leave_broken(self) -> None:
         """Read no longer from interfaces that are gone."""
-        for link, lane in enumerate(self._air.lanes.lanes):
+        for link, lane in enumerate(self.air.lanes.lanes):
             if lane["error"]:
                 self._broken.append(link)
                 self._poll.unregister(int(lane["source"]))
@@ -161,8 +163,9 @@ class Process:
 
 
 def one_line(error: Exception) -> str:
-    """The first line of what an error says."""
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    """The first line of what an error says, and what it is where that is not this project's own rule."""
+    text = str(error).partition("\n")[0]
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
 
 
 def main(descriptor: int) -> None:

@@ -63,6 +63,11 @@ class Relay:
     ) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     def attach(self, link: int, source: int, target: int) -> None:
         """What is read from `source` crosses the link and is written to `target`: descriptors of TAP interfaces
         (`open_tap`), of which the relay takes copies. At any time; a later call for the same link replaces them."""

@@ -1,0 +1,92 @@
+"""A relay whose hosts are sockets of the test: no right of root is needed, and every byte is the test's own."""
+
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from emulator.realtime.frames import LONGEST_BYTES
+from emulator.realtime.relay import Ended, Relay
+from emulator.system import CellSpec, LinkSpec
+from emulator.units import NS_PER_MS, NS_PER_S
+
+SEED = 5
+DURATION_NS = 60 * NS_PER_S
+PATIENCE_S = 10.0
+BUFFER_BYTES = 4_000_000
+
+Columns = dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]
+
+
+class Wire(NamedTuple):
+    """The two ends of a direction."""
+
+    near: socket.socket
+    far: socket.socket
+
+    def send(self, *frames: bytes) -> None:
+        for frame in frames:
+            self.near.send(frame)
+
+    def receive(self, count: int) -> list[bytes]:
+        """The next so many frames; raises TimeoutError."""
+        return [self.far.recv(LONGEST_BYTES) for _ in range(count)]
+
+    def is_silent(self) -> bool:
+        """Whether nothing has come."""
+        self.far.setblocking(False)
+        try:
+            return not self.far.recv(LONGEST_BYTES)
+        except BlockingIOError:
+            return True
+        finally:
+            self.far.settimeout(PATIENCE_S)
+
+
+class Wires(NamedTuple):
+    """A relay, and the ends of its links."""
+
+    relay: Relay
+    links: Sequence[Wire]
+
+    def begin(self, log: Path) -> None:
+        """A run that starts in a moment; back when it has."""
+        start_ns = time.monotonic_ns() + 20 * NS_PER_MS
+        self.relay.begin(start_ns, log)
+        time.sleep(max(0, start_ns - time.monotonic_ns()) / NS_PER_S)
+
+    def end(self, log: Path) -> tuple[Ended, Columns]:
+        """What the run was, and its log in the order of arrivals."""
+        ended = self.relay.end()
+        table = pq.read_table(log).sort_by("order")
+        return ended, {name: table[name].to_numpy() for name in table.column_names}
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends that keep frames apart, as an interface does."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+    ours.settimeout(PATIENCE_S)
+    theirs.setblocking(False)
+    return ours, theirs
+
+
+@contextmanager
+def wires(links: Sequence[LinkSpec], cells: Mapping[str, CellSpec] | None = None) -> Iterator[Wires]:
+    """A relay of these links, whose ends are sockets."""
+    with ExitStack() as stack:
+        relay = stack.enter_context(Relay(links, cells or {}, SEED, DURATION_NS))
+        ends = []
+        for link in range(len(links)):
+            near, source = pair()
+            far, target = pair()
+            with source, target:
+                relay.attach(link, source.fileno(), target.fileno())
+            ends.append(Wire(stack.enter_context(near), stack.enter_context(far)))
+        yield Wires(relay, ends)
