@@ -12,8 +12,8 @@ from mininet.link import Intf, Link
 from mininet.node import Host, Node
 from mininet.nodelib import LinuxBridge
 
-from emulator.realtime.cpu_groups import CpuGroups
 from emulator.errors import MissingDependency
+from emulator.realtime.cpu_groups import CpuGroups
 from emulator.realtime.namespaces import network_of
 from emulator.realtime.tap import open_tap
 from topologies.addressing import Addressing, Forwarding, Wire
