@@ -8,6 +8,7 @@ from tempfile import mkdtemp
 from mininet.log import output
 
 from emulator.errors import MissingDependency
+from emulator.realtime.needs import require
 from emulator.realtime.relay import Relay, RelayFailed
 from emulator.units import NS_PER_MS
 from topologies.addressing import addressing
@@ -29,6 +30,7 @@ def from_command_line(scenario: str = "", log: str = "") -> ScenarioTopo:
     whatever else of Mininet's runs on the machine.
     """
     try:
+        require()
         return _topology(Path(scenario), Path(log or Path(mkdtemp(prefix="airsplit-")) / "packets.parquet"))
     except ValueError as error:
         print(f"airsplit: {error}", file=sys.stderr)

@@ -1,6 +1,5 @@
 """Programs in network, process and mount namespaces that die with the test."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -10,26 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from emulator.errors import MissingDependency
+from emulator.realtime.needs import require
+from emulator.realtime.world import NAMESPACES
+
 ROOT = Path(__file__).parents[2]
-NAMESPACES = (
-    *("setpriv", "--pdeathsig", "KILL"),
-    *("unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"),
-)
 
 
-def lacking() -> list[str]:
-    """What this machine lacks of what Mininet and a relay need."""
-    found = [name for name in ("mnexec", "brctl", "ifconfig", "ping", "setpriv") if shutil.which(name) is None]
-    if importlib.util.find_spec("mininet") is None:
-        found.append("mininet")
-    if os.geteuid() != 0:
-        found.append("root")
-    if not Path("/dev/net/tun").exists():
-        found.append("/dev/net/tun")
-    return found
+def _why_not() -> str:
+    try:
+        require()
+    except MissingDependency as error:
+        return str(error)
+    return "" if shutil.which("brctl") else "brctl: LinuxBridge needs it: apt-get install bridge-utils"
 
 
-needs_mininet = pytest.mark.skipif(bool(lacking()), reason=f"needs {', '.join(lacking())}")
+needs_mininet = pytest.mark.skipif(bool(_why_not()), reason=_why_not() or "nothing")
 
 
 def in_private_world(folder: Path, *arguments: str, more: Mapping[str, str] | None = None) -> tuple[int, str, str]:
