@@ -62,6 +62,7 @@ def check_realtime(scenario: Scenario) -> None:
             raise ValueError(f"{path}.node={command.node}: must not be a node that an interface stands for")
         if command.at_s >= duration_s:
             raise ValueError(f"{path}.at_s={command.at_s:g}: must be before the end, {duration_s:g}")
+    _check_replaced(scenario)
 
 
 def _check_names(scenario: Scenario) -> None:
@@ -96,3 +97,18 @@ def _check_host(place: str, name: str, roles: Mapping[str, Role]) -> None:
 def _check_interface(place: str, names: tuple[str, ...], taken: bool) -> None:
     if len(names) != 1 or taken:
         raise ValueError(f"{place}: must be given for one node only")
+
+
+def _check_replaced(scenario: Scenario) -> None:
+    """Stations and the broker run on this machine, and a node that an interface stands for is not on it."""
+    working = {scenario.broker: "the broker"}
+    if scenario.realtime.tasks:
+        working |= {name: "a computer" for _, name, node in scenario.node_entries() if node.device is not None}
+        working |= {name: "a source" for task in scenario.tasks for name in scenario.names_of(task.sources)}
+    for index, host in enumerate(scenario.realtime.hosts):
+        if host.interface is not None:
+            for name in scenario.names_of(host.nodes):
+                if name in working:
+                    place = f"realtime.hosts[{index}].interface={host.interface}"
+                    remedy = "" if name == scenario.broker else "; or realtime.tasks must be false"
+                    raise ValueError(f"{place}: must not stand for {name}, {working[name]} of tasks{remedy}")

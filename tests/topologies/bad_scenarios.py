@@ -610,6 +610,22 @@ CASES = [
     Case("command-empty", "realtime.commands[0].run='': must", realtime(commands=[{"node": "ue1", "run": ""}])),
     Case("command-late", "realtime.commands[0].at_s=2: must be before the end, 2", commanded(node="ue1", at_s=2)),
     Case(
+        "realtime-cable-and-tasks",
+        "realtime.hosts[0].interface=eth7: must not stand for ue1, a source of tasks; or realtime.tasks must be false",
+        realtime(hosts=[{"nodes": "ue1", "interface": "eth7"}]),
+    ),
+    Case(
+        "realtime-cable-and-computer",
+        "realtime.hosts[0].interface=eth7: must not stand for edge1, a computer of tasks; or",
+        realtime(hosts=[{"nodes": "edge1", "interface": "eth7"}]),
+    ),
+    Case(
+        "realtime-cable-and-broker",
+        "realtime.hosts[0].interface=eth7: must not stand for edge1, the broker of tasks",
+        realtime(hosts=[{"nodes": "edge1", "interface": "eth7"}], tasks=False),
+        overrides=("broker=edge1",),
+    ),
+    Case(
         "command-behind-a-cable",
         "realtime.commands[0].node=edge1: must not be a node that an interface stands for",
         commanded(node="edge1"),

@@ -1,0 +1,44 @@
+"""Real devices in the places of nodes: the interfaces that a scenario names under `realtime.hosts`."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from emulator.errors import MissingDependency
+from emulator.realtime.cable import plugged, require_free
+from topologies.emulated_network import Emulated
+from topologies.scenario import Scenario
+
+
+def require_interfaces(scenario: Scenario, outside: int) -> None:
+    """Raise ValueError, one line, unless the network behind the descriptor `outside` has all the interfaces, unused."""
+    for place, _, interface in _named(scenario):
+        try:
+            require_free(interface, outside)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from error
+
+
+@contextmanager
+def cables(scenario: Scenario, emulated: Emulated, outside: int) -> Iterator[None]:
+    """Within it, devices stand for their nodes: to be entered when the links are probed, since the hosts lose their
+    addresses to them for good. Interfaces come from the network behind the descriptor `outside`, and go back there.
+
+    Raises ValueError as `require_interfaces`, MissingDependency, one line, for a device that does not answer or an
+    interface that the machine does not let go."""
+    require_interfaces(scenario, outside)
+    with ExitStack() as stack:
+        for place, node, interface in _named(scenario):
+            host = emulated.hosts[node]
+            try:
+                stack.enter_context(plugged(interface, outside, host.pid, emulated.address(node)))
+            except (MissingDependency, RuntimeError) as error:
+                raise MissingDependency(f"{place}: {error}") from error
+        yield
+
+
+def _named(scenario: Scenario) -> Iterator[tuple[str, str, str]]:
+    """Where the scenario names an interface, the node that it stands for, and the interface."""
+    for index, host in enumerate(scenario.realtime.hosts):
+        if host.interface is not None:
+            (node,) = scenario.names_of(host.nodes)
+            yield f"realtime.hosts[{index}].interface={host.interface}", node, host.interface
