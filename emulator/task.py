@@ -71,6 +71,18 @@ def result_bytes(task: Task) -> int:
     return task.output_tokens * TOKEN_BYTES or task.kind.result_bytes
 
 
+def message_bytes(task: Task, placement: Placement, step: int, stage: int) -> int:
+    """What the simulation sends on the way to a stage in pass `step` (`emulator.flight.leave`); the way of the result
+    home is the stage after the last."""
+    if stage == len(placement):
+        return result_bytes(task)
+    if stage == 0:
+        return TOKEN_BYTES if step else input_bytes(task)
+    model = task.kind.model
+    tokens = task.prompt_tokens if model.family == "causal_lm" and step == 0 else 1
+    return model.activation_bytes(placement[stage - 1].stop, tokens, task.kind.precision)
+
+
 def describe(placement: Placement) -> str:
     """A placement as text, `ue1:0-5|edge1:5-16`: unambiguous, and what records and files carry."""
     return "|".join(f"{node}:{first}-{stop}" for node, first, stop in placement)
