@@ -18,7 +18,7 @@ from emulator.files import whole
 from emulator.paths import Paths
 from emulator.system import System
 from emulator.task import Placement, message_bytes, parse
-from results.crossings import Told, Way, link_logs, media, read_media, tell
+from results.crossings import Way, link_logs, media, read_media, tell
 from results.journeys import COMPUTE, SERIALISATION, WAITING, WAKE, Journey, Key, Message, journeys
 from results.link_times import AIR, FORWARDING, HEADERS, LATENESS, RAMP, STACK, Sent, split
 from results.readable import readable
@@ -73,10 +73,11 @@ class Pair(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """A real message of a task: what was told of it, and its parts, None where they are not known."""
+    """A real message of a task; `alone`: no other was on its way to one of its links at the same time. Its parts, None
+    where they are not known."""
 
     message: Message
-    told: Told | None
+    alone: bool
     parts_ns: Mapping[str, int] | None
 
 
@@ -146,10 +147,13 @@ def carry(messages: Sequence[tuple[Pair, Message]], system: System, folder: Path
     logs = link_logs(packets, datagrams=system.broker is None)
     told = tell([(message, each) for (_, message), each in zip(messages, ways, strict=True)], logs)
     bare_bytes = simulated_bytes(messages, system)
-    clear = [number for number, each in enumerate(told) if each is not None and each.alone]
-    sent = [Sent(messages[n][1], ways[n], each, bare_bytes[n]) for n in clear if (each := told[n]) is not None]
-    parts_ns = dict(zip(clear, split(system, packets, sent), strict=True))
-    return [Carried(message, told[n], parts_ns.get(n)) for n, (_, message) in enumerate(messages)]
+    sent = {
+        number: Sent(messages[number][1], ways[number], crossings, bare_bytes[number])
+        for number, (crossings, alone) in enumerate(told)
+        if crossings is not None and alone
+    }
+    parts_ns = dict(zip(sent, split(system, packets, list(sent.values())), strict=True))
+    return [Carried(message, told[number].alone, parts_ns.get(number)) for number, (_, message) in enumerate(messages)]
 
 
 def way(paths: Paths, broker: str | None, sender: str, receiver: str) -> Way:
@@ -187,7 +191,7 @@ def explain(pair: Pair, journey: Journey, carried: Sequence[Carried]) -> tuple[s
                     parts_ns[part] += spent_ns
             parts_ns[AIR] -= pair.transfers_ns.get(stage, 0)
     parts_ns[REST] = pair.real_ns - pair.simulated_ns - sum(parts_ns.values())
-    overlapping = sum(each.told is not None and not each.told.alone for each in carried)
+    overlapping = sum(not each.alone for each in carried)
     unmatched = sum(each.parts_ns is None for each in carried) - overlapping
     return (
         *pair.key, pair.arrival_ns, pair.simulated_ns, pair.real_ns, *parts_ns.values(),

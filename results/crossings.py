@@ -113,14 +113,15 @@ class Way(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A message on each link of its way. `alone`: no other was on its way to one of them at the same time."""
+    """A message on each link of its way; None where its packets were not found on one of them. `alone`: no other was
+    on its way to one of these links at the same time."""
 
-    crossings: tuple[Crossing, ...]
+    crossings: tuple[Crossing, ...] | None
     alone: bool
 
 
-def tell(messages: Sequence[tuple[Message, Way]], logs: Mapping[int, LinkLog]) -> list[Told | None]:
-    """What became of each message on the links; None where that cannot be told. `logs`: of all links of all ways."""
+def tell(messages: Sequence[tuple[Message, Way]], logs: Mapping[int, LinkLog]) -> list[Told]:
+    """What became of each message on the links. `logs`: of all links of all ways."""
     claims: dict[int, list[tuple[int, int, int]]] = {}
     found: list[tuple[Crossing, ...] | None] = []
     for number, (message, way) in enumerate(messages):
@@ -137,7 +138,7 @@ def tell(messages: Sequence[tuple[Message, Way]], logs: Mapping[int, LinkLog]) -
             from_ns = crossing.departure_ns if hop + 1 == way.resent else crossing.first_departure_ns
         found.append(tuple(crossings) if len(crossings) == len(way.links) else None)
     meeting = {number for each in claims.values() for number in _meeting(sorted(each))}
-    return [None if each is None else Told(each, number not in meeting) for number, each in enumerate(found)]
+    return [Told(each, number not in meeting) for number, each in enumerate(found)]
 
 
 def _meeting(claims: Iterable[tuple[int, int, int]]) -> Iterable[int]:

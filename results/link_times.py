@@ -8,18 +8,18 @@ from emulator.compiled import Table
 from emulator.realtime.what_if import AloneLink, Answer, Arrival, Asked, SharedCell, what_if
 from emulator.realtime.what_if import Medium as Links
 from emulator.system import System
-from results.crossings import Crossing, Medium, Told, Way, media
+from results.crossings import Crossing, Medium, Way, media
 from results.journeys import Message
 
 STACK, FORWARDING, HEADERS, RAMP, AIR, LATENESS = "stack", "forwarding", "headers", "ramp", "air", "lateness"
 
 
 class Sent(NamedTuple):
-    """A message, its way, what became of it there, and how many bytes it has in the simulation."""
+    """A message, its way, what became of it on each link, and how many bytes it has in the simulation."""
 
     message: Message
     way: Way
-    told: Told
+    crossings: tuple[Crossing, ...]
     bare_bytes: int
 
 
@@ -38,7 +38,7 @@ def split(system: System, packets: Mapping[Medium, Table], sent: Sequence[Sent])
     medium_of = media(system)
     asked: dict[Medium, dict[tuple[int, int], Asked]] = {}
     for number, each in enumerate(sent):
-        for hop, crossing in enumerate(each.told.crossings):
+        for hop, crossing in enumerate(each.crossings):
             bare_bytes = round(each.bare_bytes * crossing.kept)
             asked.setdefault(medium_of[crossing.link], {})[number, hop] = Asked(crossing.packets, bare_bytes)
     answers: dict[tuple[int, int], Answer] = {}
@@ -46,8 +46,8 @@ def split(system: System, packets: Mapping[Medium, Table], sent: Sequence[Sent])
         found = what_if(_links(system, medium), Arrivals(packets[medium], medium), set(questions.values()))
         answers |= {who: found[question] for who, question in questions.items() if question in found}
     return [
-        _parts(each, [answers[number, hop] for hop in range(len(each.told.crossings))])
-        if all((number, hop) in answers for hop in range(len(each.told.crossings)))
+        _parts(each, [answers[number, hop] for hop in range(len(each.crossings))])
+        if all((number, hop) in answers for hop in range(len(each.crossings)))
         else None
         for number, each in enumerate(sent)
     ]
@@ -81,7 +81,7 @@ class Arrivals(Sequence[Arrival]):
 
 
 def _parts(sent: Sent, answers: Sequence[Answer]) -> dict[str, int]:
-    message, way, crossings = sent.message, sent.way, sent.told.crossings
+    message, way, crossings = sent.message, sent.way, sent.crossings
     parts_ns = dict.fromkeys((STACK, FORWARDING, HEADERS, RAMP, AIR, LATENESS), 0)
     before: Crossing | None = None
     for hop, (crossing, answer) in enumerate(zip(crossings, answers, strict=True)):

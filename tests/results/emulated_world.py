@@ -1,0 +1,179 @@
+"""An emulation of which everything is known: a small system, its simulated rows, and real tasks made by hand."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emulator.realtime.events import STATION_EVENTS
+from emulator.realtime.packet_log import DELIVERED
+from emulator.record import Records
+from emulator.simulation import Simulation
+from emulator.system import Control, Cost, DeviceSpec, LayerTimes, LinkSpec, Node, System
+from emulator.task import parse
+from emulator.trace import constant
+from emulator.units import NS_PER_MS, NS_PER_S
+from emulator.workload import Periodic, Stream
+from results.agreement import write_agreement
+from tests.emulator.realtime.logs import LATE_NS, Arrival, Row, relayed, write
+from tests.emulator.systems import CONVNET, IMAGE, Fixed
+
+US = 1_000
+SIMULATED, EMULATED = "split", "split@emulated"
+INPUT_BYTES, RESULT_BYTES = 4_000, 400
+SERVICE_NS = 5 * NS_PER_MS  # all layers
+OWN_HEADER, MQTT_HEADER, TCP_HEADERS, SEGMENT = 24, 27, 52, 1_448
+
+# One byte takes 1 us between UE and gNB, and 0.1 us on the wires.
+AIR_DELAY_NS, WIRE_DELAY_NS = 2 * NS_PER_MS, NS_PER_MS
+UP, DOWN, OUT, BACK = range(4)
+LINKS = (
+    LinkSpec("ue1", "gnb", constant(8e6), AIR_DELAY_NS),
+    LinkSpec("gnb", "ue1", constant(8e6), AIR_DELAY_NS),
+    LinkSpec("gnb", "edge1", constant(80e6), WIRE_DELAY_NS),
+    LinkSpec("edge1", "gnb", constant(80e6), WIRE_DELAY_NS),
+)
+BYTE_NS = {UP: US, DOWN: US, OUT: 100, BACK: 100}
+DELAY_NS = {link: spec.delay_ns for link, spec in enumerate(LINKS)}
+
+
+def world(tasks: int = 1, interval_ns: int = 100 * NS_PER_MS, broker: str | None = "gnb") -> System:
+    """A UE, a gNB where the broker is, and a server that runs everything, in SERVICE_NS; tasks from 10 ms on."""
+    nothing = (0,) * len(CONVNET.layers)
+    measured = {CONVNET.name: LayerTimes((SERVICE_NS // len(CONVNET.layers),) * len(CONVNET.layers), nothing, nothing)}
+    device = DeviceSpec(1e9, 2**30, 1e9, 1e9, measured=measured)
+    nodes = {"ue1": Node("ue1", "ue", device), "gnb": Node("gnb", "gnb"), "edge1": Node("edge1", "edge", device)}
+    kind = replace(IMAGE, input_bytes=INPUT_BYTES, result_bytes=RESULT_BYTES)
+    stream = Stream("ue1", kind, Periodic(interval_ns, 10 * NS_PER_MS))
+    placements = {("ue1", kind.name): (parse(f"edge1:0-{len(CONVNET.layers)}"),)}
+    duration_ns = 10 * NS_PER_MS + tasks * interval_ns
+    control = Control("gnb", 0, NS_PER_MS)
+    return System("world", 1, duration_ns, nodes, LINKS, (stream,), placements, control, Cost(10.0), broker)
+
+
+class Knobs(NamedTuple):
+    """What a real task spends where the simulation knows of nothing, in ns; `hold_gaps`: how long the sender keeps each
+    packet of its input back after the one before."""
+
+    wake: int = 100 * US
+    encode: int = 300 * US
+    leave: int = 200 * US
+    hold_gaps: tuple[int, ...] = (0, 0)
+    relay: int = 400 * US
+    reach: int = 150 * US
+    decode: int = 70 * US
+    queue: int = 30 * US
+    compute: int = 2 * NS_PER_MS
+    late: int = 500 * US
+
+
+class Told(NamedTuple):
+    """A real task: its events, packets, and when it was answered."""
+
+    events: list[tuple[Any, ...]]
+    packets: list[Arrival]
+    end_ns: int
+
+
+def segments(size_bytes: int) -> list[int]:
+    """The packets of a message over MQTT and TCP."""
+    left = size_bytes + OWN_HEADER + MQTT_HEADER
+    return [min(SEGMENT, left - done) + TCP_HEADERS for done in range(0, left, SEGMENT)]
+
+
+def real_task(
+    number: int,
+    arrival_ns: int,
+    knobs: Knobs,
+    ahead: Mapping[int, int] = {},
+    byte_ns: Mapping[int, int] = {},
+) -> Told:
+    """A task that has its links to itself, but for packets of `ahead` bytes that came on one just before it. What a
+    byte takes on a link is BYTE_NS, or else `byte_ns`."""
+    byte_ns = {**BYTE_NS, **byte_ns}
+    events: list[tuple[Any, ...]] = []
+    packets: list[Arrival] = []
+
+    def happen(node: str, event: str, stage: int, at_ns: int, size_bytes: int = 0) -> int:
+        events.append((node, "ue1", IMAGE.name, number, 0, stage, event, at_ns, size_bytes))
+        return at_ns
+
+    def cross(link: int, first_ns: int, sizes: list[int], gaps_ns: Iterable[int]) -> int:
+        """When the last packet has left the relay."""
+        done_ns = first_ns
+        if link in ahead:
+            packets.append(Arrival(link, first_ns, ahead[link]))
+            done_ns += ahead[link] * byte_ns[link]
+        came_ns = first_ns
+        for size, gap_ns in zip(sizes, (0, *gaps_ns), strict=True):
+            came_ns += gap_ns
+            packets.append(Arrival(link, came_ns, size))
+            done_ns = max(done_ns, came_ns) + size * byte_ns[link]
+        return done_ns + DELAY_NS[link] + LATE_NS
+
+    def send(stage: int, size_bytes: int, at_ns: int, sender: str, receiver: str, links: tuple[int, int]) -> int:
+        """When the message is decoded."""
+        at_ns = happen(sender, "published", stage, at_ns + knobs.encode, size_bytes + OWN_HEADER)
+        sizes = segments(size_bytes)
+        gaps = knobs.hold_gaps if len(sizes) > 1 else ()
+        at_ns = cross(links[0], at_ns + knobs.leave, sizes, gaps)
+        at_ns = cross(links[1], at_ns + knobs.relay, sizes, (0,) * (len(sizes) - 1))
+        at_ns = happen(receiver, "received", stage, at_ns + knobs.reach, size_bytes + OWN_HEADER)
+        return happen(receiver, "decoded", stage, at_ns + knobs.decode)
+
+    at_ns = happen("ue1", "woke", 0, arrival_ns + knobs.wake)
+    at_ns = send(0, INPUT_BYTES, at_ns, "ue1", "edge1", (UP, OUT))
+    at_ns = happen("edge1", "started", 0, at_ns + knobs.queue)
+    happen("edge1", "computed", 0, at_ns + knobs.compute)
+    at_ns = happen("edge1", "finished", 0, at_ns + SERVICE_NS + knobs.late)
+    return Told(events, packets, send(1, RESULT_BYTES, at_ns, "edge1", "ue1", (BACK, DOWN)))
+
+
+def write_world(
+    folder: Path, system: System, told: Iterable[Told], spoil: Any = list, more: Iterable[Arrival] = ()
+) -> list[dict[str, Any]]:
+    """The folder of the emulation of these tasks (those of the simulation's first numbers), and the rows of its
+    agreement. `spoil` changes the rows of the packets' log; `more` packets come besides."""
+    told = list(told)
+    placement = system.placements["ue1", IMAGE.name][0]
+    with Records(folder) as records:
+        Simulation(system).run(Fixed({("ue1", IMAGE.name): placement}), SIMULATED, records)
+        for each in told:
+            records.tasks.append(real_row(system, each))
+    events = [event for each in told for event in each.events]
+    write_events(folder / "events.parquet", sorted(events, key=lambda event: event[7]))
+    arrivals = sorted((packet for each in told for packet in each.packets), key=lambda packet: packet.now_ns)
+    arrivals = sorted([*arrivals, *more], key=lambda packet: packet.now_ns)
+    rows: list[Row] = relayed(system.links, {}, system.seed, arrivals, 10 * NS_PER_S)
+    assert all(row.outcome == DELIVERED for row in rows)
+    write(folder / "packets.parquet", spoil(rows))
+    write_agreement(folder, system, SIMULATED, EMULATED)
+    table: list[dict[str, Any]] = pq.read_table(folder / "agreement.parquet").to_pylist()
+    return table
+
+
+def real_row(system: System, told: Told) -> tuple[Any, ...]:
+    """The row of tasks.parquet of a real task."""
+    _, _, kind, number, *_ = told.events[0]
+    arrival_ns = 10 * NS_PER_MS + number * interval_of(system)
+    placement = f"edge1:0-{len(CONVNET.layers)}"
+    sojourn_ns = told.end_ns - arrival_ns
+    identity = (EMULATED, "ue1", kind, number, arrival_ns, placement)
+    return (*identity, 0, 0, 0, sojourn_ns, None, sojourn_ns, None, 0.0, True, "done", "", 1, "measured")
+
+
+def interval_of(system: System) -> int:
+    """Between two tasks."""
+    (stream,) = system.streams
+    assert isinstance(stream.arrivals, Periodic)
+    return stream.arrivals.interval_ns
+
+
+def write_events(path: Path, events: list[tuple[Any, ...]]) -> None:
+    """The stations' events as they are stored."""
+    columns = zip(*events, strict=True)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, STATION_EVENTS, strict=True)]
+    pq.write_table(pa.table(arrays, schema=STATION_EVENTS), path)

@@ -1,0 +1,159 @@
+"""The parts of the difference between real and simulated sojourns, where each is known because it was made."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from emulator.trace import Trace
+from emulator.units import NS_PER_MS
+from results.agreement import PARTS
+from tests.emulator.realtime.logs import LATE_NS, Arrival, Row
+from tests.results.emulated_world import (
+    BYTE_NS,
+    INPUT_BYTES,
+    OUT,
+    RESULT_BYTES,
+    UP,
+    US,
+    Knobs,
+    real_task,
+    segments,
+    world,
+    write_world,
+)
+
+FIRST_NS = 10 * NS_PER_MS
+UP_AND_OUT = BYTE_NS[UP] + BYTE_NS[OUT]  # a byte on its way there, or back
+HEADERS_NS = UP_AND_OUT * (sum(segments(INPUT_BYTES)) - INPUT_BYTES + sum(segments(RESULT_BYTES)) - RESULT_BYTES)
+
+
+def parts(row: dict[str, Any]) -> dict[str, int]:
+    return {part: row[f"{part}_ns"] for part in PARTS}
+
+
+def expected(knobs: Knobs) -> dict[str, int]:
+    """What a task alone has of each part. The sender's gaps count as far as the link had nothing left to do."""
+    first, second, last = segments(INPUT_BYTES)
+    up_ns = BYTE_NS[UP]
+    gap1, gap2 = knobs.hold_gaps
+    second_done = max(first * up_ns, gap1) + second * up_ns
+    done = max(second_done, gap1 + gap2) + last * up_ns
+    return {
+        "compute": knobs.late,
+        "waiting": knobs.queue,
+        "wake": knobs.wake,
+        "serialisation": 2 * (knobs.encode + knobs.decode),
+        "stack": 2 * (knobs.leave + knobs.reach),
+        "forwarding": 2 * knobs.relay,
+        "headers": HEADERS_NS,
+        "ramp": done - (first + second + last) * up_ns,
+        "air": 0,
+        "lateness": 4 * LATE_NS,
+        "rest": 0,
+    }
+
+
+def test_every_part_of_a_task_by_hand(tmp_path: Path) -> None:
+    knobs = Knobs(hold_gaps=(5 * NS_PER_MS, 4 * NS_PER_MS))
+    told = real_task(0, FIRST_NS, knobs)
+    (row,) = write_world(tmp_path, world(), [told])
+    assert parts(row) == expected(knobs) | {"ramp": (5_000 + 4_000 - 1_500 - 1_500) * US}
+    assert row["simulated_ns"] == (4_000 + 2_000 + 400 + 1_000 + 5_000 + 40 + 1_000 + 400 + 2_000) * US
+    assert row["real_ns"] == told.end_ns - FIRST_NS
+    assert (row["messages"], row["overlapping"], row["unmatched"]) == (2, 0, 0)
+    assert (row["service_ns"], row["computing_ns"]) == (5_500 * US, 2_000 * US)
+
+
+spans = st.integers(0, 5 * NS_PER_MS)
+knobs_of = st.builds(
+    Knobs, spans, spans, spans, st.tuples(spans, spans), st.integers(1, NS_PER_MS), spans, spans, spans, spans, spans
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=knobs_of, second=knobs_of)
+def test_whatever_a_task_spends_is_found_where_it_was_spent(tmp_path: Path, first: Knobs, second: Knobs) -> None:
+    interval_ns = 200 * NS_PER_MS
+    told = [real_task(number, FIRST_NS + number * interval_ns, each) for number, each in enumerate((first, second))]
+    rows = write_world(tmp_path, world(2, interval_ns), told)
+    for row, knobs in zip(rows, (first, second), strict=True):
+        assert parts(row) == expected(knobs)
+        assert sum(parts(row).values()) == row["real_ns"] - row["simulated_ns"]
+
+
+@pytest.mark.parametrize("link", [UP, OUT])
+def test_what_others_had_sent_before_belongs_to_the_links(link: int, tmp_path: Path) -> None:
+    """An acknowledgement of somebody else's, before the message on its link."""
+    told = real_task(0, FIRST_NS, Knobs(), ahead={link: 52})
+    (row,) = write_world(tmp_path, world(), [told])
+    assert parts(row) == expected(Knobs()) | {"air": 52 * BYTE_NS[link]}
+
+
+def test_acknowledgements_between_the_packets_are_nobodys_message(tmp_path: Path) -> None:
+    """They come while the link waits for the sender, and are gone before it sends again."""
+    knobs = Knobs(hold_gaps=(5 * NS_PER_MS, 4 * NS_PER_MS))
+    told = real_task(0, FIRST_NS, knobs)
+    first_ns = told.packets[0].now_ns
+    more = [Arrival(UP, first_ns + 2 * NS_PER_MS, 52), Arrival(UP, first_ns + 8 * NS_PER_MS, 64)]
+    (row,) = write_world(tmp_path, world(), [told], more=more)
+    assert parts(row) == expected(knobs)
+
+
+def test_a_link_that_is_slower_by_then_is_the_links_difference(tmp_path: Path) -> None:
+    """The source wakes up 31 ms late, when the link has half its rate: the simulation's message had gone by then."""
+    halves = Trace(40 * NS_PER_MS, {"capacity_bits": np.array([320_000, 160_000])})
+    system = world()
+    slower = replace(system, links=(replace(system.links[UP], trace=halves), *system.links[1:]))
+    knobs = Knobs(wake=31 * NS_PER_MS)
+    (row,) = write_world(tmp_path, slower, [real_task(0, FIRST_NS, knobs, byte_ns={UP: 2 * US})])
+    more_ns = (sum(segments(INPUT_BYTES)) - INPUT_BYTES) * US
+    assert parts(row) == expected(knobs) | {"air": INPUT_BYTES * US, "headers": HEADERS_NS + more_ns}
+
+
+def test_of_messages_that_meet_on_a_link_nothing_is_invented(tmp_path: Path) -> None:
+    """The second task's input comes while the first one's is held back: what both took longer there stays
+    unexplained, and all else is told."""
+    interval_ns = 4 * NS_PER_MS
+    held = Knobs(hold_gaps=(5 * NS_PER_MS, 5 * NS_PER_MS))
+    first = real_task(0, FIRST_NS, held)
+    second = real_task(1, FIRST_NS + interval_ns, Knobs(wake=NS_PER_MS, hold_gaps=(20 * NS_PER_MS, 0)))
+    system = world(2, interval_ns)
+    rows = write_world(tmp_path, system, [first, second])
+    alone = expected(held)
+    for row in rows:
+        assert (row["messages"], row["overlapping"]) == (2, 1)
+        assert sum(parts(row).values()) == row["real_ns"] - row["simulated_ns"]
+        assert row["rest_ns"] != 0
+        assert row["ramp_ns"] == 0 and row["lateness_ns"] == 2 * LATE_NS
+        assert row["forwarding_ns"] == alone["forwarding"] // 2
+        assert row["serialisation_ns"] == alone["serialisation"]
+
+
+def test_a_message_whose_packets_are_not_there_is_said_to_be_unmatched(tmp_path: Path) -> None:
+    def without_the_second(rows: list[Row]) -> list[Row]:
+        left_out = next(row for row in rows if row.link == UP and row.number == 1)
+        return [row for row in rows if row is not left_out]
+
+    (row,) = write_world(tmp_path, world(), [real_task(0, FIRST_NS, Knobs())], spoil=without_the_second)
+    assert (row["overlapping"], row["unmatched"]) == (0, 1)
+    both = expected(Knobs())
+    assert row["stack_ns"] == both["stack"] // 2 and row["wake_ns"] == both["wake"]
+    assert row["rest_ns"] == (both["stack"] + both["forwarding"]) // 2 + 2 * LATE_NS + UP_AND_OUT * (
+        sum(segments(INPUT_BYTES)) - INPUT_BYTES
+    )
+
+
+def test_time_that_no_event_tells_of_is_unexplained(tmp_path: Path) -> None:
+    told = real_task(0, FIRST_NS, Knobs())
+    (row,) = write_world(tmp_path, world(), [told._replace(end_ns=told.end_ns + 777)])
+    assert parts(row) == expected(Knobs()) | {"rest": 777}
+
+
+def test_only_tasks_that_were_answered_twice_are_paired(tmp_path: Path) -> None:
+    rows = write_world(tmp_path, world(3), [real_task(1, FIRST_NS + 100 * NS_PER_MS, Knobs())])
+    assert [row["task"] for row in rows] == [1]
