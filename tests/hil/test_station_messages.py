@@ -89,5 +89,5 @@ def test_messages_under_way_at_once_do_not_mix() -> None:
     ids=["nothing", "no data", "another's magic", "too short", "too long", "beyond", "too many", "cut off"],
 )
 def test_what_is_no_piece_is_refused(piece: bytes) -> None:
-    with pytest.raises(Malformed, match="^message: "):
+    with pytest.raises(Malformed, match=r"^message: "):
         read_piece(piece)
