@@ -343,8 +343,6 @@ def emulate(
         emulation.require_carrier(chosen)
     if not world.inside():
         needs.require()
-        if cli:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is meant for what runs at the prompt
         sys.exit(world.run_inside([sys.executable, *sys.orig_argv[1:]]))
     with named(scenario), Phases(quiet) as phases:
         system = build(chosen, home)

@@ -13,6 +13,7 @@ from emulator.realtime.namespaces import network_of
 from emulator.realtime.probe import probe
 from emulator.realtime.probed import Probed, write_probed
 from emulator.realtime.relay import Ended
+from emulator.realtime.terminal import take_terminal
 from emulator.system import System
 from emulator.units import NS_PER_S, ns_from_s
 from hil.broker import Broker, embedded, find_mosquitto, mosquitto
@@ -87,11 +88,14 @@ def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, pr
     """Mininet's prompt in the network, until the user leaves it: links follow their traces, the scenario's programs
     run, and no task does. Leaves and raises what `emulate` does."""
     from mininet.cli import CLI
+    from mininet.log import lg
 
+    lg.propagate = False  # what the prompt says it prints itself
     with _network(scenario, system, folder, progress) as (network, probed):
 
         def during(start_ns: int) -> None:
             _wait(start_ns)
+            take_terminal()
             CLI(network.net)
 
         ended, programs = _shaped(scenario, home, network, folder, during)
