@@ -344,7 +344,7 @@ def emulate(
     if not world.inside():
         needs.require()
         sys.exit(world.run_inside([sys.executable, *sys.orig_argv[1:]]))
-    with named(scenario), Phases(quiet) as phases:
+    with named(scenario), Phases(quiet or cli) as phases:  # bars would write over the prompt
         system = build(chosen, home)
         checkpoints = named_checkpoints(chosen, home, system)
         check_policies(chosen, home, system, checkpoints)

@@ -56,11 +56,11 @@ class Terminal:
                 return
         raise AssertionError(f"no {answer!r} in {self.seen!r}")
 
-    def await_text(self, text: str) -> None:
-        give_up = time.monotonic() + 20
+    def await_text(self, text: str, patience_s: float = 20.0) -> None:
+        give_up = time.monotonic() + patience_s
         while text not in self.seen:
             ready, _, _ = select.select([self._descriptor], [], [], max(0.0, give_up - time.monotonic()))
-            assert ready, f"no {text!r} in {self.seen!r}"
+            assert ready, f"no {text!r} in {self.seen[-300:]!r}"
             self.seen += os.read(self._descriptor, 4096).decode()
         self.seen = self.seen.split(text, 1)[1]
 
