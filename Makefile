@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Mininet comes with the system (Debian and Ubuntu: apt-get install mininet), for the system's own Python.
 SYSTEM_PYTHON ?= /usr/bin/python3
 
-.PHONY: setup demo mininet emulate-demo test lint bench check-agents channel-figures
+.PHONY: setup demo mininet emulate-demo test lint bench bench-realtime check-agents channel-figures
 
 setup: $(READY)
 
@@ -42,6 +42,9 @@ lint: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+bench-realtime: $(READY)
+	@$(BIN)/python -m benchmarks.realtime
 
 check-agents: $(READY)
 	$(BIN)/python -m benchmarks.agents

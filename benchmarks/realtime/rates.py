@@ -2,10 +2,11 @@
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.realtime.cases import RECORDINGS, lte_case, nr_case
+from benchmarks.realtime.cases import cases
 from benchmarks.realtime.exchanges import LEAD_NS, SEED
 from benchmarks.realtime.flood import PACKET_BYTES, flood
 from benchmarks.realtime.hosts import Lane, by_relay
@@ -18,17 +19,27 @@ from emulator.units import NS_PER_MS, NS_PER_S
 RATES_BPS = {"100": 100e6, "500": 500e6, "1000": 1000e6}
 OVERLOAD = 1.2  # over the most that the link carries in any window
 WINDOW_NS = 200 * NS_PER_MS
+QUEUE_BYTES = 2_000_000
 
 
 def rows(lengths: Lengths) -> list[Row]:
     """The rows of point 2."""
-    found = [tcp_row(name, rate_bps, lengths) for name, rate_bps in RATES_BPS.items()]
-    links = {name: wire(rate_bps) for name, rate_bps in RATES_BPS.items()}
     duration_ns = (lengths.settle_s + lengths.seconds) * NS_PER_S
-    if (RECORDINGS / "mahimahi").is_dir():
-        links["lte_up"], links["lte_down"] = lte_case().lanes[0]
-    links["nr_up"], links["nr_down"] = nr_case(duration_ns).lanes[0]
-    return [*found, *(overload_row(name, link, lengths) for name, link in links.items())]
+    links = {name: wire(rate_bps) for name, rate_bps in RATES_BPS.items()} | fading(duration_ns)
+    return [
+        *(tcp_row(name, rate_bps, lengths) for name, rate_bps in RATES_BPS.items()),
+        *(overload_row(name, link, lengths) for name, link in links.items()),
+    ]
+
+
+def fading(duration_ns: int) -> dict[str, LinkSpec]:
+    """The LTE and 5G links of point 1, with queues that hold enough for no slot to find them empty."""
+    return {
+        f"{case.name}_{way}": replace(link, queue_bytes=QUEUE_BYTES)
+        for case in cases(duration_ns)
+        if case.name in ("lte", "nr")
+        for way, link in zip(("up", "down"), case.links, strict=True)
+    }
 
 
 def wire(rate_bps: float, delay_ns: int = 0) -> LinkSpec:

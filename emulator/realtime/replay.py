@@ -18,7 +18,7 @@ from emulator.contention import ENTERED, decide, enter, take_done
 from emulator.link import enqueue
 from emulator.link_tables import FULL_NS, NO_ROOM_NS, Links, LinkTables
 from emulator.realtime.arrivals import PACKET, in_order
-from emulator.realtime.packet_log import DELIVERED, FULL, LOST, NEVER_NS, NO_COVERAGE, OUTCOMES, UNFINISHED
+from emulator.realtime.packet_log import DELIVERED, FULL, LOST, NEVER_NS, NO_COVERAGE, OUTCOMES, REFUSED, UNFINISHED
 from emulator.serving import free
 from emulator.system import CellSpec, LinkSpec
 
@@ -197,11 +197,11 @@ def dropped(answer: int) -> int:
 
 @in_place
 def compare(packet: Record, ended: Table, found: Table, outcome: int, start_ns: int, release_ns: int) -> None:
-    """Count a packet and what differs. An unfinished one may have been delivered or lost later, had the run lasted;
-    then none of its link that came after it has left."""
+    """Count a packet and what differs. What the other end refused came to it by the schedule. An unfinished one may
+    have been delivered or lost later, had the run lasted; then none of its link that came after it has left."""
     count = found[0]
     count.packets += 1
-    alike = packet.outcome == outcome
+    alike = outcome == (DELIVERED if packet.outcome == REFUSED else packet.outcome)
     if packet.outcome == UNFINISHED:
         alike = outcome not in (FULL, NO_COVERAGE)
         ended[packet.link] = True

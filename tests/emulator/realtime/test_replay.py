@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.realtime.arrivals import in_order
-from emulator.realtime.packet_log import DELIVERED, FULL, LOST, NEVER_NS, UNFINISHED
+from emulator.realtime.packet_log import DELIVERED, FULL, LOST, NEVER_NS, REFUSED, UNFINISHED
 from emulator.realtime.replay import Agreement, replay
 from emulator.system import CellSpec, LinkSpec
 from emulator.trace import constant
@@ -111,6 +111,18 @@ def test_all_kinds_agree() -> None:
     rows = logged()
     assert {row.outcome for row in rows} == {0, 1, 2, 3, 4}
     assert agreement(KINDS, CELLS, rows) == Agreement(3_000, 0, 0, 0, 0, "")
+
+
+def test_what_the_other_end_refused_agrees_where_it_came_by_the_schedule() -> None:
+    rows = logged()
+    place = place_of(rows, DELIVERED, 0)
+    rows[place] = rows[place]._replace(outcome=REFUSED, departure_ns=NEVER_NS)
+    assert agreement(KINDS, CELLS, rows).complete
+    rows[place] = rows[place]._replace(release_ns=rows[place].release_ns + 1)
+    assert agreement(KINDS, CELLS, rows).different_times == 1
+    lost = place_of(rows, LOST, 1)
+    rows[lost] = rows[lost]._replace(outcome=REFUSED)
+    assert agreement(KINDS, CELLS, rows).different_drops == 1
 
 
 DELIVERED_INSTEAD = {"outcome": DELIVERED, "start_ns": 5, "release_ns": 6, "departure_ns": 7}
