@@ -13,7 +13,7 @@ from benchmarks.realtime.__main__ import MISSING, NEEDS
 from benchmarks.realtime.cases import Case, cases, plan
 from benchmarks.realtime.end_to_end import one
 from benchmarks.realtime.exchanges import SEED, Crossing
-from benchmarks.realtime.rows import quantile
+from benchmarks.realtime.rows import FULL, quantile
 from benchmarks.realtime.traffic import Exchanged, Plan
 from emulator.errors import MissingDependency
 from emulator.link import Link
@@ -56,7 +56,7 @@ def test_every_row_comes_out_of_a_short_run() -> None:
     for name in ("constant", "nr"):
         assert values[f"end_to_end_median_{name}"] > 0
     assert values["end_to_end_slot_slips_nr"] >= 0
-    for name in ("tcp_rate_100", "udp_overload_500", "udp_overload_nr_down", "relay_ceiling_bps", "relay_delay10_bps"):
+    for name in ("tcp_rate_500", "udp_overload_500", "udp_overload_nr_down", "relay_ceiling_bps", "relay_delay10_bps"):
         assert values[name] > 1e7
 
 
@@ -69,7 +69,7 @@ def test_what_is_missing_is_one_line_and_exit_code_4(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def all_cases() -> dict[str, Case]:
-    return {case.name: case for case in cases(NS_PER_S)}
+    return {case.name: case for case in cases(FULL.cases, NS_PER_S)}
 
 
 def test_datagrams_are_sent_in_bursts_that_fill_a_part_of_the_link(all_cases: dict[str, Case]) -> None:

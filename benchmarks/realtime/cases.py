@@ -1,5 +1,6 @@
 """The links that the schedule is checked on: constant, recorded LTE, generated 5G with TDD, a cell of two UEs."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,10 +42,15 @@ class Case(NamedTuple):
         return {} if self.cell is None else {link.cell: self.cell for link in self.links if link.cell}
 
 
-def cases(duration_ns: int) -> list[Case]:
-    """All for which there are traces."""
-    found = [constant_case(), nr_case(duration_ns), cell_case(duration_ns)]
-    return [*found[:1], lte_case(), *found[1:]] if (RECORDINGS / f"{LTE}.up").exists() else found
+def cases(names: Sequence[str], duration_ns: int) -> list[Case]:
+    """Those of these names; the LTE one where there are recordings."""
+    made: dict[str, Callable[[], Case]] = {
+        "constant": constant_case,
+        "lte": lte_case,
+        "nr": lambda: nr_case(duration_ns),
+        "cell": lambda: cell_case(duration_ns),
+    }
+    return [made[name]() for name in names if name != "lte" or (RECORDINGS / f"{LTE}.up").exists()]
 
 
 def constant_case() -> Case:

@@ -16,7 +16,7 @@ from emulator.system import LinkSpec
 from emulator.trace import Trace, constant
 from emulator.units import NS_PER_MS, NS_PER_S
 
-RATES_BPS = {"100": 100e6, "500": 500e6, "1000": 1000e6}
+BPS_PER_MBPS = 1e6
 OVERLOAD = 1.2  # over the most that the link carries in any window
 WINDOW_NS = 200 * NS_PER_MS
 QUEUE_BYTES = 2_000_000
@@ -24,20 +24,19 @@ QUEUE_BYTES = 2_000_000
 
 def rows(lengths: Lengths) -> list[Row]:
     """The rows of point 2."""
-    duration_ns = (lengths.settle_s + lengths.seconds) * NS_PER_S
-    links = {name: wire(rate_bps) for name, rate_bps in RATES_BPS.items()} | fading(duration_ns)
+    links = {f"{rate}": wire(rate * BPS_PER_MBPS) for rate in lengths.rates_mbps} | fading(lengths)
     return [
-        *(tcp_row(name, rate_bps, lengths) for name, rate_bps in RATES_BPS.items()),
+        *(tcp_row(rate, lengths) for rate in lengths.rates_mbps),
         *(overload_row(name, link, lengths) for name, link in links.items()),
     ]
 
 
-def fading(duration_ns: int) -> dict[str, LinkSpec]:
+def fading(lengths: Lengths) -> dict[str, LinkSpec]:
     """The LTE and 5G links of point 1, with queues that hold enough for no slot to find them empty."""
+    names = [name for name in lengths.cases if name in ("lte", "nr")]
     return {
         f"{case.name}_{way}": replace(link, queue_bytes=QUEUE_BYTES)
-        for case in cases(duration_ns)
-        if case.name in ("lte", "nr")
+        for case in cases(names, (lengths.settle_s + lengths.seconds) * NS_PER_S)
         for way, link in zip(("up", "down"), case.links, strict=True)
     }
 
@@ -47,15 +46,16 @@ def wire(rate_bps: float, delay_ns: int = 0) -> LinkSpec:
     return LinkSpec("a", "b", constant(rate_bps), delay_ns)
 
 
-def tcp_row(name: str, rate_bps: float, lengths: Lengths) -> Row:
+def tcp_row(rate_mbps: int, lengths: Lengths) -> Row:
     """IP bytes of iperf3's TCP, which the receiver counts, after the first seconds."""
-    with TemporaryDirectory() as folder, by_relay([Lane(wire(rate_bps), wire(rate_bps))], SEED, NS_PER_S) as joined:
+    link = wire(rate_mbps * BPS_PER_MBPS)
+    with TemporaryDirectory() as folder, by_relay([Lane(link, link)], SEED, NS_PER_S) as joined:
         joined.relay.begin(time.monotonic_ns(), Path(folder) / "packets.parquet")
         measured = tcp(joined.pairs[0], lengths)
         joined.relay.end()
-    print(f"tcp {name}: done", file=sys.stderr)
+    print(f"tcp {rate_mbps}: done", file=sys.stderr)
     ip_bps = measured.goodput_bps * PACKET_BYTES / measured.segment_bytes
-    return row(f"tcp_rate_{name}", ip_bps, "bit/s of IP", "configured", rate_bps)
+    return row(f"tcp_rate_{rate_mbps}", ip_bps, "bit/s of IP", "configured", rate_mbps * BPS_PER_MBPS)
 
 
 def overload_row(name: str, link: LinkSpec, lengths: Lengths) -> Row:

@@ -11,17 +11,19 @@ PERCENTS = {"median": 50, "p95": 95, "p99": 99}
 
 
 class Lengths(NamedTuple):
-    """How long to measure: `seconds` of each kind of traffic after `settle_s` seconds that do not count, `repeats`
-    times where the median counts, and so many pings."""
+    """What is measured, and how long: `seconds` of each kind of traffic after `settle_s` seconds that do not count,
+    `repeats` times where the median counts, and so many pings; which of the cases and of the constant rates."""
 
     seconds: int
     settle_s: int
     repeats: int
     pings: int
+    cases: tuple[str, ...]
+    rates_mbps: tuple[int, ...]
 
 
-FULL = Lengths(seconds=10, settle_s=2, repeats=3, pings=300)
-SHORT = Lengths(seconds=1, settle_s=1, repeats=1, pings=20)
+FULL = Lengths(10, 2, 3, 300, ("constant", "lte", "nr", "cell"), (100, 500, 1_000))
+SHORT = Lengths(1, 0, 1, 20, ("constant", "nr", "cell"), (500,))
 
 
 def row(name: str, value: float, unit: str, peer: str, peer_value: float) -> Row:

@@ -27,7 +27,7 @@ def rows(lengths: Lengths) -> list[Row]:
     duration_ns = lengths.seconds * NS_PER_S
     stack_ns = stack_quantiles_ns(duration_ns)
     found: list[Row] = []
-    for case in cases(duration_ns):
+    for case in cases(lengths.cases, duration_ns):
         with TemporaryDirectory() as folder:
             carried = carry(case, duration_ns, Path(folder))
             found += schedule_rows(case, carried, duration_ns)
