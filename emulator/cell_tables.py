@@ -154,7 +154,8 @@ class Cells:
         """Make room for so many more messages."""
         old = self.tables.messages
         messages = np.concatenate((old, np.zeros(more, MESSAGE)))
-        messages["behind"][len(old) :] = [*range(len(old) + 1, len(messages)), old["behind"][0]]
+        messages["behind"][len(old) :] = np.arange(len(old) + 1, len(messages) + 1)
+        messages[-1]["behind"] = old["behind"][0]
         messages[0]["behind"] = len(old)
         messages[0]["size_bytes"] += more
         self.tables = self.tables._replace(messages=messages)

@@ -29,7 +29,8 @@ def with_more_room(queues: Queues, more: int) -> Queues:
     """The same queues, with `more` unused entries added."""
     old = queues.entries
     entries = np.concatenate((old, np.zeros(more, ENTRY)))
-    entries["behind"][len(old) :] = [*range(len(old) + 1, len(entries)), old["behind"][0]]
+    entries["behind"][len(old) :] = np.arange(len(old) + 1, len(entries) + 1)
+    entries[-1]["behind"] = old["behind"][0]
     entries[0]["behind"] = len(old)
     entries[0]["value"] += more
     return Queues(queues.ends, entries)

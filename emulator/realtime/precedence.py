@@ -12,7 +12,8 @@ def take_precedence() -> str:
     starts are ordinary ones. Says how it is scheduled then."""
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
-        return f"SCHED_FIFO {PRIORITY}"
+        # as prompt as SCHED_FIFO, and two relays on a machine take turns
+        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(PRIORITY))
+        return f"SCHED_RR {PRIORITY}"
     except PermissionError:
         return f"nice {os.getpriority(os.PRIO_PROCESS, 0)}"

@@ -29,7 +29,7 @@ from emulator.realtime.system_calls import WORDS
 from emulator.system import CellSpec, LinkSpec
 
 DESCRIPTORS = 65_536
-ROOM = 32_768  # messages at the start, so that links and cells hardly ever grow in a run
+ROOM = 131_072  # messages at the start, so that links and cells hardly ever grow in a run
 
 
 class Process:
@@ -180,3 +180,5 @@ def main(descriptor: int) -> None:
             process.run()
         except Exception as error:
             send(control, (one_line(error), None))
+            os._exit(1)
+    os._exit(0)  # nothing is left to tidy up, which the interpreter would look for
