@@ -334,6 +334,7 @@ def emulate(
     from hil import emulation
     from hil.station_files import append_real_tasks
     from results.real_time import told_by_relay
+    from topologies.cables import require_interfaces
 
     started = datetime.now(UTC)
     home = scenario.parent
@@ -345,6 +346,7 @@ def emulate(
         needs.require()
         sys.exit(world.run_inside([sys.executable, *sys.orig_argv[1:]]))
     with named(scenario), Phases(quiet or cli) as phases:  # bars would write over the prompt
+        require_interfaces(chosen)
         system = build(chosen, home)
         checkpoints = named_checkpoints(chosen, home, system)
         check_policies(chosen, home, system, checkpoints)

@@ -23,6 +23,7 @@ from hil.programs import Program, Programs, write_programs
 from hil.schedule import write_schedule
 from hil.station_files import HOSTS, schedule_file, store_events
 from hil.stations import Stations
+from topologies.cables import cables
 from topologies.emulated_network import Emulated, emulated_network
 from topologies.scenario import Scenario
 
@@ -117,7 +118,8 @@ def _network(
             probed = tuple(probe(network.relay, system.links, system.cells, system.seed, network.ends, log))
         write_probed(folder / "probes.csv", probed)
         progress("probing the links", 1, 1)
-        yield network, probed
+        with cables(scenario, network):
+            yield network, probed
 
 
 def _shaped(

@@ -5,33 +5,33 @@ from contextlib import ExitStack, contextmanager
 
 from emulator.errors import MissingDependency
 from emulator.realtime.cable import plugged, require_free
+from emulator.realtime.world import outside
 from topologies.emulated_network import Emulated
 from topologies.scenario import Scenario
 
 
-def require_interfaces(scenario: Scenario, outside: int) -> None:
-    """Raise ValueError, one line, unless the network behind the descriptor `outside` has all the interfaces, unused."""
+def require_interfaces(scenario: Scenario) -> None:
+    """Raise ValueError, one line, unless the machine has all the interfaces, unused."""
     for place, _, interface in _named(scenario):
         try:
-            require_free(interface, outside)
+            require_free(interface, outside())
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from error
 
 
 @contextmanager
-def cables(scenario: Scenario, emulated: Emulated, outside: int) -> Iterator[None]:
+def cables(scenario: Scenario, emulated: Emulated) -> Iterator[None]:
     """Within it, devices stand for their nodes: to be entered when the links are probed, since the hosts lose their
-    addresses to them for good. Interfaces come from the network behind the descriptor `outside`, and go back there.
+    addresses to them for good. Interfaces come from the network outside the private world, and go back there.
 
-    Raises ValueError as `require_interfaces`, MissingDependency, one line, for a device that does not answer or an
-    interface that the machine does not let go."""
-    require_interfaces(scenario, outside)
+    Raises MissingDependency, one line, for a device that does not answer or an interface that the machine does not
+    let go."""
     with ExitStack() as stack:
         for place, node, interface in _named(scenario):
             host = emulated.hosts[node]
             try:
-                stack.enter_context(plugged(interface, outside, host.pid, emulated.address(node)))
-            except (MissingDependency, RuntimeError) as error:
+                stack.enter_context(plugged(interface, outside(), host.pid, emulated.address(node)))
+            except MissingDependency as error:
                 raise MissingDependency(f"{place}: {error}") from error
         yield
 

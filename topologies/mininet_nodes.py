@@ -3,7 +3,6 @@ whose ends the relay joins."""
 
 import os
 import shlex
-import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from mininet.nodelib import LinuxBridge
 
 from emulator.errors import MissingDependency
 from emulator.realtime.cpu_groups import CpuGroups
+from emulator.realtime.iproute import run_all
 from emulator.realtime.namespaces import network_of
 from emulator.realtime.tap import open_tap
 from topologies.addressing import Addressing, Forwarding, Wire
@@ -152,15 +152,6 @@ def apply(settings: dict[str, str]) -> None:
         path = Path("/proc/sys/net") / name
         if path.exists() or not name.startswith("ipv6"):
             path.write_text(value)
-
-
-def run_all(tool: str, orders: Iterable[str]) -> None:
-    """Have iproute2's `ip` or `bridge` carry out many orders in one process. Raises MissingDependency, one line, where
-    the machine refuses one."""
-    text = "".join(f"{order}\n" for order in orders)
-    done = subprocess.run([tool, "-batch", "-"], input=text, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise MissingDependency(f"{tool}: {' '.join(done.stderr.split())}")
 
 
 def _orders(name: str, network: Addressing) -> Iterable[str]:

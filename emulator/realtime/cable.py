@@ -27,7 +27,7 @@ def require_free(interface: str, outside: int) -> None:
     with network_behind(outside):
         try:
             (found,) = described("address", "show", "dev", interface)
-        except RuntimeError as error:
+        except MissingDependency as error:
             raise ValueError(f"must be an interface of this machine ({error})") from error
     addresses = [each["local"] for each in found["addr_info"] if each["scope"] == "global"]
     if addresses:
@@ -42,7 +42,7 @@ def plugged(interface: str, outside: int, host: int, address: str) -> Iterator[N
     `outside`, and who has `address` is at the other end of its cable. Afterwards the interface is back, up if it was;
     the host, which had the address, is of no more use.
 
-    Raises MissingDependency where nobody answers there, RuntimeError, one line, where the machine refuses something.
+    Raises MissingDependency, one line, where nobody answers there or the machine refuses something.
     """
     with network_behind(outside):
         was_up = "UP" in described("link", "show", "dev", interface)[0]["flags"]
