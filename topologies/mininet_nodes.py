@@ -34,11 +34,13 @@ HOST_SETTINGS = {
     "ipv4/tcp_wmem": "10240 87380 16777216",
     "ipv4/tcp_no_metrics_save": "1",
 }
-# What speaks unasked: IPv6, and bridges that look for others with an ear for multicasts (224.0.0.106).
+# What speaks unasked: IPv6, and bridges that look for others with an ear for multicasts (224.0.0.106). What a bridge
+# carries is nothing for the machine's firewall.
 QUIET_SETTINGS = {
     "ipv6/conf/all/disable_ipv6": "1",
     "ipv6/conf/default/disable_ipv6": "1",
     "ipv4/igmp_link_local_mcast_reports": "0",
+    "bridge/bridge-nf-call-iptables": "0",
 }
 
 
@@ -147,10 +149,10 @@ class TraceLink(Link):  # type: ignore[misc]  # Mininet has no types
 
 
 def apply(settings: dict[str, str]) -> None:
-    """Set what /proc/sys/net holds for the caller's namespace; a kernel without IPv6 has nothing of it to set."""
+    """Set what /proc/sys/net holds for the caller's namespace; but for IPv4, what this kernel has of it."""
     for name, value in settings.items():
         path = Path("/proc/sys/net") / name
-        if path.exists() or not name.startswith("ipv6"):
+        if path.exists() or name.startswith("ipv4"):
             path.write_text(value)
 
 

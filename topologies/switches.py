@@ -48,7 +48,7 @@ def _check_machine(name: str, found: type) -> None:
     """Have the class look for the programs that it needs; Mininet's exit where they are missing."""
     try:
         with saying_nothing():  # it would over several lines
-            found.setup()  # type: ignore[attr-defined]  # of Mininet's Node
+            found.checkSetup()  # type: ignore[attr-defined]  # of Mininet's Node
     except SystemExit as error:
         raise MissingDependency(
             f"realtime.switch={name}: needs a program that is not installed; LinuxBridge needs brctl"
