@@ -42,11 +42,12 @@ class Delivered(NamedTuple):
 
 
 class Cell:
-    """One cell by itself: messages enter in order of time, and slots are decided as time passes."""
+    """One cell by itself: messages enter in order of time, and slots are decided as time passes. Its background comes
+    until `until_ns`."""
 
-    def __init__(self, spec: CellSpec, links: Sequence[LinkSpec], seed: int) -> None:
+    def __init__(self, spec: CellSpec, links: Sequence[LinkSpec], seed: int, until_ns: int = FOREVER_NS) -> None:
         self._links = Links(links, seed)
-        self._cells = Cells({links[0].cell: spec}, links, seed, 0, FOREVER_NS)
+        self._cells = Cells({links[0].cell: spec}, links, seed, 0, until_ns)
         self._rows = np.zeros(ROWS, ROW)
         self._code = _machine_code()
 

@@ -56,7 +56,9 @@ def split(system: System, packets: Mapping[Medium, Table], sent: Sequence[Sent])
 def _links(system: System, medium: Medium) -> Links:
     specs = [system.links[link] for link in medium]
     cell = specs[0].cell
-    return SharedCell(system.cells[cell], specs, system.seed) if cell else AloneLink(specs[0], system.seed)
+    if not cell:
+        return AloneLink(specs[0], system.seed)
+    return SharedCell(system.cells[cell], specs, system.seed, system.duration_ns)
 
 
 class Arrivals(Sequence[Arrival]):

@@ -16,7 +16,8 @@ from results.machine import Git, Machine, git_state, machine_now, versions_now
 from results.readable import readable
 
 RECORDS = ("tasks.parquet", "stages.parquet")
-EMULATED = ("packets.parquet", "events.parquet", "lateness.csv", "probes.csv", "programs.csv")  # of a run in real time
+# Of a run in real time.
+EMULATED = ("packets.parquet", "events.parquet", "agreement.parquet", "lateness.csv", "probes.csv", "programs.csv")
 DATA = ("bound.parquet", "learning.csv", "measured.json", *EMULATED)  # each only where the run has it
 
 

@@ -12,6 +12,7 @@ from emulator.realtime.replay import Agreement, replay
 from emulator.small_table import write_table
 from emulator.system import System
 from emulator.units import NS_PER_MS
+from results.agreement import write_agreement
 from results.facts import Told
 from results.manifest import Broker, Check, Emulation
 from topologies.emulated_part import EMULATED
@@ -26,7 +27,8 @@ ENOUGH = 1_000  # packets of a link, for one in a hundred of them to be more tha
 
 
 def told_by_relay(found: "Done", scenario: Scenario, system: System, folder: Path) -> Told:
-    """What is known of an emulation when it is over, and what it is held to. Writes lateness.csv."""
+    """What is known of an emulation when it is over, and what it is held to. Writes lateness.csv and, where it had
+    tasks, agreement.parquet."""
     label = scenario.labels[0]
     facts = Emulation(
         simulated=label,
@@ -38,6 +40,8 @@ def told_by_relay(found: "Done", scenario: Scenario, system: System, folder: Pat
         scheduling=found.scheduling,
     )
     checks, notes = examine(folder, system, facts, found.ended, found.probed)
+    if (folder / "events.parquet").is_file():
+        write_agreement(folder, system, facts.simulated, facts.emulated)
     complaints = [each.complaint for each in found.programs if each.complaint is not None]
     failures = Check(name="commands that failed", subject="all hosts", value=len(complaints), limit=0)
     lost = [f"The station at {node} ended before the run did." for node in found.dead]

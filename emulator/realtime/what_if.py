@@ -54,10 +54,10 @@ class AloneLink:
 
 
 class SharedCell:
-    """The links of a cell, numbered as given."""
+    """The links of a cell, numbered as given; its background comes until `until_ns`."""
 
-    def __init__(self, spec: CellSpec, links: Sequence[LinkSpec], seed: int) -> None:
-        self._cell = Cell(spec, links, seed)
+    def __init__(self, spec: CellSpec, links: Sequence[LinkSpec], seed: int, until_ns: int) -> None:
+        self._cell = Cell(spec, links, seed, until_ns)
 
     def accept(self, arrival: Arrival) -> None:
         """See `Medium`."""

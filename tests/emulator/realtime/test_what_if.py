@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from emulator.cell import Cell
 from emulator.link import Link
+from emulator.queues import FOREVER_NS
 from emulator.realtime.what_if import AloneLink, Answer, Arrival, Asked, SharedCell, what_if
-from emulator.system import CellSpec, LinkSpec, Ramp
+from emulator.system import Background, CellSpec, LinkSpec, Ramp
 from emulator.trace import constant
 from tests.emulator.reference import Message
 from tests.emulator.reference_cell import Offer
@@ -62,7 +63,7 @@ def test_what_came_at_once_leaves_a_cell_as_it_did(case: CellCase, data: st.Data
     arrived_ns = {(each.link, each.message): each.delivery.arrival_ns for each in found}
     asked = [whole(arrivals, places) for places in bursts(arrivals)]
     asked = [each for each in asked if data.draw(st.booleans())]
-    answers = what_if(SharedCell(spec, links, seed), arrivals, asked)
+    answers = what_if(SharedCell(spec, links, seed, FOREVER_NS), arrivals, asked)
     for each in asked:
         if all(entered[place][0] for place in each.packets):
             last_ns = max(arrived_ns[arrivals[place].link, arrivals[place].number] for place in each.packets)
@@ -91,9 +92,9 @@ def test_another_ue_takes_its_share_of_the_slots_in_between() -> None:
     links = [LinkSpec(f"ue{number}", "gnb", slots(80, slot_ns=10, release="slot"), cell="cell") for number in (1, 2)]
     cell = CellSpec("rr", groups=2)
     arrivals = [Arrival(0, 0, 0, 10), Arrival(1, 0, 0, 1_000), Arrival(0, 1, 100, 10)]
-    (answer,) = what_if(SharedCell(cell, links, 1), arrivals, [Asked((0, 2), 10)]).values()
+    (answer,) = what_if(SharedCell(cell, links, 1, FOREVER_NS), arrivals, [Asked((0, 2), 10)]).values()
     assert answer == Answer(40, 20)
-    (answer,) = what_if(SharedCell(cell, links, 1), arrivals[::2], [Asked((0, 1), 10)]).values()
+    (answer,) = what_if(SharedCell(cell, links, 1, FOREVER_NS), arrivals[::2], [Asked((0, 1), 10)]).values()
     assert answer == Answer(20, 10)
 
 
@@ -103,6 +104,19 @@ def test_a_grant_that_the_first_packet_waits_for_is_the_messages_too() -> None:
     arrivals = [Arrival(0, 0, 0, 10), Arrival(0, 1, 1_000_000, 10)]
     (answer,) = what_if(AloneLink(spec, 1), arrivals, [Asked((0, 1), 20)]).values()
     assert answer == Answer(30_000 + 20 * BYTE_NS + 500, 30_000 + 20 * BYTE_NS + 500)
+
+
+def test_the_background_takes_its_share_as_long_as_it_comes() -> None:
+    """About one of its messages of 10 bytes in every slot of 10 ns, each with room for 10 bytes."""
+    links = [LinkSpec(f"ue{number}", "gnb", slots(80, slot_ns=10, release="slot"), cell="cell") for number in (1, 2)]
+    links[1] = replace(links[1], background=Background(1e8, 10))
+    arrivals = [Arrival(0, 0, 1_000, 100)]
+    alone_ns, shared_ns = (
+        what_if(SharedCell(CellSpec("rr", groups=2), links, 1, until_ns), arrivals, [Asked((0,), 100)])
+        for until_ns in (0, FOREVER_NS)
+    )
+    assert alone_ns == {Asked((0,), 100): Answer(1_100, 1_100)}
+    assert shared_ns[Asked((0,), 100)].together_ns > 1_150
 
 
 def test_no_answer_where_all_at_once_would_not_have_found_room() -> None:
