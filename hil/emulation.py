@@ -36,21 +36,28 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 class Emulation(NamedTuple):
     """What came of one: the relay's counts and how the kernel scheduled it, what was found of each link before, the
-    broker's name and version, the programs, and stations that ended too early or dropped so many messages."""
+    programs, the broker's name and version, who of the broker and the stations ended too early, and how many messages
+    stations dropped."""
 
     ended: Ended
     scheduling: str
     probed: tuple[Probed, ...]
     programs: tuple[Program, ...]
     broker: tuple[str, str] | None = None
-    dead: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     dropped: int = 0
 
 
 def require_carrier(scenario: Scenario) -> None:
-    """Raise ValueError for a scenario whose tasks' messages nothing can carry in real time."""
-    if scenario.realtime.tasks and scenario.broker is None and not any(link.bearer == "um" for link in scenario.links):
+    """Raise ValueError for a scenario whose tasks' messages cannot be carried in real time: by a broker they take TCP,
+    which needs acknowledged bearers, and without one they are datagrams, which need the others."""
+    datagrams = [f"links[{index}].bearer=um" for index, link in enumerate(scenario.links) if link.bearer == "um"]
+    if not scenario.realtime.tasks:
+        return
+    if scenario.broker is None and not datagrams:
         raise ValueError("broker: must be given to emulate tasks, since acknowledged bearers carry MQTT")
+    if scenario.broker is not None and datagrams:
+        raise ValueError(f"{datagrams[0]}: must be am to emulate tasks by a broker; or leave broker out, for datagrams")
 
 
 def emulate(
@@ -78,11 +85,12 @@ def emulate(
             stations.await_answers(end_ns + ns_from_s(scenario.realtime.grace_s))
 
         ended, programs = _shaped(scenario, home, network, folder, during)
-        dead = tuple(sorted(stations.dead))
+        lost = [f"station at {node}" for node in sorted(stations.dead)]
+        lost += ["broker"] if broker is not None and broker.process.poll() is not None else []
     store_events(folder)
     dropped = sum(stations.dropped.values())
     carried = None if broker is None else (broker.name, broker.version)
-    return Emulation(ended, network.relay.scheduling, probed, programs, carried, dead, dropped)
+    return Emulation(ended, network.relay.scheduling, probed, programs, carried, tuple(lost), dropped)
 
 
 def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, progress: Progress) -> Emulation:

@@ -44,7 +44,8 @@ def told_by_relay(found: "Done", scenario: Scenario, system: System, folder: Pat
         write_agreement(folder, system, facts.simulated, facts.emulated)
     complaints = [each.complaint for each in found.programs if each.complaint is not None]
     failures = Check(name="commands that failed", subject="all hosts", value=len(complaints), limit=0)
-    lost = [f"The station at {node} ended before the run did." for node in found.dead]
+    lost = [f"The {each} ended before the run did." for each in found.lost]
+    lost += [f"Stations did not take {found.dropped} messages that had reached them."] if found.dropped else []
     broker = None if found.broker is None else Broker(name=found.broker[0], version=found.broker[1])
     return Told("emu", (*notes, *complaints, *lost), (*checks, failures), broker, emulation=facts)
 

@@ -46,6 +46,7 @@ policies:
 DURATION_S = 3.0
 OFFERED = 20
 LOOSE_MS = 200.0  # this may be a busy machine
+DATAGRAMS = ("--set", "links[1].bearer=um", "--set", "tasks[0].transport=udp", "--set", "cost.erasure_s=1")
 
 # A program that ends a station: in the world of the emulation there are no other processes than its own.
 KILLER = """
@@ -161,6 +162,14 @@ def test_a_station_that_dies_loses_tasks_and_not_the_run(tmp_path: Path) -> None
 
 
 @emulates
+def test_without_a_broker_tasks_go_as_datagrams(tmp_path: Path) -> None:
+    code, run, manifest = emulated(tmp_path, "--policy", "fixed", "--set", "broker=null", *DATAGRAMS)
+    assert (code, manifest["broker"]) == (0, None), failed_checks(manifest)
+    tasks = pd.read_parquet(run / "tasks.parquet")
+    assert (tasks.loc[tasks["policy"] == "fixed@emulated", "outcome"] != "failed").sum() == OFFERED
+
+
+@emulates
 def test_the_prompt_is_in_the_shaped_network(tmp_path: Path) -> None:
     command = [*COMMAND, "emulate", str(write(tmp_path)), "--cli", "--out", str(tmp_path / "runs"), "--quiet"]
     done = subprocess.run(
@@ -178,6 +187,7 @@ def test_bad_input_is_one_line_and_makes_nothing(tmp_path: Path) -> None:
     for arguments, rule in (
         (("--policy", "best"), "small.yaml: --policy best: must be the label of a policy: random, fixed"),
         (("--set", "broker=null"), "small.yaml: broker: must be given to emulate tasks"),
+        (DATAGRAMS, "small.yaml: links[1].bearer=um: must be am to emulate tasks by a broker"),
         (("--set", "realtime.commands=[{node: x, run: y}]"), "small.yaml: realtime.commands[0].node=x: must be"),
     ):
         done = call("emulate", path, "--out", tmp_path / "runs", *arguments)
