@@ -23,6 +23,7 @@ from hil.programs import Program, Programs, write_programs
 from hil.schedule import write_schedule
 from hil.station_files import HOSTS, schedule_file, store_events
 from hil.stations import Stations
+from hil.urgency import hurry
 from topologies.cables import cables
 from topologies.emulated_network import Emulated, emulated_network
 from topologies.scenario import Scenario
@@ -151,6 +152,7 @@ def _broker(node: str, network: Emulated) -> Iterator[Broker]:
     with ExitStack() as running:
         with network_of(network.hosts[node].pid):
             broker = running.enter_context(start(network.address(node), BROKER_PORT))
+        hurry(broker.process.pid)  # no message should wait for a host that computes
         yield broker
 
 

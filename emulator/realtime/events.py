@@ -7,7 +7,7 @@ station at which it does:
 | event | at | meaning |
 |---|---|---|
 | woke | source | it turns to the task, whose arrival was due; step 0, stage 0 |
-| published | sender | the message to this stage is made and handed to the socket; `size_bytes`: all of it, headers of its own included, those of MQTT, TCP, UDP and IP not |
+| published | sender | the message to this stage is made, and now handed to the socket; `size_bytes`: all of it, headers of its own included, those of MQTT, TCP, UDP and IP not |
 | received | receiver | the whole message is there, or as much of it as will come |
 | decoded | receiver | it is what a partition (or, of a result, the source) can use |
 | started | receiver | the station's one server turns to it |
