@@ -43,6 +43,10 @@ def from_command_line(scenario: str = "", log: str = "") -> ScenarioTopo:
 def _topology(file: Path, log: Path) -> ScenarioTopo:
     scenario = load(file)
     with named(file):
+        for index, host in enumerate(scenario.realtime.hosts):
+            if host.interface is not None:
+                place = f"realtime.hosts[{index}].interface={host.interface}"
+                raise ValueError(f"{place}: must not be given for mn; `airsplit emulate` takes real devices in")
         system = build(scenario, file.parent)
         network = addressing(system.nodes, system.links)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from emulator.realtime.relay import Ended
+from emulator.realtime.relay import Ended, Relay
 from topologies.build import build
 from topologies.emulated_network import Emulated, emulated_network
 from topologies.loader import load
@@ -100,6 +100,7 @@ def main(path: str, asked: str, *overrides: str) -> None:
     """Print what was found, by what was asked for (names with commas), or the one line that refuses the scenario."""
     scenario = load(Path(path), overrides)
     system = build(scenario, Path(path).parent)
+    Relay(system.links, system.cells, system.seed, system.duration_ns).close()  # has compiled what it needs
     before = time.monotonic()
     try:
         with emulated_network(scenario, system) as network:

@@ -176,10 +176,23 @@ def test_mn_builds_a_scenario(switched: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/usr/bin/mn").exists(), reason="needs Mininet's command, mn")
-def test_what_is_wrong_does_not_reach_mn_which_would_clean_up(switched: Path) -> None:
-    switched.write_text(SWITCHED.replace("seed: 1", "seed: -1"))
+@pytest.mark.parametrize(
+    ("text", "spoilt", "refusal"),
+    [
+        ("seed: 1", "seed: -1", "seed=-1: must be at least 0"),
+        (
+            "seed: 1",
+            "seed: 1\nrealtime: {hosts: [{nodes: cloud, interface: eth7}]}",
+            "realtime.hosts[0].interface=eth7: must not be given for mn; `airsplit emulate` takes real devices in",
+        ),
+    ],
+)
+def test_what_is_wrong_does_not_reach_mn_which_would_clean_up(
+    switched: Path, text: str, spoilt: str, refusal: str
+) -> None:
+    switched.write_text(SWITCHED.replace(text, spoilt))
     options = ["--custom", "topologies/mn.py", "--topo", f"airsplit,scenario={switched}"]
     code, _, said = in_private_world(switched.parent, "/usr/bin/mn", *options)
     assert code == 3
-    assert said.splitlines()[-1] == "airsplit: switched.yaml: seed=-1: must be at least 0"
+    assert said.splitlines()[-1] == f"airsplit: switched.yaml: {refusal}"
     assert "leaning up" not in said
