@@ -182,7 +182,7 @@ def test_mn_builds_a_scenario(switched: Path) -> None:
         ("seed: 1", "seed: -1", "seed=-1: must be at least 0"),
         (
             "seed: 1",
-            "seed: 1\nrealtime: {hosts: [{nodes: cloud, interface: eth7}]}",
+            "seed: 1\nrealtime: {tasks: false, hosts: [{nodes: cloud, interface: eth7}]}",
             "realtime.hosts[0].interface=eth7: must not be given for mn; `airsplit emulate` takes real devices in",
         ),
     ],
