@@ -32,8 +32,10 @@ class Layers:
         self._inputs: dict[tuple[str, int, int], torch.Tensor] = {}
         memory = Residency(schedule.computers[node], schedule.weight_bytes)
         for plan, (_, first, stop) in schedule.parts_of(node):
+            one = self._runtime.stand_in(plan.model, schedule.weights_seed, first, 1)
+            self._shapes[plan.model, first] = tuple(one.shape)
             if memory.fits(plan.model, first, stop):
-                self._prepare(plan.model, first, stop)
+                self._prepare(plan.model, first, stop, one)
         for job in schedule.jobs:
             if schedule.plan(job).placement[0].node == node:
                 key = self._input_key(job)
@@ -110,15 +112,13 @@ class Layers:
         """A job has ended here."""
         self._said.pop(key.job, None)
 
-    def _prepare(self, model: str, first: int, stop: int) -> None:
+    def _prepare(self, model: str, first: int, stop: int, one: torch.Tensor) -> None:
+        """Draw a partition's layers and warm them up, for long inputs and for a single image or token."""
         seed = self._schedule.weights_seed
         for index in range(first, stop):
             self._runtime.draw(Layer(model, seed, index))
         self._runtime.warm_up(model, seed, first, stop)
-        if (model, first) not in self._shapes:
-            one = self._runtime.stand_in(model, seed, first, 1)
-            self._runtime.run(model, seed, first, stop, one)
-            self._shapes[model, first] = tuple(one.shape)
+        self._runtime.run(model, seed, first, stop, one)
 
     def _input_key(self, job: Job) -> tuple[str, int, int]:
         return self._schedule.plan(job).model, job.input_seed, job.prompt_tokens or 1

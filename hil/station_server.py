@@ -206,9 +206,13 @@ class Station:
 
     @contextmanager
     def _failing(self, key: Key) -> Iterator[None]:
-        """What goes wrong with one task ends that task, with a row that says so."""
+        """What goes wrong with one task ends that task, with a row that says so, and not the thread that all others
+        need too, whatever it is."""
         try:
             yield
-        except (ValueError, OSError) as error:
+        except Stopped:
+            raise
+        except Exception as error:
             self._log.write(key, Event.STATION_ERROR, time.monotonic_ns())
-            LOG.warning("%s: job %d, stage %d: %s", self._name, key.job, key.stage, " ".join(str(error).split()))
+            says = " ".join(str(error).split())
+            LOG.warning("%s: job %d, stage %d: %s: %s", self._name, key.job, key.stage, type(error).__name__, says)

@@ -110,8 +110,10 @@ class Datagrams:
     """A `Transport` straight to the other stations: UDP, as fast as the socket takes it, so that the link's queue
     decides what is lost."""
 
-    def __init__(self, addresses: Mapping[str, Address], node: str) -> None:
+    def __init__(self, addresses: Mapping[str, Address], node: str, buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> None:
+        """`buffer_bytes` is the room for what has arrived and is not yet heard."""
         self.malformed = 0
+        self._buffer_bytes = buffer_bytes
         self._addresses = addresses
         self._here = addresses[node]
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -130,9 +132,9 @@ class Datagrams:
         """Listen at the node's address."""
         self._receive = receive
         try:
-            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, self._buffer_bytes)
         except PermissionError:  # without root: as much as the system allows
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer_bytes)
         try:
             self._socket.bind(self._here)
         except OSError as error:

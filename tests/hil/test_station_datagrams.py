@@ -18,7 +18,8 @@ from hil.planning import make_schedule
 from hil.real_times import NOT_ANSWERED
 from hil.schedule import read_schedule, write_schedule
 from hil.station_log import Event
-from hil.station_messages import DATAGRAM_BYTES, PATIENCE_NS, Piece, read_piece
+from hil.station_messages import DATAGRAM_BYTES, PATIENCE_NS, Arrived, Key, Message, Piece, in_one, read_piece
+from hil.station_transports import Datagrams
 from hil.stations import launch_here
 from tests.hil.lab import kind
 from tests.hil.on_stations import Ran, answer_of, free_addresses, make_system, run
@@ -120,6 +121,28 @@ def test_only_a_lost_end_is_waited_for(finished: Ran) -> None:
     ]
     assert took_ns[2] >= PATIENCE_NS
     assert min(took_ns[:2]) < PATIENCE_NS
+
+
+def test_what_a_station_is_too_slow_for_is_counted() -> None:
+    here = free_addresses(["x"])
+    busy, over = threading.Event(), threading.Event()
+
+    def receive(_: Arrived) -> None:
+        busy.set()
+        over.wait()
+
+    transport = Datagrams(here, "x", buffer_bytes=20_000)
+    transport.open(receive)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(in_one(Message(Key(0, 0, 0), 1.0, b"x" * 1_000)), here["x"])
+        assert busy.wait(10)
+        for number in range(1, 101):
+            sender.sendto(in_one(Message(Key(number, 0, 0), 1.0, b"x" * 1_000)), here["x"])
+    lost = transport.lost
+    over.set()
+    transport.close()
+    assert 50 < lost < 100
+    assert transport.malformed == 0
 
 
 def test_a_schedule_of_datagrams_says_so_in_its_file(finished: Ran, tmp_path: Path) -> None:

@@ -33,7 +33,11 @@ EDGE = DeviceSpec(1e9, 10**8, 1e12, 1e12, queue_tasks=2)
 
 def schedule_of(tasks: Sequence[Task], broker: Address) -> Schedule:
     system = make_system([IMAGE, LARGE], {"ue1": FAST, "edge1": EDGE})
-    placed = [(task, (Partition("edge1", 0, len(task.kind.model.layers)),)) for task in tasks]
+    places = {
+        IMAGE: (Partition("edge1", 0, len(IMAGE.model.layers)),),
+        LARGE: (Partition("ue1", 0, 2), Partition("edge1", 2, len(LARGE.model.layers))),
+    }
+    placed = [(task, places[task.kind]) for task in tasks]
     return make_schedule(system, placed, free_addresses(["ue1", "edge1"]), broker)
 
 
