@@ -41,7 +41,7 @@ from emulator.units import ns_from_text
 from hil.errors import MissingDependency
 from results.phases import Phases
 from topologies.build import build
-from topologies.emulated_part import EMULATED, emulated_part, for_one_policy, without_tasks
+from topologies.emulated_part import EMULATED, emulated_part, for_one_policy, require_carrier, without_tasks
 from topologies.loader import load, named
 from topologies.scenario import Scenario
 from topologies.stored import checkpoint_file, load_traces, resolved_yaml, store_inputs, stored_files
@@ -330,21 +330,23 @@ def emulate(
     quiet: Quiet = False,
 ) -> None:
     """Run a scenario with real packets of real programs in real time, in a private network (needs root)."""
-    from emulator.realtime import needs, world
-    from hil import emulation
-    from hil.station_files import append_real_tasks
-    from results.real_time import told_by_relay
-    from topologies.cables import require_interfaces
+    from emulator.realtime import world
 
     started = datetime.now(UTC)
     home = scenario.parent
     with named(scenario):
         chosen = for_one_policy(load(scenario, overrides or (), seed), policy)
         chosen = without_tasks(chosen) if cli else chosen
-        emulation.require_carrier(chosen)
+        require_carrier(chosen)
     if not world.inside():
-        needs.require()
+        world.require()
         sys.exit(world.run_inside([sys.executable, *sys.orig_argv[1:]]))
+
+    from hil import emulation  # which needs Mininet
+    from hil.station_files import append_real_tasks
+    from results.real_time import told_by_relay
+    from topologies.cables import require_interfaces
+
     with named(scenario), Phases(quiet or cli) as phases:  # bars would write over the prompt
         require_interfaces(chosen)
         system = build(chosen, home)

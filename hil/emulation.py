@@ -49,18 +49,6 @@ class Emulation(NamedTuple):
     dropped: int = 0
 
 
-def require_carrier(scenario: Scenario) -> None:
-    """Raise ValueError for a scenario whose tasks' messages cannot be carried in real time: by a broker they take TCP,
-    which needs acknowledged bearers, and without one they are datagrams, which need the others."""
-    datagrams = [f"links[{index}].bearer=um" for index, link in enumerate(scenario.links) if link.bearer == "um"]
-    if not scenario.realtime.tasks:
-        return
-    if scenario.broker is None and not datagrams:
-        raise ValueError("broker: must be given to emulate tasks, since acknowledged bearers carry MQTT")
-    if scenario.broker is not None and datagrams:
-        raise ValueError(f"{datagrams[0]}: must be am to emulate tasks by a broker; or leave broker out, for datagrams")
-
-
 def emulate(
     scenario: Scenario, home: Path, system: System, decisions: Sequence[Decision], folder: Path, progress: Progress
 ) -> Emulation:

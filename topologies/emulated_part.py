@@ -32,3 +32,15 @@ def emulated_part(scenario: Scenario, system: System) -> System:
     duration_s = scenario.duration_s if realtime.duration_s is None else realtime.duration_s
     part = replace(system, duration_ns=min(system.duration_ns, ns_from_s(duration_s)))
     return part if realtime.tasks else replace(part, streams=(), placements={})
+
+
+def require_carrier(scenario: Scenario) -> None:
+    """Raise ValueError for a scenario whose tasks' messages cannot be carried in real time: by a broker they take TCP,
+    which needs acknowledged bearers, and without one they are datagrams, which need the others."""
+    datagrams = [f"links[{index}].bearer=um" for index, link in enumerate(scenario.links) if link.bearer == "um"]
+    if not scenario.realtime.tasks:
+        return
+    if scenario.broker is None and not datagrams:
+        raise ValueError("broker: must be given to emulate tasks, since acknowledged bearers carry MQTT")
+    if scenario.broker is not None and datagrams:
+        raise ValueError(f"{datagrams[0]}: must be am to emulate tasks by a broker; or leave broker out, for datagrams")
