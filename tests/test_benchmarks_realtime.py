@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.realtime.__main__ import MISSING, NEEDS
 from benchmarks.realtime.cases import Case, cases, plan
+from benchmarks.realtime.emulations import sojourn_rows
 from benchmarks.realtime.end_to_end import one
 from benchmarks.realtime.exchanges import SEED, Crossing
 from benchmarks.realtime.rows import FULL, quantile
@@ -21,6 +23,8 @@ from emulator.realtime.arrivals import PACKET
 from emulator.realtime.needs import require
 from emulator.system import LinkSpec
 from emulator.units import NS_PER_MS, NS_PER_S
+from results.agreement import PART_COLUMNS
+from results.manifest import Check, Manifest
 from tests.emulator.strategies import slots
 
 REPOSITORY = Path(__file__).parents[1]
@@ -123,6 +127,21 @@ def test_a_drop_that_only_one_of_both_makes_is_counted() -> None:
     link = LinkSpec("a", "b", TDD, queue_bytes=1_000)
     crossing, log = crossed(link, [0, 499_990, 4_000_000], [0, 500_010, 4_000_000], 0)
     assert one(crossing, 0, log).different_drops == 1
+
+
+def test_means_of_the_parts_add_up_to_that_of_the_difference() -> None:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({name: rng.integers(-(10**6), 10**7, 50) for name in PART_COLUMNS})
+    frame["simulated_ns"] = rng.integers(10**7, 10**8, 50)
+    frame["real_ns"] = frame["simulated_ns"] + frame[list(PART_COLUMNS)].sum(axis=1)
+    checks = (Check(name="a", subject="b", value=3, limit=2), Check(name="c", subject="d", value=0, limit=0))
+    rows = {str(row["name"]): row for row in sojourn_rows(Manifest.model_construct(checks=checks), frame)}
+    parts = [row for name, row in rows.items() if name.endswith("_mean_ms")]
+    assert len(parts) == len(PART_COLUMNS)
+    total_ms = (frame["real_ns"] - frame["simulated_ns"]).mean() / NS_PER_MS
+    assert sum(float(row["value"]) for row in parts) == pytest.approx(total_ms, abs=1e-3)
+    assert sum(float(row["ratio"]) for row in parts) == pytest.approx(1, abs=1e-2)
+    assert (rows["emulate_failed_checks"]["value"], rows["emulate_failed_checks"]["peer_value"]) == (1, 2)
 
 
 @pytest.mark.parametrize(("values", "percent", "expected"), [([3, 1, 2], 50, 2), ([1, 2, 3, 4], 50, 2), ([], 99, 0)])

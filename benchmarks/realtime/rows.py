@@ -12,7 +12,8 @@ PERCENTS = {"median": 50, "p95": 95, "p99": 99}
 
 class Lengths(NamedTuple):
     """What is measured, and how long: `seconds` of each kind of traffic after `settle_s` seconds that do not count,
-    `repeats` times where the median counts, and so many pings; which of the cases and of the constant rates."""
+    `repeats` times where the median counts, and so many pings; which of the cases and of the constant rates; seconds
+    of the quickstart's emulation, and how many are killed."""
 
     seconds: int
     settle_s: int
@@ -20,10 +21,12 @@ class Lengths(NamedTuple):
     pings: int
     cases: tuple[str, ...]
     rates_mbps: tuple[int, ...]
+    emulated_s: int
+    kills: int
 
 
-FULL = Lengths(10, 2, 3, 300, ("constant", "lte", "nr", "cell"), (100, 500, 1_000))
-SHORT = Lengths(1, 0, 1, 20, ("constant", "nr", "cell"), (500,))
+FULL = Lengths(10, 2, 3, 300, ("constant", "lte", "nr", "cell"), (100, 500, 1_000), 60, 10)
+SHORT = Lengths(1, 0, 1, 20, ("constant", "nr", "cell"), (500,), 0, 0)
 
 
 def row(name: str, value: float, unit: str, peer: str, peer_value: float) -> Row:
