@@ -15,8 +15,8 @@ from benchmarks.realtime.cases import Case, cases, plan
 from benchmarks.realtime.emulations import sojourn_rows
 from benchmarks.realtime.end_to_end import one
 from benchmarks.realtime.exchanges import SEED, Crossing
+from benchmarks.realtime.programs import Exchanged, Plan
 from benchmarks.realtime.rows import FULL, quantile
-from benchmarks.realtime.traffic import Exchanged, Plan
 from emulator.errors import MissingDependency
 from emulator.link import Link
 from emulator.realtime.arrivals import PACKET

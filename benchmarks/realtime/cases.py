@@ -8,7 +8,8 @@ import numpy as np
 
 from benchmarks.channel import SPEED_MPS, radio, street
 from benchmarks.realtime.hosts import Lane
-from benchmarks.realtime.traffic import HEADERS_BYTES, NUMBER_BYTES, Plan
+from benchmarks.realtime.programs import Plan
+from benchmarks.realtime.traffic import HEADERS_BYTES, NUMBER_BYTES, PACKET_BYTES
 from emulator.channel.generate import generate
 from emulator.channel.radio import Direction
 from emulator.formats import import_trace
@@ -21,7 +22,7 @@ RECORDINGS = Path(__file__).parents[3] / "shared" / "traces"
 LTE = "mahimahi/TMobile-LTE-short"
 LOAD = 0.7  # of what the link carries in its first seconds
 BURST = 4  # datagrams that come together, on average
-SIZES_BYTES = (HEADERS_BYTES + NUMBER_BYTES, 1_500)
+SIZES_BYTES = (HEADERS_BYTES + NUMBER_BYTES, PACKET_BYTES)
 
 
 class Case(NamedTuple):

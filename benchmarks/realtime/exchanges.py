@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from benchmarks.realtime.cases import Case, plan
 from benchmarks.realtime.hosts import Pair, by_relay, by_veth
-from benchmarks.realtime.traffic import Exchange, Exchanged, Plan
+from benchmarks.realtime.programs import Exchange, Exchanged, Plan
 from emulator.system import LinkSpec
 from emulator.units import NS_PER_MS, NS_PER_S
 

@@ -8,10 +8,11 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.realtime.cases import cases
 from benchmarks.realtime.exchanges import LEAD_NS, SEED
-from benchmarks.realtime.flood import PACKET_BYTES, flood
+from benchmarks.realtime.flood import flood
 from benchmarks.realtime.hosts import Lane, by_relay
 from benchmarks.realtime.iperf import tcp
 from benchmarks.realtime.rows import Lengths, Row, row
+from benchmarks.realtime.traffic import PACKET_BYTES
 from emulator.system import LinkSpec
 from emulator.trace import Trace, constant
 from emulator.units import NS_PER_MS, NS_PER_S
