@@ -6,7 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from emulator.trace import Trace
-from results import channel_figures, figures
+from results import channel_figures, emulation_figures, figures
+from results.agreement import read_agreement
+from results.distance import part_table
+from results.emulation_data import lateness_curves, read_probes
+from results.emulation_report import trace_units
 from results.figure_data import FigureData, figure_data
 from results.run_folder import Run
 from results.side_tables import read_learning
@@ -19,12 +23,14 @@ SUFFIXES = (".pdf", ".png")
 def draw_figures(run: Run) -> list[Path]:
     """Draw every figure that the run has data for into its figures/, each as PDF and PNG, and return their paths.
     Needs summary.csv. Figures of policies need an offered task, curves of learning need learning.csv, gaps a row
-    with a bound, delays a completed task, the rate a source with a link of its own."""
+    with a bound, delays a completed task, the rate a source with a link of its own; those of an emulation are drawn of
+    its links, and of its tasks where some were answered in both worlds."""
     summary = ranked(read_summary(run))
     draw = policy_figures(run, summary) if summary["tasks"].sum() else {}
     learning = read_learning(run.path / "learning.csv")
     if learning is not None and len(learning):
         draw["learning-curves"] = lambda path: figures.learning_curves(learning, path)
+    draw |= emulation_figures_of(run)
     folder = run.path / "figures"
     folder.mkdir(exist_ok=True)
     return [paint(folder / f"{name}{suffix}") for name, paint in draw.items() for suffix in SUFFIXES]
@@ -37,8 +43,9 @@ def policy_figures(run: Run, summary: pd.DataFrame) -> dict[str, Callable[[Path]
     deadlines = {name: kind.deadline_ms for name, kind in run.manifest.facts.kinds.items()}
     draw: dict[str, Callable[[Path], Path]] = {
         "delay-parts": lambda path: figures.delay_parts(data.parts, path),
-        "energy-delay": lambda path: figures.energy_delay(data.means, look, path),
     }
+    if data.means["energy_j"].notna().any():
+        draw["energy-delay"] = lambda path: figures.energy_delay(data.means, look, path)
     if run.manifest.facts.uplinks:
         draw["rate-and-placement"] = rate_figure(run, best_policy(summary))
     if len(data.curves):
@@ -46,6 +53,25 @@ def policy_figures(run: Run, summary: pd.DataFrame) -> dict[str, Callable[[Path]
     gaps = summary[summary["gap"].notna()]
     if len(gaps):
         draw["gap-to-bound"] = lambda path: figures.gap_to_bound(gaps, look, path)
+    return draw
+
+
+def emulation_figures_of(run: Run) -> dict[str, Callable[[Path], Path]]:
+    """The figures of an emulation by name; none of another run."""
+    facts = run.manifest.facts.emulation
+    if facts is None:
+        return {}
+    draw: dict[str, Callable[[Path], Path]] = {}
+    tasks = read_agreement(run.path / "agreement.parquet")
+    if tasks is not None and len(tasks):
+        parts = part_table(tasks, trace_units(run))
+        draw["agreement"] = lambda path: emulation_figures.agreement(tasks, parts, path)
+    curves = lateness_curves(run, facts.links)
+    if len(curves):
+        draw["lateness"] = lambda path: emulation_figures.lateness(curves, facts.lateness_limit_ms, path)
+    probes = read_probes(run.path / "probes.csv")
+    if len(probes):
+        draw["probes"] = lambda path: emulation_figures.probes(probes, path)
     return draw
 
 

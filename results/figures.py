@@ -92,7 +92,9 @@ def delay_parts(parts: pd.DataFrame, path: Path) -> Path:
 def energy_delay(means: pd.DataFrame, look: Mapping[str, Look], path: Path) -> Path:
     """Mean energy of a task against mean delay, a point per policy: towards the lower left is better.
 
-    `means`: policy, delay_ms and energy_j, each with `_low` and `_high` (NaN: no interval), as in `FigureData`."""
+    `means`: policy, delay_ms and energy_j, each with `_low` and `_high` (NaN: no interval), as in `FigureData`.
+    One whose energy nobody measured is not shown."""
+    means = means[means["energy_j"].notna()]
     with page(2.5 + 0.16 * -(-len(means) // 3), COLUMN_IN) as figure:
         axes = figure.subplots()
         for row in means.to_dict("records"):

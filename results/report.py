@@ -2,6 +2,7 @@
 
 import base64
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from math import isnan, nan
@@ -11,6 +12,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from emulator.files import whole
+from results.captions import CAPTIONS, EMULATION_CAPTIONS, Caption
+from results.distance import signed
+from results.emulation_report import emulated
 from results.manifest import Check
 from results.placements import placement_counts
 from results.run_folder import Run
@@ -24,54 +28,6 @@ RUNGS = {
     "sim": "simulated in virtual time",
     "emu": "emulated with real packets in real time",
     "hil": "partitions run by worker processes, radio emulated in virtual time",
-}
-
-
-@dataclass(frozen=True)
-class Caption:
-    """What a figure shows and how to read it; `wide` figures take the whole width."""
-
-    title: str
-    text: str
-    wide: bool = True
-
-
-CAPTIONS = {
-    "rate-and-placement": Caption(
-        "The channel and the decisions",
-        "Above, what the link of one device can carry; below, where its tasks ran under the policy with the least "
-        "cost, one mark per task at its arrival. Rows higher up keep more layers on the device. A policy that heeds "
-        "the channel changes rows when the rate does.",
-    ),
-    "delay-cdf": Caption(
-        "How long tasks take",
-        "The share of all offered tasks answered within a delay. Further left is faster, and a curve that ends below 1 "
-        "has lost tasks. Where a curve crosses the dotted line is its share of tasks in time.",
-    ),
-    "delay-parts": Caption(
-        "Where the time goes",
-        "The mean delay of completed tasks, by part: layers being computed, waiting for a device, loading weights, "
-        "waiting for a link, and crossing the links. Policies in the order of their mean cost.",
-    ),
-    "gap-to-bound": Caption(
-        "How much is left to gain",
-        "How far each policy's mean cost lies above the bound. The bound is a relaxation: each task alone on an empty "
-        "system, its channel known beforehand. No policy that chooses among the scenario's placements can be "
-        "left of 0, and none need be able to get there. "
-        "Whiskers: 95 % interval over traces, where there are five or more.",
-    ),
-    "energy-delay": Caption(
-        "Energy against delay",
-        "Mean energy and mean delay of each policy; towards the lower left is better. Whiskers: 95 % intervals over "
-        "traces, where there are five or more.",
-        wide=False,
-    ),
-    "learning-curves": Caption(
-        "Learning",
-        "Return of the training episodes, averaged in 50 bins. Thin: single seeds. Thick: their mean, with its 95 % "
-        "interval where there are five seeds or more.",
-        wide=False,
-    ),
 }
 
 
@@ -108,13 +64,13 @@ def write_report(run: Run) -> Path:
     offered = bool(summary["tasks"].sum())
     best = best_policy(summary) if offered else ""
     placements = placement_counts(tasks_of(run, best)) if offered else NO_PLACEMENTS
-    figures = embedded_figures(run.path / "figures")
+    figures = embedded_figures(run.path / "figures", CAPTIONS)
     if offered and not figures:
         raise ValueError(f"{run.path / 'figures'}: must hold the run's figures: draw them first")
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(number=number, percent=percent)
+    environment.filters.update(number=number, percent=percent, signed=signed)
     page = environment.get_template("report.html.j2").render(
         manifest=run.manifest,
         facts=run.manifest.facts,
@@ -125,6 +81,8 @@ def write_report(run: Run) -> Path:
         most=summary["cost_mean_s"].max(),
         placements=[(kind, rows.to_dict("records")) for kind, rows in placements.groupby("kind")],
         figures=figures,
+        emulated=emulated(run),
+        emulation_figures=embedded_figures(run.path / "figures", EMULATION_CAPTIONS),
         nan=nan,
         checks=[CheckGroup(name, tuple(checks)) for name, checks in groupby(run.manifest.checks, lambda c: c.name)],
         command=shlex.join(run.manifest.command),
@@ -157,11 +115,10 @@ def _choices(kind: str, rows: pd.DataFrame) -> str:
     return f"{kind} tasks {listed}"
 
 
-def embedded_figures(folder: Path) -> list[Figure]:
-    """The figures that were drawn, in the order of the report."""
-    paths = {name: folder / f"{name}.png" for name in CAPTIONS}
-    drawn = {name: path for name, path in paths.items() if path.is_file()}
-    return [Figure(CAPTIONS[name], _data_uri(path)) for name, path in drawn.items()]
+def embedded_figures(folder: Path, captions: Mapping[str, Caption]) -> list[Figure]:
+    """Those of the figures that were drawn, in the order of their captions."""
+    paths = {name: folder / f"{name}.png" for name in captions}
+    return [Figure(captions[name], _data_uri(path)) for name, path in paths.items() if path.is_file()]
 
 
 def _data_uri(path: Path) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from results.captions import CAPTIONS
 from results.draw import draw_figures
 from results.manifest import Check
 from results.placements import placement_counts
-from results.report import CAPTIONS, answer, write_report
+from results.report import answer, write_report
 from results.run_folder import Run
 from results.statistics import read_summary, summarise, tasks_of
 from results.table import number, percent, table_lines
