@@ -36,6 +36,23 @@ def limits() -> list[dict[str, Any]]:
 
 @emulates
 @pytest.mark.timeout(600)
+def test_ctrl_c_at_the_prompt_interrupts_what_runs_there_and_not_the_network(tmp_path: Path) -> None:
+    command = [str(ROOT / "airsplit.py"), "emulate", str(write(tmp_path)), "--cli", "--out", str(tmp_path / "runs")]
+    run = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"
+    with at_terminal(SHELL, run, *command) as (terminal, _):
+        terminal.await_text("mininet> ", START_S)
+        terminal.type("ue1 ping -i 0.2 edge1\n")
+        terminal.await_text("time=")
+        terminal.interrupt("mininet> ")
+        terminal.type("gnb ping -c 2 edge1\n")
+        terminal.await_text("2 received")
+        terminal.await_text("mininet> ")
+        terminal.type("exit\n")
+        terminal.await_text("code 0", START_S)
+
+
+@emulates
+@pytest.mark.timeout(600)
 def test_nothing_is_left_of_emulations_killed_at_random_moments(tmp_path: Path) -> None:
     scenario = write(tmp_path, duration_s=60.0, hosts=limits())
     after_s = generator(4, "test", "kills").uniform(0, AT_MOST_S, len(KILLS))
@@ -70,23 +87,6 @@ def test_two_emulations_of_one_scenario_at_once_do_not_disturb_each_other(tmp_pa
             assert (real["outcome"] != "failed").all()
             checked = {check["name"]: check["value"] for check in manifest["checks"]}
             assert checked["packets unlike the simulation's"] == 0  # one of the other's would be
-
-
-@emulates
-@pytest.mark.timeout(600)
-def test_ctrl_c_at_the_prompt_interrupts_what_runs_there_and_not_the_network(tmp_path: Path) -> None:
-    command = [str(ROOT / "airsplit.py"), "emulate", str(write(tmp_path)), "--cli", "--out", str(tmp_path / "runs")]
-    run = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"
-    with at_terminal(SHELL, run, *command) as (terminal, _):
-        terminal.await_text("mininet> ", START_S)
-        terminal.type("ue1 ping -i 0.2 edge1\n")
-        terminal.await_text("time=")
-        terminal.interrupt("mininet> ")
-        terminal.type("gnb ping -c 2 edge1\n")
-        terminal.await_text("2 received")
-        terminal.await_text("mininet> ")
-        terminal.type("exit\n")
-        terminal.await_text("code 0", START_S)
 
 
 # ---------------------------------------------------------------- what is missing

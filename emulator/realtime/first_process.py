@@ -10,15 +10,14 @@ import sys
 import threading
 from pathlib import Path
 
-TEMPORARY = "/dev/shm"  # here only a place that every machine has: what is mounted there is the world's own
 KILLED = 137  # 128 + SIGKILL, as shells say it
 
 
-def ready() -> None:
-    """Bring the loopback interface up, and mount memory for temporary files and shared arrays: nobody has to remove
-    them, they end with the world."""
+def ready(memory: str) -> None:
+    """Bring the loopback interface up, and mount memory of the world's own at `memory`, for temporary files and shared
+    arrays: nobody has to remove them, they end with the world."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "airsplit", TEMPORARY], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "airsplit", memory], check=True)
 
 
 def end_with(lifeline: int) -> None:
@@ -27,9 +26,10 @@ def end_with(lifeline: int) -> None:
     os._exit(KILLED)
 
 
-def main(lifeline: int, name: int, mark: str, command: list[str]) -> int:
+def main(lifeline: int, name: int, memory: str, mark: str, command: list[str]) -> int:
     """Tell the pipe `name` the world's name, the inode of its network namespace, and hold it open. Run `command`,
-    whose environment has its process namespace as `mark`, and be parent to its orphans.
+    whose environment has its process namespace as `mark` and its temporary files in `memory`, and be parent to its
+    orphans.
 
     Returns the command's exit code, 128 + N if signal N ended it.
     """
@@ -37,8 +37,8 @@ def main(lifeline: int, name: int, mark: str, command: list[str]) -> int:
     os.set_inheritable(name, False)
     threading.Thread(target=end_with, args=(lifeline,), daemon=True).start()
     os.write(name, str(Path("/proc/self/ns/net").stat().st_ino).encode())
-    ready()
-    environment = {**os.environ, "TMPDIR": TEMPORARY, mark: str(Path("/proc/self/ns/pid").readlink())}
+    ready(memory)
+    environment = {**os.environ, "TMPDIR": memory, mark: str(Path("/proc/self/ns/pid").readlink())}
     # This process keeps the supervisor's blocked signals; the command starts with none blocked.
     copy = os.posix_spawnp(command[0], command, environment, setsigmask=[])
     while True:
@@ -49,4 +49,4 @@ def main(lifeline: int, name: int, mark: str, command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5:]))

@@ -3,6 +3,7 @@
 import importlib
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from emulator.errors import MissingDependency
 
 TUN = "/dev/net/tun"
 PROGRAMS = ("mnexec", "ip")
+NAMESPACES = ("unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc")
+SHARED_MEMORY = "/dev/shm"
 
 
 class Need(NamedTuple):
@@ -26,6 +29,16 @@ def look_for_root() -> str:
     if user != 0:
         raise PermissionError(f"this is user id {user}")
     return f"user id {user}"
+
+
+def look_for_namespaces() -> str:
+    """The kinds of namespaces. Raises OSError where this machine makes none, or nothing may be mounted in them: in a
+    container not even root may."""
+    mount = ("mount", "-t", "tmpfs", "airsplit", SHARED_MEMORY)
+    done = subprocess.run([*NAMESPACES, *mount], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PermissionError(" ".join(done.stderr.split()))
+    return "network, processes, mounts"
 
 
 def look_for_mininet() -> str:
@@ -47,7 +60,8 @@ def look_for_tun() -> str:
 ROOT = Need("root", look_for_root, "run as root (sudo)")
 MININET = Need("Mininet", look_for_mininet, "apt-get install mininet bridge-utils, then `make mininet`")
 TUN_DEVICE = Need(TUN, look_for_tun, "modprobe tun; in a container, start it with --device /dev/net/tun")
-NEEDS = (ROOT, MININET, TUN_DEVICE)
+WORLD = Need("namespaces", look_for_namespaces, "in a container, start it with --privileged")
+NEEDS = (ROOT, WORLD, MININET, TUN_DEVICE)
 
 
 def examine(need: Need) -> tuple[bool, str]:

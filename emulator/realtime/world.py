@@ -13,17 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emulator.realtime.cpu_groups import PREFIX, ROOT, VERSION_1
-from emulator.realtime.needs import require
+from emulator.realtime.needs import NAMESPACES, SHARED_MEMORY, require
 from emulator.realtime.terminal import terminal_returned
 
 __all__ = ["inside", "outside", "require", "run_inside"]
 
 MARK = "AIRSPLIT_WORLD"  # names the process namespace of the world, in the environment of all inside
 OUTSIDE = "AIRSPLIT_OUTSIDE"  # there too: the command's descriptor of the network namespace outside
-NAMESPACES = (
-    *("setpriv", "--pdeathsig", "KILL"),
-    *("unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"),
-)
+TIED = ("setpriv", "--pdeathsig", "KILL")  # to this process: killed with it
 PLAIN_PYTHON = (sys.executable, "-I", "-S")  # no packages: it starts at once and weighs little
 FIRST_PROCESS = str(Path(__file__).with_name("first_process.py"))
 LAST_PROCESS = str(Path(__file__).with_name("last_process.py"))
@@ -70,7 +67,7 @@ def _run(command: Sequence[str], heeded: set[signal.Signals]) -> int:
     told, name = os.pipe()
     network = os.open("/proc/self/ns/net", os.O_RDONLY)
     environment = {**os.environ, OUTSIDE: str(network)}
-    first = [*NAMESPACES, *PLAIN_PYTHON, FIRST_PROCESS, str(lifeline), str(name), MARK, *command]
+    first = [*TIED, *NAMESPACES, *PLAIN_PYTHON, FIRST_PROCESS, str(lifeline), str(name), SHARED_MEMORY, MARK, *command]
     last = [*PLAIN_PYTHON, LAST_PROCESS, *(f"{root}/{PREFIX}" for root in (ROOT, ROOT / VERSION_1))]
     with (
         terminal_returned(),

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import MissingDependency
-from emulator.realtime.needs import require
-from emulator.realtime.world import NAMESPACES
+from emulator.realtime.needs import NAMESPACES, require
+from emulator.realtime.world import TIED
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +32,7 @@ def in_private_world(folder: Path, *arguments: str, more: Mapping[str, str] | No
     said."""
     environment = os.environ | {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)} | dict(more or {})
     done = subprocess.run(
-        [*NAMESPACES, sys.executable, *arguments],
+        [*TIED, *NAMESPACES, sys.executable, *arguments],
         env=environment, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr

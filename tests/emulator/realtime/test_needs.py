@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import MissingDependency
-from emulator.realtime.needs import MININET, ROOT, TUN_DEVICE, Need, examine, require
+from emulator.realtime.needs import MININET, NEEDS, Need, examine, require
 
 TREE = Path(__file__).parents[3]
 ASK = "from emulator.realtime.needs import {0}, examine; print(*examine({0}))"
@@ -31,6 +31,12 @@ def test_another_user_is_not_root() -> None:
     who = "import os; from emulator.realtime.needs import ROOT, examine; os.setuid(65534); print(*examine(ROOT))"
     done = subprocess.run([sys.executable, "-c", who], cwd=TREE, capture_output=True, text=True, check=True)
     assert done.stdout == "False this is user id 65534\n"
+
+
+@as_root
+def test_root_that_may_not_make_namespaces_as_in_a_container() -> None:
+    seen = seen_by("WORLD", "setpriv", "--bounding-set=-sys_admin")
+    assert seen == "False unshare: unshare failed: Operation not permitted"
 
 
 @as_root
@@ -67,7 +73,7 @@ def test_first_thing_that_is_missing_is_told_in_one_line_with_the_remedy() -> No
 
 
 def test_needs_of_this_machine_are_said_in_a_few_words() -> None:
-    for need in (ROOT, MININET, TUN_DEVICE):
+    for need in NEEDS:
         _, detail = examine(need)
         assert detail
         assert "\n" not in detail

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,7 +27,12 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="private namespaces ne
 def supervised(*command: str) -> Iterator[subprocess.Popen[str]]:
     """A supervisor of `command`; its end, should the test fail, ends the world too."""
     with subprocess.Popen(
-        [sys.executable, "-c", RUN, *command], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", RUN, *command],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     ) as process:
         try:
             yield process
@@ -122,8 +127,11 @@ os.execvp("sleep", ["sleep", "1000"])
 """
 
 
+@pytest.mark.parametrize("kill", [os.kill, os.killpg])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_control_groups_of_a_killed_world_do_not_stay(number: signal.Signals) -> None:
+def test_control_groups_of_a_killed_world_do_not_stay(
+    number: signal.Signals, kill: Callable[[int, signal.Signals], None]
+) -> None:
     try:
         CpuGroups()
     except MissingDependency as error:
@@ -133,7 +141,7 @@ def test_control_groups_of_a_killed_world_do_not_stay(number: signal.Signals) ->
         folder = Path(process.stdout.readline().strip())
         assert folder.is_dir()
         assert folder.parent.name.startswith(PREFIX)
-        process.send_signal(number)
+        kill(process.pid, number)
         process.wait(10)
         give_up = time.monotonic() + 5 * (number == signal.SIGKILL)  # else all is over with the supervisor
         while folder.parent.exists() and time.monotonic() < give_up:
