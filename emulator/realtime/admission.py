@@ -108,7 +108,7 @@ def put_on_link(air: Air, index: int, at: int, frame: Frame) -> None:
     if kept:
         keep_frame(lanes, index, state.size_bytes)
     if was_empty:
-        find_due(lanes, index)
+        find_due(lanes, index, arrival_ns)
 
 
 @in_place
@@ -119,12 +119,12 @@ def settle(air: Air, now_ns: int) -> bool:
             if not has_message_room(air.cells):
                 return False
             decide(air.links, air.cells, index, now_ns)
-            collect(air)
+            collect(air, now_ns)
     return has_message_room(air.cells) or len(air.cells.cells) == 0
 
 
 @in_place
-def collect(air: Air) -> None:
+def collect(air: Air, now_ns: int) -> None:
     """Take what cells have sent, and tell its packets when they are released."""
     lanes, cells = air.lanes, air.cells
     place = take_done(cells)
@@ -134,6 +134,6 @@ def collect(air: Air) -> None:
         packet.start_ns, packet.release_ns = message.start_ns, message.arrival_ns
         packet.lost = message.erased_bytes > 0
         if lanes.lanes[message.who].first == message.order:
-            lanes.due_ns[message.who] = packet.release_ns
+            find_due(lanes, message.who, now_ns)
         free(cells, place)
         place = take_done(cells)

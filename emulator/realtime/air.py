@@ -12,7 +12,7 @@ from emulator.link_tables import LinkTables
 from emulator.realtime.lanes import Lanes
 
 EVENTS = 64  # descriptors that may be ready at once; others are next time
-ROWS = 524_288  # that wait to be written
+ROWS = 1_048_576  # that wait to be written
 
 STATE = np.dtype(
     [
@@ -20,6 +20,8 @@ STATE = np.dtype(
         ("start_ns", np.int64),  # the traces' time 0
         ("poll", np.int64),  # descriptors
         ("control", np.int64),
+        ("timer", np.int64),
+        ("timer_ns", np.int64),  # of CLOCK_MONOTONIC: for when it is set, or was
         ("pool_address", np.int64),
         # the frame that was read last, as long as it has not been dealt with
         ("lane", np.int64),  # NOWHERE: it has been

@@ -53,7 +53,8 @@ def leave(air: Air, index: int) -> None:
         count = run(air, index, departure_ns)
         outcome = DELIVERED if pass_on(air, index, count) else REFUSED
         conclude(air, index, count, departure_ns, outcome)
-    find_due(air.lanes, index)
+        air.lanes.lanes[index].left_ns = departure_ns
+    find_due(air.lanes, index, departure_ns)
 
 
 @in_place
@@ -68,7 +69,7 @@ def flush(air: Air) -> None:
                 count = run(air, index, FOREVER_NS)
                 pass_on(air, index, count)
                 conclude(air, index, count, NEVER_NS, UNFINISHED)
-        find_due(air.lanes, index)
+        air.lanes.due_ns[index] = FOREVER_NS
 
 
 @in_place

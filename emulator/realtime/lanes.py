@@ -27,6 +27,7 @@ PACKETS_ROOM = 16_777_216
 SPILL = CHUNKS * CHUNK_BYTES  # where a frame goes that finds no chunk
 NOWHERE = -1
 TRAIN_NS = 50000
+SOON_NS = 5_000  # is no time to sleep for
 UNDECIDED_NS = -1  # no release yet: the packet's cell has not come so far
 _MAP_NORESERVE = 0x4000  # asm-generic/mman.h; Python 3.11 does not know it
 
@@ -40,6 +41,7 @@ LANE = np.dtype(
         ("chunk", np.int64),  # in which its next frame goes; NOWHERE: it has none
         ("used_bytes", np.int64),  # of that
         ("count", np.int64),  # packets that came in this run
+        ("left_ns", np.int64),  # when packets were written last
         ("error", np.int64),  # why its source cannot be read; 0: it can
     ]
 )
@@ -179,20 +181,17 @@ def take_packet(lanes: Lanes, index: int) -> None:
 
 
 @in_place
-def find_due(lanes: Lanes, index: int) -> None:
-    """Say anew when the lane's first packet is to be written: when it is released, or up to `TRAIN_NS` later where
-    the next segments of its frame are released meanwhile, which then go with it."""
-    packets = lanes.packets
-    place = lanes.lanes[index].first
-    due_ns = FOREVER_NS if place == 0 else packets[place].release_ns
-    if due_ns == UNDECIDED_NS:
-        due_ns = FOREVER_NS
-    elif place != 0 and not packets[place].lost:
-        last_ns = due_ns + TRAIN_NS
-        after = packets[place].behind
-        while follows(packets[place], packets[after], last_ns):
-            due_ns = packets[after].release_ns
-            place, after = after, packets[after].behind
+def find_due(lanes: Lanes, index: int, now_ns: int) -> None:
+    """Say anew when the lane's first packet is to be written: when it is released, but at most every `TRAIN_NS` where
+    others follow later than soon."""
+    lane, packets = lanes.lanes[index], lanes.packets
+    due_ns = FOREVER_NS
+    if lane.first != 0 and packets[lane.first].release_ns != UNDECIDED_NS:
+        due_ns, last_ns = packets[lane.first].release_ns, packets[lane.last].release_ns
+        if due_ns <= last_ns <= now_ns + SOON_NS:
+            due_ns = last_ns
+        elif due_ns > lane.left_ns:
+            due_ns = max(due_ns, lane.left_ns + TRAIN_NS)
     lanes.due_ns[index] = due_ns
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from emulator.compiled import Table
 from emulator.realtime.packet_log import PACKETS
+from emulator.realtime.precedence import precede_ordinary_programs
 
 GROUP = 131_072  # rows of a row group
 PAUSE_S = 0.02
@@ -43,6 +44,7 @@ class LogWriter:
             raise self._failure
 
     def _run(self) -> None:
+        precede_ordinary_programs()
         try:
             with self._writer:
                 while not self._over.wait(PAUSE_S):

@@ -1,16 +1,14 @@
 """The relay's one loop, in compiled code: what is due goes, what has come is read, and then it sleeps until either."""
 
-from emulator.compiled import unlocked
+from emulator.compiled import in_place, unlocked
 from emulator.queues import FOREVER_NS
 from emulator.realtime.admission import BROKEN, GOING_ON, NEED_ROOM, admit, receive, settle
 from emulator.realtime.air import Air
 from emulator.realtime.departures import clock_ns, release
-from emulator.realtime.lanes import NOWHERE
-from emulator.realtime.system_calls import wait
-from emulator.units import NS_PER_S
+from emulator.realtime.lanes import NOWHERE, SOON_NS
+from emulator.realtime.system_calls import ready, set_timer, wait
 
 ASKED = BROKEN + 1  # the control socket has something to say
-LONGEST_SLEEP_NS = 3_600 * NS_PER_S
 
 
 @unlocked
@@ -28,18 +26,37 @@ def serve(air: Air) -> int:
             for cell in air.cells.cells:
                 decided_ns = min(decided_ns, cell.next_ns)
         due_ns = release(air, now_ns)
-        now_ns = clock_ns(air)
-        next_ns = min(due_ns, decided_ns + 1 if decided_ns < FOREVER_NS else FOREVER_NS, now_ns + LONGEST_SLEEP_NS)
-        count = wait(air.words, state.poll, air.events, max(next_ns - now_ns, 0))
+        next_ns = min(due_ns, decided_ns + 1 if decided_ns < FOREVER_NS else FOREVER_NS)
+        count = sleep(air, next_ns)
         state.published = state.rows  # another thread sees the rows' values first: calls are not moved across
         asked = False
         for place in range(count):
             descriptor = air.events[place].descriptor
             if descriptor == state.control:
                 asked = True
+            if descriptor in (state.control, state.timer):
                 continue
             how, due_ns = receive(air, air.lane_of[descriptor], due_ns)
             if how != GOING_ON:
                 return how
         if asked:
             return ASKED
+
+
+@in_place
+def sleep(air: Air, until_ns: int) -> int:
+    """Wait until a descriptor is ready, or an instant has come: how many are.
+
+    The timer is left alone where it wakes us early enough: setting and cancelling it costs more than all else
+    that is done for a packet, where the machine is a virtual one.
+    """
+    state = air.state[0]
+    now_ns = clock_ns(air)
+    if until_ns - SOON_NS <= now_ns:
+        return ready(state.poll, air.events)
+    if until_ns < FOREVER_NS:
+        at_ns = until_ns + state.start_ns
+        if at_ns < state.timer_ns or state.timer_ns <= now_ns + state.start_ns:
+            set_timer(air.words, state.timer, at_ns)
+            state.timer_ns = at_ns
+    return wait(state.poll, air.events)

@@ -15,7 +15,7 @@ from emulator.cell_tables import Cells
 from emulator.compiled import bound
 from emulator.files import require_folder
 from emulator.link_tables import Links
-from emulator.queues import unused
+from emulator.queues import FOREVER_NS, unused
 from emulator.realtime.admission import BROKEN, NEED_ROOM
 from emulator.realtime.air import EVENT, EVENTS, ROW, ROWS, STATE, Air
 from emulator.realtime.control import receive, send
@@ -24,11 +24,12 @@ from emulator.realtime.frames import HEADERS_BYTES
 from emulator.realtime.lanes import NOWHERE, empty_lanes
 from emulator.realtime.log_writer import LogWriter
 from emulator.realtime.loop import serve
-from emulator.realtime.precedence import take_precedence
+from emulator.realtime.precedence import new_timer, take_precedence
 from emulator.realtime.system_calls import WORDS
 from emulator.system import CellSpec, LinkSpec
 
 DESCRIPTORS = 65_536
+LONG_AGO_NS = -FOREVER_NS // 2
 ROOM = 131_072  # messages at the start, so that links and cells hardly ever grow in a run
 
 
@@ -47,12 +48,15 @@ class Process:
         self._system = links, cells, seed, duration_ns
         self._poll = select.epoll()
         self._poll.register(control.fileno(), select.EPOLLIN)
+        timer = new_timer()
+        self._poll.register(timer, select.EPOLLIN | select.EPOLLET)  # so that it need not be read
         self._log: LogWriter | None = None
         self._broken: list[int] = []
         self._make_tables()
         lanes = empty_lanes(links, list(cells))
         state = np.zeros(1, STATE)
         state["poll"], state["control"], state["lane"] = self._poll.fileno(), control.fileno(), NOWHERE
+        state["timer"] = timer
         state["pool_address"] = lanes.pool.ctypes.data
         self.air = Air(
             self._links.tables,
@@ -106,7 +110,7 @@ class Process:
             return
         self._make_tables()
         self.air = self.air._replace(links=self._links.tables, cells=self._cells.tables)
-        self.air.lanes.lanes["count"] = 0
+        self.air.lanes.lanes["count"], self.air.lanes.lanes["left_ns"] = 0, LONG_AGO_NS
         self._broken = []
         for name in ("packets", "stray", "overflowed", "unlogged", "rows", "published", "taken"):
             state[name] = 0

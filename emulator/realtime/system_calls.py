@@ -4,14 +4,16 @@ from emulator.compiled import Table, c_function, in_place
 from emulator.units import NS_PER_S
 
 _CLOCK_MONOTONIC = 1
+_TFD_TIMER_ABSTIME = 1  # sys/timerfd.h
 _read = c_function("read", "intp", "int32", "uintp", "intp")
 _write = c_function("write", "intp", "int32", "uintp", "intp")
 _writev = c_function("writev", "intp", "int32", "uintp", "int32")
 _clock_gettime = c_function("clock_gettime", "int32", "int32", "uintp")
-_epoll_pwait2 = c_function("epoll_pwait2", "int32", "int32", "uintp", "int32", "uintp", "uintp")
+_epoll_wait = c_function("epoll_wait", "int32", "int32", "uintp", "int32", "int32")
+_timerfd_settime = c_function("timerfd_settime", "int32", "int32", "int32", "uintp", "uintp")
 _errno_location = c_function("__errno_location", "int32*")
 
-WORDS = 6  # that `now_ns`, `wait` and `write_two` need to say things in
+WORDS = 6  # that `now_ns`, `set_timer` and `write_two` need to say things in
 
 
 @in_place
@@ -48,8 +50,20 @@ def write_two(words: Table, descriptor: int, one: int, one_bytes: int, other: in
 
 
 @in_place
-def wait(words: Table, poll: int, events: Table, timeout_ns: int) -> int:
-    """How many of the descriptors that an epoll instance watches are ready, and which: at once where some are, or when
-    the time is over; -1: see `error`."""
-    words[0], words[1] = divmod(timeout_ns, NS_PER_S)
-    return int(_epoll_pwait2(poll, events.ctypes.data, len(events), words.ctypes.data, 0))
+def set_timer(words: Table, timer: int, at_ns: int) -> None:
+    """Have a timer's descriptor be ready at an instant of CLOCK_MONOTONIC, and not before."""
+    words[0] = words[1] = 0  # once
+    words[2], words[3] = divmod(at_ns, NS_PER_S)
+    _timerfd_settime(timer, _TFD_TIMER_ABSTIME, words.ctypes.data, 0)
+
+
+@in_place
+def ready(poll: int, events: Table) -> int:
+    """How many of the descriptors that an epoll instance watches are ready now, and which; -1: see `error`."""
+    return int(_epoll_wait(poll, events.ctypes.data, len(events), 0))
+
+
+@in_place
+def wait(poll: int, events: Table) -> int:
+    """`ready`, as soon as any is."""
+    return int(_epoll_wait(poll, events.ctypes.data, len(events), -1))

@@ -4,6 +4,7 @@ from collections import deque
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from emulator.realtime.frames import LONGEST_BYTES
 from emulator.realtime.lanes import (
     CHUNK_BYTES,
     CHUNKS,
+    SOON_NS,
     SPILL,
     TRAIN_NS,
     UNDECIDED_NS,
@@ -112,29 +114,61 @@ def test_room_for_packets_ends_where_their_table_does() -> None:
     assert not has_packets(lanes, len(lanes.packets))
 
 
-def train(lanes: Lanes, *packets: tuple[int, int, int, bool]) -> int:
-    """When the first of packets (frame, segment, release, lost) is to be written."""
+def due_ns(lanes: Lanes, now_ns: int, left_ns: int, *releases_ns: int) -> int:
+    """When the first of packets with these releases is to be written, where others were at `left_ns`."""
     while lanes.lanes[0]["first"]:
         take_packet(lanes, 0)
-    for at, segment, release_ns, lost in packets:
-        packet = lanes.packets[add_packet(lanes, 0)]
-        packet["at"], packet["segment"], packet["release_ns"], packet["lost"] = at, segment, release_ns, lost
-    find_due(lanes, 0)
+    for release_ns in releases_ns:
+        lanes.packets[add_packet(lanes, 0)]["release_ns"] = release_ns
+    lanes.lanes[0]["left_ns"] = left_ns
+    find_due(lanes, 0, now_ns)
     return int(lanes.due_ns[0])
 
 
-def test_segments_of_a_frame_wait_for_the_next_ones_a_moment_at_most() -> None:
+def test_packets_that_follow_one_another_closely_are_written_together() -> None:
     lanes = empty_lanes(LINKS, [])
-    soon, late = 1_000 + TRAIN_NS, 1_001 + TRAIN_NS
-    assert train(lanes) == FOREVER_NS
-    assert train(lanes, (0, 0, 1_000, False)) == 1_000
-    assert train(lanes, (0, 0, UNDECIDED_NS, False)) == FOREVER_NS
-    assert train(lanes, (0, 0, 1_000, False), (0, 1, 2_000, False), (0, 2, soon, False), (0, 3, late, False)) == soon
-    assert train(lanes, (0, 0, 1_000, False), (64, 0, 2_000, False)) == 1_000  # another frame
-    assert train(lanes, (0, 0, 1_000, False), (0, 2, 2_000, False)) == 1_000  # the one between had no room
-    assert train(lanes, (0, 0, 1_000, False), (0, 1, UNDECIDED_NS, False)) == 1_000
-    assert train(lanes, (0, 0, 1_000, False), (0, 1, 2_000, True)) == 1_000
-    assert train(lanes, (0, 0, 1_000, True), (0, 1, 2_000, False)) == 1_000
+    now, long_ago = 10_000_000, 0
+    later = now + TRAIN_NS
+    assert due_ns(lanes, now, long_ago) == FOREVER_NS
+    assert due_ns(lanes, now, long_ago, UNDECIDED_NS) == FOREVER_NS
+    assert due_ns(lanes, now, long_ago, later) == later
+    assert due_ns(lanes, now, long_ago, later, later + 1_000) == later
+    assert due_ns(lanes, now, now, later - 30_000, later - 20_000) == later
+    assert due_ns(lanes, now, now, later + 1, later + 2) == later + 1
+    assert due_ns(lanes, now, now, now, later) == now  # it could have gone with the others
+    assert due_ns(lanes, now, now, later - 30_000, UNDECIDED_NS) == later
+
+
+def test_what_is_released_soon_is_waited_for() -> None:
+    lanes = empty_lanes(LINKS, [])
+    now = 10_000_000
+    assert due_ns(lanes, now, now, now + SOON_NS) == now + SOON_NS
+    assert due_ns(lanes, now, now, now + 10, now + 20, now + 30) == now + 30
+    assert due_ns(lanes, now, now, now + 10, now + 20, now + SOON_NS + 1) == now + TRAIN_NS
+
+
+Kept = tuple[int, int, int, bool]  # frame, segment, release, lost
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ((0, 0, 1_000, False), (0, 1, 2_000, False), True),
+        ((0, 0, 1_000, False), (0, 1, 2_001, False), False),  # not released yet
+        ((0, 0, 1_000, False), (0, 1, UNDECIDED_NS, False), False),
+        ((0, 0, 1_000, False), (64, 1, 2_000, False), False),  # another frame
+        ((0, 0, 1_000, False), (0, 2, 2_000, False), False),  # the one between had no room
+        ((0, 0, 1_000, False), (0, 1, 2_000, True), False),
+    ],
+)
+def test_segments_that_can_be_written_as_one(one: Kept, other: Kept, expected: bool) -> None:
+    lanes = empty_lanes(LINKS, [])
+    packets = []
+    for at, segment, release_ns, lost in (one, other):
+        packet = lanes.packets[add_packet(lanes, 0)]
+        packet["at"], packet["segment"], packet["release_ns"], packet["lost"] = at, segment, release_ns, lost
+        packets.append(packet)
+    assert follows(packets[0], packets[1], 2_000) == expected
 
 
 def test_nothing_follows_as_packet_0() -> None:
