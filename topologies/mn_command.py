@@ -10,7 +10,7 @@ from mininet.log import output
 from emulator.errors import MissingDependency
 from emulator.realtime.needs import require
 from emulator.realtime.relay import Relay, RelayFailed
-from emulator.units import NS_PER_MS
+from emulator.units import NS_PER_MS, NS_PER_S
 from topologies.addressing import addressing
 from topologies.build import build
 from topologies.emulated_network import topology
@@ -55,6 +55,7 @@ def _topology(file: Path, log: Path) -> ScenarioTopo:
 
         def begin(relay: Relay) -> None:
             relay.begin(time.monotonic_ns() + LEAD_NS, log)
+            time.sleep(LEAD_NS / NS_PER_S)  # what mn is told to do next is done on links that follow their traces
 
         def end(relay: Relay) -> None:
             try:
