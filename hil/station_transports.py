@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
+from emulator.realtime.publication import station_topic
 from hil.client import Address, make_client
 from hil.errors import Malformed, MissingDependency
-from hil.messages import ROOT
 from hil.station_messages import DATAGRAM_BYTES, Arrived, Message, Reassembly, in_one, pieces, read_piece
 from hil.urgency import hurry
 
@@ -45,11 +45,6 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Hear and send nothing more."""
-
-
-def station_topic(node: str) -> str:
-    """What the station of a node listens to."""
-    return f"{ROOT}/station/{node}"
 
 
 class Mqtt:

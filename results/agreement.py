@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from emulator.files import whole
 from emulator.paths import Paths
 from emulator.system import System
-from emulator.task import Placement, message_bytes, parse
-from results.crossings import Way, link_logs, media, read_media, tell
+from emulator.task import Placement, Task, message_bytes, parse
+from results.crossings import Way, tell
 from results.journeys import COMPUTE, SERIALISATION, WAITING, WAKE, Journey, Key, Message, journeys
+from results.link_logs import link_logs, media, read_media
 from results.link_times import AIR, FORWARDING, HEADERS, LATENESS, RAMP, STACK, Sent, split
 from results.readable import readable
 
@@ -132,28 +133,46 @@ def _key(row: Mapping[str, Any]) -> Key:
 
 def explained(pairs: Mapping[Key, Pair], system: System, folder: Path) -> Iterator[tuple[str | int, ...]]:
     """The row of each pair of which stations have written, in the columns of `AGREEMENT`."""
-    known = [each for each in journeys(folder / "events.parquet") if each.key in pairs]
-    carried = iter(carry([(pairs[each.key], message) for each in known for message in each.messages], system, folder))
+    known = list(journeys(folder / "events.parquet"))
+    carried = iter(
+        carry([(pairs.get(each.key), message) for each in known for message in each.messages], system, folder)
+    )
     for each in known:
-        yield explain(pairs[each.key], each, [next(carried) for _ in each.messages])
+        of_task = [next(carried) for _ in each.messages]
+        if each.key in pairs:
+            yield explain(pairs[each.key], each, of_task)
 
 
-def carry(messages: Sequence[tuple[Pair, Message]], system: System, folder: Path) -> list[Carried]:
-    """What is known of each message of a task."""
+def carry(messages: Sequence[tuple[Pair | None, Message]], system: System, folder: Path) -> list[Carried]:
+    """What is known of each message; of one that belongs to no pair, no parts."""
     paths = Paths([(link.source, link.target) for link in system.links])
     ways = [way(paths, system.broker, message.sender, message.receiver) for _, message in messages]
     medium_of = media(system)
     packets = read_media(folder / "packets.parquet", {medium_of[link] for each in ways for link in each.links})
-    logs = link_logs(packets, datagrams=system.broker is None)
-    told = tell([(message, each) for (_, message), each in zip(messages, ways, strict=True)], logs)
-    bare_bytes = simulated_bytes(messages, system)
-    sent = {
-        number: Sent(messages[number][1], ways[number], crossings, bare_bytes[number])
-        for number, (crossings, alone) in enumerate(told)
-        if crossings is not None and alone
+    sent = [(message, each) for (_, message), each in zip(messages, ways, strict=True)]
+    told = tell(sent, link_logs(packets), system.broker is not None)
+    tasks = tasks_of(system)
+    clear = {
+        number: Sent(
+            message,
+            ways[number],
+            crossings,
+            message_bytes(tasks[pair.key], pair.placement, message.step, message.stage),
+        )
+        for number, ((pair, message), (crossings, alone)) in enumerate(zip(messages, told, strict=True))
+        if pair is not None and crossings is not None and alone
     }
-    parts_ns = dict(zip(sent, split(system, packets, list(sent.values())), strict=True))
+    parts_ns = dict(zip(clear, split(system, packets, list(clear.values())), strict=True))
     return [Carried(message, told[number].alone, parts_ns.get(number)) for number, (_, message) in enumerate(messages)]
+
+
+def tasks_of(system: System) -> dict[Key, Task]:
+    """All tasks that the system's streams ask for."""
+    return {
+        (task.source, task.kind.name, task.number): task
+        for stream in system.streams
+        for task in stream.tasks(system.seed, system.duration_ns)
+    }
 
 
 def way(paths: Paths, broker: str | None, sender: str, receiver: str) -> Way:
@@ -162,16 +181,6 @@ def way(paths: Paths, broker: str | None, sender: str, receiver: str) -> Way:
         return Way(paths.path(sender, receiver), -1)
     there = paths.path(sender, broker)
     return Way(there + paths.path(broker, receiver), len(there))
-
-
-def simulated_bytes(messages: Sequence[tuple[Pair, Message]], system: System) -> list[int]:
-    """The size of each message in the simulation."""
-    tasks = {
-        (task.source, task.kind.name, task.number): task
-        for stream in system.streams
-        for task in stream.tasks(system.seed, system.duration_ns)
-    }
-    return [message_bytes(tasks[pair.key], pair.placement, each.step, each.stage) for pair, each in messages]
 
 
 def explain(pair: Pair, journey: Journey, carried: Sequence[Carried]) -> tuple[str | int, ...]:

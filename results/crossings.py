@@ -1,107 +1,18 @@
 """Which packets of the relay's log were a message's, link by link: told by direction, time and bytes.
 
 The log does not say whose a packet is. A message's are those that come on a direction after it was published (or, on
-a later link, after the link before let it go), until its bytes are together. Where two messages are on their way to
-one direction at a time, nobody can tell, and nothing is said of either.
+a later link, after the link before let it go), until its bytes are together. Where one meets another that is not all
+there yet, the two are told apart if one TCP connection carries both, for its bytes keep the order of the messages; if
+not, nobody can tell, and nothing is said of either.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from emulator.compiled import Table
-from emulator.realtime.arrivals import PACKET, in_order
-from emulator.realtime.packet_log import DELIVERED, FULL, NO_COVERAGE
-from emulator.system import System
+from emulator.realtime.publication import publication_bytes
+from results.claims import Claim, Crossing, Found, in_datagrams, in_stream
 from results.journeys import Message
-
-# Of a packet, in bytes. With TCP come the time stamps that Linux sends.
-TCP_HEADERS, UDP_HEADERS = 52, 28
-FULL_PACKET = 1_500
-SELECTIVE_ACKS = (64, 72, 80)  # without data: up to three blocks (RFC 2018)
-MOST_MQTT_BYTES = 128  # of a message's header, most of it the topic
-
-
-class Crossing(NamedTuple):
-    """A message on one link: its packets' places in the log of the link's medium, those after the last that was
-    delivered left out (`kept`: which part of all its bytes the others are). When the first of them came and had
-    crossed, and when the last was due to have crossed, and had."""
-
-    link: int
-    packets: tuple[int, ...]
-    kept: float
-    arrival_ns: int
-    first_departure_ns: int
-    release_ns: int
-    departure_ns: int
-
-
-class LinkLog:
-    """The packets of one link, by number; `places` says where each is in the medium's log."""
-
-    def __init__(self, link: int, packets: Table, places: Table, datagrams: bool) -> None:
-        self._link = link
-        self._packets = packets
-        self._places = places
-        self._datagrams = datagrams
-
-    def find(self, from_ns: int, until_ns: int, size_bytes: int) -> tuple[Crossing, int] | None:
-        """A message of `size_bytes` that was sent at `from_ns` and was there at `until_ns`, and when the last of its
-        packets came; None where the bytes do not fit, or none of them was delivered."""
-        first = int(np.searchsorted(self._packets["arrival_ns"], from_ns))
-        stop = int(np.searchsorted(self._packets["arrival_ns"], until_ns, side="right"))
-        take = self._datagrams_of if self._datagrams else self._stream_of
-        taken = take(first, stop, size_bytes)
-        delivered = [place for place in taken if self._packets["outcome"][place] == DELIVERED]
-        if not delivered:
-            return None
-        kept = taken[: taken.index(delivered[-1]) + 1]
-        sizes, last = self._packets["size_bytes"], self._packets[delivered[-1]]
-        crossing = Crossing(
-            self._link,
-            tuple(self._places[kept].tolist()),
-            float(sizes[kept].sum() / sizes[taken].sum()),
-            int(self._packets["arrival_ns"][taken[0]]),
-            int(self._packets["departure_ns"][delivered[0]]),
-            int(last["release_ns"]),
-            int(last["departure_ns"]),
-        )
-        return crossing, int(self._packets["arrival_ns"][taken[-1]])
-
-    def _datagrams_of(self, first: int, stop: int, size_bytes: int) -> list[int]:
-        """Those until all bytes have come, or the time is over: some may have been lost before."""
-        taken, got = [], 0
-        for place in range(first, stop):
-            got += int(self._packets["size_bytes"][place]) - UDP_HEADERS
-            if got > size_bytes:
-                return []
-            if self._packets["outcome"][place] not in (FULL, NO_COVERAGE):
-                taken.append(place)
-            if got == size_bytes:
-                break
-        return taken
-
-    def _stream_of(self, first: int, stop: int, size_bytes: int) -> list[int]:
-        """Those with data until all bytes have come, with no more than MQTT adds. What found no room comes again."""
-        taken: list[int] = []
-        got, last_size, last_ns = 0, 0, -1
-        for place in range(first, stop):
-            packet = self._packets[place]
-            size, now_ns = int(packet["size_bytes"]), int(packet["arrival_ns"])
-            continues = last_size == FULL_PACKET and now_ns == last_ns  # a segment of the same frame
-            if size <= TCP_HEADERS or packet["outcome"] != DELIVERED or (size in SELECTIVE_ACKS and not continues):
-                continue
-            beyond = got + size - TCP_HEADERS - size_bytes
-            if got >= size_bytes and (last_size != FULL_PACKET or beyond > MOST_MQTT_BYTES):
-                break
-            if beyond > MOST_MQTT_BYTES:
-                return []
-            taken.append(place)
-            got += size - TCP_HEADERS
-            last_size, last_ns = size, now_ns
-        return taken if got >= size_bytes else []
+from results.link_logs import LinkLog
 
 
 class Way(NamedTuple):
@@ -114,70 +25,97 @@ class Way(NamedTuple):
 
 class Told(NamedTuple):
     """A message on each link of its way; None where its packets were not found on one of them. `alone`: no other was
-    on its way to one of these links at the same time."""
+    on its way that could not be told from it."""
 
     crossings: tuple[Crossing, ...] | None
     alone: bool
 
 
-def tell(messages: Sequence[tuple[Message, Way]], logs: Mapping[int, LinkLog]) -> list[Told]:
-    """What became of each message on the links. `logs`: of all links of all ways."""
-    claims: dict[int, list[tuple[int, int, int]]] = {}
-    found: list[tuple[Crossing, ...] | None] = []
-    for number, (message, way) in enumerate(messages):
-        crossings: list[Crossing] = []
-        from_ns = message.published_ns
-        for hop, link in enumerate(way.links):
-            answer = logs[link].find(from_ns, message.received_ns, message.size_bytes)
-            if answer is None:
-                claims.setdefault(link, []).append((from_ns, message.received_ns, number))
-                break
-            crossing, last_ns = answer
-            claims.setdefault(link, []).append((from_ns, last_ns, number))
-            crossings.append(crossing)
-            from_ns = crossing.departure_ns if hop + 1 == way.resent else crossing.first_departure_ns
-        found.append(tuple(crossings) if len(crossings) == len(way.links) else None)
-    meeting = {number for each in claims.values() for number in _meeting(sorted(each))}
-    return [Told(each, number not in meeting) for number, each in enumerate(found)]
+def tell(messages: Sequence[tuple[Message, Way]], logs: Mapping[int, LinkLog], broker: bool) -> list[Told]:
+    """What became of each message on the links. `logs`: of all links of all ways. With a `broker` messages go over
+    TCP, from stations to it and from it to stations; otherwise as datagrams from station to station."""
+    legs = [_legs(message, way) for message, way in messages]
+    sole = _sole_streams(legs)
+    found: dict[int, list[Found]] = {}
+    crossings: list[dict[tuple[int, int], Crossing]] = [{} for _ in messages]
+    for place in sorted({place for each in legs for place in each}):
+        claims: dict[int, list[Claim]] = {}
+        for number, ((message, _), each) in enumerate(zip(messages, legs, strict=True)):
+            if place in each:
+                size_bytes = publication_bytes(message.receiver, message.size_bytes) if broker else message.size_bytes
+                from_ns = _asked_ns(message, list(each), place, crossings[number])
+                claims.setdefault(each[place].link, []).append(Claim(from_ns, message.received_ns, size_bytes, number))
+        for link, asked in claims.items():
+            leg, _ = place
+            in_order = sorted(asked, key=lambda claim: claim.until_ns) if leg else sorted(asked)
+            answers = list((in_stream if broker else in_datagrams)(link, logs[link], in_order, link in sole))
+            found.setdefault(link, []).extend(answers)
+            for claim, _, crossing in answers:
+                if crossing is not None:
+                    crossings[claim.number][place] = crossing
+    meeting = {number for link, each in found.items() for number in _meeting(each, link in sole)}
+    return [
+        Told(tuple(own.values()) if len(own) == len(way.links) else None, number not in meeting)
+        for number, (own, (_, way)) in enumerate(zip(crossings, messages, strict=True))
+    ]
 
 
-def _meeting(claims: Iterable[tuple[int, int, int]]) -> Iterable[int]:
-    """The messages of one link whose times, from one to another, have an instant in common."""
-    latest_ns, latest = -1, -1
-    for from_ns, until_ns, number in claims:
-        if from_ns <= latest_ns:
-            yield from (number, latest)
-        if until_ns > latest_ns:
-            latest_ns, latest = until_ns, number
+class _Hop(NamedTuple):
+    """A link, and the station at whose end the connection is that crosses it."""
+
+    link: int
+    station: str
 
 
-Medium = tuple[int, ...]  # links that hang together: one by itself, or those of a cell
+def _legs(message: Message, way: Way) -> dict[tuple[int, int], _Hop]:
+    """The links of a way, in its order, by the leg (0 to the broker, or all where there is none; 1 from it) and the
+    number on it."""
+    resent = len(way.links) if way.resent < 0 else way.resent
+    there = {(0, hop): _Hop(link, message.sender) for hop, link in enumerate(way.links[:resent])}
+    return there | {(1, hop): _Hop(link, message.receiver) for hop, link in enumerate(way.links[resent:])}
 
 
-def media(system: System) -> dict[int, Medium]:
-    """The medium of each link."""
-    cells: dict[str, list[int]] = {}
-    for number, link in enumerate(system.links):
-        cells.setdefault(link.cell or f"{number}", []).append(number)
-    return {number: tuple(members) for members in cells.values() for number in members}
+def _sole_streams(legs: Iterable[Mapping[tuple[int, int], _Hop]]) -> set[int]:
+    """The links that the messages of one connection cross, in one direction of it, and no other."""
+    streams: dict[int, set[tuple[int, str]]] = {}
+    for each in legs:
+        for (leg, _), (link, station) in each.items():
+            streams.setdefault(link, set()).add((leg, station))
+    return {link for link, users in streams.items() if len(users) == 1}
 
 
-def read_media(log: Path, wanted: Iterable[Medium]) -> dict[Medium, Table]:
-    """The packets of each medium in the order in which they came, all in memory. Raises as `arrivals.rows` does."""
-    parts: dict[Medium, list[Table]] = {medium: [np.zeros(0, PACKET)] for medium in wanted}
-    for some in in_order(log):
-        for medium, tables in parts.items():
-            own = some[np.isin(some["link"], medium)]
-            if len(own):
-                tables.append(own)
-    return {medium: np.concatenate(tables) for medium, tables in parts.items()}
+def _asked_ns(
+    message: Message,
+    places: Sequence[tuple[int, int]],
+    place: tuple[int, int],
+    known: Mapping[tuple[int, int], Crossing],
+) -> int:
+    """When a link may have seen the first of a message: after all of it had crossed the one before, where a broker
+    sends it on; otherwise after the first packet had. Where that is not known, after it was published."""
+    index = places.index(place)
+    if index == 0 or places[index - 1] not in known:
+        return message.published_ns
+    before = known[places[index - 1]]
+    _, hop = place
+    return before.departure_ns if hop == 0 else before.first_departure_ns
 
 
-def link_logs(packets: Mapping[Medium, Table], datagrams: bool) -> dict[int, LinkLog]:
-    """The log of each link of these media."""
-    logs = {}
-    for medium, table in packets.items():
-        for link in medium:
-            places = np.flatnonzero(table["link"] == link)
-            logs[link] = LinkLog(link, table[places], places, datagrams)
-    return logs
+def _meeting(found: Sequence[Found], sole: bool) -> Iterator[int]:
+    """The messages of a link that others cannot be told from: they were on their way to it at one time, and it is no
+    sole stream; or one of them was not found while the other was on its way to its receiver, so that what was found
+    may have been a retransmission."""
+    for one, other in _overlapping(found, lambda each: each.claim.until_ns):
+        if one.crossing is None or other.crossing is None:
+            yield from (one.claim.number, other.claim.number)
+    if not sole:
+        for one, other in _overlapping(found, lambda each: each.last_ns):
+            yield from (one.claim.number, other.claim.number)
+
+
+def _overlapping(found: Sequence[Found], end_ns: Callable[[Found], int]) -> Iterator[tuple[Found, Found]]:
+    """All pairs whose times, from when the link was asked to an end, have an instant in common."""
+    open_ones: list[Found] = []
+    for each in sorted(found):
+        open_ones = [other for other in open_ones if end_ns(other) >= each.claim.from_ns]
+        yield from ((other, each) for other in open_ones)
+        open_ones.append(each)

@@ -87,10 +87,18 @@ def _enter(cell: Cell, arrival: Arrival) -> bool:
     return cell.enqueue(arrival.now_ns, arrival.link, arrival.size_bytes, arrival.number)
 
 
-class Asked(NamedTuple):
-    """The packets of one message by their places among all arrivals, and how many bytes it has without headers."""
+class Share(NamedTuple):
+    """What is a message's of a packet: the packet's place among all arrivals, and how large it would be without what
+    another message has of it."""
 
-    packets: tuple[int, ...]
+    place: int
+    size_bytes: int
+
+
+class Asked(NamedTuple):
+    """One message: its packets, and how many bytes it has without headers."""
+
+    packets: tuple[Share, ...]
     bare_bytes: int
 
 
@@ -110,11 +118,11 @@ def what_if(medium: Medium, arrivals: Sequence[Arrival], messages: Collection[As
     found: dict[Asked, Answer] = {}
     begun = 0
     for message in sorted(messages):
-        first = message.packets[0]
+        first = message.packets[0].place
         for place in range(begun, first):
             medium.accept(arrivals[place])
         begun = first
-        packets = [arrivals[place] for place in message.packets]
+        packets = [arrivals[place]._replace(size_bytes=size_bytes) for place, size_bytes in message.packets]
         bare = list(_bare(packets, message.bare_bytes))
         together_ns = medium.together_ns(packets, _others(arrivals, message.packets))
         bare_ns = medium.together_ns(bare, _others(arrivals, message.packets)) if bare else packets[0].now_ns
@@ -123,10 +131,10 @@ def what_if(medium: Medium, arrivals: Sequence[Arrival], messages: Collection[As
     return found
 
 
-def _others(arrivals: Sequence[Arrival], packets: Sequence[int]) -> Iterator[Arrival]:
+def _others(arrivals: Sequence[Arrival], packets: Sequence[Share]) -> Iterator[Arrival]:
     """What came after the first of these packets, without them."""
-    left_out = set(packets)
-    return (arrivals[place] for place in range(packets[0], len(arrivals)) if place not in left_out)
+    left_out = {packet.place for packet in packets}
+    return (arrivals[place] for place in range(packets[0].place, len(arrivals)) if place not in left_out)
 
 
 def _bare(packets: Sequence[Arrival], bare_bytes: int) -> Iterator[Arrival]:

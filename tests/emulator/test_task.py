@@ -1,5 +1,8 @@
 """Tasks walk in the passes their model needs; placements say who runs what, as text and back."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,11 +16,14 @@ from emulator.task import (
     check_placement,
     describe,
     input_bytes,
+    message_bytes,
     parse,
     passes,
     result_bytes,
 )
-from tests.emulator.systems import CHAT, IMAGE
+from emulator.trace import constant
+from emulator.units import NS_PER_S
+from tests.emulator.systems import CHAT, IMAGE, Fixed, key_of, offered, pairs, simulate
 
 MODEL = ModelProfile("five", "vision", "fp32", (3, 8, 8), tuple(Layer(f"l{i}", 1, 2**i, 10 * i) for i in range(5)))
 NODES = st.text(st.characters(codec="ascii", categories=("L", "N")) | st.sampled_from("-_.:"), min_size=1, max_size=8)
@@ -93,3 +99,28 @@ def test_profile_counts_bytes_by_precision_and_layers() -> None:
     assert [MODEL.activation_bytes(3, 7, precision) for precision in ("int8", "fp16", "fp32")] == [140, 280, 560]
     assert MODEL.weight_bytes(1, 4) == 2 + 4 + 8
     assert MODEL.weight_bytes(2, 2) == 0
+
+
+@pytest.mark.parametrize("placement", ["ue1:0-5", "edge1:0-5", "ue1:0-2|edge1:2-5", "edge1:0-1|ue1:1-3|edge1:3-5"])
+def test_messages_are_as_large_as_the_simulations(placement: str, tmp_path: Path) -> None:
+    """On links without delay, where a byte takes 1 us, what a task that is alone spends on its way is its bytes."""
+    system = pairs(1, rate_per_s=0.5, duration_ns=60 * NS_PER_S)
+    wires = tuple(replace(link, trace=constant(8e6), delay_ns=0) for link in system.links)
+    system = replace(system, links=wires)
+    split = {"image": parse(placement), "chat": parse(placement.replace("-5", "-4"))}
+    outcome = simulate(system, Fixed({("ue1", kind): each for kind, each in split.items()}), tmp_path)
+    tasks = offered(system)
+    assert {key_of(row)[1] for row in outcome.tasks} == {"image", "chat"}
+    for row in outcome.tasks:
+        task, where = tasks[key_of(row)], split[row["kind"]]
+        nodes = [task.source, *(node for node, _, _ in where)]
+        steps = len(passes(task)) if len(where) > 1 else 1
+        crossed = [
+            (step, stage)
+            for step in range(steps)
+            for stage in range(len(where))
+            if (nodes[stage] if stage or step == 0 else where[-1].node) != where[stage].node
+        ]
+        home = [(steps - 1, len(where))] if where[-1].node != task.source else []
+        sent_bytes = sum(message_bytes(task, where, *each) for each in crossed + home)
+        assert row["transfer_ns"] - row["link_waiting_ns"] == sent_bytes * 1_000

@@ -25,7 +25,8 @@ US = 1_000
 SIMULATED, EMULATED = "split", "split@emulated"
 INPUT_BYTES, RESULT_BYTES = 4_000, 400
 SERVICE_NS = 5 * NS_PER_MS  # all layers
-OWN_HEADER, MQTT_HEADER, TCP_HEADERS, SEGMENT = 24, 27, 52, 1_448
+OWN_HEADER, TCP_HEADERS, SEGMENT = 24, 52, 1_448
+MQTT_HEADER = {INPUT_BYTES: 27, RESULT_BYTES: 25}  # with the topics airsplit/station/edge1 and .../ue1
 
 # One byte takes 1 us between UE and gNB, and 0.1 us on the wires.
 AIR_DELAY_NS, WIRE_DELAY_NS = 2 * NS_PER_MS, NS_PER_MS
@@ -70,6 +71,13 @@ class Knobs(NamedTuple):
     late: int = 500 * US
 
 
+class Streamed(NamedTuple):
+    """An input whose packets are given: those that are logged with it, and when the last with a byte of it has left."""
+
+    packets: list[Arrival]
+    left_ns: int
+
+
 class Told(NamedTuple):
     """A real task: its events, packets, and when it was answered."""
 
@@ -78,9 +86,14 @@ class Told(NamedTuple):
     end_ns: int
 
 
+def wire_bytes(size_bytes: int) -> int:
+    """What TCP carries of the input or the result."""
+    return size_bytes + OWN_HEADER + MQTT_HEADER[size_bytes]
+
+
 def segments(size_bytes: int) -> list[int]:
     """The packets of a message over MQTT and TCP."""
-    left = size_bytes + OWN_HEADER + MQTT_HEADER
+    left = wire_bytes(size_bytes)
     return [min(SEGMENT, left - done) + TCP_HEADERS for done in range(0, left, SEGMENT)]
 
 
@@ -90,9 +103,10 @@ def real_task(
     knobs: Knobs,
     ahead: Mapping[int, int] = {},
     byte_ns: Mapping[int, int] = {},
+    streamed: Streamed | None = None,
 ) -> Told:
     """A task that has its links to itself, but for packets of `ahead` bytes that came on one just before it. What a
-    byte takes on a link is BYTE_NS, or else `byte_ns`."""
+    byte takes on a link is BYTE_NS, or else `byte_ns`. Its input crosses the first link so, or else as `streamed`."""
     byte_ns = {**BYTE_NS, **byte_ns}
     events: list[tuple[Any, ...]] = []
     packets: list[Arrival] = []
@@ -119,7 +133,11 @@ def real_task(
         at_ns = happen(sender, "published", stage, at_ns + knobs.encode, size_bytes + OWN_HEADER)
         sizes = segments(size_bytes)
         gaps = knobs.hold_gaps if len(sizes) > 1 else ()
-        at_ns = cross(links[0], at_ns + knobs.leave, sizes, gaps)
+        if streamed is not None and stage == 0:
+            packets.extend(streamed.packets)
+            at_ns = streamed.left_ns
+        else:
+            at_ns = cross(links[0], at_ns + knobs.leave, sizes, gaps)
         at_ns = cross(links[1], at_ns + knobs.relay, sizes, (0,) * (len(sizes) - 1))
         at_ns = happen(receiver, "received", stage, at_ns + knobs.reach, size_bytes + OWN_HEADER)
         return happen(receiver, "decoded", stage, at_ns + knobs.decode)

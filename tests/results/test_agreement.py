@@ -14,13 +14,18 @@ from emulator.units import NS_PER_MS
 from results.agreement import PARTS
 from tests.emulator.realtime.logs import LATE_NS, Arrival, Row
 from tests.results.emulated_world import (
+    BACK,
     BYTE_NS,
+    DELAY_NS,
+    DOWN,
     INPUT_BYTES,
     OUT,
     RESULT_BYTES,
     UP,
     US,
     Knobs,
+    Streamed,
+    Told,
     real_task,
     segments,
     world,
@@ -115,23 +120,121 @@ def test_a_link_that_is_slower_by_then_is_the_links_difference(tmp_path: Path) -
     assert parts(row) == expected(knobs) | {"air": INPUT_BYTES * US, "headers": HEADERS_NS + more_ns}
 
 
-def test_of_messages_that_meet_on_a_link_nothing_is_invented(tmp_path: Path) -> None:
-    """The second task's input comes while the first one's is held back: what both took longer there stays
-    unexplained, and all else is told."""
-    interval_ns = 4 * NS_PER_MS
-    held = Knobs(hold_gaps=(5 * NS_PER_MS, 5 * NS_PER_MS))
-    first = real_task(0, FIRST_NS, held)
-    second = real_task(1, FIRST_NS + interval_ns, Knobs(wake=NS_PER_MS, hold_gaps=(20 * NS_PER_MS, 0)))
-    system = world(2, interval_ns)
-    rows = write_world(tmp_path, system, [first, second])
-    alone = expected(held)
-    for row in rows:
-        assert (row["messages"], row["overlapping"]) == (2, 1)
+def meeting(first_ns: int) -> list[Told]:
+    """Two tasks, the second of which publishes its input 6 ms after the first packet of the first one's has come. Then
+    the sender has got 2896 bytes of that through; 10 ms after the first packet all others come, one of them with the
+    last 1155 bytes of the first input and the first 293 of the second."""
+    sizes = (1_500, 1_500, 914)
+    up = [Arrival(UP, first_ns, 1_500), Arrival(UP, first_ns + 5 * NS_PER_MS, 1_500)]
+    at_once_ns = first_ns + 10 * NS_PER_MS
+    both, rest = Arrival(UP, at_once_ns, 1_500), [Arrival(UP, at_once_ns, size) for size in sizes]
+    left_ns = at_once_ns + 1_500 * US + 2 * NS_PER_MS + LATE_NS
+    knobs = Knobs(wake=0, encode=0, leave=500 * US)
+    first = real_task(0, first_ns - knobs.leave, knobs, streamed=Streamed([*up, both], left_ns))
+    last_ns = left_ns + sum(sizes) * US
+    second = real_task(
+        1, first_ns + 6 * NS_PER_MS, knobs._replace(queue=10 * NS_PER_MS), streamed=Streamed(rest, last_ns)
+    )
+    return [first, second]
+
+
+def test_messages_that_meet_on_one_connection_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
+    interval_ns = 13 * NS_PER_MS // 2
+    first, second = meeting(FIRST_NS + 500 * US)
+    one, two = write_world(tmp_path, world(2, interval_ns), [first, second])
+    own = expected(Knobs(wake=0, encode=0, leave=500 * US))
+    header_ns = 52 * US  # of the packet that both share
+    assert parts(one) == own | {"ramp": (11_500 - 1_500 - 1_500 - 1_207) * US}
+    assert parts(two) == own | {
+        "waiting": 10 * NS_PER_MS,
+        "stack": own["stack"] - 500 * US,
+        "ramp": 4 * NS_PER_MS + 1_155 * US,
+        "headers": own["headers"] + header_ns,
+    }
+    for row in (one, two):
+        assert (row["messages"], row["overlapping"], row["unmatched"]) == (2, 0, 0)
+        assert row["rest_ns"] == 0
+
+
+def test_of_messages_that_meet_with_bytes_of_others_nothing_is_invented(tmp_path: Path) -> None:
+    """What both took longer on their way there stays unexplained, and all else is told."""
+    interval_ns = 13 * NS_PER_MS // 2
+    first, second = meeting(FIRST_NS + 500 * US)
+    foreign = Arrival(UP, FIRST_NS + 2 * NS_PER_MS, 300)
+    own = expected(Knobs(wake=0, encode=0, leave=500 * US))
+    for row in write_world(tmp_path, world(2, interval_ns), [first, second], more=[foreign]):
+        assert (row["messages"], row["overlapping"], row["unmatched"]) == (2, 1, 0)
         assert sum(parts(row).values()) == row["real_ns"] - row["simulated_ns"]
-        assert row["rest_ns"] != 0
+        assert row["rest_ns"] > 5 * NS_PER_MS
         assert row["ramp_ns"] == 0 and row["lateness_ns"] == 2 * LATE_NS
-        assert row["forwarding_ns"] == alone["forwarding"] // 2
-        assert row["serialisation_ns"] == alone["serialisation"]
+        assert row["forwarding_ns"] == own["forwarding"] // 2
+        assert row["serialisation_ns"] == own["serialisation"]
+
+
+def test_a_sender_whose_window_is_full_is_held_back(tmp_path: Path) -> None:
+    """The second input is published 1.3 ms before the first one has left the link, and its packets come 3 ms later.
+    Until the first has left, the sender may wait for its acknowledgement; the rest is the host's."""
+    knobs = Knobs(wake=0, encode=0, leave=0)
+    first = real_task(0, FIRST_NS, knobs)
+    left_ns = FIRST_NS + sum(segments(INPUT_BYTES)) * US + 2 * NS_PER_MS + LATE_NS
+    second_ns = FIRST_NS + 5 * NS_PER_MS
+    waited_ns = left_ns - second_ns
+    assert 0 < waited_ns < 3 * NS_PER_MS
+    second = real_task(1, second_ns, knobs._replace(leave=3 * NS_PER_MS, queue=10 * NS_PER_MS))
+    result_late_ns = 3 * NS_PER_MS
+    (_, two) = write_world(tmp_path, world(2, 5 * NS_PER_MS), [first, second])
+    own = expected(knobs)
+    assert (two["ramp_ns"], two["stack_ns"]) == (waited_ns, own["stack"] + 3 * NS_PER_MS - waited_ns + result_late_ns)
+    assert (two["waiting_ns"], two["rest_ns"]) == (10 * NS_PER_MS, 0)
+
+
+def test_bytes_that_came_twice_are_no_message(tmp_path: Path) -> None:
+    """A retransmission that nobody needed: which packet was needed is not in the log."""
+    told = real_task(0, FIRST_NS, Knobs(hold_gaps=(5 * NS_PER_MS, 4 * NS_PER_MS)))
+    again = Arrival(UP, told.packets[0].now_ns + 3 * NS_PER_MS, 1_500)
+    (row,) = write_world(tmp_path, world(), [told], more=[again])
+    assert (row["overlapping"], row["unmatched"]) == (0, 1)
+    assert row["ramp_ns"] == 0 and row["rest_ns"] != 0
+
+
+def test_datagrams_are_handed_on_one_by_one(tmp_path: Path) -> None:
+    """Through a router that needs 20 us for each; the simulation's has whole messages. So the first two of the input's
+    three packets need no time of their own on the second link."""
+    system = world(broker=None)
+    sizes = {"input": (1_500, 1_500, 1_156), "result": (452,)}
+    packets: list[Arrival] = []
+    events: list[tuple[Any, ...]] = []
+
+    def cross(links: tuple[int, int], message: tuple[int, ...], at_ns: int) -> int:
+        came = [at_ns] * len(message)
+        for link in links:
+            done_ns, left = 0, []
+            for size, now_ns in zip(message, came, strict=True):
+                packets.append(Arrival(link, now_ns, size))
+                done_ns = max(done_ns, now_ns) + size * BYTE_NS[link]
+                left.append(done_ns + DELAY_NS[link] + LATE_NS)
+            came = [each + 20 * US for each in left]
+        return left[-1]
+
+    def happen(node: str, event: str, stage: int, at_ns: int, size_bytes: int = 0) -> int:
+        events.append((node, "ue1", "image", 0, 0, stage, event, at_ns, size_bytes))
+        return at_ns
+
+    happen("ue1", "woke", 0, FIRST_NS)
+    at_ns = happen("ue1", "published", 0, FIRST_NS, 4_072)
+    at_ns = happen("edge1", "received", 0, cross((UP, OUT), sizes["input"], at_ns + 300 * US) + 100 * US, 4_072)
+    for event, later_ns in (("decoded", 0), ("started", 0), ("computed", NS_PER_MS), ("finished", 4 * NS_PER_MS)):
+        at_ns = happen("edge1", event, 0, at_ns + later_ns)
+    at_ns = happen("edge1", "published", 1, at_ns, 424)
+    at_ns = happen("ue1", "received", 1, cross((BACK, DOWN), sizes["result"], at_ns + 300 * US) + 100 * US, 424)
+    (row,) = write_world(tmp_path, system, [Told(events, packets, happen("ue1", "decoded", 1, at_ns))])
+    nothing = dict.fromkeys(PARTS, 0)
+    assert parts(row) == nothing | {
+        "stack": 2 * 400 * US,
+        "forwarding": 2 * 20 * US - 3_000 * BYTE_NS[OUT],
+        "headers": (156 + 52) * UP_AND_OUT,
+        "lateness": 4 * LATE_NS,
+    }
 
 
 def test_a_message_whose_packets_are_not_there_is_said_to_be_unmatched(tmp_path: Path) -> None:

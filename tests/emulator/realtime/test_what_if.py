@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from emulator.cell import Cell
 from emulator.link import Link
 from emulator.queues import FOREVER_NS
-from emulator.realtime.what_if import AloneLink, Answer, Arrival, Asked, SharedCell, what_if
+from emulator.realtime.what_if import AloneLink, Answer, Arrival, Asked, Share, SharedCell, what_if
 from emulator.system import Background, CellSpec, LinkSpec, Ramp
 from emulator.trace import constant
 from tests.emulator.reference import Message
@@ -30,8 +30,13 @@ def bursts(arrivals: list[Arrival]) -> list[tuple[int, ...]]:
     return [tuple(places) for places in together.values()]
 
 
+def asked_of(arrivals: list[Arrival], places: tuple[int, ...], bare_bytes: int) -> Asked:
+    """A message that has its packets for itself."""
+    return Asked(tuple(Share(place, arrivals[place].size_bytes) for place in places), bare_bytes)
+
+
 def whole(arrivals: list[Arrival], places: tuple[int, ...]) -> Asked:
-    return Asked(places, sum(arrivals[place].size_bytes for place in places))
+    return asked_of(arrivals, places, sum(arrivals[place].size_bytes for place in places))
 
 
 @MANY
@@ -44,7 +49,7 @@ def test_what_came_at_once_leaves_a_link_as_it_did(case: tuple[LinkSpec, int, li
     asked = [whole(arrivals, places) for places in bursts(arrivals)]
     answers = what_if(AloneLink(spec, seed), arrivals, asked)
     for each in asked:
-        releases = [delivered[place] for place in each.packets]
+        releases = [delivered[place] for place, _ in each.packets]
         if None in releases:
             assert each not in answers
         else:
@@ -65,8 +70,8 @@ def test_what_came_at_once_leaves_a_cell_as_it_did(case: CellCase, data: st.Data
     asked = [each for each in asked if data.draw(st.booleans())]
     answers = what_if(SharedCell(spec, links, seed, FOREVER_NS), arrivals, asked)
     for each in asked:
-        if all(entered[place][0] for place in each.packets):
-            last_ns = max(arrived_ns[arrivals[place].link, arrivals[place].number] for place in each.packets)
+        if all(entered[place][0] for place, _ in each.packets):
+            last_ns = max(arrived_ns[arrivals[place].link, arrivals[place].number] for place, _ in each.packets)
             assert answers[each] == Answer(last_ns, last_ns)
         else:
             assert each not in answers
@@ -75,7 +80,7 @@ def test_what_came_at_once_leaves_a_cell_as_it_did(case: CellCase, data: st.Data
 def test_a_sender_that_was_held_back_and_its_headers() -> None:
     """Three packets of 100 bytes, 1 ms apart, of which 20 are headers; one byte takes 1 us."""
     arrivals = [Arrival(0, number, number * 1_000_000, 100) for number in range(3)]
-    asked = Asked((0, 1, 2), 240)
+    asked = asked_of(arrivals, (0, 1, 2), 240)
     (answer,) = what_if(AloneLink(WIRE, 1), arrivals, [asked]).values()
     assert answer == Answer(300 * BYTE_NS + 500, 240 * BYTE_NS + 500)
 
@@ -83,7 +88,7 @@ def test_a_sender_that_was_held_back_and_its_headers() -> None:
 def test_what_lies_before_a_message_delays_it_and_what_comes_between_does_not() -> None:
     came = ((0, 1_000), (400_000, 100), (500_000, 700), (600_000, 100))
     arrivals = [Arrival(0, number, *each) for number, each in enumerate(came)]
-    (answer,) = what_if(AloneLink(WIRE, 1), arrivals, [Asked((1, 3), 100)]).values()
+    (answer,) = what_if(AloneLink(WIRE, 1), arrivals, [asked_of(arrivals, (1, 3), 100)]).values()
     assert answer == Answer(1_200 * BYTE_NS + 500, 1_100 * BYTE_NS + 500)
 
 
@@ -92,9 +97,11 @@ def test_another_ue_takes_its_share_of_the_slots_in_between() -> None:
     links = [LinkSpec(f"ue{number}", "gnb", slots(80, slot_ns=10, release="slot"), cell="cell") for number in (1, 2)]
     cell = CellSpec("rr", groups=2)
     arrivals = [Arrival(0, 0, 0, 10), Arrival(1, 0, 0, 1_000), Arrival(0, 1, 100, 10)]
-    (answer,) = what_if(SharedCell(cell, links, 1, FOREVER_NS), arrivals, [Asked((0, 2), 10)]).values()
+    (answer,) = what_if(SharedCell(cell, links, 1, FOREVER_NS), arrivals, [asked_of(arrivals, (0, 2), 10)]).values()
     assert answer == Answer(40, 20)
-    (answer,) = what_if(SharedCell(cell, links, 1, FOREVER_NS), arrivals[::2], [Asked((0, 1), 10)]).values()
+    (answer,) = what_if(
+        SharedCell(cell, links, 1, FOREVER_NS), arrivals[::2], [asked_of(arrivals[::2], (0, 1), 10)]
+    ).values()
     assert answer == Answer(20, 10)
 
 
@@ -102,7 +109,7 @@ def test_a_grant_that_the_first_packet_waits_for_is_the_messages_too() -> None:
     """The link was idle, so the grant comes 30 us later; the second packet needs none."""
     spec = replace(WIRE, ramp=Ramp(idle_ns=50_000_000, delay_ns=30_000))
     arrivals = [Arrival(0, 0, 0, 10), Arrival(0, 1, 1_000_000, 10)]
-    (answer,) = what_if(AloneLink(spec, 1), arrivals, [Asked((0, 1), 20)]).values()
+    (answer,) = what_if(AloneLink(spec, 1), arrivals, [asked_of(arrivals, (0, 1), 20)]).values()
     assert answer == Answer(30_000 + 20 * BYTE_NS + 500, 30_000 + 20 * BYTE_NS + 500)
 
 
@@ -112,22 +119,29 @@ def test_the_background_takes_its_share_as_long_as_it_comes() -> None:
     links[1] = replace(links[1], background=Background(1e8, 10))
     arrivals = [Arrival(0, 0, 1_000, 100)]
     alone_ns, shared_ns = (
-        what_if(SharedCell(CellSpec("rr", groups=2), links, 1, until_ns), arrivals, [Asked((0,), 100)])
+        what_if(SharedCell(CellSpec("rr", groups=2), links, 1, until_ns), arrivals, [asked_of(arrivals, (0,), 100)])
         for until_ns in (0, FOREVER_NS)
     )
-    assert alone_ns == {Asked((0,), 100): Answer(1_100, 1_100)}
-    assert shared_ns[Asked((0,), 100)].together_ns > 1_150
+    assert alone_ns == {asked_of(arrivals, (0,), 100): Answer(1_100, 1_100)}
+    assert shared_ns[asked_of(arrivals, (0,), 100)].together_ns > 1_150
 
 
 def test_no_answer_where_all_at_once_would_not_have_found_room() -> None:
     spec = replace(WIRE, queue_bytes=150)
     arrivals = [Arrival(0, 0, 0, 100), Arrival(0, 1, 200_000, 100)]
-    assert what_if(AloneLink(spec, 1), arrivals, [Asked((0, 1), 200)]) == {}
+    assert what_if(AloneLink(spec, 1), arrivals, [asked_of(arrivals, (0, 1), 200)]) == {}
+
+
+def test_what_another_message_has_of_a_packet_does_not_count() -> None:
+    """Of the first packet 60 bytes are the message's."""
+    arrivals = [Arrival(0, 0, 0, 100), Arrival(0, 1, 500_000, 100)]
+    (answer,) = what_if(AloneLink(WIRE, 1), arrivals, [Asked((Share(0, 60), Share(1, 100)), 120)]).values()
+    assert answer == Answer(160 * BYTE_NS + 500, 120 * BYTE_NS + 500)
 
 
 def test_asking_changes_nothing() -> None:
     arrivals = [Arrival(0, number, number * 10_000, 100) for number in range(6)]
-    asked = [Asked((0, 1, 2), 300), Asked((3, 4, 5), 300)]
+    asked = [asked_of(arrivals, (0, 1, 2), 300), asked_of(arrivals, (3, 4, 5), 300)]
     both = what_if(AloneLink(WIRE, 1), arrivals, asked)
     assert both[asked[1]] == what_if(AloneLink(WIRE, 1), arrivals, asked[1:])[asked[1]]
     assert both[asked[1]].together_ns == 600 * BYTE_NS + 500
