@@ -104,4 +104,5 @@ def _more(median_ms: float) -> str:
 
 def signed(value: float) -> str:
     """A number with its sign, as people read it."""
-    return f"+{number(value)}" if value > 0 else number(value).replace("-", "−")
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return sign + number(abs(value))
