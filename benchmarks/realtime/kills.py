@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from emulator.realtime.cpu_groups import PREFIX, ROOT, VERSION_1
 
 COMMAND = (sys.executable, str(Path(airsplit.__file__).resolve()), "emulate", "--quiet")
 UP_S = 300.0  # until the network is up; the first time what is compiled must be
+KINDS = ("net", "pid")  # of namespaces
 GONE_S = 5.0  # a killed supervisor cannot wait until all is over
 
 
@@ -69,6 +70,7 @@ def killed(kill: Kill, command: Sequence[str], folder: Path, after_s: float) -> 
     temporary = folder / "tmp"
     temporary.mkdir(parents=True)
     with (
+        ExitStack() as numbered,
         (folder / "output").open("w") as output,
         subprocess.Popen(
             [*COMMAND, *command],
@@ -84,15 +86,15 @@ def killed(kill: Kill, command: Sequence[str], folder: Path, after_s: float) -> 
             before = footprint(supervisor.pid)
             if supervisor.poll() is not None or before.routed < 2:
                 raise RuntimeError(f"no emulation is left to be killed after {after_s:g} s: {folder / 'output'}")
+            numbered.enter_context(_reserved(before))
             (supervisor if kill.who == "supervisor" else _copy(supervisor.pid)).send_signal(kill.number)
             code = supervisor.wait(30)
         finally:
             supervisor.kill()
-    ended_s = time.clock_gettime(time.CLOCK_BOOTTIME)
-    give_up = time.monotonic() + GONE_S
-    while (left := left_of(before, temporary, ended_s)) and time.monotonic() < give_up:
-        time.sleep(0.05)
-    return Killed(before, code, tuple(left))
+        give_up = time.monotonic() + GONE_S
+        while (left := left_of(before, temporary)) and time.monotonic() < give_up:
+            time.sleep(0.05)
+        return Killed(before, code, tuple(left))
 
 
 def footprint(supervisor: int) -> Footprint:
@@ -109,24 +111,31 @@ def footprint(supervisor: int) -> Footprint:
     return Footprint(frozenset(processes), frozenset(namespaces), frozenset(interfaces - {"lo"}), len(routed))
 
 
-def left_of(before: Footprint, temporary: Path, ended_s: float) -> list[str]:
-    """What is still there of an emulation that ended at a time after the machine's start, a few words each. What has
-    begun since is another's: the kernel uses the numbers of namespaces again."""
-    old = {pid: spaces for pid in psutil.pids() if _began_s(pid) <= ended_s and (spaces := _namespaces(pid))}
+def left_of(before: Footprint, temporary: Path) -> list[str]:
+    """What is still there of an emulation that has ended, a few words each."""
     left = [f"process {each.pid}" for each in before.processes if each.is_running()]
-    left += [f"process {pid} in {space}" for pid, spaces in old.items() for space in spaces & before.namespaces]
-    for line in _said("lsns", "--type", "net", "--noheadings", "--output", "NS,PID").splitlines():
-        number, pid = line.split()
-        left += [f"network namespace {number}"] if number in before.networks and _began_s(int(pid)) <= ended_s else []
+    left += [f"process {pid} in {space}" for pid in psutil.pids() for space in _namespaces(pid) & before.namespaces]
+    for line in _said("lsns", "--type", "net", "--noheadings", "--output", "NS,NPROCS").splitlines():
+        number, processes = line.split()
+        left += [f"network namespace {number}"] if number in before.networks and int(processes) else []
     links = {line.split(":")[1].strip().split("@")[0] for line in _said("ip", "-oneline", "link").splitlines()}
     left += [f"interface {each}" for each in sorted(before.interfaces & links)]
     for group in (each for root in (ROOT, ROOT / VERSION_1) for each in root.glob(f"{PREFIX}*")):
-        inside = [int(pid) for each in group.rglob("cgroup.procs") for pid in _lines(each)]
-        new = any(_began_s(pid) > ended_s for pid in inside)
-        left += [f"control group {group}"] if group.name.removeprefix(PREFIX) in before.networks and not new else []
+        left += [f"control group {group}"] if group.name.removeprefix(PREFIX) in before.networks else []
     left += [f"temporary file {each}" for each in temporary.iterdir()]
     left += [f"mount {line}" for line in _lines("/proc/self/mounts") if line.startswith("airsplit")]
     return left
+
+
+@contextmanager
+def _reserved(before: Footprint) -> Iterator[None]:
+    """Within it, the kernel gives the numbers of an emulation's namespaces to no others, which could be another's."""
+    with ExitStack() as held:
+        for process in before.processes:
+            with suppress(OSError):  # it has ended; its namespaces are those of others, too
+                for kind in KINDS:
+                    held.callback(os.close, os.open(f"/proc/{process.pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC))
+        yield
 
 
 def _await_network(supervisor: "subprocess.Popen[bytes]") -> None:
@@ -153,16 +162,8 @@ def _number_inside(pid: int) -> int:
 def _namespaces(pid: int) -> set[str]:
     """Of a process, network and processes; none if it has ended."""
     with suppress(OSError):
-        return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in ("net", "pid")}
+        return {str(Path(f"/proc/{pid}/ns/{kind}").readlink()) for kind in KINDS}
     return set()
-
-
-def _began_s(pid: int) -> float:
-    """When a process was started, after the machine was: field 22 of proc(5)'s stat. The end of time for none."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-    except OSError:
-        return float("inf")
 
 
 def _lines(file: str | Path) -> list[str]:

@@ -5,6 +5,8 @@ supervisor and its world spares it. Its standard input is a pipe that the world 
 through it, then it closes.
 """
 
+import fcntl
+import os
 import sys
 import time
 from contextlib import suppress
@@ -19,10 +21,21 @@ def main(beginnings: list[str]) -> None:
     give_up = time.monotonic() + GIVE_UP_S
     for group in [Path(beginning + world) for beginning in beginnings if world]:
         while group.is_dir() and time.monotonic() < give_up:
-            for folder in (*group.glob("*/"), group):
-                with suppress(OSError):  # the kernel removes none that is in use
-                    folder.rmdir()
+            remove_unused(group)
             time.sleep(0.005)
+
+
+def remove_unused(group: Path) -> None:
+    """Remove a group and those in it, as far as no process is in them."""
+    lock = os.open(group.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # As in `cpu_groups`: the kernel may have given the number to a new world, whose group has no process yet.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for folder in (*group.glob("*/"), group):
+            with suppress(OSError):  # the kernel removes none that is in use
+                folder.rmdir()
+    finally:
+        os.close(lock)
 
 
 if __name__ == "__main__":
