@@ -17,7 +17,7 @@ PACKET, ARP, OTHER = range(3)
 _ETHERNET_IPV4, _ETHERNET_ARP = 0x0800, 0x0806
 # VIRTIO 1.2, 5.1.6
 _GSO_NONE, _GSO_TCPV4, _GSO_ECN = 0, 1, 0x80
-_SEGMENT_SIZE, _CHECKSUM_OFFSET = 4, 8  # places in the header
+_HEADERS_SIZE, _SEGMENT_SIZE = 2, 4  # places in the header
 _IP = VIRTIO_BYTES + ETHERNET_BYTES
 _TCP = 6
 _FIN, _PSH, _CWR = 0x01, 0x08, 0x80  # RFC 9293, 3.1
@@ -36,7 +36,7 @@ class Frame(NamedTuple):
 
 @in_place
 def look(pool: Table, at: int, size_bytes: int) -> Frame:
-    """What the frame is that lies at `at` in the pool. An IP packet whose length is not what its header says
+    """What the frame is that lies at `at` in the pool. An IP packet whose lengths are not what its header says
     is none."""
     ip = at + _IP
     kind = number(pool, ip - 2) if size_bytes >= _IP else 0
@@ -47,6 +47,8 @@ def look(pool: Table, at: int, size_bytes: int) -> Frame:
     ip_bytes = number(pool, ip + 2)  # short frames may be padded
     gso = pool[at + 1] & ~_GSO_ECN
     headers_bytes = (pool[ip] & 15) * 4
+    if not 20 <= headers_bytes <= ip_bytes:
+        return Frame(OTHER, 0, 0, 0, 0)
     if gso == _GSO_NONE:
         return Frame(PACKET, headers_bytes, ip_bytes - headers_bytes, ip_bytes - headers_bytes, 1)
     segment = pool[at + _SEGMENT_SIZE] + pool[at + _SEGMENT_SIZE + 1] * 256
@@ -81,6 +83,9 @@ def cut(pool: Table, at: int, frame: Frame, first: int, stop: int, headers: Tabl
         set_number(headers, _SEGMENT_SIZE, 0)
     elif first > 0:
         headers[1] &= ~_GSO_ECN
+    # Where a host passes a superframe on, it names more than the headers here: all that it keeps in one piece of
+    # memory. Linux takes no frame that is shorter than that.
+    headers[_HEADERS_SIZE], headers[_HEADERS_SIZE + 1] = ETHERNET_BYTES + frame.headers_bytes, 0
     ip_bytes = frame.headers_bytes + payload_bytes
     set_number(headers, _IP + 2, ip_bytes)
     set_number(headers, _IP + 4, (number(headers, _IP + 4) + first) & 0xFFFF)

@@ -54,12 +54,13 @@ def complement(data: bytes) -> int:
     return ~(total % 0xFFFF or (0xFFFF if total else 0)) & 0xFFFF
 
 
-def superframe(whole: Segment, segment_bytes: int) -> bytes:
-    """The frame in which Linux hands over so much payload, to be cut into segments of so many bytes."""
+def superframe(whole: Segment, segment_bytes: int, in_one_piece_bytes: int = 0) -> bytes:
+    """The frame in which Linux hands over so much payload, to be cut into segments of so many bytes. A host that passes
+    it on counts the payload's first `in_one_piece_bytes` among the headers."""
     open_checksum = ~complement(whole.pseudo_header()) & 0xFFFF
     ip = whole.ip(whole.tcp(open_checksum))
     start = 14 + 20 + len(whole.ip_options)
-    headers_bytes = 14 + len(ip) - len(whole.payload)
+    headers_bytes = 14 + len(ip) - len(whole.payload) + in_one_piece_bytes
     kind = GSO_TCP if segment_bytes < len(whole.payload) else 0
     if kind and whole.flags & CWR:
         kind |= GSO_ECN
@@ -111,7 +112,8 @@ def on_the_wire(frame: bytes) -> list[bytes]:
     frame's headers contradict each other."""
     flags, kind, headers_bytes, size, start, offset = VIRTIO.unpack_from(frame)
     ip = frame[24:]
-    headers = ip[: headers_bytes - 14]
+    assert headers_bytes <= len(frame) - 10  # Linux refuses others
+    headers = ip[: start - 14 + (ip[start - 2] >> 4) * 4] if kind else b""
     assert len(ip) == struct.unpack_from("!H", ip, 2)[0]
     assert complement(ip[: (ip[0] & 15) * 4]) == 0
     if kind & ~GSO_ECN == 0:

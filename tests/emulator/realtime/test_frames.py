@@ -69,7 +69,7 @@ def cut_out(pool: Table, frame: Frame, first: int, stop: int) -> bytes:
 def test_a_run_of_segments_goes_over_the_wire_as_the_reference_says(whole: Segment, data: st.DataObject) -> None:
     longest = min(len(whole.payload), 9_000)
     size = data.draw(st.integers(max(1, len(whole.payload) // 60), max(1, longest)))
-    raw = superframe(whole, size)
+    raw = superframe(whole, size, data.draw(st.integers(0, len(whole.payload))))
     expected = [segment.packet() for segment in segments(whole, size)]
     assert on_the_wire(raw) == expected
     pool = in_pool(raw)
@@ -109,10 +109,17 @@ def test_the_reference_makes_valid_packets() -> None:
 @given(raw=st.binary(max_size=120), kind=st.sampled_from((0x0800, 0x0806, 0x86DD)))
 @example(raw=b"", kind=0x0800)
 @example(raw=b"\x45", kind=0x0800)
+@example(raw=b"\x45" + bytes(30), kind=0x0800)
+@example(raw=b"\x40\0\0\x14" + bytes(16), kind=0x0800)
 def test_whatever_comes_is_a_packet_an_arp_or_neither(raw: bytes, kind: int) -> None:
     whole = plain(raw, kind)
     frame = look(in_pool(whole), AT, len(whole))
-    is_packet = kind == 0x0800 and len(raw) >= 20 and raw[0] >> 4 == 4 and int.from_bytes(raw[2:4], "big") <= len(raw)
+    is_packet = (
+        kind == 0x0800
+        and len(raw) >= 20
+        and raw[0] >> 4 == 4
+        and 20 <= (raw[0] & 15) * 4 <= int.from_bytes(raw[2:4], "big") <= len(raw)
+    )
     assert frame.kind == (PACKET if is_packet else ARP if kind == 0x0806 else OTHER)
 
 

@@ -148,6 +148,20 @@ def test_a_file_crosses_hop_by_hop(tmp_path: Path) -> None:
         assert rows["size_bytes"].to_numpy()[mine].sum() > len(data)
 
 
+def test_a_host_passes_superframes_on_that_the_next_link_takes_apart(tmp_path: Path) -> None:
+    nodes = {name: Node(name, "edge") for name in ("a", "m", "b")}
+    fast, slow = constant(1e12), constant(50e6)
+    ways = [("a", "m", fast), ("m", "a", fast), ("m", "b", slow), ("b", "m", slow)]
+    links = [LinkSpec(source, target, trace, NS_PER_MS) for source, target, trace in ways]
+    data = os.urandom(500_000)
+    with network(nodes, links, {}, DURATION_NS) as net:
+        net.relay.begin(time.monotonic_ns(), tmp_path / "log")
+        assert sha256(sent_by_tcp(net, data)) == sha256(data)
+        net.relay.end()
+    rows = pq.read_table(tmp_path / "log")
+    assert set(rows["outcome"].to_pylist()) <= {DELIVERED, UNFINISHED}
+
+
 def test_an_interface_that_is_down_is_no_end(tmp_path: Path) -> None:
     with network(NODES, both_ways(constant(1e9)), {}, DURATION_NS) as net:
         net.relay.begin(time.monotonic_ns(), tmp_path / "log")
