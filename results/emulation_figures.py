@@ -130,7 +130,7 @@ def lateness(curves: pd.DataFrame, limit_ms: float, path: Path) -> Path:
                 label=f"{kind} ({int(rows['packets'].iloc[0]):,} packets)",
             )
         axes.set(xscale="log", yscale="log", ylim=(FEWEST_LATER, 1.3))
-        axes.set_xlim(LEAST_MS, 3 * max(limit_ms, curves["late_ms"].max()))
+        axes.set_xlim(LEAST_MS, 8 * max(limit_ms, curves["late_ms"].max() / 3))
         _draw_bound(axes, limit_ms)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
