@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from emulator.randomness import generator
-from results.agreement import PARTS, REST
+from results.agreement import PART_COLUMNS, PARTS, REST
 from results.bootstrap import ratio_interval
 from results.journeys import COMPUTE, WAITING
 from results.table import number
 
-PART_COLUMNS = {f"{part}_ns": title for part, title in PARTS.items()}
 ON_DEVICES = [f"{COMPUTE}_ns", f"{WAITING}_ns"]
 SPREAD = (0.05, 0.95)  # of tasks
 SAID = 3  # parts in a sentence

@@ -30,10 +30,10 @@ def split(system: System, packets: Mapping[Medium, Table], sent: Sequence[Sent])
     packets at once would not have found room on a link.
 
     STACK: from the sender to the first link, and from the last one to the receiver. FORWARDING: in the broker, and in
-    routers. LATENESS: real departures less the schedule's. RAMP: while the sender was busy with another message on the
-    same connection, and what of each link's own time would not have been had all packets come with the first. HEADERS:
-    what would then not have been without headers. AIR, all that is left of a link's time, is what its model makes of
-    the bare message at that instant, among the others that were there.
+    routers. LATENESS: real departures less the schedule's. RAMP: what of each link's own time would not have been had
+    all packets come with the first. HEADERS: what would then not have been without headers. AIR, all that is left of
+    a link's time, is what its model makes of the bare message at that instant, among the others that were there, and
+    the wait for those of the same connection: the simulation has that in the link's queue, TCP at the sender.
 
     Behind a router packets come as the link before let them go, and not as a sender held them back: what RAMP is
     elsewhere belongs there to FORWARDING, which a simulation that hands on whole messages has more of.
@@ -90,14 +90,13 @@ def _parts(sent: Sent, answers: Sequence[Answer]) -> dict[str, int]:
     parts_ns = dict.fromkeys((STACK, FORWARDING, HEADERS, RAMP, AIR, LATENESS), 0)
     before: Crossing | None = None
     for hop, (crossing, answer) in enumerate(zip(crossings, answers, strict=True)):
-        sender_ns = crossing.held_ns + crossing.release_ns - answer.together_ns
-        parts_ns[RAMP if hop in (0, way.resent) else FORWARDING] += sender_ns
+        parts_ns[RAMP if hop in (0, way.resent) else FORWARDING] += crossing.release_ns - answer.together_ns
         if before is None:
             parts_ns[STACK] += crossing.arrival_ns - message.published_ns - crossing.held_ns
         else:
             parts_ns[FORWARDING] += crossing.arrival_ns - before.departure_ns - crossing.held_ns
         parts_ns[HEADERS] += answer.together_ns - answer.bare_ns
-        parts_ns[AIR] += answer.bare_ns - crossing.arrival_ns
+        parts_ns[AIR] += answer.bare_ns - crossing.arrival_ns + crossing.held_ns
         parts_ns[LATENESS] += crossing.departure_ns - crossing.release_ns
         before = crossing
     if before is None:

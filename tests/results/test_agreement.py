@@ -148,7 +148,8 @@ def test_messages_that_meet_on_one_connection_are_told_apart_by_their_bytes(tmp_
     assert parts(two) == own | {
         "waiting": 10 * NS_PER_MS,
         "stack": own["stack"] - 500 * US,
-        "ramp": 4 * NS_PER_MS + 1_155 * US,
+        "ramp": 1_155 * US,
+        "air": 4 * NS_PER_MS,  # behind the first, as in a link's queue
         "headers": own["headers"] + header_ns,
     }
     for row in (one, two):
@@ -171,9 +172,9 @@ def test_of_messages_that_meet_with_bytes_of_others_nothing_is_invented(tmp_path
         assert row["serialisation_ns"] == own["serialisation"]
 
 
-def test_a_sender_whose_window_is_full_is_held_back(tmp_path: Path) -> None:
+def test_a_message_waits_at_the_sender_as_it_would_in_the_queue_of_its_link(tmp_path: Path) -> None:
     """The second input is published 1.3 ms before the first one has left the link, and its packets come 3 ms later.
-    Until the first has left, the sender may wait for its acknowledgement; the rest is the host's."""
+    Until the first has left, it waits as in the link's queue; the rest is the host's."""
     knobs = Knobs(wake=0, encode=0, leave=0)
     first = real_task(0, FIRST_NS, knobs)
     left_ns = FIRST_NS + sum(segments(INPUT_BYTES)) * US + 2 * NS_PER_MS + LATE_NS
@@ -184,7 +185,8 @@ def test_a_sender_whose_window_is_full_is_held_back(tmp_path: Path) -> None:
     result_late_ns = 3 * NS_PER_MS
     (_, two) = write_world(tmp_path, world(2, 5 * NS_PER_MS), [first, second])
     own = expected(knobs)
-    assert (two["ramp_ns"], two["stack_ns"]) == (waited_ns, own["stack"] + 3 * NS_PER_MS - waited_ns + result_late_ns)
+    assert (two["air_ns"], two["stack_ns"]) == (waited_ns, own["stack"] + 3 * NS_PER_MS - waited_ns + result_late_ns)
+    assert two["ramp_ns"] == 0
     assert (two["waiting_ns"], two["rest_ns"]) == (10 * NS_PER_MS, 0)
 
 
