@@ -58,9 +58,9 @@ EMULATION_CAPTIONS = {
         "Left, the real sojourn of each task against the simulated one: on the dashed line the two are equal. Right, "
         "real less simulated by part, on an axis that is linear between −1 and 1 ms: marks and numbers are means over "
         "all tasks of a kind, bars hold nine tenths of the tasks; whiskers are 95 % intervals of the mean over traces, "
-        "where there are five or more. The parts of a task add up to its difference. That of the links is what their model "
-        "answers for the real packets, less what it did in the simulation; unexplained are the ways of messages whose "
-        "packets could not be told from others'.",
+        "where there are five or more. The parts of a task add up to its difference. That of the links is what their "
+        "model answers for the real packets, less what it did in the simulation; unexplained are the ways of messages "
+        "whose packets could not be told from others'.",
     ),
     "lateness": Caption(
         "How late packets left",
