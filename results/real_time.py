@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.realtime.arrivals import rows
 from emulator.realtime.lateness import Lateness, Latenesses, lateness
+from emulator.realtime.packet_log import REFUSED
 from emulator.realtime.probed import Probed
 from emulator.realtime.relay import Ended
 from emulator.realtime.replay import Agreement, replay
@@ -58,7 +60,12 @@ def examine(
     late = lateness(folder / "packets.parquet")
     write_lateness(folder / "lateness.csv", late, emulation.links)
     same = agreement(folder, system)
-    checks = (*lateness_checks(late, emulation), agreement_check(same), *log_checks(ended, probed))
+    checks = (
+        *lateness_checks(late, emulation),
+        agreement_check(same),
+        refusal_check(folder / "packets.parquet"),
+        *log_checks(ended, probed),
+    )
     return checks, (f"The simulation differs at {same.first}.",) if same.first else ()
 
 
@@ -69,6 +76,12 @@ def lateness_checks(found: Latenesses, emulation: Emulation) -> Iterator[Check]:
     for subject, late in {ALL_LINKS: found.overall, **held}.items():
         yield Check(name="lateness, p99 in ms", subject=subject, value=late.p99_ns / NS_PER_MS, limit=limit_ms)
     yield Check(name="packets that left early", subject=ALL_LINKS, value=found.overall.early, limit=0)
+
+
+def refusal_check(log: Path) -> Check:
+    """What reaches the other end by the schedule must be taken there. Raises as `arrivals.rows` does."""
+    refused = sum(int((some["outcome"] == REFUSED).sum()) for some in rows(log))
+    return Check(name="packets refused at the other end", subject=ALL_LINKS, value=refused, limit=0)
 
 
 def log_checks(ended: Ended, probed: Iterable[Probed]) -> Iterator[Check]:
@@ -85,8 +98,8 @@ def log_checks(ended: Ended, probed: Iterable[Probed]) -> Iterator[Check]:
 
 def write_lateness(path: Path, found: Latenesses, links: Sequence[str]) -> None:
     """Write a row for all links together, and one for each that delivered a packet."""
-    rows = {ALL_LINKS: found.overall, **{links[link]: late for link, late in found.links.items()}}
-    write_table(path, ("link", *Lateness._fields), [(name, *late) for name, late in rows.items()])
+    named = {ALL_LINKS: found.overall, **{links[link]: late for link, late in found.links.items()}}
+    write_table(path, ("link", *Lateness._fields), [(name, *late) for name, late in named.items()])
 
 
 def agreement(folder: Path, system: System) -> Agreement:

@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -91,7 +92,9 @@ class Process:
     def _attach(self, link: int, source: int, target: int) -> None:
         lane = self.air.lanes.lanes[link]
         if lane["source"] != NOWHERE:
-            os.close(int(lane["source"]))  # which also ends its being polled
+            with suppress(FileNotFoundError):  # one that broke is no longer polled
+                self._poll.unregister(int(lane["source"]))  # closing would do only where nobody else has it open
+            os.close(int(lane["source"]))
             os.close(int(lane["target"]))
         lane["source"], lane["target"], lane["error"] = source, target, 0
         self.air.lane_of[source] = link

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from emulator.realtime.packet_log import PACKETS
+from emulator.realtime.packet_log import PACKETS, REFUSED
 from emulator.realtime.relay import Ended
 from emulator.system import Control, Cost, LinkSpec, Node, System
 from emulator.trace import constant
@@ -83,6 +83,13 @@ def test_a_drop_that_the_simulation_does_not_make_is_found_and_named(tmp_path: P
     checks, (note,) = examined(tmp_path, wrong)
     assert failed(checks) == [("packets unlike the simulation's", ALL_LINKS)]
     assert note.startswith("The simulation differs at link 1 packet 1: logged full")
+
+
+def test_a_packet_that_the_other_end_did_not_take_counts_though_the_schedule_was_kept(tmp_path: Path) -> None:
+    some = rows()
+    some[0] = some[0]._replace(outcome=REFUSED)
+    checks, notes = examined(tmp_path, some)
+    assert failed(checks) == [("packets refused at the other end", ALL_LINKS)] and notes == ()
 
 
 @pytest.mark.parametrize(

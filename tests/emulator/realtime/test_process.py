@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from emulator.realtime.air import ROW
 from emulator.realtime.control import receive, send
 from emulator.realtime.lanes import CHUNKS
+from emulator.realtime.log_writer import GROUP
 from emulator.realtime.process import Process
 from emulator.system import LinkSpec
 from emulator.trace import constant
@@ -76,6 +77,25 @@ def test_rows_that_the_log_was_too_slow_for_are_counted(tmp_path: Path) -> None:
             packets, unlogged, *_ = asked.ask("end")
             assert (packets, unlogged) == (9, 4)
             assert pq.read_table(tmp_path / "log")["number"].to_pylist() == [0, 1, 2, 3, 4]
+
+
+def test_rows_are_taken_during_a_run_so_that_the_ring_can_be_used_again(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = Process(theirs, [FAST], {}, 1, NS_PER_S)
+        process.air = process.air._replace(rows=np.zeros(GROUP + 80_000, ROW))
+        with running(process, ours) as (asked, wire):
+            asked.ask("begin", time.monotonic_ns(), tmp_path / "log")
+            frame = superframe(Segment(payload=bytes(10_000)), 1)
+            for first, stop in ((0, 18), (18, 28)):
+                wire.send(*[frame] * (stop - first))
+                wire.receive(stop - first)
+                give_up = time.monotonic() + 10
+                while first == process.air.state["taken"][0] == 0 and time.monotonic() < give_up:
+                    time.sleep(0.01)
+            packets, unlogged, *_ = asked.ask("end")
+            assert (packets, unlogged) == (280_000, 0)
+    assert pq.read_table(tmp_path / "log")["number"].to_pylist() == list(range(280_000))
 
 
 def test_packets_that_find_no_memory_are_counted_and_later_ones_go_on(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from emulator.realtime.packet_log import (
@@ -286,6 +287,19 @@ def test_a_link_can_be_given_other_ends() -> None:
             assert number_of(far.recv(1_000)) == 3
         with pytest.raises(BrokenPipeError):
             net.links[0].send(datagram(100))
+
+
+def test_an_end_that_was_replaced_wakes_nobody_though_others_have_it_open() -> None:
+    (old, old_source), (new, source), (far, target) = pair(), pair(), pair()
+    with Relay([FAST], {}, SEED, DURATION_NS) as relay, old, old_source, new, source, far, target:
+        for each in (old_source, source):
+            relay.attach(0, each.fileno(), target.fileno())
+        old.send(datagram(100, 3))
+        new.send(datagram(100, 4))
+        assert number_of(far.recv(1_000)) == 4
+        before_s = sum(psutil.Process(relay.pid).cpu_times()[:2])
+        time.sleep(0.3)
+        assert sum(psutil.Process(relay.pid).cpu_times()[:2]) - before_s < 0.1
 
 
 def test_a_log_that_cannot_be_written_is_one_line_and_the_relay_lives_on(tmp_path: Path) -> None:
