@@ -346,10 +346,12 @@ def emulate(
     from hil.station_files import append_real_tasks
     from results.real_time import told_by_relay
     from topologies.cables import require_interfaces
+    from topologies.emulated_network import require_network
 
     with named(scenario), Phases(quiet or cli) as phases:  # bars would write over the prompt
         require_interfaces(chosen)
         system = build(chosen, home)
+        require_network(chosen, system)
         checkpoints = named_checkpoints(chosen, home, system)
         check_policies(chosen, home, system, checkpoints)
         folder, fresh = begin(chosen, home, system, checkpoints, out, phases)

@@ -196,6 +196,19 @@ def test_bad_input_is_one_line_and_makes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@emulates
+def test_what_only_mininet_knows_to_be_bad_makes_nothing_either(tmp_path: Path) -> None:
+    path = write(tmp_path, switch="NoSuchSwitch")
+    switched = yaml.safe_load(path.read_text())
+    switched["nodes"].append({"name": "s1", "role": "switch"})
+    switched["links"].append({"between": ["s1", "edge1"], "rate_mbps": 1000})
+    path.write_text(yaml.safe_dump(switched))
+    done = call("emulate", path, "--out", tmp_path / "runs")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert done.stderr.startswith("small.yaml: realtime.switch=NoSuchSwitch: must be a class of Mininet's switches")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_without_root_it_says_so_and_makes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,15 @@ class Emulated:
         return Place(self.net[port.node].pid, port.interface, port.mac, address)
 
 
+def require_network(scenario: Scenario, system: System) -> None:
+    """Raise what `emulated_network` would of a scenario whose switches cannot be, or that has no links, before anything
+    is made."""
+    if not system.links:
+        raise ValueError("links: must be one or more to be emulated in real time")
+    if any(node.role == "switch" for node in system.nodes.values()):
+        switch_class(scenario.realtime.switch)
+
+
 @contextmanager
 def emulated_network(scenario: Scenario, system: System) -> Iterator[Emulated]:
     """Within it the network of a scenario and its system is up, in the network namespace of the caller, which should
@@ -63,10 +72,8 @@ def emulated_network(scenario: Scenario, system: System) -> Iterator[Emulated]:
     Raises ValueError, one line, for a switch that cannot be, or forwards nothing; MissingDependency for what the
     machine lacks; RelayFailed.
     """
+    require_network(scenario, system)
     network = addressing(system.nodes, system.links)
-
-    if not system.links:
-        raise ValueError("links: must be one or more to be emulated in real time")
     with ExitStack() as running:
         relay = running.enter_context(Relay(system.links, system.cells, system.seed, system.duration_ns))
         topo = topology(scenario, system, network, Wiring(len(network.wires), lambda: relay, _nothing, _nothing))
