@@ -1,6 +1,6 @@
 """Removes what the kernel keeps of a private world when it has ended, however it ended: its empty control groups.
 
-Run by `emulator.realtime.world` as a program, outside the world and in a session of its own, so that what kills the
+Run by `emulator.realtime.world` as a program, outside the world and detached (setsid), so that what kills the
 supervisor and its world spares it. Its standard input is a pipe that the world holds open: the world's name is told
 through it, then it closes.
 """

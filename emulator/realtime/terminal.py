@@ -32,7 +32,7 @@ def _foreground() -> int | None:
     """The process group that has the terminal, if there is one; it is 0 for a group of an outer namespace."""
     try:
         return os.tcgetpgrp(sys.stdin.fileno())
-    except (OSError, ValueError):  # no terminal, not this session's, or a closed standard input
+    except (OSError, ValueError):  # no terminal, not this process's own, or a closed standard input
         return None
 
 
