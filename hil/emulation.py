@@ -112,7 +112,8 @@ def _network(
         progress("probing the links", 0, 1)
         with tempfile.TemporaryDirectory() as scratch:
             log = Path(scratch) / "probing.parquet"
-            probed = tuple(probe(network.relay, system.links, system.cells, system.seed, network.ends, log))
+            given = system.links, system.cells, system.seed, system.duration_ns
+            probed = tuple(probe(network.relay, *given, network.ends, log))
         write_probed(folder / "probes.csv", probed)
         progress("probing the links", 1, 1)
         with cables(scenario, network):

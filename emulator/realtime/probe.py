@@ -52,10 +52,12 @@ def probe(
     links: Sequence[LinkSpec],
     cells: Mapping[str, CellSpec],
     seed: int,
+    duration_ns: int,
     ends: Sequence[tuple[Place, Place]],
     log: Path,
 ) -> list[Probed]:
-    """A row for each link, whose two ends are in `ends`; the relay's log of the probing is left in `log`.
+    """A row for each link, whose two ends are in `ends`; the relay's log of the probing is left in `log`. Links, cells,
+    seed and duration are the relay's.
 
     Nothing else may send. Raises OSError where a socket cannot be made or used, and what `relay` raises."""
     with Sockets(ends) as sockets:
@@ -72,11 +74,11 @@ def probe(
         probing.hear()  # what the end of the probing has let out
     directions = directions_of(log, len(links))
     told = [Told(*each) for each in zip(directions, probing.floods, probing.sent, probing.received, strict=True)]
-    scheduled_ns = releases_ns(links, cells, seed, directions)
+    scheduled_ns = releases_ns(links, cells, seed, duration_ns, directions)
     ideal_ns = scheduled_ns
     if not all(flood.was_in_time for flood in probing.floods):
         never_late = [unhindered(each, spec.trace) for spec, each in zip(links, told, strict=True)]
-        ideal_ns = releases_ns(links, cells, seed, never_late)
+        ideal_ns = releases_ns(links, cells, seed, duration_ns, never_late)
     return [
         figures(index, spec, each, scheduled_ns[index], ideal_ns[index])
         for index, (spec, each) in enumerate(zip(links, told, strict=True))

@@ -39,10 +39,15 @@ class Direction(NamedTuple):
 
 
 def releases_ns(
-    specs: Sequence[LinkSpec], cells: Mapping[str, CellSpec], seed: int, directions: Sequence[Direction]
+    specs: Sequence[LinkSpec],
+    cells: Mapping[str, CellSpec],
+    seed: int,
+    until_ns: int,
+    directions: Sequence[Direction],
 ) -> list[Ints]:
     """By direction, when each packet reaches the other end by the schedule of fresh links and cells that all of
-    them enter at their `arrival_ns`, in their order; NEVER_NS where it does not."""
+    them enter at their `arrival_ns`, in their order; NEVER_NS where it does not. The cells' background comes until
+    `until_ns`."""
     endless = [without_limit(spec) for spec in specs]
     found = [np.full(len(direction.order), NEVER_NS) for direction in directions]
     tables = Links(endless, seed)
@@ -56,7 +61,8 @@ def releases_ns(
     for name, cell in cells.items():
         members = [index for index, spec in enumerate(endless) if spec.cell == name]
         if members:
-            _release_of_cell(Cell(cell, [endless[index] for index in members], seed), members, directions, found)
+            own = Cell(cell, [endless[index] for index in members], seed, until_ns)
+            _release_of_cell(own, members, directions, found)
     return found
 
 

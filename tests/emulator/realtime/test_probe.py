@@ -35,10 +35,11 @@ def probed(
     cells: Mapping[str, CellSpec],
     folder: Path,
     relayed: Sequence[LinkSpec] | None = None,
+    duration_ns: int = 60_000 * MS,
 ) -> Rows:
     """The rows by direction; `relayed`: other links than those that the probe is told of."""
-    with network(places, links if relayed is None else relayed, cells, 60_000 * MS) as net:
-        rows = probe(net.relay, links, cells, 1, net.ends, folder / "packets.parquet")
+    with network(places, links if relayed is None else relayed, cells, duration_ns) as net:
+        rows = probe(net.relay, links, cells, 1, duration_ns, net.ends, folder / "packets.parquet")
     return {(row.source, row.target): row for row in rows}
 
 
@@ -105,6 +106,19 @@ def test_links_over_the_air_are_measured_against_their_own_schedule(tmp_path: Pa
     lost = rows["ue3", "gnb"]
     assert 0 < lost.flood_received < lost.flood_packets
     assert 0 < lost.train_received < lost.train_packets
+
+
+@needs_namespaces
+def test_background_ends_with_the_run_that_is_shorter_than_probing(tmp_path: Path) -> None:
+    links = [
+        LinkSpec("gnb", "ue1", nr(1, 1), cell="dl"),
+        LinkSpec("ue1", "gnb", constant(20e6)),
+        LinkSpec("gnb", "ue2", nr(1, 2), cell="dl", background=Background(200.0, 20_000)),
+        LinkSpec("ue2", "gnb", constant(20e6)),
+    ]
+    cells = {"dl": CellSpec("rr", 50)}
+    rows = probed(nodes(gnb="gnb", ue1="ue", ue2="ue"), links, cells, tmp_path, duration_ns=MS)
+    is_as_scheduled(rows["gnb", "ue1"])
 
 
 @needs_namespaces
