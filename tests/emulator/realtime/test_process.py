@@ -17,13 +17,9 @@ from emulator.realtime.control import receive, send
 from emulator.realtime.lanes import CHUNKS
 from emulator.realtime.log_writer import GROUP
 from emulator.realtime.process import Process
-from emulator.system import LinkSpec
-from emulator.trace import constant
 from emulator.units import NS_PER_S
 from tests.emulator.realtime.segments import Segment, datagram, superframe
-from tests.emulator.realtime.wires import Wire, pair
-
-FAST = LinkSpec("a", "b", constant(1e12))
+from tests.emulator.realtime.wires import FAST, Wire, pair
 
 
 class Asked:

@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 from emulator.realtime.frames import LONGEST_BYTES
 from emulator.realtime.relay import Ended, Relay
 from emulator.system import CellSpec, LinkSpec
+from emulator.trace import constant
 from emulator.units import NS_PER_MS, NS_PER_S
 
 SEED = 5
 DURATION_NS = 60 * NS_PER_S
 PATIENCE_S = 10.0
 BUFFER_BYTES = 4_000_000
+FAST = LinkSpec("a", "b", constant(1e12))
 
 Columns = dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]
 
