@@ -91,9 +91,9 @@ def in_words(tasks: pd.DataFrame) -> str:
     return (
         f"In the median of {found.tasks} tasks, reality took {_more(found.median_ms)} than the simulation; for 95 % of "
         f"them the two are at most {number(found.within_ms)} ms apart. {100 * found.explained:.1f} % of the "
-        f"differences are explained, most of them by {', '.join(named[:-1])} and {named[-1]}, each the mean of all "
-        f"tasks. Without what happened on devices, the median is {signed(found.network_median_ms)} ms, and "
-        f"{100 * found.network_explained:.1f} % are explained."
+        f"differences are told apart by part, most of them {', '.join(named[:-1])} and {named[-1]}, each the mean of "
+        f"all tasks. Without what happened on devices, the median is {signed(found.network_median_ms)} ms, and "
+        f"{100 * found.network_explained:.1f} % are told apart."
     )
 
 

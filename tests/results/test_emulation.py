@@ -148,7 +148,7 @@ def test_the_distance_is_of_medians_and_magnitudes() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert in_words(tasks).startswith(
         "In the median of 4 tasks, reality took 1.50 ms more than the simulation; for 95 % of them the two are at most "
-        "8.95 ms apart. 93.8 % of the differences are explained"
+        "8.95 ms apart. 93.8 % of the differences are told apart by part"
     )
 
 
