@@ -20,14 +20,12 @@ class Tcp(NamedTuple):
     segment_bytes: int
 
 
-def tcp(pair: Pair, lengths: Lengths) -> Tcp:
-    """One connection from the left to the right host; what the receiver counts after the first seconds."""
+def tcp(pair: Pair, lengths: Lengths, connections: int = 1) -> Tcp:
+    """From the left to the right host; what the receiver counts of all connections after the first seconds."""
     server = pair.right.start(["iperf3", "--server", "--one-off", "--json"])
     time.sleep(LISTENING_S)
-    seconds = lengths.settle_s + lengths.seconds
-    told: dict[str, Any] = json.loads(
-        pair.left.run(["iperf3", "--client", pair.right.address, "--json", "-t", f"{seconds}"])
-    )
+    asked = ["--time", f"{lengths.settle_s + lengths.seconds}", "--parallel", f"{connections}"]
+    told: dict[str, Any] = json.loads(pair.left.run(["iperf3", "--client", pair.right.address, "--json", *asked]))
     heard: dict[str, Any] = json.loads(server.communicate()[0])
     parts = [each["sum"] for each in heard["intervals"]]
     counted = [part for part in parts if lengths.settle_s - 0.5 < part["start"] and part["seconds"] > 0.5]

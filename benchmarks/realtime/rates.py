@@ -18,6 +18,7 @@ from emulator.trace import Trace, constant
 from emulator.units import NS_PER_MS, NS_PER_S
 
 BPS_PER_MBPS = 1e6
+CONNECTIONS = 4  # one alone keeps 5 ms in the queue of its link, and a busy machine lets its programs wait for longer
 OVERLOAD = 1.2  # over the most that the link carries in any window
 WINDOW_NS = 200 * NS_PER_MS
 QUEUE_BYTES = 2_000_000
@@ -52,7 +53,7 @@ def tcp_row(rate_mbps: int, lengths: Lengths) -> Row:
     link = wire(rate_mbps * BPS_PER_MBPS)
     with TemporaryDirectory() as folder, by_relay([Lane(link, link)], SEED, NS_PER_S) as joined:
         joined.relay.begin(time.monotonic_ns(), Path(folder) / "packets.parquet")
-        measured = tcp(joined.pairs[0], lengths)
+        measured = tcp(joined.pairs[0], lengths, CONNECTIONS)
         joined.relay.end()
     print(f"tcp {rate_mbps}: done", file=sys.stderr)
     ip_bps = measured.goodput_bps * PACKET_BYTES / measured.segment_bytes

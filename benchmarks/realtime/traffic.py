@@ -6,7 +6,6 @@ program says `ready`, is then told on its standard input, in nanoseconds of CLOC
 receiver) and when to stop (but for the sender, whose plan says it), and says `done`.
 """
 
-import os
 import socket
 import struct
 import sys
@@ -30,7 +29,6 @@ FLOOD_PAUSE_S = 0.001
 RECEIVE_PAUSE_S = 0.02  # the stamps are the kernel's: a receiver need not be in time
 CALIBRATION_NS = 100 * NS_PER_MS
 READINGS = 5  # of which the quickest counts
-NICEST = -20
 
 
 def send(address: str, plan: Path, out: Path) -> None:
@@ -106,8 +104,6 @@ def flood(address: str, rate_bps: float) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_BYTES)
         sender.connect((address, PORT))
-        # over what else this machine does, for a link that was left idle would count as slow; not over the relay
-        os.setpriority(os.PRIO_PROCESS, 0, NICEST)
         start_ns = told_ns()
         stop_ns = int(sys.stdin.readline())
         time.sleep(max(0, start_ns - time.monotonic_ns()) / NS_PER_S)
