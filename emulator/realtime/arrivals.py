@@ -20,7 +20,7 @@ def rows(log: Path) -> Iterator[Table]:
     where there is none."""
     log.stat()  # whose error names the file, as pyarrow's does not
     try:
-        file = pq.ParquetFile(log)
+        file = pq.ParquetFile(log, pre_buffer=False)  # which would hold all of it
         if not file.schema_arrow.equals(PACKETS):
             raise ValueError(f"{log}: must have the columns {', '.join(PACKETS.names)}")
         for batch in file.iter_batches(BATCH):

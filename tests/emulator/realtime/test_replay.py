@@ -5,12 +5,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.realtime.arrivals import in_order
-from emulator.realtime.packet_log import DELIVERED, FULL, LOST, NEVER_NS, REFUSED, UNFINISHED
+from emulator.realtime.arrivals import PACKET, in_order
+from emulator.realtime.packet_log import DELIVERED, FULL, LOST, NEVER_NS, PACKETS, REFUSED, UNFINISHED
 from emulator.realtime.replay import Agreement, replay
 from emulator.system import CellSpec, LinkSpec
 from emulator.trace import constant
@@ -210,6 +212,21 @@ def test_rows_wait_for_no_more_than_a_limited_number_of_others(tmp_path: Path) -
     assert sum(len(some) for some in in_order(late, 200_000)) == 200_000
     with pytest.raises(ValueError, match="order=10: must come once"):
         list(in_order(late, 70_000))
+
+
+def test_no_more_than_a_part_of_a_log_is_held(tmp_path: Path) -> None:
+    """A million rows of noise, 50 MB that no compression makes smaller."""
+    rng = np.random.default_rng(1)
+    count, groups = 50_000, 20
+    with pq.ParquetWriter(tmp_path / "log.parquet", PACKETS) as writer:
+        for first in range(0, count * groups, count):
+            columns = {name: rng.integers(0, 2**62, count) for name in PACKETS.names}
+            columns["order"] = np.arange(first, first + count)
+            writer.write_table(pa.table([columns[name].astype(PACKET[name]) for name in PACKETS.names], PACKETS))
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in in_order(tmp_path / "log.parquet")]
+    assert len(held) >= 15
+    assert max(held) < 25_000_000
 
 
 def test_a_file_that_is_no_log_is_named(tmp_path: Path) -> None:
