@@ -294,7 +294,9 @@ def test_settings_are_those_of_the_agent() -> None:
 
 
 def test_settings_are_checked_before_any_episode() -> None:
-    scenario = load(QUICKSTART, ["policies=[{type: a3c, settings: {workers: 0}}]", "hil.policies=[a3c]"])
+    scenario = load(
+        QUICKSTART, ["policies=[{type: a3c, settings: {workers: 0}}]", "hil.policies=[a3c]", "realtime.policy=a3c"]
+    )
     heard: list[tuple[str, int, int]] = []
     with pytest.raises(ValueError, match=r"settings\.workers=0"):
         train_missing(scenario, QUICKSTART.parent, lambda *each: heard.append(each), lambda system: system)
