@@ -212,7 +212,7 @@ class Station:
             yield
         except Stopped:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever a model raises, the task has failed and the station goes on
             self._log.write(key, Event.STATION_ERROR, time.monotonic_ns())
             says = " ".join(str(error).split())
             LOG.warning("%s: job %d, stage %d: %s: %s", self._name, key.job, key.stage, type(error).__name__, says)

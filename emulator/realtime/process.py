@@ -185,7 +185,7 @@ def main(descriptor: int) -> None:
             gc.disable()
             send(control, ("", take_precedence()))
             process.run()
-        except Exception as error:
+        except Exception as error:  # whatever it is, the handle says it in one line
             send(control, (one_line(error), None))
             os._exit(1)
     os._exit(0)  # nothing is left to tidy up, which the interpreter would look for
