@@ -25,31 +25,31 @@ from agents.checkpoint import Checkpoint
 from agents.evaluation import HOSTS, check_policies, evaluate, for_hosts, named_checkpoints, on_hosts, policies_of
 from emulator.channel.radio import Direction as Way
 from emulator.channel.radio import Environment
+from emulator.core.files import require_folder
+from emulator.core.units import ns_from_text
 from emulator.decisions import Decision, Noted
-from emulator.files import require_folder
-from emulator.formats import Format
-from emulator.measured import load_measured, measured_of, with_measured
+from emulator.layer_times import load_measured, measured_of, with_measured
 from emulator.policy import Compute, Policy, Totals
 from emulator.realtime.relay import RelayFailed
 from emulator.record import Records, records_sha256
-from emulator.replayed import Replayed
 from emulator.simulation import Simulation
+from emulator.simulation.replayed_compute import Replayed
 from emulator.system import System
 from emulator.trace import Trace
-from emulator.trace_writer import require_trace_file
-from emulator.units import ns_from_text
+from emulator.trace.formats import Format
+from emulator.trace.writer import require_trace_file
 from hil.errors import MissingDependency
-from results.phases import Phases
+from results.progress import Phases
 from topologies.build import build
-from topologies.emulated_part import EMULATED, emulated_part, for_one_policy, require_carrier, without_tasks
-from topologies.loader import load, named
-from topologies.scenario import Scenario
-from topologies.stored import checkpoint_file, load_traces, resolved_yaml, store_inputs, stored_files
+from topologies.build.emulation_scope import EMULATED, emulated_part, for_one_policy, require_carrier, without_tasks
+from topologies.build.run_inputs import checkpoint_file, load_traces, resolved_yaml, store_inputs, stored_files
+from topologies.loading.loader import load, named
+from topologies.schema.scenario import Scenario
 
 if TYPE_CHECKING:
-    from hil.lab import Lab
-    from results.facts import Told
-    from results.manifest import Check
+    from hil.testbed.lab import Lab
+    from results.run.facts import Told
+    from results.run.manifest import Check
 
 Curve = list[dict[str, Any]]  # the points of an agent's learning curve
 
@@ -181,7 +181,7 @@ def begin(
 ) -> tuple[Path, Callable[[], Mapping[str, Policy]]]:
     """Train the agents that have no checkpoint and make the run's folder, with all that a rerun needs in it. The
     folder, and what makes the run's policies, fresh at each call."""
-    from results.run_folder import create_run_folder
+    from results.run.folder import create_run_folder
 
     trained = trained_agents(chosen, home, system, phases)
     checkpoints = {**named_ones, **{label: checkpoint for label, (checkpoint, _) in trained.items()}}
@@ -216,7 +216,7 @@ def run_policies(
 
 def hosts_of(where: str, chosen: Scenario, system: System, phases: Phases) -> "AbstractContextManager[Lab]":
     """The lab; only a run with hosts imports torch for it."""
-    from hil.lab import open_lab
+    from hil.testbed.lab import open_lab
 
     return open_lab(where, chosen, system, phases)
 
@@ -234,7 +234,7 @@ def store_agents(folder: Path, checkpoints: Mapping[str, Checkpoint], curves: Ma
     for label, checkpoint in checkpoints.items():
         checkpoint.save(folder / checkpoint_file(label))
     if curves:
-        from results.side_tables import write_learning
+        from results.run.tables import write_learning
 
         write_learning(folder / "learning.csv", curves)
 
@@ -249,9 +249,9 @@ def finish(
     phases: Phases,
 ) -> bool:
     """Bound, manifest, and all that is made of them. Whether the run's own checks passed."""
-    from results.conclusion import conclude
-    from results.facts import facts_of
-    from results.manifest import describe_run
+    from results.finish import conclude
+    from results.run.facts import facts_of
+    from results.run.manifest import describe_run
 
     manifest = describe_run(
         folder,
@@ -272,8 +272,8 @@ def finish(
 def account(system: System, totals: Mapping[str, Totals], folder: Path) -> "tuple[Check, ...]":
     """Write what the computers drew and the bound of every task; the checks of the simulation on itself."""
     from agents.bound import bounds
-    from results.manifest import Check
-    from results.side_tables import write_bound, write_device_energy
+    from results.run.manifest import Check
+    from results.run.tables import write_bound, write_device_energy
 
     write_device_energy(folder / "devices.csv", totals)
     write_bound(folder / "bound.parquet", bounds(system))
@@ -285,8 +285,8 @@ def account(system: System, totals: Mapping[str, Totals], folder: Path) -> "tupl
 
 def told_by(lab: "Lab | None", chosen: Scenario) -> "Told":
     """What workers have to say of a run, where it had any."""
-    from results.facts import Told
-    from results.manifest import Broker
+    from results.run.facts import Told
+    from results.run.manifest import Broker
 
     if lab is None or chosen.hil is None:
         return Told("sim")
@@ -305,9 +305,9 @@ def told_by(lab: "Lab | None", chosen: Scenario) -> "Told":
 
 def print_result(folder: Path, as_json: bool) -> None:
     """The table of a finished run, and where its report lies."""
-    from results.run_folder import open_run
+    from results.run.folder import open_run
     from results.statistics import read_summary
-    from results.table import table_lines
+    from results.text import table_lines
 
     table = read_summary(open_run(folder))
     if as_json:
@@ -330,7 +330,7 @@ def emulate(
     quiet: Quiet = False,
 ) -> None:
     """Run a scenario with real packets of real programs in real time, in a private network (needs root)."""
-    from emulator.realtime import world
+    from emulator.realtime import sandbox as world
 
     started = datetime.now(UTC)
     home = scenario.parent
@@ -342,11 +342,11 @@ def emulate(
         world.require()
         sys.exit(world.run_inside([sys.executable, *sys.orig_argv[1:]]))
 
-    from hil import emulation  # which needs Mininet
-    from hil.station_files import append_real_tasks
-    from results.real_time import told_by_relay
-    from topologies.cables import require_interfaces
-    from topologies.emulated_network import require_network
+    from hil.stations import emulation  # which needs Mininet
+    from hil.stations.files import append_real_tasks
+    from results.agreement.checks import told_by_relay
+    from topologies.mininet.network import require_network
+    from topologies.mininet.real_devices import require_interfaces
 
     with named(scenario), Phases(quiet or cli) as phases:  # bars would write over the prompt
         require_interfaces(chosen)
@@ -384,8 +384,8 @@ def rerun(
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST")], as_json: Json = False, quiet: Quiet = False
 ) -> None:
     """Repeat a run from its stored traces, checkpoints and times; exit 0 only if the digests agree."""
-    from results.manifest import RECORDS
-    from results.run_folder import open_run, verify
+    from results.run.folder import open_run, verify
+    from results.run.manifest import RECORDS
 
     folder = manifest.parent if manifest.name == "manifest.json" else manifest
     finished = open_run(folder)
@@ -415,8 +415,8 @@ def rerun(
 def repeat_emulation(folder: Path, system: System, policies: Mapping[str, Policy], scratch: Path) -> None:
     """Records of an emulation from what it stored: simulated rows anew, real ones from the stations' files. Ends with
     code 5 where the simulation does otherwise with the packets of its log than the relay did."""
-    from hil.station_files import append_real_tasks
-    from results.real_time import agreement
+    from hil.stations.files import append_real_tasks
+    from results.agreement.checks import agreement
 
     with Records(scratch) as records:
         ((label, _),) = simulated(system, policies, records)[0].items()
@@ -429,8 +429,8 @@ def repeat_emulation(folder: Path, system: System, policies: Mapping[str, Policy
 @app.command()
 def figures(folder: RunFolder, as_json: Json = False) -> None:
     """Draw a run's figures anew."""
-    from results.draw import draw_figures
-    from results.run_folder import open_run, verify
+    from results.figures.draw import draw_figures
+    from results.run.folder import open_run, verify
 
     run = open_run(folder)
     verify(run)
@@ -442,7 +442,7 @@ def figures(folder: RunFolder, as_json: Json = False) -> None:
 def report(folder: RunFolder, as_json: Json = False) -> None:
     """Write a run's report anew."""
     from results.report import write_report
-    from results.run_folder import open_run, verify
+    from results.run.folder import open_run, verify
 
     run = open_run(folder)
     verify(run)
@@ -502,9 +502,9 @@ def broker(
     ] = False,
 ) -> None:
     """Run an MQTT broker until interrupted; prints HOST:PORT."""
-    import hil.broker
+    import hil.mqtt.broker
 
-    start = hil.broker.mosquitto if mosquitto else hil.broker.embedded
+    start = hil.mqtt.broker.mosquitto if mosquitto else hil.mqtt.broker.embedded
     with start(host, port) as running:
         print(running.address, flush=True)
         running.process.wait()
@@ -516,7 +516,7 @@ def worker(
     name: Annotated[str, typer.Option("--name", help="As in the scenario's hil.workers.")],
 ) -> None:
     """Run partitions for a coordinator until interrupted."""
-    from hil.client import parse_address
+    from hil.mqtt.client import parse_address
     from hil.worker import serve
 
     serve(parse_address(broker_address), name)
@@ -525,8 +525,8 @@ def worker(
 @app.command()
 def hosts(broker_address: BrokerAddress, as_json: Json = False) -> None:
     """List the workers that a broker knows of."""
-    from hil.client import parse_address
-    from hil.hosts import hosts as find
+    from hil.mqtt.client import parse_address
+    from hil.testbed.hosts import hosts as find
 
     found = [asdict(status) for status in find(parse_address(broker_address))]
     if as_json:
@@ -592,7 +592,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Read a recording into a trace."""
-    from emulator.formats import as_long_as, read
+    from emulator.trace.formats import as_long_as, read
 
     require_trace_file(out)
     trace = read(recording, format_, columns)
@@ -607,7 +607,7 @@ def import_(
 @trace_app.command()
 def rtt(recording: RecordingFile, as_json: Json = False) -> None:
     """Say what a `.list` file of pings holds, run by run."""
-    from emulator.formats import ping_summary
+    from emulator.trace.formats import ping_summary
 
     runs = ping_summary(recording)
     if as_json:
@@ -631,9 +631,9 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Compare recorded rates with those that the link model has for the recorded SINR: CSV or traces, a page each."""
+    from results.figures.predictions import prediction_pages
+    from results.figures.style import require_drawable
     from results.prediction import calibration, facts, predict_files
-    from results.prediction_figures import prediction_pages
-    from results.style import require_drawable
 
     require_drawable(out)
     pages = predict_files(recordings, columns, calibration(fit, width_mhz))
@@ -653,7 +653,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a trace in another format."""
-    from emulator.formats import export_mahimahi
+    from emulator.trace.formats import export_mahimahi
 
     require_folder(out)
     export_mahimahi(Trace.load(trace), out)
@@ -663,7 +663,7 @@ def export(
 @trace_app.command()
 def info(trace: TraceFile, as_json: Json = False) -> None:
     """Say what a trace is, in a few numbers."""
-    from emulator.formats import summary
+    from emulator.trace.formats import summary
 
     facts = summary(Trace.load(trace))
     list_facts(facts, as_json)
@@ -678,7 +678,7 @@ def check(trace: TraceFile, as_json: Json = False) -> None:
 @trace_app.command()
 def plot(trace: TraceFile, out: OutFile, as_json: Json = False) -> None:
     """Draw a trace: PDF or PNG, by the file's ending."""
-    from results.trace_figure import plot_trace
+    from results.figures.trace import plot_trace
 
     require_folder(out)
     plot_trace(Trace.load(trace), out)
@@ -702,10 +702,10 @@ def fit(
     """Learn the kind of a recording: its rate's distribution, correlation in time, and outages.
 
     FILE is a trace or, with --format, a recording."""
-    from emulator.fitted import describe, learn, save_model
-    from emulator.formats import read
-    from results.fit_figures import side_by_side
-    from results.style import require_drawable
+    from emulator.trace.fitted import describe, learn, save_model
+    from emulator.trace.formats import read
+    from results.figures.fits import side_by_side
+    from results.figures.style import require_drawable
 
     require_folder(out)
     if figure is not None:
@@ -731,8 +731,8 @@ def draw(
     as_json: Json = False,
 ) -> None:
     """Draw a new trace of a fitted recording's kind."""
-    from emulator.fitted import draw as draw_trace
-    from emulator.fitted import load_model
+    from emulator.trace.fitted import draw as draw_trace
+    from emulator.trace.fitted import load_model
 
     require_trace_file(out)
     learned = load_model(model)

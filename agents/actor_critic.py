@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from agents.checkpoint import Checkpoint, Training
 from agents.episodes import Episodes
-from emulator.arrays import Float32s
+from emulator.core.arrays import Float32s
 
 Progress = Callable[[int, int], None]  # (environment steps done, total)
 

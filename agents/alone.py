@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from itertools import repeat
 from typing import NamedTuple
 
-from emulator.alone import merged_passes, sojourn_ns
-from emulator.draws import message_address
+from emulator.core.draws import message_address
+from emulator.core.randomness import task_key
 from emulator.link import Link
-from emulator.network import Network
-from emulator.randomness import task_key
+from emulator.simulation.isolated_task import merged_passes, sojourn_ns
+from emulator.simulation.network import Network
 from emulator.task import Placement, Task, passes, result_bytes
 
 

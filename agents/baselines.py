@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from emulator.draws import uniform
-from emulator.network import Network
+from emulator.core.draws import uniform
+from emulator.core.randomness import draw_key
 from emulator.policy import Observation
-from emulator.randomness import draw_key
+from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, parse
-from topologies.candidates import split
+from topologies.build.candidates import split
 
 
 class Random:

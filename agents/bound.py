@@ -8,10 +8,10 @@ from operator import attrgetter, itemgetter
 import pyarrow as pa
 
 from agents.alone import Alone
-from emulator.network import Network
+from emulator.core.units import NS_PER_S
+from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, describe
-from emulator.units import NS_PER_S
 
 BOUNDS = pa.schema(
     [

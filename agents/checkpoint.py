@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from agents.encoding import Layout
-from emulator.arrays import Float32s
-from emulator.files import whole
+from emulator.core.arrays import Float32s
+from emulator.core.files import whole
 from emulator.system import System
 from emulator.trace import Interval
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from emulator.arrays import Flags, Float32s
+from emulator.core.arrays import Flags, Float32s
+from emulator.core.units import NS_PER_S
 from emulator.policy import Observation
 from emulator.profile import ModelProfile
 from emulator.system import System
 from emulator.task import Partition, Placement, describe, parse
-from emulator.units import NS_PER_S
 
 SOURCE = "@"  # stands for the task's own source, so that all sources share their actions
 LIMIT = 5.0  # no feature is beyond it

@@ -9,10 +9,10 @@ import numpy as np
 
 from agents.encoding import LIMIT
 from agents.episodes import Episodes, EpisodeSettings
-from emulator.arrays import Float32s
-from emulator.draws import uniform
+from emulator.core.arrays import Float32s
+from emulator.core.draws import uniform
 from topologies.build import training_systems
-from topologies.loader import load
+from topologies.loading.loader import load
 
 ID = "airsplit/SplitInference-v0"
 KEYS = 2**62  # the seed chooses one of as many orders of the episodes

@@ -13,13 +13,13 @@ import numpy.typing as npt
 from agents.alone import Alone
 from agents.bound import longest_idle_ns
 from agents.encoding import Encoder, layout_of
-from emulator.arrays import Flags, Float32s
-from emulator.network import Network
-from emulator.observation import LastHeard
-from emulator.randomness import draw_key, generator
+from emulator.core.arrays import Flags, Float32s
+from emulator.core.randomness import draw_key, generator
+from emulator.core.units import NS_PER_S
+from emulator.simulation.network import Network
+from emulator.simulation.observation import LastHeard
 from emulator.system import System
 from emulator.task import Placement, Task
-from emulator.units import NS_PER_S
 
 FOREVER_NS = 2**62
 

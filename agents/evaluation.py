@@ -8,11 +8,11 @@ from typing import Any
 from agents.checkpoint import Checkpoint, require_unseen
 from agents.registry import make_policy
 from agents.settings import check_settings
+from emulator.core.units import ns_from_s
 from emulator.policy import Backend, Policy, Totals
 from emulator.record import Records
 from emulator.system import System
-from emulator.units import ns_from_s
-from topologies.scenario import Learned, Scenario, label_of
+from topologies.schema.scenario import Learned, Scenario, label_of
 
 HOSTS = "@hosts"  # at the end of the label of a policy whose tasks ran on workers
 Progress = Callable[[int, int], None]  # (done, total)

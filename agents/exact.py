@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from emulator.core.units import NS_PER_S
 from emulator.policy import Observation
 from emulator.profile import TOKEN_BYTES
 from emulator.task import Partition, Placement, input_bytes, result_bytes
-from emulator.units import NS_PER_S
 
 
 class Prefix(NamedTuple):

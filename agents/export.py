@@ -9,12 +9,12 @@ import yaml
 
 from agents.baselines import save_decisions
 from agents.episodes import Episode
+from emulator.core.units import NS_PER_S
 from emulator.task import Placement, Task, describe
-from emulator.units import NS_PER_S
-from topologies.links import Link
-from topologies.parts import BYTES_PER_MB, nodes_of, radio_ends
-from topologies.scenario import Scenario
-from topologies.stored import resolved_yaml, save_traces, stored_files, trace_file, yaml_text
+from topologies.build.conversion import BYTES_PER_MB, nodes_of, radio_ends
+from topologies.build.run_inputs import resolved_yaml, save_traces, stored_files, trace_file, yaml_text
+from topologies.schema.links import Link
+from topologies.schema.scenario import Scenario
 
 
 def export_episode(

@@ -4,7 +4,7 @@ import numpy as np
 
 from agents.checkpoint import Checkpoint
 from agents.encoding import Encoder, model_digest, servers_of
-from emulator.arrays import Flags, Float32s
+from emulator.core.arrays import Flags, Float32s
 from emulator.policy import Observation
 from emulator.system import System
 from emulator.task import Placement

@@ -9,7 +9,7 @@ from agents.episodes import Episodes, EpisodeSettings
 from agents.settings import A3cSettings, PpoSettings, changed, check_settings
 from emulator.system import System
 from topologies.build import require_disjoint, training_systems
-from topologies.scenario import Learned, Scenario, label_of
+from topologies.schema.scenario import Learned, Scenario, label_of
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 Value = bool | int | float | str

@@ -12,9 +12,9 @@ from gymnasium.vector.utils import batch_space
 
 from agents.environment import KEYS, episodes_of, observation_space
 from agents.episodes import Episodes
-from emulator.arrays import Flags, Float32s, Ints
-from emulator.compiled import compiled
-from emulator.draws import uniform
+from emulator.core.arrays import Flags, Float32s, Ints
+from emulator.core.compiled import compiled
+from emulator.core.draws import uniform
 
 Float64s = npt.NDArray[np.float64]
 

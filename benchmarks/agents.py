@@ -27,7 +27,7 @@ from emulator.simulation import Simulation
 from emulator.system import System
 from emulator.task import parse
 from topologies.build import build, training_systems
-from topologies.loader import load
+from topologies.loading.loader import load
 
 SCENARIO = Path(__file__).parents[1] / "topologies" / "quickstart.yaml"
 TRAINING_SEEDS = (1, 2, 3, 4, 5)

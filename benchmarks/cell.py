@@ -12,11 +12,11 @@ from statistics import median
 
 import numpy as np
 
-from emulator.arrays import Ints
 from emulator.cell import Cell
+from emulator.core.arrays import Ints
+from emulator.core.units import NS_PER_S
 from emulator.system import CellSpec, LinkSpec
 from emulator.trace import Trace
-from emulator.units import NS_PER_S
 
 UES = 20
 GROUPS = 7

@@ -20,12 +20,12 @@ import numpy.typing as npt
 from scipy.constants import speed_of_light
 
 from benchmarks.tasks import KIB, Row
-from emulator.channel.delay_profile import tapped_delay_line
 from emulator.channel.generate import stream
+from emulator.channel.large_scale.track import Track, to_and_fro
 from emulator.channel.radio import Fading, Radio
-from emulator.channel.track import Track, to_and_fro
-from emulator.randomness import generator
-from emulator.units import NS_PER_S
+from emulator.channel.small_scale.delay_profile import tapped_delay_line
+from emulator.core.randomness import generator
+from emulator.core.units import NS_PER_S
 
 SPEED_MPS = 30 / 3.6
 SPEEDS_MPS = {"": SPEED_MPS, "_3kmh": 3 / 3.6, "_120kmh": 120 / 3.6}

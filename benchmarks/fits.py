@@ -2,7 +2,8 @@
 
 Everything is of mean rates over the model's samples (100 ms, or a slot if that is longer), and of draws as long as the
 half. KS is the two-sample Kolmogorov-Smirnov distance. An autocorrelation time is read from the usual biased estimate
-in two ways: where it first falls below 1/e, and integrated with Sokal's window (`emulator.fitted.autocorrelation`).
+in two ways: where it first falls below 1/e, and integrated with Sokal's window
+(`emulator.trace.fitted.autocorrelation`).
 
 `chance` is what 25 % can mean: of neighbouring stretches of the half's length in one long draw, where the model is the
 truth, the share whose times agree within 25 %. Recordings whose name has a SHA-256 of an even first byte are those
@@ -21,15 +22,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import ks_2samp
 
-from emulator.arrays import Floats
-from emulator.fitted import RateModel, learn
-from emulator.fitted.autocorrelation import autocorrelation, crossing_samples, integrated_samples
-from emulator.fitted.drawing import drawn_rates_bps
-from emulator.fitted.learning import sampled_bps
-from emulator.formats import Format, ListSeries, import_trace
-from emulator.formats.lists import runs_of
+from emulator.core.arrays import Floats
+from emulator.core.units import NS_PER_S
 from emulator.trace import Trace
-from emulator.units import NS_PER_S
+from emulator.trace.fitted import RateModel, learn
+from emulator.trace.fitted.autocorrelation import autocorrelation, crossing_samples, integrated_samples
+from emulator.trace.fitted.drawing import drawn_rates_bps
+from emulator.trace.fitted.learning import sampled_bps
+from emulator.trace.formats import Format, ListSeries, import_trace
+from emulator.trace.formats.lists import runs_of
 
 FORMATS: dict[str, Format] = {".csv": "csv", ".list": "list", ".up": "mahimahi", ".down": "mahimahi", "": "rate"}
 DRAWS = 16

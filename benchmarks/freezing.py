@@ -15,17 +15,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from emulator.arrays import Floats, Ints
-from emulator.channel.air import AirInterface, air_of
-from emulator.channel.closed_loop import WAITING, ClosedLoop
+from emulator.channel.air.closed_loop import WAITING, ClosedLoop
+from emulator.channel.air.full_buffer import AirInterface, air_of
+from emulator.channel.large_scale.track import static
 from emulator.channel.radio import Base, Direction, Fading, Profile, Radio, Ue
 from emulator.channel.signal import Signal
-from emulator.channel.track import static
+from emulator.core.arrays import Floats, Ints
+from emulator.core.randomness import draw_key, generator
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.link import Link
-from emulator.randomness import draw_key, generator
 from emulator.system import LinkSpec, Ramp
 from emulator.trace import Trace
-from emulator.units import NS_PER_MS, NS_PER_S
 
 UNITS = 8  # UEs, each with a channel and messages of its own
 SECONDS = 60

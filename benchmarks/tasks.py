@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import simpy
 
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.policy import Observation
 from emulator.profile import Layer, ModelProfile
 from emulator.record import Records
@@ -30,7 +31,6 @@ from emulator.simulation import Simulation
 from emulator.system import Control, Cost, DeviceSpec, LinkSpec, Node, System
 from emulator.task import Partition, Placement, Task, TaskKind, describe
 from emulator.trace import constant
-from emulator.units import NS_PER_MS, NS_PER_S
 from emulator.workload import Poisson, Stream
 
 SIZE_BYTES = 10_000

@@ -11,11 +11,11 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from emulator.compiled import Table, bound, in_place
+from emulator.core.compiled import Table, bound, in_place
+from emulator.core.fifo import Queues, append, empty_queues, has_passed, pop, unused, with_more_room
+from emulator.core.units import NS_PER_S
 from emulator.profile import ModelProfile
-from emulator.queues import Queues, append, empty_queues, has_passed, pop, unused, with_more_room
 from emulator.system import DeviceSpec, LayerTimes
-from emulator.units import NS_PER_S
 
 PS_PER_NS = 1_000
 

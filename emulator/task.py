@@ -72,8 +72,7 @@ def result_bytes(task: Task) -> int:
 
 
 def message_bytes(task: Task, placement: Placement, step: int, stage: int) -> int:
-    """What the simulation sends on the way to a stage in pass `step` (`emulator.flight.leave`); the way of the result
-    home is the stage after the last."""
+    """Bytes of the message to a stage in pass `step`; the result is the stage after the last."""
     if stage == len(placement):
         return result_bytes(task)
     if stage == 0:

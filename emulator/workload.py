@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emulator.randomness import generator
+from emulator.core.randomness import generator
+from emulator.core.units import NS_PER_S
 from emulator.task import Task, TaskKind
-from emulator.units import NS_PER_S
 
 CHUNK = 1_024  # arrivals drawn at a time: memory stays flat however long the run
 LONGEST_GAP_NS = 2**62  # beyond any run; what a tiny rate draws may not fit an int64

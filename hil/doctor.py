@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from emulator.realtime import needs
-from hil.broker import find_mosquitto
+from emulator.realtime.sandbox import requirements
+from hil.mqtt.broker import find_mosquitto
 
 
 class Finding(NamedTuple):
@@ -20,8 +20,8 @@ class Finding(NamedTuple):
 
 def examine() -> Iterator[Finding]:
     """Look at everything once; nothing is changed."""
-    for need in needs.NEEDS:
-        yield Finding(need.name, *needs.examine(need), f"emulation in real time: {need.remedy}")
+    for need in requirements.NEEDS:
+        yield Finding(need.name, *requirements.examine(need), f"emulation in real time: {need.remedy}")
     yield _path("mosquitto", find_mosquitto(), "airsplit broker --mosquitto: apt-get install mosquitto")
     yield _path("CUDA", shutil.which("nvidia-smi"), "workers on a GPU: NVIDIA's driver and a CUDA build of torch")
     model = Path("/proc/device-tree/model")

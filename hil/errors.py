@@ -1,6 +1,6 @@
-"""What can be wrong with a lab rather than with a scenario; `emulator.errors.MissingDependency` is the other half."""
+"""Errors of a lab. Errors of a machine are `emulator.core.errors.MissingDependency`."""
 
-from emulator.errors import MissingDependency
+from emulator.core.errors import MissingDependency
 
 __all__ = ["Malformed", "MissingDependency"]
 

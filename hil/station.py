@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from hil.errors import MissingDependency
-from hil.schedule import read_schedule
-from hil.station_log import StationLog
-from hil.station_server import Station, Stopped
-from hil.station_transports import Datagrams, Mqtt, Transport
-from hil.stations import ANSWERED, DROPPED, READY
+from hil.stations.event_log import StationLog
+from hil.stations.processes import ANSWERED, DROPPED, READY
+from hil.stations.schedule import read_schedule
+from hil.stations.server import Station, Stopped
+from hil.stations.transports import Datagrams, Mqtt, Transport
 
 SWITCH_S = 1e-4  # a thread that has received something need not wait 5 ms for one that computes in Python
 
@@ -47,7 +47,7 @@ def serve(schedule_path: Path, name: str, out: Path) -> None:
         )
         layers = None
         if name in schedule.computers:
-            from hil.station_layers import Layers  # torch: seconds, and memory, that a mere source can do without
+            from hil.stations.layers import Layers  # torch: seconds, and memory, that a mere source can do without
 
             layers = Layers(schedule, name)
         sys.setswitchinterval(SWITCH_S)

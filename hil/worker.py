@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.client import MQTTMessageInfo
 
-from hil import codec, deployment, messages
-from hil.client import Address, Retained, make_client, parse_address
+from hil import codec, control_messages, deployment
 from hil.codec import Kind, Place, Precision
 from hil.errors import Malformed
+from hil.mqtt.client import Address, Retained, make_client, parse_address
 
 if TYPE_CHECKING:
     from hil.runtime import Runtime
@@ -40,23 +40,23 @@ class Worker:
 
     def __init__(self, broker: Address, name: str, memory_bytes: int, runtime: "Runtime") -> None:
         """`memory_bytes` bounds the weights that it takes. Raises ValueError for a name that is no topic."""
-        messages.check_name(name)
+        control_messages.check_name(name)
         self.name = name
         self._memory_bytes = memory_bytes
         self._runtime = runtime
         self._incarnation = secrets.randbits(63)
         self._malformed = 0
         self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._plans: dict[tuple[int, int], messages.Plan] = {}
-        self._offers: dict[bytes, tuple[messages.Offer, deployment.Assembly]] = {}
+        self._plans: dict[tuple[int, int], control_messages.Plan] = {}
+        self._offers: dict[bytes, tuple[control_messages.Offer, deployment.Assembly]] = {}
         self._greeted = False
-        self._topics = (messages.worker_topic(name), messages.status_topic(name))
+        self._topics = (control_messages.worker_topic(name), control_messages.status_topic(name))
         self._client = make_client(
             f"airsplit-worker-{name}-{self._incarnation}",
             self._topics,
             self._receive,
-            lambda: self._say(messages.ONLINE),
-            self._status(messages.OFFLINE),
+            lambda: self._say(control_messages.ONLINE),
+            self._status(control_messages.OFFLINE),
             lambda: LOG.warning("broker %s: does not answer: trying again", broker),
         )
         self._client.connect_async(*broker)
@@ -67,7 +67,7 @@ class Worker:
         while (payload := self._inbox.get()) is not None:
             self._handle(payload)
         with suppress(RuntimeError, ValueError):  # the broker may be gone already
-            self._say(messages.OFFLINE).wait_for_publish(GOODBYE_S)
+            self._say(control_messages.OFFLINE).wait_for_publish(GOODBYE_S)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -81,7 +81,7 @@ class Worker:
             self._inbox.put(payload)
 
     def _status(self, state: str) -> Retained:
-        status = messages.Status(
+        status = control_messages.Status(
             self.name,
             self._incarnation,
             state,
@@ -94,17 +94,17 @@ class Worker:
             f"perf_counter, {get_clock_info('perf_counter').implementation}",
             self._memory_bytes,
         )
-        return Retained(messages.status_topic(self.name), messages.encode(status))
+        return Retained(control_messages.status_topic(self.name), control_messages.encode(status))
 
     def _say(self, state: str) -> MQTTMessageInfo:
         status = self._status(state)
         return self._client.publish(status.topic, status.payload, qos=1, retain=True)
 
-    def _hear_of_myself(self, status: messages.Status) -> None:
+    def _hear_of_myself(self, status: control_messages.Status) -> None:
         """What stands at the broker under this worker's name must be true: the last will of a former
         worker, or of a former connection, is put right, and a newer worker takes the name over."""
-        if status.state == messages.OFFLINE:
-            self._say(messages.ONLINE)
+        if status.state == control_messages.OFFLINE:
+            self._say(control_messages.ONLINE)
         elif status.incarnation == self._incarnation:
             self._greeted = True
         elif self._greeted:
@@ -114,24 +114,24 @@ class Worker:
     def _handle(self, payload: bytes) -> None:
         begun_ns = perf_counter_ns()
         try:
-            message = messages.decode(payload)
+            message = control_messages.decode(payload)
         except Malformed as error:
             self._drop(error)
             return
         match message:
-            case messages.Status():
+            case control_messages.Status():
                 self._hear_of_myself(message)
-            case messages.Prepare():
+            case control_messages.Prepare():
                 self._prepare(message)
-            case messages.Offer():
+            case control_messages.Offer():
                 self._answer_offer(message)
             case codec.Chunk():
                 self._take_chunk(message)
-            case messages.Plan():
+            case control_messages.Plan():
                 self._take_plan(message)
-            case messages.Measure():
+            case control_messages.Measure():
                 self._measure(message)
-            case messages.Start():
+            case control_messages.Start():
                 self._start(message)
             case codec.Tensor(kind=Kind.ACTIVATION):
                 self._continue(message, begun_ns)
@@ -141,31 +141,33 @@ class Worker:
     def _drop(self, error: Malformed) -> None:
         self._malformed += 1
         LOG.warning("%s: dropped a message: %s", self.name, error)
-        self._say(messages.ONLINE)  # the status says how many
+        self._say(control_messages.ONLINE)  # the status says how many
 
-    def _reply(self, run: int, message: messages.Control) -> None:
-        self._client.publish(messages.coordinator_topic(run), messages.encode(message))
+    def _reply(self, run: int, message: control_messages.Control) -> None:
+        self._client.publish(control_messages.coordinator_topic(run), control_messages.encode(message))
 
     # Weights
 
-    def _prepare(self, order: messages.Prepare) -> None:
+    def _prepare(self, order: control_messages.Prepare) -> None:
         try:
             self._runtime.prepare(order.model)
         except ValueError as error:
             LOG.warning("%s: %s", self.name, error)
 
-    def _answer_offer(self, offer: messages.Offer) -> None:
+    def _answer_offer(self, offer: control_messages.Offer) -> None:
         whole = bytes.fromhex(offer.digest)
         if _layer(offer) in self._runtime:
-            self._reply(offer.run, messages.Holding(offer.run, self.name, offer.digest, ()))
+            self._reply(offer.run, control_messages.Holding(offer.run, self.name, offer.digest, ()))
             return
         if offer.size + self._runtime.held_bytes > self._memory_bytes:
-            self._reply(offer.run, messages.Holding(offer.run, self.name, offer.digest, (), messages.NO_MEMORY))
+            self._reply(
+                offer.run, control_messages.Holding(offer.run, self.name, offer.digest, (), control_messages.NO_MEMORY)
+            )
             return
         known = self._offers.get(whole)
         assembly = known[1] if known and known[1].size == offer.size else deployment.Assembly(whole, offer.size)
         self._offers[whole] = offer, assembly
-        self._reply(offer.run, messages.Holding(offer.run, self.name, offer.digest, assembly.missing))
+        self._reply(offer.run, control_messages.Holding(offer.run, self.name, offer.digest, assembly.missing))
 
     def _take_chunk(self, chunk: codec.Chunk) -> None:
         known = self._offers.get(chunk.whole)
@@ -182,11 +184,11 @@ class Worker:
         except ValueError as wrong:
             error = _short(wrong)
             LOG.warning("%s: refused weights: %s", self.name, error)
-        self._reply(offer.run, messages.Holding(offer.run, self.name, offer.digest, assembly.missing, error))
+        self._reply(offer.run, control_messages.Holding(offer.run, self.name, offer.digest, assembly.missing, error))
 
     # Work
 
-    def _take_plan(self, plan: messages.Plan) -> None:
+    def _take_plan(self, plan: control_messages.Plan) -> None:
         error = ""
         try:
             for stage in plan.stages:
@@ -197,9 +199,9 @@ class Worker:
         while len(self._plans) >= MOST_PLANS:
             del self._plans[next(iter(self._plans))]
         self._plans[plan.run, plan.plan] = plan
-        self._reply(plan.run, messages.Ready(plan.run, self.name, plan.plan, error))
+        self._reply(plan.run, control_messages.Ready(plan.run, self.name, plan.plan, error))
 
-    def _measure(self, order: messages.Measure) -> None:
+    def _measure(self, order: control_messages.Measure) -> None:
         layer_ns: tuple[int, ...] = ()
         error = ""
         try:
@@ -208,10 +210,12 @@ class Worker:
             )
         except ValueError as wrong:
             error = _short(wrong)
-        measured = messages.Measured(order.run, self.name, order.model, order.first, order.tokens, layer_ns, error)
+        measured = control_messages.Measured(
+            order.run, self.name, order.model, order.first, order.tokens, layer_ns, error
+        )
         self._reply(order.run, measured)
 
-    def _start(self, start: messages.Start) -> None:
+    def _start(self, start: control_messages.Start) -> None:
         place = Place(start.run, start.task, start.attempt, start.plan, 0, start.deadline_ns)
         begun_ns = perf_counter_ns()
         self._run_stage(place, begun_ns, lambda model: self._runtime.task_input(model, start.seed, start.tokens))
@@ -238,22 +242,22 @@ class Worker:
             error = _short(wrong)
         times = (service_ns, decode_ns, encode_ns, payload_bytes)
         address = (place.run, self.name, place.task, place.attempt, place.stage)
-        self._reply(place.run, messages.Report(*address, *times, error))
+        self._reply(place.run, control_messages.Report(*address, *times, error))
 
-    def _stage(self, place: Place) -> tuple[messages.Plan, messages.Stage]:
+    def _stage(self, place: Place) -> tuple[control_messages.Plan, control_messages.Stage]:
         plan = self._plans.get((place.run, place.plan))
         if plan is None or place.stage >= len(plan.stages) or plan.stages[place.stage].worker != self.name:
             raise ValueError(f"plan {place.plan}: must have been announced, stage {place.stage} as this worker's")
         return plan, plan.stages[place.stage]
 
-    def _outgoing(self, place: Place, plan: messages.Plan, output: Any) -> tuple[str, bytes]:
+    def _outgoing(self, place: Place, plan: control_messages.Plan, output: Any) -> tuple[str, bytes]:
         if place.stage + 1 == len(plan.stages):
             result = codec.Tensor(Kind.RESULT, place, Precision.fp32, self._runtime.answer(plan.model, output))
-            return messages.coordinator_topic(place.run), codec.encode_tensor(result)
+            return control_messages.coordinator_topic(place.run), codec.encode_tensor(result)
         onward = place._replace(stage=place.stage + 1)
         values = self._runtime.to_wire(output)
         activation = codec.Tensor(Kind.ACTIVATION, onward, Precision[plan.precision], values)
-        return messages.worker_topic(plan.stages[onward.stage].worker), codec.encode_tensor(activation)
+        return control_messages.worker_topic(plan.stages[onward.stage].worker), codec.encode_tensor(activation)
 
 
 def serve(broker: Address, name: str, memory_bytes: int | None = None, watch_stdin: bool = False) -> None:
@@ -274,7 +278,7 @@ def serve(broker: Address, name: str, memory_bytes: int | None = None, watch_std
     worker.serve()
 
 
-def _layer(offer: messages.Offer) -> deployment.Layer:
+def _layer(offer: control_messages.Offer) -> deployment.Layer:
     return deployment.Layer(offer.model, offer.seed, offer.layer)
 
 
@@ -304,7 +308,7 @@ def _cpu() -> str:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[: messages.LONGEST_TEXT]
+    return " ".join(str(error).split())[: control_messages.LONGEST_TEXT]
 
 
 def main() -> None:

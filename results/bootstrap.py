@@ -3,7 +3,7 @@ meet the same channel, so they are no independent witnesses."""
 
 import numpy as np
 
-from emulator.arrays import Floats
+from emulator.core.arrays import Floats
 
 LEAST_UNITS = 5  # with fewer, an interval would say more than is known
 RESAMPLES = 2_000

@@ -1,9 +1,9 @@
 """What the link model's rate for a recorded SINR has to do with the rate that was recorded beside it.
 
 The model: rate = width x efficiency(SINR) + anchor. The efficiency is the goodput per Hz of the air interface at a
-steady SINR (`emulator.channel.expected`). The width stands for what a recording does not tell: bandwidth, layers, the
-direction's share of the time, the UE's share of the cell. The anchor is what an LTE cell carries beside NR where the
-two work together (NSA), as if constant. The scale of both is declared, or fitted on the first half of the samples
+steady SINR (`emulator.channel.air.expected`). The width stands for what a recording does not tell: bandwidth, layers,
+the direction's share of the time, the UE's share of the cell. The anchor is what an LTE cell carries beside NR where
+the two work together (NSA), as if constant. The scale of both is declared, or fitted on the first half of the samples
 that have a SINR. All errors are of the second half.
 """
 
@@ -15,14 +15,14 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import ks_2samp
 
-from emulator.arrays import Flags, Floats
-from emulator.channel.expected import expected_efficiency
+from emulator.channel.air.expected import expected_efficiency
 from emulator.channel.radio import Adaptation
-from emulator.formats import read
+from emulator.core.arrays import Flags, Floats
+from emulator.core.units import NS_PER_S
 from emulator.trace import Trace
-from emulator.trace_writer import is_trace_file
-from emulator.units import NS_PER_S
-from topologies.loader import named
+from emulator.trace.formats import read
+from emulator.trace.writer import is_trace_file
+from topologies.loading.loader import named
 
 SMOOTH_S = 10.0
 LEAST_SAMPLES = 20  # in each half

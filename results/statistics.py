@@ -19,14 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from emulator.arrays import Floats
-from emulator.files import whole
-from emulator.randomness import generator
+from emulator.core.arrays import Floats
+from emulator.core.files import whole
+from emulator.core.randomness import generator
 from emulator.system import Cost
 from results.bootstrap import ratio_interval
-from results.readable import readable
-from results.run_folder import Run
-from results.side_tables import KEY, read_bound, require_columns
+from results.run.folder import Run
+from results.run.reading import readable
+from results.run.tables import KEY, read_bound, require_columns
 
 PARTS = ("service_ns", "waiting_ns", "load_ns", "link_waiting_ns", "transfer_ns")
 COLUMNS = [

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import airsplit
-from tests.topologies.bad_scenarios import CASES, GOOD, Case
+from tests.topologies.loading.bad_scenarios import CASES, GOOD, Case
 
 ROOT = Path(airsplit.__file__).parent
 COMMAND = [sys.executable, str(ROOT / "airsplit.py")]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from emulator.realtime.namespaces import network_of
+from emulator.realtime.sandbox.namespaces import network_of
 from tests.emulator.realtime.hosts import inside, namespace
-from tests.topologies.private_world import ROOT, needs_mininet
+from tests.topologies.mininet.private_world import ROOT, needs_mininet
 
 pytestmark = needs_mininet
 

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.realtime.kills import KILLS, Killed, killed
-from emulator.errors import MissingDependency
-from emulator.randomness import generator
-from emulator.realtime.cpu_groups import CpuGroups
-from tests.emulator.realtime.test_terminal import SHELL, at_terminal
+from emulator.core.errors import MissingDependency
+from emulator.core.randomness import generator
+from emulator.realtime.sandbox.cpu_groups import CpuGroups
+from tests.emulator.realtime.sandbox.test_terminal import SHELL, at_terminal
 from tests.test_airsplit import COMMAND, ROOT
 from tests.test_airsplit_emulate_run import OFFERED, emulated, emulates, failed_checks, write
 

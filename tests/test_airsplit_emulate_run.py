@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 import airsplit
-from emulator.errors import MissingDependency
-from emulator.realtime.needs import require
+from emulator.core.errors import MissingDependency
+from emulator.realtime.sandbox.requirements import require
 from tests.test_airsplit import COMMAND, ROOT, call
 
 SCENARIO: dict[str, Any] = yaml.safe_load("""

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from airsplit import app
 from benchmarks import fits
+from emulator.core.units import NS_PER_S
 from emulator.trace import Trace
-from emulator.units import NS_PER_S
 
 
 def call(*arguments: str | Path) -> str:

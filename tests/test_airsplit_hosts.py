@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hil.broker import embedded
-from hil.hosts import local_workers
+from hil.mqtt.broker import embedded
+from hil.testbed.hosts import local_workers
 from tests.test_airsplit import COMMAND, ROOT, call
 
 SCENARIO = """

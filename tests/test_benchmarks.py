@@ -8,12 +8,12 @@ from scipy.special import j0
 
 from benchmarks import cell, channel, tasks
 from benchmarks.tasks import PEERS, airsplit, check_equal, peak_mib, speed_rows, workload, written
-from emulator.channel.delay_profile import tapped_delay_line
 from emulator.channel.generate import generate
-from emulator.randomness import generator
+from emulator.channel.small_scale.delay_profile import tapped_delay_line
+from emulator.core.randomness import generator
+from emulator.core.units import NS_PER_S
 from emulator.record import Records
 from emulator.system import System
-from emulator.units import NS_PER_S
 
 
 @pytest.mark.parametrize("clients", [1, 10, 30])

@@ -17,14 +17,14 @@ from benchmarks.realtime.end_to_end import one
 from benchmarks.realtime.exchanges import SEED, Crossing
 from benchmarks.realtime.programs import Exchanged, Plan
 from benchmarks.realtime.rows import FULL, quantile
-from emulator.errors import MissingDependency
+from emulator.core.errors import MissingDependency
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.link import Link
-from emulator.realtime.arrivals import PACKET
-from emulator.realtime.needs import require
+from emulator.realtime.sandbox.requirements import require
+from emulator.realtime.verification.log_reader import PACKET
 from emulator.system import LinkSpec
-from emulator.units import NS_PER_MS, NS_PER_S
 from results.agreement import PART_COLUMNS
-from results.manifest import Check, Manifest
+from results.run.manifest import Check, Manifest
 from tests.emulator.strategies import slots
 
 REPOSITORY = Path(__file__).parents[1]

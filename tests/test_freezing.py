@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from benchmarks import freezing
-from emulator.channel.air import AirInterface
+from emulator.channel.air.full_buffer import AirInterface
 from emulator.channel.radio import Adaptation, Direction
+from emulator.core.units import NS_PER_MS
 from emulator.trace import Trace
-from emulator.trace_rules import BEHAVIOUR
-from emulator.units import NS_PER_MS
+from emulator.trace.rules import BEHAVIOUR
 
 
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])

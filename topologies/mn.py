@@ -3,9 +3,9 @@
 python /usr/bin/mn --custom topologies/mn.py --topo airsplit,scenario=topologies/quickstart.yaml
 """
 
-from topologies.mininet_nodes import TraceLink
+from topologies.mininet.nodes import TraceLink
+from topologies.mininet.topology import ScenarioTopo
 from topologies.mn_command import from_command_line
-from topologies.scenario_topo import ScenarioTopo
 
 __all__ = ["ScenarioTopo", "TraceLink", "topos"]
 

@@ -7,16 +7,16 @@ from tempfile import mkdtemp
 
 from mininet.log import output
 
-from emulator.errors import MissingDependency
-from emulator.realtime.needs import require
+from emulator.core.errors import MissingDependency
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.realtime.relay import Relay, RelayFailed
-from emulator.units import NS_PER_MS, NS_PER_S
-from topologies.addressing import addressing
+from emulator.realtime.sandbox.requirements import require
 from topologies.build import build
-from topologies.emulated_network import topology
-from topologies.loader import load, named
-from topologies.scenario_topo import ScenarioTopo
-from topologies.wiring import Wiring
+from topologies.loading.loader import load, named
+from topologies.mininet.addressing import addressing
+from topologies.mininet.network import topology
+from topologies.mininet.topology import ScenarioTopo
+from topologies.mininet.wiring import Wiring
 
 LEAD_NS = 100 * NS_PER_MS  # from the word to the start
 BAD_INPUT, MISSING = 3, 4  # exit codes, as those of `airsplit`

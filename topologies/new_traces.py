@@ -10,17 +10,17 @@ from pydantic import ValidationError
 from emulator.channel.generate import generate_file
 from emulator.channel.radio import Direction as Way
 from emulator.channel.radio import Environment
-from emulator.files import require_folder
-from emulator.trace_writer import is_trace_file
-from topologies.blame import Placed, blamed
-from topologies.cell_checks import check_carrier
-from topologies.cells import Cell
-from topologies.loader import apply
-from topologies.radio import WAY_KEYS, Radio, radio_of
-from topologies.rules import translate
-from topologies.section import Section
-from topologies.traces import whole_slots_ns
-from topologies.ways import track_of
+from emulator.core.files import require_folder
+from emulator.trace.writer import is_trace_file
+from topologies.build.trace_sources import whole_slots_ns
+from topologies.build.tracks import track_of
+from topologies.loading.cell_checks import check_carrier
+from topologies.loading.loader import apply
+from topologies.schema.base import Section
+from topologies.schema.cells import Cell
+from topologies.schema.messages import translate
+from topologies.schema.radio import WAY_KEYS, Radio, radio_of
+from topologies.schema.setting_errors import Placed, blamed
 
 COMMAND = "trace new"  # stands in the place of a file's name before what is wrong
 

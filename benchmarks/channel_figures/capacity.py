@@ -7,9 +7,9 @@ from scipy.special import expn
 
 from benchmarks.channel_figures.drawing import departures, draw_curve, draw_points, letter, plain_decades, shifted
 from benchmarks.channel_figures.points import Curve, Panel, Sizes, of_counts, of_means
-from emulator.arrays import Floats
-from results.style import DASHES, INK, PAGE_IN, Look, looks, tidy
-from tests.emulator.channel.fading_laws import LAWS, NAKAGAMI_M, RICE_K_DB, independent_powers
+from emulator.core.arrays import Floats
+from results.figures.style import DASHES, INK, PAGE_IN, Look, looks, tidy
+from tests.emulator.channel.small_scale.fading_laws import LAWS, NAKAGAMI_M, RICE_K_DB, independent_powers
 
 SIZE_IN = (2.9, PAGE_IN)
 CASES = {

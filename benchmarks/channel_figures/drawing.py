@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmarks.channel_figures.points import Curve, Points
-from results.style import Look
+from results.figures.style import Look
 
 POINT: dict[str, Any] = {
     "markersize": 3.4,

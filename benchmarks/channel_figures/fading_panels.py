@@ -6,12 +6,12 @@ import numpy as np
 from scipy.special import eval_laguerre, j0, roots_laguerre
 
 from benchmarks.channel_figures.points import Curve, Panel, Points, in_db, of_counts, of_means, of_ratios
-from emulator.arrays import Complexes, Floats
-from emulator.channel.delay_profile import tapped_delay_line
-from emulator.channel.multipath import Multipath
-from emulator.channel.nakagami import nakagami_gain
-from emulator.randomness import generator
-from tests.emulator.channel.fading_laws import (
+from emulator.channel.small_scale.delay_profile import tapped_delay_line
+from emulator.channel.small_scale.multipath import Multipath
+from emulator.channel.small_scale.nakagami import nakagami_gain
+from emulator.core.arrays import Complexes, Floats
+from emulator.core.randomness import generator
+from tests.emulator.channel.small_scale.fading_laws import (
     LAWS,
     NAKAGAMI_M,
     WAVELENGTH_M,

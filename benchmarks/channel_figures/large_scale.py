@@ -11,15 +11,15 @@ from scipy import stats
 
 from benchmarks.channel_figures.drawing import departures, draw_curve, draw_points, letter, plain_decades
 from benchmarks.channel_figures.points import OUTSIDE, Curve, Panel, Points, Sizes, of_counts, of_means
-from emulator.arrays import Floats
-from emulator.channel.environment import surroundings
-from emulator.channel.path_loss import Geometry, los_probability, path_loss_db
-from emulator.channel.propagation import propagate
+from emulator.channel.large_scale.environment import surroundings
+from emulator.channel.large_scale.path_loss import Geometry, los_probability, path_loss_db
+from emulator.channel.large_scale.propagation import propagate
+from emulator.channel.large_scale.random_field import rough_waves, values
+from emulator.channel.large_scale.track import static
 from emulator.channel.radio import Base, Environment, Radio
-from emulator.channel.random_field import rough_waves, values
-from emulator.channel.track import static
-from emulator.randomness import generator
-from results.style import DASHES, INK, PAGE_IN, looks, tidy
+from emulator.core.arrays import Floats
+from emulator.core.randomness import generator
+from results.figures.style import DASHES, INK, PAGE_IN, looks, tidy
 
 SIZE_IN = (5.3, PAGE_IN)
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from benchmarks.channel_figures import link_panels
 from benchmarks.channel_figures.drawing import draw_curve, draw_points, letter, plain_decades
 from benchmarks.channel_figures.points import Panel, Sizes
-from results.style import DASHES, INK, PAGE_IN, Look, looks, tidy
+from results.figures.style import DASHES, INK, PAGE_IN, Look, looks, tidy
 
 SIZE_IN = (5.0, PAGE_IN)
 BLACK = Look((0.15, 0.15, 0.15), "-", "o")

@@ -9,18 +9,18 @@ import numpy.typing as npt
 from scipy.constants import speed_of_light
 
 from benchmarks.channel_figures.points import Curve, Panel, Sizes, of_counts, of_means
-from emulator.arrays import Floats
-from emulator.channel.air import AirInterface, Columns
-from emulator.channel.block_error import Curve as ErrorCurve
-from emulator.channel.block_error import block_error, least_sinr_db
-from emulator.channel.blocks import blocks_of, indicators_of
-from emulator.channel.delay_profile import tapped_delay_line
+from emulator.channel.air.block_error import Curve as ErrorCurve
+from emulator.channel.air.block_error import block_error, least_sinr_db
+from emulator.channel.air.blocks import blocks_of, indicators_of
+from emulator.channel.air.expected import ONE_WAY
+from emulator.channel.air.full_buffer import AirInterface, Columns
 from emulator.channel.duplex import symbols
-from emulator.channel.expected import ONE_WAY
-from emulator.channel.multipath import Multipath
 from emulator.channel.numerology import group_offsets_hz, group_prbs, peak_rate_bps, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Harq
-from emulator.randomness import draw_key, generator
+from emulator.channel.small_scale.delay_profile import tapped_delay_line
+from emulator.channel.small_scale.multipath import Multipath
+from emulator.core.arrays import Floats
+from emulator.core.randomness import draw_key, generator
 
 NARROW = Carrier(3.5e9, 5e6, 1, tdd="")
 FULL_SLOT = int(symbols(NARROW, "downlink")[0])

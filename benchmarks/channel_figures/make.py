@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.channel_figures import capacity, large_scale, link, small_scale
 from benchmarks.channel_figures.points import Panel, Sizes
-from results.style import page, save
+from results.figures.style import page, save
 
 Panels = dict[str, Panel]
 

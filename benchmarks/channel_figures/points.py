@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from emulator.arrays import Floats
+from emulator.core.arrays import Floats
 
 OUTSIDE = 0.025  # of each side of an interval of 95 %
 

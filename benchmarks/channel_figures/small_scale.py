@@ -7,8 +7,8 @@ from matplotlib.gridspec import SubplotSpec
 from benchmarks.channel_figures import fading_panels
 from benchmarks.channel_figures.drawing import draw_curve, draw_points, letter, plain_decades
 from benchmarks.channel_figures.points import Panel, Sizes
-from results.style import INK, PAGE_IN, Look, looks, tidy
-from tests.emulator.channel.fading_laws import NAKAGAMI_M, RICE_K_DB
+from results.figures.style import INK, PAGE_IN, Look, looks, tidy
+from tests.emulator.channel.small_scale.fading_laws import NAKAGAMI_M, RICE_K_DB
 
 SIZE_IN = (6.7, PAGE_IN)
 LABELS = {

@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.realtime import ceiling, emulations, rates, schedule
 from benchmarks.realtime.rows import FULL, SHORT, Lengths, Row
-from emulator.errors import MissingDependency
-from emulator.realtime.needs import NEEDS as EMULATION
-from emulator.realtime.needs import Need, require
-from emulator.realtime.world import inside, run_inside
-from results.machine import machine_now
+from emulator.core.errors import MissingDependency
+from emulator.realtime.sandbox import inside, run_inside
+from emulator.realtime.sandbox.requirements import NEEDS as EMULATION
+from emulator.realtime.sandbox.requirements import Need, require
+from results.run.machine import machine_now
 
 MISSING = 4
 ROWS = "rows.json"

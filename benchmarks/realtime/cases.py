@@ -12,11 +12,11 @@ from benchmarks.realtime.programs import Plan
 from benchmarks.realtime.traffic import HEADERS_BYTES, NUMBER_BYTES, PACKET_BYTES
 from emulator.channel.generate import generate
 from emulator.channel.radio import Direction
-from emulator.formats import import_trace
-from emulator.randomness import generator
+from emulator.core.randomness import generator
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.system import CellSpec, LinkSpec, Ramp
 from emulator.trace import Trace, constant
-from emulator.units import NS_PER_MS, NS_PER_S
+from emulator.trace.formats import import_trace
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "traces"
 LTE = "mahimahi/TMobile-LTE-short"

@@ -14,8 +14,8 @@ from benchmarks.realtime.hosts import Lane, Pair, by_relay, by_veth
 from benchmarks.realtime.iperf import round_trip_ms, tcp
 from benchmarks.realtime.rates import wire
 from benchmarks.realtime.rows import Lengths, Row, row
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.realtime.relay import Ended
-from emulator.units import NS_PER_MS, NS_PER_S
 
 UNLIMITED_BPS = 100e9
 PEER = "kernel veth pair"

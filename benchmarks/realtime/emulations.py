@@ -13,11 +13,11 @@ import pandas as pd
 
 from benchmarks.realtime.kills import COMMAND, KILLS, killed
 from benchmarks.realtime.rows import Lengths, Row, row
-from emulator.randomness import generator
-from emulator.units import NS_PER_MS
+from emulator.core.randomness import generator
+from emulator.core.units import NS_PER_MS
 from results.agreement import PART_COLUMNS, read_agreement
-from results.manifest import Manifest
-from results.run_folder import open_run
+from results.run.folder import open_run
+from results.run.manifest import Manifest
 
 QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
 CARRIED_OUT = (0, 5)  # exit codes: 5 where the run says itself that it is invalid

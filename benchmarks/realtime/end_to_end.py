@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.realtime.exchanges import SEED, Carried, Crossing
-from emulator.arrays import Flags, Ints
-from emulator.compiled import Table
+from emulator.core.arrays import Flags, Ints
+from emulator.core.compiled import Table
 from emulator.link import Link
-from emulator.realtime.arrivals import rows
 from emulator.realtime.packet_log import NEVER_NS
+from emulator.realtime.verification.log_reader import rows
 
 
 class Ends(NamedTuple):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from benchmarks.realtime.cases import Case, plan
 from benchmarks.realtime.hosts import Pair, by_relay, by_veth
 from benchmarks.realtime.programs import Exchange, Exchanged, Plan
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.system import LinkSpec
-from emulator.units import NS_PER_MS, NS_PER_S
 
 SEED = 1
 LEAD_NS = 300 * NS_PER_MS  # from the word to go to the traces' time 0

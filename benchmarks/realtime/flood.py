@@ -9,8 +9,8 @@ from typing import NamedTuple
 from benchmarks.realtime.hosts import Pair
 from benchmarks.realtime.programs import expect, started, tell_ns
 from benchmarks.realtime.traffic import PORT
-from emulator.realtime.namespaces import network_of
-from emulator.units import NS_PER_MS, NS_PER_S
+from emulator.core.units import NS_PER_MS, NS_PER_S
+from emulator.realtime.sandbox.namespaces import network_of
 
 LEAD_NS = 100 * NS_PER_MS
 QUICK_NS = 200_000  # a reading that took longer was interrupted, and is repeated

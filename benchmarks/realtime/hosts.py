@@ -1,6 +1,6 @@
 """Two hosts, each a network namespace of its own, with the relay or a kernel veth pair between them.
 
-Only inside a private world (`emulator.realtime.world`): names of interfaces are taken as they come.
+Only inside a private world (`emulator.realtime.sandbox`): names of interfaces are taken as they come.
 """
 
 import subprocess
@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from emulator.realtime.namespaces import network_of
 from emulator.realtime.relay import Relay
-from emulator.realtime.tap import open_tap
+from emulator.realtime.relay.tap import open_tap
+from emulator.realtime.sandbox.namespaces import network_of
 from emulator.system import CellSpec, LinkSpec
 
 TCP_BYTES = 16 * 1024 * 1024  # of a socket's buffers: more than the bandwidth-delay product of any link here

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import psutil
 
 import airsplit
-from emulator.realtime.cpu_groups import PREFIX, ROOT, VERSION_1
+from emulator.realtime.sandbox.cpu_groups import PREFIX, ROOT, VERSION_1
 
 COMMAND = (sys.executable, str(Path(airsplit.__file__).resolve()), "emulate", "--quiet")
 UP_S = 300.0  # until the network is up; the first time what is compiled must be

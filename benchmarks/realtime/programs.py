@@ -8,7 +8,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from benchmarks.realtime.hosts import Host, Pair
-from emulator.arrays import Ints
+from emulator.core.arrays import Ints
 
 
 class Plan(NamedTuple):

@@ -13,9 +13,9 @@ from benchmarks.realtime.hosts import Lane, by_relay
 from benchmarks.realtime.iperf import tcp
 from benchmarks.realtime.rows import Lengths, Row, row
 from benchmarks.realtime.traffic import PACKET_BYTES
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.system import LinkSpec
 from emulator.trace import Trace, constant
-from emulator.units import NS_PER_MS, NS_PER_S
 
 BPS_PER_MBPS = 1e6
 CONNECTIONS = 4  # one alone keeps 5 ms in the queue of its link, and a busy machine lets its programs wait for longer

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from emulator.arrays import Ints
+from emulator.core.arrays import Ints
 
 Row = dict[str, str | float]
 

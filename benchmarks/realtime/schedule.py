@@ -12,11 +12,11 @@ from benchmarks.realtime.cases import Case, cases, constant_case, plan
 from benchmarks.realtime.end_to_end import Ends, compared
 from benchmarks.realtime.exchanges import SEED, Carried, carry, carry_by_veth
 from benchmarks.realtime.rows import PERCENTS, Lengths, Row, quantile, row
-from emulator.realtime.arrivals import rows as logged
-from emulator.realtime.lateness import lateness
+from emulator.core.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from emulator.realtime.packet_log import DELIVERED
-from emulator.realtime.replay import replay
-from emulator.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from emulator.realtime.verification.conformance import replay
+from emulator.realtime.verification.lateness import lateness
+from emulator.realtime.verification.log_reader import rows as logged
 
 MEDIAN_BOUND_NS = 200 * NS_PER_US
 P99_BOUND_NS = 2 * NS_PER_MS

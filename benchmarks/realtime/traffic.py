@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emulator.units import NS_PER_MS, NS_PER_S
+from emulator.core.units import NS_PER_MS, NS_PER_S
 
 HEADERS_BYTES = 28  # IPv4 and UDP
 NUMBER_BYTES = 8

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from emulator.arrays import Floats, Ints
 from emulator.channel.radio import Bursts
+from emulator.core.arrays import Floats, Ints
 
 DRAWN = 512  # times at once: of no consequence but to speed
 

@@ -4,10 +4,10 @@ from typing import get_args
 
 import numpy as np
 
-from emulator.arrays import Ints
 from emulator.channel.numerology import SYMBOLS, slot_ns
 from emulator.channel.radio import Carrier, Direction, SettingError
-from emulator.units import NS_PER_MS
+from emulator.core.arrays import Ints
+from emulator.core.units import NS_PER_MS
 
 CONTROL_SYMBOLS = 1
 """PDCCH at the head of a slot with downlink. Engineering: with 12 elements of DM-RS a resource block it

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from emulator.channel.air import AirInterface, Columns
+from emulator.channel.air.full_buffer import AirInterface, Columns
+from emulator.channel.large_scale.track import Track
 from emulator.channel.numerology import slot_ns
 from emulator.channel.radio import SPEC_VERSION, Direction, Radio
 from emulator.channel.signal import Signal
-from emulator.channel.track import Track
-from emulator.randomness import draw_key
+from emulator.core.randomness import draw_key
 from emulator.trace import Interval, Trace
-from emulator.trace_writer import writing
+from emulator.trace.writer import writing
 
 VERSION = 2  # a change of what the same seed draws is a new version
 TAIL_SLOTS = 64  # at once, after the end, until the last blocks are decided

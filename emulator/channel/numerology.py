@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from emulator.arrays import Floats, Ints
 from emulator.channel.radio import Carrier, Direction, SettingError
-from emulator.channel.tabled import table
+from emulator.channel.standard_tables import table
+from emulator.core.arrays import Floats, Ints
 
 SYMBOLS = 14  # a slot with the normal cyclic prefix: TS 38.211 Table 4.3.2-1
 SUBCARRIERS = 12  # a resource block: TS 38.211 4.4.4.1

@@ -8,18 +8,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from emulator.arrays import Floats, Ints
-from emulator.channel.air import Columns
-from emulator.channel.budget import milliwatts, noise_dbm, per_subcarrier_dbm, uplink_power_dbm
+from emulator.channel.air.full_buffer import Columns
 from emulator.channel.bursts import BurstShare
 from emulator.channel.duplex import symbols
+from emulator.channel.large_scale.budget import milliwatts, noise_dbm, per_subcarrier_dbm, uplink_power_dbm
+from emulator.channel.large_scale.propagation import Journey
+from emulator.channel.large_scale.reception import Reception, received
+from emulator.channel.large_scale.track import Track, pace, travelled_m
 from emulator.channel.numerology import group_offsets_hz, prbs, slot_ns, subcarrier_hz
-from emulator.channel.propagation import Journey
 from emulator.channel.radio import Direction, Radio
-from emulator.channel.reception import Reception, received
-from emulator.channel.site_fading import SiteFading
-from emulator.channel.track import Track, pace, travelled_m
-from emulator.randomness import generator
+from emulator.channel.small_scale.site_fading import SiteFading
+from emulator.core.arrays import Floats, Ints
+from emulator.core.randomness import generator
 
 
 class Slots(NamedTuple):

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.profile import Layer, ModelProfile
 from emulator.system import Control, Cost, DeviceSpec, LinkSpec, Node, Ramp, System
 from emulator.task import Partition, Placement, TaskKind
 from emulator.trace import Interval, Trace, constant
-from emulator.units import NS_PER_MS, NS_PER_S
 from emulator.workload import Poisson, Recorded, Stream, Tokens
 
 CONVNET = ModelProfile(

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from agents.alone import Alone
 from agents.bound import bounds, offered, optimum
 from agents.registry import make_policy
-from emulator.network import Network
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.policy import Policy
 from emulator.record import Records
 from emulator.simulation import Simulation
+from emulator.simulation.network import Network
 from emulator.system import Background, CellSpec, Ramp, Scheduler, System
 from emulator.task import describe, parse
 from emulator.trace import Release
-from emulator.units import NS_PER_MS, NS_PER_S
 from emulator.workload import Recorded
 from tests.agents.systems import small_system
 from tests.emulator.strategies import nothing

@@ -15,11 +15,11 @@ from agents.environment import ID, SplitInference
 from agents.episodes import Episodes, EpisodeSettings
 from agents.registry import make_policy
 from agents.vector_environment import SplitInferenceVector
+from emulator.core.units import NS_PER_MS
 from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.system import Ramp
 from emulator.task import Task, describe
-from emulator.units import NS_PER_MS
 from emulator.workload import Recorded, Stream
 from tests.agents.systems import small_system
 from tests.emulator.strategies import nothing

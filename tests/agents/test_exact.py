@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from agents.exact import Estimate, ExactOnLastMeasurement
-from emulator.alone import sojourn_ns
 from emulator.link import Link
-from emulator.network import Network
-from emulator.observation import LastHeard
+from emulator.simulation.isolated_task import sojourn_ns
+from emulator.simulation.network import Network
+from emulator.simulation.observation import LastHeard
 from emulator.system import LinkSpec
 from emulator.task import Partition, Placement, Task, TaskKind, describe, input_bytes, passes, result_bytes
 from emulator.trace import constant

@@ -12,7 +12,7 @@ from agents.registry import make_policy
 from emulator.record import Records
 from emulator.simulation import Simulation
 from topologies.build import build, training_system
-from topologies.loader import load
+from topologies.loading.loader import load
 
 QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
 

@@ -25,13 +25,13 @@ from agents.ppo import advantages_of
 from agents.registry import make_policy
 from agents.settings import A3cSettings, PpoSettings, changed, check_settings
 from agents.training import train_agent, train_missing, train_one
-from emulator.network import Network
-from emulator.observation import LastHeard
 from emulator.profile import ModelProfile
+from emulator.simulation.network import Network
+from emulator.simulation.observation import LastHeard
 from emulator.system import System
 from emulator.task import Task
 from tests.agents.systems import CHAT, CONVNET, IMAGE, small_system
-from topologies.loader import load
+from topologies.loading.loader import load
 
 EPISODES = Episodes([small_system(1), small_system(2)], EpisodeSettings(24, 16, 3))
 BRIEF = {"total_steps": 4_096, "environments": 16}

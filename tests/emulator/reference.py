@@ -6,9 +6,9 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import NamedTuple
 
+from emulator.core.randomness import draw_key
 from emulator.link import Delivery
 from emulator.profile import ModelProfile
-from emulator.randomness import draw_key
 from emulator.system import LinkSpec
 from emulator.trace import Trace
 

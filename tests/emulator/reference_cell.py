@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from math import log1p
 from typing import NamedTuple
 
+from emulator.core.randomness import draw_key
 from emulator.link import Delivery
-from emulator.randomness import draw_key
 from emulator.system import CellSpec, LinkSpec
 from tests.emulator.reference import Message, ReferenceLink, uniform, value_of
 

@@ -8,12 +8,12 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
+from emulator.core.randomness import draw_key
 from emulator.link import Delivery, Link
-from emulator.network import Network
-from emulator.observation import LastHeard
 from emulator.policy import Policy
 from emulator.profile import TOKEN_BYTES
-from emulator.randomness import draw_key
+from emulator.simulation.network import Network
+from emulator.simulation.observation import LastHeard
 from emulator.system import System
 from emulator.task import Placement, Task, input_bytes, passes, result_bytes
 

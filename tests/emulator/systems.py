@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from emulator.draws import uniform
+from emulator.core.draws import uniform
+from emulator.core.randomness import draw_key
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.policy import Observation, Totals
 from emulator.profile import Layer, ModelProfile
-from emulator.randomness import draw_key
 from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.system import Bearer, Control, Cost, DeviceSpec, LayerTimes, LinkSpec, Node, Ramp, System
 from emulator.task import Partition, Placement, Task, TaskKind, parse
 from emulator.trace import Release, Trace
-from emulator.units import NS_PER_MS, NS_PER_S
 from emulator.workload import Periodic, Poisson, Stream, Tokens
 
 CONVNET = ModelProfile(

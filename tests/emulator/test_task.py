@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.core.units import NS_PER_S
 from emulator.profile import Layer, ModelProfile
 from emulator.task import (
     Partition,
@@ -22,7 +23,6 @@ from emulator.task import (
     result_bytes,
 )
 from emulator.trace import constant
-from emulator.units import NS_PER_S
 from tests.emulator.systems import CHAT, IMAGE, Fixed, key_of, offered, pairs, simulate
 
 MODEL = ModelProfile("five", "vision", "fp32", (3, 8, 8), tuple(Layer(f"l{i}", 1, 2**i, 10 * i) for i in range(5)))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from emulator.core.units import NS_PER_S
 from emulator.task import Task
-from emulator.units import NS_PER_S
 from emulator.workload import CHUNK, Arrivals, Periodic, Poisson, Recorded, Stream, Tokens
 from tests.emulator.systems import CHAT, IMAGE
 

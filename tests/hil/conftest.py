@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from hil import broker
-from hil.broker import Broker
-from hil.hosts import local_workers
+from hil.mqtt import broker
+from hil.mqtt.broker import Broker
+from hil.testbed.hosts import local_workers
 
 
 @pytest.fixture(scope="session")

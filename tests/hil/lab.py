@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from emulator.randomness import address
+from emulator.core.randomness import address
 from emulator.system import Control, Cost, DeviceSpec, Node, System
 from emulator.task import Partition, Placement, Task, TaskKind
 from emulator.workload import Periodic, Stream
-from hil.coordinator import Host
+from hil.testbed.coordinator import Host
 from topologies.models.registry import build, example_input
 from topologies.profiles import load_profile
 

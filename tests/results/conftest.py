@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.record import Records
 from emulator.system import Cost
 from emulator.trace import Trace
-from emulator.units import NS_PER_MS, NS_PER_S
-from results.draw import draw_figures
-from results.manifest import Check, Facts, Kind, describe_run, write_manifest
+from results.figures.draw import draw_figures
 from results.report import write_report
-from results.run_folder import Run, create_run_folder, open_run
-from results.side_tables import BOUND
+from results.run.folder import Run, create_run_folder, open_run
+from results.run.manifest import Check, Facts, Kind, describe_run, write_manifest
+from results.run.tables import BOUND
 from results.statistics import summarise
 
 SOURCES = ("ue1", "ue2", "ue3")

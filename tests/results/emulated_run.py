@@ -7,16 +7,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from emulator.realtime.lateness import lateness
+from emulator.core.csv_table import write_table
+from emulator.core.units import NS_PER_MS
 from emulator.realtime.packet_log import PACKETS
-from emulator.realtime.probed import Probed, write_probed
+from emulator.realtime.probing.report import Probed, write_probed
+from emulator.realtime.verification.lateness import lateness
 from emulator.record import Records
-from emulator.small_table import write_table
-from emulator.units import NS_PER_MS
-from results.manifest import Check, Emulation, Facts, Kind, describe_run
-from results.real_time import write_lateness
-from results.run_folder import Run, create_run_folder
-from results.side_tables import BOUND
+from results.agreement.checks import write_lateness
+from results.run.folder import Run, create_run_folder
+from results.run.manifest import Check, Emulation, Facts, Kind, describe_run
+from results.run.tables import BOUND
 from tests.results.emulated_world import (
     EMULATED,
     LINKS,

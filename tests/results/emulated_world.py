@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emulator.realtime.events import STATION_EVENTS
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.realtime.packet_log import DELIVERED
+from emulator.realtime.station_events import STATION_EVENTS
 from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.system import Control, Cost, DeviceSpec, LayerTimes, LinkSpec, Node, System
 from emulator.task import parse
 from emulator.trace import constant
-from emulator.units import NS_PER_MS, NS_PER_S
 from emulator.workload import Periodic, Stream
 from results.agreement import write_agreement
 from tests.emulator.realtime.logs import LATE_NS, Arrival, Row, relayed, write

@@ -3,13 +3,13 @@
 import pytest
 
 from emulator.system import Cost
-from results.draw import draw_figures
-from results.manifest import write_manifest
+from results.figures.draw import draw_figures
 from results.report import write_report
-from results.run_folder import open_run, verify
-from results.side_tables import read_learning, write_learning
+from results.run.folder import open_run, verify
+from results.run.manifest import write_manifest
+from results.run.tables import read_learning, write_learning
 from results.statistics import read_summary, summarise
-from results.table import table_lines
+from results.text import table_lines
 from tests.results.conftest import FAILURE_S, MakeRun, task_row
 
 HEADER = (

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from emulator.arrays import Floats
-from emulator.channel.expected import expected_efficiency
+from emulator.channel.air.expected import expected_efficiency
 from emulator.channel.radio import Adaptation
-from emulator.formats import import_trace, parse_columns
+from emulator.core.arrays import Floats
 from emulator.trace import Trace, whole_bits
+from emulator.trace.formats import import_trace, parse_columns
+from results.figures.predictions import error_rows, prediction_pages
 from results.prediction import (
     Prediction,
     by_mean,
@@ -25,7 +26,6 @@ from results.prediction import (
     predict,
     with_anchor,
 )
-from results.prediction_figures import error_rows, prediction_pages
 
 RECORDINGS = Path(__file__).parents[2].parent / "shared" / "traces"
 SINR_DB = np.round(10 + 8 * np.sin(np.arange(400) / 17))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from emulator import record
 from emulator.system import Cost
-from results.run_folder import Run
+from results.run.folder import Run
 from results.statistics import best_policy, cost_of, read_summary, summarise
 from tests.results.conftest import FAILURE_S, MakeRun, task_row
 

@@ -9,13 +9,13 @@ from statistics import fmean
 
 import pytest
 
-from emulator.alone import sojourn_ns
 from emulator.link import Link
-from emulator.network import Network
+from emulator.simulation.isolated_task import sojourn_ns
+from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, describe
 from topologies.build import build
-from topologies.loader import load
+from topologies.loading.loader import load
 
 PATH = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
 SEEDS = (1, 2, 5)

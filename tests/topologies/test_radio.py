@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from agents.export import _link as exported_link
 from emulator.channel import radio
 from emulator.system import Background, CellSpec, Ramp
-from tests.topologies.bad_scenarios import GOOD
+from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build import build
-from topologies.cells import Cell
-from topologies.loader import load
+from topologies.build.tracks import track_of, wander
+from topologies.loading.loader import load
 from topologies.new_traces import asked, new_traces
-from topologies.radio import Radio, Ring, radio_of
-from topologies.ways import track_of, wander
+from topologies.schema.cells import Cell
+from topologies.schema.radio import Radio, Ring, radio_of
 
 HERE = Radio(at_m=(30.0, 40.0))
 NS = 1_000_000_000

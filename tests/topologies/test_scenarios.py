@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from emulator.profile import Layer, ModelProfile
 from emulator.system import DeviceSpec, Node, Role, System
 from emulator.task import Partition, Placement, check_placement
-from tests.topologies.bad_scenarios import GOOD
+from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build import build, training_system
-from topologies.candidates import candidates, split
-from topologies.loader import load
+from topologies.build.candidates import candidates, split
+from topologies.loading.loader import load
 
 FOLDER = Path(__file__).parents[2] / "topologies"
 ROLES: tuple[Role, ...] = ("ue", "gnb", "edge", "cloud")
@@ -165,7 +165,8 @@ def test_campus_replay_plays_recordings(recordings: Path, recording: str, overri
 
 def test_scenarios_are_read_without_torch() -> None:
     code = (
-        "import sys; from pathlib import Path; from topologies.loader import load; from topologies.build import build\n"
+        "import sys; from pathlib import Path\n"
+        "from topologies.build import build; from topologies.loading.loader import load\n"
         f"build(load(Path({str(FOLDER / 'quickstart.yaml')!r})), Path('.'))\n"
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )

@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from emulator.randomness import generator
+from emulator.core.randomness import generator
 from topologies.models.chain import Chain, ModelPlan
 
 # Families are imported when one of their models is asked for: transformers takes seconds to import,

@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
 from emulator.profile import Layer, ModelProfile
-from topologies.rules import translate
-from topologies.section import Section
+from topologies.schema.base import Section
+from topologies.schema.messages import translate
 
 FOLDER = Path(__file__).parent
 

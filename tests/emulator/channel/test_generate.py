@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from emulator.channel.generate import generate, generate_file, stream
+from emulator.channel.large_scale.track import static, waypoints
 from emulator.channel.numerology import peak_rate_bps
 from emulator.channel.radio import SPEC_VERSION, Adaptation, Base, Bursts, Carrier, Direction, Fading, Radio, Ue
-from emulator.channel.track import static, waypoints
 from emulator.trace import Interval, Trace
 
 SECOND_NS = 10**9
@@ -81,7 +81,7 @@ def test_the_same_seed_gives_the_same_trace_in_another_process() -> None:
     code = (
         "from emulator.channel.generate import generate\n"
         "from emulator.channel.radio import *\n"
-        "from emulator.channel.track import waypoints\n"
+        "from emulator.channel.large_scale.track import waypoints\n"
         "radio = Radio(base=Base(sites_m=((0.0, 0.0), (0.0, 200.0))), fading=Fading(branches=2),\n"
         "              bursts=Bursts(6.0, 20_000_000, 500_000_000))\n"
         "way = waypoints(((20.0, 20.0), (20.0, 180.0)), 15.0)\n"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.channel.propagation import Propagation, propagate
+from emulator.channel.large_scale.propagation import Propagation, propagate
+from emulator.channel.large_scale.track import Track, static, waypoints
 from emulator.channel.radio import Base, Bursts, Carrier, Direction, Fading, Handover, Radio, Ue
 from emulator.channel.signal import Signal, Slots
-from emulator.channel.track import Track, static, waypoints
 
 DIRECTIONS: tuple[Direction, ...] = ("uplink", "downlink")
 SLOT_NS = 500_000

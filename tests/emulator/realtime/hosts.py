@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import pytest
 
-from emulator.realtime.namespaces import network_of
-from emulator.realtime.probe_sockets import Place
+from emulator.realtime.probing.sockets import Place
 from emulator.realtime.relay import Relay
-from emulator.realtime.tap import open_tap
+from emulator.realtime.relay.tap import open_tap
+from emulator.realtime.sandbox.namespaces import network_of
 from emulator.system import CellSpec, LinkSpec, Node
-from topologies.addressing import Addressing, addressing
+from topologies.mininet.addressing import Addressing, addressing
 
 SETTINGS = ("net/ipv4/ip_forward=1", "net/ipv4/conf/all/rp_filter=0", "net/ipv4/conf/default/rp_filter=0")
 

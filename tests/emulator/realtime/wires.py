@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from emulator.realtime.frames import LONGEST_BYTES
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.realtime.relay import Ended, Relay
+from emulator.realtime.relay.frames import LONGEST_BYTES
 from emulator.system import CellSpec, LinkSpec
 from emulator.trace import constant
-from emulator.units import NS_PER_MS, NS_PER_S
 
 SEED = 5
 DURATION_NS = 60 * NS_PER_S

@@ -1,0 +1,1 @@
+"""The air interface: blocks, modulation and coding, link adaptation and HARQ."""

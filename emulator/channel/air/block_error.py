@@ -1,0 +1,91 @@
+"""How likely a block fails at a signal-to-noise ratio: logistic curves about tabulated 10 % points.
+
+The tables' points are those of additive white Gaussian noise; a channel that varies over the band is
+brought to one by `effective_sinr`.
+"""
+
+import math
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from emulator.channel.air.modulation import mcs_table
+from emulator.channel.standard_tables import table
+from emulator.core.arrays import Floats
+from emulator.core.compiled import in_place
+
+
+class Curve(NamedTuple):
+    """A code block fails with probability 1 / (1 + exp(`slope_per_db` (SNR - `middle_db`)))."""
+
+    middle_db: float
+    slope_per_db: float
+
+
+@cache
+def tenth_points_db(mcs_table_number: int) -> Floats:
+    """SNR at a code block error rate of 0.1, by MCS and code block size of the table, shape (MCSs, sizes).
+
+    Where the table has no value the gap to Shannon's SNR, 10 log10(2^efficiency - 1), is that of the nearest
+    MCS with a value at this size (of two as near, the lower).
+    """
+    rows = table("bler")["tables"][str(mcs_table_number)]
+    efficiency = mcs_table(mcs_table_number).efficiency
+    shannon_db = 10 * np.log10(2**efficiency - 1)
+    given = np.array(rows["snr_db"], dtype=np.float64)
+    points_db = np.full((len(efficiency), given.shape[1]), np.nan)
+    points_db[rows["first_mcs"] : rows["first_mcs"] + len(given)] = given
+    for column in points_db.T:
+        known = np.flatnonzero(~np.isnan(column))
+        for mcs in np.flatnonzero(np.isnan(column)):
+            nearest = known[np.argmin(np.abs(known - mcs))]
+            column[mcs] = shannon_db[mcs] + column[nearest] - shannon_db[nearest]
+    return points_db
+
+
+def curve(mcs_table_number: int, mcs: int, code_block_bits: int, implementation_loss_db: float) -> Curve:
+    """The error curve of a code block: its 10 % point linear in the logarithm of the size between the table's
+    sizes and held beyond them, moved up by the implementation loss; its slope grows with the root of the size."""
+    rule = table("bler")
+    sizes = np.log2(rule["code_block_bits"])
+    tenth_db = np.interp(np.log2(code_block_bits), sizes, tenth_points_db(mcs_table_number)[mcs])
+    slope = rule["slope_per_db"] * math.sqrt(code_block_bits / rule["slope_bits"])
+    rate = rule["error_rate"]
+    return Curve(float(tenth_db) + implementation_loss_db - math.log((1 - rate) / rate) / slope, slope)
+
+
+@in_place
+def block_error(sinr_db: float, middle_db: float, slope_per_db: float, code_blocks: float) -> float:
+    """The probability that a transport block fails: 1 - (1 - p)^C, when any of its code blocks does."""
+    steps = slope_per_db * (sinr_db - middle_db)
+    if steps > 700.0:
+        return 0.0
+    # log(1 - p) = -log(1 + exp(-steps)), the larger of the two exponentials taken out
+    log_passes = -math.log1p(math.exp(-steps)) if steps > 0 else steps - math.log1p(math.exp(steps))
+    return -math.expm1(code_blocks * log_passes)
+
+
+def least_sinr_db(error: float, each: Curve, code_blocks: int) -> float:
+    """The SINR at which a transport block fails with this probability: the inverse of `block_error`."""
+    fails = -math.expm1(math.log1p(-error) / code_blocks)
+    return each.middle_db + math.log((1 - fails) / fails) / each.slope_per_db
+
+
+@cache
+def betas(mcs_table_number: int) -> Floats:
+    """beta of `effective_sinr` by MCS, shape (MCSs,)."""
+    return np.array(table("eesm")["beta"][str(mcs_table_number)], dtype=np.float64)
+
+
+@in_place
+def effective_sinr(sinr: Floats, shares: Floats, beta: float) -> float:
+    """The SINR of white noise that a decoder finds as hard as these: exponential effective SINR mapping,
+    -beta ln(sum of shares x exp(-sinr / beta)); `sinr` and `shares` (sum 1) have shape (groups,), all linear."""
+    least = float(sinr[0])
+    for group in range(1, len(sinr)):
+        least = min(least, float(sinr[group]))
+    total, rate = 0.0, 1.0 / beta
+    for group in range(len(sinr)):
+        total += shares[group] * math.exp((least - sinr[group]) * rate)
+    return least - beta * math.log(total)

@@ -1,0 +1,54 @@
+"""What a link carries in the long run at a steady SINR: for judging recordings, and for tables."""
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from emulator.channel.air.full_buffer import AirInterface
+from emulator.channel.duplex import symbols
+from emulator.channel.numerology import group_prbs, slot_ns
+from emulator.channel.radio import Adaptation, Carrier, Direction, Harq
+from emulator.core.arrays import Floats
+from emulator.core.randomness import draw_key
+
+ONE_WAY = Carrier(tdd="")
+"""The default carrier, all of its slots in one direction."""
+USUAL_HARQ = Harq()
+LOWEST_DB, HIGHEST_DB, STEP_DB = -20.0, 50.0, 0.5  # beyond: no CQI below, and the greatest MCS above
+SETTLING_SLOTS, COUNTED_SLOTS = 1_000, 4_000
+
+
+def expected_efficiency(
+    sinr_db: npt.ArrayLike,
+    adaptation: Adaptation,
+    carrier: Carrier = ONE_WAY,
+    harq: Harq = USUAL_HARQ,
+    direction: Direction = "downlink",
+) -> Floats:
+    """Goodput in bit/s per Hz of channel bandwidth at an SINR that is the same in all slots and resource
+    blocks; NaN stays NaN, shape as `sinr_db`.
+
+    Guard bands, control, reference symbols, HARQ and the carrier's TDD pattern are in it: with a carrier
+    without pattern, multiply by the share of time that the direction has. It is the air interface itself
+    that is run, at steps of half a decibel, with the line between them.
+    """
+    grid_db = np.arange(LOWEST_DB, HIGHEST_DB + STEP_DB, STEP_DB)
+    found: Floats = np.interp(
+        np.asarray(sinr_db, dtype=np.float64), grid_db, _on_grid(adaptation, carrier, harq, direction)
+    )
+    return found
+
+
+@cache
+def _on_grid(adaptation: Adaptation, carrier: Carrier, harq: Harq, direction: Direction) -> Floats:
+    slots = SETTLING_SLOTS + COUNTED_SLOTS
+    served = np.resize(symbols(carrier, direction), slots)
+    found = []
+    for sinr_db in np.arange(LOWEST_DB, HIGHEST_DB + STEP_DB, STEP_DB):
+        air = AirInterface(carrier, adaptation, harq, draw_key(0, f"steady {sinr_db:g} dB", "blocks"))
+        sinr = np.full((slots, len(group_prbs(carrier))), 10 ** (sinr_db / 10))
+        columns = air.feed(sinr, served)
+        bits = columns["capacity_bits"][SETTLING_SLOTS:] * ~columns["block_lost"][SETTLING_SLOTS:]
+        found.append(bits.mean() / (slot_ns(carrier.mu) * 1e-9 * carrier.bandwidth_hz))
+    return np.array(found)

@@ -1,0 +1,1 @@
+"""Large scale: where UEs and sites are, path loss, shadowing, handover."""

@@ -1,0 +1,100 @@
+"""The small-scale fading that a link's settings ask for, in and out of line of sight."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from emulator.channel.radio import Fading, Profile
+from emulator.channel.small_scale.delay_profile import rayleigh, rice, tapped_delay_line
+from emulator.channel.small_scale.multipath import Multipath
+from emulator.channel.small_scale.nakagami import Nakagami
+from emulator.channel.small_scale.scattering import Draws
+from emulator.core.arrays import Flags, Floats
+
+
+class Gains(Protocol):
+    """A process of power gains over the way travelled, at several frequencies."""
+
+    def gains(self, travelled_m: Floats) -> Floats:
+        """Power gains at places of the way (from 0 m, nondecreasing within a call), shape (places, G)."""
+
+
+class Receiver(NamedTuple):
+    """Where the gains are taken: frequencies about the carrier (G,), and antennas that fade independently."""
+
+    wavelength_m: float
+    offsets_hz: Floats
+    branches: int
+
+
+class Constant(NamedTuple):
+    """No fading: the gain of the antennas alone."""
+
+    receiver: Receiver
+
+    def gains(self, travelled_m: Floats) -> Floats:
+        """The number of branches everywhere, shape (places, G)."""
+        return np.full((len(travelled_m), len(self.receiver.offsets_hz)), float(self.receiver.branches))
+
+
+class SmallScale:
+    """Fading along the way of a UE that is now in line of sight, now not.
+
+    Each of the two states is a process of its own, which goes on, unseen, while the other holds; where the settings
+    make both the same, it is one process. `draws(purpose, index)` is a generator of the entity, e.g.
+    `partial(generator, seed, entity)`; `purpose` tells one radio path from another.
+    """
+
+    def __init__(
+        self,
+        fading: Fading,
+        median_spread_ns: Callable[[bool], float],
+        receiver: Receiver,
+        draws: Callable[[str, int], np.random.Generator],
+        purpose: str,
+    ):
+        blocked = _kind(fading, median_spread_ns, False)
+        in_sight = _kind(fading, median_spread_ns, True)
+        self._blocked = _process(blocked, fading, receiver, partial(draws, f"{purpose} out of sight"))
+        self._in_sight = self._blocked
+        if in_sight != blocked:
+            self._in_sight = _process(in_sight, fading, receiver, partial(draws, f"{purpose} in sight"))
+        self._frequencies = len(receiver.offsets_hz)
+
+    def gains(self, travelled_m: Floats, los: Flags) -> Floats:
+        """Power gains at places of the way, nondecreasing within a call, in the state that `los` (places,) says;
+        mean `branches`, shape (places, G)."""
+        if self._in_sight is self._blocked or not los.any():
+            return self._blocked.gains(travelled_m)
+        together = np.empty((len(travelled_m), self._frequencies))
+        together[los] = self._in_sight.gains(travelled_m[los])
+        together[~los] = self._blocked.gains(travelled_m[~los])
+        return together
+
+
+class _Kind(NamedTuple):
+    profile: Profile
+    spread_ns: float
+
+
+def _kind(fading: Fading, median_spread_ns: Callable[[bool], float], los: bool) -> _Kind:
+    profile = fading.profile
+    if profile == "auto":
+        profile = "tdl-d" if los else "tdl-c"
+    if not profile.startswith("tdl"):
+        return _Kind(profile, 0.0)
+    return _Kind(profile, median_spread_ns(los) if fading.delay_spread_ns is None else fading.delay_spread_ns)
+
+
+def _process(kind: _Kind, fading: Fading, receiver: Receiver, draws: Draws) -> Gains:
+    if kind.profile == "none":
+        return Constant(receiver)
+    if kind.profile == "nakagami":
+        return Nakagami(fading.nakagami_m, *receiver, draws)
+    if kind.profile == "rayleigh":
+        return Multipath(rayleigh(), *receiver, draws)
+    if kind.profile == "rice":
+        return Multipath(rice(fading.rice_k_db), *receiver, draws)
+    return Multipath(tapped_delay_line(kind.profile, kind.spread_ns), *receiver, draws)

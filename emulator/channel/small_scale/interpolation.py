@@ -1,0 +1,64 @@
+"""Values of a process with Jakes' spectrum between the points of a grid: the best linear estimate."""
+
+import numpy as np
+from scipy.special import j0
+
+from emulator.core.arrays import Floats
+from emulator.core.compiled import in_place
+
+POINTS = 8  # the points that an estimate is made of
+FRACTIONS = 256  # places between two points for which the weights are tabulated
+
+
+def weight_table(points_per_wavelength: float) -> Floats:
+    """Weights of the `POINTS` points around a place, for `FRACTIONS` + 1 places between the middle two, both ends
+    included: those of least mean square error for the autocorrelation J0(2 pi d / wavelength). Shape
+    (FRACTIONS + 1, POINTS).
+
+    The error is 69 dB under the power with 4 points per wavelength.
+    """
+    turn = 2 * np.pi / points_per_wavelength
+    points = np.arange(POINTS)
+    places = np.linspace(0, 1, FRACTIONS + 1) + POINTS // 2 - 1
+    among_points = j0(turn * np.subtract.outer(points, points))
+    to_places = j0(turn * np.subtract.outer(points, places))
+    return np.ascontiguousarray(np.linalg.solve(among_points, to_places).T, dtype=np.float64)
+
+
+@in_place
+def estimate(rows: Floats, place: float, table: Floats, values: Floats) -> None:
+    """`values` (columns,) at `place` = i + share of `rows` (points, columns): the table's weights, themselves
+    interpolated, on the rows i to i + POINTS - 1."""
+    first = int(place)
+    fine = (place - first) * FRACTIONS
+    entry = min(int(fine), FRACTIONS - 1)
+    share = fine - entry
+    values[:] = 0.0
+    for point in range(POINTS):
+        weight = (1.0 - share) * table[entry, point] + share * table[entry + 1, point]
+        row = rows[first + point]
+        for column in range(len(values)):
+            values[column] += weight * row[column]
+
+
+@in_place
+def powers_between(rows: Floats, places: Floats, table: Floats, branches: int, values: Floats, powers: Floats) -> None:
+    """`powers` (places, frequencies): squared magnitudes at each place, summed over branches. `rows` has the real
+    parts of a branch's frequencies, then the imaginary ones, then those of the next; `values` is scratch (columns,)."""
+    frequencies = powers.shape[1]
+    for index in range(len(places)):
+        estimate(rows, places[index], table, values)
+        power = powers[index]
+        power[:] = 0.0
+        for branch in range(branches):
+            real = 2 * branch * frequencies
+            imaginary = real + frequencies
+            for frequency in range(frequencies):
+                power[frequency] += values[real + frequency] ** 2 + values[imaginary + frequency] ** 2
+
+
+@in_place
+def values_between(rows: Floats, places: Floats, table: Floats, values: Floats) -> None:
+    """`values` (places, columns) at each place of `rows` (points, columns)."""
+    for index in range(len(places)):
+        estimate(rows, places[index], table, values[index])

@@ -1,0 +1,1 @@
+"""What everything stands on: units, files, randomness, compiled tables."""

@@ -1,7 +1,0 @@
-"""Generators learned from a recording: `learn` a model of its rate, `draw` new traces of the kind."""
-
-from emulator.fitted.drawing import draw
-from emulator.fitted.learning import learn
-from emulator.fitted.model import Correlation, RateModel, describe, load_model, save_model
-
-__all__ = ["Correlation", "RateModel", "describe", "draw", "learn", "load_model", "save_model"]

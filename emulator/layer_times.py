@@ -1,0 +1,49 @@
+"""Layer times that real hosts measured: put into a system, stored with a run, read again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from emulator.core.files import whole
+from emulator.system import LayerTimes, System
+
+Measured = Mapping[str, Mapping[str, LayerTimes]]  # node -> model -> times
+
+
+def measured_of(system: System) -> Measured:
+    """The measured times that a system's devices have."""
+    return {name: node.device.measured for name, node in system.nodes.items() if node.device and node.device.measured}
+
+
+def with_measured(system: System, measured: Measured) -> System:
+    """The same system, the named nodes' devices taking what was measured instead of what the roofline says."""
+    nodes = {
+        name: replace(node, device=replace(node.device, measured=measured[name]))
+        if name in measured and node.device is not None
+        else node
+        for name, node in system.nodes.items()
+    }
+    return replace(system, nodes=nodes)
+
+
+def save_measured(path: Path, measured: Measured) -> None:
+    """Write the times as JSON."""
+    rows = {node: {model: asdict(times) for model, times in models.items()} for node, models in measured.items()}
+    with whole(path) as partial:
+        partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def load_measured(path: Path) -> Measured:
+    """Read what `save_measured` wrote. Raises ValueError, one line, for anything else."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            node: {
+                model: LayerTimes(**{name: tuple(map(int, values)) for name, values in times.items()})
+                for model, times in models.items()
+            }
+            for node, models in rows.items()
+        }
+    except (AttributeError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: must be layer times that airsplit wrote ({error})") from error

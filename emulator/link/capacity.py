@@ -1,0 +1,140 @@
+"""When bits leave, from the running sum of a trace's capacity: compiled, and without any state."""
+
+import numpy as np
+
+from emulator.core.arrays import Flags, Ints
+from emulator.core.compiled import in_place
+from emulator.core.draws import uniform
+from emulator.trace import Trace
+
+
+def slot_outcomes(trace: Trace) -> tuple[Ints, Flags]:
+    """HARQ delays and lost blocks by slot; empty arrays where the trace has none, or where its bits flow
+    evenly and no slot leaves as a block. A slot without capacity delays and loses nobody's bits."""
+    delays, lost = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+    carries = trace.capacity_bits > 0
+    if trace.release == "slot" and "harq_delay_ns" in trace.columns:
+        delays = trace.columns["harq_delay_ns"] * carries
+    if trace.release == "slot" and "block_lost" in trace.columns:
+        lost = trace.columns["block_lost"] & carries
+    return delays, lost
+
+
+def slot_delays_ns(trace: Trace, bearer: str, retransmission_ns: int) -> Ints:
+    """How long after its end each slot's bits are through; an empty array where that is never later. In
+    acknowledged mode a block that HARQ lost is sent once more by RLC (TS 38.322 5.3), `retransmission_ns`
+    after HARQ gave up; the capacity that this takes is not charged."""
+    delays, lost = slot_outcomes(trace)
+    if bearer == "am" and lost.any() and retransmission_ns:
+        again_ns = lost * np.int64(retransmission_ns)
+        return delays + again_ns if len(delays) else again_ns
+    return delays
+
+
+def best_exit_ns(trace: Trace, harq_delay_ns: Ints) -> Ints:
+    """For each slot, the earliest exit from it or any later one that carries bits (within two rounds of the trace)."""
+    exits = np.arange(1, len(trace) + 1, dtype=np.int64) * trace.slot_ns
+    if len(harq_delay_ns):
+        exits = exits + harq_delay_ns
+    twice = np.concatenate((exits, exits + trace.period_ns))
+    twice[np.tile(trace.capacity_bits == 0, 2)] = np.iinfo(np.int64).max
+    return np.minimum.accumulate(twice[::-1])[::-1][: len(trace)]
+
+
+@in_place
+def fluid_sent_ns(cumulative: Ints, slot_ns: int, start_ns: int, bits: int) -> int:
+    """The first whole nanosecond at which `bits` have gone since `start_ns`, each slot's capacity
+    flowing evenly. Exact: every product stays below 2^63 by the trace's own check."""
+    slots = len(cumulative) - 1
+    wrap, within = divmod(start_ns, slots * slot_ns)
+    slot, gone_ns = divmod(within, slot_ns)
+    capacity = cumulative[slot + 1] - cumulative[slot]
+    left, over = divmod(capacity * (slot_ns - gone_ns), slot_ns)  # left + over / slot_ns bits remain here
+    if bits <= left:
+        return start_ns - int(-bits * slot_ns // capacity)
+    wraps, target = divmod(cumulative[slot + 1] + bits - left - 1, cumulative[-1])
+    last = int(np.searchsorted(cumulative, target + 1)) - 1
+    needed = (target + 1 - cumulative[last]) * slot_ns - over
+    inside_ns = -(-needed // (cumulative[last + 1] - cumulative[last]))
+    return int(((wrap + wraps) * slots + last) * slot_ns + inside_ns)
+
+
+@in_place
+def slot_range(cumulative: Ints, slot_ns: int, open_ns: int, position: int, bits: int) -> tuple[int, int, int]:
+    """(first bit's position, its slot, the last bit's slot) of a message that may use the slots that
+    start at or after `open_ns` and the capacity from `position` on. Slots count on over the wraps."""
+    first_bit = max(position, bits_before(cumulative, -(-open_ns // slot_ns)))
+    return first_bit, slot_of_bit(cumulative, first_bit), slot_of_bit(cumulative, first_bit + bits - 1)
+
+
+@in_place
+def bits_before(cumulative: Ints, slot: int) -> int:
+    """All bits of the endless trace before a slot; slots count on over the wraps."""
+    wraps, inside = divmod(slot, len(cumulative) - 1)
+    return int(wraps * cumulative[-1] + cumulative[inside])
+
+
+@in_place
+def slot_of_bit(cumulative: Ints, bit: int) -> int:
+    """The slot of the endless trace that carries the bit at this position (positions count from 0)."""
+    wraps, inside = divmod(bit, cumulative[-1])
+    return int(wraps * (len(cumulative) - 1) + np.searchsorted(cumulative, inside + 1) - 1)
+
+
+@in_place
+def harq_release_ns(harq_delay_ns: Ints, longest_ns: int, slot_ns: int, first_slot: int, last_slot: int) -> int:
+    """When the last of the slots `first_slot`..`last_slot` is acknowledged; no delay is above `longest_ns`."""
+    release_ns = 0
+    slot = last_slot
+    while slot >= first_slot and (slot + 1) * slot_ns + longest_ns > release_ns:
+        release_ns = max(release_ns, (slot + 1) * slot_ns + harq_delay_ns[slot % len(harq_delay_ns)])
+        slot -= 1
+    return release_ns
+
+
+@in_place
+def failed_attempts(loss: float, key: int, message: int, fragments: int) -> int:
+    """The most attempts that any fragment of the message fails before it gets through."""
+    worst = 0
+    for fragment in range(fragments):
+        attempt = 0
+        while uniform(key, message, fragment, attempt) < loss:
+            attempt += 1
+        worst = max(worst, attempt)
+    return worst
+
+
+@in_place
+def erased_bytes(
+    cumulative: Ints, block_lost: Flags, first_bit: int, head_bits: int, rest_bit: int, size_bytes: int,
+    fragment_bytes: int, loss: float, key: int, message: int,
+) -> int:  # fmt: skip
+    """Bytes of the fragments that were lost: by their own draw, or because a block that carried a
+    part of them was. The message's first `head_bits` went from position `first_bit` on, the others from `rest_bit`."""
+    erased = 0
+    for fragment in range(-(-size_bytes // fragment_bytes)):
+        begin = fragment * fragment_bytes
+        end = min(begin + fragment_bytes, size_bytes)
+        lost = uniform(key, message, fragment, 0) < loss
+        if len(block_lost) and not lost:
+            begin_bit, end_bit = begin * 8, end * 8
+            if begin_bit < head_bits:
+                bits = min(end_bit, head_bits) - begin_bit
+                lost = loses_a_block(cumulative, block_lost, first_bit + begin_bit, bits)
+            if end_bit > head_bits and not lost:
+                skipped = max(begin_bit - head_bits, 0)
+                lost = loses_a_block(cumulative, block_lost, rest_bit + skipped, end_bit - head_bits - skipped)
+        if lost:
+            erased += end - begin
+    return erased
+
+
+@in_place
+def loses_a_block(cumulative: Ints, block_lost: Flags, first_bit: int, bits: int) -> bool:
+    """Whether any block was lost that carried one of the bits at the positions from `first_bit` on."""
+    slot, last = slot_of_bit(cumulative, first_bit), slot_of_bit(cumulative, first_bit + bits - 1)
+    while slot <= last:
+        if block_lost[slot % len(block_lost)]:
+            return True
+        slot += 1
+    return False

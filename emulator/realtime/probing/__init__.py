@@ -1,0 +1,1 @@
+"""Probing: measure each link with real packets before a run."""

@@ -1,0 +1,179 @@
+"""The ends of probed links: marked packets are sent from one, and the kernel stamps them at the other.
+
+Between hosts these are UDP datagrams. A switch has no address, so packets to or from one are whole frames, at the very
+port. All sockets are of one process: a socket stays in the network namespace in which it was made.
+"""
+
+import socket
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from ipaddress import IPv4Address
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from emulator.core.units import NS_PER_S
+from emulator.realtime.sandbox.namespaces import network_of
+
+PORT = 7_077
+NOBODY = "10.77.255.254"  # no node has this address
+_MARK = struct.Struct("!HHI")
+ETHERNET_BYTES, IP_BYTES, UDP_BYTES = 14, 20, 8
+SMALLEST_BYTES, LARGEST_BYTES = IP_BYTES + UDP_BYTES + _MARK.size, 1_500  # IP bytes of a packet
+SEGMENTS, DATAGRAM_BYTES = 64, 65_507  # what every kernel with UDP_SEGMENT takes at a time
+BUFFER_BYTES = 64_000_000
+
+# Python has no names for these: <linux/udp.h>, <asm-generic/socket.h>, <linux/if_ether.h>
+UDP_SEGMENT = 103
+SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
+ETH_P_IP, ETH_P_ALL = 0x0800, 0x0003
+
+
+class Place(NamedTuple):
+    """One end of a connection: an interface in the network namespace of the process `pid`. A switch has no
+    address."""
+
+    pid: int
+    interface: str
+    mac: str
+    address: str | None
+
+
+class Mark(NamedTuple):
+    """What a packet holds: which of the direction's attempts it belongs to, and its number there."""
+
+    attempt: int
+    link: int
+    number: int
+
+
+class Sockets:
+    """For every direction, given by its two ends, a socket at each. Raises OSError where one cannot be made."""
+
+    def __init__(self, ends: Sequence[tuple[Place, Place]]) -> None:
+        self._ends = ends
+        self._open = ExitStack()
+        self._hosts: dict[int, socket.socket] = {}
+        self._ports: dict[Place, socket.socket] = {}
+        try:
+            for source, target in ends:
+                if _between_hosts(source, target):
+                    self._host(source)
+                else:
+                    self._port(source)
+                if target.address is None:
+                    self._port(target)
+                else:
+                    self._host(target)
+        except BaseException:
+            self._open.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def send(self, link: int, attempt: int, first: int, count: int, size_bytes: int) -> None:
+        """Send `count` packets of `size_bytes` (IP bytes) on a direction, marked with their numbers from `first` on.
+        Between hosts, at most `burst_packets(size_bytes)` at a time."""
+        source, target = self._ends[link]
+        rest = bytes(size_bytes - SMALLEST_BYTES)
+        payloads = [_MARK.pack(attempt, link, number) + rest for number in range(first, first + count)]
+        if not _between_hosts(source, target):
+            header = _header(source, target, size_bytes)
+            for payload in payloads:
+                self._ports[source].send(header + payload)
+            return
+        segment = struct.pack("=H", size_bytes - IP_BYTES - UDP_BYTES)
+        options = [(socket.IPPROTO_UDP, UDP_SEGMENT, segment)] if count > 1 else []
+        self._hosts[source.pid].sendmsg([b"".join(payloads)], options, 0, (target.address, PORT))
+
+    def received(self) -> Iterator[tuple[Mark, int]]:
+        """All packets that came since the last call, and the kernel's stamps in ns (CLOCK_MONOTONIC)."""
+        offset_ns = _realtime_ahead_ns()
+        for each in self._hosts.values():
+            for data, at_ns in _read(each, 0):
+                yield Mark(*_MARK.unpack_from(data)), at_ns - offset_ns
+        for port in self._ports.values():
+            for data, at_ns in _read(port, ETHERNET_BYTES + IP_BYTES + UDP_BYTES):
+                yield Mark(*_MARK.unpack_from(data)), at_ns - offset_ns
+
+    def _host(self, place: Place) -> None:
+        if place.pid not in self._hosts:
+            with network_of(place.pid):
+                made = self._open.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            _ready(made)
+            made.bind((place.address, PORT))
+            self._hosts[place.pid] = made
+
+    def _port(self, place: Place) -> None:
+        if place not in self._ports:
+            with network_of(place.pid):
+                made = self._open.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+            _ready(made)
+            # All protocols: those who ask for one alone do not see what a bridge takes away.
+            made.bind((place.interface, ETH_P_ALL))
+            self._ports[place] = made
+
+
+def burst_packets(size_bytes: int) -> int:
+    """How many packets of this size one call sends at most."""
+    return min(SEGMENTS, DATAGRAM_BYTES // (size_bytes - IP_BYTES - UDP_BYTES))
+
+
+def _between_hosts(source: Place, target: Place) -> bool:
+    return source.address is not None and target.address is not None
+
+
+def _ready(made: socket.socket) -> None:
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
+
+
+def _read(each: socket.socket, skipped: int) -> Iterator[tuple[bytes, int]]:
+    """The marks of all packets of ours that wait in a socket, `skipped` bytes into them, and their stamps."""
+    room = socket.CMSG_SPACE(16)  # a struct timespec of two 64-bit numbers
+    while True:
+        try:
+            data, options, _, origin = each.recvmsg(skipped + _MARK.size, room)
+        except BlockingIOError:
+            return
+        if skipped and not _is_ours(data, origin):
+            continue
+        ((_, _, stamp),) = options
+        seconds, nanoseconds = struct.unpack("=qq", stamp)
+        yield data[skipped:], seconds * NS_PER_S + nanoseconds
+
+
+def _is_ours(frame: bytes, origin: tuple[str, int, int]) -> bool:
+    """Whether a frame that a port saw came in there, and is one that was sent here."""
+    ours = struct.pack("!H", PORT)
+    return origin[2] != socket.PACKET_OUTGOING and frame[12:14] == struct.pack("!H", ETH_P_IP) and frame[36:38] == ours
+
+
+def _header(source: Place, target: Place, size_bytes: int) -> bytes:
+    """Ethernet (IEEE 802.3), IPv4 (RFC 791), UDP without a checksum (RFC 768)."""
+    ethernet = bytes.fromhex((target.mac + source.mac).replace(":", "")) + struct.pack("!H", ETH_P_IP)
+    addresses = (IPv4Address(place.address or NOBODY).packed for place in (source, target))
+    plain = struct.pack("!BBHHHBBH4s4s", 0x45, 0, size_bytes, 0, 0, 64, socket.IPPROTO_UDP, 0, *addresses)
+    total = sum(struct.unpack("!10H", plain))
+    checksum = 0xFFFF - (total + (total >> 16)) % 0x10000
+    ip = plain[:10] + struct.pack("!H", checksum) + plain[12:]
+    return ethernet + ip + struct.pack("!HHHH", PORT, PORT, size_bytes - IP_BYTES, 0)
+
+
+def _realtime_ahead_ns() -> int:
+    """CLOCK_REALTIME, which the kernel stamps packets with, less CLOCK_MONOTONIC: the tightest of a few readings."""
+    readings = []
+    for _ in range(9):
+        before_ns = time.monotonic_ns()
+        realtime_ns = time.time_ns()
+        after_ns = time.monotonic_ns()
+        readings.append((after_ns - before_ns, realtime_ns - (before_ns + after_ns) // 2))
+    return min(readings)[1]

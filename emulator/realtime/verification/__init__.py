@@ -1,0 +1,1 @@
+"""Verification: compare the relay log with the link model."""

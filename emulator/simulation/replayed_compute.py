@@ -1,0 +1,61 @@
+"""Service times of an earlier run, played again: a rerun of measured rows without the hosts."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from emulator.policy import Execution
+from emulator.simulation.network import Network
+from emulator.system import System
+from emulator.task import Placement, Task, passes
+
+
+class _Row(NamedTuple):
+    attempts: int
+    compute: str
+    reason: str
+    service_ns: list[int]
+
+
+class Replayed:
+    """A `Compute` that repeats what the rows of one policy in a run's folder say.
+
+    `system` is the one that the run used, with its measured layer times: a `mixed` row's decode passes
+    came from them, so that the prefill is what remains of the recorded sum.
+    """
+
+    def __init__(self, folder: Path, label: str, system: System) -> None:
+        self._devices = Network(system).devices
+        chosen = pc.field("policy") == label
+        stages = pq.read_table(folder / "stages.parquet", filters=chosen).to_pylist()
+        tasks = pq.read_table(folder / "tasks.parquet", filters=chosen).to_pylist()
+        services: dict[tuple[str, str, int], list[int]] = {}
+        for row in stages:
+            if row["first_layer"] < row["stop_layer"]:
+                services.setdefault((row["source"], row["kind"], row["task"]), []).append(row["service_ns"])
+        self._rows = {
+            key: _Row(row["attempts"], row["compute"], row["reason"], services.get(key, []))
+            for row in tasks
+            for key in [(row["source"], row["kind"], row["task"])]
+        }
+
+    def execute(self, task: Task, placement: Placement) -> Execution:
+        """What the task took then. Raises ValueError for a task that the run did not have."""
+        key = (task.source, task.kind.name, task.number)
+        if key not in self._rows:
+            raise ValueError(f"records: must hold task {task.number} of {task.source} ({task.kind.name})")
+        row = self._rows[key]
+        if row.reason == "worker lost":
+            return Execution((), row.compute, row.attempts, row.reason)
+        decode = [
+            [
+                self._devices[node].service_ns(task.kind.model.name, first, stop, *each)
+                for node, first, stop in placement
+            ]
+            for each in passes(task)[1:]
+        ]
+        decoded_ns = [sum(column) for column in zip(*decode, strict=True)] or [0] * len(placement)
+        prefill = [total - later for total, later in zip(row.service_ns, decoded_ns, strict=True)]
+        return Execution([prefill, *decode], row.compute, row.attempts)

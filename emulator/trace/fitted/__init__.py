@@ -1,0 +1,7 @@
+"""Generators learned from a recording: `learn` a model of its rate, `draw` new traces of the kind."""
+
+from emulator.trace.fitted.drawing import draw
+from emulator.trace.fitted.learning import learn
+from emulator.trace.fitted.model import Correlation, RateModel, describe, load_model, save_model
+
+__all__ = ["Correlation", "RateModel", "describe", "draw", "learn", "load_model", "save_model"]

@@ -1,0 +1,114 @@
+"""Mahimahi's packet-delivery traces (Netravali et al., USENIX ATC 2015): one integer a line, the
+millisecond at which 1500 bytes may leave; the file starts again after its last value.
+
+Slots are 1 ms and follow the `slot` rule: an opportunity at t ms is the end of slot t - 1. One at
+0 ms falls together with the last value of the round before, and is counted in the last slot.
+"""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emulator.core.arrays import Ints
+from emulator.core.files import require_folder, whole
+from emulator.core.units import NS_PER_MS
+from emulator.trace import Interval, Trace
+from emulator.trace.formats.source import SLOTS_LIMIT, digest, fault
+
+PACKET_BITS = 1500 * 8  # as its manual counts; its code counts 1504 bytes, with 4 of the tunnel's header
+
+
+def import_mahimahi(path: Path) -> Trace:
+    """The file as a trace of 1 ms slots, release rule `slot`, as long as its last value in ms.
+
+    Raises ValueError naming file, line, value and rule: digits alone, never decreasing, the last
+    above 0 and at most a day.
+    """
+    data = path.read_bytes()
+    newline = b"\r\n" if b"\r\n" in data else b"\n"
+    lines = data.split(newline)
+    ends_in_newline = lines[-1] == b""
+    if ends_in_newline:
+        lines.pop()
+    opportunities_ms = [_opportunity_ms(path, row, line) for row, line in enumerate(lines, 1)]
+    if not opportunities_ms:
+        raise ValueError(f"{path}: opportunities=0: must hold at least one line")
+    for row, (before, after) in enumerate(pairwise(opportunities_ms), 2):
+        if after < before:
+            raise fault(path, row, "opportunity_ms", after, f"not be below the line before it, {before}")
+    last = opportunities_ms[-1]
+    if last == 0:
+        raise fault(path, len(lines), "opportunity_ms", 0, "be above 0 on the last line, which is the period")
+    ms = np.array(opportunities_ms, dtype=np.int64)
+    packets = np.bincount(np.where(ms == 0, last, ms) - 1, minlength=last).astype(np.int64)
+    trace = Trace(
+        NS_PER_MS,
+        {"capacity_bits": packets * PACKET_BITS},
+        release="slot",
+        lineage=(Interval(digest(data), 0, last * NS_PER_MS),),
+    )
+    layout = {
+        "values_sha256": trace.sha256,
+        "opportunities_at_0_ms": int((ms == 0).sum()),
+        "newline": newline.decode(),
+        "ends_in_newline": ends_in_newline,
+    }
+    metadata = {"kind": "recording", "format": "mahimahi", "file": path.name, "mahimahi_layout": layout}
+    return replace(trace, metadata=metadata)
+
+
+def export_mahimahi(trace: Trace, path: Path) -> None:
+    """Write the trace as packets of 1500 bytes, each at the first whole millisecond by which its last
+    bit could have left; what is short of a packet is carried on.
+
+    The last opportunity stands at the end of the period, where Mahimahi starts again; a part of a
+    packet left there is rounded up. An imported file whose values are untouched comes out byte for
+    byte. Raises ValueError when the period is no whole number of milliseconds, or nothing is ever carried.
+    """
+    if trace.period_ns % NS_PER_MS:
+        raise ValueError(f"period_ns={trace.period_ns}: must be whole milliseconds for mahimahi; slice or resample")
+    if not trace.carries:
+        raise ValueError("capacity_bits=0 in all slots: one must carry bits for mahimahi, which has no empty files")
+    require_folder(path)
+    layout = _layout(trace)
+    packets = _packets_by_ms(trace)
+    at_zero = layout["opportunities_at_0_ms"]
+    packets[-1] -= at_zero
+    opportunities_ms = np.repeat(np.arange(1, len(packets) + 1), packets)
+    lines = ["0"] * at_zero + [str(ms) for ms in opportunities_ms.tolist()]
+    newline = layout["newline"]
+    text = newline.join(lines) + (newline if layout["ends_in_newline"] else "")
+    with whole(path) as partial:
+        partial.write_bytes(text.encode())
+
+
+def _opportunity_ms(path: Path, row: int, line: bytes) -> int:
+    if not line.isdigit() or (line[:1] == b"0" and len(line) > 1):
+        shown = line.decode(errors="backslashreplace")
+        raise fault(path, row, "opportunity_ms", shown, "be a whole number of ms: digits alone, no leading zero")
+    if len(line) > len(str(SLOTS_LIMIT)) or int(line) > SLOTS_LIMIT:
+        raise fault(path, row, "opportunity_ms", line.decode(), f"be at most {SLOTS_LIMIT} (a day)")
+    return int(line)
+
+
+def _packets_by_ms(trace: Trace) -> Ints:
+    """Opportunities of each millisecond, shape (period in ms,); the last is at least 1."""
+    edges_ns = np.arange(1, trace.period_ns // NS_PER_MS + 1) * NS_PER_MS
+    if trace.release == "slot":
+        edges_ns = edges_ns // trace.slot_ns * trace.slot_ns  # a slot's bits leave together, at its end
+    through = trace.bits_before(edges_ns) // PACKET_BITS
+    total = -(-int(trace.cumulative_bits[-1]) // PACKET_BITS)
+    through = np.minimum(through, total - 1)
+    through[-1] = total
+    return np.diff(through, prepend=0)
+
+
+def _layout(trace: Trace) -> dict[str, Any]:
+    """How the imported file was laid out, as long as the values are those that were imported."""
+    layout: dict[str, Any] = trace.metadata.get("mahimahi_layout", {})
+    if layout.get("values_sha256") == trace.sha256:
+        return layout
+    return {"opportunities_at_0_ms": 0, "newline": "\n", "ends_in_newline": True}

@@ -1,0 +1,1 @@
+"""MQTT: brokers and the client that workers, coordinator and stations share."""

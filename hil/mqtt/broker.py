@@ -1,0 +1,126 @@
+"""Private MQTT brokers: each in a process of its own, on loopback, on a free port, gone with its context."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from hil.errors import MissingDependency
+from hil.mqtt.client import Address
+
+LOOPBACK = "127.0.0.1"
+FREE = 0  # the port that stands for any free one
+LAST_PORT = 65_535
+START_S = 20.0
+STOP_S = 5.0
+MOSQUITTO_PLACES = "/usr/sbin:/usr/local/sbin"  # often not in a user's PATH
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A running broker, and what the manifest says of it."""
+
+    address: Address
+    name: str
+    version: str
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def embedded(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
+    """amqtt, in pure Python: always there. Raises ValueError for a port that none can have, MissingDependency if
+    it does not start."""
+    _check_port(port)
+    command = [sys.executable, "-m", "hil.mqtt.embedded", "--host", host, "--port", str(port)]
+    # It ends when its standard input closes, so it cannot outlive a killed parent.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            yield Broker(Address(host, _announced_port(process)), "amqtt", version("amqtt"), process)
+        finally:
+            end(process)
+
+
+@contextmanager
+def mosquitto(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
+    """Mosquitto with a configuration of its own. Raises ValueError for a port that none can have,
+    MissingDependency where it is not installed or does not start."""
+    _check_port(port)
+    program = find_mosquitto()
+    if program is None:
+        raise MissingDependency("mosquitto: must be installed (Debian and Ubuntu: apt-get install mosquitto)")
+    port = port or _free_port(host)
+    with tempfile.TemporaryDirectory(prefix="airsplit-mosquitto-") as folder:
+        configuration = Path(folder) / "mosquitto.conf"
+        configuration.write_text(
+            f"listener {port} {host}\nallow_anonymous true\npersistence false\n"
+            "set_tcp_nodelay true\nlog_dest stderr\nlog_type error\n"
+        )
+        with subprocess.Popen([program, "-c", str(configuration)]) as process:
+            try:
+                _wait_until_open(Address(host, port), process)
+                yield Broker(Address(host, port), "mosquitto", _mosquitto_version(program), process)
+            finally:
+                end(process)
+
+
+def find_mosquitto() -> str | None:
+    """The path of the program, where it is installed."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path=MOSQUITTO_PLACES)
+
+
+def end(*processes: subprocess.Popen[bytes]) -> None:
+    """End processes that we started, and only those: politely, then by force."""
+    for process in processes:
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _check_port(port: int) -> None:
+    if not FREE <= port <= LAST_PORT:
+        raise ValueError(f"port={port}: must be {FREE} to {LAST_PORT}")
+
+
+def _announced_port(process: subprocess.Popen[bytes]) -> int:
+    guard = threading.Timer(START_S, process.kill)
+    guard.start()
+    line = process.stdout.readline() if process.stdout else b""
+    guard.cancel()
+    if not line.strip().isdigit():
+        raise MissingDependency("broker: amqtt must start; its own message says why it did not")
+    return int(line)
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def _wait_until_open(address: Address, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + START_S
+    while time.monotonic() < give_up and process.poll() is None:
+        with suppress(OSError), socket.create_connection(address, timeout=START_S):
+            return
+        time.sleep(0.02)  # Mosquitto cannot say that it listens
+    raise MissingDependency(f"mosquitto: must start at {address}; its own message says why it did not")
+
+
+def _mosquitto_version(program: str) -> str:
+    first_line = subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+    return first_line.rpartition(" ")[2]

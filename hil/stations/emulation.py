@@ -1,0 +1,179 @@
+"""A scenario in real time, in a private world: its network, what its links are found to do, its tasks and programs."""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from emulator.core.units import NS_PER_S, ns_from_s
+from emulator.decisions import Decision
+from emulator.realtime.probing.probe import probe
+from emulator.realtime.probing.report import Probed, write_probed
+from emulator.realtime.relay import Ended
+from emulator.realtime.sandbox.namespaces import network_of
+from emulator.realtime.sandbox.terminal import take_terminal
+from emulator.system import System
+from hil.mqtt.broker import Broker, embedded, find_mosquitto, mosquitto
+from hil.mqtt.client import Address
+from hil.stations.files import HOSTS, schedule_file, store_events
+from hil.stations.planning import make_schedule
+from hil.stations.priority import hurry
+from hil.stations.processes import Stations
+from hil.stations.programs import Program, Programs, write_programs
+from hil.stations.schedule import write_schedule
+from topologies.mininet.network import Emulated, emulated_network
+from topologies.mininet.real_devices import cables
+from topologies.schema.scenario import Scenario
+
+LEAD_NS = 500_000_000  # from the word to all until the traces' time 0
+READY_S = 300.0  # in which the weights of the largest models are drawn
+BROKER_PORT = 1883
+DATAGRAM_PORT = 7_078
+Progress = Callable[[str, int, int], None]  # (what, done, total)
+
+
+class Emulation(NamedTuple):
+    """What came of one: the relay's counts and how the kernel scheduled it, what was found of each link before, the
+    programs, the broker's name and version, who of the broker and the stations ended too early, and how many messages
+    stations dropped."""
+
+    ended: Ended
+    scheduling: str
+    probed: tuple[Probed, ...]
+    programs: tuple[Program, ...]
+    broker: tuple[str, str] | None = None
+    lost: tuple[str, ...] = ()
+    dropped: int = 0
+
+
+def emulate(
+    scenario: Scenario, home: Path, system: System, decisions: Sequence[Decision], folder: Path, progress: Progress
+) -> Emulation:
+    """Carry out the decisions for as long as `system` lasts, beside the scenario's programs, which run in the folder
+    `home`; then wait until every task is answered, or `realtime.grace_s` is over.
+
+    In the run's folder are then packets.parquet, events.parquet, probes.csv, programs.csv, and under `hosts/` what
+    stations and programs wrote. Raises MissingDependency where a broker or a station does not start or the machine
+    lacks something else, ValueError for a switch that cannot be, and RelayFailed where the relay cannot go on.
+    """
+    with ExitStack() as stack:
+        network, probed = stack.enter_context(_network(scenario, system, folder, progress))
+        broker = stack.enter_context(_broker(scenario.broker, network)) if decisions and scenario.broker else None
+        stations = stack.enter_context(_stations(system, decisions, broker, network, folder))
+        progress("starting stations", 0, 1)
+        stations.await_ready(READY_S)
+        progress("starting stations", 1, 1)
+
+        def during(start_ns: int) -> None:
+            end_ns = start_ns + system.duration_ns
+            stations.begin(start_ns)
+            _count_seconds(start_ns, end_ns, progress)
+            stations.await_answers(end_ns + ns_from_s(scenario.realtime.grace_s))
+
+        ended, programs = _shaped(scenario, home, network, folder, during)
+        lost = [f"station at {node}" for node in sorted(stations.dead)]
+        lost += ["broker"] if broker is not None and broker.process.poll() is not None else []
+    store_events(folder)
+    dropped = sum(stations.dropped.values())
+    carried = None if broker is None else (broker.name, broker.version)
+    return Emulation(ended, network.relay.scheduling, probed, programs, carried, tuple(lost), dropped)
+
+
+def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, progress: Progress) -> Emulation:
+    """Mininet's prompt in the network, until the user leaves it: links follow their traces, the scenario's programs
+    run, and no task does. Leaves and raises what `emulate` does."""
+    from mininet.cli import CLI
+    from mininet.log import lg
+
+    lg.propagate = False  # what the prompt says it prints itself
+    with _network(scenario, system, folder, progress) as (network, probed):
+
+        def during(start_ns: int) -> None:
+            _wait(start_ns)
+            take_terminal()
+            CLI(network.net)
+
+        ended, programs = _shaped(scenario, home, network, folder, during)
+        return Emulation(ended, network.relay.scheduling, probed, programs)
+
+
+@contextmanager
+def _network(
+    scenario: Scenario, system: System, folder: Path, progress: Progress
+) -> Iterator[tuple[Emulated, tuple[Probed, ...]]]:
+    """The network, and what was found of its links, which lies in the folder, too."""
+    (folder / HOSTS).mkdir()
+    progress("building the network", 0, 1)
+    with emulated_network(scenario, system) as network:
+        progress("building the network", 1, 1)
+        progress("probing the links", 0, 1)
+        with tempfile.TemporaryDirectory() as scratch:
+            log = Path(scratch) / "probing.parquet"
+            given = system.links, system.cells, system.seed, system.duration_ns
+            probed = tuple(probe(network.relay, *given, network.ends, log))
+        write_probed(folder / "probes.csv", probed)
+        progress("probing the links", 1, 1)
+        with cables(scenario, network):
+            yield network, probed
+
+
+def _shaped(
+    scenario: Scenario, home: Path, network: Emulated, folder: Path, during: Callable[[int], object]
+) -> tuple[Ended, tuple[Program, ...]]:
+    """Links follow their traces and programs run, from a moment ahead and for as long as `during` takes, which is told
+    when that is by CLOCK_MONOTONIC."""
+    start_ns = time.monotonic_ns() + LEAD_NS
+    network.relay.begin(start_ns, folder / "packets.parquet")
+    with Programs(scenario.realtime.commands, network.hosts, start_ns, folder / HOSTS, home) as programs:
+        during(start_ns)
+    ended = network.relay.end()
+    write_programs(folder / "programs.csv", programs.programs)
+    return ended, tuple(programs.programs)
+
+
+@contextmanager
+def _broker(node: str, network: Emulated) -> Iterator[Broker]:
+    """Mosquitto where it is installed, in a node's host; otherwise the embedded one."""
+    start = embedded if find_mosquitto() is None else mosquitto
+    with ExitStack() as running:
+        with network_of(network.hosts[node].pid):
+            broker = running.enter_context(start(network.address(node), BROKER_PORT))
+        hurry(broker.process.pid)  # no message should wait for a host that computes
+        yield broker
+
+
+def _stations(
+    system: System, decisions: Sequence[Decision], broker: Broker | None, network: Emulated, folder: Path
+) -> Stations:
+    """One in each host that is a source or computes; what they write to standard error is kept."""
+    placed = {node for _, placement in decisions for node, _, _ in placement}
+    nodes = [node for node in system.nodes if node in placed | {task.source for task, _ in decisions}]
+    if nodes:
+        addresses = {node: Address(network.address(node), DATAGRAM_PORT) for node in nodes}
+        schedule = make_schedule(system, decisions, addresses, None if broker is None else broker.address)
+        write_schedule(schedule_file(folder), schedule)
+
+    def launch(node: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+        with (folder / HOSTS / f"{node}.log").open("wb") as log:
+            process: subprocess.Popen[bytes] = network.hosts[node].popen(
+                list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
+        return process
+
+    return Stations(schedule_file(folder), nodes, folder / HOSTS, launch)
+
+
+def _count_seconds(start_ns: int, end_ns: int, progress: Progress) -> None:
+    """Wait until CLOCK_MONOTONIC reads `end_ns`, with a word each second from `start_ns` on."""
+    seconds = -(-(end_ns - start_ns) // NS_PER_S)
+    for second in range(seconds + 1):
+        _wait(min(start_ns + second * NS_PER_S, end_ns))
+        progress("emulating", second, seconds)
+
+
+def _wait(until_ns: int) -> None:
+    """Until CLOCK_MONOTONIC reads this."""
+    time.sleep(max(0, until_ns - time.monotonic_ns()) / NS_PER_S)

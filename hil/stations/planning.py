@@ -1,0 +1,105 @@
+"""From a system and its placed tasks to the schedule that stations follow."""
+
+from collections.abc import Iterable, Mapping
+
+from emulator.core.randomness import address
+from emulator.simulation.network import Network
+from emulator.system import System
+from emulator.task import Placement, Task, check_placement, passes
+from hil.mqtt.client import Address
+from hil.stations.schedule import VERSION, Computer, Job, Plan, Schedule
+
+WEIGHTS_SEED = 0  # untrained weights take as long as any
+
+
+def make_schedule(
+    system: System,
+    placed: Iterable[tuple[Task, Placement]],
+    addresses: Mapping[str, Address],
+    broker: Address | None = None,
+) -> Schedule:
+    """What every station has to know to carry out these placements, of tasks as they come. The times of visits are
+    those of the simulation's devices, and so is what is in their memories at the start.
+
+    `addresses` gives each node that is a source or computes the place where it hears datagrams. Raises
+    ValueError for a placement that does not cover its model or names a node without a device or an address,
+    and without a broker where no link of the system takes datagrams.
+    """
+    if broker is None and not any(link.bearer == "um" for link in system.links):
+        raise ValueError("broker: must be given where no link has the bearer um: acknowledged bearers carry MQTT")
+    network = Network(system)
+    plans: dict[Plan, int] = {}
+    jobs = []
+    for task, placement in placed:
+        plan = _plan(network, task, placement)
+        number = plans.setdefault(plan, len(plans))
+        jobs.append(
+            Job(
+                number,
+                task.number,
+                task.arrival_ns,
+                task.prompt_tokens,
+                task.output_tokens,
+                input_seed(system, task),
+                _visits_ns(network, task, placement),
+            )
+        )
+    weight_bytes = {name: tuple(layer.weight_bytes for layer in model.layers) for name, model in system.models.items()}
+    computing = {partition.node for plan in plans for partition in plan.placement}
+    computers = {name: _computer(network, name) for name in sorted(computing)}
+    return Schedule(VERSION, WEIGHTS_SEED, broker, dict(addresses), computers, weight_bytes, tuple(plans), tuple(jobs))
+
+
+def input_seed(system: System, task: Task) -> int:
+    """What a task's input is drawn from: its own, whatever the policy and the placement."""
+    drawn = address(system.seed, task.source, f"input of {task.kind.name}", task.number)
+    return int.from_bytes(drawn[:8], "little") >> 1
+
+
+def _plan(network: Network, task: Task, placement: Placement) -> Plan:
+    kind, model = task.kind, task.kind.model
+    check_placement(placement, model)
+    for node, _, _ in placement:
+        if node not in network.devices:
+            raise ValueError(f"placement on {node}: must be a node that has a device")
+    return Plan(
+        task.source,
+        kind.name,
+        model.name,
+        model.family == "causal_lm",
+        kind.precision,
+        kind.input_bytes,
+        kind.result_bytes,
+        kind.deadline_ns,
+        placement,
+        tuple(model.activation_bytes(stop, 1, kind.precision) for _, _, stop in placement),
+    )
+
+
+def _visits_ns(network: Network, task: Task, placement: Placement) -> tuple[int, ...]:
+    """Service time of each visit: one pass of a partition, or all passes if one node runs everything."""
+    model = task.kind.model.name
+    visits_ns = [
+        network.devices[node].service_ns(model, first, stop, *each)
+        for each in passes(task)
+        for node, first, stop in placement
+    ]
+    return tuple(visits_ns) if len(placement) > 1 else (sum(visits_ns),)
+
+
+def _computer(network: Network, name: str) -> Computer:
+    """A device as it is before the first task."""
+    device = network.devices[name]
+    row = list(network.devices).index(name)
+    last_use = network.device_tables.tables.last_use[row].tolist()
+    resident = []
+    for model, first in network.device_tables.first_layer.items():
+        layers = len(network.system.models[model].layers)
+        resident += [(last_use[first + index], model, index) for index in range(layers) if last_use[first + index]]
+    spec = device.spec
+    return Computer(
+        spec.memory_bytes,
+        spec.load_bytes_per_s,
+        spec.queue_tasks,
+        tuple((model, index) for _, model, index in sorted(resident)),
+    )

@@ -1,0 +1,158 @@
+"""What all stations of an emulation wrote, together: events as Parquet, and rows of tasks and stages in real time."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emulator.realtime.station_events import STATION_EVENTS
+from emulator.record import Records
+from emulator.simulation.task_steps import DONE, FAILED, MISSED, OUTCOMES, either
+from emulator.task import describe
+from hil.stations.event_log import FAILURES, ROW, Event, read_log
+from hil.stations.processes import events_file
+from hil.stations.schedule import Job, Schedule
+
+NOT_ANSWERED = "not answered"
+MEASURED = "measured"
+GATHERED = np.dtype([*ROW.descr, ("node", "<u4")])
+Rows = np.ndarray[tuple[int], np.dtype[np.void]]
+
+WAITING, LOAD, SERVICE, TRANSFER = range(4)
+# What the time that ends with an event is; it counts to the event's stage. The source's lateness is part of the
+# transfer, as are encoding, decoding and the ways through both hosts' stacks.
+PART_OF = {
+    Event.WOKE: TRANSFER,
+    Event.PUBLISHED: TRANSFER,
+    Event.RECEIVED: TRANSFER,
+    Event.DECODED: TRANSFER,
+    Event.STARTED: WAITING,
+    Event.LOADED: LOAD,
+    Event.COMPUTED: SERVICE,
+    Event.FINISHED: SERVICE,
+} | dict.fromkeys(FAILURES, WAITING)
+
+
+def gather(schedule: Schedule, folder: Path) -> Rows:
+    """The rows of all stations, job by job in the order of time. A station that wrote nothing, or was killed,
+    leaves out what it did not do."""
+    logs = []
+    for number, node in enumerate(schedule.addresses):
+        rows = read_log(events_file(folder, node))
+        log = np.zeros(len(rows), GATHERED)
+        for name in rows.dtype.names or ():
+            log[name] = rows[name]
+        log["node"] = number
+        logs.append(log)
+    rows = np.concatenate(logs)
+    return rows[np.lexsort((rows["event"], rows["stage"], rows["step"], rows["at_ns"], rows["job"]))]
+
+
+def write_events(path: Path, schedule: Schedule, rows: Rows) -> None:
+    """Store gathered rows as Parquet (`emulator.realtime.station_events`)."""
+    plans = np.array([job.plan for job in schedule.jobs], np.int64)[rows["job"]]
+    tasks = np.array([job.task for job in schedule.jobs], np.int64)[rows["job"]]
+    table = pa.table(
+        [
+            _named(list(schedule.addresses), rows["node"]),
+            _named([plan.source for plan in schedule.plans], plans),
+            _named([plan.kind for plan in schedule.plans], plans),
+            tasks,
+            rows["step"].astype(np.int32),
+            rows["stage"].astype(np.int16),
+            _named([event.text for event in Event], rows["event"]),
+            rows["at_ns"],
+            rows["size_bytes"].astype(np.int64),
+        ],
+        schema=STATION_EVENTS,
+    )
+    pq.write_table(table, path, compression="zstd")
+
+
+class Real(NamedTuple):
+    """What became of a task: by stage (the way home last) the ns of its parts and the erased fraction, and the
+    reason if it failed. All parts together are its sojourn."""
+
+    parts_ns: list[list[int]]
+    erased: list[float]
+    reason: str
+
+    @property
+    def sojourn_ns(self) -> int:
+        """From the instant of the arrival; of a failed task until it was last heard of."""
+        return sum(map(sum, self.parts_ns))
+
+
+def real_times(schedule: Schedule, rows: Rows) -> Iterator[tuple[Job, Real]]:
+    """Every job of the schedule, in its order, from gathered rows."""
+    columns = zip(
+        *(rows[name].tolist() for name in ("job", "step", "stage", "event", "at_ns", "size_bytes")), strict=True
+    )
+    events_of = {number: list(group) for number, group in groupby(columns, key=lambda row: row[0])}
+    for number, job in enumerate(schedule.jobs):
+        yield job, _add_up(schedule, job, events_of.get(number, ()))
+
+
+def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Rows) -> None:
+    """A row for each task and each of its stages under `label`. What links' queues and energy had in it is not
+    measured: these are null."""
+    for job, real in real_times(schedule, rows):
+        plan = schedule.plan(job)
+        who = (label, plan.source, plan.kind, job.task)
+        sums_ns = [sum(stage[part] for stage in real.parts_ns) for part in range(4)]
+        erased = 0.0
+        for fraction in real.erased:
+            erased = either(erased, fraction)
+        outcome = FAILED if real.reason else DONE if real.sojourn_ns <= plan.deadline_ns else MISSED
+        records.tasks.append(
+            (*who, job.arrival_ns, describe(plan.placement), *sums_ns, None, real.sojourn_ns, None, erased,
+             outcome == DONE, OUTCOMES[outcome], real.reason, 1, MEASURED)
+        )  # fmt: skip
+        stages = [*plan.placement, (plan.source, plan.placement[-1].stop, plan.placement[-1].stop)]
+        went_home = any(real.parts_ns[-1])
+        for stage, (node, first, stop) in enumerate(stages if went_home else stages[:-1]):
+            records.stages.append(
+                (*who, stage, node, first, stop, *real.parts_ns[stage], None, None, real.erased[stage], MEASURED)
+            )
+
+
+def _add_up(schedule: Schedule, job: Job, events: Sequence[tuple[int, ...]]) -> Real:
+    """From each event to the next, the time is one part of one stage."""
+    stages = len(schedule.plan(job).placement) + 1
+    parts_ns = [[0, 0, 0, 0] for _ in range(stages)]
+    erased = [0.0] * stages
+    sent_bytes: dict[tuple[int, int], int] = {}
+    last_ns, reason = job.arrival_ns, NOT_ANSWERED
+    for _, step, stage, event, at_ns, size_bytes in events:
+        parts_ns[stage][PART_OF[Event(event)]] += at_ns - last_ns
+        last_ns = at_ns
+        if event == Event.PUBLISHED:
+            sent_bytes[step, stage] = size_bytes
+        elif event == Event.RECEIVED and size_bytes < sent_bytes.get((step, stage), 0):
+            erased[stage] = either(erased[stage], 1.0 - size_bytes / sent_bytes[step, stage])
+        elif event in FAILURES:
+            reason = Event(event).text
+    if events and _is_the_end(schedule, job, events[-1]):
+        reason = ""
+    return Real(parts_ns, erased, reason)
+
+
+def _is_the_end(schedule: Schedule, job: Job, row: tuple[int, ...]) -> bool:
+    """Whether nothing comes after an event of a job: its result is there, or was made where it is wanted."""
+    plan = schedule.plan(job)
+    _, step, stage, event, *_ = row
+    last_step, last_stage = schedule.steps(job) - 1, len(plan.placement) - 1
+    if schedule.ends_at(job) == plan.placement[-1].node:
+        return (step, stage, event) == (last_step, last_stage, Event.FINISHED)
+    return (step, stage, event) == (last_step, last_stage + 1, Event.DECODED)
+
+
+def _named(names: Sequence[str], which: "np.ndarray[Any, Any]") -> pa.DictionaryArray:
+    """The name of each row: `names[which]`."""
+    codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
+    of_name = np.array([codes[name] for name in names], np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(of_name[which]), pa.array(list(codes), pa.string()))

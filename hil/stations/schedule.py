@@ -1,0 +1,188 @@
+"""The file that tells every station of an emulation every task: when it comes, which node runs which of its
+layers, and what the model says that each visit to a node takes. Light: numpy, torch and numba stay out."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from emulator.core.files import whole
+from emulator.profile import PRECISION_BYTES, TOKEN_BYTES
+from emulator.task import Partition
+from hil.mqtt.client import Address
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the tasks of one source and kind with one placement share.
+
+    `output_bytes` is what leaves each partition for one image or token; `tokens` marks a language model.
+    Inputs and results of 0 bytes cross nothing, as in the simulation.
+    """
+
+    source: str
+    kind: str
+    model: str
+    tokens: bool
+    precision: str
+    input_bytes: int
+    result_bytes: int
+    deadline_ns: int
+    placement: tuple[Partition, ...]
+    output_bytes: tuple[int, ...]
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISION_BYTES:
+            raise ValueError(f"precision={self.precision}: must be one of {', '.join(PRECISION_BYTES)}")
+        if not self.placement or len(self.output_bytes) != len(self.placement):
+            raise ValueError(f"output_bytes={self.output_bytes}: must be one for each partition, of at least one")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task of the plan with number `plan`. `service_ns` is what each visit to a node takes: pass by pass,
+    partition by partition; of a single partition one visit for all passes. `input_seed` draws what the
+    first partition computes on."""
+
+    plan: int
+    task: int
+    arrival_ns: int
+    prompt_tokens: int
+    output_tokens: int
+    input_seed: int
+    service_ns: tuple[int, ...]
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Computer:
+    """What a node has to compute with, as the simulation's device. `resident` names the layers whose weights
+    are there at the start (model and number), the least recently used first."""
+
+    memory_bytes: int
+    load_bytes_per_s: float
+    queue_tasks: int
+    resident: tuple[tuple[str, int], ...]
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+
+class Leg(NamedTuple):
+    """A message of `size_bytes` from a node to where the task's `stage` of pass `step` is; the way of the result
+    back to the source is the stage after the last."""
+
+    step: int
+    stage: int
+    node: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """All that stations know. Times are nanoseconds from the start of the run, which they are told when all
+    are ready. `addresses` says where each node's station hears datagrams; messages go through the `broker`
+    where there is one, and as datagrams from station to station where there is none. `weight_bytes` holds
+    each model's, layer by layer; weights are drawn from `weights_seed`."""
+
+    version: int
+    weights_seed: int
+    broker: Address | None
+    addresses: Mapping[str, Address]
+    computers: Mapping[str, Computer]
+    weight_bytes: Mapping[str, tuple[int, ...]]
+    plans: tuple[Plan, ...]
+    jobs: tuple[Job, ...]
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        if self.version != VERSION:
+            raise ValueError(f"version={self.version}: must be {VERSION}")
+        for index, plan in enumerate(self.plans):
+            self._check_plan(f"plans[{index}]", plan)
+        for index, job in enumerate(self.jobs):
+            if not 0 <= job.plan < len(self.plans):
+                raise ValueError(f"jobs[{index}].plan={job.plan}: must be the number of a plan")
+            if len(job.service_ns) != self.steps(job) * len(self.plans[job.plan].placement):
+                raise ValueError(f"jobs[{index}].service_ns: must be one time for each visit to a node")
+
+    def _check_plan(self, path: str, plan: Plan) -> None:
+        if plan.source not in self.addresses:
+            raise ValueError(f"{path}.source={plan.source}: must have an address")
+        for node, first, stop in plan.placement:
+            if node not in self.addresses or node not in self.computers:
+                raise ValueError(f"{path}.placement: {node}: must have an address and a computer")
+            if not 0 <= first < stop <= len(self.weight_bytes.get(plan.model, ())):
+                raise ValueError(f"{path}.placement: {first}-{stop}: must be layers of {plan.model}")
+
+    def plan(self, job: Job) -> Plan:
+        """The plan that a job follows."""
+        return self.plans[job.plan]
+
+    def steps(self, job: Job) -> int:
+        """How often a job goes through its partitions (`emulator.simulation.task_steps.steps`)."""
+        plan = self.plans[job.plan]
+        return max(1, job.output_tokens) if plan.tokens and len(plan.placement) > 1 else 1
+
+    def modelled_ns(self, job: Job, step: int, stage: int) -> int:
+        """What the model says that a visit takes."""
+        return job.service_ns[step * len(self.plans[job.plan].placement) + stage]
+
+    def first_leg(self, job: Job) -> Leg:
+        """The way of a job's input to its first partition."""
+        plan = self.plans[job.plan]
+        return Leg(0, 0, plan.placement[0].node, job.prompt_tokens * TOKEN_BYTES or plan.input_bytes)
+
+    def next_leg(self, job: Job, step: int, stage: int) -> Leg:
+        """Where a job goes from its visit to partition `stage` in pass `step`: to the next partition, into the next
+        pass, or back to the source."""
+        plan = self.plans[job.plan]
+        if stage + 1 < len(plan.placement):
+            tokens = job.prompt_tokens if plan.tokens and step == 0 else 1
+            return Leg(step, stage + 1, plan.placement[stage + 1].node, plan.output_bytes[stage] * tokens)
+        if step + 1 < self.steps(job):
+            return Leg(step + 1, 0, plan.placement[0].node, TOKEN_BYTES)
+        result_bytes = job.output_tokens * TOKEN_BYTES or plan.result_bytes
+        return Leg(step, len(plan.placement), plan.source, result_bytes)
+
+    def begins_at(self, job: Job) -> str:
+        """The node whose station turns to a job at its arrival: its source, or its first partition's node where
+        nothing has to get there."""
+        leg = self.first_leg(job)
+        return self.plans[job.plan].source if leg.size_bytes else leg.node
+
+    def ends_at(self, job: Job) -> str:
+        """The node at which a job is done: its source, or its last partition's node where nothing comes back."""
+        plan = self.plans[job.plan]
+        leg = self.next_leg(job, self.steps(job) - 1, len(plan.placement) - 1)
+        return leg.node if leg.size_bytes else plan.placement[-1].node
+
+    def parts_of(self, node: str) -> Iterator[tuple[Plan, Partition]]:
+        """Each partition that a node runs, once for each plan."""
+        for plan in self.plans:
+            for partition in plan.placement:
+                if partition.node == node:
+                    yield plan, partition
+
+
+_ADAPTER = TypeAdapter(Schedule)
+
+
+def write_schedule(path: Path, schedule: Schedule) -> None:
+    """Store a schedule as JSON. Raises ValueError when the folder of `path` is not there."""
+    with whole(path) as partial:
+        partial.write_bytes(_ADAPTER.dump_json(schedule))
+
+
+def read_schedule(path: Path) -> Schedule:
+    """What `write_schedule` wrote. Raises ValueError, one line, for anything else; OSError without the file."""
+    try:
+        return _ADAPTER.validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+        says = " ".join(first["msg"].removeprefix("Value error, ").split())
+        raise ValueError(f"{path}: {where}: {says}" if where else f"{path}: {says}") from None

@@ -1,0 +1,181 @@
+"""How messages get from station to station: through a broker, or as datagrams from one to the other."""
+
+import logging
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from emulator.realtime.mqtt_overhead import station_topic
+from hil.errors import Malformed, MissingDependency
+from hil.mqtt.client import Address, make_client
+from hil.stations.messages import DATAGRAM_BYTES, Arrived, Message, Reassembly, in_one, pieces, read_piece
+from hil.stations.priority import hurry
+
+LOG = logging.getLogger("airsplit.station")
+CONNECT_S = 20.0
+NO_KEEPALIVE = 0  # a ping would cross the air, and a link that is full for long is no dead broker
+SO_RCVBUFFORCE, SO_MEMINFO = 33, 55  # asm-generic/socket.h; Python has no names for them
+SK_MEMINFO = struct.Struct("9I")  # the last is the count of drops (linux/sock_diag.h)
+RECEIVE_BUFFER_BYTES = 64 * 2**20  # a station that computes must not lose what a link has delivered
+LARGEST_DATAGRAM = 2**16
+Receive = Callable[[Arrived], None]
+
+
+class Transport(Protocol):
+    """A station's connection to the others."""
+
+    @property
+    def malformed(self) -> int:
+        """How much came that was no station's message."""
+
+    @property
+    def lost(self) -> int:
+        """How much had crossed the links and yet was not heard: this host was too slow for it."""
+
+    def open(self, receive: Receive) -> None:
+        """Be reachable from now on; `receive` is called on a thread of the transport's own. Raises MissingDependency
+        where that cannot be."""
+
+    def send(self, node: str, message: Message) -> int:
+        """Hand a message to the socket, once; the bytes that it takes with the headers of its pieces."""
+
+    def close(self) -> None:
+        """Hear and send nothing more."""
+
+
+class Mqtt:
+    """A `Transport` through a broker: one message for each, at most once (QoS 0)."""
+
+    def __init__(self, broker: Address, node: str) -> None:
+        self.malformed = 0
+        self.lost = 0
+        self._broker = broker
+        self._topic = station_topic(node)
+        self._connected = threading.Event()
+        self._receive: Receive = lambda _: None
+        self._client = make_client(f"airsplit-station-{node}", [self._topic], self._take, self._greet)
+
+    def open(self, receive: Receive) -> None:
+        """Connect, and wait until a message to ourselves has come back: then the broker knows where we are."""
+        self._receive = receive
+        try:
+            self._client.connect(*self._broker, keepalive=NO_KEEPALIVE)
+        except OSError as error:
+            raise MissingDependency(f"broker {self._broker}: must answer: {error}") from error
+        self._client.loop_start()
+        if not self._connected.wait(CONNECT_S):
+            raise MissingDependency(f"broker {self._broker}: must answer within {CONNECT_S:g} s")
+
+    def send(self, node: str, message: Message) -> int:
+        """Publish a message to a node's topic."""
+        payload = in_one(message)
+        self._client.publish(station_topic(node), payload)
+        return len(payload)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _greet(self) -> None:
+        hurry()  # this is the thread that hears
+        self._client.publish(self._topic)
+
+    def _take(self, topic: str, payload: bytes) -> None:
+        now_ns = time.monotonic_ns()
+        if topic != self._topic:  # amqtt also sends what others have subscribed to
+            return
+        if not payload:
+            self._connected.set()
+            return
+        try:
+            piece = read_piece(payload)
+        except Malformed as error:
+            self.malformed += 1
+            LOG.warning("dropped a message: %s", error)
+            return
+        self._receive(Arrived(Message(piece.key, piece.scale, bytes(piece.data)), now_ns, len(payload)))
+
+
+class Datagrams:
+    """A `Transport` straight to the other stations: UDP, as fast as the socket takes it, so that the link's queue
+    decides what is lost."""
+
+    def __init__(self, addresses: Mapping[str, Address], node: str, buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> None:
+        """`buffer_bytes` is the room for what has arrived and is not yet heard."""
+        self.malformed = 0
+        self._buffer_bytes = buffer_bytes
+        self._addresses = addresses
+        self._here = addresses[node]
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._reassembly = Reassembly()
+        self._receive: Receive = lambda _: None
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._closing = False
+
+    @property
+    def lost(self) -> int:
+        """Datagrams that found our buffer full, or came after their message was taken as complete."""
+        *_, dropped = SK_MEMINFO.unpack(self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, SK_MEMINFO.size))
+        return int(dropped) + self._reassembly.late
+
+    def open(self, receive: Receive) -> None:
+        """Listen at the node's address."""
+        self._receive = receive
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, self._buffer_bytes)
+        except PermissionError:  # without root: as much as the system allows
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer_bytes)
+        try:
+            self._socket.bind(self._here)
+        except OSError as error:
+            raise MissingDependency(f"address {self._here}: must be this host's and free: {error.strerror}") from error
+        self._listener.start()
+
+    def send(self, node: str, message: Message) -> int:
+        """Send a message in pieces that fit a packet."""
+        address = self._addresses[node]
+        sent_bytes = 0
+        for piece in pieces(message, DATAGRAM_BYTES):
+            self._socket.sendto(piece, address)
+            sent_bytes += len(piece)
+        return sent_bytes
+
+    def close(self) -> None:
+        """Stop listening. `lost` can be asked until then."""
+        self._closing = True
+        with suppress(OSError):  # "not connected": but it wakes the listener
+            self._socket.shutdown(socket.SHUT_RDWR)
+        if self._listener.is_alive():
+            self._listener.join()
+        self._socket.close()
+
+    def _listen(self) -> None:
+        hurry()
+        while not self._closing:
+            due_ns = self._reassembly.due_ns()
+            wait_s = None if due_ns is None else max(1, due_ns - time.monotonic_ns()) * 1e-9
+            self._socket.settimeout(wait_s)
+            try:
+                datagram = self._socket.recv(LARGEST_DATAGRAM)
+            except TimeoutError:
+                for arrived in self._reassembly.overdue(time.monotonic_ns()):
+                    self._receive(arrived)
+                continue
+            self._take(datagram, time.monotonic_ns())
+
+    def _take(self, datagram: bytes, now_ns: int) -> None:
+        if self._closing:
+            return
+        try:
+            piece = read_piece(datagram)
+        except Malformed as error:
+            self.malformed += 1
+            LOG.warning("dropped a datagram: %s", error)
+            return
+        if (arrived := self._reassembly.add(piece, now_ns)) is not None:
+            self._receive(arrived)

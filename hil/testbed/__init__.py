@@ -1,0 +1,1 @@
+"""The testbed: a coordinator that runs partitions on real workers."""

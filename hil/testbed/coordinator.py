@@ -1,0 +1,302 @@
+"""The coordinator: has tasks run by real workers, and says what they took. Importing this imports torch."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from itertools import count
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from emulator.device import Device
+from emulator.layer_times import with_measured
+from emulator.policy import Execution
+from emulator.simulation.network import Network
+from emulator.system import LayerTimes, System
+from emulator.task import Placement, Task, passes
+from hil import control_messages
+from hil.codec import Floats
+from hil.deployment import Layer
+from hil.errors import MissingDependency
+from hil.mqtt.client import Address
+from hil.runtime import layer_bytes
+from hil.stations.planning import input_seed
+from hil.testbed import layer_measurement
+from hil.testbed.assignment import Move, Seats
+from hil.testbed.exchange import Exchange, Lost
+from hil.testbed.fleet import Fleet, Refused
+from hil.testbed.ledger import MOST_ATTEMPTS, WORKER_LOST, Begun, Broken, Ledger
+
+LOG = logging.getLogger("airsplit.coordinator")
+LENGTHS = (1, 64)  # tokens of the two passes that separate fixed from per-token times
+REPEATS = 5
+LISTEN_S = 1.0  # retained statuses come at once; who is not there by then is worth a word
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Host:
+    """The worker that stands for a node; the node takes the worker's time, times `time_scale`."""
+
+    worker: str
+    time_scale: float = 1.0
+
+
+class Inference(NamedTuple):
+    """One task run by the workers: a report per partition, and the scores that the last one left;
+    or, after `attempts` attempts, the reason of the `failure`."""
+
+    reports: tuple[control_messages.Report, ...]
+    result: Floats | None
+    attempts: int
+    failure: str | None = None
+
+
+class Coordinator(AbstractContextManager["Coordinator"]):
+    """Implements `emulator.policy.Compute` with the workers of a broker.
+
+    As a context: connected inside. Tasks run one after the other, so that none disturbs another's
+    measurement; a task that loses a worker is run again, its nodes on other workers.
+    """
+
+    def __init__(
+        self,
+        broker: Address,
+        hosts: Mapping[str, Host],
+        system: System,
+        timeout_s: float = 60.0,
+        weights_seed: int = 0,
+        join_s: float = 30.0,
+    ) -> None:
+        """`timeout_s`: how long a worker may be silent about one thing before it is taken as lost.
+        `join_s`: how long to wait at the start for workers that are not there yet.
+        `weights_seed`: untrained weights take as long as any; a fixed seed spares workers that stay
+        from being sent new ones.
+
+        Raises ValueError for a node that has partitions to run but no worker.
+        """
+        self._needs = layer_measurement.needs(system)
+        for node in self._needs:
+            if node not in hosts:
+                raise ValueError(f"hil.workers: {node}: must be the node of a worker")
+        self._system = system
+        self._hosts = dict(hosts)
+        self._seats = Seats({node: host.worker for node, host in hosts.items()}, self._needs)
+        self._timeout_s = timeout_s
+        self._join_s = join_s
+        self._seed = weights_seed
+        self._exchange = Exchange(broker)
+        self._fleet = Fleet(self._exchange, timeout_s)
+        self._numbers = count(1)
+        self._devices: Mapping[str, Device] = {}  # with the measured times
+
+    def __enter__(self) -> "Coordinator":
+        """Connect and find the workers. Raises MissingDependency if the broker or a worker does not answer."""
+        self._exchange.__enter__()
+        if absent := self._wait_for_workers():
+            self._exchange.__exit__(None, None, None)
+            raise MissingDependency(f"workers: {', '.join(absent)}: must be online at {self._exchange.broker}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exchange.__exit__(kind, error, trace)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is known of workers and tasks."""
+        return self._exchange.ledger
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """Every move of a node from one worker to another, so far."""
+        return tuple(self._seats.moves)
+
+    def describe(self) -> dict[str, Any]:
+        """For the manifest: broker, workers (with versions, CPU, threads, clock; their last word), which node
+        is where, and the moves of nodes from worker to worker. May be asked at any time, also afterwards."""
+        return {
+            "broker": self._exchange.broker_says,
+            "workers": {name: asdict(status) for name, status in sorted(self._exchange.statuses.items())},
+            "nodes": {node: asdict(host) for node, host in sorted(self._hosts.items())},
+            "moves": [move._asdict() for move in self.moves],
+            "weights_seed": self._seed,
+            "tasks_done": self.ledger.done,
+            "tasks_given_up": self.ledger.given_up,
+            "messages_ignored": self.ledger.ignored,
+            "messages_malformed": self._exchange.malformed,
+        }
+
+    def deploy(self, progress: Progress = lambda done, total: None) -> None:
+        """Bring every layer that a candidate placement may run to the worker of its node, once.
+        `progress(done, total)` counts layers. Raises MissingDependency if a worker is lost or refuses."""
+        wanted = sorted(
+            {
+                (model, index, self._seats.homes[node])
+                for node, models in self._needs.items()
+                for model, indices in models.items()
+                for index in indices
+            }
+        )
+        for worker, model in dict.fromkeys((worker, model) for model, _, worker in wanted):  # all of them at once
+            self._exchange.send(worker, control_messages.encode(control_messages.Prepare(self._exchange.run, model)))
+        made: tuple[Layer | None, bytes] = (None, b"")
+        for done, (model, index, worker) in enumerate(wanted):
+            progress(done, len(wanted))
+            layer = Layer(model, self._seed, index)
+            if made[0] != layer:
+                made = layer, layer_bytes(layer)
+            with _must_answer(worker):
+                self._fleet.deliver(worker, layer, made[1])
+        progress(len(wanted), len(wanted))
+
+    def measure_layers(
+        self, progress: Progress = lambda done, total: None, repeats: int = REPEATS, lengths: tuple[int, int] = LENGTHS
+    ) -> System:
+        """The system with measured layer times: by node and model, the median of `repeats` runs of each
+        deployed layer on the node's worker, scaled; language models in passes of both `lengths`, from
+        which `layer_measurement.table` takes fixed and per-token times. `progress(done, total)` counts orders.
+        Raises MissingDependency if a worker is lost or refuses.
+        """
+        worker_ns: dict[tuple[str, str], dict[int, dict[int, int]]] = {}  # by worker and model: tokens, layer
+        orders = list(self._orders(repeats, lengths))
+        for done, (worker, order) in enumerate(orders):
+            progress(done, len(orders))
+            with _must_answer(worker):
+                layer_ns = self._fleet.measure(worker, order)
+            by_tokens = worker_ns.setdefault((worker, order.model), {})
+            by_tokens.setdefault(order.tokens, {}).update(enumerate(layer_ns, order.first))
+        progress(len(orders), len(orders))
+        times = {node: self._tables(node, worker_ns) for node in self._needs}
+        measured = with_measured(self._system, times)
+        self._devices = Network(measured).devices
+        return measured
+
+    def infer(self, task: Task, placement: Placement) -> Inference:
+        """Run the task's first pass by the workers of the placement's nodes, in at most three attempts."""
+        number = next(self._numbers)
+        reason = ""
+        try:
+            for attempt in range(1, MOST_ATTEMPTS + 1):
+                placed = self._assign(number, task, placement)
+                if isinstance(placed, str):
+                    return Inference((), None, attempt, placed)
+                self._exchange.open_attempt(Begun(number, attempt, tuple(stage.worker for stage in placed)))
+                self._attempt(number, attempt, task, placed)
+                state = self._exchange.attempt(number)
+                if state.condition == "done":
+                    reports = tuple(self._exchange.reports[attempt, stage] for stage in range(len(placed)))
+                    return Inference(reports, self._exchange.result, attempt)
+                reason = state.broken
+            return Inference((), None, MOST_ATTEMPTS, reason)
+        finally:
+            self._exchange.close(number)
+
+    def execute(self, task: Task, placement: Placement) -> Execution:
+        """The first pass as measured; a language model's further tokens by the measured times of layers.
+
+        Raises RuntimeError for a language model before `measure_layers`.
+        """
+        later = passes(task)[1:]
+        if later and not self._devices:
+            raise RuntimeError("measure_layers: must come before tasks of more than one pass")
+        inference = self.infer(task, placement)
+        if inference.failure is not None:
+            return Execution((), "measured", inference.attempts, inference.failure)
+        scales = [self._hosts[node].time_scale for node, _, _ in placement]
+        first_pass = [round(report.service_ns * scale) for report, scale in zip(inference.reports, scales, strict=True)]
+        if not later:
+            return Execution([first_pass], "measured", inference.attempts)
+        model = task.kind.model.name
+        decode = [
+            [self._devices[node].service_ns(model, first, stop, *each) for node, first, stop in placement]
+            for each in later
+        ]
+        return Execution([first_pass, *decode], "mixed", inference.attempts)
+
+    def _wait_for_workers(self) -> list[str]:
+        """The workers that have not come in time."""
+        wanted = {self._seats.homes[node] for node in self._needs}
+
+        def absent() -> list[str]:
+            return sorted(wanted - self.ledger.live.keys())
+
+        if not self._exchange.wait_for(lambda: not absent(), LISTEN_S):
+            LOG.warning("waiting for workers: %s", ", ".join(absent()))
+            self._exchange.wait_for(lambda: not absent(), self._join_s)
+        return absent()
+
+    def _assign(self, number: int, task: Task, placement: Placement) -> tuple[control_messages.Stage, ...] | str:
+        """The stages on live workers that take the model's layers, or why there are none."""
+        model, live = task.kind.model.name, self.ledger.live
+        workers = self._seats.place(number, model, (node for node, _, _ in placement), live)
+        if workers is None:
+            return control_messages.NO_MEMORY if live.keys() & self._seats.unfit(model) else WORKER_LOST
+        return tuple(control_messages.Stage(workers[node], first, stop) for node, first, stop in placement)
+
+    def _attempt(self, number: int, attempt: int, task: Task, stages: tuple[control_messages.Stage, ...]) -> None:
+        """Prepare the workers, start, and wait until the ledger says that the attempt is over."""
+        kind = task.kind
+        try:
+            for stage in stages:
+                self._bring(stage, kind.model.name)
+            plan = self._fleet.announce(kind.model.name, self._seed, kind.precision, stages)
+        except Lost:
+            return  # the ledger knows
+        except Refused as refusal:
+            self._seats.refuse(refusal.worker, kind.model.name)
+            self._exchange.apply(Broken(number, attempt, refusal.reason))
+            return
+        tokens = passes(task)[0].tokens
+        deadline_ns = task.arrival_ns + kind.deadline_ns
+        start = control_messages.Start(
+            self._exchange.run, number, attempt, plan, input_seed(self._system, task), tokens, deadline_ns
+        )
+        self._exchange.send(stages[0].worker, control_messages.encode(start))
+        while (state := self._exchange.attempt(number)).condition == "running":
+            if not self._exchange.wait_for(lambda: self._exchange.attempt(number) != state, self._timeout_s):
+                self._fleet.declare_lost(state.waiting_for)
+
+    def _bring(self, stage: control_messages.Stage, model: str) -> None:
+        for index in range(stage.first, stage.stop):
+            layer = Layer(model, self._seed, index)
+            if not self._fleet.holds(stage.worker, layer):
+                self._fleet.deliver(stage.worker, layer, layer_bytes(layer))
+
+    def _orders(self, repeats: int, lengths: tuple[int, int]) -> Iterator[tuple[str, control_messages.Measure]]:
+        held: dict[tuple[str, str], set[int]] = {}
+        for node, models in self._needs.items():
+            for model, indices in models.items():
+                held.setdefault((self._seats.homes[node], model), set()).update(indices)
+        for (worker, model), indices in sorted(held.items()):
+            tokens_of_passes = (1,) if self._system.models[model].family == "vision" else lengths
+            for first, stop in layer_measurement.ranges(indices):
+                for tokens in tokens_of_passes:
+                    yield (
+                        worker,
+                        control_messages.Measure(self._exchange.run, model, self._seed, first, stop, tokens, repeats),
+                    )
+
+    def _tables(
+        self, node: str, worker_ns: Mapping[tuple[str, str], Mapping[int, Mapping[int, int]]]
+    ) -> dict[str, LayerTimes]:
+        host, spec = self._hosts[node], self._system.nodes[node].device
+        if spec is None:
+            raise ValueError(f"nodes: {node}: must have a device to run partitions")
+        models = self._system.models
+        return {
+            model: layer_measurement.table(spec, models[model], host.time_scale, worker_ns[host.worker, model])
+            for model in self._needs[node]
+        }
+
+
+@contextmanager
+def _must_answer(worker: str) -> Iterator[None]:
+    """Before a run, a worker that is lost or refuses is missing."""
+    try:
+        yield
+    except Lost as error:
+        raise MissingDependency(f"worker {worker}: must stay online") from error
+    except Refused as error:
+        raise MissingDependency(f"worker {worker}: must have what it takes: {error.reason}") from error

@@ -1,0 +1,152 @@
+"""The coordinator's side of the network: who is there, what has arrived, and waiting for it."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+
+from hil import codec, control_messages
+from hil.codec import Floats, Kind
+from hil.errors import Malformed, MissingDependency
+from hil.mqtt.client import Address, make_client
+from hil.testbed.ledger import Answered, Attempt, Begun, Broken, Closed, Event, Ledger, Offline, Online, Reported, apply
+
+LOG = logging.getLogger("airsplit.coordinator")
+BROKER_TOPIC = "$SYS/broker/version"
+WORKER_ERROR = "worker error"
+
+
+class Lost(Exception):
+    """A worker that was asked something is gone, or silent for too long (and taken as gone)."""
+
+
+class Exchange:
+    """A connection to a broker, as a context. One thread may use it; messages come in on another."""
+
+    def __init__(self, broker: Address) -> None:
+        self.broker = broker
+        self.run = secrets.randbits(62)
+        self.ledger = Ledger()
+        self.statuses: dict[str, control_messages.Status] = {}
+        self.reports: dict[tuple[int, int], control_messages.Report] = {}  # of the open task: by attempt and stage
+        self.result: Floats | None = None  # of the open task
+        self.broker_says = ""
+        self.malformed = 0
+        self._changed = threading.Condition()
+        self._accept: Callable[[control_messages.Message], bool] | None = None
+        self._reply: control_messages.Message | None = None
+        self._connected = False
+        topics = (control_messages.STATUS_TOPICS, control_messages.coordinator_topic(self.run), BROKER_TOPIC)
+        self._client = make_client(f"airsplit-coordinator-{self.run}", topics, self._receive)
+
+    def __enter__(self) -> "Exchange":
+        """Connect. Raises MissingDependency where no broker answers."""
+        try:
+            self._client.connect(*self.broker)
+        except OSError as error:
+            raise MissingDependency(f"broker {self.broker}: must answer: {error}") from error
+        self._client.loop_start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def wait_for(self, ready: Callable[[], bool], timeout_s: float) -> bool:
+        """Whether `ready()` became true in time; it is asked again whenever something has arrived."""
+        with self._changed:
+            return self._changed.wait_for(ready, timeout_s)
+
+    def send(self, worker: str, payload: bytes) -> None:
+        """One message to one worker."""
+        self._client.publish(control_messages.worker_topic(worker), payload)
+
+    def ask(
+        self,
+        worker: str,
+        payloads: Iterable[bytes],
+        accept: Callable[[control_messages.Message], bool],
+        timeout_s: float,
+    ) -> control_messages.Message | None:
+        """Send, and wait for the reply that `accept` recognises; None if it does not come in time.
+        Raises Lost if the worker goes offline first."""
+        with self._changed:
+            incarnation = self.ledger.live.get(worker)
+            self._accept, self._reply = accept, None
+        for payload in payloads:
+            self.send(worker, payload)
+        self.wait_for(lambda: self._reply is not None or self.ledger.live.get(worker) != incarnation, timeout_s)
+        with self._changed:
+            reply, self._accept = self._reply, None
+            if reply is None and (incarnation is None or self.ledger.live.get(worker) != incarnation):
+                raise Lost(worker)
+            return reply
+
+    def apply(self, event: Event) -> None:
+        """Bring an event of the coordinator's own into the ledger."""
+        with self._changed:
+            self._apply(event)
+
+    def open_attempt(self, begun: Begun) -> None:
+        """Begin an attempt, with nothing heard of it yet."""
+        with self._changed:
+            self.reports.clear()
+            self.result = None
+            self._apply(begun)
+
+    def attempt(self, task: int) -> Attempt:
+        """The latest attempt at an open task."""
+        return self.ledger.open[task]
+
+    def close(self, task: int) -> None:
+        """End a task."""
+        self.apply(Closed(task))
+
+    def _apply(self, event: Event) -> bool:
+        ignored = self.ledger.ignored
+        self.ledger = apply(self.ledger, event)
+        self._changed.notify_all()
+        return self.ledger.ignored == ignored
+
+    def _receive(self, topic: str, payload: bytes) -> None:
+        with self._changed:
+            if topic == BROKER_TOPIC:
+                self.broker_says = payload.decode(errors="replace")
+                self._changed.notify_all()
+                return
+            try:
+                message = control_messages.decode(payload)
+            except Malformed as error:
+                self.malformed += 1
+                LOG.warning("dropped a message on %s: %s", topic, error)
+                return
+            self._take(message)
+            if self._accept is not None and self._accept(message):
+                self._reply = message
+            self._changed.notify_all()
+
+    def _take(self, message: control_messages.Message) -> None:
+        match message:
+            case control_messages.Status(worker, incarnation, state):
+                known = self.statuses.get(worker)
+                if state == control_messages.ONLINE:
+                    self.statuses[worker] = message
+                    self._apply(Online(worker, incarnation))
+                elif known is None or known.incarnation == incarnation:
+                    self.statuses[worker] = message
+                    self._apply(Offline(worker))
+            case control_messages.Report(run=self.run):
+                self._take_report(message)
+            case codec.Tensor(Kind.RESULT, place) if place.run == self.run:
+                if self._apply(Answered(place.task, place.attempt)):
+                    self.result = message.values
+
+    def _take_report(self, report: control_messages.Report) -> None:
+        if report.error:
+            LOG.warning("%s: %s", report.worker, report.error)
+            self._apply(Broken(report.task, report.attempt, WORKER_ERROR))
+        elif self._apply(Reported(report.task, report.attempt, report.stage, report.service_ns)):
+            self.reports[report.attempt, report.stage] = report

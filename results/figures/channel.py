@@ -1,0 +1,118 @@
+"""The rate of a link over time, and what a policy made of it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from emulator.core.arrays import Floats
+from emulator.core.units import NS_PER_MS, NS_PER_S
+from emulator.trace import Trace
+from results.figures.style import INK, page, save, tidy
+from results.placements import device_share, in_words
+
+SHOWN_S = 60.0  # a longer run is shown by its first minute
+WINDOWS = 300
+WINDOWS_NS = tuple(factor * NS_PER_MS for factor in (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 60_000))
+ROWS = 8  # of placements; the rarest share the last
+LINE = sns.color_palette("viridis", 100)[25]
+
+
+def window_ns(trace: Trace, duration_ns: int) -> int:
+    """A round window that divides `duration_ns` into some 300 means, never shorter than a slot."""
+    least = max(duration_ns // WINDOWS, trace.slot_ns)
+    return next((window for window in WINDOWS_NS if window >= least), least)
+
+
+def rates_mbps(trace: Trace, duration_ns: int, window: int) -> tuple[Floats, Floats]:
+    """Mean rates of consecutive windows from time 0, the trace wrapping: window starts in s, and Mbit/s."""
+    starts = range(0, max(duration_ns - window, 0) + 1, window)
+    rates = [trace.rate_bps(start, start + window) for start in starts]
+    return np.array(starts) / NS_PER_S, np.array(rates) / 1e6
+
+
+def rate_and_placement(trace: Trace, tasks: pd.DataFrame, source: str, duration_s: float, path: Path) -> Path:
+    """Above, the rate of a source's own link; below, where each of its tasks ran, at the time of its arrival.
+
+    `tasks`: the source's tasks under one policy, columns kind, arrival_ns, placement, outcome. Placements that keep
+    more layers on the device stand higher; of many, the rarest share a row."""
+    shown_s = min(duration_s, SHOWN_S)
+    tasks = tasks[tasks["arrival_ns"] < shown_s * NS_PER_S]
+    rows = placement_rows(tasks, source)
+    names = list(dict.fromkeys(rows["row"]))
+    with page(1.75 + 0.2 * len(names)) as figure:
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.25, 0.3 + 0.2 * len(names)))
+        draw_rate(above, trace, round(shown_s * NS_PER_S))
+        above.set_title(f"{source}: rate of its own link, and where its tasks ran", loc="left")
+        above.set_xlabel("")
+        _draw_placements(below, rows, names)
+        below.set(xlabel="Time (s)", xlim=(0, shown_s))
+        return save(figure, path)
+
+
+def placement_rows(tasks: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The tasks with the row each is drawn in, rows in order from the top: by kind, then by the device's share."""
+    several = tasks["kind"].nunique() > 1
+    placed = tasks.assign(
+        words=[in_words(placement, source) for placement in tasks["placement"].astype(str)],
+        own=[device_share(placement, source) for placement in tasks["placement"].astype(str)],
+        kind=tasks["kind"].astype(str),
+    )
+    placed["row"] = placed["kind"] + ": " + placed["words"] if several else placed["words"]
+    frequent = placed["row"].value_counts()
+    kept = frequent.index if len(frequent) <= ROWS else frequent.index[: ROWS - 1]
+    placed["rare"] = ~placed["row"].isin(kept)
+    placed.loc[placed["rare"], "row"] = f"{len(frequent) - len(kept)} rarer ones"
+    return placed.sort_values(["rare", "kind", "own", "row"], ascending=[True, True, False, True], kind="stable")
+
+
+def draw_rate(axes: Axes, trace: Trace, duration_ns: int) -> None:
+    """The mean rates of windows from time 0 to `duration_ns`."""
+    window = window_ns(trace, duration_ns)
+    starts, rates = rates_mbps(trace, duration_ns, window)
+    edges = np.append(starts, starts[-1] + window / NS_PER_S)
+    axes.stairs(rates, edges, color=LINE, linewidth=1.1)
+    axes.stairs(rates, edges, fill=True, color=LINE, alpha=0.12, linewidth=0)
+    axes.set(ylabel=f"Rate (Mbit/s)\nmean over {window / NS_PER_MS:g} ms", xlabel="Time (s)", ylim=(0, None))
+    axes.margins(x=0)
+    tidy(axes)
+
+
+OUTCOMES: dict[str, dict[str, Any]] = {
+    "done": {"marker": "|", "s": 34, "linewidths": 0.9, "label": "in time"},
+    "missed": {"marker": "o", "s": 13, "linewidths": 0.8, "label": "too late"},
+    "failed": {"marker": "x", "s": 16, "linewidths": 1.1, "label": "failed"},
+}
+
+
+def _draw_placements(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
+    height = {name: number for number, name in enumerate(names)}
+    kinds = sorted(set(rows["kind"]))
+    shades = dict(zip(kinds, sns.color_palette("viridis", len(kinds) + 1), strict=False))
+    for outcome, look in OUTCOMES.items():
+        some = rows[rows["outcome"] == outcome]
+        colors = [shades[kind] for kind in some["kind"]]
+        hollow: dict[str, Any] = {"facecolors": "white", "edgecolors": colors} if outcome == "missed" else {"c": colors}
+        axes.scatter(some["arrival_ns"] / NS_PER_S, some["row"].map(height), **hollow, **look)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    tidy(axes, "y")
+    key = [
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker=look["marker"],
+            markersize=4.5,
+            markerfacecolor="white",
+            markeredgecolor=INK,
+            label=look["label"],
+        )
+        for look in OUTCOMES.values()
+    ]
+    axes.legend(handles=key, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0, handletextpad=0)

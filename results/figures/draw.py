@@ -1,0 +1,100 @@
+"""All figures of a run, from its folder alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from emulator.trace import Trace
+from results.agreement import read_agreement
+from results.agreement.summary import part_table
+from results.figures import channel, emulation, policies
+from results.figures.emulation_data import lateness_curves, read_probes
+from results.figures.policy_data import FigureData, figure_data
+from results.figures.style import looks
+from results.report.emulation import trace_units
+from results.run.folder import Run
+from results.run.tables import read_learning
+from results.statistics import best_policy, ranked, read_summary, tasks_of
+
+SUFFIXES = (".pdf", ".png")
+
+
+def draw_figures(run: Run) -> list[Path]:
+    """Draw every figure that the run has data for into its figures/, each as PDF and PNG, and return their paths.
+    Needs summary.csv. Figures of policies need an offered task, curves of learning need learning.csv, gaps a row
+    with a bound, delays a completed task, the rate a source with a link of its own; those of an emulation are drawn of
+    its links, and of its tasks where some were answered in both worlds."""
+    summary = ranked(read_summary(run))
+    draw = policy_figures(run, summary) if summary["tasks"].sum() else {}
+    learning = read_learning(run.path / "learning.csv")
+    if learning is not None and len(learning):
+        draw["learning-curves"] = lambda path: policies.learning_curves(learning, path)
+    draw |= emulation_figures_of(run)
+    folder = run.path / "figures"
+    folder.mkdir(exist_ok=True)
+    return [paint(folder / f"{name}{suffix}") for name, paint in draw.items() for suffix in SUFFIXES]
+
+
+def policy_figures(run: Run, summary: pd.DataFrame) -> dict[str, Callable[[Path], Path]]:
+    """The figures of what the policies did with the tasks, by name; at least one task was offered."""
+    data = in_order(figure_data(run), list(summary["policy"]))
+    look = looks(list(summary["policy"]))
+    deadlines = {name: kind.deadline_ms for name, kind in run.manifest.facts.kinds.items()}
+    draw: dict[str, Callable[[Path], Path]] = {
+        "delay-parts": lambda path: policies.delay_parts(data.parts, path),
+    }
+    if data.means["energy_j"].notna().any():
+        draw["energy-delay"] = lambda path: policies.energy_delay(data.means, look, path)
+    if run.manifest.facts.uplinks:
+        draw["rate-and-placement"] = rate_figure(run, best_policy(summary))
+    if len(data.curves):
+        draw["delay-cdf"] = lambda path: policies.delay_cdf(data.curves, deadlines, look, path)
+    gaps = summary[summary["gap"].notna()]
+    if len(gaps):
+        draw["gap-to-bound"] = lambda path: policies.gap_to_bound(gaps, look, path)
+    return draw
+
+
+def emulation_figures_of(run: Run) -> dict[str, Callable[[Path], Path]]:
+    """The figures of an emulation by name; none of another run."""
+    facts = run.manifest.facts.emulation
+    if facts is None:
+        return {}
+    draw: dict[str, Callable[[Path], Path]] = {}
+    tasks = read_agreement(run.path / "agreement.parquet")
+    if tasks is not None and len(tasks):
+        parts = part_table(tasks, trace_units(run))
+        draw["agreement"] = lambda path: emulation.agreement(tasks, parts, path)
+    curves = lateness_curves(run, facts.links)
+    if len(curves):
+        draw["lateness"] = lambda path: emulation.lateness(curves, facts.lateness_limit_ms, path)
+    probes = read_probes(run.path / "probes.csv")
+    if len(probes):
+        draw["probes"] = lambda path: emulation.probes(probes, path)
+    return draw
+
+
+def in_order(data: FigureData, policies: list[str]) -> FigureData:
+    """The same tables with their policies in this order: the least cost first, darkest and on top."""
+    place = {policy: number for number, policy in enumerate(policies)}
+
+    def ordered(table: pd.DataFrame) -> pd.DataFrame:
+        return table.sort_values("policy", key=lambda names: names.map(place), kind="stable", ignore_index=True)
+
+    return FigureData(ordered(data.curves), ordered(data.parts), ordered(data.means))
+
+
+def rate_figure(run: Run, policy: str) -> Callable[[Path], Path]:
+    """Rate and placements of the source that `policy` treats most variously."""
+    tasks = tasks_of(run, policy)
+    source = shown_source(tasks, list(run.manifest.facts.uplinks))
+    trace = Trace.load(run.path / run.manifest.facts.uplinks[source])
+    own = tasks[tasks["source"] == source]
+    return lambda path: channel.rate_and_placement(trace, own, source, run.manifest.facts.duration_s, path)
+
+
+def shown_source(tasks: pd.DataFrame, sources: list[str]) -> str:
+    """Of the sources with a link of their own, the one with the most different placements; the first of equals."""
+    variety = tasks.groupby("source", observed=True)["placement"].nunique()
+    return max(sources, key=lambda source: variety.get(source, 0))

@@ -1,0 +1,97 @@
+"""A recording and a trace drawn from its model, side by side."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from emulator.core.arrays import Floats
+from emulator.core.units import NS_PER_S
+from emulator.trace import Trace
+from emulator.trace.fitted import RateModel
+from emulator.trace.fitted.autocorrelation import LEVEL, autocorrelation, crossing_samples
+from emulator.trace.fitted.drawing import drawn_rates_bps
+from emulator.trace.fitted.learning import sampled_bps
+from results.figures.style import INK, page, require_drawable, save, tidy
+
+RECORDED, DRAWN = (sns.color_palette("viridis", 100)[shade] for shade in (15, 65))
+DASHED = (0, (4, 1.5))
+DRAWS = 16  # the band over which draws spread
+SPREAD = (5, 95)  # percentiles
+CROSSINGS = 5  # the autocorrelation is shown out to so many 1/e times
+SHARES = np.linspace(0, 1, 201)
+
+
+def side_by_side(recording: Trace, model: RateModel, seed: int, entity: str, path: Path) -> Path:
+    """Above, the rates that the model was fitted to and those of a draw as long; below, both distributions, and both
+    autocorrelations with the spread of 16 draws. `recording` is what was fitted.
+
+    Raises ValueError when `path` does not end in .pdf, .png or .svg, or its folder is not there."""
+    require_drawable(path)
+    recorded = sampled_bps(recording, model.sample_ns) / 1e6
+    draws = [drawn_rates_bps(model, len(recorded), seed, name) / 1e6 for name in names(entity)]
+    sample_s = model.sample_ns / NS_PER_S
+    with page(3.7) as figure:
+        grid = figure.subplots(2, 2, height_ratios=(1, 1.15))
+        for axes, rates, title, color in (
+            (grid[0, 0], recorded, "recorded", RECORDED),
+            (grid[0, 1], draws[0], f"drawn, seed {seed}", DRAWN),
+        ):
+            draw_series(axes, rates, sample_s, color)
+            axes.set_title(title, loc="left")
+        grid[0, 0].sharey(grid[0, 1])
+        grid[0, 0].set(ylabel="Rate (Mbit/s)", ylim=(0, 1.05 * max(recorded.max(), draws[0].max())))
+        draw_distributions(grid[1, 0], recorded, draws)
+        draw_autocorrelations(grid[1, 1], recorded, draws, sample_s)
+        return save(figure, path)
+
+
+def names(entity: str) -> Iterable[str]:
+    """The entities of the draws: the one asked for, and others beside it."""
+    return (entity, *(f"{entity}, draw {number}" for number in range(2, DRAWS + 1)))
+
+
+def draw_series(axes: Axes, rates_mbps: Floats, sample_s: float, color: tuple[float, float, float]) -> None:
+    """Rates over time."""
+    edges_s = np.arange(len(rates_mbps) + 1) * sample_s
+    axes.stairs(rates_mbps, edges_s, color=color, linewidth=0.8)
+    axes.set(xlabel="Time (s)", xlim=(0, edges_s[-1]))
+    tidy(axes)
+
+
+def draw_distributions(axes: Axes, recorded: Floats, draws: list[Floats]) -> None:
+    """Shares below each rate, and how draws spread."""
+    quantiles = np.quantile(draws, SHARES, axis=1)
+    low, high = np.percentile(quantiles, SPREAD, axis=1)
+    axes.fill_betweenx(SHARES, low, high, color=DRAWN, alpha=0.3, linewidth=0)
+    axes.ecdf(recorded, color=RECORDED, label="recorded")
+    axes.ecdf(draws[0], color=DRAWN, linestyle=DASHED, label="drawn")
+    axes.set(xlabel="Rate (Mbit/s)", ylabel="Share of samples below", ylim=(0, 1.02), xlim=(0, None))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.legend(loc="lower right")
+    tidy(axes)
+
+
+def draw_autocorrelations(axes: Axes, recorded: Floats, draws: list[Floats], sample_s: float) -> None:
+    """Both autocorrelations out to some 1/e times, their crossings marked, with the draws' spread."""
+    shown, drawn = autocorrelation(recorded), np.array([autocorrelation(draw) for draw in draws])
+    crossing = crossing_samples(shown)
+    stop = min(max(round(CROSSINGS * crossing), 10), len(shown) // 2) + 1
+    lags_s = np.arange(stop) * sample_s
+    low, high = np.percentile(drawn[:, :stop], SPREAD, axis=0)
+    axes.fill_between(lags_s, low, high, color=DRAWN, alpha=0.3, linewidth=0, label=f"5–95 % of {len(draws)} draws")
+    axes.plot(lags_s, shown[:stop], color=RECORDED, label=f"recorded: {crossing * sample_s:.3g} s to 1/e")
+    own = crossing_samples(drawn[0])
+    axes.plot(lags_s, drawn[0, :stop], color=DRAWN, linestyle=DASHED, label=f"drawn: {own * sample_s:.3g} s")
+    axes.axhline(LEVEL, color=INK, linewidth=0.7, linestyle=(0, (1, 1.5)))
+    at_edge: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
+    axes.annotate("1/e", (1, LEVEL), (-2, 2), size=7, **at_edge)
+    least = min(low.min(), shown[:stop].min(), 0) - 0.05
+    axes.set(xlabel="Lag (s)", ylabel="Autocorrelation", xlim=(0, lags_s[-1]), ylim=(least, 1.02))
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[1:] + handles[:1], labels[1:] + labels[:1], loc="upper right")
+    tidy(axes)

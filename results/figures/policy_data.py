@@ -1,0 +1,73 @@
+"""The small tables behind the figures, taken from the records policy by policy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from emulator.core.randomness import generator
+from results.bootstrap import ratio_interval
+from results.run.folder import Run
+from results.statistics import policy_tasks
+
+CURVE_POINTS = 301
+PART_NAMES = {
+    "service_ns": "compute",
+    "waiting_ns": "device queue",
+    "load_ns": "weight loading",
+    "link_waiting_ns": "link queue",
+    "air_ns": "on the links",
+}
+
+
+@dataclass(frozen=True)
+class FigureData:
+    """`curves`: policy, kind, delay_ms, share; `parts`: policy, then a column of mean ms per part;
+    `means`: policy, then for delay_ms and energy_j the mean and its interval `_low`, `_high`."""
+
+    curves: pd.DataFrame
+    parts: pd.DataFrame
+    means: pd.DataFrame
+
+
+def figure_data(run: Run) -> FigureData:
+    """One pass over the records, one policy's columns in memory at a time."""
+    curves, parts, means = [], [], []
+    for policy, tasks in policy_tasks(run):
+        curves.append(delay_curves(tasks).assign(policy=policy))
+        parts.append({"policy": policy, **part_means(tasks)})
+        means.append({"policy": policy, **means_with_intervals(policy, tasks)})
+    return FigureData(pd.concat(curves, ignore_index=True), pd.DataFrame(parts), pd.DataFrame(means))
+
+
+def delay_curves(tasks: pd.DataFrame) -> pd.DataFrame:
+    """For each kind, the share of all offered tasks answered within a delay: it ends below 1 where tasks failed."""
+    curves = []
+    for kind, rows in tasks.groupby("kind", observed=True):
+        delays = rows["delay_ms"].dropna().to_numpy()
+        if len(delays):
+            levels = np.linspace(0, 1, CURVE_POINTS)
+            share = levels * len(delays) / len(rows)
+            values = np.quantile(delays, levels, method="inverted_cdf")
+            curves.append(pd.DataFrame({"kind": str(kind), "delay_ms": values, "share": share}))
+    return pd.concat(curves) if curves else pd.DataFrame({"kind": [], "delay_ms": [], "share": []})
+
+
+def part_means(tasks: pd.DataFrame) -> dict[str, float]:
+    """Mean milliseconds of each part of the completed tasks' delay; they add up to the mean delay. Rows that were
+    measured do not know what links' queues had in it: there it is among what is on the links."""
+    done = tasks[tasks["completed"]].fillna({"link_waiting_ns": 0})
+    air = done["transfer_ns"] - done["link_waiting_ns"]
+    return {title: float(done.assign(air_ns=air)[column].mean() * 1e-6) for column, title in PART_NAMES.items()}
+
+
+def means_with_intervals(policy: str, tasks: pd.DataFrame) -> dict[str, float]:
+    """Mean delay of completed and mean energy of offered tasks, with intervals where there are units enough."""
+    result: dict[str, float] = {}
+    for column in ("delay_ms", "energy_j"):
+        sums = tasks.groupby("unit", observed=True)[column].agg(["sum", "count"])
+        result[column] = float(tasks[column].mean())
+        rng = generator(0, policy, f"bootstrap of {column}")
+        low, high = ratio_interval(sums["sum"].to_numpy(), sums["count"].to_numpy(), rng)
+        result[f"{column}_low"], result[f"{column}_high"] = low, high
+    return result

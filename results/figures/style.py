@@ -1,0 +1,123 @@
+"""How every figure looks: sizes that journals print, fonts that they accept, lines that differ without colour."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure
+
+from emulator.core.files import require_folder, whole
+
+COLUMN_IN = 3.5  # one column of a two-column page
+PAGE_IN = 7.16  # both
+PNG_DPI = 220
+
+SUFFIXES = (".pdf", ".png", ".svg")
+INK = "0.15"
+
+SETTINGS: dict[Any, Any] = {
+    **sns.axes_style("ticks"),
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same figure on every machine
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": "0.3",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.3,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "xtick.minor.size": 1.8,
+    "ytick.minor.size": 1.8,
+    "hatch.linewidth": 0.5,
+    "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
+    "ps.fonttype": 42,
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a name may hold a dollar
+}
+
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)))
+MARKERS = "osD^vPX<>*"
+
+
+class Look(NamedTuple):
+    """How one line or point is told from the others, with colour and without."""
+
+    color: tuple[float, float, float]
+    linestyle: Any
+    marker: str
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """A look for each name: colours run evenly from dark to light, so that grey print keeps their order."""
+    palette = sns.color_palette("viridis", 100)
+    last = max(len(names) - 1, 1)
+    return {
+        name: Look(palette[round(84 * number / last)], DASHES[number % len(DASHES)], MARKERS[number % len(MARKERS)])
+        for number, name in enumerate(names)
+    }
+
+
+@contextmanager
+def page(height_in: float, width_in: float = PAGE_IN) -> Iterator[Figure]:
+    """A figure to draw and save in: the settings hold inside, and nothing of them is left behind."""
+    with mpl.rc_context(SETTINGS):
+        yield Figure(figsize=(width_in, height_in), layout="constrained")
+
+
+def require_drawable(path: Path) -> None:
+    """Raise ValueError, one line, unless a figure can be written to `path`: its ending and its folder."""
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path}: ending must be one of {', '.join(SUFFIXES)}")
+    require_folder(path)
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write `path`, whose suffix says what as: pdf, png or svg. Without dates: the same data, the same file."""
+    dates = {".pdf": {"CreationDate": None, "ModDate": None}, ".svg": {"Date": None}}
+    kind = path.suffix.removeprefix(".")
+    with whole(path) as partial:
+        figure.savefig(partial, format=kind, dpi=PNG_DPI, metadata=dates.get(path.suffix))
+    return path
+
+
+@contextmanager
+def pdf_pages(path: Path) -> Iterator[PdfPages]:
+    """A PDF to save several figures in, one a page, with the fonts and without the dates of `save`."""
+    dates = {"CreationDate": None, "ModDate": None}
+    with mpl.rc_context(SETTINGS), whole(path) as partial, PdfPages(partial, metadata=dates) as pages:
+        yield pages
+
+
+def tidy(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
+    """Only the frame's two useful sides, and the grid's useful lines."""
+    sns.despine(ax=axes)
+    axes.grid(False)
+    axes.grid(True, axis=grid)
+
+
+def log_when_wide(axes: Axes, axis: str, low: float, high: float, ratio: float = 30) -> None:
+    """A logarithmic axis where the positive values span more than `ratio`."""
+    if low > 0 and high > ratio * low:
+        getattr(axes, f"set_{axis}scale")("log")
+        target = axes.xaxis if axis == "x" else axes.yaxis
+        target.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        target.set_minor_formatter(mpl.ticker.NullFormatter())

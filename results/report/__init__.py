@@ -1,0 +1,125 @@
+"""The report: one HTML file that holds everything it shows."""
+
+import base64
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from math import isnan, nan
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from emulator.core.files import whole
+from results.agreement.summary import signed
+from results.figures.captions import CAPTIONS, EMULATION_CAPTIONS, Caption
+from results.placements import placement_counts
+from results.report.emulation import emulated
+from results.run.folder import Run
+from results.run.manifest import Check
+from results.statistics import best_policy, ranked, read_summary, tasks_of
+from results.text import number, percent
+
+PLACEMENTS_NAMED = 2  # per kind, in the answer; the bars below it show them all
+NO_PLACEMENTS = pd.DataFrame({"kind": [], "words": [], "share": []})
+
+RUNGS = {
+    "sim": "simulated in virtual time",
+    "emu": "emulated with real packets in real time",
+    "hil": "partitions run by worker processes, radio emulated in virtual time",
+}
+
+
+@dataclass(frozen=True)
+class CheckGroup:
+    """The checks of one name, one line of the report."""
+
+    name: str
+    checks: tuple[Check, ...]
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """Those that did not hold."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def worst(self) -> Check:
+        """The one furthest from holding; one without a number before all others."""
+        return max(self.checks, key=lambda check: check.strain)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as the page embeds it: `source` is a data URI."""
+
+    caption: Caption
+    source: str
+
+
+def write_report(run: Run) -> Path:
+    """Write report.html from summary.csv, the figures and the manifest, and return its path. It loads nothing from
+    elsewhere and needs no scripts. Raises ValueError when the figures are not there."""
+    summary = ranked(read_summary(run))
+    offered = bool(summary["tasks"].sum())
+    best = best_policy(summary) if offered else ""
+    placements = placement_counts(tasks_of(run, best)) if offered else NO_PLACEMENTS
+    figures = embedded_figures(run.path / "figures", CAPTIONS)
+    if offered and not figures:
+        raise ValueError(f"{run.path / 'figures'}: must hold the run's figures: draw them first")
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters.update(number=number, percent=percent, signed=signed)
+    page = environment.get_template("report.html.j2").render(
+        manifest=run.manifest,
+        facts=run.manifest.facts,
+        rung=RUNGS[run.manifest.facts.rung],
+        answer=answer(summary, best, placements) if offered else "No task was offered.",
+        best=best,
+        rows=summary.to_dict("records"),
+        most=summary["cost_mean_s"].max(),
+        placements=[(kind, rows.to_dict("records")) for kind, rows in placements.groupby("kind")],
+        figures=figures,
+        emulated=emulated(run),
+        emulation_figures=embedded_figures(run.path / "figures", EMULATION_CAPTIONS),
+        nan=nan,
+        checks=[CheckGroup(name, tuple(checks)) for name, checks in groupby(run.manifest.checks, lambda c: c.name)],
+        command=shlex.join(run.manifest.command),
+        rerun=shlex.join(["airsplit", "rerun", str(run.path / "manifest.json")]),
+        folder=run.path.name,
+    )
+    path = run.path / "report.html"
+    with whole(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return path
+
+
+def answer(summary: pd.DataFrame, best: str, placements: pd.DataFrame) -> str:
+    """The run's result in a sentence: the policy with the least mean cost, its gap, and where it ran the tasks."""
+    (row,) = summary[summary["policy"] == best].to_dict("records")
+    gap = "" if isnan(row["gap"]) else f", {percent(row['gap'])} above the bound"
+    choices = [_choices(str(kind), rows) for kind, rows in placements.groupby("kind")]
+    return (
+        f"{best} has the least mean cost, {number(row['cost_mean_s'])} s a task{gap}; it ran {' and '.join(choices)}."
+    )
+
+
+def _choices(kind: str, rows: pd.DataFrame) -> str:
+    shown = rows.head(PLACEMENTS_NAMED)
+    named = [f"{words} ({percent(share)})" for words, share in zip(shown["words"], shown["share"], strict=True)]
+    others = len(rows) - len(named)
+    if others:
+        named.append("another way" if others == 1 else f"{others} other ways")
+    listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"
+    return f"{kind} tasks {listed}"
+
+
+def embedded_figures(folder: Path, captions: Mapping[str, Caption]) -> list[Figure]:
+    """Those of the figures that were drawn, in the order of their captions."""
+    paths = {name: folder / f"{name}.png" for name in captions}
+    return [Figure(captions[name], _data_uri(path)) for name, path in paths.items() if path.is_file()]
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

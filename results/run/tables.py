@@ -1,0 +1,71 @@
+"""The small tables that a run writes beside its records: bounds, learning curves, energy of computers."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emulator.core.files import whole
+from results.run.reading import readable
+
+if TYPE_CHECKING:
+    from emulator.policy import Totals
+
+BOUND = pa.schema(
+    [("source", pa.string()), ("kind", pa.string()), ("task", pa.int64()), ("bound_s", pa.float64())]
+)  # bound.parquet: one row per offered task
+LEARNING: dict[str, Any] = {"agent": str, "seed": "int64", "step": "int64", "episode_return": "float64"}
+KEY = ["source", "kind", "task"]
+
+
+def write_bound(path: Path, bounds: pa.Table) -> None:
+    """Write the columns of `BOUND`, of a table that may have more."""
+    with whole(path) as partial:
+        pq.write_table(bounds.select(BOUND.names).cast(BOUND), partial)
+
+
+def read_bound(path: Path) -> pd.Series | None:
+    """The bounds by (source, kind, task); None where the run has none."""
+    if not path.is_file():
+        return None
+    with readable(path):
+        frame: pd.DataFrame = pq.read_table(path, schema=BOUND).to_pandas()
+    return frame.set_index(KEY)["bound_s"]
+
+
+def write_learning(path: Path, curves: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:
+    """Write the learning curves, by the agent's label: `seed`, `step`, `episode_return` and more for each point."""
+    points = [{**point, "agent": label} for label, curve in curves.items() for point in curve]
+    with whole(path) as partial:
+        pd.DataFrame(points, columns=None if points else list(LEARNING)).to_csv(partial, index=False)
+
+
+def read_learning(path: Path) -> pd.DataFrame | None:
+    """The points of the learning curves; None where the run has none."""
+    if not path.is_file():
+        return None
+    with readable(path):
+        points = pd.read_csv(path, dtype=LEARNING)
+        require_columns(points, LEARNING)
+    return points
+
+
+def require_columns(table: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Raise ValueError unless the table has all these columns."""
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(f"columns must include {', '.join(missing)}")
+
+
+def write_device_energy(path: Path, totals: Mapping[str, "Totals"]) -> None:
+    """Write what each computer drew over each policy's run, idle time included: a row per policy and node."""
+    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("policy", "node", "elapsed_s", "energy_j"))
+        for label, each in totals.items():
+            for node, energy_j in each.device_energy_j.items():
+                table.writerow((label, node, f"{each.elapsed_ns * 1e-9:.9g}", f"{energy_j:.9g}"))

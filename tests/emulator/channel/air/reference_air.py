@@ -1,0 +1,220 @@
+"""The air interface and its traffic a second time, the slow way: lists and plain numbers, every block kept for ever,
+every question answered by looking through all that happened. Shared with the code under test are only the tables of
+blocks and CQIs and the key of the draws."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from emulator.channel.air.blocks import blocks_of, indicators_of
+from emulator.channel.numerology import group_prbs, slot_ns
+from emulator.channel.radio import Adaptation, Carrier, Harq
+from emulator.core.arrays import Floats
+from emulator.system import Ramp
+from tests.emulator.reference import uniform
+
+
+@dataclass
+class Sending:
+    """One transmission of a block."""
+
+    slot: int
+    failed: bool
+
+
+@dataclass
+class Block:
+    """A block: what it is, what of which message it carries, and its transmissions so far."""
+
+    slot: int
+    symbols: int
+    mcs: int
+    draw: float
+    error: float = math.nan
+    combined: Floats = field(default_factory=lambda: np.zeros(0))
+    sendings: list[Sending] = field(default_factory=list)
+    bits_of: dict[int, int] = field(default_factory=dict)
+    left_bits: int = 0  # in the buffer behind it
+    by_request: bool = False
+
+    def is_over(self, most: int) -> bool:
+        return bool(self.sendings) and (not self.sendings[-1].failed or len(self.sendings) == most)
+
+
+class ReferenceAir:
+    """Serve slot after slot; `blocks` and `cqis` tell what happened."""
+
+    def __init__(self, carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> None:
+        self.adaptation, self.harq, self.key = adaptation, harq, key
+        self.formats, self.indicators = blocks_of(carrier, adaptation), indicators_of(carrier, adaptation)
+        self.shares = group_prbs(carrier) / group_prbs(carrier).sum()
+        length_ns = self.slot_ns = slot_ns(carrier.mu)
+        self.round_trip = max(1, math.ceil((harq.round_trip_ns or 0) / length_ns))
+        self.period = max(1, math.ceil(adaptation.cqi_period_ns / length_ns))
+        self.delay = math.ceil(adaptation.cqi_delay_ns / length_ns)
+        self.measured: list[tuple[int, int]] = []  # slot, CQI
+        self.blocks: list[Block] = []
+        self.cqis: list[int] = []
+        self.sinrs_db: list[float] = []
+
+    def serve(self, sinr: Floats, symbols: int, has_data: bool) -> Block | None:
+        """The new block of the next slot, if there is one."""
+        slot = len(self.cqis)
+        if symbols and (not self.measured or slot // self.period > self.measured[-1][0] // self.period):
+            self.measured.append((slot, self.indicator(sinr)))
+        known = [cqi for index, (at, cqi) in enumerate(self.measured) if at + (self.delay if index else 0) <= slot]
+        cqi = known[-1] if known else 0
+        self.cqis.append(cqi)
+        new = None
+        if symbols:
+            again = self.to_repeat(slot)
+            busy = sum(not self.is_known_to_be_over(block, slot) for block in self.blocks)
+            if again is not None:
+                self.send(again, slot, sinr, symbols)
+            elif has_data and cqi and busy < self.harq.processes:
+                new = Block(slot, symbols, self.scheme(cqi, symbols, slot), uniform(self.key, slot, 0, 0))
+                self.blocks.append(new)
+                self.send(new, slot, sinr, symbols)
+        self.sinrs_db.append(10 * math.log10(max(self.effective(sinr, self.last_mcs()), 1e-4)))
+        return new
+
+    def indicator(self, sinr: Floats) -> int:
+        holds = [
+            cqi
+            for cqi in range(1, 16)
+            if eesm(sinr, self.shares, self.indicators.beta[cqi]) >= self.indicators.least[cqi]
+        ]
+        return max(holds, default=0)
+
+    def last_mcs(self) -> int:
+        return self.blocks[-1].mcs if self.blocks else 0
+
+    def effective(self, sinr: Floats, mcs: int) -> float:
+        return eesm(sinr, self.shares, self.formats.beta[mcs])
+
+    def to_repeat(self, slot: int) -> Block | None:
+        """Of the blocks known to have failed, not yet sent again, the one that failed first."""
+        waiting = [
+            block
+            for block in self.blocks
+            if not block.is_over(self.harq.max_transmissions) and block.sendings[-1].slot + self.round_trip <= slot
+        ]
+        return min(waiting, key=lambda block: block.sendings[-1].slot, default=None)
+
+    def is_known_to_be_over(self, block: Block, slot: int) -> bool:
+        return block.is_over(self.harq.max_transmissions) and block.sendings[-1].slot + self.round_trip <= slot
+
+    def scheme(self, cqi: int, symbols: int, slot: int) -> int:
+        """By the CQI's SINR and all steps of the outer loop that are known of."""
+        top = len(self.formats.beta) - 1
+        target, up_db = self.adaptation.bler_target, self.adaptation.olla_up_db
+        offset_db = 0.0  # step by step: where steps cancel, their rounding decides between equals
+        for block in self.blocks:
+            if block.slot + self.round_trip <= slot:
+                if block.sendings[0].failed and block.mcs > 0:
+                    offset_db -= up_db
+                elif not block.sendings[0].failed and block.mcs < top:
+                    offset_db += up_db * target / (1 - target)
+        expected_db = self.indicators.least_db[cqi] + offset_db
+        reached = np.flatnonzero(self.formats.least_db[symbols] <= expected_db)
+        return int(reached.max(initial=0))
+
+    def send(self, block: Block, slot: int, sinr: Floats, symbols: int) -> None:
+        part = sinr * symbols / block.symbols
+        block.combined = block.combined + part if len(block.combined) else part
+        place = (block.symbols, block.mcs)
+        sinr_db = 10 * math.log10(max(self.effective(block.combined, block.mcs), 1e-4))
+        exponent = self.formats.slope_per_db[place] * (sinr_db - self.formats.middle_db[place])
+        one = 1 / (1 + math.exp(exponent)) if exponent < 700 else 0.0
+        error = 1 - (1 - one) ** self.formats.code_blocks[place]
+        if not block.sendings:
+            block.error = error
+        block.sendings.append(Sending(slot, block.draw < error))
+
+
+def eesm(sinr: Floats, shares: Floats, beta: float) -> float:
+    """The definition, shifted by the least SINR so that it does not underflow."""
+    return float(sinr.min() - beta * math.log(shares @ np.exp(-(sinr - sinr.min()) / beta)))
+
+
+class ReferenceLoop:
+    """Messages over the air: `left` holds the bits of each that have not gone in a block."""
+
+    def __init__(self, air: ReferenceAir, arrivals_ns: list[int], sizes_bytes: list[int], ramp: Ramp | None) -> None:
+        self.air, self.ramp = air, ramp
+        self.arrivals_ns = arrivals_ns
+        self.left = [8 * size for size in sizes_bytes]
+        self.asked_from_ns: int | None = None
+        self.come = 0
+
+    def run(self, sinr: Floats, symbols: list[int]) -> None:
+        for slot, count in enumerate(symbols):
+            now_ns = slot * self.air.slot_ns
+            self.take_in(now_ns)
+            there = sum(self.left[: self.come])
+            by_request = self.ramp is not None and not self.has_full_grant(now_ns)
+            grant = self.asked_for(now_ns, there) if by_request else there
+            block = self.air.serve(sinr[slot], count, grant > 0)
+            if block is not None:
+                self.fill(block, min(grant, int(self.air.formats.bits[block.symbols, block.mcs])), by_request)
+
+    def take_in(self, now_ns: int) -> None:
+        while self.come < len(self.left) and self.arrivals_ns[self.come] <= now_ns:
+            if self.ramp is not None and not sum(self.left[: self.come]):
+                step_ns = max(1, self.ramp.period_ns)
+                asks_ns = math.ceil(self.arrivals_ns[self.come] / step_ns) * step_ns
+                self.asked_from_ns = asks_ns + self.ramp.delay_ns
+            self.come += 1
+
+    def has_full_grant(self, now_ns: int) -> bool:
+        """By the last report, of the blocks since the last request, that has been heard; or, for a while after the
+        last block, without any, unless that was a first grant too small whose report is under way."""
+        if self.ramp is None or not self.air.blocks:
+            return self.ramp is None
+        blocks = self.air.blocks
+        since = max(index for index, block in enumerate(blocks) if block.by_request)
+        heard = [i for i in range(since, len(blocks)) if self.heard_ns(blocks[i]) <= now_ns]
+        known = 0
+        if heard:
+            known = blocks[heard[-1]].left_bits - sum(sum(b.bits_of.values()) for b in blocks[heard[-1] + 1 :])
+        last = blocks[-1]
+        waits = last.by_request and last.left_bits > 0 and self.ramp.first_bytes > 0 and self.heard_ns(last) > now_ns
+        return known > 0 or (not waits and now_ns - (last.slot + 1) * self.air.slot_ns < self.ramp.idle_ns)
+
+    def heard_ns(self, block: Block) -> int:
+        assert self.ramp is not None
+        at_once = block.by_request and self.ramp.first_bytes == 0
+        return (block.slot + 1) * self.air.slot_ns + (0 if at_once else self.ramp.report_ns)
+
+    def asked_for(self, now_ns: int, there: int) -> int:
+        if self.ramp is None or self.asked_from_ns is None or now_ns < self.asked_from_ns:
+            return 0
+        return min(there, 8 * self.ramp.first_bytes) if self.ramp.first_bytes else there
+
+    def fill(self, block: Block, room: int, by_request: bool) -> None:
+        self.asked_from_ns = None
+        block.by_request = by_request
+        for message in range(self.come):
+            taken = min(room, self.left[message])
+            if taken:
+                block.bits_of[message] = taken
+                self.left[message] -= taken
+                room -= taken
+        block.left_bits = sum(self.left[: self.come])
+
+    def release_ns(self, retransmission_ns: int) -> list[int]:
+        """When each message has left, -1 where it has not by the end of the slots."""
+        found: list[int] = []
+        for message, left in enumerate(self.left):
+            carriers = [block for block in self.air.blocks if message in block.bits_of]
+            over = all(block.is_over(self.air.harq.max_transmissions) for block in carriers)
+            if left or not over or (found and found[-1] < 0):
+                found.append(-1)
+                continue
+            ends = [
+                (block.sendings[-1].slot + 1) * self.air.slot_ns + block.sendings[-1].failed * retransmission_ns
+                for block in carriers
+            ]
+            found.append(max([*ends, *found[-1:]]))
+        return found

@@ -1,0 +1,101 @@
+"""Handover against a second, plainer reading of event A3 with its time to trigger."""
+
+from itertools import pairwise, takewhile
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.channel.large_scale.handover import Decider
+from emulator.channel.radio import Handover
+from emulator.core.arrays import Floats, Ints
+from emulator.core.randomness import generator
+
+MS_NS = 1_000_000
+DURATION_NS = 3000 * MS_NS
+
+
+def by_definition(settings: Handover, at_ns: Ints, strength_db: Floats) -> list[tuple[int, int]]:
+    """Instant and site of each handover: at each measurement, how long the unbroken run of measurements is, back
+    from it to the last handover's end, at which a site was better."""
+    instants = range(0, DURATION_NS, settings.measurement_ns)
+    at = {now: strength_db[:, np.flatnonzero(at_ns <= now)[-1]] for now in instants}
+    serving, fresh_ns = int(np.argmax(strength_db[:, 0])), 0
+    changes: list[tuple[int, int]] = []
+    for now in instants:
+        measured = [then for then in reversed(instants) if fresh_ns <= then <= now]
+        ripe: list[int] = []
+        for site in range(len(strength_db)):
+            bar_db = {then: at[then][serving] + settings.hysteresis_db for then in measured}
+            run = list(takewhile(lambda then: at[then][site] > bar_db[then], measured))  # noqa: B023  (used up at once)
+            if site != serving and run and now - run[-1] >= settings.time_to_trigger_ns:
+                ripe.append(site)
+        if ripe:
+            serving = max(ripe, key=lambda site: at[now][site])
+            fresh_ns = now + max(1, settings.interruption_ns)
+            changes.append((now, serving))
+    return changes
+
+
+def ways(seed: int, sites: int, step_ns: int) -> tuple[Ints, Floats]:
+    """Strengths that wander as of a UE that moves, held from each instant to the next."""
+    at_ns = np.arange(0, DURATION_NS, step_ns)
+    steps_db = generator(seed, "test", "strength").normal(0, 2.0, (sites, len(at_ns)))
+    return at_ns, np.cumsum(steps_db, axis=1)
+
+
+settings_of = st.builds(
+    Handover,
+    hysteresis_db=st.sampled_from([0.0, 2.0, 5.0]),
+    time_to_trigger_ns=st.sampled_from([0, 40 * MS_NS, 100 * MS_NS, 160 * MS_NS]),
+    measurement_ns=st.sampled_from([40 * MS_NS, 33 * MS_NS]),
+    interruption_ns=st.sampled_from([0, 50 * MS_NS, 400 * MS_NS]),
+)
+
+
+@given(
+    settings=settings_of,
+    seed=st.integers(0, 999),
+    sites=st.integers(1, 4),
+    step_ms=st.integers(7, 90),
+    cuts=st.lists(st.integers(1, DURATION_NS - 1), max_size=4, unique=True),
+)
+def test_handovers_are_those_of_the_definition_however_the_way_is_cut(
+    settings: Handover, seed: int, sites: int, step_ms: int, cuts: list[int]
+) -> None:
+    at_ns, strength_db = ways(seed, sites, step_ms * MS_NS)
+    expected = by_definition(settings, at_ns, strength_db)
+    decider = Decider(settings, strength_db[:, 0])
+    found: list[tuple[int, int]] = []
+    serving_before = int(np.argmax(strength_db[:, 0]))
+    for from_ns, until_ns in pairwise([0, *sorted(cuts), DURATION_NS]):
+        serving, pauses_ns = decider.follow(at_ns, strength_db, from_ns, until_ns)
+        assert (serving.from_ns[0], serving.site[0]) == (from_ns, serving_before)
+        found += [(int(now), int(site)) for now, site in zip(serving.from_ns[1:], serving.site[1:], strict=True)]
+        serving_before = int(serving.site[-1])
+        touching = [
+            [max(from_ns, now), now + settings.interruption_ns]
+            for now, _ in found
+            if now + settings.interruption_ns > from_ns or now >= from_ns
+        ]
+        assert pauses_ns.tolist() == touching
+    assert found == expected
+
+
+def test_a_crossing_is_followed_after_hysteresis_and_time_to_trigger() -> None:
+    """The second site gains 1 dB each 100 ms from -10 dB on: 3 dB better after 1300 ms, so more than that at the
+    measurement at 1400 ms (steps are held), and for 160 ms at the one at 1560 ms."""
+    at_ns = np.arange(0, DURATION_NS, 100 * MS_NS)
+    strength_db = np.stack([np.zeros(len(at_ns)), np.arange(len(at_ns)) - 10.0])
+    serving, pauses_ns = Decider(Handover(), strength_db[:, 0]).follow(at_ns, strength_db, 0, DURATION_NS)
+    assert serving.from_ns.tolist() == [0, 1560 * MS_NS]
+    assert serving.site.tolist() == [0, 1]
+    assert pauses_ns.tolist() == [[1560 * MS_NS, 1610 * MS_NS]]
+
+
+def test_a_short_peak_is_not_followed() -> None:
+    at_ns = np.array([0, 400, 520]) * MS_NS
+    strength_db = np.array([[0.0, 0.0, 0.0], [-5.0, 20.0, -5.0]])
+    serving, pauses_ns = Decider(Handover(), strength_db[:, 0]).follow(at_ns, strength_db, 0, DURATION_NS)
+    assert serving.site.tolist() == [0]
+    assert pauses_ns.shape == (0, 2)

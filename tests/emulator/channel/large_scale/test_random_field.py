@@ -1,0 +1,73 @@
+"""Random fields against their covariance, over independent seeds: one pair of places a seed and lag."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from emulator.channel.large_scale.random_field import rough_waves, smooth_waves, values
+from emulator.core.arrays import Floats
+from emulator.core.randomness import generator
+
+SEEDS = 4000
+LAGS = np.array([0.0, 0.02, 0.1, 0.3, 0.6, 1.0, 1.7, 3.0])
+
+
+def test_a_field_is_the_sum_of_its_waves() -> None:
+    waves = rough_waves(generator(1, "test", "sum"), 7.0)
+    points_m = generator(1, "test", "points").uniform(-5e3, 5e3, (1500, 2))
+    phase = points_m[:, :1] * waves[0] + points_m[:, 1:] * waves[1] + waves[2]
+    expected = np.sqrt(2 / len(waves[0])) * np.cos(2 * np.pi * phase).sum(axis=1)
+    np.testing.assert_allclose(values(waves, points_m), expected, rtol=0, atol=1e-9)
+
+
+def test_a_places_value_does_not_depend_on_the_others() -> None:
+    waves = rough_waves(generator(1, "test", "sum"), 7.0)
+    points_m = generator(1, "test", "points").uniform(-5e3, 5e3, (1500, 2))
+    together = values(waves, points_m)
+    for first, last in [(0, 1), (511, 513), (1, 1500), (700, 707)]:
+        assert np.array_equal(values(waves, points_m[first:last]), together[first:last])
+
+
+@pytest.mark.parametrize(("correlation_m", "angle"), [(6.0, 0.0), (37.0, 1.0), (120.0, 2.5)])
+def test_correlation_is_exponential(correlation_m: float, angle: float) -> None:
+    pairs = sampled(correlation_m, angle, smooth=False)
+    assert_correlation(pairs, np.exp(-LAGS))
+
+
+@pytest.mark.parametrize(("correlation_m", "angle"), [(1.0, 0.3), (50.0, 1.2)])
+def test_correlation_of_what_is_cut_is_gaussian(correlation_m: float, angle: float) -> None:
+    pairs = sampled(correlation_m, angle, smooth=True)
+    assert_correlation(pairs, np.exp(-(LAGS**2)))
+
+
+def sampled(correlation_m: float, angle: float, smooth: bool) -> Floats:
+    """Values at a place drawn for each seed, and at each lag from it in one direction, shape (SEEDS, lags)."""
+    direction = np.array([np.cos(angle), np.sin(angle)])
+    found = np.empty((SEEDS, len(LAGS)))
+    for seed in range(SEEDS):
+        rng = generator(seed, "test", "field")
+        waves = smooth_waves(rng, correlation_m) if smooth else rough_waves(rng, correlation_m)
+        found[seed] = values(waves, rng.uniform(-1e3, 1e3, 2) + LAGS[:, np.newaxis] * correlation_m * direction)
+    return found
+
+
+def assert_correlation(pairs: Floats, expected: Floats) -> None:
+    """The variance of the product of two normal numbers of correlation r is 1 + r^2."""
+    errors = np.sqrt((1 + expected**2) / len(pairs))
+    assert (np.abs((pairs[:, :1] * pairs).mean(axis=0) - expected) < 4 * errors).all()
+    assert abs(pairs[:, 0].mean()) < 4 / np.sqrt(len(pairs))
+    assert stats.kstest(pairs[:, 0], "norm").pvalue > 1e-3
+
+
+def test_a_smooth_field_crosses_a_level_as_often_as_rice_says() -> None:
+    """And not more often where one looks closer."""
+    crossings = np.empty((300, 2))
+    for seed in range(len(crossings)):
+        waves = smooth_waves(generator(seed, "test", "crossings"), 50.0)
+        along = np.stack([np.arange(0, 2000, 0.25), np.zeros(8000)], axis=1)
+        above = values(waves, along) > 0.5
+        crossings[seed] = [(above[step:] != above[:-step])[::step].sum() for step in (1, 8)]
+    expected = 2000 * np.sqrt(2) / (np.pi * 50.0) * np.exp(-0.125)
+    errors = crossings.std(axis=0, ddof=1) / np.sqrt(len(crossings))
+    # steps of 2 m miss the pairs of crossings within one: less than a hundredth of all
+    assert (np.abs(crossings.mean(axis=0) - expected) < 4 * errors + np.array([0.0, 0.01]) * expected).all()

@@ -1,0 +1,34 @@
+"""Measured layer times survive their file, and anything else in it is one line."""
+
+from pathlib import Path
+
+import pytest
+
+from emulator.layer_times import load_measured, save_measured
+from emulator.system import LayerTimes
+
+
+def test_times_survive_their_file(tmp_path: Path) -> None:
+    measured = {"edge1": {"llm": LayerTimes((1, 2), (3, 4), (5, 6))}}
+    save_measured(tmp_path / "measured.json", measured)
+    assert load_measured(tmp_path / "measured.json") == measured
+    assert [path.name for path in tmp_path.iterdir()] == ["measured.json"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000 + "]" * 100_000,
+        '{"edge1": {"llm": {"fixed_ns": [Infinity], "token_ns": [0], "context_ps": [0]}}}',
+        '{"edge1": {"llm": {"fixed_ns": [1]}}}',
+        "[3]",
+        "",
+    ],
+)
+def test_anything_else_is_one_line(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "measured.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError) as caught:
+        load_measured(path)
+    assert str(caught.value).startswith(f"{path}: must be layer times that airsplit wrote (")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,117 @@
+"""Tasks on stations of this machine, without networks of their own, and what their answers should be."""
+
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from emulator.system import Control, Cost, DeviceSpec, Node, System
+from emulator.task import Placement, Task, TaskKind
+from emulator.workload import Periodic, Stream
+from hil.codec import Precision, decode_elements, encode_elements
+from hil.mqtt.client import Address
+from hil.stations.event_log import Event
+from hil.stations.planning import WEIGHTS_SEED
+from hil.stations.processes import Launch, Stations, launch_here
+from hil.stations.real_times import Real, Rows, gather, real_times
+from hil.stations.schedule import Job, Plan, Schedule, write_schedule
+from topologies.models.chain import Chain
+from topologies.models.registry import build, example_input
+
+FAST = DeviceSpec(1e15, 10**10, 1e15, 1e9)  # everything really computed is late on it
+SEED = 3
+
+
+def make_system(kinds: Sequence[TaskKind], devices: Mapping[str, DeviceSpec]) -> System:
+    """Nodes with these devices that no link of the model joins; nothing is resident at the start."""
+    return System(
+        name="stations",
+        seed=SEED,
+        duration_ns=10**9,
+        nodes={name: Node(name, "edge", device) for name, device in devices.items()},
+        links=(),
+        streams=tuple(Stream("ue1", each, Periodic(10**9)) for each in kinds),
+        placements={},
+        control=Control("ue1", 0, 1),
+        cost=Cost(1.0),
+    )
+
+
+def free_addresses(nodes: Sequence[str]) -> dict[str, Address]:
+    """A free UDP port of this machine for each node."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in nodes]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return {node: Address(*each.getsockname()) for node, each in zip(nodes, sockets, strict=True)}
+
+
+class Ran(NamedTuple):
+    """What is left of a run."""
+
+    schedule: Schedule
+    rows: Rows
+    waiting: tuple[str, ...]  # the nodes that had not got all their answers
+    dropped: dict[str, int]
+
+    def of(self, job: int) -> tuple[Job, Plan, Real]:
+        """A job, its plan and what became of it."""
+        each = self.schedule.jobs[job]
+        return each, self.schedule.plan(each), list(real_times(self.schedule, self.rows))[job][1]
+
+    def at_ns(self, job: int, event: Event, stage: int, step: int = 0) -> list[int]:
+        """When something happened; mostly once."""
+        return [int(row["at_ns"]) for row in self.rows_of(job, event, stage, step)]
+
+    def rows_of(self, job: int, event: Event, stage: int, step: int = 0) -> Rows:
+        """The rows of one sort."""
+        rows = self.rows
+        wanted = (rows["job"] == job) & (rows["event"] == event) & (rows["stage"] == stage) & (rows["step"] == step)
+        found: Rows = rows[wanted]
+        return found
+
+
+def run(schedule: Schedule, folder: Path, seconds: float, launch: Launch = launch_here) -> Ran:
+    """A station for each address, all tasks, and `seconds` for them from the start."""
+    write_schedule(folder / "schedule.json", schedule)
+    with Stations(folder / "schedule.json", schedule.addresses, folder, launch) as stations:
+        stations.await_ready(120)
+        start_ns = time.monotonic_ns() + 100_000_000
+        stations.begin(start_ns)
+        waiting = stations.await_answers(start_ns + round(seconds * 1e9))
+    return Ran(schedule, gather(schedule, folder), waiting, stations.dropped)
+
+
+def answer_of(
+    task: Task, placement: Placement, input_seed: int, lost: Mapping[int, Sequence[slice]] | None = None
+) -> int:
+    """The head of the digest of what the last partition must compute in the first pass: the model run here, from cut
+    to cut, through the codec where a cut lies between nodes. `lost` are bytes of the message to a stage: zeros."""
+    model, precision = task.kind.model.name, Precision[task.kind.precision]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    x = example_input(model, input_seed, tokens=task.prompt_tokens or 1)
+    for stage, (node, first, stop) in enumerate(placement):
+        if stage and placement[stage - 1].node != node:
+            data, scale = encode_elements(x.numpy(), precision)
+            received = bytearray(data)
+            for part in (lost or {}).get(stage, ()):
+                received[part] = bytes(len(received[part]))
+            x = torch.from_numpy(decode_elements(bytes(received), precision, scale, tuple(x.shape)))
+        x = whole_model(model).run(x, first, stop)
+    torch.set_num_threads(threads)
+    scores = (x[:, -1] if task.kind.model.family == "causal_lm" else x).numpy()
+    return int.from_bytes(sha256(np.ascontiguousarray(scores).tobytes()).digest()[:8], "little")
+
+
+@cache
+def whole_model(name: str) -> Chain:
+    """All layers, drawn once."""
+    return build(name, WEIGHTS_SEED)

@@ -1,0 +1,151 @@
+"""Stations without a broker: datagrams, of which a proxy between the two throws some away."""
+
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from emulator.system import DeviceSpec
+from emulator.task import Partition, Task
+from hil.mqtt.client import Address
+from hil.stations.event_log import Event
+from hil.stations.messages import DATAGRAM_BYTES, PATIENCE_NS, Arrived, Key, Message, Piece, in_one, read_piece
+from hil.stations.planning import make_schedule
+from hil.stations.processes import launch_here
+from hil.stations.real_times import NOT_ANSWERED
+from hil.stations.schedule import read_schedule, write_schedule
+from hil.stations.transports import Datagrams
+from tests.hil.lab import kind
+from tests.hil.stations.on_stations import Ran, answer_of, free_addresses, make_system, run
+
+IMAGE = replace(kind("resnet32", "int8"), input_bytes=60_000, result_bytes=1_000)
+PLACEMENT = (Partition("ue1", 0, 2), Partition("edge1", 2, 17))
+DEVICE = DeviceSpec(1e12, 10**10, 1e12, 1e12)
+TASKS = [Task("ue1", IMAGE, number, number * 200_000_000) for number in range(6)]
+# Of the message to stage 1 of a job, pieces that are thrown away: some, the last, all; of job 5, the result.
+LOST = {(1, 1): {0, 3}, (2, 1): {11}, (3, 1): set(range(12)), (5, 2): {0}}
+HEADER_BYTES = 24
+
+
+@contextmanager
+def proxy(target: Address, keeps: Callable[[Piece], bool]) -> Iterator[Address]:
+    """A UDP port in front of another one, which only gets what is to be kept."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as front:
+        front.bind(("127.0.0.1", 0))
+        front.settimeout(0.2)
+        over = threading.Event()
+
+        def forward() -> None:
+            while not over.is_set():
+                try:
+                    datagram = front.recv(2_000)
+                except TimeoutError:
+                    continue
+                if keeps(read_piece(datagram)):
+                    front.sendto(datagram, target)
+
+        thread = threading.Thread(target=forward)
+        thread.start()
+        try:
+            yield Address(*front.getsockname())
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    folder = tmp_path_factory.mktemp("datagrams")
+    system = make_system([IMAGE], {"ue1": DEVICE, "edge1": DEVICE})
+    addresses = free_addresses(["ue1", "edge1"])
+    broker = Address("127.0.0.1", 1)  # only until the schedule is made: the system has no links
+    schedule = replace(make_schedule(system, [(task, PLACEMENT) for task in TASKS], addresses, broker), broker=None)
+
+    def keeps(piece: Piece) -> bool:
+        return piece.number not in LOST.get((piece.key.job, piece.key.stage), ())
+
+    with proxy(addresses["ue1"], keeps) as to_ue1, proxy(addresses["edge1"], keeps) as to_edge1:
+
+        def launch(node: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+            """Each station finds the other behind the proxy."""
+            behind = {"ue1": {"edge1": to_edge1}, "edge1": {"ue1": to_ue1}}[node]
+            own = folder / f"{node}.json"
+            write_schedule(own, replace(schedule, addresses={**schedule.addresses, **behind}))
+            return launch_here(node, [str(own) if each.endswith("schedule.json") else each for each in command])
+
+        yield run(schedule, folder, 2.5, launch)
+
+
+def test_what_arrives_is_answered_and_what_does_not_fails(finished: Ran) -> None:
+    reasons = [finished.of(number)[2].reason for number in range(len(TASKS))]
+    assert reasons == ["", "", "", NOT_ANSWERED, "", NOT_ANSWERED]
+    assert finished.waiting == ("ue1",)
+    assert finished.dropped == {}
+
+
+def test_the_erased_fraction_is_that_of_the_bytes_thrown_away(finished: Ran) -> None:
+    size_bytes = IMAGE.model.activation_bytes(2, 1, "int8")
+    pieces = -(-size_bytes // DATAGRAM_BYTES)
+    assert pieces == 12
+    whole_bytes = size_bytes + pieces * HEADER_BYTES
+    last_bytes = size_bytes - 11 * DATAGRAM_BYTES + HEADER_BYTES
+    erased = [finished.of(number)[2].erased for number in range(len(TASKS))]
+    assert erased[0] == [0, 0, 0]
+    assert erased[1] == pytest.approx([0, 2 * (DATAGRAM_BYTES + HEADER_BYTES) / whole_bytes, 0])
+    assert erased[2] == pytest.approx([0, last_bytes / whole_bytes, 0])
+
+
+def test_zeros_are_computed_on_where_bytes_are_missing(finished: Ran) -> None:
+    def piece(number: int) -> slice:
+        return slice(number * DATAGRAM_BYTES, (number + 1) * DATAGRAM_BYTES)
+
+    answers = {}
+    for number, lost in {0: [], 1: [piece(0), piece(3)], 2: [piece(11)]}.items():
+        seed = finished.schedule.jobs[number].input_seed
+        (row,) = finished.rows_of(number, Event.COMPUTED, 1)
+        assert row["answer"] == answer_of(TASKS[number], PLACEMENT, seed, {1: lost})
+        answers[number] = answer_of(TASKS[number], PLACEMENT, seed)
+    assert finished.rows_of(1, Event.COMPUTED, 1)["answer"] != answers[1]
+
+
+def test_only_a_lost_end_is_waited_for(finished: Ran) -> None:
+    took_ns = [
+        finished.at_ns(number, Event.RECEIVED, 1)[0] - finished.at_ns(number, Event.PUBLISHED, 1)[0]
+        for number in range(3)
+    ]
+    assert took_ns[2] >= PATIENCE_NS
+    assert min(took_ns[:2]) < PATIENCE_NS
+
+
+def test_what_a_station_is_too_slow_for_is_counted() -> None:
+    here = free_addresses(["x"])
+    busy, over = threading.Event(), threading.Event()
+
+    def receive(_: Arrived) -> None:
+        busy.set()
+        over.wait()
+
+    transport = Datagrams(here, "x", buffer_bytes=20_000)
+    transport.open(receive)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(in_one(Message(Key(0, 0, 0), 1.0, b"x" * 1_000)), here["x"])
+        assert busy.wait(10)
+        for number in range(1, 101):
+            sender.sendto(in_one(Message(Key(number, 0, 0), 1.0, b"x" * 1_000)), here["x"])
+    lost = transport.lost
+    over.set()
+    transport.close()
+    assert 50 < lost < 100
+    assert transport.malformed == 0
+
+
+def test_a_schedule_of_datagrams_says_so_in_its_file(finished: Ran, tmp_path: Path) -> None:
+    write_schedule(tmp_path / "schedule.json", finished.schedule)
+    assert json.loads((tmp_path / "schedule.json").read_text())["broker"] is None
+    assert read_schedule(tmp_path / "schedule.json").broker is None

@@ -1,0 +1,150 @@
+"""Workers die and hang in mid-run: every task is still answered once, rightly, or failed with its reason."""
+
+import signal
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from hil.mqtt.broker import Broker, end
+from hil.testbed.coordinator import Coordinator, Inference
+from hil.testbed.exchange import Exchange
+from hil.testbed.hosts import local_workers
+from tests.hil.lab import HOSTS, expected, kind, split, system, task
+
+NIN = kind("nin", "fp32")
+PLACEMENT = split(NIN, 5)
+
+
+def right(inference: Inference, number: int) -> bool:
+    return inference.result is not None and np.array_equal(inference.result, expected(task(NIN, number)))
+
+
+def wait_for_first_stage(coordinator: Coordinator) -> None:
+    exchange: Exchange = coordinator._exchange
+    assert exchange.wait_for(lambda: any(attempt.service_ns for attempt in exchange.ledger.open.values()), 30)
+
+
+def test_killed_in_mid_task_its_nodes_move_and_the_task_is_run_again(amqtt: Broker) -> None:
+    with (
+        local_workers(amqtt.address, ["w1", "w2", "w3"]) as workers,
+        Coordinator(amqtt.address, HOSTS, system([NIN], cuts=[5])) as coordinator,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        coordinator.deploy()
+        assert coordinator._exchange.wait_for(lambda: "w3" in coordinator.ledger.live, 30)
+        assert right(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
+        workers["w2"].send_signal(signal.SIGSTOP)  # so that the task is surely in its hands
+        running: Future[Inference] = pool.submit(coordinator.infer, task(NIN, 1), PLACEMENT)
+        wait_for_first_stage(coordinator)
+        workers["w2"].kill()
+        inference = running.result(60)
+        assert right(inference, 1)
+        assert inference.attempts == 2
+        assert [report.worker for report in inference.reports] == ["w1", "w3"]
+        for number in range(2, 5):
+            inference = coordinator.infer(task(NIN, number), PLACEMENT)
+            assert right(inference, number)
+            assert inference.attempts == 1
+        assert (coordinator.ledger.done, coordinator.ledger.given_up, coordinator.ledger.open) == (5, 0, {})
+
+
+def test_one_after_the_other_until_none_is_left(amqtt: Broker) -> None:
+    tasks = 40
+    with (
+        local_workers(amqtt.address, ["w1", "w2"]) as workers,
+        Coordinator(amqtt.address, HOSTS, system([NIN], cuts=[5])) as coordinator,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        outcomes = [pool.submit(coordinator.infer, task(NIN, number), PLACEMENT) for number in range(tasks)]
+        assert outcomes[9].result(60).failure is None
+        workers["w2"].kill()
+        assert right(outcomes[-1].result(60), tasks - 1)
+        assert all(right(outcome.result(), number) for number, outcome in enumerate(outcomes))
+        assert (coordinator.ledger.done, coordinator.ledger.given_up) == (tasks, 0)
+
+        workers["w1"].kill()
+        after = [pool.submit(coordinator.execute, task(NIN, number), PLACEMENT) for number in range(3)]
+        assert [outcome.result(60).failure for outcome in after] == ["worker lost"] * 3
+        ledger = coordinator.ledger
+        assert ledger.done == tasks
+        assert ledger.open == {}
+        assert ledger.live == {}
+
+
+def test_hanging_worker_is_taken_as_lost_and_its_late_word_counts_nothing(amqtt: Broker) -> None:
+    with (
+        local_workers(amqtt.address, ["w1", "w2"]) as workers,
+        Coordinator(amqtt.address, HOSTS, system([NIN], cuts=[5]), timeout_s=30) as coordinator,
+    ):
+        coordinator.deploy()
+        assert right(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
+        coordinator._timeout_s = 1.0
+        workers["w2"].send_signal(signal.SIGSTOP)
+        inference = coordinator.infer(task(NIN, 1), PLACEMENT)
+        assert right(inference, 1)
+        assert inference.attempts == 2
+        assert [report.worker for report in inference.reports] == ["w1", "w1"]
+        workers["w2"].send_signal(signal.SIGCONT)
+        exchange = coordinator._exchange
+        assert exchange.wait_for(lambda: exchange.ledger.ignored >= 2, 20)  # its result and its report
+        assert (coordinator.ledger.done, coordinator.ledger.given_up, coordinator.ledger.open) == (2, 0, {})
+        assert "w2" not in coordinator.ledger.live
+
+
+def test_killed_between_tasks_the_move_is_said_and_described(amqtt: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        local_workers(amqtt.address, ["w1", "w2"]) as workers,
+        Coordinator(amqtt.address, HOSTS, system([NIN], cuts=[5])) as coordinator,
+    ):
+        assert right(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
+        caplog.clear()
+        workers["w2"].kill()
+        assert coordinator._exchange.wait_for(lambda: "w2" not in coordinator.ledger.live, 10)
+        for number in range(1, 3):
+            inference = coordinator.infer(task(NIN, number), PLACEMENT)
+            assert right(inference, number)
+            assert inference.attempts == 1
+        assert caplog.messages == ["worker w2: lost; edge1 runs on w1 from now on"]
+        move = {"task": 2, "node": "edge1", "former": "w2", "worker": "w1", "models": ("nin",), "reason": "w2 lost"}
+        facts = coordinator.describe()
+        assert facts["moves"] == [move]
+        assert facts["workers"]["w2"]["state"] == "offline"
+
+
+def test_restarted_under_its_name_it_gets_its_layers_anew(amqtt: Broker) -> None:
+    with (
+        local_workers(amqtt.address, ["w1"]),
+        local_workers(amqtt.address, ["w2"]) as first,
+        Coordinator(amqtt.address, HOSTS, system([NIN], cuts=[5])) as coordinator,
+    ):
+        return_of: list[str] = []
+        end(*first.values())
+        for number in range(2):
+            with local_workers(amqtt.address, ["w2"]):
+                assert coordinator._exchange.wait_for(lambda: "w2" in coordinator.ledger.live, 30)
+                inference = coordinator.infer(task(NIN, number), PLACEMENT)
+                assert right(inference, number)
+                return_of.append(inference.reports[1].worker)
+            assert coordinator._exchange.wait_for(lambda: "w2" not in coordinator.ledger.live, 30)
+        assert return_of == ["w2", "w2"]
+
+
+def test_worker_without_room_is_passed_over(lab: Broker) -> None:
+    with Coordinator(lab.address, HOSTS, system([NIN], cuts=[5])) as coordinator:
+        coordinator._seats.refuse("w2", "nin")
+        inference = coordinator.infer(task(NIN), PLACEMENT)
+        assert right(inference, 0)
+        assert {report.worker for report in inference.reports} == {"w1"}
+        coordinator._seats.refuse("w1", "nin")
+        assert coordinator.infer(task(NIN), PLACEMENT).failure == "memory"
+
+
+def test_a_newer_worker_takes_a_name_over(mosquitto: Broker) -> None:
+    with Exchange(mosquitto.address) as exchange, local_workers(mosquitto.address, ["twin"]) as older:
+        assert exchange.wait_for(lambda: "twin" in exchange.ledger.live, 30)
+        former = exchange.ledger.live["twin"]
+        with local_workers(mosquitto.address, ["twin"]) as newer:
+            assert older["twin"].wait(30) == 0
+            assert exchange.wait_for(lambda: exchange.ledger.live.get("twin", former) != former, 30)
+            assert newer["twin"].poll() is None

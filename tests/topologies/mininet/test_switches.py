@@ -1,0 +1,30 @@
+"""Switches are named, and what cannot be one is refused in one line."""
+
+import pytest
+
+pytest.importorskip("mininet", reason="needs Mininet")
+
+from tests.topologies.mininet.own_switches import LearningBridge
+from topologies.mininet.nodes import StaticBridge
+from topologies.mininet.switches import switch_class
+
+
+def test_switches_are_mininet_s_or_the_user_s_own() -> None:
+    assert switch_class("LinuxBridge") is StaticBridge
+    assert switch_class("tests.topologies.mininet.own_switches:LearningBridge").__name__ == LearningBridge.__name__
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("NoSwitch", "must be a class of Mininet's switches"),
+        ("CPULimitedHost", "must be a class of Mininet's switches"),
+        ("json:loads", "must be a class of Mininet's switches"),
+        ("OVSBridge", "must forward in a network namespace of its own"),
+        ("no.such:Switch", r"must be a class that can be imported \(ModuleNotFoundError: No module named 'no'\)"),
+    ],
+)
+def test_what_is_no_switch_of_a_private_network_is_refused(name: str, rule: str) -> None:
+    with pytest.raises(ValueError, match=f"^realtime.switch={name}: {rule}") as caught:
+        switch_class(name)
+    assert "\n" not in str(caught.value)

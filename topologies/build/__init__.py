@@ -1,0 +1,109 @@
+"""From a scenario to the system that a backend runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from emulator.core.randomness import draw_key
+from emulator.system import Control, Cost, System
+from emulator.trace import Trace
+from emulator.core.units import ns_from_ms, ns_from_s
+from emulator.workload import Arrivals, Periodic, Poisson, Recorded, Stream, Tokens
+from topologies.build.links import cells_of, links_of
+from topologies.build.conversion import (
+    direction,
+    kind_of,
+    nodes_of,
+    placements_of,
+    profiles_of,
+    recorded_arrivals,
+)
+from topologies.schema.scenario import Scenario
+from topologies.build.trace_sources import TraceSource
+from topologies.schema.workloads import Recorded as RecordedSection
+from topologies.schema.workloads import Task
+
+
+def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None = None) -> System:
+    """The system of a scenario whose relative paths start from `folder`.
+
+    `traces` gives some or all links' traces by direction, `ue1-gnb`, instead of generating or reading
+    them: so a run is replayed from what it stored. Every generated channel is addressed by its UE, so that
+    adding a UE changes no other's. Raises ValueError, one line, for a file that
+    does not hold what it should (inside `topologies.loading.loader.named`, the line names the scenario's file).
+    """
+    duration_ns = ns_from_s(scenario.duration_s)
+    source = TraceSource(scenario.seed, duration_ns, folder, training=False, stored=traces or {})
+    return _system(scenario, folder, source)
+
+
+def training_system(scenario: Scenario, folder: Path, index: int) -> System:
+    """The same system on other channels and arrivals, for training: generated traces and draws under a
+    seed of their own for each `index` from 0, recordings by their training interval.
+
+    Raises ValueError, one line, when a trace shares lineage with one of the scenario's own run.
+    """
+    seed = draw_key(scenario.training.seed, "training", f"system {index}")
+    duration_ns = ns_from_s(scenario.training.duration_s)
+    source = TraceSource(seed, duration_ns, folder, training=True)
+    trained = _system(scenario, folder, source)
+    require_disjoint(trained, build(scenario, folder))
+    return trained
+
+
+def training_systems(scenario: Scenario, folder: Path) -> list[System]:
+    """All that a scenario's agents are trained on. Raises as `training_system` does."""
+    return [training_system(scenario, folder, index) for index in range(scenario.training.traces)]
+
+
+def require_disjoint(trained: System, tested: System) -> None:
+    """Raise ValueError unless no stretch of a source went into traces of both systems."""
+    for link in trained.links:
+        for other in tested.links:
+            if link.trace.shares_lineage(other.trace):
+                raise ValueError(
+                    f"trace {direction(link.source, link.target)}: training must share no data"
+                    f" with {direction(other.source, other.target)} of the run"
+                )
+
+
+def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
+    nodes = nodes_of(scenario)
+    models = profiles_of(scenario, folder)
+    return System(
+        name=scenario.name,
+        seed=source.seed,
+        duration_ns=source.duration_ns,
+        nodes=nodes,
+        links=links_of(scenario, nodes, source),
+        streams=tuple(
+            Stream(name, kind_of(task, models[task.model]), _arrivals(task, folder), _tokens(task))
+            for task in scenario.tasks
+            for name in scenario.names_of(task.sources)
+        ),
+        placements=placements_of(scenario, nodes, models),
+        control=Control(
+            scenario.control.node,
+            ns_from_ms(scenario.control.observation_age_ms),
+            ns_from_ms(scenario.control.measurement_window_ms),
+        ),
+        cost=Cost(scenario.cost.failure_s, scenario.cost.erasure_s),
+        broker=scenario.broker,
+        preload=scenario.preload,
+        cells=cells_of(scenario),
+    )
+
+
+def _arrivals(task: Task, folder: Path) -> Arrivals:
+    arrivals = task.arrivals
+    if arrivals.poisson is not None:
+        return Poisson(arrivals.poisson.rate_per_s)
+    if arrivals.periodic is not None:
+        return Periodic(ns_from_ms(arrivals.periodic.interval_ms), ns_from_ms(arrivals.periodic.phase_ms))
+    recorded = recorded_arrivals(arrivals.recorded or RecordedSection(), folder)
+    return Recorded(recorded.arrival_ns or (), recorded.prompt_tokens, recorded.output_tokens)
+
+
+def _tokens(task: Task) -> Tokens | None:
+    if task.tokens is None:
+        return None
+    return Tokens(task.tokens.prompt_mean, task.tokens.prompt_max, task.tokens.output_mean, task.tokens.output_max)

@@ -1,0 +1,102 @@
+"""Sections of a scenario as the emulator's own types: the part that needs no traces."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from emulator.profile import ModelProfile
+from emulator.system import DeviceSpec, Node
+from emulator.task import Placement, TaskKind
+from emulator.core.units import NS_PER_US, ns_from_ms
+from topologies.build.candidates import candidates
+from topologies.profiles import load_profile
+from topologies.schema.messages import translate
+from topologies.schema.scenario import Device, Scenario
+from topologies.schema.workloads import Recorded, RecordedFile, Task
+
+BYTES_PER_KB = 1_000
+BYTES_PER_MB = 1_000_000
+
+
+def device_spec(device: Device) -> DeviceSpec:
+    """A device in the emulator's units."""
+    return DeviceSpec(
+        compute_flops_per_s=device.compute_gflops * 1e9,
+        memory_bytes=round(device.memory_mb * BYTES_PER_MB),
+        memory_bytes_per_s=device.memory_gb_per_s * 1e9,
+        load_bytes_per_s=device.load_mb_per_s * BYTES_PER_MB,
+        layer_overhead_ns=round(device.layer_overhead_us * NS_PER_US),
+        queue_tasks=device.queue_tasks,
+        idle_power_w=device.idle_power_w,
+        busy_power_w=device.busy_power_w,
+        transmit_power_w=device.transmit_power_w,
+        receive_power_w=device.receive_power_w,
+    )
+
+
+def nodes_of(scenario: Scenario) -> dict[str, Node]:
+    """Every node by name, copies included, in the file's order."""
+    devices = {name: device_spec(device) for name, device in scenario.devices.items()}
+    return {
+        name: Node(name, node.role, devices[node.device] if node.device else None)
+        for _, name, node in scenario.node_entries()
+    }
+
+
+def radio_ends(a: str, b: str, nodes: Mapping[str, Node]) -> tuple[str, str]:
+    """The two ends of a radio link, its UE first."""
+    return (a, b) if nodes[a].role == "ue" else (b, a)
+
+
+def direction(source: str, target: str) -> str:
+    """The name of one direction of a link, which its trace is stored by."""
+    return f"{source}-{target}"
+
+
+def profile_source(scenario: Scenario, model: str, folder: Path) -> str:
+    """Where a task's model has its profile: a shipped name, or the path of a file."""
+    source = scenario.models.get(model, model)
+    return str(folder / source) if source.endswith(".json") else source
+
+
+def profiles_of(scenario: Scenario, folder: Path) -> dict[str, ModelProfile]:
+    """The profile of each model that a task names."""
+    return {task.model: load_profile(profile_source(scenario, task.model, folder)) for task in scenario.tasks}
+
+
+def kind_of(task: Task, model: ModelProfile) -> TaskKind:
+    """What the tasks of one name have in common."""
+    return TaskKind(
+        name=task.name,
+        model=model,
+        input_bytes=round(task.input_kb * BYTES_PER_KB),
+        result_bytes=round(task.result_kb * BYTES_PER_KB),
+        precision=task.activation,
+        deadline_ns=ns_from_ms(task.deadline_ms),
+    )
+
+
+def recorded_arrivals(section: Recorded, folder: Path) -> Recorded:
+    """The section itself, or what its file holds: JSON with the keys `arrival_ns`, `prompt_tokens`,
+    `output_tokens`. Raises ValueError, one line, for anything else."""
+    if section.file is None:
+        return section
+    path = folder / section.file
+    try:
+        return RecordedFile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(f"{path}: {translate(error)}") from None
+
+
+def placements_of(
+    scenario: Scenario, nodes: Mapping[str, Node], models: Mapping[str, ModelProfile]
+) -> dict[tuple[str, str], tuple[Placement, ...]]:
+    """The candidates of every (source, task name)."""
+    found = {}
+    for task in scenario.tasks:
+        model = models[task.model]
+        cuts = range(1, len(model.layers)) if task.cuts is None else sorted(set(task.cuts))
+        for source in scenario.names_of(task.sources):
+            found[source, task.name] = candidates(source, model, nodes, cuts, task.max_partitions)
+    return found

@@ -1,0 +1,107 @@
+"""A scenario's links and cells as the emulator's own types, with their traces."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from emulator.channel.numerology import group_prbs
+from emulator.channel.radio import Direction as Way
+from emulator.system import Background, CellSpec, LinkSpec, Node, Ramp
+from emulator.trace import Trace
+from emulator.core.units import ns_from_ms
+from topologies.schema.setting_errors import Placed, blamed
+from topologies.schema.cells import WAYS, in_emulator_units
+from topologies.schema.cells import Ramp as RampSection
+from topologies.schema.links import Direction, Link
+from topologies.build.conversion import BYTES_PER_KB, direction, radio_ends
+from topologies.schema.scenario import Scenario
+from topologies.build.trace_sources import TraceSource
+
+
+def links_of(scenario: Scenario, nodes: Mapping[str, Node], source: TraceSource) -> tuple[LinkSpec, ...]:
+    """Both directions of every link; of one over the air, the uplink first. Raises ValueError, one line that begins
+    with the place in the scenario, where a trace cannot be made."""
+    return tuple(
+        spec
+        for index, a, b, link in scenario.link_entries()
+        for spec in _both(scenario, f"links[{index}]", a, b, link, nodes, source)
+    )
+
+
+def cells_of(scenario: Scenario) -> dict[str, CellSpec]:
+    """Both directions of every base station whose UEs share its resource blocks."""
+    return {
+        cell_name(station, way): CellSpec(cell.scheduler, len(group_prbs(cell.carrier)), cell.window_slots)
+        for station, cell in scenario.cell_entries()
+        if cell.scheduler != "none"
+        for way in WAYS
+    }
+
+
+def cell_name(station: str, way: Way) -> str:
+    """What a direction of a base station is called in a system."""
+    return f"{station} {way}"
+
+
+def _both(
+    scenario: Scenario, path: str, a: str, b: str, link: Link, nodes: Mapping[str, Node], source: TraceSource
+) -> Iterator[LinkSpec]:
+    if not link.over_the_air:
+        for ends in ((a, b), (b, a)):
+            yield _spec(*ends, link, source.wired(direction(*ends), link.rate_mbps or 0.0))
+        return
+    ue, station = radio_ends(a, b, nodes)
+    for way in WAYS:
+        yield _over_the_air(scenario, path, link, ue, station, way, source)
+
+
+def _over_the_air(
+    scenario: Scenario, path: str, link: Link, ue: str, station: str, way: Way, source: TraceSource
+) -> LinkSpec:
+    cell = scenario.cell_at(station)
+    ends = (ue, station) if way == "uplink" else (station, ue)
+    section = link.directions[way]
+    ramp = _ramp(link.ramp_of(way, cell))
+    if section.given or link.radio is None or cell is None:
+        with _placed(f"{path}.{way}"):
+            trace = source.given(section, direction(*ends))
+        return replace(_spec(*ends, link, trace), ramp=ramp)
+    with blamed(Placed(scenario.cell_path(station), cell), Placed(f"{path}.radio", link.radio)):
+        trace = source.generated(cell, link.radio, direction(*ends), ue, way)
+    spec = replace(_spec(*ends, link, trace), ramp=ramp)
+    if cell.scheduler == "none":
+        return spec
+    return replace(spec, cell=cell_name(station, way), background=_background(section))
+
+
+@contextmanager
+def _placed(path: str) -> Iterator[None]:
+    """Within it, a ValueError begins with the place in the scenario."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _spec(source: str, target: str, link: Link, trace: Trace) -> LinkSpec:
+    return LinkSpec(
+        source=source,
+        target=target,
+        trace=trace,
+        delay_ns=ns_from_ms(link.delay_ms),
+        queue_bytes=round(link.queue_kb * BYTES_PER_KB),
+        bearer=link.bearer,
+        loss=link.loss,
+        fragment_bytes=link.fragment_bytes,
+        retransmission_ns=ns_from_ms(link.retransmission_ms),
+        ramp=_ramp(link.ramp),
+    )
+
+
+def _ramp(section: RampSection | None) -> Ramp | None:
+    return None if section is None else Ramp(**in_emulator_units(section))
+
+
+def _background(section: Direction) -> Background | None:
+    traffic = section.background
+    return None if traffic is None else Background(traffic.rate_per_s, round(traffic.size_kb * BYTES_PER_KB))

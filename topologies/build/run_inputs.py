@@ -1,0 +1,110 @@
+"""A scenario as a folder stores it: its text, and beside it the files that the text refers to (`traces/`,
+`inputs/`, `checkpoints/`), so that a folder that is moved still holds all it needs."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import yaml
+
+from emulator.layer_times import measured_of, save_measured
+from emulator.system import System
+from emulator.trace import Trace
+from topologies.loading.checks import track_files
+from topologies.build.conversion import direction, nodes_of, profile_source, radio_ends, recorded_arrivals
+from topologies.schema.scenario import Learned, Replay, Scenario, label_of
+
+
+def trace_file(source: str, target: str) -> str:
+    """Where the trace of one direction of a link lies in the folder."""
+    return f"traces/{direction(source, target)}.parquet"
+
+
+def save_traces(system: System, folder: Path) -> None:
+    """Write the trace of every link into the folder's `traces/`, which is there."""
+    for link in system.links:
+        link.trace.save(folder / trace_file(link.source, link.target))
+
+
+def store_inputs(folder: Path, text: str, files: Mapping[str, Path], system: System) -> None:
+    """Write all that a run's repetition needs beside agents: the scenario's text, traces and measured layer times of
+    the system, and copies of the files that the text refers to, by their places in the folder."""
+    (folder / "scenario.yaml").write_text(text, encoding="utf-8")
+    save_traces(system, folder)
+    save_measured(folder / "measured.json", measured_of(system))
+    for name, source in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, folder / name)
+
+
+def load_traces(folder: Path) -> dict[str, Trace]:
+    """The folder's traces by direction, as `topologies.build.build` takes them. Raises ValueError for a
+    damaged one."""
+    return {path.stem: Trace.load(path) for path in sorted((folder / "traces").glob("*.parquet"))}
+
+
+def checkpoint_file(label: str) -> str:
+    """Where the checkpoint of a learned policy lies in the folder, whether it was named or trained."""
+    return f"checkpoints/{label}.safetensors"
+
+
+def stored_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
+    """The files to copy beside the resolved text, by their places in a run's folder: decisions to replay,
+    profiles of models and recorded ways. Relative paths of the scenario start from `folder`."""
+    replays = {
+        _decisions_file(label_of(each)): folder / each.file for each in scenario.policies if isinstance(each, Replay)
+    }
+    profiles = {_profile_file(model): Path(source) for model, source in _own_profiles(scenario, folder).items()}
+    tracks = {_track_file(file): folder / file for _, file in track_files(scenario)}
+    return replays | profiles | tracks
+
+
+def _decisions_file(label: str) -> str:
+    return f"inputs/{label}.jsonl"
+
+
+def _track_file(file: str) -> str:
+    return f"inputs/{quote(file, safe='')}"
+
+
+def _profile_file(model: str) -> str:
+    return f"inputs/{quote(model, safe='')}.json"  # a task may name its model by a path
+
+
+def _own_profiles(scenario: Scenario, folder: Path) -> dict[str, str]:
+    """The files of the profiles in use that are not shipped, by model."""
+    sources = {task.model: profile_source(scenario, task.model, folder) for task in scenario.tasks}
+    return {model: source for model, source in sources.items() if source.endswith(".json")}
+
+
+def resolved_yaml(scenario: Scenario, folder: Path) -> str:
+    """The scenario as run, after overrides, to be stored in a run's folder: recordings refer to the stored
+    traces, learned policies to the stored checkpoints, so that nothing is left to train, decisions and
+    profiles to `stored_files`; recorded arrivals stand in the text. Relative paths start from `folder`."""
+    data = scenario.model_dump(mode="json", exclude_defaults=True)
+    nodes = nodes_of(scenario)
+    for index, a, b, link in scenario.link_entries():
+        ue, other = radio_ends(a, b, nodes)
+        for name, stored in (("uplink", trace_file(ue, other)), ("downlink", trace_file(other, ue))):
+            if name in data["links"][index] and "trace" in data["links"][index][name]:
+                data["links"][index][name]["trace"] = {"file": stored}
+        if link.radio is not None and link.radio.track is not None:
+            data["links"][index]["radio"]["track"] = _track_file(link.radio.track)
+    for entry, task in zip(data["tasks"], scenario.tasks, strict=True):
+        if task.arrivals.recorded is not None:
+            recorded = recorded_arrivals(task.arrivals.recorded, folder)
+            entry["arrivals"]["recorded"] = recorded.model_dump(mode="json", exclude_defaults=True)
+    for entry, policy in zip(data["policies"], scenario.policies, strict=True):
+        if isinstance(policy, Learned):
+            entry["checkpoint"] = checkpoint_file(label_of(policy))
+        if isinstance(policy, Replay):
+            entry["file"] = _decisions_file(label_of(policy))
+    for model in _own_profiles(scenario, folder):
+        data.setdefault("models", {})[model] = _profile_file(model)
+    return yaml_text(data)
+
+
+def yaml_text(data: object) -> str:
+    """A scenario's keys and values as the text of its file."""
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)

@@ -1,0 +1,72 @@
+"""Where each link's trace comes from: generated, read from a recording, constant, or stored by an earlier run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emulator.channel.generate import generate
+from emulator.channel.numerology import slot_ns
+from emulator.channel.radio import Direction as Way
+from emulator.trace.formats import read
+from emulator.trace import Trace, constant
+from emulator.core.units import NS_PER_S, ns_from_s
+from topologies.schema.cells import Cell
+from topologies.schema.links import Direction, TraceFile
+from topologies.schema.radio import Radio, radio_of
+from topologies.build.tracks import track_of
+
+BPS_PER_MBPS = 1e6
+LEAST_NS = NS_PER_S  # a shorter channel may end before its first report, or the first slot of its direction
+
+
+@dataclass(frozen=True)
+class TraceSource:
+    """Makes the traces of one system: for a run, or for training (other seed, other part of recordings).
+
+    `stored` gives traces by direction that are taken as they are.
+    """
+
+    seed: int
+    duration_ns: int
+    folder: Path
+    training: bool
+    stored: Mapping[str, Trace] = field(default_factory=dict)
+
+    def wired(self, name: str, rate_mbps: float) -> Trace:
+        """The trace of one direction of a wired link."""
+        return self.stored[name] if name in self.stored else constant(rate_mbps * BPS_PER_MBPS)
+
+    def given(self, section: Direction, name: str) -> Trace:
+        """The trace of a direction that says itself what it can carry."""
+        if name in self.stored:
+            return self.stored[name]
+        if section.trace is not None:
+            return self._recorded(section.trace)
+        return constant((section.rate_mbps or 0.0) * BPS_PER_MBPS)
+
+    def generated(self, cell: Cell, section: Radio, name: str, ue: str, way: Way) -> Trace:
+        """The trace of one direction between a cell and a UE. Both ways see the same path losses and shadowing, on a
+        carrier with TDD the same fading too: draws are addressed by seed and UE."""
+        if name in self.stored:
+            return self.stored[name]
+        whole_ns = whole_slots_ns(max(self.duration_ns, LEAST_NS), cell.mu)
+        track = track_of(section, whole_ns, self.seed, ue, self.folder)
+        return generate(radio_of(cell, section), track, whole_ns, self.seed, ue, way)
+
+    def _recorded(self, section: TraceFile) -> Trace:
+        file = self.folder / section.file
+        trace = read(file, section.format, section.columns)
+        interval_s = section.training_interval_s if self.training else section.interval_s
+        if interval_s is not None:
+            first, stop = (ns_from_s(edge) // trace.slot_ns for edge in interval_s)
+            if not first < stop <= len(trace):
+                key = "training_interval_s" if self.training else "interval_s"
+                given = f"[{interval_s[0]:g}, {interval_s[1]:g}]"
+                raise ValueError(f"{file}: {key}={given}: must lie within its {trace.period_ns / 1e9:g} s")
+            trace = trace.slice(first, stop)
+        return trace if section.scale == 1 else trace.scale(section.scale)
+
+
+def whole_slots_ns(duration_ns: int, mu: int) -> int:
+    """The shortest time of whole slots that is not shorter."""
+    return -(-duration_ns // slot_ns(mu)) * slot_ns(mu)

@@ -1,0 +1,43 @@
+"""What the cells of a scenario must hold. Each check raises ValueError, one line."""
+
+from emulator.channel.duplex import symbols
+from emulator.channel.numerology import group_prbs
+from topologies.schema.cells import WAYS, Cell
+from topologies.schema.scenario import Scenario
+from topologies.schema.setting_errors import Placed, blamed
+
+
+def check_cells(scenario: Scenario) -> None:
+    """Cells stand at nodes, on carriers that there are."""
+    entries = {node.name: node for node in scenario.nodes}
+    for name, cell in scenario.cells.items():
+        if name not in entries or entries[name].role == "ue":
+            raise ValueError(f"cells.{name}: must be the name of a node, as under nodes, that is no UE")
+        check_carrier(f"cells.{name}", cell)
+
+
+def check_carrier(path: str, cell: Cell) -> None:
+    """The standard has the cell's carrier, and both directions have slots of it; `path` is the cell's place."""
+    with blamed(Placed(path, cell)):
+        group_prbs(cell.carrier)
+        for way in WAYS:
+            symbols(cell.carrier, way)
+
+
+def check_links_of_cells(scenario: Scenario) -> None:
+    """A generated channel is one between a UE and a cell; who shares nothing has nobody in the way; and a cell that
+    stands there is used."""
+    radios = [(a, b) for _, a, b, link in scenario.link_entries() if link.radio is not None]
+    used = {scenario.cell_path(end) for ends in radios for end in ends}
+    for name in scenario.cells:
+        if f"cells.{name}" not in used:
+            raise ValueError(f"cells.{name}: must be at an end of a link with radio")
+    for index, a, b, link in scenario.link_entries():
+        cell = scenario.cell_at(a) or scenario.cell_at(b)
+        if link.radio is not None and cell is None:
+            raise ValueError(f"links[{index}].radio: there must be a section of cells for {a} or {b}")
+        for way, section in link.directions.items():
+            if section.background is not None and (cell is None or cell.scheduler == "none"):
+                raise ValueError(
+                    f"links[{index}].{way}.background: the cell must have a scheduler, and it is 'none' so far"
+                )

@@ -1,0 +1,270 @@
+"""What the sections of a scenario must hold among each other. Each check raises ValueError, one line."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from emulator.profile import ModelProfile
+from emulator.system import Node
+from topologies.build.candidates import split
+from topologies.build.conversion import (
+    BYTES_PER_MB,
+    nodes_of,
+    placements_of,
+    profile_source,
+    profiles_of,
+    recorded_arrivals,
+)
+from topologies.loading.cell_checks import check_cells, check_links_of_cells
+from topologies.loading.realtime_checks import check_realtime, check_switches
+from topologies.profiles import profile_names
+from topologies.schema.base import TEMPLATE
+from topologies.schema.links import Link, TraceFile
+from topologies.schema.scenario import ALL, Fixed, Learned, Replay, Scenario
+from topologies.schema.workloads import Task
+
+
+def check(scenario: Scenario, folder: Path) -> None:
+    """Raise ValueError, `path=value: rule`, at the first thing that does not hold. Relative paths start
+    from `folder`."""
+    _check_nodes(scenario)
+    check_cells(scenario)
+    for index, link in enumerate(scenario.links):
+        _check_ends(scenario, f"links[{index}]", link)
+    check_links_of_cells(scenario)
+    _check_graph(scenario)
+    _check_references(scenario)
+    check_switches(scenario)
+    check_realtime(scenario)
+    _check_files(scenario, folder)
+    models = profiles_of(scenario, folder)
+    for index, task in enumerate(scenario.tasks):
+        _check_task(scenario, f"tasks[{index}]", task, models[task.model], folder)
+    _check_erasures(scenario)
+    nodes = nodes_of(scenario)
+    _check_memory(scenario, nodes, models)
+    _check_hil(scenario, nodes)
+    _check_training(scenario, folder)
+
+
+def _check_nodes(scenario: Scenario) -> None:
+    seen: set[str] = set()
+    for index, name, node in scenario.node_entries():
+        if name in seen or name == ALL:
+            raise ValueError(f"nodes[{index}].name={name}: must be given once, and not be {ALL!r}")
+        seen.add(name)
+        if node.device is not None and node.device not in scenario.devices:
+            raise ValueError(f"nodes[{index}].device={node.device}: must be one of {_list(scenario.devices)}")
+
+
+def _check_ends(scenario: Scenario, path: str, link: Link) -> None:
+    entries = {node.name: node for node in scenario.nodes}
+    roles = {name: node.role for _, name, node in scenario.node_entries()}
+    roles |= {name: node.role for name, node in entries.items()}
+    a, b = link.between
+    for position, end in enumerate(link.between):
+        if end not in roles:
+            raise ValueError(f"{path}.between[{position}]={end}: must be the name of a node")
+    if a == b:
+        raise ValueError(f"{path}.between=[{a}, {b}]: must join two different nodes")
+    counts = [entries[end].count for end in link.between if TEMPLATE in end]
+    if len(counts) == 2 and counts[0] != counts[1]:
+        raise ValueError(f"{path}.between=[{a}, {b}]: must have ends with the same count")
+    if link.over_the_air and [roles[a], roles[b]].count("ue") != 1:
+        raise ValueError(f"{path}.between=[{a}, {b}]: a link over the air must have one UE at its end")
+
+
+def _check_graph(scenario: Scenario) -> None:
+    neighbours: dict[str, set[str]] = defaultdict(set)
+    for index, a, b, _ in scenario.link_entries():
+        if b in neighbours[a]:
+            raise ValueError(f"links[{index}].between=[{a}, {b}]: must be the only link of the two")
+        neighbours[a].add(b)
+        neighbours[b].add(a)
+    start = scenario.nodes[0].names[0]
+    reached, frontier = {start}, deque([start])
+    while frontier:
+        new = neighbours[frontier.popleft()] - reached
+        reached |= new
+        frontier.extend(new)
+    for index, name, _ in scenario.node_entries():
+        if name not in reached:
+            raise ValueError(f"nodes[{index}].name={name}: must be reachable from {start} by links")
+
+
+def _check_references(scenario: Scenario) -> None:
+    names = {name for _, name, _ in scenario.node_entries()}
+    if scenario.control.node not in names:
+        raise ValueError(f"control.node={scenario.control.node}: must be the name of a node")
+    if scenario.broker is not None and scenario.broker not in names:
+        raise ValueError(f"broker={scenario.broker}: must be the name of a node")
+    _check_unique("tasks", "name", [task.name for task in scenario.tasks])
+    _check_unique("policies", "label", scenario.labels)
+    longest_s = max(task.deadline_ms for task in scenario.tasks) / 1_000
+    if scenario.cost.failure_s < longest_s:
+        raise ValueError(
+            f"cost.failure_s={scenario.cost.failure_s:g}: must be at least the longest deadline, {longest_s:g} s"
+        )
+
+
+def _check_unique(section: str, key: str, values: Sequence[str]) -> None:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise ValueError(f"{section}[{index}].{key}={value}: must be given once")
+
+
+def trace_files(scenario: Scenario) -> Iterator[tuple[str, TraceFile]]:
+    """(path of the section, section) of every recording."""
+    for index, link in enumerate(scenario.links):
+        for name, direction in link.directions.items():
+            if direction.trace is not None:
+                yield f"links[{index}].{name}.trace", direction.trace
+
+
+def track_files(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """(path of the key, file) of every recorded way."""
+    for index, link in enumerate(scenario.links):
+        if link.radio is not None and link.radio.track is not None:
+            yield f"links[{index}].radio.track", link.radio.track
+
+
+def _check_files(scenario: Scenario, folder: Path) -> None:
+    files = [(f"{path}.file", trace.file) for path, trace in trace_files(scenario)]
+    files += list(track_files(scenario))
+    for index, task in enumerate(scenario.tasks):
+        if task.arrivals.recorded is not None and task.arrivals.recorded.file is not None:
+            files.append((f"tasks[{index}].arrivals.recorded.file", task.arrivals.recorded.file))
+        source = profile_source(scenario, task.model, folder)
+        if source.endswith(".json"):
+            files.append((f"models.{task.model}", source))
+        elif source not in profile_names():
+            path = f"models.{task.model}" if task.model in scenario.models else f"tasks[{index}].model"
+            raise ValueError(f"{path}={source}: must be one of {_list(profile_names())}, or stand under models")
+    for index, policy in enumerate(scenario.policies):
+        if isinstance(policy, Learned) and policy.checkpoint is not None:
+            files.append((f"policies[{index}].checkpoint", policy.checkpoint))
+        if isinstance(policy, Replay):
+            files.append((f"policies[{index}].file", policy.file))
+    for path, file in files:
+        if not (folder / file).is_file():
+            raise ValueError(f"{path}={file}: must be an existing file")
+
+
+def _check_task(scenario: Scenario, path: str, task: Task, model: ModelProfile, folder: Path) -> None:
+    roles = {name: node.role for _, name, node in scenario.node_entries()}
+    sources = scenario.names_of(task.sources)
+    for source in sources:
+        if roles.get(source) != "ue":
+            raise ValueError(f"{path}.sources={source}: must be the name of a UE, or {ALL!r}")
+    if not sources:
+        raise ValueError(f"{path}.sources={ALL}: there must be a UE")
+    recorded = None if task.arrivals.recorded is None else recorded_arrivals(task.arrivals.recorded, folder)
+    has_lengths = task.tokens is not None or (recorded is not None and bool(recorded.prompt_tokens))
+    if model.family == "causal_lm" and not has_lengths:
+        raise ValueError(f"{path}.tokens: must be given, since {task.model} is a language model")
+    if model.family == "vision" and task.tokens is not None:
+        raise ValueError(f"{path}.tokens: must not be given, since {task.model} is no language model")
+    if model.family == "vision" and task.input_kb == 0:
+        raise ValueError(f"{path}.input_kb=0: must be above 0, since {task.model} takes images")
+    for position, cut in enumerate(task.cuts or ()):
+        if cut >= len(model.layers):
+            raise ValueError(f"{path}.cuts[{position}]={cut}: must lie before the last of {len(model.layers)} layers")
+    if task.transport == "udp":
+        return
+    for index, a, b, link in scenario.link_entries():
+        on_the_way = a in sources or b in sources or "ue" not in (roles[a], roles[b])
+        if link.bearer == "um" and on_the_way:
+            raise ValueError(
+                f"links[{index}].bearer=um: must be am, since {task.transport} of {path} needs acknowledged bearers"
+            )
+
+
+def _check_erasures(scenario: Scenario) -> None:
+    """What a bearer loses costs quality, and a cost must say how much."""
+    for index, link in enumerate(scenario.links):
+        if link.bearer == "um" and scenario.cost.erasure_s == 0:
+            raise ValueError(f"cost.erasure_s=0: must be above 0, since links[{index}].bearer=um loses activations")
+
+
+def _check_memory(scenario: Scenario, nodes: Mapping[str, Node], models: Mapping[str, ModelProfile]) -> None:
+    found = placements_of(scenario, nodes, models)
+    for index, task in enumerate(scenario.tasks):
+        for source in scenario.names_of(task.sources):
+            if not found[source, task.name]:
+                raise ValueError(
+                    f"tasks[{index}].model={task.model}: its weights must fit the memory of some nodes"
+                    f" in at most {task.max_partitions} partitions, for {source}"
+                )
+    for index, policy in enumerate(scenario.policies):
+        if isinstance(policy, Fixed):
+            _check_fixed(scenario, f"policies[{index}].splits", policy, nodes, models)
+
+
+def _check_fixed(
+    scenario: Scenario, path: str, policy: Fixed, nodes: Mapping[str, Node], models: Mapping[str, ModelProfile]
+) -> None:
+    tasks = {task.name: task for task in scenario.tasks}
+    for name in policy.splits:
+        if name not in tasks:
+            raise ValueError(f"{path}.{name}: must be the name of a task")
+    for name, task in tasks.items():
+        if name not in policy.splits:
+            raise ValueError(f"{path}: must say where {name} is split")
+        cut, node = policy.splits[name].cut, policy.splits[name].node
+        model = models[task.model]
+        if node not in nodes or nodes[node].device is None or nodes[node].role == "ue":
+            raise ValueError(f"{path}.{name}.node={node}: must be a node with a device, and no UE")
+        if cut > len(model.layers):
+            raise ValueError(f"{path}.{name}.cut={cut}: must be at most the {len(model.layers)} layers of {task.model}")
+        for source in scenario.names_of(task.sources):
+            for host, first, stop in split(source, node, cut, len(model.layers)):
+                device = nodes[host].device
+                memory_bytes = device.memory_bytes if device else 0
+                if model.weight_bytes(first, stop) > memory_bytes:
+                    raise ValueError(
+                        f"{path}.{name}.cut={cut}: {model.weight_bytes(first, stop) / BYTES_PER_MB:.0f} MB of weights"
+                        f" must fit the {memory_bytes / BYTES_PER_MB:.0f} MB of {host}"
+                    )
+
+
+def _check_hil(scenario: Scenario, nodes: Mapping[str, Node]) -> None:
+    if scenario.hil is None:
+        return
+    owner: dict[str, str] = {}
+    for worker, entry in scenario.hil.workers.items():
+        for name in scenario.names_of(entry.nodes):
+            if name not in nodes or nodes[name].device is None:
+                raise ValueError(f"hil.workers.{worker}.nodes={name}: must be a node with a device")
+            if name in owner:
+                raise ValueError(f"hil.workers.{worker}.nodes={name}: must not be of {owner[name]} as well")
+            owner[name] = worker
+    for name, node in nodes.items():
+        if node.device is not None and name not in owner:
+            raise ValueError(f"hil.workers: must have one for {name}")
+    for index, label in enumerate(scenario.hil.policies):
+        if label not in scenario.labels:
+            raise ValueError(f"hil.policies[{index}]={label}: must be the label of a policy: {_list(scenario.labels)}")
+
+
+def _check_training(scenario: Scenario, folder: Path) -> None:
+    """Agents learn on other data than they are judged by: other parts of a recording, whichever links replay it."""
+    recordings = list(trace_files(scenario))
+    for index, policy in enumerate(scenario.policies):
+        if isinstance(policy, Learned) and policy.checkpoint is None:
+            for path, trace in recordings:
+                if trace.training_interval_s is None:
+                    raise ValueError(f"{path}.training_interval_s: must be given, since policies[{index}] is trained")
+    for path, trained in recordings:
+        for _, tested in recordings:
+            if trained.training_interval_s is None or (folder / trained.file) != (folder / tested.file):
+                continue
+            start_s, stop_s = tested.interval_s or (0.0, float("inf"))
+            if trained.training_interval_s[0] < stop_s and start_s < trained.training_interval_s[1]:
+                given = f"[{trained.training_interval_s[0]:g}, {trained.training_interval_s[1]:g}]"
+                raise ValueError(
+                    f"{path}.training_interval_s={given}: must not overlap with what a link replays of the recording"
+                )
+
+
+def _list(names: Mapping[str, object] | Sequence[str]) -> str:
+    return ", ".join(names)

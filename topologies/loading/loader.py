@@ -1,0 +1,142 @@
+"""From a scenario file to a `Scenario`, or to one line that says what is wrong with it."""
+
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from topologies.loading.checks import check
+from topologies.schema.messages import Keys, dotted, short, translate
+from topologies.schema.scenario import Scenario
+
+PATH_KEYS = ("file", "checkpoint", "track")  # keys whose values are paths
+
+
+def load(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> Scenario:
+    """Read, override (`links[0].delay_ms=5`), validate and check a scenario.
+
+    Paths in the file are relative to its folder; those in overrides to the working directory, so they
+    are made absolute. Raises ValueError, one line: `quickstart.yaml: links[1].loss=1.4: must be between
+    0 and 1`.
+    """
+    data = parse(path)
+    given = [apply(data, override, path.name) for override in overrides]
+    if seed is not None:
+        data["seed"] = seed
+    try:
+        scenario = Scenario.model_validate(data)
+    except ValidationError as error:
+        raise ValueError(f"{path.name}: {translate(error, given)}") from None
+    with named(path):
+        check(scenario, path.parent)
+    return scenario
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Within it, a ValueError becomes one line that starts with the name of the scenario's file, once."""
+    try:
+        yield
+    except ValueError as error:
+        text = " ".join(str(error).split())  # a value may hold line ends
+        raise ValueError(f"{path.name}: {text.removeprefix(f'{path.name}: ')}") from error
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of scenario files, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses duplicate keys and what holds itself, and reads `1e3` as a number, as YAML 1.2 does."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        return self.construct_object(node, deep=True)  # which refuses recursion
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds. Raises ValueError, one line, when it holds none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{path.name}: must be a readable file ({error.strerror}: {path})") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name}: must be UTF-8 text (byte {error.start} is not)") from error
+    try:
+        data = yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ValueError(f"{path.name}: {line}must be YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:  # a forbidden character; an impossible date or number
+        raise ValueError(f"{path.name}: must be YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise ValueError(f"{path.name}: must be YAML that is nested less deeply") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path.name}: must be a mapping with keys such as name, seed, nodes, links and tasks")
+    return data
+
+
+def apply(data: dict[str, Any], override: str, file: str) -> Keys:
+    """Set one value by its path, in place; sections on the way that are missing are made. Returns the
+    path's keys. Raises ValueError when no such place can be."""
+    path, equals, text = override.partition("=")
+    if not equals or not re.fullmatch(r"[^.\[\]=]+(\.[^.\[\]=]+|\[\d+\])*", path):
+        raise ValueError(f"{file}: --set {short(override)}: must look like links[0].delay_ms=5")
+    try:
+        value = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: --set {short(override)}: must have a YAML value") from error
+    keys: Keys = tuple(
+        int(index) if index else name for name, index in re.findall(r"([^.\[\]]+)(?![^\[]*\])|\[(\d+)\]", path)
+    )
+    value = _resolved(value, keys[-1])
+    place: Any = data
+    for depth, key in enumerate(keys):
+        here = dotted(keys[:depth])
+        if isinstance(key, int):
+            if not isinstance(place, list):
+                raise ValueError(f"{file}: --set {short(override)}: {here or 'the scenario'} must be a list")
+            if key >= len(place):
+                raise ValueError(f"{file}: --set {short(override)}: {here} has {len(place)} entries, from 0")
+        elif not isinstance(place, dict):
+            raise ValueError(f"{file}: --set {short(override)}: {here} has no keys")
+        if depth == len(keys) - 1:
+            place[key] = value
+        else:
+            place = place[key] if isinstance(key, int) else _section(place, key)
+    return keys
+
+
+def _resolved(value: Any, key: Hashable) -> Any:
+    """A value with every path in it, however deep, made absolute from the working directory."""
+    if isinstance(value, dict):
+        return {name: _resolved(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_resolved(inner, key) for inner in value]
+    if isinstance(value, str) and (key in PATH_KEYS or value.endswith(".json")):
+        return str(Path(value).resolve())
+    return value
+
+
+def _section(place: dict[str, Any], key: str) -> Any:
+    if place.get(key) is None:
+        place[key] = {}
+    return place[key]

@@ -1,0 +1,114 @@
+"""What must hold of switches and of the section `realtime`. Each check raises ValueError, one line."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from emulator.system import Role
+from topologies.mininet.addressing import LONGEST_INTERFACE_NAME, MOST_NODES
+from topologies.schema.scenario import Scenario
+
+
+def check_switches(scenario: Scenario) -> None:
+    """Switches compute nothing, are addressed by nobody, and make no loops: frames would go round for ever."""
+    _check_names(scenario)
+    roles = _roles(scenario)
+    for index, name, node in scenario.node_entries():
+        if node.role == "switch" and node.device is not None:
+            raise ValueError(f"nodes[{index}].device={node.device}: must not be given, since {name} is a switch")
+    for key, place in (("control.node", scenario.control.node), ("broker", scenario.broker)):
+        if place is not None and roles[place] == "switch":
+            raise ValueError(f"{key}={place}: must not be a switch")
+    leader = {name: name for name, role in roles.items() if role == "switch"}
+    for index, a, b, link in scenario.link_entries():
+        ends = f"links[{index}].between=[{a}, {b}]"
+        if link.over_the_air and "switch" in (roles[a], roles[b]):
+            raise ValueError(f"{ends}: a link over the air must not end at a switch")
+        if a in leader and b in leader:
+            first, second = _leader(leader, a), _leader(leader, b)
+            if first == second:
+                raise ValueError(f"{ends}: must not close a loop of switches")
+            leader[second] = first
+
+
+def check_realtime(scenario: Scenario) -> None:
+    """Names exist, nothing lasts longer than the run, and each node's host is described once."""
+    section = scenario.realtime
+    roles = _roles(scenario)
+    if section.policy is not None and section.policy not in scenario.labels:
+        labels = ", ".join(scenario.labels)
+        raise ValueError(f"realtime.policy={section.policy}: must be the label of a policy: {labels}")
+    duration_s = section.duration_s or scenario.duration_s
+    if duration_s > scenario.duration_s:
+        raise ValueError(f"realtime.duration_s={duration_s:g}: must be at most duration_s, {scenario.duration_s:g}")
+    described: set[str] = set()
+    interfaces: set[str] = set()
+    replaced: set[str] = set()
+    for index, host in enumerate(section.hosts):
+        path = f"realtime.hosts[{index}]"
+        names = scenario.names_of(host.nodes)
+        for name in names:
+            _check_host(f"{path}.nodes={name}", name, roles)
+            if name in described:
+                raise ValueError(f"{path}.nodes={name}: must be in one entry of hosts only")
+            described.add(name)
+        if host.interface is not None:
+            _check_interface(f"{path}.interface={host.interface}", names, host.interface in interfaces)
+            interfaces.add(host.interface)
+            replaced.update(names)
+    for index, command in enumerate(section.commands):
+        path = f"realtime.commands[{index}]"
+        _check_host(f"{path}.node={command.node}", command.node, roles)
+        if command.node in replaced:
+            raise ValueError(f"{path}.node={command.node}: must not be a node that an interface stands for")
+        if command.at_s >= duration_s:
+            raise ValueError(f"{path}.at_s={command.at_s:g}: must be before the end, {duration_s:g}")
+    _check_replaced(scenario)
+
+
+def _check_names(scenario: Scenario) -> None:
+    """Linux allows an interface 15 characters, and Mininet's switches find theirs by the switch's name in them."""
+    links = Counter(end for _, a, b, _ in scenario.link_entries() for end in (a, b))
+    nodes = list(scenario.node_entries())
+    if len(nodes) > MOST_NODES:
+        raise ValueError(f"nodes: must be at most {MOST_NODES} to be emulated in real time")
+    for index, name, node in nodes:
+        longest = f"{name}-eth{links[name]}"
+        if node.role == "switch" and len(longest) > LONGEST_INTERFACE_NAME:
+            room = LONGEST_INTERFACE_NAME - len(longest) + len(name)
+            raise ValueError(f"nodes[{index}].name={name}: must have at most {room} characters, since it is a switch")
+
+
+def _roles(scenario: Scenario) -> dict[str, Role]:
+    return {name: node.role for _, name, node in scenario.node_entries()}
+
+
+def _leader(leader: Mapping[str, str], name: str) -> str:
+    """The one that stands for all switches that are joined with this one."""
+    while leader[name] != name:
+        name = leader[name]
+    return name
+
+
+def _check_host(place: str, name: str, roles: Mapping[str, Role]) -> None:
+    if roles.get(name, "switch") == "switch":
+        raise ValueError(f"{place}: must be the name of a node, and no switch")
+
+
+def _check_interface(place: str, names: tuple[str, ...], taken: bool) -> None:
+    if len(names) != 1 or taken:
+        raise ValueError(f"{place}: must be given for one node only")
+
+
+def _check_replaced(scenario: Scenario) -> None:
+    """Stations and the broker run on this machine, and a node that an interface stands for is not on it."""
+    working = {scenario.broker: "the broker"}
+    if scenario.realtime.tasks:
+        working |= {name: "a computer" for _, name, node in scenario.node_entries() if node.device is not None}
+        working |= {name: "a source" for task in scenario.tasks for name in scenario.names_of(task.sources)}
+    for index, host in enumerate(scenario.realtime.hosts):
+        if host.interface is not None:
+            for name in scenario.names_of(host.nodes):
+                if name in working:
+                    place = f"realtime.hosts[{index}].interface={host.interface}"
+                    remedy = "" if name == scenario.broker else "; or realtime.tasks must be false"
+                    raise ValueError(f"{place}: must not stand for {name}, {working[name]} of tasks{remedy}")

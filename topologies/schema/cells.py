@@ -1,0 +1,145 @@
+"""Cells: what a scenario says about a base station and its carrier, and how its UEs share it."""
+
+from dataclasses import fields
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from emulator.channel import radio
+from emulator.channel.radio import Direction as Way
+from emulator.channel.radio import Environment
+from emulator.core.units import ns_from_ms
+from topologies.schema.base import Count, NotNegative, Section
+
+WAYS: tuple[Way, Way] = ("uplink", "downlink")
+
+Decibels = Annotated[float, Field(ge=-300, le=300)]
+Metres = Annotated[float, Field(ge=-1e6, le=1e6)]
+Point = Annotated[tuple[Metres, Metres], Field(strict=False)]
+Milliseconds = Annotated[float, Field(ge=0, le=1e6)]
+Period = Annotated[float, Field(ge=0.01, le=1e6)]
+
+
+def in_emulator_units(section: Section) -> dict[str, Any]:
+    """A section's values by the emulator's names: times in ns, frequencies in Hz, all else as it is."""
+    return dict(_converted(name, getattr(section, name)) for name in type(section).model_fields)
+
+
+def _converted(name: str, value: Any) -> tuple[str, Any]:
+    if name.endswith("_ms"):
+        return f"{name.removesuffix('_ms')}_ns", None if value is None else ns_from_ms(value)
+    for unit, hertz in (("_mhz", 1e6), ("_ghz", 1e9)):
+        if name.endswith(unit):
+            return f"{name.removesuffix(unit)}_hz", float(round(value * hertz))
+    return name, value
+
+
+class Handover(Section):
+    """When a UE changes its site: another one stronger by `hysteresis_db` for `time_to_trigger_ms`."""
+
+    hysteresis_db: Annotated[float, Field(ge=0, le=30)] = 3.0
+    time_to_trigger_ms: Milliseconds = 160.0
+    measurement_ms: Period = 40.0
+    interruption_ms: Milliseconds = 50.0
+    """How long nothing is sent."""
+
+
+class Adaptation(Section):
+    """How the rate follows the channel."""
+
+    cqi_table: Literal[1, 2, 3] = 2
+    mcs_table: Literal[1, 2, 3] = 2
+    cqi_period_ms: Period = 5.0
+    cqi_delay_ms: Milliseconds = 4.0
+    bler_target: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of first transmissions that the outer loop lets fail."""
+    olla_up_db: Annotated[float, Field(ge=0, le=10)] = 0.1
+    implementation_loss_db: Annotated[float, Field(ge=0, le=20)] = 2.0
+    """How far a receiver is from the block errors of the tables."""
+
+
+class Harq(Section):
+    """Retransmissions of blocks, with combining."""
+
+    max_transmissions: Annotated[int, Field(ge=1, le=16)] = 4
+    round_trip_ms: Period | None = None
+    """Without it, 8 slots: 4 ms at 30 kHz."""
+    processes: Annotated[int, Field(ge=1, le=32)] = 16
+
+
+class Bursts(Section):
+    """Interference that comes and goes, for exponential times."""
+
+    power_db: Decibels
+    """Over thermal noise, while it is on."""
+    mean_on_ms: Period
+    mean_off_ms: Period
+
+
+class Ramp(Section):
+    """What a message waits for that finds its link without traffic for `idle_ms`: the next of the occasions to ask,
+    one each `period_ms` (scheduling request, configured grant; 0: none needed), then a grant, `delay_ms`. Where
+    `first_bytes` is not 0, the first grant is for so many, and the rest comes `report_ms` after it was used."""
+
+    idle_ms: NotNegative
+    delay_ms: NotNegative
+    period_ms: NotNegative = 0.0
+    first_bytes: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    report_ms: NotNegative = 0.0
+
+
+class Cell(Section):
+    """A base station: its carrier, its sites, and how its UEs share the resource blocks."""
+
+    environment: Environment = "umi"
+    """Of TR 38.901: path loss, line of sight, shadowing."""
+    carrier_ghz: Annotated[float, Field(ge=0.5, le=100)] = 3.5
+    bandwidth_mhz: Annotated[float, Field(ge=1, le=2_000)] = 40.0
+    mu: Annotated[int, Field(ge=0, le=4)] = 1
+    """Numerology of TS 38.211: subcarriers of 15 x 2^mu kHz, slots of 2^-mu ms."""
+    tdd: Annotated[str, Field(pattern="^[DSU]*$", max_length=80)] = "DDDSU"
+    """Pattern of downlink, special and uplink slots; empty for FDD."""
+    special: Annotated[tuple[int, int, int], Field(strict=False)] = (10, 2, 2)
+    """Downlink, guard and uplink symbols of an S slot."""
+    layers: Annotated[int, Field(ge=1, le=4)] = 1
+    """Spatial layers, taken as perfectly separated; each gets an equal share of the power."""
+    dmrs_re: Annotated[int, Field(ge=4, le=48)] = 12
+    """Resource elements of demodulation reference symbols in a resource block and slot (TS 38.214 5.1.3.2)."""
+    overhead_re: Literal[0, 6, 12, 18] = 0
+    """xOverhead of TS 38.214 5.1.3.2."""
+    sites_m: Annotated[tuple[Point, ...], Field(strict=False, min_length=1, max_length=64)] = ((0.0, 0.0),)
+    """Where its sites stand. A UE hangs on one of them, the others interfere."""
+    height_m: Annotated[float, Field(ge=1, le=150)] | None = None
+    """Of the sites; without it, what is usual in the environment."""
+    tx_power_dbm: Decibels = 33.0
+    antenna_gain_db: Decibels = 8.0
+    noise_figure_db: Decibels = 5.0
+    load: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the time that a site which does not serve the UE transmits."""
+    noise_rise_db: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """Interference over thermal noise in the uplink."""
+    handover: Handover = Handover()
+    adaptation: Adaptation = Adaptation()
+    harq: Harq = Harq()
+    bursts: Bursts | None = None
+    scheduler: Literal["none", "rr", "pf", "max-rate"] = "none"
+    """Who gets the resource blocks: round robin, proportional fair, best first; `none`: every UE has all of them."""
+    window_slots: Count = 200
+    """Over which proportional fairness averages."""
+    uplink_grant: Ramp | None = None
+    """How uplinks begin after an idle time. Without it, they always have a grant."""
+
+    @property
+    def carrier(self) -> radio.Carrier:
+        """The carrier in the emulator's units."""
+        return radio.Carrier(**_of(radio.Carrier, in_emulator_units(self)))
+
+    @property
+    def base(self) -> radio.Base:
+        """The base station in the emulator's units."""
+        values = in_emulator_units(self) | {"handover": radio.Handover(**in_emulator_units(self.handover))}
+        return radio.Base(**_of(radio.Base, values))
+
+
+def _of(kind: type[radio.Carrier] | type[radio.Base], values: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: values[field.name] for field in fields(kind)}
