@@ -592,12 +592,12 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Read a recording into a trace."""
-    from emulator.trace.formats import as_long_as, read
+    from emulator.trace.formats import cut_to_length_of, read
 
     require_trace_file(out)
     trace = read(recording, format_, columns)
     if beside is not None:
-        trace = as_long_as(trace, read(beside, format_, columns))
+        trace = cut_to_length_of(trace, read(beside, format_, columns))
     if slot is not None:
         trace = trace.resample(ns_from_text("--slot", slot))
     trace.save(out)

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from agents.encoding import Layout
 from emulator.core.arrays import Float32s
-from emulator.core.files import whole
+from emulator.core.files import atomic_write
 from emulator.system import System
 from emulator.trace import Interval
 
@@ -58,7 +58,7 @@ class Checkpoint:
             raise ValueError(f"{path}: folder must exist")
         header = {"layout": self.layout.as_data(), "training": self.training._asdict(), "sha256": self.sha256}
         try:
-            with whole(path) as partial:
+            with atomic_write(path) as partial:
                 save_file(dict(self.weights), partial, metadata={KEY: json.dumps(header)})
         except (OSError, SafetensorError) as error:
             raise ValueError(f"{path}: must be a file that can be written ({_first_line(error)})") from error

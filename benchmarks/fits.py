@@ -27,8 +27,8 @@ from emulator.core.units import NS_PER_S
 from emulator.trace import Trace
 from emulator.trace.fitted import RateModel, learn
 from emulator.trace.fitted.autocorrelation import autocorrelation, crossing_samples, integrated_samples
-from emulator.trace.fitted.drawing import drawn_rates_bps
-from emulator.trace.fitted.learning import sampled_bps
+from emulator.trace.fitted.drawing import draw_rates_bps
+from emulator.trace.fitted.learning import mean_rates_bps
 from emulator.trace.formats import Format, ListSeries, import_trace
 from emulator.trace.formats.lists import runs_of
 
@@ -109,7 +109,7 @@ def times_s(rates_bps: Floats, sample_ns: int) -> list[float]:
 def chance(model: RateModel) -> list[float]:
     """See the module's text; one for each of the two times."""
     samples = model.span_samples
-    long = drawn_rates_bps(model, STRETCHES * samples, 0, "long").reshape(STRETCHES, samples)
+    long = draw_rates_bps(model, STRETCHES * samples, 0, "long").reshape(STRETCHES, samples)
     times = np.array([times_s(stretch, model.sample_ns) for stretch in long if stretch.any()])
     return [float(share) for share in near(times[:-1], times[1:]).mean(axis=0)]
 
@@ -119,8 +119,8 @@ def judge(name: str, trace: Trace) -> Judged:
     half = len(trace) // 2
     first, second = trace.slice(0, half), trace.slice(half, 2 * half)
     model = learn(first)
-    before, after = (sampled_bps(part, model.sample_ns) for part in (first, second))
-    draws = [drawn_rates_bps(model, len(before), number, "judged") for number in range(DRAWS)]
+    before, after = (mean_rates_bps(part, model.sample_ns) for part in (first, second))
+    draws = [draw_rates_bps(model, len(before), number, "judged") for number in range(DRAWS)]
     return Judged(
         name,
         hashlib.sha256(Path(name).name.encode()).digest()[0] % 2 == 0,

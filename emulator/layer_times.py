@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from emulator.core.files import whole
+from emulator.core.files import atomic_write
 from emulator.system import LayerTimes, System
 
 Measured = Mapping[str, Mapping[str, LayerTimes]]  # node -> model -> times
@@ -30,7 +30,7 @@ def with_measured(system: System, measured: Measured) -> System:
 def save_measured(path: Path, measured: Measured) -> None:
     """Write the times as JSON."""
     rows = {node: {model: asdict(times) for model, times in models.items()} for node, models in measured.items()}
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROWS = 65_536  # a row group; memory stays flat however long the run
+ROW_GROUP_ROWS = 65_536  # a row group; memory stays flat however long the run
 
 _name = pa.dictionary(pa.int32(), pa.string())
 
@@ -20,7 +20,7 @@ _parts = [(name, pa.int64()) for name in ("waiting_ns", "load_ns", "service_ns",
 _outcome = [("energy_j", pa.float64()), ("erased_fraction", pa.float64())]
 _task = [("policy", _name), ("source", _name), ("kind", _name), ("task", pa.int64())]
 
-TASKS = pa.schema(
+TASK_SCHEMA = pa.schema(
     [
         *_task,
         ("arrival_ns", pa.int64()),
@@ -38,7 +38,7 @@ TASKS = pa.schema(
 
 # Stage i is partition i with the way to it; the way of the result back to the source is a last stage
 # without layers. Passes of a language model are summed.
-STAGES = pa.schema(
+STAGE_SCHEMA = pa.schema(
     [
         *_task,
         ("stage", pa.int16()),
@@ -52,7 +52,7 @@ STAGES = pa.schema(
 )
 
 
-class Rows:
+class RowWriter:
     """A Parquet file that grows by rows: `append` takes a tuple in the schema's order."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
@@ -64,7 +64,7 @@ class Rows:
     def append(self, row: tuple[Any, ...]) -> None:
         """Add one row."""
         self._rows.append(row)
-        if len(self._rows) >= ROWS:
+        if len(self._rows) >= ROW_GROUP_ROWS:
             self._flush()
 
     def extend(self, columns: Mapping[str, Any]) -> None:
@@ -90,8 +90,8 @@ class Records:
     """The records of a run in a folder: `tasks.parquet` and `stages.parquet`."""
 
     def __init__(self, folder: Path) -> None:
-        self.tasks = Rows(folder / "tasks.parquet", TASKS)
-        self.stages = Rows(folder / "stages.parquet", STAGES)
+        self.tasks = RowWriter(folder / "tasks.parquet", TASK_SCHEMA)
+        self.stages = RowWriter(folder / "stages.parquet", STAGE_SCHEMA)
 
     def __enter__(self) -> Self:
         return self

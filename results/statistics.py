@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from emulator.core.arrays import Floats
-from emulator.core.files import whole
+from emulator.core.files import atomic_write
 from emulator.core.randomness import generator
 from emulator.system import Cost
 from results.bootstrap import ratio_interval
@@ -139,7 +139,7 @@ def bound_of(tasks: pd.DataFrame, bound: pd.Series, path: Path) -> Floats:
 def summarise(run: Run) -> pd.DataFrame:
     """Write summary.csv, a row per policy, and return the same table."""
     table = pd.DataFrame([summary_row(policy, tasks) for policy, tasks in policy_tasks(run)], columns=list(SUMMARY))
-    with whole(run.path / "summary.csv") as partial:
+    with atomic_write(run.path / "summary.csv") as partial:
         table.to_csv(partial, index=False, float_format="%.9g")
     return table
 

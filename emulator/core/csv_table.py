@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from emulator.core.files import whole
+from emulator.core.files import atomic_write
 
 Value = float | str | None
 
@@ -12,7 +12,7 @@ Value = float | str | None
 def write_table(path: Path, names: Sequence[str], rows: Iterable[Sequence[Value]]) -> None:
     """Write the columns' names and the rows; None is an empty field, a fraction has nine digits. The file appears
     whole or not at all. Raises ValueError where its folder is not there."""
-    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(names)
         for row in rows:

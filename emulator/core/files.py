@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A path to write to, renamed to `path` when all went well: readers meet the whole file or none.
 
     Raises ValueError before anything is written when the folder of `path` is not there."""

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 
 
-class Paths:
+class ShortestPaths:
     """The ways through a network whose links are given by their ends, each in one direction.
 
     Of ways with equally few hops it is the one that takes the earlier link where they part. So the rest of a way is

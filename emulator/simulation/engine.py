@@ -11,7 +11,7 @@ from emulator.core.compiled import Table, bound
 from emulator.core.event_heap import APPOINTMENT
 from emulator.core.fifo import FOREVER_NS, unused
 from emulator.policy import Execution
-from emulator.record import ROWS, Records
+from emulator.record import ROW_GROUP_ROWS, Records
 from emulator.simulation.event_loop import CLOCK, NEED_ROOM_NS, Traffic, advance, set_off
 from emulator.simulation.network import Network
 from emulator.simulation.occupancy import Occupancy, has_room
@@ -62,8 +62,8 @@ class Transit:
             np.zeros(0, FLIGHT),
             np.zeros((0, 2), COST),
             np.zeros((0, 0), np.int64),
-            np.zeros(ROWS, TASK_ROW),
-            np.zeros(ROWS, STAGE_ROW),
+            np.zeros(ROW_GROUP_ROWS, TASK_ROW),
+            np.zeros(ROW_GROUP_ROWS, STAGE_ROW),
         )
         self._set_off = bound(set_off, self._traffic, *[0] * 6, *MODELLED, 0, 0)
         self._advance = bound(advance, self._traffic, 0, 0)

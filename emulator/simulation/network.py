@@ -6,7 +6,7 @@ from functools import cache
 from emulator.cell.activity import others_active
 from emulator.cell.tables import Cells, CellTables
 from emulator.core.compiled import bound
-from emulator.core.shortest_paths import Paths
+from emulator.core.shortest_paths import ShortestPaths
 from emulator.device import Device, Devices
 from emulator.link import Link
 from emulator.link.tables import Links, LinkTables
@@ -36,7 +36,7 @@ class Network:
         self._routes: dict[tuple[str, str], Route] = {}
         self._rows = tuple(self.links.values())
         self._link_rows = {link: row for row, link in enumerate(self._rows)}
-        self._paths = Paths(tuple(self.links))
+        self._paths = ShortestPaths(tuple(self.links))
         if system.preload:
             self._preload()
 

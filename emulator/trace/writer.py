@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emulator.core.files import require_folder, whole
+from emulator.core.files import atomic_write, require_folder
 from emulator.trace.rules import Columns, Rules
 
 
@@ -104,7 +104,7 @@ def writing(
 
     Raises ValueError before anything is written, as `require_trace_file` does."""
     require_trace_file(path)
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         writer = TraceWriter(partial, slot_ns, release)
         try:
             yield writer

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from emulator.core.files import whole
+from emulator.core.files import atomic_write
 from emulator.profile import PRECISION_BYTES, TOKEN_BYTES
 from emulator.task import Partition
 from hil.mqtt.client import Address
@@ -173,7 +173,7 @@ _ADAPTER = TypeAdapter(Schedule)
 
 def write_schedule(path: Path, schedule: Schedule) -> None:
     """Store a schedule as JSON. Raises ValueError when the folder of `path` is not there."""
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(_ADAPTER.dump_json(schedule))
 
 

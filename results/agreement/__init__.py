@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from emulator.core.files import whole
-from emulator.core.shortest_paths import Paths
+from emulator.core.files import atomic_write
+from emulator.core.shortest_paths import ShortestPaths
 from emulator.system import System
 from emulator.task import Placement, Task, message_bytes, parse
 from results.agreement.delay_breakdown import AIR, FORWARDING, HEADERS, LATENESS, RAMP, STACK, Sent, split
@@ -89,7 +89,7 @@ def write_agreement(folder: Path, system: System, simulated: str, emulated: str)
     Memory holds the packets of the links that tasks use. Raises ValueError for a damaged file."""
     pairs = {pair.key: pair for pair in paired(folder, simulated, emulated)}
     rows = [dict(zip(AGREEMENT.names, row, strict=True)) for row in explained(pairs, system, folder)]
-    with whole(folder / "agreement.parquet") as partial:
+    with atomic_write(folder / "agreement.parquet") as partial:
         pq.write_table(pa.Table.from_pylist(rows, AGREEMENT), partial)
 
 
@@ -145,7 +145,7 @@ def explained(pairs: Mapping[Key, Pair], system: System, folder: Path) -> Iterat
 
 def carry(messages: Sequence[tuple[Pair | None, Message]], system: System, folder: Path) -> list[Carried]:
     """What is known of each message; of one that belongs to no pair, no parts."""
-    paths = Paths([(link.source, link.target) for link in system.links])
+    paths = ShortestPaths([(link.source, link.target) for link in system.links])
     ways = [way(paths, system.broker, message.sender, message.receiver) for _, message in messages]
     medium_of = media(system)
     packets = read_media(folder / "packets.parquet", {medium_of[link] for each in ways for link in each.links})
@@ -175,7 +175,7 @@ def tasks_of(system: System) -> dict[Key, Task]:
     }
 
 
-def way(paths: Paths, broker: str | None, sender: str, receiver: str) -> Way:
+def way(paths: ShortestPaths, broker: str | None, sender: str, receiver: str) -> Way:
     """The links that a message takes, as in the simulation: `emulator.simulation.network.Network.route`."""
     if broker is None:
         return Way(paths.path(sender, receiver), -1)

@@ -13,9 +13,9 @@ from emulator.core.arrays import Floats
 from emulator.core.units import NS_PER_S
 from emulator.trace import Trace
 from emulator.trace.fitted import RateModel
-from emulator.trace.fitted.autocorrelation import LEVEL, autocorrelation, crossing_samples
-from emulator.trace.fitted.drawing import drawn_rates_bps
-from emulator.trace.fitted.learning import sampled_bps
+from emulator.trace.fitted.autocorrelation import ONE_OVER_E, autocorrelation, crossing_samples
+from emulator.trace.fitted.drawing import draw_rates_bps
+from emulator.trace.fitted.learning import mean_rates_bps
 from results.figures.style import INK, page, require_drawable, save, tidy
 
 RECORDED, DRAWN = (sns.color_palette("viridis", 100)[shade] for shade in (15, 65))
@@ -32,8 +32,8 @@ def side_by_side(recording: Trace, model: RateModel, seed: int, entity: str, pat
 
     Raises ValueError when `path` does not end in .pdf, .png or .svg, or its folder is not there."""
     require_drawable(path)
-    recorded = sampled_bps(recording, model.sample_ns) / 1e6
-    draws = [drawn_rates_bps(model, len(recorded), seed, name) / 1e6 for name in names(entity)]
+    recorded = mean_rates_bps(recording, model.sample_ns) / 1e6
+    draws = [draw_rates_bps(model, len(recorded), seed, name) / 1e6 for name in names(entity)]
     sample_s = model.sample_ns / NS_PER_S
     with page(3.7) as figure:
         grid = figure.subplots(2, 2, height_ratios=(1, 1.15))
@@ -87,9 +87,9 @@ def draw_autocorrelations(axes: Axes, recorded: Floats, draws: list[Floats], sam
     axes.plot(lags_s, shown[:stop], color=RECORDED, label=f"recorded: {crossing * sample_s:.3g} s to 1/e")
     own = crossing_samples(drawn[0])
     axes.plot(lags_s, drawn[0, :stop], color=DRAWN, linestyle=DASHED, label=f"drawn: {own * sample_s:.3g} s")
-    axes.axhline(LEVEL, color=INK, linewidth=0.7, linestyle=(0, (1, 1.5)))
+    axes.axhline(ONE_OVER_E, color=INK, linewidth=0.7, linestyle=(0, (1, 1.5)))
     at_edge: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right"}
-    axes.annotate("1/e", (1, LEVEL), (-2, 2), size=7, **at_edge)
+    axes.annotate("1/e", (1, ONE_OVER_E), (-2, 2), size=7, **at_edge)
     least = min(low.min(), shown[:stop].min(), 0) - 0.05
     axes.set(xlabel="Lag (s)", ylabel="Autocorrelation", xlim=(0, lags_s[-1]), ylim=(least, 1.02))
     handles, labels = axes.get_legend_handles_labels()

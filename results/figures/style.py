@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
-from emulator.core.files import require_folder, whole
+from emulator.core.files import atomic_write, require_folder
 
 COLUMN_IN = 3.5  # one column of a two-column page
 PAGE_IN = 7.16  # both
@@ -94,7 +94,7 @@ def save(figure: Figure, path: Path) -> Path:
     """Write `path`, whose suffix says what as: pdf, png or svg. Without dates: the same data, the same file."""
     dates = {".pdf": {"CreationDate": None, "ModDate": None}, ".svg": {"Date": None}}
     kind = path.suffix.removeprefix(".")
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         figure.savefig(partial, format=kind, dpi=PNG_DPI, metadata=dates.get(path.suffix))
     return path
 
@@ -103,7 +103,7 @@ def save(figure: Figure, path: Path) -> Path:
 def pdf_pages(path: Path) -> Iterator[PdfPages]:
     """A PDF to save several figures in, one a page, with the fonts and without the dates of `save`."""
     dates = {"CreationDate": None, "ModDate": None}
-    with mpl.rc_context(SETTINGS), whole(path) as partial, PdfPages(partial, metadata=dates) as pages:
+    with mpl.rc_context(SETTINGS), atomic_write(path) as partial, PdfPages(partial, metadata=dates) as pages:
         yield pages
 
 

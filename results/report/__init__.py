@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from emulator.core.files import whole
+from emulator.core.files import atomic_write
 from results.agreement.summary import signed
 from results.figures.captions import CAPTIONS, EMULATION_CAPTIONS, Caption
 from results.placements import placement_counts
@@ -90,7 +90,7 @@ def write_report(run: Run) -> Path:
         folder=run.path.name,
     )
     path = run.path / "report.html"
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
 

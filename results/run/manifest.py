@@ -8,7 +8,7 @@ from typing import Literal
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from emulator.core.files import file_sha256, whole
+from emulator.core.files import atomic_write, file_sha256
 from emulator.record import records_sha256
 from emulator.system import Cost
 from emulator.trace import Trace
@@ -195,7 +195,7 @@ def describe_run(
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
     """Write manifest.json, whole or not at all: the last thing that a run does."""
     path = folder / "manifest.json"
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return path
 

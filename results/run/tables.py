@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emulator.core.files import whole
+from emulator.core.files import atomic_write
 from results.run.reading import readable
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ KEY = ["source", "kind", "task"]
 
 def write_bound(path: Path, bounds: pa.Table) -> None:
     """Write the columns of `BOUND`, of a table that may have more."""
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         pq.write_table(bounds.select(BOUND.names).cast(BOUND), partial)
 
 
@@ -40,7 +40,7 @@ def read_bound(path: Path) -> pd.Series | None:
 def write_learning(path: Path, curves: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:
     """Write the learning curves, by the agent's label: `seed`, `step`, `episode_return` and more for each point."""
     points = [{**point, "agent": label} for label, curve in curves.items() for point in curve]
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         pd.DataFrame(points, columns=None if points else list(LEARNING)).to_csv(partial, index=False)
 
 
@@ -63,7 +63,7 @@ def require_columns(table: pd.DataFrame, columns: Iterable[str]) -> None:
 
 def write_device_energy(path: Path, totals: Mapping[str, "Totals"]) -> None:
     """Write what each computer drew over each policy's run, idle time included: a row per policy and node."""
-    with whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(("policy", "node", "elapsed_s", "energy_j"))
         for label, each in totals.items():

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emulator.record import ROWS, STAGES, TASKS, Records, Rows, records_sha256
+from emulator.record import ROW_GROUP_ROWS, STAGE_SCHEMA, TASK_SCHEMA, Records, RowWriter, records_sha256
 
 SMALL = pa.schema(
     [("policy", pa.dictionary(pa.int32(), pa.string())), ("task", pa.int64()), ("energy_j", pa.float64())]
@@ -32,7 +32,7 @@ def write(path: Path, count: int) -> Path:
 
 
 def write_all(path: Path, values: Iterable[tuple[Any, ...]]) -> Path:
-    rows = Rows(path, SMALL)
+    rows = RowWriter(path, SMALL)
     for row in values:
         rows.append(row)
     rows.close()
@@ -45,14 +45,14 @@ def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
             records.tasks.append(task_row(number))
             records.stages.append(stage_row(number))
     tasks, stages = pq.read_table(tmp_path / "tasks.parquet"), pq.read_table(tmp_path / "stages.parquet")
-    assert tasks.schema.equals(TASKS) and stages.schema.equals(STAGES)
+    assert tasks.schema.equals(TASK_SCHEMA) and stages.schema.equals(STAGE_SCHEMA)
     assert [tuple(row.values()) for row in tasks.to_pylist()] == [task_row(number) for number in range(100)]
     assert [tuple(row.values()) for row in stages.to_pylist()] == [stage_row(number) for number in range(100)]
 
 
 def test_rows_one_by_one_and_many_at_once_keep_their_order(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
-    rows = Rows(path, SMALL)
+    rows = RowWriter(path, SMALL)
     many = pa.DictionaryArray.from_arrays(pa.array([1, 0, 1], pa.int32()), pa.array(["b", "a"]))
     rows.append(("a", 0, 0.5))
     rows.extend({"energy_j": np.array([1.5, 2.5, 3.5]), "task": np.array([1, 2, 3]), "policy": many})
@@ -71,7 +71,7 @@ def test_a_run_without_tasks_leaves_empty_tables(tmp_path: Path) -> None:
     with Records(tmp_path):
         pass
     assert pq.read_table(tmp_path / "tasks.parquet").num_rows == 0
-    assert pq.read_schema(tmp_path / "stages.parquet").equals(STAGES)
+    assert pq.read_schema(tmp_path / "stages.parquet").equals(STAGE_SCHEMA)
 
 
 def test_what_was_recorded_before_an_error_is_kept(tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ def test_what_was_recorded_before_an_error_is_kept(tmp_path: Path) -> None:
 
 
 def test_rows_are_written_in_groups_of_bounded_size(tmp_path: Path) -> None:
-    file = pq.ParquetFile(write(tmp_path / "rows.parquet", 2 * ROWS + 10))
+    file = pq.ParquetFile(write(tmp_path / "rows.parquet", 2 * ROW_GROUP_ROWS + 10))
     sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-    assert sizes == [ROWS, ROWS, 10]
-    assert file.read(["task"])["task"].to_pylist() == list(range(2 * ROWS + 10))
+    assert sizes == [ROW_GROUP_ROWS, ROW_GROUP_ROWS, 10]
+    assert file.read(["task"])["task"].to_pylist() == list(range(2 * ROW_GROUP_ROWS + 10))
 
 
 def test_memory_is_flat_however_many_rows_are_written(tmp_path: Path) -> None:
@@ -93,15 +93,15 @@ def test_memory_is_flat_however_many_rows_are_written(tmp_path: Path) -> None:
     peaks = []
     for groups in (1, 4):
         tracemalloc.start()
-        write(tmp_path / "rows.parquet", groups * ROWS)
+        write(tmp_path / "rows.parquet", groups * ROW_GROUP_ROWS)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        assert pa.total_allocated_bytes() < ROWS * 100
+        assert pa.total_allocated_bytes() < ROW_GROUP_ROWS * 100
     assert peaks[1] < 1.1 * peaks[0]
 
 
 def rewrite(path: Path, to: Path, table: pa.Table | None = None, **options: Any) -> Path:
-    pq.write_table(table or pq.read_table(path), to, row_group_size=ROWS, **options)
+    pq.write_table(table or pq.read_table(path), to, row_group_size=ROW_GROUP_ROWS, **options)
     return to
 
 

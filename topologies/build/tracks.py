@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emulator.channel.large_scale.recorded_track import recorded
+from emulator.channel.large_scale.recorded_track import load_track
 from emulator.channel.large_scale.track import Track, static, to_and_fro, waypoints
 from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S, ns_from_s
@@ -16,10 +16,10 @@ Place = tuple[float, float]
 
 def track_of(section: Radio, duration_ns: int, seed: int, ue: str, folder: Path) -> Track:
     """The way of a UE for at least `duration_ns`. What is drawn of it is addressed by seed and UE; relative paths
-    start from `folder`. Raises ValueError, one line, for a recorded way that is none."""
+    start from `folder`. Raises ValueError, one line, for a file that is not a recorded track."""
     pause_ns = ns_from_s(section.pause_s)
     if section.track is not None:
-        return recorded(folder / section.track)
+        return load_track(folder / section.track)
     if section.at_m is not None:
         return static(*section.at_m)
     if section.waypoints_m is not None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from emulator.core.shortest_paths import Paths
+from emulator.core.shortest_paths import ShortestPaths
 from emulator.system import LinkSpec, Node
 
 PREFIX = "10.77"
@@ -129,7 +129,7 @@ def _ways(
 ) -> tuple[dict[str, tuple[Route, ...]], dict[str, tuple[Neighbour, ...]]]:
     leaves = {wire.forward: wire.a for wire in wires} | {wire.backward: wire.b for wire in wires}
     enters = {wire.forward: wire.b for wire in wires} | {wire.backward: wire.a for wire in wires}
-    paths = Paths([(link.source, link.target) for link in links])
+    paths = ShortestPaths([(link.source, link.target) for link in links])
     routes: dict[str, tuple[Route, ...]] = {}
     neighbours: dict[str, tuple[Neighbour, ...]] = {}
     known = frozenset(hosts)

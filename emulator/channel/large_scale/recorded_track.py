@@ -17,7 +17,7 @@ METRES = ["time_s", "x_m", "y_m"]
 DEGREES = ["time_s", "latitude", "longitude"]
 
 
-def recorded(path: Path) -> Track:
+def load_track(path: Path) -> Track:
     """A CSV file with the columns `time_s,x_m,y_m`, or `time_s,latitude,longitude` in degrees, which become metres
     east and north of the first place (equirectangular projection). Time starts at the first row.
 

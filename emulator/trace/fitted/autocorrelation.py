@@ -6,7 +6,7 @@ import numpy as np
 
 from emulator.core.arrays import Floats
 
-LEVEL = 1 / math.e
+ONE_OVER_E = 1 / math.e
 WINDOW = 5.0  # Sokal's c: the sum runs to the first lag that is at least this many integrated times
 
 
@@ -27,12 +27,12 @@ def autocorrelation(values: Floats) -> Floats:
 
 def crossing_samples(autocorrelation: Floats) -> float:
     """Where the autocorrelation first falls below 1/e, between lags by a straight line, in samples."""
-    below = autocorrelation < LEVEL
+    below = autocorrelation < ONE_OVER_E
     if not below.any():
         return float(len(autocorrelation))
     lag = int(np.argmax(below))
     before, after = autocorrelation[lag - 1], autocorrelation[lag]
-    return float(lag - 1 + (before - LEVEL) / (before - after))
+    return float(lag - 1 + (before - ONE_OVER_E) / (before - after))
 
 
 def integrated_samples(autocorrelation: Floats) -> float:

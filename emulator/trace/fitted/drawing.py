@@ -28,7 +28,7 @@ def draw(model: RateModel, duration_ns: int, seed: int, entity: str) -> Trace:
     if not entity:
         raise ValueError("entity='': must name whose channel it is")
     samples = duration_ns // model.sample_ns
-    rates_bps = drawn_rates_bps(model, max(samples, model.span_samples), seed, entity)[:samples]
+    rates_bps = draw_rates_bps(model, max(samples, model.span_samples), seed, entity)[:samples]
     metadata = {
         "kind": "fitted",
         "generator": f"fitted {VERSION}",
@@ -44,7 +44,7 @@ def draw(model: RateModel, duration_ns: int, seed: int, entity: str) -> Trace:
     )
 
 
-def drawn_rates_bps(model: RateModel, samples: int, seed: int, entity: str) -> Floats:
+def draw_rates_bps(model: RateModel, samples: int, seed: int, entity: str) -> Floats:
     """One period of `samples`, at least the recording's, shape (samples,)."""
     values = model.rates_bps(samples)
     power = spectrum(model.correlation, model.sample_ns, model.span_samples, samples)

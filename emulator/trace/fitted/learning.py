@@ -38,7 +38,7 @@ def learn(trace: Trace, sample_ns: int | None = None) -> RateModel:
 
     Raises ValueError when there are fewer than 16 samples, or a sample is shorter than a slot."""
     sample_ns = max(trace.slot_ns, SHORTEST_SAMPLE_NS) if sample_ns is None else sample_ns
-    rates_bps = sampled_bps(trace, sample_ns)
+    rates_bps = mean_rates_bps(trace, sample_ns)
     is_zero = rates_bps == 0
     fades = RateModel(
         sample_ns,
@@ -61,7 +61,7 @@ def learn(trace: Trace, sample_ns: int | None = None) -> RateModel:
     return fit.model
 
 
-def sampled_bps(trace: Trace, sample_ns: int) -> Floats:
+def mean_rates_bps(trace: Trace, sample_ns: int) -> Floats:
     """Mean rates over the whole samples of one period, shape (samples,). Raises ValueError as `learn` does."""
     if sample_ns < trace.slot_ns:
         raise ValueError(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from emulator.core.arrays import Floats
-from emulator.core.files import whole
+from emulator.core.files import atomic_write
 from emulator.core.units import NS_PER_S
 from emulator.trace import Interval
 
@@ -122,7 +122,7 @@ class RateModel:
 
 def save_model(model: RateModel, path: Path) -> None:
     """Write the model as JSON."""
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(json.dumps(asdict(model), indent=1) + "\n", encoding="utf-8")
 
 

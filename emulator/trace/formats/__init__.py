@@ -15,7 +15,7 @@ __all__ = [
     "CsvColumns",
     "Format",
     "ListSeries",
-    "as_long_as",
+    "cut_to_length_of",
     "export_mahimahi",
     "import_trace",
     "parse_choice",
@@ -63,7 +63,7 @@ def parse_choice(text: str, format: str) -> CsvColumns | ListSeries:
     return parse_series(text) if format == "list" else parse_columns(text)
 
 
-def as_long_as(trace: Trace, other: Trace) -> Trace:
+def cut_to_length_of(trace: Trace, other: Trace) -> Trace:
     """The trace, cut after its last whole slot within the other's period: of two directions that were recorded
     together and differ in length, both then start again at the same time."""
     return trace.slice(0, min(len(trace), max(other.period_ns // trace.slot_ns, 1)))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from emulator.core.arrays import Ints
-from emulator.core.files import require_folder, whole
+from emulator.core.files import atomic_write, require_folder
 from emulator.core.units import NS_PER_MS
 from emulator.trace import Interval, Trace
 from emulator.trace.formats.source import SLOTS_LIMIT, digest, fault
@@ -81,7 +81,7 @@ def export_mahimahi(trace: Trace, path: Path) -> None:
     lines = ["0"] * at_zero + [str(ms) for ms in opportunities_ms.tolist()]
     newline = layout["newline"]
     text = newline.join(lines) + (newline if layout["ends_in_newline"] else "")
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(text.encode())
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.core.shortest_paths import Paths
+from emulator.core.shortest_paths import ShortestPaths
 
 NAMES = "abcdefg"
 ROADS = st.lists(st.sampled_from([(a, b) for a, b in product(NAMES, NAMES) if a < b]), unique=True, max_size=14)
@@ -19,7 +19,7 @@ def both_ways(roads: list[tuple[str, str]]) -> list[tuple[str, str]]:
 @given(roads=ROADS)
 def test_the_rest_of_a_way_is_the_way_from_where_it_has_come_to(roads: list[tuple[str, str]]) -> None:
     links = both_ways(roads)
-    paths = Paths(links)
+    paths = ShortestPaths(links)
     for source, target in product(NAMES, NAMES):
         try:
             path = paths.path(source, target)
@@ -30,10 +30,10 @@ def test_the_rest_of_a_way_is_the_way_from_where_it_has_come_to(roads: list[tupl
 
 
 def test_of_equal_ways_the_earlier_link_is_taken() -> None:
-    assert Paths(both_ways([("a", "c"), ("a", "b"), ("b", "d"), ("c", "d")])).path("a", "d") == (0, 6)
-    assert Paths(both_ways([("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")])).path("a", "d") == (0, 4)
+    assert ShortestPaths(both_ways([("a", "c"), ("a", "b"), ("b", "d"), ("c", "d")])).path("a", "d") == (0, 6)
+    assert ShortestPaths(both_ways([("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")])).path("a", "d") == (0, 4)
 
 
 def test_where_there_is_no_way_it_is_said() -> None:
     with pytest.raises(ValueError, match="nodes: b must be reachable from a"):
-        Paths([("b", "a")]).path("a", "b")
+        ShortestPaths([("b", "a")]).path("a", "b")

@@ -79,7 +79,7 @@ def test_tables_that_start_tiny_grow_and_give_the_same_rows(
     system = random_system(3)
     expected = rows_of(system, tmp_path / "roomy", measured)
     monkeypatch.setattr("emulator.simulation.engine.FLIGHTS", 1)
-    monkeypatch.setattr("emulator.simulation.engine.ROWS", 5)
+    monkeypatch.setattr("emulator.simulation.engine.ROW_GROUP_ROWS", 5)
     monkeypatch.setattr("emulator.core.fifo.ROOM", 2)
     monkeypatch.setattr("emulator.simulation.occupancy.ROOM", 1)
     assert rows_of(system, tmp_path / "tight", measured) == expected

@@ -14,7 +14,7 @@ import pytest
 
 from emulator.core.units import NS_PER_MS
 from emulator.policy import Observation
-from emulator.record import Rows
+from emulator.record import RowWriter
 from emulator.simulation.network import Network
 from emulator.system import Control, System
 from emulator.task import Partition, Placement, check_placement, describe, parse, passes, result_bytes
@@ -227,16 +227,16 @@ def test_the_counter_notices_a_writer_that_drops_or_changes_a_row(
     damage: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It stands against the file itself, not only against what the run believes to have written."""
-    write = Rows.extend
+    write = RowWriter.extend
 
-    def damaged(rows: Rows, columns: Mapping[str, Any]) -> None:
+    def damaged(rows: RowWriter, columns: Mapping[str, Any]) -> None:
         if "sojourn_ns" in columns and damage == "a nanosecond more":
             columns = {**columns, "sojourn_ns": columns["sojourn_ns"] + (np.arange(len(columns["task"])) == 0)}
         elif "sojourn_ns" in columns:
             columns = {name: values[1:] for name, values in columns.items()}
         write(rows, columns)
 
-    monkeypatch.setattr(Rows, "extend", damaged)
+    monkeypatch.setattr(RowWriter, "extend", damaged)
     system = pairs(1)
     outcome = simulate(system, split_at_two(system), tmp_path)
     area_ns = outcome.totals.occupancy_mean * outcome.totals.elapsed_ns

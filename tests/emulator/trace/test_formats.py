@@ -20,7 +20,7 @@ from emulator.trace.formats import (
     PRESETS,
     CsvColumns,
     Format,
-    as_long_as,
+    cut_to_length_of,
     export_mahimahi,
     import_trace,
     parse_columns,
@@ -259,9 +259,9 @@ def test_uccmisl_rows_around_a_ping_are_left_out(tmp_path: Path) -> None:
 def test_the_longer_of_two_directions_ends_with_the_shorter(tmp_path: Path) -> None:
     up = import_trace(written(tmp_path, "1\n3\n7\n", "up"), "mahimahi")
     down = import_trace(written(tmp_path, "2\n5\n", "down"), "mahimahi")
-    assert as_long_as(up, down).period_ns == as_long_as(down, up).period_ns == 5_000_000
-    assert as_long_as(down, up).sha256 == down.sha256
-    np.testing.assert_array_equal(as_long_as(up, down).capacity_bits, up.capacity_bits[:5])
+    assert cut_to_length_of(up, down).period_ns == cut_to_length_of(down, up).period_ns == 5_000_000
+    assert cut_to_length_of(down, up).sha256 == down.sha256
+    np.testing.assert_array_equal(cut_to_length_of(up, down).capacity_bits, up.capacity_bits[:5])
 
 
 def test_lineage_is_the_files_digest(tmp_path: Path) -> None:

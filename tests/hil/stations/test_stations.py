@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emulator.realtime.station_events import EVENTS, FAILURES, STATION_EVENTS
-from emulator.record import STAGES, TASKS, Records
+from emulator.record import STAGE_SCHEMA, TASK_SCHEMA, Records
 from emulator.system import DeviceSpec
 from emulator.task import Partition, Placement, Task, TaskKind
 from hil.mqtt.broker import Broker
@@ -160,7 +160,7 @@ def test_events_and_records_say_the_same(finished: Ran, tmp_path: Path) -> None:
         write_real_tasks(records, "fixed@emulated", finished.schedule, finished.rows)
     tasks, stages = (
         pq.read_table(tmp_path / name, schema=schema).to_pylist()
-        for name, schema in (("tasks.parquet", TASKS), ("stages.parquet", STAGES))
+        for name, schema in (("tasks.parquet", TASK_SCHEMA), ("stages.parquet", STAGE_SCHEMA))
     )
     assert len(tasks) == len(TASKS_AND_PLACES)
     ends = {row["task"]: row["at_ns"] for row in events.to_pylist()}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.core.files import whole
+from emulator.core.files import atomic_write
 from emulator.trace import Trace
 from results.run.folder import Run, create_run_folder, open_run, verify
 from results.run.machine import git_state, parse_cpuinfo, versions_now
@@ -103,7 +103,7 @@ def test_verify_sees_a_file_that_the_manifest_does_not_know(small: Run) -> None:
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
-    with pytest.raises(RuntimeError), whole(path) as partial:
+    with pytest.raises(RuntimeError), atomic_write(path) as partial:
         partial.write_text("half")
         raise RuntimeError
     assert not list(tmp_path.iterdir())

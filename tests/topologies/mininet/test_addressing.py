@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.core.shortest_paths import Paths
+from emulator.core.shortest_paths import ShortestPaths
 from emulator.simulation.network import Network
 from emulator.system import LinkSpec, Node, Role
 from emulator.trace import constant
@@ -56,7 +56,7 @@ def walk(network: Addressing, source: str, target: str) -> list[int]:
 
 def check(nodes: Mapping[str, Node], links: list[LinkSpec]) -> None:
     network = addressing(nodes, links)
-    paths = Paths([(link.source, link.target) for link in links])
+    paths = ShortestPaths([(link.source, link.target) for link in links])
     for source, target in permutations(network.addresses, 2):
         assert walk(network, source, target) == list(paths.path(source, target))
     ports: list[Port] = [port for each in network.ports.values() for port in each]

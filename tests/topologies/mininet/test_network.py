@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from emulator.core.shortest_paths import Paths
+from emulator.core.shortest_paths import ShortestPaths
 from emulator.system import System
 from tests.topologies.mininet.private_world import ROOT, in_private_world, needs_mininet
 from topologies.build import build
@@ -81,7 +81,7 @@ def hosts_of(system: System) -> list[str]:
 
 def expected(system: System, pairs: list[tuple[str, str]]) -> tuple[dict[str, int], list[int]]:
     """Of pings between hosts, by the simulation's ways: times to live of the answers, and packets by link."""
-    paths = Paths([(link.source, link.target) for link in system.links])
+    paths = ShortestPaths([(link.source, link.target) for link in system.links])
     ttl, packets = {}, [0] * len(system.links)
     for a, b in pairs:
         there, back = paths.path(a, b), paths.path(b, a)

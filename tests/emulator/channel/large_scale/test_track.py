@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.channel.large_scale.recorded_track import recorded
+from emulator.channel.large_scale.recorded_track import load_track
 from emulator.channel.large_scale.track import Track, between, fine, pace, static, to_and_fro, travelled_m, waypoints
 
 SECOND_NS = 10**9
@@ -135,7 +135,7 @@ def test_a_way_to_and_fro_that_is_hardly_one_is_refused() -> None:
 def test_recorded_in_metres(tmp_path: Path) -> None:
     path = tmp_path / "way.csv"
     path.write_text("time_s,x_m,y_m\n10,1,2\n10.5,3,4\n\n12,3,-4\n")
-    track = recorded(path)
+    track = load_track(path)
     assert list(track.at_ns) == [0, SECOND_NS // 2, 2 * SECOND_NS]
     assert track.points_m.tolist() == [[1, 2], [3, 4], [3, -4]]
 
@@ -145,7 +145,7 @@ def test_recorded_as_latitude_and_longitude(tmp_path: Path) -> None:
     path = tmp_path / "way.csv"
     path.write_text("time_s,latitude,longitude\n0,60,179.99\n60,60.0166666667,179.99\n120,60,-179.9933333333\n")
     expected_m = np.array([[0, 0], [0, 1853.2], [926.6, 0]])
-    np.testing.assert_allclose(recorded(path).points_m, expected_m, atol=0.1)
+    np.testing.assert_allclose(load_track(path).points_m, expected_m, atol=0.1)
 
 
 @pytest.mark.parametrize(
@@ -163,5 +163,5 @@ def test_faults_of_a_recorded_track(tmp_path: Path, content: str, message: str) 
     path = tmp_path / "way.csv"
     path.write_text(content)
     with pytest.raises(ValueError, match=r"^.*way\.csv: ") as caught:
-        recorded(path)
+        load_track(path)
     assert str(caught.value) == f"{path}: {message}"

@@ -10,7 +10,7 @@ from emulator.core.arrays import Floats
 from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S
 from emulator.trace.fitted.autocorrelation import autocorrelation
-from emulator.trace.fitted.drawing import composition, draw, drawn_rates_bps, outages
+from emulator.trace.fitted.drawing import composition, draw, draw_rates_bps, outages
 from emulator.trace.fitted.learning import expected_autocorrelation
 from emulator.trace.fitted.model import PROBABILITIES, Correlation, RateModel
 from emulator.trace.fitted.spectrum import circular, spectrum
@@ -31,7 +31,7 @@ def circular_autocorrelation(values: Floats) -> Floats:
 @pytest.mark.parametrize("samples", [600, 601, 1200, 6001])
 @pytest.mark.parametrize("model", [FADES, OUTAGES], ids=["fades", "outages"])
 def test_a_draw_has_the_models_distribution_whole(model: RateModel, samples: int) -> None:
-    rates = np.sort(drawn_rates_bps(model, samples, 1, "ue"))
+    rates = np.sort(draw_rates_bps(model, samples, 1, "ue"))
     zeros = round(samples * model.zero_share)
     assert np.count_nonzero(rates == 0) == zeros
     if model.outage_ns is None:
@@ -47,7 +47,7 @@ def test_a_draw_has_the_models_correlation_around_its_period(quantiles: tuple[fl
     """Not on average over draws: each. What remains is what a distribution does not let be put right."""
     model = replace(FADES, quantiles_bps=quantiles, zero_share=0.0)
     wanted = circular(spectrum(model.correlation, model.sample_ns, 600, 600), 600)
-    found = circular_autocorrelation(drawn_rates_bps(model, 600, seed, "ue"))
+    found = circular_autocorrelation(draw_rates_bps(model, 600, seed, "ue"))
     assert np.abs(found - wanted).max() < 0.02
 
 
@@ -71,7 +71,7 @@ def test_a_longer_period_has_the_line_between_the_spectrums_points(times: int) -
 @pytest.mark.parametrize("model", [replace(FADES, zero_share=0.0), OUTAGES], ids=["steady", "outages"])
 def test_records_show_the_autocorrelation_that_is_expected_of_them(model: RateModel) -> None:
     """The mean over independent draws, to four standard errors and what `draw` cannot put right (see above)."""
-    shown = np.array([autocorrelation(drawn_rates_bps(model, 600, seed, "ue")) for seed in range(64)])
+    shown = np.array([autocorrelation(draw_rates_bps(model, 600, seed, "ue")) for seed in range(64)])
     wrong = np.abs(shown.mean(axis=0) - expected_autocorrelation(SLOW, model, 600))
     assert (wrong <= 4 * shown.std(axis=0) / math.sqrt(64) + 0.02)[:300].all()
 
@@ -120,7 +120,7 @@ def test_a_shorter_draw_is_a_stretch_of_the_recordings_length() -> None:
 
 def test_the_bits_are_those_of_the_rates() -> None:
     trace = draw(FADES, 600 * NS_PER_S, 1, "ue1")
-    rates = drawn_rates_bps(FADES, 600, 1, "ue1")
+    rates = draw_rates_bps(FADES, 600, 1, "ue1")
     assert trace.slot_ns == NS_PER_S
     assert trace.release == "fluid"
     assert np.abs(trace.cumulative_bits[1:] - np.cumsum(rates)).max() <= 0.5 + 1e-6

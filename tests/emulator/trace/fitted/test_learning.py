@@ -18,8 +18,8 @@ from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.trace import Interval, Trace
 from emulator.trace.fitted import Correlation, RateModel, describe, draw, learn, load_model, save_model
 from emulator.trace.fitted.autocorrelation import autocorrelation, crossing_samples
-from emulator.trace.fitted.drawing import drawn_rates_bps
-from emulator.trace.fitted.learning import beside_zeros, sampled_bps
+from emulator.trace.fitted.drawing import draw_rates_bps
+from emulator.trace.fitted.learning import beside_zeros, mean_rates_bps
 from emulator.trace.fitted.model import PROBABILITIES
 from emulator.trace.formats import import_trace
 
@@ -113,7 +113,7 @@ def test_samples_are_a_slot_or_100_ms() -> None:
     assert learn(short).span_ns == 3_200 * NS_PER_MS
     assert learn(short, 10 * NS_PER_MS).span_ns == 3_200 * NS_PER_MS
     assert learn(trace_of(np.arange(1, 40))).sample_ns == NS_PER_S
-    assert sampled_bps(short, 100 * NS_PER_MS)[:2].tolist() == [50_500, 150_500]
+    assert mean_rates_bps(short, 100 * NS_PER_MS)[:2].tolist() == [50_500, 150_500]
 
 
 def test_what_it_was_learned_from_is_kept() -> None:
@@ -201,8 +201,8 @@ def test_first_halves_of_recordings_foretell_their_second_halves() -> None:
         trace = import_trace(path, "rate")
         half = len(trace) // 2
         model = learn(trace.slice(0, half))
-        before, after = (sampled_bps(part, NS_PER_S) for part in (trace.slice(0, half), trace.slice(half, 2 * half)))
-        draws = [drawn_rates_bps(model, half, seed, "ue") for seed in range(4)]
+        before, after = (mean_rates_bps(part, NS_PER_S) for part in (trace.slice(0, half), trace.slice(half, 2 * half)))
+        draws = [draw_rates_bps(model, half, seed, "ue") for seed in range(4)]
         between = ks_2samp(before, after, method="asymp").statistic
         assert max(ks_2samp(each, after, method="asymp").statistic for each in draws) <= between + 0.05, path.name
         drawn = np.median([crossing_samples(autocorrelation(each)) for each in draws])
