@@ -23,8 +23,7 @@ import typer
 
 from agents.checkpoint import Checkpoint
 from agents.evaluation import HOSTS, check_policies, evaluate, for_hosts, named_checkpoints, on_hosts, policies_of
-from emulator.channel.radio import Direction as Way
-from emulator.channel.radio import Environment
+from emulator.channel.radio import Direction, Environment
 from emulator.core.files import require_folder
 from emulator.core.units import ns_from_text
 from emulator.decisions import Decision, Noted
@@ -41,7 +40,13 @@ from emulator.trace.writer import require_trace_file
 from hil.errors import MissingDependency
 from results.progress import Phases
 from topologies.build import build
-from topologies.build.emulation_scope import EMULATED, emulated_part, for_one_policy, require_carrier, without_tasks
+from topologies.build.emulation_scope import (
+    EMULATED_SUFFIX,
+    emulated_part,
+    for_one_policy,
+    require_carrier,
+    without_tasks,
+)
 from topologies.build.run_inputs import checkpoint_file, load_traces, resolved_yaml, store_inputs, stored_files
 from topologies.loading.loader import load, named
 from topologies.schema.scenario import Scenario
@@ -362,7 +367,7 @@ def emulate(
                 found = emulation.open_prompt(chosen, home, part, folder, phases)
             else:
                 found = emulation.emulate(chosen, home, part, decisions, folder, phases)
-            append_real_tasks(records, chosen.labels[0] + EMULATED, folder)
+            append_real_tasks(records, chosen.labels[0] + EMULATED_SUFFIX, folder)
         told = told_by_relay(found, chosen, part, folder)
         passed = finish(chosen, part, folder, started, totals, told, phases)
     print_result(folder, as_json)
@@ -420,7 +425,7 @@ def repeat_emulation(folder: Path, system: System, policies: Mapping[str, Policy
 
     with Records(scratch) as records:
         ((label, _),) = simulated(system, policies, records)[0].items()
-        append_real_tasks(records, label + EMULATED, folder)
+        append_real_tasks(records, label + EMULATED_SUFFIX, folder)
     found = agreement(folder, system)
     if not found.complete:
         fail(5, f"{folder}: packets.parquet: must be as simulated; {found.missing} are missing; {found.first}")
@@ -565,12 +570,12 @@ def new(
     as_json: Json = False,
 ) -> None:
     """Generate the 5G NR channels of UEs in a cell."""
-    from topologies.new_traces import asked, new_traces
+    from topologies.new_traces import new_traces, trace_request
 
-    ways: tuple[Way, ...] = ("uplink", "downlink") if direction == "both" else (direction,)
+    directions: tuple[Direction, ...] = ("uplink", "downlink") if direction == "both" else (direction,)
     found = []
     for path, sha256 in new_traces(
-        asked(model, overrides or ()), ues, ways, ns_from_text("--duration", duration), seed, out
+        trace_request(model, overrides or ()), ues, directions, ns_from_text("--duration", duration), seed, out
     ):
         found.append({"path": str(path), "sha256": sha256})
         if not as_json:

@@ -12,7 +12,7 @@ from emulator.core.units import ns_from_s
 from emulator.policy import Backend, Policy, Totals
 from emulator.record import Records
 from emulator.system import System
-from topologies.schema.scenario import Learned, Scenario, label_of
+from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
 HOSTS = "@hosts"  # at the end of the label of a policy whose tasks ran on workers
 Progress = Callable[[int, int], None]  # (done, total)
@@ -24,7 +24,7 @@ def named_checkpoints(scenario: Scenario, folder: Path, system: System) -> dict[
     named = {
         label_of(each): Checkpoint.load(folder / each.checkpoint)
         for each in scenario.policies
-        if isinstance(each, Learned) and each.checkpoint is not None
+        if isinstance(each, LearnedSection) and each.checkpoint is not None
     }
     for checkpoint in named.values():
         require_unseen(checkpoint, system)
@@ -36,7 +36,7 @@ def check_policies(scenario: Scenario, folder: Path, system: System, checkpoints
     `policies[i]: ...`, before anything costs time."""
     for index, each in enumerate(scenario.policies):
         try:
-            if isinstance(each, Learned) and each.checkpoint is None:
+            if isinstance(each, LearnedSection) and each.checkpoint is None:
                 check_settings(each.type, each.settings)
             else:
                 make_policy(each.type, _options(each, folder), system, checkpoints.get(label_of(each)))

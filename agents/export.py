@@ -13,7 +13,7 @@ from emulator.core.units import NS_PER_S
 from emulator.task import Placement, Task, describe
 from topologies.build.conversion import BYTES_PER_MB, nodes_of, radio_ends
 from topologies.build.run_inputs import resolved_yaml, save_traces, stored_files, trace_file, yaml_text
-from topologies.schema.links import Link
+from topologies.schema.links import LinkSection
 from topologies.schema.scenario import Scenario
 
 
@@ -65,7 +65,7 @@ def _node(name: str, role: str, device: str | None) -> dict[str, str]:
     return {"name": name, "role": role} | ({"device": device} if device else {})
 
 
-def _link(scenario: Scenario, entry: tuple[int, str, str, Link]) -> dict[str, Any]:
+def _link(scenario: Scenario, entry: tuple[int, str, str, LinkSection]) -> dict[str, Any]:
     """One copy of a link; over the air it refers to its stored traces, and needs no cell: an environment's task is
     alone there."""
     _, a, b, link = entry

@@ -9,7 +9,7 @@ from agents.episodes import Episodes, EpisodeSettings
 from agents.settings import A3cSettings, PpoSettings, changed, check_settings
 from emulator.system import System
 from topologies.build import require_disjoint, training_systems
-from topologies.schema.scenario import Learned, Scenario, label_of
+from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 Value = bool | int | float | str
@@ -20,7 +20,7 @@ def train_missing(
 ) -> dict[str, tuple[Checkpoint, list[dict[str, Any]]]]:
     """Checkpoint and learning curve, by label, of each learned policy of the scenario that names no checkpoint.
     `adapt` makes of a training system the one to train on (with measured layer times, say)."""
-    missing = [each for each in scenario.policies if isinstance(each, Learned) and each.checkpoint is None]
+    missing = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.checkpoint is None]
     if not missing:
         return {}
     settings = {label_of(each): {"total_steps": scenario.training.steps, **each.settings} for each in missing}
@@ -37,7 +37,7 @@ def train_missing(
 def train_one(scenario: Scenario, folder: Path, agent: str, seed: int, progress: Progress) -> Checkpoint:
     """The checkpoint of `ppo` or `a3c`, trained under `seed` as the scenario says, with the settings of its first
     policy of that type if it has one."""
-    sections = [each for each in scenario.policies if isinstance(each, Learned) and each.type == agent]
+    sections = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.type == agent]
     settings = {"total_steps": scenario.training.steps, **(sections[0].settings if sections else {})}
     check_settings(agent, settings)
     episodes = prepared(training_systems(scenario, folder), EpisodeSettings(), progress)

@@ -18,7 +18,7 @@ from topologies.mininet.network import topology
 from topologies.mininet.topology import ScenarioTopo
 from topologies.mininet.wiring import Wiring
 
-LEAD_NS = 100 * NS_PER_MS  # from the word to the start
+START_LEAD_NS = 100 * NS_PER_MS  # from the word to the start
 BAD_INPUT, MISSING = 3, 4  # exit codes, as those of `airsplit`
 
 
@@ -54,8 +54,8 @@ def _topology(file: Path, log: Path) -> ScenarioTopo:
             return Relay(system.links, system.cells, system.seed, system.duration_ns)
 
         def begin(relay: Relay) -> None:
-            relay.begin(time.monotonic_ns() + LEAD_NS, log)
-            time.sleep(LEAD_NS / NS_PER_S)  # what mn is told to do next is done on links that follow their traces
+            relay.begin(time.monotonic_ns() + START_LEAD_NS, log)
+            time.sleep(START_LEAD_NS / NS_PER_S)  # what mn is told to do next is done on links that follow their traces
 
         def end(relay: Relay) -> None:
             try:

@@ -8,8 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from emulator.channel.generate import generate_file
-from emulator.channel.radio import Direction as Way
-from emulator.channel.radio import Environment
+from emulator.channel.radio import Direction, Environment
 from emulator.core.files import require_folder
 from emulator.trace.writer import is_trace_file
 from topologies.build.trace_sources import whole_slots_ns
@@ -17,64 +16,65 @@ from topologies.build.tracks import track_of
 from topologies.loading.cell_checks import check_carrier
 from topologies.loading.loader import apply
 from topologies.schema.base import Section
-from topologies.schema.cells import Cell
+from topologies.schema.cells import CellSection
 from topologies.schema.messages import translate
-from topologies.schema.radio import WAY_KEYS, Radio, radio_of
+from topologies.schema.radio import MOVEMENT_KEYS, RadioSection, radio_of
 from topologies.schema.setting_errors import Placed, blamed
 
-COMMAND = "trace new"  # stands in the place of a file's name before what is wrong
+ERROR_PREFIX = "trace new"  # stands in the place of a file's name before what is wrong
 
 
-class Asked(Section):
+class TraceRequest(Section):
     """A cell, and what its UEs have in common."""
 
-    cell: Cell
-    radio: Radio
+    cell: CellSection
+    radio: RadioSection
 
 
-def asked(model: Environment, overrides: Sequence[str]) -> Asked:
+def trace_request(model: Environment, overrides: Sequence[str]) -> TraceRequest:
     """A cell in an environment, its UEs wandering about it, after overrides such as `cell.bandwidth_mhz=20` and
     `radio.speed_mps=10`: the keys of a scenario's cells and of its links' `radio`. Raises ValueError, one line."""
     data: dict[str, Any] = {"cell": {"environment": model}, "radio": {}}
-    given = [apply(data, override, COMMAND) for override in overrides]
-    if not set(data["radio"]) & set(WAY_KEYS):
+    given = [apply(data, override, ERROR_PREFIX) for override in overrides]
+    if not set(data["radio"]) & set(MOVEMENT_KEYS):
         data["radio"]["ring"] = {}
     try:
-        found = Asked.model_validate(data)
+        found = TraceRequest.model_validate(data)
     except ValidationError as error:
-        raise ValueError(f"{COMMAND}: {translate(error, given)}") from None
-    check_carrier(f"{COMMAND}: cell", found.cell)
+        raise ValueError(f"{ERROR_PREFIX}: {translate(error, given)}") from None
+    check_carrier(f"{ERROR_PREFIX}: cell", found.cell)
     return found
 
 
 def new_traces(
-    what: Asked, ues: int, ways: Sequence[Way], duration_ns: int, seed: int, out: Path
+    request: TraceRequest, ues: int, directions: Sequence[Direction], duration_ns: int, seed: int, out: Path
 ) -> Iterator[tuple[Path, str]]:
     """Write a file for each direction of UEs `ue1`, `ue2` and so on; yields its path and SHA-256. `out` is a folder,
     or for one UE and direction a file whose name ends in .parquet. Raises ValueError, one line, also for a folder that
     holds other traces than those it writes."""
     require_folder(out)
     one_file = is_trace_file(out)
-    if one_file and (ues, len(ways)) != (1, 1):
+    if one_file and (ues, len(directions)) != (1, 1):
         raise ValueError(f"--out {out}: must be a folder, or --ues 1 and --direction uplink or downlink be given")
     if not one_file and out.exists() and not out.is_dir():
         raise ValueError(f"--out {out}: must be a folder, or a name that ends in .parquet")
     names = [f"ue{number}" for number in range(1, ues + 1)]
     if not one_file:
-        _require_no_others(out, {_file(ue, way) for ue in names for way in ways})
-    whole_ns = whole_slots_ns(duration_ns, what.cell.mu)
-    radio = radio_of(what.cell, what.radio)
+        _require_no_others(out, {_file(ue, direction) for ue in names for direction in directions})
+    whole_ns = whole_slots_ns(duration_ns, request.cell.mu)
+    radio = radio_of(request.cell, request.radio)
     with nullcontext() if one_file else _folder(out):
         for ue in names:
-            with blamed(Placed(f"{COMMAND}: cell", what.cell), Placed(f"{COMMAND}: {ue}: radio", what.radio)):
-                track = track_of(what.radio, whole_ns, seed, ue, Path.cwd())
-                for way in ways:
-                    path = out if one_file else out / _file(ue, way)
-                    yield path, generate_file(path, radio, track, whole_ns, seed, ue, way)
+            ue_section = Placed(f"{ERROR_PREFIX}: {ue}: radio", request.radio)
+            with blamed(Placed(f"{ERROR_PREFIX}: cell", request.cell), ue_section):
+                track = track_of(request.radio, whole_ns, seed, ue, Path.cwd())
+                for direction in directions:
+                    path = out if one_file else out / _file(ue, direction)
+                    yield path, generate_file(path, radio, track, whole_ns, seed, ue, direction)
 
 
-def _file(ue: str, way: Way) -> str:
-    return f"{ue}-{way}.parquet"
+def _file(ue: str, direction: Direction) -> str:
+    return f"{ue}-{direction}.parquet"
 
 
 def _require_no_others(folder: Path, names: set[str]) -> None:

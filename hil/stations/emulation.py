@@ -24,7 +24,7 @@ from hil.stations.priority import hurry
 from hil.stations.processes import Stations
 from hil.stations.programs import Program, Programs, write_programs
 from hil.stations.schedule import write_schedule
-from topologies.mininet.network import Emulated, emulated_network
+from topologies.mininet.network import EmulatedNetwork, emulated_network
 from topologies.mininet.real_devices import cables
 from topologies.schema.scenario import Scenario
 
@@ -103,7 +103,7 @@ def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, pr
 @contextmanager
 def _network(
     scenario: Scenario, system: System, folder: Path, progress: Progress
-) -> Iterator[tuple[Emulated, tuple[Probed, ...]]]:
+) -> Iterator[tuple[EmulatedNetwork, tuple[Probed, ...]]]:
     """The network, and what was found of its links, which lies in the folder, too."""
     (folder / HOSTS).mkdir()
     progress("building the network", 0, 1)
@@ -121,7 +121,7 @@ def _network(
 
 
 def _shaped(
-    scenario: Scenario, home: Path, network: Emulated, folder: Path, during: Callable[[int], object]
+    scenario: Scenario, home: Path, network: EmulatedNetwork, folder: Path, during: Callable[[int], object]
 ) -> tuple[Ended, tuple[Program, ...]]:
     """Links follow their traces and programs run, from a moment ahead and for as long as `during` takes, which is told
     when that is by CLOCK_MONOTONIC."""
@@ -135,7 +135,7 @@ def _shaped(
 
 
 @contextmanager
-def _broker(node: str, network: Emulated) -> Iterator[Broker]:
+def _broker(node: str, network: EmulatedNetwork) -> Iterator[Broker]:
     """Mosquitto where it is installed, in a node's host; otherwise the embedded one."""
     start = embedded if find_mosquitto() is None else mosquitto
     with ExitStack() as running:
@@ -146,7 +146,7 @@ def _broker(node: str, network: Emulated) -> Iterator[Broker]:
 
 
 def _stations(
-    system: System, decisions: Sequence[Decision], broker: Broker | None, network: Emulated, folder: Path
+    system: System, decisions: Sequence[Decision], broker: Broker | None, network: EmulatedNetwork, folder: Path
 ) -> Stations:
     """One in each host that is a source or computes; what they write to standard error is kept."""
     placed = {node for _, placement in decisions for node, _, _ in placement}

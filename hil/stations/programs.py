@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from emulator.core.csv_table import write_table
 from emulator.core.units import NS_PER_S
-from topologies.schema.realtime import Command
+from topologies.schema.realtime import CommandSection
 
 NODE, START = "AIRSPLIT_NODE", "AIRSPLIT_START_NS"  # in the environment of every command
 STOP_S = 5.0  # what a program has to end by itself when it is told to
@@ -60,7 +60,7 @@ class Programs:
     whatever they started themselves and left in their process groups. `programs` then tells of each."""
 
     def __init__(
-        self, commands: Sequence[Command], hosts: Mapping[str, Host], start_ns: int, output: Path, folder: Path
+        self, commands: Sequence[CommandSection], hosts: Mapping[str, Host], start_ns: int, output: Path, folder: Path
     ) -> None:
         """`start_ns` of CLOCK_MONOTONIC is the run's second 0. What the commands write goes to files in the folder
         `output`, which must be there; they run in `folder`, that of the scenario."""
@@ -126,7 +126,7 @@ class Programs:
         self._started[number] = _Started(process, os.pidfd_open(process.pid), at_s)
         return True
 
-    def _program(self, number: int, command: Command) -> Program:
+    def _program(self, number: int, command: CommandSection) -> Program:
         asked = (number, command.node, command.run, command.at_s)
         name = self._file(number).name
         if number not in self._started:

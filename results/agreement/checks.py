@@ -17,8 +17,8 @@ from emulator.system import System
 from results.agreement import write_agreement
 from results.run.facts import Told
 from results.run.manifest import Broker, Check, Emulation
-from topologies.build.conversion import direction
-from topologies.build.emulation_scope import EMULATED
+from topologies.build.conversion import direction_name
+from topologies.build.emulation_scope import EMULATED_SUFFIX
 from topologies.schema.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def told_by_relay(found: "Done", scenario: Scenario, system: System, folder: Pat
     label = scenario.labels[0]
     facts = Emulation(
         simulated=label,
-        emulated=label + EMULATED,
-        links=tuple(direction(link.source, link.target) for link in system.links),
+        emulated=label + EMULATED_SUFFIX,
+        links=tuple(direction_name(link.source, link.target) for link in system.links),
         lateness_limit_ms=scenario.realtime.lateness_ms,
         packets=found.ended.packets,
         stray=found.ended.stray,

@@ -8,7 +8,7 @@ from emulator.simulation.task_steps import NO_COVERAGE, REASONS
 from emulator.system import System
 from results.run.manifest import Broker, Check, Emulation, Facts, Kind
 from topologies.build.run_inputs import trace_file
-from topologies.schema.scenario import Learned, Scenario, label_of
+from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
 LINKS_NAMED = 6  # in a note; the others are counted
 
@@ -56,7 +56,7 @@ def _on_coverage(system: System) -> tuple[str, ...]:
 
 
 def _on_training(scenario: Scenario) -> tuple[str, ...]:
-    if not any(isinstance(each, Learned) and each.checkpoint is None for each in scenario.policies):
+    if not any(isinstance(each, LearnedSection) and each.checkpoint is None for each in scenario.policies):
         return ()
     training = scenario.training
     return (

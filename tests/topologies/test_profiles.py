@@ -15,7 +15,7 @@ from emulator.profile import PRECISION_BYTES, Layer, ModelProfile
 from topologies.models import model_names, model_plan, outline
 from topologies.models.llama import SHAPES, configuration
 from topologies.models.profiling import take_profile
-from topologies.profiles import FOLDER, load_profile, profile_names, save_profile
+from topologies.profiles import PROFILES_FOLDER, load_profile, profile_names, save_profile
 
 VISION = tuple(name for name in model_names() if name not in SHAPES)
 
@@ -29,7 +29,7 @@ def test_the_shipped_profile_is_a_freshly_taken_one(name: str, tmp_path: Path) -
     taken = take_profile(name)
     assert load_profile(name) == taken
     save_profile(taken, tmp_path / "taken.json")
-    assert (tmp_path / "taken.json").read_bytes() == (FOLDER / f"{name}.json").read_bytes()
+    assert (tmp_path / "taken.json").read_bytes() == (PROFILES_FOLDER / f"{name}.json").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build import build
 from topologies.build.tracks import track_of, wander
 from topologies.loading.loader import load
-from topologies.new_traces import asked, new_traces
-from topologies.schema.cells import Cell
-from topologies.schema.radio import Radio, Ring, radio_of
+from topologies.new_traces import new_traces, trace_request
+from topologies.schema.cells import CellSection
+from topologies.schema.radio import RadioSection, RingSection, radio_of
 
-HERE = Radio(at_m=(30.0, 40.0))
+HERE = RadioSection(at_m=(30.0, 40.0))
 NS = 1_000_000_000
 
 
@@ -33,7 +33,7 @@ def good(tmp_path: Path) -> Path:
 
 
 def test_a_cell_and_a_radio_of_no_keys_are_the_emulators_defaults() -> None:
-    assert radio_of(Cell(), HERE) == radio.Radio()
+    assert radio_of(CellSection(), HERE) == radio.Radio()
 
 
 CELL: dict[str, Any] = {
@@ -104,7 +104,9 @@ EXPECTED = radio.Radio(
 
 
 def test_every_key_of_the_air_reaches_the_emulator_in_its_units() -> None:
-    assert radio_of(Cell.model_validate(CELL), Radio.model_validate({"at_m": (1.0, 2.0), **UE})) == EXPECTED
+    assert (
+        radio_of(CellSection.model_validate(CELL), RadioSection.model_validate({"at_m": (1.0, 2.0), **UE})) == EXPECTED
+    )
 
 
 def test_the_case_above_leaves_no_key_at_its_default() -> None:
@@ -118,17 +120,17 @@ def test_a_ue_stays_walks_and_comes_back() -> None:
     still = track_of(HERE, 9 * NS, 1, "ue1", Path())
     assert (still.at_ns.tolist(), still.points_m.tolist()) == ([0], [[30.0, 40.0]])
     square = ((0.0, 0.0), (10.0, 0.0), (10.0, 5.0))
-    once = track_of(Radio(waypoints_m=square, speed_mps=5.0, pause_s=1.0), 99 * NS, 1, "ue1", Path())
+    once = track_of(RadioSection(waypoints_m=square, speed_mps=5.0, pause_s=1.0), 99 * NS, 1, "ue1", Path())
     assert once.points_m[-1].tolist() == [10.0, 5.0]
     assert once.at_ns[-1] < 99 * NS
-    again = track_of(Radio(to_and_fro_m=square, speed_mps=5.0), 99 * NS, 1, "ue1", Path())
+    again = track_of(RadioSection(to_and_fro_m=square, speed_mps=5.0), 99 * NS, 1, "ue1", Path())
     assert again.at_ns[-1] >= 99 * NS
     assert {tuple(point) for point in again.points_m.tolist()} == set(square)
 
 
 def test_a_recorded_way_is_read(tmp_path: Path) -> None:
     (tmp_path / "way.csv").write_text("time_s,x_m,y_m\n0,1,2\n3,4,5\n")
-    track = track_of(Radio(track="way.csv"), NS, 1, "ue1", tmp_path)
+    track = track_of(RadioSection(track="way.csv"), NS, 1, "ue1", tmp_path)
     assert (track.at_ns.tolist(), track.points_m.tolist()) == ([0, 3 * NS], [[1.0, 2.0], [4.0, 5.0]])
 
 
@@ -142,7 +144,7 @@ def test_a_recorded_way_is_read(tmp_path: Path) -> None:
 def test_a_wandering_ue_stays_in_its_ring(
     nearest: float, width: float, length: float, seed: int, centre: tuple[float, float]
 ) -> None:
-    ring = Ring(nearest_m=nearest, farthest_m=nearest + width, about_m=centre)
+    ring = RingSection(nearest_m=nearest, farthest_m=nearest + width, about_m=centre)
     way = np.array(wander(ring, length, seed, "ue1")) - np.array(centre)
     steps = np.diff(way, axis=0)
     assert np.hypot(steps[:, 0], steps[:, 1]).sum() >= length
@@ -155,7 +157,7 @@ def test_a_wandering_ue_stays_in_its_ring(
 
 def test_the_first_places_of_wanderers_are_even_over_the_rings_area() -> None:
     """The share of the area that is nearer is uniform: Kolmogorov-Smirnov at 1 %."""
-    ring = Ring(nearest_m=20, farthest_m=120)
+    ring = RingSection(nearest_m=20, farthest_m=120)
     radii = np.array([math.hypot(*wander(ring, 0.0, seed, "ue1")[0]) for seed in range(1_000)])
     share = np.sort((radii**2 - 20**2) / (120**2 - 20**2))
     ranks = np.arange(1, 1_001) / 1_000
@@ -163,9 +165,9 @@ def test_the_first_places_of_wanderers_are_even_over_the_rings_area() -> None:
 
 
 def test_a_longer_way_begins_as_a_shorter_one_and_each_ue_has_its_own() -> None:
-    short, long = (wander(Ring(), length, 4, "ue1") for length in (100.0, 1_000.0))
+    short, long = (wander(RingSection(), length, 4, "ue1") for length in (100.0, 1_000.0))
     assert long[: len(short)] == short
-    assert wander(Ring(), 100.0, 4, "ue2")[0] != short[0] != wander(Ring(), 100.0, 5, "ue1")[0]
+    assert wander(RingSection(), 100.0, 4, "ue2")[0] != short[0] != wander(RingSection(), 100.0, 5, "ue1")[0]
 
 
 def test_ues_of_a_cell_with_a_scheduler_share_its_groups(good: Path) -> None:
@@ -244,9 +246,9 @@ def test_one_ues_speed_changes_no_others_channel(good: Path) -> None:
 
 
 def test_traces_are_asked_for_in_the_words_of_a_scenario() -> None:
-    plain = asked("inf-sh", ())
-    assert (plain.cell, plain.radio) == (Cell(environment="inf-sh"), Radio(ring=Ring()))
-    placed = asked("umi", ("radio.at_m=[10, 20]", "cell.carrier_ghz=2.6", "radio.fading.profile=rice"))
+    plain = trace_request("inf-sh", ())
+    assert (plain.cell, plain.radio) == (CellSection(environment="inf-sh"), RadioSection(ring=RingSection()))
+    placed = trace_request("umi", ("radio.at_m=[10, 20]", "cell.carrier_ghz=2.6", "radio.fading.profile=rice"))
     made = radio_of(placed.cell, placed.radio)
     assert made == replace(radio.Radio(), carrier=radio.Carrier(carrier_hz=2.6e9), fading=radio.Fading(profile="rice"))
     assert placed.radio.ring is None
@@ -266,12 +268,12 @@ def test_traces_are_asked_for_in_the_words_of_a_scenario() -> None:
 )
 def test_what_cannot_be_asked_for_is_one_line(override: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
-        asked("umi", (override,))
+        trace_request("umi", (override,))
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_holds_other_traces_is_refused_before_the_work(tmp_path: Path) -> None:
-    what, before = asked("umi", ("radio.at_m=[30, 0]",)), tmp_path / "ue2-uplink.parquet"
+    what, before = trace_request("umi", ("radio.at_m=[30, 0]",)), tmp_path / "ue2-uplink.parquet"
     before.touch()
     with pytest.raises(ValueError, match=r"must hold no other traces, and holds ue2-uplink\.parquet$"):
         list(new_traces(what, 1, ("uplink",), NS // 10, 1, tmp_path))
@@ -285,7 +287,7 @@ def test_a_folder_that_holds_other_traces_is_refused_before_the_work(tmp_path: P
 def test_what_fails_leaves_no_folder_behind_and_no_file_is_taken_for_one(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "there").mkdir()
-    narrow = asked("umi", ("radio.to_and_fro_m=[[30, 0], [30.000001, 0]]",))
+    narrow = trace_request("umi", ("radio.to_and_fro_m=[[30, 0], [30.000001, 0]]",))
     for name, message in (
         ("new", r"^trace new: ue1: radio\.to_and_fro_m="),
         ("there", r"^trace new: ue1: radio\.to_and_fro_m="),

@@ -10,7 +10,7 @@ from emulator.core.units import ns_from_ms, ns_from_s
 from emulator.workload import Arrivals, Periodic, Poisson, Recorded, Stream, Tokens
 from topologies.build.links import cells_of, links_of
 from topologies.build.conversion import (
-    direction,
+    direction_name,
     kind_of,
     nodes_of,
     placements_of,
@@ -19,8 +19,7 @@ from topologies.build.conversion import (
 )
 from topologies.schema.scenario import Scenario
 from topologies.build.trace_sources import TraceSource
-from topologies.schema.workloads import Recorded as RecordedSection
-from topologies.schema.workloads import Task
+from topologies.schema.workloads import RecordedSection, TaskSection
 
 
 def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None = None) -> System:
@@ -61,8 +60,8 @@ def require_disjoint(trained: System, tested: System) -> None:
         for other in tested.links:
             if link.trace.shares_lineage(other.trace):
                 raise ValueError(
-                    f"trace {direction(link.source, link.target)}: training must share no data"
-                    f" with {direction(other.source, other.target)} of the run"
+                    f"trace {direction_name(link.source, link.target)}: training must share no data"
+                    f" with {direction_name(other.source, other.target)} of the run"
                 )
 
 
@@ -93,7 +92,7 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
     )
 
 
-def _arrivals(task: Task, folder: Path) -> Arrivals:
+def _arrivals(task: TaskSection, folder: Path) -> Arrivals:
     arrivals = task.arrivals
     if arrivals.poisson is not None:
         return Poisson(arrivals.poisson.rate_per_s)
@@ -103,7 +102,7 @@ def _arrivals(task: Task, folder: Path) -> Arrivals:
     return Recorded(recorded.arrival_ns or (), recorded.prompt_tokens, recorded.output_tokens)
 
 
-def _tokens(task: Task) -> Tokens | None:
+def _tokens(task: TaskSection) -> Tokens | None:
     if task.tokens is None:
         return None
     return Tokens(task.tokens.prompt_mean, task.tokens.prompt_max, task.tokens.output_mean, task.tokens.output_max)

@@ -12,14 +12,14 @@ from emulator.core.units import NS_PER_US, ns_from_ms
 from topologies.build.candidates import candidates
 from topologies.profiles import load_profile
 from topologies.schema.messages import translate
-from topologies.schema.scenario import Device, Scenario
-from topologies.schema.workloads import Recorded, RecordedFile, Task
+from topologies.schema.scenario import DeviceSection, Scenario
+from topologies.schema.workloads import RecordedSection, RecordedFileSection, TaskSection
 
 BYTES_PER_KB = 1_000
 BYTES_PER_MB = 1_000_000
 
 
-def device_spec(device: Device) -> DeviceSpec:
+def device_spec(device: DeviceSection) -> DeviceSpec:
     """A device in the emulator's units."""
     return DeviceSpec(
         compute_flops_per_s=device.compute_gflops * 1e9,
@@ -49,7 +49,7 @@ def radio_ends(a: str, b: str, nodes: Mapping[str, Node]) -> tuple[str, str]:
     return (a, b) if nodes[a].role == "ue" else (b, a)
 
 
-def direction(source: str, target: str) -> str:
+def direction_name(source: str, target: str) -> str:
     """The name of one direction of a link, which its trace is stored by."""
     return f"{source}-{target}"
 
@@ -65,7 +65,7 @@ def profiles_of(scenario: Scenario, folder: Path) -> dict[str, ModelProfile]:
     return {task.model: load_profile(profile_source(scenario, task.model, folder)) for task in scenario.tasks}
 
 
-def kind_of(task: Task, model: ModelProfile) -> TaskKind:
+def kind_of(task: TaskSection, model: ModelProfile) -> TaskKind:
     """What the tasks of one name have in common."""
     return TaskKind(
         name=task.name,
@@ -77,14 +77,14 @@ def kind_of(task: Task, model: ModelProfile) -> TaskKind:
     )
 
 
-def recorded_arrivals(section: Recorded, folder: Path) -> Recorded:
+def recorded_arrivals(section: RecordedSection, folder: Path) -> RecordedSection:
     """The section itself, or what its file holds: JSON with the keys `arrival_ns`, `prompt_tokens`,
     `output_tokens`. Raises ValueError, one line, for anything else."""
     if section.file is None:
         return section
     path = folder / section.file
     try:
-        return RecordedFile.model_validate_json(path.read_bytes())
+        return RecordedFileSection.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ValueError(f"{path}: {translate(error)}") from None
 

@@ -6,7 +6,7 @@ from emulator.system import System
 from emulator.core.units import ns_from_s
 from topologies.schema.scenario import Scenario, label_of
 
-EMULATED = "@emulated"  # at the end of the label of a policy whose placements were carried out with real packets
+EMULATED_SUFFIX = "@emulated"  # at the end of the label of a policy whose placements were carried out with real packets
 
 
 def for_one_policy(scenario: Scenario, label: str | None) -> Scenario:

@@ -5,15 +5,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from emulator.channel.numerology import group_prbs
-from emulator.channel.radio import Direction as Way
+from emulator.channel.radio import Direction
 from emulator.system import Background, CellSpec, LinkSpec, Node, Ramp
 from emulator.trace import Trace
 from emulator.core.units import ns_from_ms
 from topologies.schema.setting_errors import Placed, blamed
-from topologies.schema.cells import WAYS, in_emulator_units
-from topologies.schema.cells import Ramp as RampSection
-from topologies.schema.links import Direction, Link
-from topologies.build.conversion import BYTES_PER_KB, direction, radio_ends
+from topologies.schema.cells import DIRECTIONS, RampSection, in_emulator_units
+from topologies.schema.links import DirectionSection, LinkSection
+from topologies.build.conversion import BYTES_PER_KB, direction_name, radio_ends
 from topologies.schema.scenario import Scenario
 from topologies.build.trace_sources import TraceSource
 
@@ -31,47 +30,47 @@ def links_of(scenario: Scenario, nodes: Mapping[str, Node], source: TraceSource)
 def cells_of(scenario: Scenario) -> dict[str, CellSpec]:
     """Both directions of every base station whose UEs share its resource blocks."""
     return {
-        cell_name(station, way): CellSpec(cell.scheduler, len(group_prbs(cell.carrier)), cell.window_slots)
+        cell_name(station, direction): CellSpec(cell.scheduler, len(group_prbs(cell.carrier)), cell.window_slots)
         for station, cell in scenario.cell_entries()
         if cell.scheduler != "none"
-        for way in WAYS
+        for direction in DIRECTIONS
     }
 
 
-def cell_name(station: str, way: Way) -> str:
+def cell_name(station: str, direction: Direction) -> str:
     """What a direction of a base station is called in a system."""
-    return f"{station} {way}"
+    return f"{station} {direction}"
 
 
 def _both(
-    scenario: Scenario, path: str, a: str, b: str, link: Link, nodes: Mapping[str, Node], source: TraceSource
+    scenario: Scenario, path: str, a: str, b: str, link: LinkSection, nodes: Mapping[str, Node], source: TraceSource
 ) -> Iterator[LinkSpec]:
     if not link.over_the_air:
         for ends in ((a, b), (b, a)):
-            yield _spec(*ends, link, source.wired(direction(*ends), link.rate_mbps or 0.0))
+            yield _spec(*ends, link, source.wired(direction_name(*ends), link.rate_mbps or 0.0))
         return
     ue, station = radio_ends(a, b, nodes)
-    for way in WAYS:
-        yield _over_the_air(scenario, path, link, ue, station, way, source)
+    for direction in DIRECTIONS:
+        yield _over_the_air(scenario, path, link, ue, station, direction, source)
 
 
 def _over_the_air(
-    scenario: Scenario, path: str, link: Link, ue: str, station: str, way: Way, source: TraceSource
+    scenario: Scenario, path: str, link: LinkSection, ue: str, station: str, direction: Direction, source: TraceSource
 ) -> LinkSpec:
     cell = scenario.cell_at(station)
-    ends = (ue, station) if way == "uplink" else (station, ue)
-    section = link.directions[way]
-    ramp = _ramp(link.ramp_of(way, cell))
+    ends = (ue, station) if direction == "uplink" else (station, ue)
+    section = link.directions[direction]
+    ramp = _ramp(link.ramp_of(direction, cell))
     if section.given or link.radio is None or cell is None:
-        with _placed(f"{path}.{way}"):
-            trace = source.given(section, direction(*ends))
+        with _placed(f"{path}.{direction}"):
+            trace = source.given(section, direction_name(*ends))
         return replace(_spec(*ends, link, trace), ramp=ramp)
     with blamed(Placed(scenario.cell_path(station), cell), Placed(f"{path}.radio", link.radio)):
-        trace = source.generated(cell, link.radio, direction(*ends), ue, way)
+        trace = source.generated(cell, link.radio, direction_name(*ends), ue, direction)
     spec = replace(_spec(*ends, link, trace), ramp=ramp)
     if cell.scheduler == "none":
         return spec
-    return replace(spec, cell=cell_name(station, way), background=_background(section))
+    return replace(spec, cell=cell_name(station, direction), background=_background(section))
 
 
 @contextmanager
@@ -83,7 +82,7 @@ def _placed(path: str) -> Iterator[None]:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _spec(source: str, target: str, link: Link, trace: Trace) -> LinkSpec:
+def _spec(source: str, target: str, link: LinkSection, trace: Trace) -> LinkSpec:
     return LinkSpec(
         source=source,
         target=target,
@@ -102,6 +101,6 @@ def _ramp(section: RampSection | None) -> Ramp | None:
     return None if section is None else Ramp(**in_emulator_units(section))
 
 
-def _background(section: Direction) -> Background | None:
+def _background(section: DirectionSection) -> Background | None:
     traffic = section.background
     return None if traffic is None else Background(traffic.rate_per_s, round(traffic.size_kb * BYTES_PER_KB))

@@ -12,13 +12,13 @@ from emulator.layer_times import measured_of, save_measured
 from emulator.system import System
 from emulator.trace import Trace
 from topologies.loading.checks import track_files
-from topologies.build.conversion import direction, nodes_of, profile_source, radio_ends, recorded_arrivals
-from topologies.schema.scenario import Learned, Replay, Scenario, label_of
+from topologies.build.conversion import direction_name, nodes_of, profile_source, radio_ends, recorded_arrivals
+from topologies.schema.scenario import LearnedSection, ReplaySection, Scenario, label_of
 
 
 def trace_file(source: str, target: str) -> str:
     """Where the trace of one direction of a link lies in the folder."""
-    return f"traces/{direction(source, target)}.parquet"
+    return f"traces/{direction_name(source, target)}.parquet"
 
 
 def save_traces(system: System, folder: Path) -> None:
@@ -53,7 +53,7 @@ def stored_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
     """The files to copy beside the resolved text, by their places in a run's folder: decisions to replay,
     profiles of models and recorded ways. Relative paths of the scenario start from `folder`."""
     replays = {
-        _decisions_file(label_of(each)): folder / each.file for each in scenario.policies if isinstance(each, Replay)
+        _decisions_file(label_of(each)): folder / each.file for each in scenario.policies if isinstance(each, ReplaySection)
     }
     profiles = {_profile_file(model): Path(source) for model, source in _own_profiles(scenario, folder).items()}
     tracks = {_track_file(file): folder / file for _, file in track_files(scenario)}
@@ -96,9 +96,9 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
             recorded = recorded_arrivals(task.arrivals.recorded, folder)
             entry["arrivals"]["recorded"] = recorded.model_dump(mode="json", exclude_defaults=True)
     for entry, policy in zip(data["policies"], scenario.policies, strict=True):
-        if isinstance(policy, Learned):
+        if isinstance(policy, LearnedSection):
             entry["checkpoint"] = checkpoint_file(label_of(policy))
-        if isinstance(policy, Replay):
+        if isinstance(policy, ReplaySection):
             entry["file"] = _decisions_file(label_of(policy))
     for model in _own_profiles(scenario, folder):
         data.setdefault("models", {})[model] = _profile_file(model)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from emulator.channel.generate import generate
 from emulator.channel.numerology import slot_ns
-from emulator.channel.radio import Direction as Way
+from emulator.channel.radio import Direction
 from emulator.trace.formats import read
 from emulator.trace import Trace, constant
 from emulator.core.units import NS_PER_S, ns_from_s
-from topologies.schema.cells import Cell
-from topologies.schema.links import Direction, TraceFile
-from topologies.schema.radio import Radio, radio_of
+from topologies.schema.cells import CellSection
+from topologies.schema.links import DirectionSection, TraceFileSection
+from topologies.schema.radio import RadioSection, radio_of
 from topologies.build.tracks import track_of
 
 BPS_PER_MBPS = 1e6
@@ -36,7 +36,7 @@ class TraceSource:
         """The trace of one direction of a wired link."""
         return self.stored[name] if name in self.stored else constant(rate_mbps * BPS_PER_MBPS)
 
-    def given(self, section: Direction, name: str) -> Trace:
+    def given(self, section: DirectionSection, name: str) -> Trace:
         """The trace of a direction that says itself what it can carry."""
         if name in self.stored:
             return self.stored[name]
@@ -44,16 +44,16 @@ class TraceSource:
             return self._recorded(section.trace)
         return constant((section.rate_mbps or 0.0) * BPS_PER_MBPS)
 
-    def generated(self, cell: Cell, section: Radio, name: str, ue: str, way: Way) -> Trace:
+    def generated(self, cell: CellSection, section: RadioSection, name: str, ue: str, direction: Direction) -> Trace:
         """The trace of one direction between a cell and a UE. Both ways see the same path losses and shadowing, on a
         carrier with TDD the same fading too: draws are addressed by seed and UE."""
         if name in self.stored:
             return self.stored[name]
         whole_ns = whole_slots_ns(max(self.duration_ns, LEAST_NS), cell.mu)
         track = track_of(section, whole_ns, self.seed, ue, self.folder)
-        return generate(radio_of(cell, section), track, whole_ns, self.seed, ue, way)
+        return generate(radio_of(cell, section), track, whole_ns, self.seed, ue, direction)
 
-    def _recorded(self, section: TraceFile) -> Trace:
+    def _recorded(self, section: TraceFileSection) -> Trace:
         file = self.folder / section.file
         trace = read(file, section.format, section.columns)
         interval_s = section.training_interval_s if self.training else section.interval_s

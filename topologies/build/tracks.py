@@ -9,12 +9,12 @@ from emulator.channel.large_scale.recorded_track import load_track
 from emulator.channel.large_scale.track import Track, static, to_and_fro, waypoints
 from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S, ns_from_s
-from topologies.schema.radio import Radio, Ring
+from topologies.schema.radio import RadioSection, RingSection
 
 Place = tuple[float, float]
 
 
-def track_of(section: Radio, duration_ns: int, seed: int, ue: str, folder: Path) -> Track:
+def track_of(section: RadioSection, duration_ns: int, seed: int, ue: str, folder: Path) -> Track:
     """The way of a UE for at least `duration_ns`. What is drawn of it is addressed by seed and UE; relative paths
     start from `folder`. Raises ValueError, one line, for a file that is not a recorded track."""
     pause_ns = ns_from_s(section.pause_s)
@@ -27,10 +27,10 @@ def track_of(section: Radio, duration_ns: int, seed: int, ue: str, folder: Path)
     if section.to_and_fro_m is not None:
         return to_and_fro(section.to_and_fro_m, section.speed_mps, duration_ns, pause_ns)
     length_m = section.speed_mps * duration_ns / NS_PER_S
-    return waypoints(wander(section.ring or Ring(), length_m, seed, ue), section.speed_mps, pause_ns)
+    return waypoints(wander(section.ring or RingSection(), length_m, seed, ue), section.speed_mps, pause_ns)
 
 
-def wander(ring: Ring, length_m: float, seed: int, ue: str) -> tuple[Place, ...]:
+def wander(ring: RingSection, length_m: float, seed: int, ue: str) -> tuple[Place, ...]:
     """Points spread evenly over a ring, the straight way through them at least `length_m` long and nowhere nearer to
     the centre than the ring is: random waypoints (Johnson and Maltz, "Dynamic source routing in ad hoc wireless
     networks", Mobile Computing, 1996). A longer way begins as a shorter one does."""
@@ -46,7 +46,7 @@ def wander(ring: Ring, length_m: float, seed: int, ue: str) -> tuple[Place, ...]
     return tuple((float(x), float(y)) for x, y in np.array(places) + centre)
 
 
-def _place(rng: np.random.Generator, ring: Ring) -> Place:
+def _place(rng: np.random.Generator, ring: RingSection) -> Place:
     """Even over the area of the ring about the origin."""
     area, turn = rng.random(2)
     radius_m = math.sqrt(ring.nearest_m**2 + area * (ring.farthest_m**2 - ring.nearest_m**2))

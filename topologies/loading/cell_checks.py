@@ -2,7 +2,7 @@
 
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs
-from topologies.schema.cells import WAYS, Cell
+from topologies.schema.cells import DIRECTIONS, CellSection
 from topologies.schema.scenario import Scenario
 from topologies.schema.setting_errors import Placed, blamed
 
@@ -16,12 +16,12 @@ def check_cells(scenario: Scenario) -> None:
         check_carrier(f"cells.{name}", cell)
 
 
-def check_carrier(path: str, cell: Cell) -> None:
+def check_carrier(path: str, cell: CellSection) -> None:
     """The standard has the cell's carrier, and both directions have slots of it; `path` is the cell's place."""
     with blamed(Placed(path, cell)):
         group_prbs(cell.carrier)
-        for way in WAYS:
-            symbols(cell.carrier, way)
+        for direction in DIRECTIONS:
+            symbols(cell.carrier, direction)
 
 
 def check_links_of_cells(scenario: Scenario) -> None:
@@ -36,8 +36,8 @@ def check_links_of_cells(scenario: Scenario) -> None:
         cell = scenario.cell_at(a) or scenario.cell_at(b)
         if link.radio is not None and cell is None:
             raise ValueError(f"links[{index}].radio: there must be a section of cells for {a} or {b}")
-        for way, section in link.directions.items():
+        for direction, section in link.directions.items():
             if section.background is not None and (cell is None or cell.scheduler == "none"):
                 raise ValueError(
-                    f"links[{index}].{way}.background: the cell must have a scheduler, and it is 'none' so far"
+                    f"links[{index}].{direction}.background: the cell must have a scheduler, and it is 'none' so far"
                 )

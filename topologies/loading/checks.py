@@ -19,9 +19,9 @@ from topologies.loading.cell_checks import check_cells, check_links_of_cells
 from topologies.loading.realtime_checks import check_realtime, check_switches
 from topologies.profiles import profile_names
 from topologies.schema.base import TEMPLATE
-from topologies.schema.links import Link, TraceFile
-from topologies.schema.scenario import ALL, Fixed, Learned, Replay, Scenario
-from topologies.schema.workloads import Task
+from topologies.schema.links import LinkSection, TraceFileSection
+from topologies.schema.scenario import ALL, FixedSection, LearnedSection, ReplaySection, Scenario
+from topologies.schema.workloads import TaskSection
 
 
 def check(scenario: Scenario, folder: Path) -> None:
@@ -57,7 +57,7 @@ def _check_nodes(scenario: Scenario) -> None:
             raise ValueError(f"nodes[{index}].device={node.device}: must be one of {_list(scenario.devices)}")
 
 
-def _check_ends(scenario: Scenario, path: str, link: Link) -> None:
+def _check_ends(scenario: Scenario, path: str, link: LinkSection) -> None:
     entries = {node.name: node for node in scenario.nodes}
     roles = {name: node.role for _, name, node in scenario.node_entries()}
     roles |= {name: node.role for name, node in entries.items()}
@@ -113,7 +113,7 @@ def _check_unique(section: str, key: str, values: Sequence[str]) -> None:
             raise ValueError(f"{section}[{index}].{key}={value}: must be given once")
 
 
-def trace_files(scenario: Scenario) -> Iterator[tuple[str, TraceFile]]:
+def trace_files(scenario: Scenario) -> Iterator[tuple[str, TraceFileSection]]:
     """(path of the section, section) of every recording."""
     for index, link in enumerate(scenario.links):
         for name, direction in link.directions.items():
@@ -141,16 +141,16 @@ def _check_files(scenario: Scenario, folder: Path) -> None:
             path = f"models.{task.model}" if task.model in scenario.models else f"tasks[{index}].model"
             raise ValueError(f"{path}={source}: must be one of {_list(profile_names())}, or stand under models")
     for index, policy in enumerate(scenario.policies):
-        if isinstance(policy, Learned) and policy.checkpoint is not None:
+        if isinstance(policy, LearnedSection) and policy.checkpoint is not None:
             files.append((f"policies[{index}].checkpoint", policy.checkpoint))
-        if isinstance(policy, Replay):
+        if isinstance(policy, ReplaySection):
             files.append((f"policies[{index}].file", policy.file))
     for path, file in files:
         if not (folder / file).is_file():
             raise ValueError(f"{path}={file}: must be an existing file")
 
 
-def _check_task(scenario: Scenario, path: str, task: Task, model: ModelProfile, folder: Path) -> None:
+def _check_task(scenario: Scenario, path: str, task: TaskSection, model: ModelProfile, folder: Path) -> None:
     roles = {name: node.role for _, name, node in scenario.node_entries()}
     sources = scenario.names_of(task.sources)
     for source in sources:
@@ -196,12 +196,12 @@ def _check_memory(scenario: Scenario, nodes: Mapping[str, Node], models: Mapping
                     f" in at most {task.max_partitions} partitions, for {source}"
                 )
     for index, policy in enumerate(scenario.policies):
-        if isinstance(policy, Fixed):
+        if isinstance(policy, FixedSection):
             _check_fixed(scenario, f"policies[{index}].splits", policy, nodes, models)
 
 
 def _check_fixed(
-    scenario: Scenario, path: str, policy: Fixed, nodes: Mapping[str, Node], models: Mapping[str, ModelProfile]
+    scenario: Scenario, path: str, policy: FixedSection, nodes: Mapping[str, Node], models: Mapping[str, ModelProfile]
 ) -> None:
     tasks = {task.name: task for task in scenario.tasks}
     for name in policy.splits:
@@ -250,7 +250,7 @@ def _check_training(scenario: Scenario, folder: Path) -> None:
     """Agents learn on other data than they are judged by: other parts of a recording, whichever links replay it."""
     recordings = list(trace_files(scenario))
     for index, policy in enumerate(scenario.policies):
-        if isinstance(policy, Learned) and policy.checkpoint is None:
+        if isinstance(policy, LearnedSection) and policy.checkpoint is None:
             for path, trace in recordings:
                 if trace.training_interval_s is None:
                     raise ValueError(f"{path}.training_interval_s: must be given, since policies[{index}] is trained")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from emulator.core.shortest_paths import ShortestPaths
 from emulator.system import LinkSpec, Node
 
-PREFIX = "10.77"
+ADDRESS_PREFIX = "10.77"
 LONGEST_INTERFACE_NAME = 15  # characters: IFNAMSIZ of Linux, less the closing zero
 MOST_NODES = 65_000  # of 10.77.0.0/16, and of two bytes of a hardware address
 
@@ -92,7 +92,7 @@ def addressing(nodes: Mapping[str, Node], links: Sequence[LinkSpec]) -> Addressi
     return Addressing(
         wires,
         {name: tuple(each) for name, each in ports.items()},
-        {name: f"{PREFIX}.{numbers[name] >> 8}.{numbers[name] & 255}" for name in hosts},
+        {name: f"{ADDRESS_PREFIX}.{numbers[name] >> 8}.{numbers[name] & 255}" for name in hosts},
         routes,
         neighbours,
         _tables(frozenset(nodes) - frozenset(hosts), wires),

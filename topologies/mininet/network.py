@@ -19,12 +19,12 @@ from topologies.mininet.topology import ScenarioTopo
 from topologies.mininet.wiring import Wiring
 from topologies.schema.scenario import Scenario
 
-CONNECT_S = 60  # until a switch says that it is connected: a spanning tree takes half of it
-ANSWER_S = 5  # until a frame has crossed connected switches
+SWITCH_TIMEOUT_S = 60  # until a switch says that it is connected: a spanning tree takes half of it
+PING_TIMEOUT_S = 5  # until a frame has crossed connected switches
 
 
 @dataclass(frozen=True)
-class Emulated:
+class EmulatedNetwork:
     """A network that is up: frames pass its links at once until the relay is told to begin."""
 
     net: Any
@@ -65,7 +65,7 @@ def require_network(scenario: Scenario, system: System) -> None:
 
 
 @contextmanager
-def emulated_network(scenario: Scenario, system: System) -> Iterator[Emulated]:
+def emulated_network(scenario: Scenario, system: System) -> Iterator[EmulatedNetwork]:
     """Within it the network of a scenario and its system is up, in the network namespace of the caller, which should
     be a private one.
 
@@ -83,7 +83,7 @@ def emulated_network(scenario: Scenario, system: System) -> Iterator[Emulated]:
         net.build()
         net.start()
         _await_switches(net, network, scenario.realtime.switch)
-        yield Emulated(net, relay, network)
+        yield EmulatedNetwork(net, relay, network)
 
 
 def _nothing(_: Relay) -> None:
@@ -110,7 +110,7 @@ def _await_switches(net: Any, network: Addressing, name: str) -> None:
     """Wait until frames cross the switches between hosts, and teach them meanwhile who is where."""
     if not network.tables:
         return
-    net.waitConnected(timeout=CONNECT_S)
+    net.waitConnected(timeout=SWITCH_TIMEOUT_S)
     near_switches = {
         wire_end
         for wire in network.wires
@@ -119,7 +119,7 @@ def _await_switches(net: Any, network: Addressing, name: str) -> None:
     }
     asking = {
         (port.node, neighbour.node): net[port.node].popen(
-            ["ping", "-q", "-c", "1", "-w", str(ANSWER_S), network.addresses[neighbour.node]]
+            ["ping", "-q", "-c", "1", "-w", str(PING_TIMEOUT_S), network.addresses[neighbour.node]]
         )
         for port in near_switches
         for neighbour in network.neighbours[port.node]

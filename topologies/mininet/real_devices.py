@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from emulator.core.errors import MissingDependency
 from emulator.realtime.sandbox import outside
 from emulator.realtime.sandbox.real_device import plugged, require_free
-from topologies.mininet.network import Emulated
+from topologies.mininet.network import EmulatedNetwork
 from topologies.schema.scenario import Scenario
 
 
@@ -20,7 +20,7 @@ def require_interfaces(scenario: Scenario) -> None:
 
 
 @contextmanager
-def cables(scenario: Scenario, emulated: Emulated) -> Iterator[None]:
+def cables(scenario: Scenario, emulated: EmulatedNetwork) -> Iterator[None]:
     """Within it, devices stand for their nodes: to be entered when the links are probed, since the hosts lose their
     addresses to them for good. Interfaces come from the network outside the private world, and go back there.
 

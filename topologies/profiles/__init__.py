@@ -11,10 +11,10 @@ from emulator.profile import Layer, ModelProfile
 from topologies.schema.base import Section
 from topologies.schema.messages import translate
 
-FOLDER = Path(__file__).parent
+PROFILES_FOLDER = Path(__file__).parent
 
 
-class _Layer(Section):
+class _LayerSection(Section):
     name: str = Field(min_length=1)
     flops: NonNegativeInt
     weight_bytes: NonNegativeInt
@@ -23,17 +23,17 @@ class _Layer(Section):
     kv_elements: NonNegativeInt = 0
 
 
-class _Profile(Section):
+class _ProfileSection(Section):
     name: str = Field(min_length=1)
     family: Literal["vision", "causal_lm"]
     weight_dtype: Literal["int8", "fp16", "fp32"]
     input_shape: tuple[PositiveInt, ...] = Field(min_length=1)
-    layers: tuple[_Layer, ...] = Field(min_length=1)
+    layers: tuple[_LayerSection, ...] = Field(min_length=1)
 
 
 def profile_names() -> tuple[str, ...]:
     """The models whose profiles are shipped."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+    return tuple(sorted(path.stem for path in PROFILES_FOLDER.glob("*.json")))
 
 
 def load_profile(name: str) -> ModelProfile:
@@ -42,7 +42,7 @@ def load_profile(name: str) -> ModelProfile:
     Raises ValueError, one line, for an unknown name, a missing file or a malformed profile.
     """
     if name in profile_names():
-        return _read(FOLDER / f"{name}.json")
+        return _read(PROFILES_FOLDER / f"{name}.json")
     if not name.endswith(".json"):
         raise ValueError(f"model={name}: must be one of {', '.join(profile_names())}, or the path of a .json file")
     if not Path(name).is_file():
@@ -60,7 +60,7 @@ def save_profile(profile: ModelProfile, path: Path) -> None:
 
 def _read(path: Path) -> ModelProfile:
     try:
-        read = _Profile.model_validate_json(path.read_bytes())
+        read = _ProfileSection.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ValueError(f"{path}: {translate(error)}") from None
     layers = tuple(Layer(**layer.model_dump()) for layer in read.layers)

@@ -6,12 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from emulator.channel import radio
-from emulator.channel.radio import Direction as Way
-from emulator.channel.radio import Environment
+from emulator.channel.radio import Direction, Environment
 from emulator.core.units import ns_from_ms
 from topologies.schema.base import Count, NotNegative, Section
 
-WAYS: tuple[Way, Way] = ("uplink", "downlink")
+DIRECTIONS: tuple[Direction, Direction] = ("uplink", "downlink")
 
 Decibels = Annotated[float, Field(ge=-300, le=300)]
 Metres = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -34,7 +33,7 @@ def _converted(name: str, value: Any) -> tuple[str, Any]:
     return name, value
 
 
-class Handover(Section):
+class HandoverSection(Section):
     """When a UE changes its site: another one stronger by `hysteresis_db` for `time_to_trigger_ms`."""
 
     hysteresis_db: Annotated[float, Field(ge=0, le=30)] = 3.0
@@ -44,7 +43,7 @@ class Handover(Section):
     """How long nothing is sent."""
 
 
-class Adaptation(Section):
+class AdaptationSection(Section):
     """How the rate follows the channel."""
 
     cqi_table: Literal[1, 2, 3] = 2
@@ -58,7 +57,7 @@ class Adaptation(Section):
     """How far a receiver is from the block errors of the tables."""
 
 
-class Harq(Section):
+class HarqSection(Section):
     """Retransmissions of blocks, with combining."""
 
     max_transmissions: Annotated[int, Field(ge=1, le=16)] = 4
@@ -67,7 +66,7 @@ class Harq(Section):
     processes: Annotated[int, Field(ge=1, le=32)] = 16
 
 
-class Bursts(Section):
+class BurstsSection(Section):
     """Interference that comes and goes, for exponential times."""
 
     power_db: Decibels
@@ -76,7 +75,7 @@ class Bursts(Section):
     mean_off_ms: Period
 
 
-class Ramp(Section):
+class RampSection(Section):
     """What a message waits for that finds its link without traffic for `idle_ms`: the next of the occasions to ask,
     one each `period_ms` (scheduling request, configured grant; 0: none needed), then a grant, `delay_ms`. Where
     `first_bytes` is not 0, the first grant is for so many, and the rest comes `report_ms` after it was used."""
@@ -88,7 +87,7 @@ class Ramp(Section):
     report_ms: NotNegative = 0.0
 
 
-class Cell(Section):
+class CellSection(Section):
     """A base station: its carrier, its sites, and how its UEs share the resource blocks."""
 
     environment: Environment = "umi"
@@ -118,15 +117,15 @@ class Cell(Section):
     """Share of the time that a site which does not serve the UE transmits."""
     noise_rise_db: Annotated[float, Field(ge=0, le=60)] = 0.0
     """Interference over thermal noise in the uplink."""
-    handover: Handover = Handover()
-    adaptation: Adaptation = Adaptation()
-    harq: Harq = Harq()
-    bursts: Bursts | None = None
+    handover: HandoverSection = HandoverSection()
+    adaptation: AdaptationSection = AdaptationSection()
+    harq: HarqSection = HarqSection()
+    bursts: BurstsSection | None = None
     scheduler: Literal["none", "rr", "pf", "max-rate"] = "none"
     """Who gets the resource blocks: round robin, proportional fair, best first; `none`: every UE has all of them."""
     window_slots: Count = 200
     """Over which proportional fairness averages."""
-    uplink_grant: Ramp | None = None
+    uplink_grant: RampSection | None = None
     """How uplinks begin after an idle time. Without it, they always have a grant."""
 
     @property

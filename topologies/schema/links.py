@@ -4,16 +4,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from emulator.channel.radio import Direction as Way
+from emulator.channel.radio import Direction
 from emulator.system import Bearer
 from topologies.schema.base import Count, Interval, NodeName, NotNegative, Positive, Probability, Rate, Section, rule
-from topologies.schema.cells import Cell, Ramp
-from topologies.schema.radio import Radio
+from topologies.schema.cells import CellSection, RampSection
+from topologies.schema.radio import RadioSection
 
 MOST_LOSS = 0.9  # of an acknowledged bearer: ten attempts a fragment on average
 
 
-class TraceFile(Section):
+class TraceFileSection(Section):
     """A recording. A part of it can be set aside for training agents."""
 
     file: str
@@ -39,22 +39,22 @@ class TraceFile(Section):
         return self
 
 
-class Background(Section):
+class BackgroundSection(Section):
     """Traffic in the way of the tasks, of which no row tells: messages that come as a Poisson process."""
 
     rate_per_s: Annotated[float, Field(gt=0, le=1e6)]
     size_kb: Annotated[float, Field(ge=0.001, le=1e6)]
 
 
-class Direction(Section):
+class DirectionSection(Section):
     """What one direction of a link over the air can carry: a recording, a constant rate, or else what the link's
     `radio` generates."""
 
-    trace: TraceFile | None = None
+    trace: TraceFileSection | None = None
     rate_mbps: Rate | None = None
-    ramp: Ramp | None = None
+    ramp: RampSection | None = None
     """Instead of the link's, or the cell's."""
-    background: Background | None = None
+    background: BackgroundSection | None = None
     """Only on what is generated, in a cell with a scheduler."""
 
     @property
@@ -71,16 +71,16 @@ class Direction(Section):
         return self
 
 
-class Link(Section):
+class LinkSection(Section):
     """A connection of two nodes: wired (`rate_mbps`, the same both ways) or over the air (`radio`, generated, in the
     cell of the other end, save where `uplink` or `downlink` gives a recording or a rate)."""
 
     between: Annotated[tuple[NodeName, NodeName], Field(strict=False)]
     rate_mbps: Rate | None = None
-    radio: Radio | None = None
-    uplink: Direction | None = None
+    radio: RadioSection | None = None
+    uplink: DirectionSection | None = None
     """From the UE to the other end."""
-    downlink: Direction | None = None
+    downlink: DirectionSection | None = None
     delay_ms: NotNegative = 0.0
     """Propagation, one way."""
     loss: Probability = 0.0
@@ -90,7 +90,7 @@ class Link(Section):
     """`am`: retransmitted until it arrives, which takes time; `um`: never, which costs quality."""
     fragment_bytes: Count = 1_500
     retransmission_ms: NotNegative = 0.0
-    ramp: Ramp | None = None
+    ramp: RampSection | None = None
     """Both ways, instead of the cell's."""
 
     @property
@@ -99,15 +99,15 @@ class Link(Section):
         return self.rate_mbps is None
 
     @property
-    def directions(self) -> dict[Way, Direction]:
+    def directions(self) -> dict[Direction, DirectionSection]:
         """The uplink and the downlink of a link over the air, empty where the file leaves them out."""
-        return {"uplink": self.uplink or Direction(), "downlink": self.downlink or Direction()}
+        return {"uplink": self.uplink or DirectionSection(), "downlink": self.downlink or DirectionSection()}
 
-    def ramp_of(self, way: Way, cell: Cell | None) -> Ramp | None:
+    def ramp_of(self, direction: Direction, cell: CellSection | None) -> RampSection | None:
         """What a message waits for after an idle time: as its direction says, or the link, or, in the uplink of a
         `radio`, the `cell`."""
-        from_cell = cell.uplink_grant if cell is not None and self.radio is not None and way == "uplink" else None
-        return self.directions[way].ramp or self.ramp or from_cell
+        from_cell = cell.uplink_grant if cell is not None and self.radio is not None and direction == "uplink" else None
+        return self.directions[direction].ramp or self.ramp or from_cell
 
     @model_validator(mode="after")
     def _kind(self) -> Self:

@@ -7,14 +7,14 @@ from pydantic import Field, model_validator
 from emulator.channel import radio
 from emulator.channel.radio import Penetration, Profile
 from topologies.schema.base import Positive, Section, exactly_one, rule
-from topologies.schema.cells import Cell, Decibels, Point, in_emulator_units
+from topologies.schema.cells import CellSection, Decibels, Point, in_emulator_units
 
-WAY_KEYS = ("at_m", "waypoints_m", "to_and_fro_m", "ring", "track")
+MOVEMENT_KEYS = ("at_m", "waypoints_m", "to_and_fro_m", "ring", "track")
 LEAST_WIDTH_M = 1.0  # of a ring: in a narrower one, hardly any way from place to place would stay within
 Points = Annotated[tuple[Point, ...], Field(strict=False, min_length=2, max_length=10_000)]
 
 
-class Ring(Section):
+class RingSection(Section):
     """A way drawn for each UE: from a place in the ring straight to another, and on, never nearer to its centre than
     `nearest_m` nor farther than `farthest_m`."""
 
@@ -30,7 +30,7 @@ class Ring(Section):
         return self
 
 
-class Fading(Section):
+class FadingSection(Section):
     """Small-scale fading."""
 
     profile: Profile = "auto"
@@ -45,7 +45,7 @@ class Fading(Section):
     """How fast the surroundings of a UE that stands still seem to move."""
 
 
-class Radio(Section):
+class RadioSection(Section):
     """A UE on the air of a cell; exactly one key says where it goes."""
 
     at_m: Point | None = None
@@ -54,7 +54,7 @@ class Radio(Section):
     """It goes along them, and stays at the last."""
     to_and_fro_m: Points | None = None
     """It goes along them, back, and so on."""
-    ring: Ring | None = None
+    ring: RingSection | None = None
     """It wanders about a centre, every UE on a way of its own."""
     track: str | None = None
     """A recorded way: CSV of `time_s,x_m,y_m` or `time_s,latitude,longitude`."""
@@ -71,15 +71,15 @@ class Radio(Section):
     noise_figure_db: Decibels = 7.0
     penetration: Penetration = "none"
     """Walls about the UE: none, or those of a low-loss or high-loss building."""
-    fading: Fading = Fading()
+    fading: FadingSection = FadingSection()
 
     @model_validator(mode="after")
     def _way(self) -> Self:
-        exactly_one(self, *WAY_KEYS)
+        exactly_one(self, *MOVEMENT_KEYS)
         return self
 
 
-def radio_of(cell: Cell, ue: Radio) -> radio.Radio:
+def radio_of(cell: CellSection, ue: RadioSection) -> radio.Radio:
     """What the channel between a cell and a UE is made from, in the emulator's units."""
     values = in_emulator_units(ue)
     return radio.Radio(

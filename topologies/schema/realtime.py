@@ -10,7 +10,7 @@ InterfaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,15}$")]
 ClassName = Annotated[str, Field(pattern=r"^([A-Za-z_][\w.]*:)?[A-Za-z_]\w*$")]
 
 
-class Host(Section):
+class HostSection(Section):
     """What a node's host is given, or what stands for it."""
 
     nodes: Names
@@ -25,7 +25,7 @@ class Host(Section):
         return self
 
 
-class Command(Section):
+class CommandSection(Section):
     """A program in a node's host, a shell's command line; other nodes are known to it by their names."""
 
     node: NodeName
@@ -34,7 +34,7 @@ class Command(Section):
     """After the start of the run."""
 
 
-class Realtime(Section):
+class RealtimeSection(Section):
     """What `airsplit emulate` adds to the scenario."""
 
     policy: Label | None = None
@@ -49,5 +49,5 @@ class Realtime(Section):
     """The run is invalid where one packet in a hundred leaves a link later than the schedule by more."""
     switch: ClassName = "LinuxBridge"
     """For nodes of the role `switch`: a class of Mininet, or a user's own as `module:Class`."""
-    hosts: Annotated[tuple[Host, ...], Field(strict=False)] = ()
-    commands: Annotated[tuple[Command, ...], Field(strict=False)] = ()
+    hosts: Annotated[tuple[HostSection, ...], Field(strict=False)] = ()
+    commands: Annotated[tuple[CommandSection, ...], Field(strict=False)] = ()

@@ -23,15 +23,15 @@ from topologies.schema.base import (
     Speed,
     rule,
 )
-from topologies.schema.cells import Cell
-from topologies.schema.links import Link
-from topologies.schema.realtime import Realtime
-from topologies.schema.workloads import Task
+from topologies.schema.cells import CellSection
+from topologies.schema.links import LinkSection
+from topologies.schema.realtime import RealtimeSection
+from topologies.schema.workloads import TaskSection
 
 ALL = "all"  # as a task's source: every UE
 
 
-class Node(Section):
+class NodeSection(Section):
     """A place in the topology; with `count`, as many places named by a number in the place of `{i}`."""
 
     name: NodeName
@@ -54,7 +54,7 @@ class Node(Section):
         return tuple(self.name.replace(TEMPLATE, str(i)) for i in range(1, self.count + 1))
 
 
-class Device(Section):
+class DeviceSection(Section):
     """A computer: how fast, how large, how hungry."""
 
     compute_gflops: Speed
@@ -72,7 +72,7 @@ class Device(Section):
     receive_power_w: NotNegative = 0.0
 
 
-class Control(Section):
+class ControlSection(Section):
     """Who decides, and how old what it hears of the others is."""
 
     node: NodeName
@@ -80,7 +80,7 @@ class Control(Section):
     measurement_window_ms: Annotated[float, Field(ge=0.001, le=1e9)] = 100.0
 
 
-class Cost(Section):
+class CostSection(Section):
     """What policies are judged by: seconds of delay, and for a failure or an erased activation these."""
 
     failure_s: Positive
@@ -88,29 +88,29 @@ class Cost(Section):
     """Must be above 0 where a bearer is `um`."""
 
 
-class Plain(Section):
+class PlainSection(Section):
     """A policy that needs no settings."""
 
     type: Literal["random", "all-device", "all-edge", "greedy", "exact"]
     label: Label | None = None
 
 
-class Split(Section):
+class SplitSection(Section):
     """Layers before `cut` at the task's source, the others at `node`."""
 
     cut: Annotated[int, Field(ge=0)]
     node: NodeName
 
 
-class Fixed(Section):
+class FixedSection(Section):
     """The same split for every task of a name."""
 
     type: Literal["fixed"]
     label: Label | None = None
-    splits: Annotated[dict[str, Split], Field(min_length=1)]
+    splits: Annotated[dict[str, SplitSection], Field(min_length=1)]
 
 
-class Learned(Section):
+class LearnedSection(Section):
     """A trained agent; without a checkpoint it is trained briefly before the run."""
 
     type: Literal["ppo", "a3c"]
@@ -119,7 +119,7 @@ class Learned(Section):
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
 
-class Replay(Section):
+class ReplaySection(Section):
     """Decisions made before, a JSON object a line: `source`, `kind`, `task`, `placement`."""
 
     type: Literal["replay"]
@@ -127,7 +127,7 @@ class Replay(Section):
     file: str
 
 
-class Custom(Section):
+class CustomSection(Section):
     """A class of the user's own, `module:Class`, made with `options` as keyword arguments."""
 
     type: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -141,22 +141,22 @@ def _policy_tag(value: Any) -> str:
     return tags.get(str(kind), "custom" if ":" in str(kind) else "plain")
 
 
-Policy = Annotated[
-    Annotated[Plain, Tag("plain")]
-    | Annotated[Fixed, Tag("fixed")]
-    | Annotated[Learned, Tag("learned")]
-    | Annotated[Replay, Tag("replay")]
-    | Annotated[Custom, Tag("custom")],
+PolicySection = Annotated[
+    Annotated[PlainSection, Tag("plain")]
+    | Annotated[FixedSection, Tag("fixed")]
+    | Annotated[LearnedSection, Tag("learned")]
+    | Annotated[ReplaySection, Tag("replay")]
+    | Annotated[CustomSection, Tag("custom")],
     Discriminator(_policy_tag),
 ]
 
 
-def label_of(policy: Plain | Fixed | Learned | Replay | Custom) -> str:
+def label_of(policy: PlainSection | FixedSection | LearnedSection | ReplaySection | CustomSection) -> str:
     """The name that a policy's rows carry."""
     return policy.label or policy.type.rpartition(":")[2]
 
 
-class Training(Section):
+class TrainingSection(Section):
     """How agents without a checkpoint are trained: on other channels and arrivals than the run's."""
 
     steps: Count = 150_000
@@ -166,7 +166,7 @@ class Training(Section):
     duration_s: Positive = 60.0
 
 
-class Worker(Section):
+class WorkerSection(Section):
     """A process on a real machine that stands for one or several nodes."""
 
     nodes: Names
@@ -174,10 +174,10 @@ class Worker(Section):
     """A node's time is the worker's measured time, times this."""
 
 
-class Hil(Section):
+class HilSection(Section):
     """Which workers run whose partitions, and for which policies."""
 
-    workers: Annotated[dict[Label, Worker], Field(min_length=1)]
+    workers: Annotated[dict[Label, WorkerSection], Field(min_length=1)]
     policies: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     duration_s: Positive
     """From the start of the run; no longer than it."""
@@ -189,32 +189,32 @@ class Scenario(Section):
     name: Label
     seed: Seed
     duration_s: Annotated[float, Field(gt=0, le=1e6)]
-    nodes: Annotated[tuple[Node, ...], Field(strict=False, min_length=1)]
-    devices: Annotated[dict[str, Device], Field(min_length=1)]
-    cells: dict[str, Cell] = Field(default_factory=dict)
+    nodes: Annotated[tuple[NodeSection, ...], Field(strict=False, min_length=1)]
+    devices: Annotated[dict[str, DeviceSection], Field(min_length=1)]
+    cells: dict[str, CellSection] = Field(default_factory=dict)
     """The base station at each of these nodes, for links with `radio`."""
-    links: Annotated[tuple[Link, ...], Field(strict=False)] = ()
+    links: Annotated[tuple[LinkSection, ...], Field(strict=False)] = ()
     models: dict[str, str] = Field(default_factory=dict)
     """A model's profile, where it is not the shipped one of that name: another shipped name, or a JSON file."""
-    tasks: Annotated[tuple[Task, ...], Field(strict=False, min_length=1)]
-    control: Control
-    cost: Cost
-    policies: Annotated[tuple[Policy, ...], Field(strict=False, min_length=1)]
-    training: Training = Training()
-    hil: Hil | None = None
-    realtime: Realtime = Realtime()
+    tasks: Annotated[tuple[TaskSection, ...], Field(strict=False, min_length=1)]
+    control: ControlSection
+    cost: CostSection
+    policies: Annotated[tuple[PolicySection, ...], Field(strict=False, min_length=1)]
+    training: TrainingSection = TrainingSection()
+    hil: HilSection | None = None
+    realtime: RealtimeSection = RealtimeSection()
     broker: NodeName | None = None
     """Node that all activations pass through."""
     preload: bool = True
     """Whether weights are resident at the start."""
 
-    def node_entries(self) -> Iterator[tuple[int, str, Node]]:
+    def node_entries(self) -> Iterator[tuple[int, str, NodeSection]]:
         """(index of the entry, name, entry) of every node, copies included."""
         for index, node in enumerate(self.nodes):
             for name in node.names:
                 yield index, name, node
 
-    def link_entries(self) -> Iterator[tuple[int, str, str, Link]]:
+    def link_entries(self) -> Iterator[tuple[int, str, str, LinkSection]]:
         """(index of the entry, one end, other end, entry) of every link, one for each copy of its ends."""
         counts = {node.name: node.count for node in self.nodes if node.count is not None}
         for index, link in enumerate(self.links):
@@ -223,13 +223,13 @@ class Scenario(Section):
             for i in range(1, copies + 1):
                 yield index, a.replace(TEMPLATE, str(i)), b.replace(TEMPLATE, str(i)), link
 
-    def cell_entries(self) -> Iterator[tuple[str, Cell]]:
+    def cell_entries(self) -> Iterator[tuple[str, CellSection]]:
         """(name of the node, section) of every cell, one for each copy of its node."""
         for _, name, node in self.node_entries():
             if node.name in self.cells:
                 yield name, self.cells[node.name]
 
-    def cell_at(self, name: str) -> Cell | None:
+    def cell_at(self, name: str) -> CellSection | None:
         """The cell of the node of that name, where it has one."""
         return dict(self.cell_entries()).get(name)
 

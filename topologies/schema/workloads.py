@@ -8,20 +8,20 @@ from pydantic import Field, model_validator
 from topologies.schema.base import Count, Label, Names, NotNegative, Positive, Section, exactly_one, rule
 
 
-class Poisson(Section):
+class PoissonSection(Section):
     """Independent exponential gaps."""
 
     rate_per_s: Positive
 
 
-class Periodic(Section):
+class PeriodicSection(Section):
     """One arrival each interval."""
 
     interval_ms: Annotated[float, Field(ge=0.001, le=1e9)]
     phase_ms: NotNegative = 0.0
 
 
-class Recorded(Section):
+class RecordedSection(Section):
     """Arrivals as they were: given here, or in a JSON file with the same keys."""
 
     file: str | None = None
@@ -42,19 +42,19 @@ class Recorded(Section):
         return self
 
 
-class RecordedFile(Recorded):
+class RecordedFileSection(RecordedSection):
     """What a file of recorded arrivals holds: the times themselves, and no other file's name."""
 
     file: None = None
     arrival_ns: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
 
 
-class Arrivals(Section):
+class ArrivalsSection(Section):
     """When tasks are asked for, at each source by itself."""
 
-    poisson: Poisson | None = None
-    periodic: Periodic | None = None
-    recorded: Recorded | None = None
+    poisson: PoissonSection | None = None
+    periodic: PeriodicSection | None = None
+    recorded: RecordedSection | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -62,7 +62,7 @@ class Arrivals(Section):
         return self
 
 
-class Tokens(Section):
+class TokensSection(Section):
     """Lengths of requests to a language model: geometric with these means, cut at these maxima."""
 
     prompt_mean: Count
@@ -81,21 +81,21 @@ class Tokens(Section):
         return self
 
 
-class Task(Section):
+class TaskSection(Section):
     """A sort of inference that some UEs ask for."""
 
     name: Label
     model: str
     sources: Names
     """Names of UEs, or `all`."""
-    arrivals: Arrivals
+    arrivals: ArrivalsSection
     deadline_ms: Positive
     input_kb: NotNegative = 0.0
     """The encoded input, where the first layer runs elsewhere (language models send token ids instead)."""
     result_kb: NotNegative = 0.0
     activation: Literal["int8", "fp16", "fp32"] = "int8"
     """Precision of activations on the air."""
-    tokens: Tokens | None = None
+    tokens: TokensSection | None = None
     cuts: Annotated[tuple[Count, ...], Field(strict=False)] | None = None
     """Cuts that are allowed, cut c lying before layer c; without it, every one. `[]` forbids splitting."""
     max_partitions: Annotated[int, Field(ge=1, le=8)] = 2

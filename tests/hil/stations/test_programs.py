@@ -11,7 +11,7 @@ import pytest
 
 import hil.stations.programs
 from hil.stations.programs import Program, Programs, write_programs
-from topologies.schema.realtime import Command
+from topologies.schema.realtime import CommandSection
 
 HERE = "ue1"
 
@@ -28,7 +28,7 @@ class Unreachable:
         raise FileNotFoundError(2, "No such file or directory", "mnexec")
 
 
-def run(folder: Path, commands: list[Command], lasting_s: float, host: Any = None) -> list[Program]:
+def run(folder: Path, commands: list[CommandSection], lasting_s: float, host: Any = None) -> list[Program]:
     with Programs(commands, {HERE: host or ThisMachine()}, time.monotonic_ns(), folder, folder) as programs:
         time.sleep(lasting_s)
     return programs.programs
@@ -38,8 +38,8 @@ def lines(folder: Path, program: Program) -> list[str]:
     return (folder / program.output).read_text().splitlines()
 
 
-def command(line: str, at_s: float = 0.0) -> Command:
-    return Command(node=HERE, run=line, at_s=at_s)
+def command(line: str, at_s: float = 0.0) -> CommandSection:
+    return CommandSection(node=HERE, run=line, at_s=at_s)
 
 
 def descriptors() -> int:

@@ -14,7 +14,7 @@ from topologies.build.conversion import device_spec
 from topologies.build.run_inputs import checkpoint_file, load_traces, resolved_yaml, save_traces, stored_files
 from topologies.loading.loader import json_schema, load, named
 from topologies.profiles import load_profile, save_profile
-from topologies.schema.scenario import Device, Learned, Replay, Scenario
+from topologies.schema.scenario import DeviceSection, LearnedSection, ReplaySection, Scenario
 
 RATES = "".join(f"{second} {1 + second % 7}\n" for second in range(30))
 
@@ -119,7 +119,9 @@ def test_units_of_tasks_and_control(good: Path) -> None:
 
 
 def test_units_of_devices() -> None:
-    spec = device_spec(Device(compute_gflops=2, memory_mb=3, memory_gb_per_s=4, load_mb_per_s=5, layer_overhead_us=6))
+    spec = device_spec(
+        DeviceSection(compute_gflops=2, memory_mb=3, memory_gb_per_s=4, load_mb_per_s=5, layer_overhead_us=6)
+    )
     assert (spec.compute_flops_per_s, spec.memory_bytes, spec.memory_bytes_per_s) == (2e9, 3_000_000, 4e9)
     assert (spec.load_bytes_per_s, spec.layer_overhead_ns) == (5e6, 6_000)
 
@@ -182,7 +184,7 @@ def test_a_stored_scenario_leaves_nothing_to_train_on_its_recordings(good: Path,
     for label in ("ppo", "mine"):
         (run / checkpoint_file(label)).touch()
     again = load(run / "scenario.yaml")
-    learned = [each.checkpoint for each in again.policies if isinstance(each, Learned)]
+    learned = [each.checkpoint for each in again.policies if isinstance(each, LearnedSection)]
     assert learned == ["checkpoints/ppo.safetensors", "checkpoints/mine.safetensors"]
 
 
@@ -210,7 +212,7 @@ def test_a_moved_folder_holds_its_decisions_and_profiles(good: Path, tmp_path: P
         "inputs/alexnet.json",
         "inputs/text.json.json",
     }
-    assert [each.file for each in again.policies if isinstance(each, Replay)] == ["inputs/again.jsonl"]
+    assert [each.file for each in again.policies if isinstance(each, ReplaySection)] == ["inputs/again.jsonl"]
     assert build(again, moved).models == before.models
     assert str(home) not in (moved / "scenario.yaml").read_text()
 
@@ -249,7 +251,7 @@ def test_paths_deep_in_an_override_start_at_the_working_directory(
     ]
     scenario = load(good, overrides)
     system = build(scenario, good.parent)
-    assert [each.checkpoint for each in scenario.policies if isinstance(each, Learned)] == [
+    assert [each.checkpoint for each in scenario.policies if isinstance(each, LearnedSection)] == [
         str(elsewhere / "ck.safetensors")
     ]
     assert system.streams[0].arrivals == Recorded((7,))

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 from emulator.realtime.relay import Ended, Relay
 from topologies.build import build
 from topologies.loading.loader import load
-from topologies.mininet.network import Emulated, emulated_network
+from topologies.mininet.network import EmulatedNetwork, emulated_network
 
 LEAD_NS = 100_000_000
 
 
 @contextmanager
-def running(network: Emulated) -> Iterator[dict[str, Any]]:
+def running(network: EmulatedNetwork) -> Iterator[dict[str, Any]]:
     """Links follow their traces within it; afterwards it holds what the relay counted, and packets by link."""
     log = Path(mkdtemp()) / "packets.parquet"
     start_ns = time.monotonic_ns() + LEAD_NS
@@ -37,23 +37,23 @@ def running(network: Emulated) -> Iterator[dict[str, Any]]:
     found["packets"] = [links.count(row) for row in range(len(network.ends))]
 
 
-def ping(network: Emulated, source: str, target: str) -> subprocess.Popen[bytes]:
+def ping(network: EmulatedNetwork, source: str, target: str) -> subprocess.Popen[bytes]:
     """One packet there and one back, by name."""
     started: subprocess.Popen[bytes] = network.hosts[source].popen(["ping", "-c", "1", "-W", "5", target])
     return started
 
 
-def ping_all(network: Emulated) -> dict[str, Any]:
+def ping_all(network: EmulatedNetwork) -> dict[str, Any]:
     """Every host pings every other."""
     return pings(network, list(permutations(network.hosts, 2)))
 
 
-def ping_cloud(network: Emulated) -> dict[str, Any]:
+def ping_cloud(network: EmulatedNetwork) -> dict[str, Any]:
     """Every host pings the cloud."""
     return pings(network, [(name, "cloud") for name in network.hosts if name != "cloud"])
 
 
-def pings(network: Emulated, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+def pings(network: EmulatedNetwork, pairs: list[tuple[str, str]]) -> dict[str, Any]:
     """One packet each; the time to live with which answers come."""
     with running(network) as found:
         started = {ends: ping(network, *ends) for ends in pairs}
@@ -62,14 +62,14 @@ def pings(network: Emulated, pairs: list[tuple[str, str]]) -> dict[str, Any]:
     return {"ttl": ttl, **found}
 
 
-def silence(network: Emulated) -> dict[str, Any]:
+def silence(network: EmulatedNetwork) -> dict[str, Any]:
     """Nobody says anything for a second."""
     with running(network) as found:
         time.sleep(1)
     return found
 
 
-def interfaces(network: Emulated) -> dict[str, Any]:
+def interfaces(network: EmulatedNetwork) -> dict[str, Any]:
     """Which interfaces each node has in its namespace, and which are out here; who is known by name."""
     here = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     nodes = {node.name: node.cmd("ip -o link") for node in (*network.net.hosts, *network.net.switches)}
@@ -85,7 +85,7 @@ def interfaces(network: Emulated) -> dict[str, Any]:
     }
 
 
-def burn(network: Emulated) -> dict[str, Any]:
+def burn(network: EmulatedNetwork) -> dict[str, Any]:
     """The processor time that two programs at once have in a second in a limited host, and in another."""
     script = "timeout 1 sh -c 'while :; do :; done' & timeout 1 sh -c 'while :; do :; done' & wait; times"
     found = {}
