@@ -1,4 +1,4 @@
-"""Asynchronous advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783), its workers in turns or in threads."""
+"""Asynchronous advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783), with workers in turns or in threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -8,22 +8,32 @@ from typing import Any
 import torch
 from torch import nn
 
-from agents.actor_critic import ActorCritic, Progress, checkpoint_of, curve_point, entropy, one_thread, sample
+from agents.actor_critic import (
+    ActorCritic,
+    Diagnostics,
+    Progress,
+    checkpoint_of,
+    curve_point,
+    entropy,
+    explained_variance,
+    one_thread,
+    sample,
+)
 from agents.checkpoint import Checkpoint
 from agents.episodes import Episodes
 from agents.settings import A3cSettings
 from agents.vector_environment import SplitInferenceVector
 
-CURVE_POINTS = 50
+MAX_CURVE_POINTS = 50  # about as many points in a learning curve
 
 
 def train(
     episodes: Episodes, settings: A3cSettings, seed: int, progress: Progress = lambda done, total: None
 ) -> tuple[Checkpoint, list[dict[str, Any]]]:
-    """Train one agent; `progress(done, total)` hears of environment steps.
+    """Train one agent. Return its checkpoint and its learning curve of about 50 points, the last one at the end.
 
-    Returns the checkpoint and the learning curve, a `curve_point` now and then and at the end. The same episodes,
-    settings and seed give the same checkpoint wherever torch rounds alike, unless `asynchronous` is asked for.
+    Calls `progress(done, total)` with counts of environment steps. The same episodes, settings and seed give the
+    same checkpoint on machines where torch rounds equally, unless workers are `asynchronous`.
     """
     with one_thread():
         shared = _Shared(episodes, settings, seed, progress)
@@ -40,7 +50,7 @@ def train(
 
 
 class _Shared:
-    """The parameters that all workers change, the optimiser's squares, and the learning curve."""
+    """What all workers share: the parameters, the optimiser's state and the learning curve."""
 
     def __init__(self, episodes: Episodes, settings: A3cSettings, seed: int, progress: Progress) -> None:
         self.settings = settings
@@ -51,53 +61,51 @@ class _Shared:
         self.optimizer = torch.optim.RMSprop(
             self.model.parameters(), lr=settings.learning_rate, alpha=settings.decay, eps=1e-5
         )
-        self.steps_per_update = settings.environments * settings.rollout_steps
-        self.updates = max(settings.workers, settings.total_steps // self.steps_per_update)
+        self.steps_per_update = settings.num_envs * settings.num_steps
+        self.updates = max(settings.workers, settings.total_timesteps // self.steps_per_update)
         self.updates -= self.updates % settings.workers
         self.done = 0
         self.curve: list[dict[str, Any]] = []
         self.lock = Lock()
-        self.recent: list[tuple[float, float, float]] = []
+        self.recent: list[tuple[float, ...]] = []
         self.progress = progress
 
     @property
     def left(self) -> float:
-        """The part of the training that is still to come."""
+        """Remaining share of the training, 1 to 0."""
         return 1 - self.done / self.updates
 
-    def apply(self, gradients: list[torch.Tensor | None], measured: tuple[float, float, float]) -> None:
-        """One step of the optimiser with a worker's gradients, and a point of the curve now and then."""
-        with self.lock:  # the optimiser keeps a state of its own; workers compute outside
+    def apply(self, gradients: list[torch.Tensor | None], reward_mean: float, measured: Diagnostics) -> None:
+        """Take one optimiser step with a worker's gradients, and record a point of the curve at intervals."""
+        with self.lock:  # workers compute gradients outside the lock; the optimiser's state needs it
             for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
                 parameter.grad = gradient
             self.optimizer.param_groups[0]["lr"] = self.settings.learning_rate * self.left
             self.optimizer.step()
             self.done += 1
-            self.recent.append(measured)
-            if self.done % max(1, self.updates // CURVE_POINTS) == 0 or self.done == self.updates:
-                reward, entropy_mean, value_loss = (
-                    sum(column) / len(column) for column in zip(*self.recent, strict=True)
-                )
+            self.recent.append((reward_mean, measured.entropy, measured.value_loss, measured.explained_variance))
+            if self.done % max(1, self.updates // MAX_CURVE_POINTS) == 0 or self.done == self.updates:
+                reward, *means = (sum(column) / len(column) for column in zip(*self.recent, strict=True))
                 step = self.done * self.steps_per_update
-                self.curve.append(curve_point("a3c", self.seed, step, self.episodes, reward, entropy_mean, value_loss))
+                self.curve.append(curve_point("a3c", self.seed, step, self.episodes, reward, Diagnostics(*means)))
                 self.recent.clear()
                 self.progress(step, self.updates * self.steps_per_update)
 
 
 class _Worker:
-    """A copy of the parameters, environments, and a generator of its own."""
+    """A worker with its own copy of the parameters, its own environments and its own random generator."""
 
     def __init__(self, shared: _Shared, episodes: Episodes, settings: A3cSettings, seed: int, number: int) -> None:
         self.shared, self.settings = shared, settings
         self.rng = torch.Generator().manual_seed(seed * 1_000 + number + 1)
         self.model = ActorCritic(episodes.layout.features, episodes.layout.choices, settings.hidden, self.rng)
         self.model.load_state_dict(shared.model.state_dict())
-        self.environment = SplitInferenceVector(settings.environments, episodes)
-        self.seen, self.info = self.environment.reset(seed=seed * 1_000 + number * settings.environments)
-        self.ended = torch.zeros(settings.environments, dtype=torch.bool)
+        self.environment = SplitInferenceVector(settings.num_envs, episodes)
+        self.seen, self.info = self.environment.reset(seed=seed * 1_000 + number * settings.num_envs)
+        self.ended = torch.zeros(settings.num_envs, dtype=torch.bool)
 
     def turn(self) -> None:
-        """A rollout, its gradient, the shared update, and a fresh copy of the parameters."""
+        """Sample a rollout, compute its gradient, update the shared parameters and copy them."""
         observations, masks, actions, rewards, ends, resets = self.rollout()
         with torch.no_grad():
             _, last_value = self.model(torch.from_numpy(self.seen), torch.from_numpy(self.info["action_mask"]))
@@ -109,19 +117,21 @@ class _Worker:
         chosen = log_p.gather(1, actions[learn][:, None]).squeeze(1)
         entropy_mean = entropy(log_p).mean()
         value_loss = (returns[learn] - values).square().mean() / 2
-        loss = -(chosen * advantages).mean() - self.settings.entropy_weight * self.shared.left * entropy_mean
+        loss = -(chosen * advantages).mean() - self.settings.ent_coef * self.shared.left * entropy_mean
         self.model.zero_grad()
-        torch.autograd.backward(loss + self.settings.value_weight * value_loss)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_norm)
+        torch.autograd.backward(loss + self.settings.vf_coef * value_loss)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
         gradients = [parameter.grad for parameter in self.model.parameters()]
-        self.shared.apply(gradients, (rewards[learn].mean().item(), entropy_mean.item(), value_loss.item()))
+        explained = explained_variance(values.detach(), returns[learn])
+        measured = Diagnostics(entropy_mean.item(), value_loss.item(), explained)
+        self.shared.apply(gradients, rewards[learn].mean().item(), measured)
         self.model.load_state_dict(self.shared.model.state_dict())
 
     def rollout(self) -> tuple[torch.Tensor, ...]:
-        """T steps of all N environments: observations (T, N, features), masks (T, N, choices), actions,
-        rewards, ends, and which steps only began an episode (T, N)."""
+        """Take T steps in all N environments. Return observations (T, N, features), masks (T, N, choices), and
+        actions, rewards, ends and resets (T, N); a reset is a step that only started an episode."""
         columns: list[tuple[torch.Tensor, ...]] = []
-        for _ in range(self.settings.rollout_steps):
+        for _ in range(self.settings.num_steps):
             observations, masks = torch.from_numpy(self.seen), torch.from_numpy(self.info["action_mask"])
             with torch.no_grad():
                 log_p, _ = self.model(observations, masks)
@@ -136,8 +146,9 @@ class _Worker:
 def returns_of(
     rewards: torch.Tensor, values: torch.Tensor, last_value: torch.Tensor, ends: torch.Tensor, gamma: float
 ) -> torch.Tensor:
-    """n-step returns, shape (T, N): rewards to the end of the rollout or of the episode, then the value
-    of the state there, (N,) after the rollout. An end is a truncation, followed by that state's row."""
+    """Return n-step returns, shape (T, N): the rewards up to the end of the rollout or of the episode, then the value
+    of the state there. `last_value`: (N,), of the state after the rollout. Every end is a truncation; the next row
+    is that of the truncated state."""
     returns = torch.zeros_like(rewards)
     running = last_value
     for t in reversed(range(len(rewards))):

@@ -1,4 +1,7 @@
-"""What can be set of each learner: plain data, so that a setting is checked before a learning library is loaded."""
+"""Settings of the learning algorithms: plain data, checked before a learning library is loaded.
+
+The names are those of CleanRL, where it has the setting.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -7,56 +10,71 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-LARGEST = 1e30  # beyond any sense, and within single precision, which overflows with a stack trace
+LARGEST_SETTING = 1e30  # larger than any sensible value, and still within single precision, which torch uses
 Settings = TypeVar("Settings", bound="DataclassInstance")
+
+RENAMED = {
+    "total_steps": "total_timesteps",
+    "environments": "num_envs",
+    "rollout_steps": "num_steps",
+    "epochs": "update_epochs",
+    "minibatches": "num_minibatches",
+    "clip": "clip_coef",
+    "entropy_weight": "ent_coef",
+    "value_weight": "vf_coef",
+    "gradient_norm": "max_grad_norm",
+}
 
 
 @dataclass(frozen=True)
 class PpoSettings:
-    """The tasks of the environment are uncoupled: no decision changes a later reward, so that `gamma` 0
-    is exact and every advantage is a reward minus its expectation."""
+    """Settings of PPO.
 
-    total_steps: int = 150_000
-    environments: int = 64
-    rollout_steps: int = 32
-    learning_rate: float = 1e-3  # falls to 0
+    `gamma` 0 is exact: the environment's tasks are uncoupled, so no decision changes a later reward, and the
+    advantage is the reward minus its expected value.
+    """
+
+    total_timesteps: int = 150_000
+    num_envs: int = 64
+    num_steps: int = 32
+    learning_rate: float = 1e-3  # at the start; decays linearly to 0
     gamma: float = 0.0
     gae_lambda: float = 0.95
-    epochs: int = 6
-    minibatches: int = 4
-    clip: float = 0.2
-    entropy_weight: float = 0.1  # falls to 0
-    value_weight: float = 0.5
-    gradient_norm: float = 0.5
-    hidden: int = 64  # units of each of two tanh layers
+    update_epochs: int = 6
+    num_minibatches: int = 4
+    clip_coef: float = 0.2
+    ent_coef: float = 0.1  # at the start; decays linearly to 0
+    vf_coef: float = 0.5
+    max_grad_norm: float = 0.5
+    hidden: int = 64  # units of each of the two tanh layers
 
 
 @dataclass(frozen=True)
 class A3cSettings:
-    """Each worker steps a few environments at once, where the paper's has one: the network's overhead is
-    paid once for all of them. With `asynchronous` workers are threads that update the shared parameters
-    whenever they are ready, and no two runs agree; without it they take turns, each computing its
-    gradient from the parameters of its own last turn, as stale as threads would have them.
+    """Settings of A3C. `gamma` 0 is exact, as in PPO.
 
-    The tasks of the environment are uncoupled: no decision changes a later reward, so `gamma` 0 is exact.
+    Each worker steps several environments in one batch (in the paper: one), which saves calls of the network.
+    If `asynchronous`, workers are threads that update the shared parameters as soon as they are ready, and no two
+    runs agree. Otherwise workers take turns; each computes its gradient from the parameters of its own last turn,
+    which are as stale as those of a thread.
     """
 
-    total_steps: int = 150_000
+    total_timesteps: int = 150_000
     workers: int = 4
-    environments: int = 16  # of each worker
-    rollout_steps: int = 8  # n of the n-step return
-    learning_rate: float = 3e-3  # falls to 0
-    decay: float = 0.99  # of RMSProp's squares, which all workers share
+    num_envs: int = 16  # of each worker
+    num_steps: int = 8  # n of the n-step returns
+    learning_rate: float = 3e-3  # at the start; decays linearly to 0
+    decay: float = 0.99  # of RMSProp's mean squared gradients, which all workers share
     gamma: float = 0.0
-    entropy_weight: float = 0.1  # falls to 0
-    value_weight: float = 0.5
-    gradient_norm: float = 0.5
-    hidden: int = 64  # units of each of two tanh layers
+    ent_coef: float = 0.1  # at the start; decays linearly to 0
+    vf_coef: float = 0.5
+    max_grad_norm: float = 0.5
+    hidden: int = 64  # units of each of the two tanh layers
     asynchronous: bool = False
 
 
 def check_settings(kind: str, settings: Mapping[str, Any]) -> None:
-    """Raise ValueError, one line, unless `settings` may stand under a policy of type `kind` (`ppo` or `a3c`)."""
+    """Raise ValueError (one line) unless `settings` are valid for a policy of type `kind` (`ppo` or `a3c`)."""
     if kind == "ppo":
         changed(PpoSettings(), settings)
     elif kind == "a3c":
@@ -66,8 +84,8 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> None:
 
 
 def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
-    """The settings with some values replaced. Raises ValueError for a name that is none of them, a value
-    of another type, a count below 1, or a number that is negative, not finite or beyond LARGEST."""
+    """Return the settings with some values replaced. Raises ValueError for an unknown name, a value of the wrong
+    type, a count below 1, and a number that is negative, not finite or above LARGEST_SETTING."""
     known = {field.name: type(getattr(settings, field.name)) for field in fields(settings)}
     for name, value in values.items():
         if name not in known:
@@ -79,11 +97,11 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
 
 
 def _broken_rule(wanted: type, value: object) -> str | None:
-    """What a value of the wanted type must be, if this one is not. All integers among the settings are counts."""
+    """Return the rule that the value breaks, or None. All integer settings are counts."""
     if wanted is bool:
         return None if isinstance(value, bool) else "true or false"
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if wanted is int:
         return None if number and isinstance(value, int) and value >= 1 else "a whole number of at least 1"
-    fits = number and isinstance(value, int | float) and 0 <= value <= LARGEST
-    return None if fits else f"a number from 0 to {LARGEST:g}"
+    fits = number and isinstance(value, int | float) and 0 <= value <= LARGEST_SETTING
+    return None if fits else f"a number from 0 to {LARGEST_SETTING:g}"

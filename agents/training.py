@@ -23,7 +23,7 @@ def train_missing(
     missing = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.checkpoint is None]
     if not missing:
         return {}
-    settings = {label_of(each): {"total_steps": scenario.training.steps, **each.settings} for each in missing}
+    settings = {label_of(each): {"total_timesteps": scenario.training.steps, **each.settings} for each in missing}
     for each in missing:
         check_settings(each.type, settings[label_of(each)])  # before minutes go into episodes
     episodes = prepared([adapt(each) for each in training_systems(scenario, folder)], EpisodeSettings(), progress)
@@ -38,7 +38,7 @@ def train_one(scenario: Scenario, folder: Path, agent: str, seed: int, progress:
     """The checkpoint of `ppo` or `a3c`, trained under `seed` as the scenario says, with the settings of its first
     policy of that type if it has one."""
     sections = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.type == agent]
-    settings = {"total_steps": scenario.training.steps, **(sections[0].settings if sections else {})}
+    settings = {"total_timesteps": scenario.training.steps, **(sections[0].settings if sections else {})}
     check_settings(agent, settings)
     episodes = prepared(training_systems(scenario, folder), EpisodeSettings(), progress)
     return train_agent(agent, episodes, settings, seed, progress)[0]

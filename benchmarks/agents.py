@@ -88,7 +88,7 @@ def learned(agent: str, systems: Sequence[System]) -> Result:
     for seed in TRAINING_SEEDS:
         scenario = load(SCENARIO, [f"training.seed={seed}"])
         episodes = prepared(training_systems(scenario, SCENARIO.parent), EpisodeSettings(seed=seed), _silent)
-        checkpoint, _ = train_agent(agent, episodes, {"total_steps": STEPS}, seed, _silent, tested=systems)
+        checkpoint, _ = train_agent(agent, episodes, {"total_timesteps": STEPS}, seed, _silent, tested=systems)
         costs.append(mean_cost_s(systems, [make_policy(agent, {}, system, checkpoint) for system in systems]))
         print(f"{agent}, training seed {seed}: {costs[-1] * 1e3:.1f} ms", file=sys.stderr)
     return Result(agent, tuple(costs))

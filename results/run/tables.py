@@ -19,6 +19,7 @@ BOUND = pa.schema(
     [("source", pa.string()), ("kind", pa.string()), ("task", pa.int64()), ("bound_s", pa.float64())]
 )  # bound.parquet: one row per offered task
 LEARNING: dict[str, Any] = {"agent": str, "seed": "int64", "step": "int64", "episode_return": "float64"}
+DIAGNOSTICS = ("entropy", "value_loss", "explained_variance", "approx_kl", "clipfrac")  # may be absent or empty
 KEY = ["source", "kind", "task"]
 
 
@@ -38,10 +39,10 @@ def read_bound(path: Path) -> pd.Series | None:
 
 
 def write_learning(path: Path, curves: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:
-    """Write the learning curves, by the agent's label: `seed`, `step`, `episode_return` and more for each point."""
+    """Write learning curves by the agent's label; a point has `seed`, `step`, `episode_return` and DIAGNOSTICS."""
     points = [{**point, "agent": label} for label, curve in curves.items() for point in curve]
     with atomic_write(path) as partial:
-        pd.DataFrame(points, columns=None if points else list(LEARNING)).to_csv(partial, index=False)
+        pd.DataFrame(points, columns=None if points else [*LEARNING, *DIAGNOSTICS]).to_csv(partial, index=False)
 
 
 def read_learning(path: Path) -> pd.DataFrame | None:
@@ -49,7 +50,7 @@ def read_learning(path: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     with readable(path):
-        points = pd.read_csv(path, dtype=LEARNING)
+        points = pd.read_csv(path, dtype=LEARNING | dict.fromkeys(DIAGNOSTICS, "float64"))
         require_columns(points, LEARNING)
     return points
 

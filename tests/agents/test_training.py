@@ -17,7 +17,7 @@ from scipy import stats
 
 from agents.a3c import returns_of
 from agents.a3c import train as train_a3c
-from agents.actor_critic import ActorCritic, entropy, one_thread, sample
+from agents.actor_critic import ActorCritic, entropy, explained_variance, one_thread, sample
 from agents.checkpoint import KEY, Checkpoint, require_unseen
 from agents.episodes import Episodes, EpisodeSettings
 from agents.learned import Learned
@@ -34,7 +34,7 @@ from tests.agents.systems import CHAT, CONVNET, IMAGE, small_system
 from topologies.loading.loader import load
 
 EPISODES = Episodes([small_system(1), small_system(2)], EpisodeSettings(24, 16, 3))
-BRIEF = {"total_steps": 4_096, "environments": 16}
+BRIEF = {"total_timesteps": 4_096, "num_envs": 16}
 QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
 
 
@@ -101,6 +101,21 @@ def test_entropy_counts_what_is_not_masked() -> None:
     assert torch.isfinite(gradient).all()
 
 
+def test_explained_variance() -> None:
+    returns = torch.tensor([1.0, 2.0, 4.0])
+    assert explained_variance(returns, returns) == 1
+    assert explained_variance(returns + 3, returns) == pytest.approx(1)  # a constant offset has no variance
+    assert explained_variance(torch.zeros(3), returns) == pytest.approx(0)
+    assert np.isnan(explained_variance(returns, torch.ones(3)))
+
+
+def test_curve_has_the_usual_diagnostics() -> None:
+    ppo, a3c = trained("ppo")[1], trained("a3c")[1]
+    assert all(point["approx_kl"] > -1e-6 and 0 <= point["clipfrac"] <= 1 for point in ppo)
+    assert all(point["approx_kl"] is point["clipfrac"] is None for point in a3c)
+    assert all(point["explained_variance"] <= 1 for point in ppo + a3c)
+
+
 @pytest.mark.parametrize("agent", ["ppo", "a3c"])
 def test_the_same_seed_trains_the_same_agent(agent: str) -> None:
     torch.set_num_threads(2)
@@ -125,7 +140,7 @@ def test_threads_are_restored_after_an_error() -> None:
 
 
 def test_asynchronous_workers_learn_too() -> None:
-    settings = A3cSettings(total_steps=20_000, asynchronous=True)
+    settings = A3cSettings(total_timesteps=20_000, asynchronous=True)
     _, curve = train_a3c(EPISODES, settings, 1)
     assert curve[-1]["episode_return"] > curve[0]["episode_return"] + 1
 
@@ -139,7 +154,7 @@ def test_an_agent_finds_nearly_the_best_it_can_know(agent: str) -> None:
         for number, link in enumerate(system.links)
     )
     episodes = Episodes([replace(system, links=links)], EpisodeSettings(16, 16, 0))
-    checkpoint, _ = train_agent(agent, episodes, {"total_steps": 40_000}, 1, silent)
+    checkpoint, _ = train_agent(agent, episodes, {"total_timesteps": 40_000}, 1, silent)
     table = episodes.table()
     policy = Learned(checkpoint, system)
     rows = [row for row in range(len(table.masks)) if table.rewards[row].any()]
@@ -249,8 +264,8 @@ def test_a_checkpoint_that_cannot_be_written_is_one_line(tmp_path: Path) -> None
 def test_training_and_test_share_no_trace() -> None:
     trained, other = small_system(1), small_system(5)
     with pytest.raises(ValueError, match="training must share no data"):
-        train_agent("ppo", EPISODES, {"total_steps": 10}, 1, silent, tested=[other, trained])
-    checkpoint, _ = train_agent("ppo", EPISODES, {"total_steps": 10}, 1, silent, tested=[other])
+        train_agent("ppo", EPISODES, {"total_timesteps": 10}, 1, silent, tested=[other, trained])
+    checkpoint, _ = train_agent("ppo", EPISODES, {"total_timesteps": 10}, 1, silent, tested=[other])
     require_unseen(checkpoint, other)
     with pytest.raises(ValueError, match="ppo: trace ue1-gnb: must share no lineage"):
         require_unseen(checkpoint, trained)
@@ -259,17 +274,17 @@ def test_training_and_test_share_no_trace() -> None:
 @pytest.mark.parametrize(
     ("values", "rule"),
     [
-        ({"speed": 1}, r"settings\.speed: must be one of total_steps, "),
-        ({"total_steps": 1.5}, r"settings\.total_steps=1\.5: must be a whole number of at least 1"),
-        ({"total_steps": 0}, r"settings\.total_steps=0: must be a whole number of at least 1"),
+        ({"speed": 1}, r"settings\.speed: must be one of total_timesteps, "),
+        ({"total_timesteps": 1.5}, r"settings\.total_timesteps=1\.5: must be a whole number of at least 1"),
+        ({"total_timesteps": 0}, r"settings\.total_timesteps=0: must be a whole number of at least 1"),
         ({"hidden": 0}, r"settings\.hidden=0: must be a whole number of at least 1"),
         ({"hidden": ""}, r"settings\.hidden='': must be a whole number of at least 1"),
-        ({"epochs": True}, r"settings\.epochs=True: must be a whole number of at least 1"),
-        ({"clip": "much"}, r"settings\.clip='much': must be a number from 0 to 1e\+30"),
+        ({"update_epochs": True}, r"settings\.update_epochs=True: must be a whole number of at least 1"),
+        ({"clip_coef": "much"}, r"settings\.clip_coef='much': must be a number from 0 to 1e\+30"),
         ({"gamma": True}, r"settings\.gamma=True: must be a number from 0 to 1e\+30"),
-        ({"clip": -1}, r"settings\.clip=-1: must be a number from 0 to 1e\+30"),
-        ({"clip": float("nan")}, r"settings\.clip=nan: must be a number from 0 to 1e\+30"),
-        ({"clip": float("inf")}, r"settings\.clip=inf: must be a number from 0 to 1e\+30"),
+        ({"clip_coef": -1}, r"settings\.clip_coef=-1: must be a number from 0 to 1e\+30"),
+        ({"clip_coef": float("nan")}, r"settings\.clip_coef=nan: must be a number from 0 to 1e\+30"),
+        ({"clip_coef": float("inf")}, r"settings\.clip_coef=inf: must be a number from 0 to 1e\+30"),
         ({"learning_rate": 10**400}, r"settings\.learning_rate=10+: must be a number from 0 to 1e\+30"),
     ],
 )
@@ -277,20 +292,20 @@ def test_a_setting_that_cannot_be_is_named(values: dict[str, float], rule: str) 
     with pytest.raises(ValueError, match=rule) as caught:
         check_settings("ppo", values)
     assert "\n" not in str(caught.value)
-    check_settings("ppo", {"gamma": 1, "epochs": 2})
-    assert changed(PpoSettings(), {"gamma": 1, "epochs": 2}) == PpoSettings(gamma=1, epochs=2)
+    check_settings("ppo", {"gamma": 1, "update_epochs": 2})
+    assert changed(PpoSettings(), {"gamma": 1, "update_epochs": 2}) == PpoSettings(gamma=1, update_epochs=2)
 
 
 def test_settings_are_those_of_the_agent() -> None:
     with pytest.raises(ValueError, match=r"settings\.workers=0: must be a whole number of at least 1"):
         check_settings("a3c", {"workers": 0})
-    with pytest.raises(ValueError, match=r"settings\.workers: must be one of total_steps, environments"):
+    with pytest.raises(ValueError, match=r"settings\.workers: must be one of total_timesteps, num_envs"):
         check_settings("ppo", {"workers": 1})
     with pytest.raises(ValueError, match=r"settings\.asynchronous=1: must be true or false"):
         check_settings("a3c", {"asynchronous": 1})
     with pytest.raises(ValueError, match=r"agent=dqn: must be ppo or a3c"):
         check_settings("dqn", {})
-    check_settings("a3c", {"asynchronous": True, "total_steps": 1, "workers": 1})
+    check_settings("a3c", {"asynchronous": True, "total_timesteps": 1, "workers": 1})
 
 
 def test_settings_are_checked_before_any_episode() -> None:
@@ -306,10 +321,14 @@ def test_settings_are_checked_before_any_episode() -> None:
 
 
 @pytest.mark.parametrize("agent", ["ppo", "a3c"])
-@pytest.mark.parametrize("total_steps", [1, 9_000, 152 * 128])
-def test_progress_ends_at_its_total(agent: str, total_steps: int) -> None:
+@pytest.mark.parametrize("total_timesteps", [1, 9_000, 152 * 128])
+def test_progress_ends_at_its_total(agent: str, total_timesteps: int) -> None:
     heard: list[tuple[str, int, int]] = []
-    settings = {"total_steps": total_steps, "epochs": 1} if agent == "ppo" else {"total_steps": total_steps}
+    settings = (
+        {"total_timesteps": total_timesteps, "update_epochs": 1}
+        if agent == "ppo"
+        else {"total_timesteps": total_timesteps}
+    )
     _, curve = train_agent(agent, EPISODES, settings, 1, lambda *each: heard.append(each))
     what, done, total = heard[-1]
     assert (what, done) == (agent, total)
@@ -320,7 +339,7 @@ def test_progress_ends_at_its_total(agent: str, total_steps: int) -> None:
 @pytest.mark.parametrize("agent", ["ppo", "a3c"])
 def test_weights_that_left_all_bounds_are_no_checkpoint(agent: str) -> None:
     with pytest.raises(ValueError, match=f"^{agent}: settings must keep the weights finite"):
-        train_agent(agent, EPISODES, {"total_steps": 9_000, "learning_rate": 1e30}, 1, silent)
+        train_agent(agent, EPISODES, {"total_timesteps": 9_000, "learning_rate": 1e30}, 1, silent)
 
 
 def test_a_source_without_links_is_trained_for() -> None:
@@ -331,7 +350,7 @@ def test_a_source_without_links_is_trained_for() -> None:
     control = replace(system.control, node="ue1")
     alone = replace(system, nodes=nodes, links=(), placements=placements, control=control)
     episodes = Episodes([alone], EpisodeSettings(4, 4, 0))
-    checkpoint, _ = train_agent("a3c", episodes, {"total_steps": 10}, 1, silent)
+    checkpoint, _ = train_agent("a3c", episodes, {"total_timesteps": 10}, 1, silent)
     task = Task("ue1", IMAGE, 0, 0)
     observation = LastHeard(task, 0, Network(alone), placements["ue1", "image"])
     assert make_policy("a3c", {}, alone, checkpoint).decide(observation) == placements["ue1", "image"][0]
