@@ -40,8 +40,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# `make bench ONLY="sim cell"` runs those only.
 bench: $(READY)
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(ONLY)
 
 bench-realtime: $(READY)
 	@$(BIN)/python -m benchmarks.realtime

@@ -1,1 +1,1 @@
-"""Measured ratios against peers that run beside airsplit in the same process: `make bench`."""
+"""Speed as a ratio to peers that run in the same process and take turns with airsplit: `make bench`."""

@@ -1,10 +1,21 @@
-"""`make bench`: all rows as one JSON list on standard output, progress on standard error."""
+"""`make bench`: one JSON object a line on standard output as soon as it is measured, progress on standard error.
 
-import json
+`python -m benchmarks sim cell` (`make bench ONLY="sim cell"`) runs those benchmarks only.
+"""
+
 import sys
+from functools import partial
 
 from benchmarks import cell, channel, tasks, vector_env
+from benchmarks.rows import Benchmark, run_benchmarks
+
+BENCHMARKS: dict[str, Benchmark] = {
+    **{f"sim_n{clients}": partial(tasks.speed_rows, clients) for clients in tasks.CLIENTS},
+    "sim_memory": tasks.memory_rows,
+    "vector_env": vector_env.rows,
+    "channel": channel.rows,
+    "cell": cell.rows,
+}
 
 if __name__ == "__main__":
-    json.dump([*tasks.rows(), *vector_env.rows(), *channel.rows(), *cell.rows()], sys.stdout, indent=2)
-    print()
+    sys.exit(run_benchmarks(BENCHMARKS, sys.argv[1:]))

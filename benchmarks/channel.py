@@ -7,19 +7,16 @@ of the 24 taps of TDL-C in the same slots, each a sum of `SINUSOIDS` plane waves
 numpy), one receive antenna, one thread, and stops there.
 """
 
-import multiprocessing
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from statistics import median
 
 import numpy as np
 import numpy.typing as npt
 from scipy.constants import speed_of_light
 
-from benchmarks.tasks import KIB, Row
+from benchmarks.rows import Row, call_in_process, peak_memory_mib
 from emulator.channel.generate import stream
 from emulator.channel.large_scale.track import Track, to_and_fro
 from emulator.channel.radio import Fading, Radio
@@ -84,10 +81,12 @@ def impulse_response(
     return taps
 
 
-def rows() -> list[Row]:
+def rows() -> Iterator[Row]:
     """The rows of `make bench` about the channel."""
-    found = [speed_row(ending, speed_mps) for ending, speed_mps in SPEEDS_MPS.items()]
-    return [*found, *linear_rows(), memory_row()]
+    for ending, speed_mps in SPEEDS_MPS.items():
+        yield speed_row(ending, speed_mps)
+    yield from linear_rows()
+    yield memory_row()
 
 
 def speed_row(ending: str, speed_mps: float, seconds: int = SECONDS, repeats: int = REPEATS) -> Row:
@@ -136,7 +135,7 @@ def linear_rows(seconds: int = SECONDS, repeats: int = REPEATS) -> list[Row]:
 
 def memory_row(seconds: int = SECONDS) -> Row:
     """The most memory that a process holds that makes a channel ten times as long, beside one that does not."""
-    short, long = (in_a_process(peak_mib, times * seconds) for times in (1, 10))
+    short, long = (call_in_process(peak_mib, times * seconds) for times in (1, 10))
     print("channel_memory_growth: done", file=sys.stderr)
     return {
         "name": "channel_memory_growth",
@@ -151,14 +150,7 @@ def memory_row(seconds: int = SECONDS) -> Row:
 def peak_mib(seconds: int) -> float:
     """The most memory that this process has held, after a channel was made and forgotten chunk by chunk."""
     goodput_bits(seconds, SPEED_MPS)
-    status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status["VmHWM"].split()[0]) / KIB
-
-
-def in_a_process(function: Callable[[int], float], seconds: int) -> float:
-    """What the function says in a process of its own."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, seconds).result()
+    return peak_memory_mib()
 
 
 def seconds_of(function: Callable[..., object], *arguments: object) -> float:

@@ -1,28 +1,27 @@
-"""Tasks per second of the simulation, beside two peers that do the same work by other means.
+"""Simulated tasks per second, beside two peers that do the same work by other means.
 
-The workload: N clients, a router, N/10 servers; each client asks a task every Exp(1 s); its 10 kB cross
-two FIFO hops of 10 Mbit/s and are served FIFO in 20 ms. Every engine gets the same tasks and writes the
-same columns through the same writer, and what it wrote is compared row by row. All run with the garbage
-collector held off, from which the process model gains most.
+The workload: N clients, a router, N/10 servers. Each client starts a task every Exp(1 s); its 10 kB pass two FIFO links
+of 10 Mbit/s and are served FIFO in 20 ms. Every engine gets the same tasks and writes the same columns through the same
+writer, and the rows are compared before anything is timed. All run with the garbage collector disabled, from which
+processes of SimPy gain most.
 """
 
 import gc
 import heapq
-import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import simpy
 
+from benchmarks.rows import Row, call_in_process, peak_memory_mib, row
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.policy import Observation
 from emulator.profile import Layer, ModelProfile
@@ -35,7 +34,7 @@ from emulator.workload import Poisson, Stream
 
 SIZE_BYTES = 10_000
 RATE_BPS = 10_000_000
-HOP_NS = SIZE_BYTES * 8 * NS_PER_S // RATE_BPS
+LINK_NS = SIZE_BYTES * 8 * NS_PER_S // RATE_BPS
 SERVICE_NS = 20 * NS_PER_MS
 DEADLINE_NS = NS_PER_S
 BUSY_POWER_W = 10.0
@@ -43,10 +42,8 @@ BUSY_POWER_W = 10.0
 CLIENTS = (10, 100, 1_000)
 TASKS = 100_000  # offered in a run, on average
 REPEATS = 5
-KIB = 1_024
 
 Engine = Callable[[System, Records], None]
-Row = dict[str, str | float]
 
 
 class OnlyCandidate:
@@ -82,52 +79,52 @@ def workload(clients: int, duration_ns: int) -> System:
     )
 
 
-def airsplit(system: System, records: Records) -> None:
-    """The simulation itself: Link, Device, policy, occupancy, record writer."""
+def compiled_engine(system: System, records: Records) -> None:
+    """Run the simulation by its compiled engine: links, devices, a policy, occupancy, the record writer."""
     Simulation(system).run(OnlyCandidate(), "only", records)
 
 
-def simpy_processes(system: System, records: Records) -> None:
-    """What a careful user of SimPy writes: a process a task, a Resource a hop."""
+def simpy_peer(system: System, records: Records) -> None:
+    """Run what a careful user of SimPy writes: a process a task, a Resource a link and a server."""
     environment = simpy.Environment()
-    hops = {(link.source, link.target): simpy.Resource(environment) for link in system.links}
+    links = {(link.source, link.target): simpy.Resource(environment) for link in system.links}
     servers = {name: simpy.Resource(environment) for name, node in system.nodes.items() if node.device}
 
     def client(stream: Stream) -> Generator[simpy.Event, Any, None]:
         placement = system.placements[stream.source, stream.kind.name][0]
         server = placement[0].node
-        way = (hops[stream.source, "router"], hops["router", server], servers[server])
+        resources = (links[stream.source, "router"], links["router", server], servers[server])
         text = describe(placement)
         for task in stream.tasks(system.seed, system.duration_ns):
             yield environment.timeout(task.arrival_ns - environment.now)
-            environment.process(life(task, placement[0], text, *way))
+            environment.process(run_task(task, placement[0], text, *resources))
 
-    def life(
+    def run_task(
         task: Task, partition: Partition, text: str, up: simpy.Resource, down: simpy.Resource, server: simpy.Resource
     ) -> Generator[simpy.Event, Any, None]:
         link_waiting_ns: Any = 0  # SimPy's clock is typed as an int or a float; here it is always an int
-        for hop in (up, down):
-            asked_ns = environment.now
-            with hop.request() as turn:
-                yield turn
-                link_waiting_ns += environment.now - asked_ns
-                yield environment.timeout(HOP_NS)
-        reached_ns: Any = environment.now
-        with server.request() as turn:
-            yield turn
+        for link in (up, down):
+            requested_ns = environment.now
+            with link.request() as request:
+                yield request
+                link_waiting_ns += environment.now - requested_ns
+                yield environment.timeout(LINK_NS)
+        queued_ns: Any = environment.now
+        with server.request() as request:
+            yield request
             start_ns: Any = environment.now
             yield environment.timeout(SERVICE_NS)
-        write(records, task, partition, text, reached_ns, start_ns, link_waiting_ns)
+        write(records, task, partition, text, queued_ns, start_ns, link_waiting_ns)
 
     for stream in system.streams:
         environment.process(client(stream))
     environment.run()
 
 
-def bare_heapq(system: System, records: Records) -> None:
-    """No library at all: busy-until times and a heap, the ceiling of pure Python."""
+def heapq_peer(system: System, records: Records) -> None:
+    """Run without any library, by busy-until times and a heap: the ceiling of pure Python."""
     up_ns, down_ns, server_ns = (dict.fromkeys(system.nodes, 0) for _ in range(3))
-    later = [stream.tasks(system.seed, system.duration_ns) for stream in system.streams]
+    streams = [stream.tasks(system.seed, system.duration_ns) for stream in system.streams]
     partitions = [system.placements[stream.source, stream.kind.name][0][0] for stream in system.streams]
     texts = [describe((partition,)) for partition in partitions]
     heap: list[tuple[int, int, int, int, Task, int]] = []
@@ -138,7 +135,7 @@ def bare_heapq(system: System, records: Records) -> None:
         count += 1
         heapq.heappush(heap, (when_ns, count, step, index, task, waited_ns))
 
-    for index, tasks in enumerate(later):
+    for index, tasks in enumerate(streams):
         for task in islice(tasks, 1):
             push(task.arrival_ns, 0, index, task, 0)
     while heap:
@@ -149,12 +146,12 @@ def bare_heapq(system: System, records: Records) -> None:
             server_ns[server] = start_ns + SERVICE_NS
             write(records, task, partitions[index], texts[index], now_ns, start_ns, waited_ns)
             continue
-        line, where = (up_ns, task.source) if step == 0 else (down_ns, server)
-        start_ns = max(now_ns, line[where])
-        line[where] = start_ns + HOP_NS
-        push(start_ns + HOP_NS, step + 1, index, task, waited_ns + start_ns - now_ns)
+        busy_until_ns, node = (up_ns, task.source) if step == 0 else (down_ns, server)
+        start_ns = max(now_ns, busy_until_ns[node])
+        busy_until_ns[node] = start_ns + LINK_NS
+        push(start_ns + LINK_NS, step + 1, index, task, waited_ns + start_ns - now_ns)
         if step == 0:
-            for following in islice(later[index], 1):
+            for following in islice(streams[index], 1):
                 push(following.arrival_ns, 0, index, following, 0)
 
 
@@ -163,70 +160,75 @@ def write(
     task: Task,
     partition: Partition,
     placement: str,
-    reached_ns: int,
+    queued_ns: int,
     start_ns: int,
     link_waiting_ns: int,
 ) -> None:
-    """The same two rows that the simulation writes."""
+    """Write the two rows of a task that the simulation writes: its stage and the task."""
     energy_j = BUSY_POWER_W * SERVICE_NS * 1e-9
     sojourn_ns = start_ns + SERVICE_NS - task.arrival_ns
-    who = ("only", task.source, task.kind.name, task.number)
-    parts = (start_ns - reached_ns, 0, SERVICE_NS, reached_ns - task.arrival_ns, link_waiting_ns)
+    identity = ("only", task.source, task.kind.name, task.number)
+    parts = (start_ns - queued_ns, 0, SERVICE_NS, queued_ns - task.arrival_ns, link_waiting_ns)
     in_time = sojourn_ns <= DEADLINE_NS
     outcome = ("done" if in_time else "missed", "", 1, "modelled")
-    records.stages.append((*who, 0, *partition, *parts, energy_j, 0.0, "modelled"))
-    records.tasks.append((*who, task.arrival_ns, placement, *parts, sojourn_ns, energy_j, 0.0, in_time, *outcome))
+    records.stages.append((*identity, 0, *partition, *parts, energy_j, 0.0, "modelled"))
+    records.tasks.append((*identity, task.arrival_ns, placement, *parts, sojourn_ns, energy_j, 0.0, in_time, *outcome))
 
 
-PEERS: dict[str, Engine] = {
-    "SimPy, a process a task and a Resource a hop": simpy_processes,
-    "bare heapq, busy-until times": bare_heapq,
-}
+COMPILED, SIMPY = "compiled engine", "SimPy engine"
+SIMPY_PEER, HEAPQ_PEER = "SimPy, a process a task and a Resource a hop", "bare heapq, busy-until times"
+# The SimPy engine is compared as soon as this table has the entry `SIMPY: simpy_engine`.
+ENGINES: dict[str, Engine] = {COMPILED: compiled_engine, SIMPY_PEER: simpy_peer, HEAPQ_PEER: heapq_peer}
 
 
-def rows() -> list[Row]:
-    """The rows of `make bench` about the simulation."""
-    return [row for clients in CLIENTS for row in speed_rows(clients, TASKS, REPEATS)] + [memory_row(TASKS)]
+class Comparison(NamedTuple):
+    """A row: its name, of which `{}` is the number of clients, and the two engines whose speed it compares."""
+
+    name: str
+    engine: str
+    peer: str
 
 
-def speed_rows(clients: int, tasks: int, repeats: int) -> list[Row]:
-    """Tasks per second beside each peer: medians, the ratio's over runs that took turns.
-    Raises AssertionError where a peer wrote another row than the simulation did."""
+COMPARISONS = (
+    Comparison("sim_tasks_per_s_n{}", COMPILED, SIMPY_PEER),
+    Comparison("sim_tasks_per_s_n{}_heapq", COMPILED, HEAPQ_PEER),
+    Comparison("sim_simpy_tasks_per_s_n{}", SIMPY, SIMPY_PEER),  # target: 0.8
+    Comparison("sim_engines_ratio_n{}", COMPILED, SIMPY),  # target: 3
+)
+
+
+def speed_rows(
+    clients: int, tasks: int = TASKS, repeats: int = REPEATS, engines: Mapping[str, Engine] = ENGINES
+) -> Iterator[Row]:
+    """Yield the comparisons among the engines: medians of tasks per second, the ratio's over runs that took turns.
+
+    Raises AssertionError where an engine wrote other rows than the first.
+    """
     system = workload(clients, tasks * NS_PER_S // clients)
-    engines = {"airsplit": airsplit, **PEERS}
-    check_equal(system, list(engines.values()))  # and whatever is to be compiled has been
+    check_equal(system, list(engines.values()))  # this run compiles too
     rates: dict[str, list[float]] = {name: [] for name in engines}
     for repeat in range(repeats):
         for name, engine in engines.items():
             rates[name].append(tasks_per_s(engine, system))
-        print(f"sim_tasks_per_s_n{clients}: {repeat + 1} of {repeats}", file=sys.stderr)
-    found: list[Row] = []
-    for peer, ending in zip(PEERS, ("", "_heapq"), strict=True):
-        ratio = median(own / other for own, other in zip(rates["airsplit"], rates[peer], strict=True))
-        found.append(
-            {
-                "name": f"sim_tasks_per_s_n{clients}{ending}",
-                "value": round(median(rates["airsplit"])),
-                "unit": "tasks/s",
-                "peer": peer,
-                "peer_value": round(median(rates[peer])),
-                "ratio": round(ratio, 2),
-            }
-        )
-    return found
+        print(f"sim_n{clients}: {repeat + 1} of {repeats}", file=sys.stderr)
+    for name, own, peer in COMPARISONS:
+        if own in engines and peer in engines:
+            ratio = median(first / second for first, second in zip(rates[own], rates[peer], strict=True))
+            own_rate, peer_rate = round(median(rates[own])), round(median(rates[peer]))
+            yield row(name.format(clients), own_rate, "tasks/s", peer, peer_rate, ratio)
 
 
-def check_equal(system: System, engines: list[Engine]) -> None:
-    """Raise AssertionError unless all engines write the same rows, whatever their order."""
+def check_equal(system: System, engines: Sequence[Engine]) -> None:
+    """Raise AssertionError unless all engines write the same rows, in any order."""
     first, *others = (written(engine, system) for engine in engines)
     for other in others:
-        for one, two in zip(first, other, strict=True):
-            assert one.num_rows > 0
-            assert one.equals(two), f"rows differ in {[n for n in one.column_names if one[n] != two[n]]}"
+        for own, peer in zip(first, other, strict=True):
+            assert own.num_rows > 0
+            assert own.equals(peer), f"rows differ in {[n for n in own.column_names if own[n] != peer[n]]}"
 
 
 def written(engine: Engine, system: System) -> list[pa.Table]:
-    """What an engine writes: tasks and stages, in order of source and number, names as plain text."""
+    """Return the tables that an engine writes (stages, tasks): sorted by source and task, names as plain text."""
     with tempfile.TemporaryDirectory() as folder:
         with Records(Path(folder)) as records:
             engine(system, records)
@@ -242,7 +244,7 @@ def written(engine: Engine, system: System) -> list[pa.Table]:
 
 
 def tasks_per_s(engine: Engine, system: System) -> float:
-    """Tasks completed per second of wall-clock time, files written and closed."""
+    """Return the tasks completed per second of wall-clock time, until the files are closed."""
     with tempfile.TemporaryDirectory() as folder:
         gc.collect()
         gc.disable()
@@ -254,28 +256,16 @@ def tasks_per_s(engine: Engine, system: System) -> float:
         return int(pq.read_metadata(Path(folder) / "tasks.parquet").num_rows) / elapsed_s
 
 
-def memory_row(tasks: int) -> Row:
-    """The most memory that a process holds that simulates ten times as long, beside one that does not."""
-    short, long = (_in_a_process(peak_mib, 10, tasks * times) for times in (1, 10))
-    print("sim_memory_growth: done", file=sys.stderr)
-    return {
-        "name": "sim_memory_growth",
-        "value": round(long, 1),
-        "unit": "MiB",
-        "peer": "the same run, a tenth as long",
-        "peer_value": round(short, 1),
-        "ratio": round(long / short, 3),
-    }
+def memory_rows(tasks: int = TASKS) -> Iterator[Row]:
+    """Yield the peak memory of a process that simulates ten times as long as another."""
+    short, long = (call_in_process(simulate_and_measure_memory, 10, tasks * times) for times in (1, 10))
+    yield row(
+        "sim_memory_growth", round(long, 1), "MiB", "the same run, a tenth as long", round(short, 1), long / short
+    )
 
 
-def peak_mib(clients: int, tasks: int) -> float:
-    """The most memory that this process has held, after a run of about so many tasks."""
+def simulate_and_measure_memory(clients: int, tasks: int) -> float:
+    """Return the peak memory of this process in MiB, after a run of about so many tasks."""
     with tempfile.TemporaryDirectory() as folder, Records(Path(folder)) as records:
-        airsplit(workload(clients, tasks * NS_PER_S // clients), records)
-    status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status["VmHWM"].split()[0]) / KIB  # not `ru_maxrss`, which keeps what the parent process held
-
-
-def _in_a_process(function: Callable[[int, int], float], clients: int, tasks: int) -> float:
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, clients, tasks).result()
+        compiled_engine(workload(clients, tasks * NS_PER_S // clients), records)
+    return peak_memory_mib()

@@ -1,6 +1,7 @@
 """Steps per second of the vector environment, beside Gymnasium's SyncVectorEnv of the same environment."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,21 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv
 from agents.environment import SplitInference, episodes_of
 from agents.episodes import Episodes
 from agents.vector_environment import SplitInferenceVector
+from benchmarks.rows import Row
 
 SCENARIO = str(Path(__file__).parents[1] / "topologies" / "quickstart.yaml")
 REPEATS = 5
 SECONDS = 0.4  # of each repeat; the best counts, since others only ever slow it down
 
 
-def rows() -> list[dict[str, Any]]:
-    """A row for 8 and for 256 environments."""
+def rows() -> Iterator[Row]:
+    """Yield a row for 8 and for 256 environments."""
     episodes = episodes_of(SCENARIO, episodes=16, steps=32, seed=0)
-    return [_row(episodes, count) for count in (8, 256)]
+    for count in (8, 256):
+        yield _row(episodes, count)
 
 
-def _row(episodes: Episodes, count: int) -> dict[str, Any]:
+def _row(episodes: Episodes, count: int) -> Row:
     own = SplitInferenceVector(count, episodes)
     peer = SyncVectorEnv([lambda: SplitInference(episodes)] * count)
     best = {"own": 0.0, "peer": 0.0}
@@ -54,4 +57,4 @@ def steps_per_s(environment: "VectorEnv[Any, Any, Any]", count: int) -> float:
 
 
 if __name__ == "__main__":
-    print(rows())
+    print(list(rows()))
