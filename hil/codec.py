@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hil.errors import Malformed
 
 MAGIC = b"ASPL"
-VERSION = 1
+CODEC_VERSION = 1
 INT8_MAX = 127
 FP16_MAX = float(np.finfo(np.float16).max)
 MAX_RANK = 4
@@ -31,7 +31,7 @@ _CHUNK = struct.Struct("!4sBBxxII32s32s")
 Floats = NDArray[np.float32]
 
 
-class Kind(IntEnum):
+class MessageKind(IntEnum):
     """What a binary message is."""
 
     ACTIVATION = 1  # the input of a stage
@@ -54,7 +54,7 @@ _DTYPES: Mapping[Precision, np.dtype[Any]] = {
 }
 
 
-class Place(NamedTuple):
+class StageId(NamedTuple):
     """Where an activation belongs: to an attempt at a task of a coordinator's `run`, as the input of
     `stage` of the announced placement `plan`. The deadline is on the scenario's clock: workers carry it
     along and decide nothing by it while time is virtual."""
@@ -70,8 +70,8 @@ class Place(NamedTuple):
 class Tensor(NamedTuple):
     """An activation, or the result that the last stage leaves."""
 
-    kind: Kind
-    place: Place
+    kind: MessageKind
+    stage_id: StageId
     precision: Precision
     values: Floats
 
@@ -98,7 +98,7 @@ def encode_tensor(tensor: Tensor) -> bytes:
     payload, scale = encode_elements(values, tensor.precision)
     sizes = (*values.shape, *(1,) * (MAX_RANK - values.ndim))
     about = (tensor.kind, tensor.precision, values.ndim)
-    header: bytes = _TENSOR.pack(MAGIC, VERSION, *about, *sizes, *tensor.place, scale)
+    header: bytes = _TENSOR.pack(MAGIC, CODEC_VERSION, *about, *sizes, *tensor.stage_id, scale)
     return header + payload
 
 
@@ -138,7 +138,7 @@ def decode_elements(payload: bytes | memoryview, precision: Precision, scale: fl
 
 def encode_chunk(chunk: Chunk) -> bytes:
     """Header, with the SHA-256 of the data, and the data."""
-    head = (MAGIC, VERSION, Kind.CHUNK, chunk.index, chunk.count, chunk.whole, sha256(chunk.data).digest())
+    head = (MAGIC, CODEC_VERSION, MessageKind.CHUNK, chunk.index, chunk.count, chunk.whole, sha256(chunk.data).digest())
     header: bytes = _CHUNK.pack(*head)
     return header + chunk.data
 
@@ -154,11 +154,11 @@ def decode(message: bytes) -> Tensor | Chunk:
     if len(message) < 6 or not is_binary(message):
         raise Malformed("message: must start with its magic and kind")
     version, kind = message[4], message[5]
-    if version != VERSION:
-        raise Malformed(f"message: version={version}: must be {VERSION}")
-    if kind == Kind.CHUNK:
+    if version != CODEC_VERSION:
+        raise Malformed(f"message: version={version}: must be {CODEC_VERSION}")
+    if kind == MessageKind.CHUNK:
         return _decode_chunk(message)
-    if kind in (Kind.ACTIVATION, Kind.RESULT):
+    if kind in (MessageKind.ACTIVATION, MessageKind.RESULT):
         return _decode_tensor(message)
     raise Malformed(f"message: kind={kind}: must be known")
 
@@ -186,7 +186,7 @@ def _decode_tensor(message: bytes) -> Tensor:
         raise Malformed(f"tensor: rank={rank}, sizes={sizes}: must agree")
     precision = Precision(code)
     values = decode_elements(memoryview(message)[_TENSOR.size :], precision, scale, tuple(sizes[:rank]))
-    return Tensor(Kind(kind), Place(*address), precision, values)
+    return Tensor(MessageKind(kind), StageId(*address), precision, values)
 
 
 def payload_bytes(message: bytes) -> int:

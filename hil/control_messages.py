@@ -8,29 +8,29 @@ from typing import Any, get_args, get_origin, get_type_hints
 from hil import codec
 from hil.errors import Malformed
 
-ROOT = "airsplit"
-STATUS_TOPICS = f"{ROOT}/status/+"
+TOPIC_ROOT = "airsplit"
+STATUS_TOPICS = f"{TOPIC_ROOT}/status/+"
 ONLINE, OFFLINE = "online", "offline"
 NO_MEMORY = "memory"  # why a worker refuses weights
 DIGEST = re.compile(r"[0-9a-f]{64}")
-LONGEST_TEXT = 500
-LARGEST_INT = 2**63 - 1
+MAX_TEXT_LENGTH = 500
+MAX_INT = 2**63 - 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def status_topic(worker: str) -> str:
     """Where a worker's retained status is; its last will goes there too."""
-    return f"{ROOT}/status/{worker}"
+    return f"{TOPIC_ROOT}/status/{worker}"
 
 
 def worker_topic(worker: str) -> str:
     """What a worker listens to: orders, chunks, activations."""
-    return f"{ROOT}/worker/{worker}"
+    return f"{TOPIC_ROOT}/worker/{worker}"
 
 
 def coordinator_topic(run: int) -> str:
     """What the coordinator of a run listens to: replies, reports, results."""
-    return f"{ROOT}/coordinator/{run}"
+    return f"{TOPIC_ROOT}/coordinator/{run}"
 
 
 def check_name(worker: str) -> None:
@@ -188,18 +188,18 @@ class Report:
     error: str = ""
 
 
-Control = Status | Prepare | Offer | Holding | Plan | Ready | Measure | Measured | Start | Report
-Message = Control | codec.Tensor | codec.Chunk
+ControlMessage = Status | Prepare | Offer | Holding | Plan | Ready | Measure | Measured | Start | Report
+AnyMessage = ControlMessage | codec.Tensor | codec.Chunk
 
-_TYPES: dict[str, type[Control]] = {kind.__name__: kind for kind in get_args(Control)}
+_TYPES: dict[str, type[ControlMessage]] = {kind.__name__: kind for kind in get_args(ControlMessage)}
 
 
-def encode(message: Control) -> bytes:
+def encode(message: ControlMessage) -> bytes:
     """Compact JSON with the message's name as `is`."""
     return json.dumps({"is": type(message).__name__, **asdict(message)}, separators=(",", ":")).encode()
 
 
-def decode(payload: bytes) -> Message:
+def decode(payload: bytes) -> AnyMessage:
     """Any message, binary or control. Raises Malformed unless every field is there, none besides,
     and each of its type and within bounds."""
     if codec.is_binary(payload):
@@ -211,15 +211,15 @@ def decode(payload: bytes) -> Message:
     kind = _TYPES.get(str(content.pop("is", ""))) if isinstance(content, dict) else None
     if kind is None:
         raise Malformed("message: must name its kind")
-    message: Control = _value(content, kind, kind.__name__)
+    message: ControlMessage = _value(content, kind, kind.__name__)
     return message
 
 
 def _value(value: Any, kind: Any, path: str) -> Any:
     """`value` as `kind`: an integer from 0, a text, a tuple, or a dataclass of these."""
-    if kind is int and type(value) is int and 0 <= value <= LARGEST_INT:
+    if kind is int and type(value) is int and 0 <= value <= MAX_INT:
         return value
-    if kind is str and isinstance(value, str) and len(value) <= LONGEST_TEXT:
+    if kind is str and isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH:
         return value
     if get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_value(item, get_args(kind)[0], path) for item in value)

@@ -10,11 +10,11 @@ from hashlib import sha256
 from hil.codec import Chunk
 from hil.errors import Malformed
 
-CHUNK_BYTES = 4 * 2**20
+WEIGHT_CHUNK_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerId:
     """A layer of a model whose weights come from `seed`."""
 
     model: str
@@ -29,12 +29,14 @@ def digest(data: bytes) -> bytes:
 
 def chunk_count(size: int) -> int:
     """Chunks of `size` bytes; at least one."""
-    return max(1, -(-size // CHUNK_BYTES))
+    return max(1, -(-size // WEIGHT_CHUNK_BYTES))
 
 
 def chunk(data: bytes, whole: bytes, index: int) -> Chunk:
     """Piece `index` of `data`, whose digest is `whole`."""
-    return Chunk(whole, index, chunk_count(len(data)), data[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES])
+    return Chunk(
+        whole, index, chunk_count(len(data)), data[index * WEIGHT_CHUNK_BYTES : (index + 1) * WEIGHT_CHUNK_BYTES]
+    )
 
 
 class Assembly:
@@ -57,8 +59,8 @@ class Assembly:
         Raises Malformed for a chunk of another transfer, number or size.
         """
         count = chunk_count(self.size)
-        start = piece.index * CHUNK_BYTES
-        length = min(CHUNK_BYTES, self.size - start)
+        start = piece.index * WEIGHT_CHUNK_BYTES
+        length = min(WEIGHT_CHUNK_BYTES, self.size - start)
         if piece.whole != self.whole or piece.count != count or piece.index >= count or len(piece.data) != length:
             raise Malformed(f"chunk {piece.index} of {piece.count}: must fit a transfer of {self.size} bytes")
         self._data[start : start + length] = piece.data

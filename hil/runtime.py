@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from hil.codec import Floats
-from hil.deployment import Layer
+from hil.deployment import LayerId
 from topologies.models.chain import DTYPES, Chain
 from topologies.models.registry import build, example_input, model_plan, outline
 
@@ -19,7 +19,7 @@ WARM_UP_RUNS = 2
 WARM_UP_TOKENS = 16
 
 
-def layer_bytes(layer: Layer) -> bytes:
+def layer_bytes(layer: LayerId) -> bytes:
     """A layer's weights as safetensors."""
     chain = build(layer.model, layer.seed, layer.index, layer.index + 1)
     return bytes(save({name: tensor.contiguous() for name, tensor in chain.state_dict().items()}))
@@ -36,10 +36,10 @@ class Runtime:
         torch.set_num_threads(1)  # one thread: times do not depend on who else computes on the host
         self.threads = torch.get_num_threads()
         self.held_bytes = 0
-        self._held: dict[Layer, Chain] = {}
+        self._held: dict[LayerId, Chain] = {}
         self._prepared: set[str] = set()
 
-    def __contains__(self, layer: Layer) -> bool:
+    def __contains__(self, layer: LayerId) -> bool:
         return layer in self._held
 
     def prepare(self, model: str) -> None:
@@ -51,16 +51,16 @@ class Runtime:
         gc.freeze()  # the collector need not walk through all that again in the middle of a measurement
         self._prepared.add(model)
 
-    def load(self, layer: Layer, data: bytes) -> None:
+    def load(self, layer: LayerId, data: bytes) -> None:
         """Hold a layer whose weights have arrived."""
         self.prepare(layer.model)
-        with refusal(f"{layer.model} layer {layer.index}: weights must fit"):
+        with as_value_error(f"{layer.model} layer {layer.index}: weights must fit"):
             chain = outline(layer.model, layer.index, layer.index + 1)
             chain.load_state_dict(load(data), assign=True)
         self._held[layer] = chain
         self.held_bytes += len(data)
 
-    def draw(self, layer: Layer) -> None:
+    def draw(self, layer: LayerId) -> None:
         """Hold a layer whose weights are made here, from its seed."""
         if layer in self._held:
             return
@@ -71,8 +71,8 @@ class Runtime:
 
     def run(self, model: str, seed: int, first: int, stop: int, x: torch.Tensor) -> tuple[torch.Tensor, int]:
         """The output of layers `first` up to, not including, `stop`, and the ns that they took."""
-        chains = [self._chain(Layer(model, seed, index)) for index in range(first, stop)]
-        with refusal(f"{model} layers {first}-{stop}: input must fit"):
+        chains = [self._chain(LayerId(model, seed, index)) for index in range(first, stop)]
+        with as_value_error(f"{model} layers {first}-{stop}: input must fit"):
             begun_ns = perf_counter_ns()
             for chain in chains:
                 x = chain(x)
@@ -80,17 +80,17 @@ class Runtime:
 
     def warm_up(self, model: str, seed: int, first: int, stop: int) -> None:
         """Run a partition on a made-up input, so that its first measured run is like any other."""
-        x = self.stand_in(model, seed, first, WARM_UP_TOKENS)
+        x = self.synthetic_input(model, seed, first, WARM_UP_TOKENS)
         for _ in range(WARM_UP_RUNS):
             self.run(model, seed, first, stop, x)
 
     def measure(self, model: str, seed: int, first: int, stop: int, tokens: int, repeats: int) -> tuple[int, ...]:
         """The median ns of each layer over `repeats` walks through all of them, after one that does not
         count. Walks, and not runs of one layer after the other, so that caches are as in a task."""
-        stand_in = self.stand_in(model, seed, first, tokens)
+        synthetic_input = self.synthetic_input(model, seed, first, tokens)
         walks_ns = []
         for _ in range(1 + repeats):
-            x, walk_ns = stand_in, []
+            x, walk_ns = synthetic_input, []
             for index in range(first, stop):
                 x, layer_ns = self.run(model, seed, index, index + 1, x)
                 walk_ns.append(layer_ns)
@@ -99,15 +99,15 @@ class Runtime:
 
     def task_input(self, model: str, seed: int, tokens: int) -> torch.Tensor:
         """The input of a task: an image, or `tokens` token ids."""
-        with refusal(f"{model}: {tokens} tokens must fit"):
+        with as_value_error(f"{model}: {tokens} tokens must fit"):
             return example_input(model, seed, tokens=tokens)
 
-    def stand_in(self, model: str, seed: int, cut: int, tokens: int) -> torch.Tensor:
+    def synthetic_input(self, model: str, seed: int, cut: int, tokens: int) -> torch.Tensor:
         """Something of the shape and type that crosses a cut, uniform in [0, 1)."""
         real = self.task_input(model, seed, tokens)
         if cut == 0:
             return real
-        with refusal(f"{model}: cut {cut} must lie within"):
+        with as_value_error(f"{model}: cut {cut} must lie within"):
             shape = outline(model, 0, cut)(real.to("meta")).shape
             values = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
         return values.to(DTYPES[model_plan(model).weight_dtype])
@@ -125,14 +125,14 @@ class Runtime:
         """What a task comes back with: the scores of an image's classes, or of the next token."""
         return self.to_wire(output[:, -1] if model_plan(model).family == "causal_lm" else output)
 
-    def _chain(self, layer: Layer) -> Chain:
+    def _chain(self, layer: LayerId) -> Chain:
         if layer not in self._held:
             raise ValueError(f"{layer.model} layer {layer.index}: must be deployed first")
         return self._held[layer]
 
 
 @contextmanager
-def refusal(rule: str) -> Iterator[None]:
+def as_value_error(rule: str) -> Iterator[None]:
     """Turn what torch says of things that do not fit into a ValueError."""
     try:
         yield

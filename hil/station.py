@@ -20,7 +20,7 @@ from hil.stations.event_log import StationLog
 from hil.stations.processes import ANSWERED, DROPPED, READY
 from hil.stations.schedule import read_schedule
 from hil.stations.server import Station, Stopped
-from hil.stations.transports import Datagrams, Mqtt, Transport
+from hil.stations.transports import DatagramTransport, MqttTransport, Transport
 
 SWITCH_S = 1e-4  # a thread that has received something need not wait 5 ms for one that computes in Python
 
@@ -43,13 +43,15 @@ def serve(schedule_path: Path, name: str, out: Path) -> None:
         if name not in schedule.addresses:
             raise ValueError(f"name={name}: must be a node of {schedule_path}")
         transport: Transport = (
-            Mqtt(schedule.broker, name) if schedule.broker is not None else Datagrams(schedule.addresses, name)
+            MqttTransport(schedule.broker, name)
+            if schedule.broker is not None
+            else DatagramTransport(schedule.addresses, name)
         )
         layers = None
         if name in schedule.computers:
-            from hil.stations.layers import Layers  # torch: seconds, and memory, that a mere source can do without
+            from hil.stations.layers import NodeLayers  # torch: seconds, and memory, that a mere source can do without
 
-            layers = Layers(schedule, name)
+            layers = NodeLayers(schedule, name)
         sys.setswitchinterval(SWITCH_S)
         with suppress(OSError):  # not every kernel lets it be written
             Path("/proc/self/timerslack_ns").write_text("1")  # wake up when it is time, not up to 50 us later

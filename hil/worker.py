@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING, Any
 from paho.mqtt.client import MQTTMessageInfo
 
 from hil import codec, control_messages, deployment
-from hil.codec import Kind, Place, Precision
+from hil.codec import MessageKind, Precision, StageId
 from hil.errors import Malformed
-from hil.mqtt.client import Address, Retained, make_client, parse_address
+from hil.mqtt.client import Address, RetainedMessage, make_client, parse_address
 
 if TYPE_CHECKING:
     from hil.runtime import Runtime
 
 LOG = logging.getLogger("airsplit.worker")
-MOST_PLANS = 4_096  # of all runs; the oldest are forgotten first
-GOODBYE_S = 2.0
+MAX_PLANS = 4_096  # of all runs; the oldest are forgotten first
+OFFLINE_PUBLISH_S = 2.0
 
 
 class Worker:
@@ -67,7 +67,7 @@ class Worker:
         while (payload := self._inbox.get()) is not None:
             self._handle(payload)
         with suppress(RuntimeError, ValueError):  # the broker may be gone already
-            self._say(control_messages.OFFLINE).wait_for_publish(GOODBYE_S)
+            self._say(control_messages.OFFLINE).wait_for_publish(OFFLINE_PUBLISH_S)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -80,7 +80,7 @@ class Worker:
         if topic in self._topics:
             self._inbox.put(payload)
 
-    def _status(self, state: str) -> Retained:
+    def _status(self, state: str) -> RetainedMessage:
         status = control_messages.Status(
             self.name,
             self._incarnation,
@@ -94,7 +94,7 @@ class Worker:
             f"perf_counter, {get_clock_info('perf_counter').implementation}",
             self._memory_bytes,
         )
-        return Retained(control_messages.status_topic(self.name), control_messages.encode(status))
+        return RetainedMessage(control_messages.status_topic(self.name), control_messages.encode(status))
 
     def _say(self, state: str) -> MQTTMessageInfo:
         status = self._status(state)
@@ -133,7 +133,7 @@ class Worker:
                 self._measure(message)
             case control_messages.Start():
                 self._start(message)
-            case codec.Tensor(kind=Kind.ACTIVATION):
+            case codec.Tensor(kind=MessageKind.ACTIVATION):
                 self._continue(message, begun_ns)
             case _:
                 self._drop(Malformed(f"message: {type(message).__name__} must not be sent to a worker"))
@@ -143,7 +143,7 @@ class Worker:
         LOG.warning("%s: dropped a message: %s", self.name, error)
         self._say(control_messages.ONLINE)  # the status says how many
 
-    def _reply(self, run: int, message: control_messages.Control) -> None:
+    def _reply(self, run: int, message: control_messages.ControlMessage) -> None:
         self._client.publish(control_messages.coordinator_topic(run), control_messages.encode(message))
 
     # Weights
@@ -196,7 +196,7 @@ class Worker:
                     self._runtime.warm_up(plan.model, plan.seed, stage.first, stage.stop)
         except ValueError as wrong:
             error = _short(wrong)
-        while len(self._plans) >= MOST_PLANS:
+        while len(self._plans) >= MAX_PLANS:
             del self._plans[next(iter(self._plans))]
         self._plans[plan.run, plan.plan] = plan
         self._reply(plan.run, control_messages.Ready(plan.run, self.name, plan.plan, error))
@@ -216,47 +216,49 @@ class Worker:
         self._reply(order.run, measured)
 
     def _start(self, start: control_messages.Start) -> None:
-        place = Place(start.run, start.task, start.attempt, start.plan, 0, start.deadline_ns)
+        stage_id = StageId(start.run, start.task, start.attempt, start.plan, 0, start.deadline_ns)
         begun_ns = perf_counter_ns()
-        self._run_stage(place, begun_ns, lambda model: self._runtime.task_input(model, start.seed, start.tokens))
+        self._run_stage(stage_id, begun_ns, lambda model: self._runtime.task_input(model, start.seed, start.tokens))
 
     def _continue(self, tensor: codec.Tensor, begun_ns: int) -> None:
-        self._run_stage(tensor.place, begun_ns, lambda model: self._runtime.from_wire(model, tensor.values))
+        self._run_stage(tensor.stage_id, begun_ns, lambda model: self._runtime.from_wire(model, tensor.values))
 
-    def _run_stage(self, place: Place, begun_ns: int, take_input: Callable[[str], Any]) -> None:
+    def _run_stage(self, stage_id: StageId, begun_ns: int, take_input: Callable[[str], Any]) -> None:
         """Run one stage, send its output on, and only then report: whoever hears the report knows that
         the output has left."""
         decode_ns = service_ns = encode_ns = payload_bytes = 0
         error = ""
         try:
-            plan, stage = self._stage(place)
+            plan, stage = self._stage(stage_id)
             x = take_input(plan.model)
             decode_ns = perf_counter_ns() - begun_ns
             output, service_ns = self._runtime.run(plan.model, plan.seed, stage.first, stage.stop, x)
             begun_ns = perf_counter_ns()
-            topic, message = self._outgoing(place, plan, output)
+            topic, message = self._outgoing(stage_id, plan, output)
             encode_ns = perf_counter_ns() - begun_ns
             payload_bytes = codec.payload_bytes(message)
             self._client.publish(topic, message)
         except ValueError as wrong:
             error = _short(wrong)
         times = (service_ns, decode_ns, encode_ns, payload_bytes)
-        address = (place.run, self.name, place.task, place.attempt, place.stage)
-        self._reply(place.run, control_messages.Report(*address, *times, error))
+        address = (stage_id.run, self.name, stage_id.task, stage_id.attempt, stage_id.stage)
+        self._reply(stage_id.run, control_messages.Report(*address, *times, error))
 
-    def _stage(self, place: Place) -> tuple[control_messages.Plan, control_messages.Stage]:
-        plan = self._plans.get((place.run, place.plan))
-        if plan is None or place.stage >= len(plan.stages) or plan.stages[place.stage].worker != self.name:
-            raise ValueError(f"plan {place.plan}: must have been announced, stage {place.stage} as this worker's")
-        return plan, plan.stages[place.stage]
+    def _stage(self, stage_id: StageId) -> tuple[control_messages.Plan, control_messages.Stage]:
+        plan = self._plans.get((stage_id.run, stage_id.plan))
+        if plan is None or stage_id.stage >= len(plan.stages) or plan.stages[stage_id.stage].worker != self.name:
+            raise ValueError(f"plan {stage_id.plan}: must have been announced, stage {stage_id.stage} as this worker's")
+        return plan, plan.stages[stage_id.stage]
 
-    def _outgoing(self, place: Place, plan: control_messages.Plan, output: Any) -> tuple[str, bytes]:
-        if place.stage + 1 == len(plan.stages):
-            result = codec.Tensor(Kind.RESULT, place, Precision.fp32, self._runtime.answer(plan.model, output))
-            return control_messages.coordinator_topic(place.run), codec.encode_tensor(result)
-        onward = place._replace(stage=place.stage + 1)
+    def _outgoing(self, stage_id: StageId, plan: control_messages.Plan, output: Any) -> tuple[str, bytes]:
+        if stage_id.stage + 1 == len(plan.stages):
+            result = codec.Tensor(
+                MessageKind.RESULT, stage_id, Precision.fp32, self._runtime.answer(plan.model, output)
+            )
+            return control_messages.coordinator_topic(stage_id.run), codec.encode_tensor(result)
+        onward = stage_id._replace(stage=stage_id.stage + 1)
         values = self._runtime.to_wire(output)
-        activation = codec.Tensor(Kind.ACTIVATION, onward, Precision[plan.precision], values)
+        activation = codec.Tensor(MessageKind.ACTIVATION, onward, Precision[plan.precision], values)
         return control_messages.worker_topic(plan.stages[onward.stage].worker), codec.encode_tensor(activation)
 
 
@@ -278,8 +280,8 @@ def serve(broker: Address, name: str, memory_bytes: int | None = None, watch_std
     worker.serve()
 
 
-def _layer(offer: control_messages.Offer) -> deployment.Layer:
-    return deployment.Layer(offer.model, offer.seed, offer.layer)
+def _layer(offer: control_messages.Offer) -> deployment.LayerId:
+    return deployment.LayerId(offer.model, offer.seed, offer.layer)
 
 
 def _stop_at_end_of_input(worker: Worker) -> None:
@@ -308,7 +310,7 @@ def _cpu() -> str:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[: control_messages.LONGEST_TEXT]
+    return " ".join(str(error).split())[: control_messages.MAX_TEXT_LENGTH]
 
 
 def main() -> None:

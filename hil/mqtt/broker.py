@@ -19,8 +19,8 @@ from hil.mqtt.client import Address
 LOOPBACK = "127.0.0.1"
 FREE = 0  # the port that stands for any free one
 LAST_PORT = 65_535
-START_S = 20.0
-STOP_S = 5.0
+BROKER_START_S = 20.0
+TERMINATE_S = 5.0
 MOSQUITTO_PLACES = "/usr/sbin:/usr/local/sbin"  # often not in a user's PATH
 
 
@@ -45,7 +45,7 @@ def embedded(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
         try:
             yield Broker(Address(host, _announced_port(process)), "amqtt", version("amqtt"), process)
         finally:
-            end(process)
+            terminate(process)
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def mosquitto(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
                 _wait_until_open(Address(host, port), process)
                 yield Broker(Address(host, port), "mosquitto", _mosquitto_version(program), process)
             finally:
-                end(process)
+                terminate(process)
 
 
 def find_mosquitto() -> str | None:
@@ -76,7 +76,7 @@ def find_mosquitto() -> str | None:
     return shutil.which("mosquitto") or shutil.which("mosquitto", path=MOSQUITTO_PLACES)
 
 
-def end(*processes: subprocess.Popen[bytes]) -> None:
+def terminate(*processes: subprocess.Popen[bytes]) -> None:
     """End processes that we started, and only those: politely, then by force."""
     for process in processes:
         if process.stdin is not None:
@@ -85,7 +85,7 @@ def end(*processes: subprocess.Popen[bytes]) -> None:
         process.terminate()
     for process in processes:
         try:
-            process.wait(STOP_S)
+            process.wait(TERMINATE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -97,7 +97,7 @@ def _check_port(port: int) -> None:
 
 
 def _announced_port(process: subprocess.Popen[bytes]) -> int:
-    guard = threading.Timer(START_S, process.kill)
+    guard = threading.Timer(BROKER_START_S, process.kill)
     guard.start()
     line = process.stdout.readline() if process.stdout else b""
     guard.cancel()
@@ -113,9 +113,9 @@ def _free_port(host: str) -> int:
 
 
 def _wait_until_open(address: Address, process: subprocess.Popen[bytes]) -> None:
-    give_up = time.monotonic() + START_S
+    give_up = time.monotonic() + BROKER_START_S
     while time.monotonic() < give_up and process.poll() is None:
-        with suppress(OSError), socket.create_connection(address, timeout=START_S):
+        with suppress(OSError), socket.create_connection(address, timeout=BROKER_START_S):
             return
         time.sleep(0.02)  # Mosquitto cannot say that it listens
     raise MissingDependency(f"mosquitto: must start at {address}; its own message says why it did not")

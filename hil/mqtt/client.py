@@ -30,7 +30,7 @@ def parse_address(text: str) -> Address:
     return Address(host, int(port))
 
 
-class Retained(NamedTuple):
+class RetainedMessage(NamedTuple):
     """A message that the broker keeps for those who subscribe later."""
 
     topic: str
@@ -42,14 +42,14 @@ def make_client(
     topics: Sequence[str],
     receive: Callable[[str, bytes], None],
     subscribed: Callable[[], object] = lambda: None,
-    last_will: Retained | None = None,
-    unanswered: Callable[[], object] = lambda: None,
+    last_will: RetainedMessage | None = None,
+    connect_failed: Callable[[], object] = lambda: None,
 ) -> Client:
-    """A client that subscribes to `topics` and then calls `subscribed()`, at every connection anew;
-    `unanswered()` at the first attempt to connect that fails, and again only after a connection. All of
+    """A client that subscribes to `topics` and then calls `subscribed()`, at every sock anew;
+    `connect_failed()` at the first attempt to connect that fails, and again only after a sock. All of
     them and `receive(topic, payload)` are called on the network's thread.
 
-    Messages are sent at most once: TCP keeps their order, and one that a broken connection swallows
+    Messages are sent at most once: TCP keeps their order, and one that a broken sock swallows
     costs the attempt that it belongs to, which the coordinator makes again.
     """
     client = Client(CallbackAPIVersion.VERSION2, client_id=name)
@@ -65,7 +65,7 @@ def make_client(
     def failed(_client: Client, _data: Any) -> None:
         if not said.is_set():
             said.set()
-            unanswered()
+            connect_failed()
 
     def arrived(_client: Client, _data: Any, message: MQTTMessage) -> None:
         receive(message.topic, bytes(message.payload))
@@ -73,13 +73,13 @@ def make_client(
     client.on_connect = connected
     client.on_connect_fail = failed
     client.on_message = arrived
-    client.on_socket_open = send_at_once
+    client.on_socket_open = disable_nagle
     client.reconnect_delay_set(min_delay=1, max_delay=5)
     if last_will is not None:
         client.will_set(last_will.topic, last_will.payload, qos=1, retain=True)
     return client
 
 
-def send_at_once(_client: Client, _data: Any, connection: Any) -> None:
+def disable_nagle(_client: Client, _data: Any, sock: Any) -> None:
     """Switch Nagle's algorithm off: it holds small messages back until the last one is acknowledged."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -18,9 +18,9 @@ from emulator.realtime.sandbox.terminal import take_terminal
 from emulator.system import System
 from hil.mqtt.broker import Broker, embedded, find_mosquitto, mosquitto
 from hil.mqtt.client import Address
-from hil.stations.files import HOSTS, schedule_file, store_events
+from hil.stations.files import HOSTS_FOLDER, schedule_file, store_events
 from hil.stations.planning import make_schedule
-from hil.stations.priority import hurry
+from hil.stations.priority import raise_priority
 from hil.stations.processes import Stations
 from hil.stations.programs import Program, Programs, write_programs
 from hil.stations.schedule import write_schedule
@@ -28,14 +28,14 @@ from topologies.mininet.network import EmulatedNetwork, emulated_network
 from topologies.mininet.real_devices import cables
 from topologies.schema.scenario import Scenario
 
-LEAD_NS = 500_000_000  # from the word to all until the traces' time 0
+START_DELAY_NS = 500_000_000  # from the word to all until the traces' time 0
 READY_S = 300.0  # in which the weights of the largest models are drawn
 BROKER_PORT = 1883
 DATAGRAM_PORT = 7_078
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
-class Emulation(NamedTuple):
+class EmulationResult(NamedTuple):
     """What came of one: the relay's counts and how the kernel scheduled it, what was found of each link before, the
     programs, the broker's name and version, who of the broker and the stations ended too early, and how many messages
     stations dropped."""
@@ -51,7 +51,7 @@ class Emulation(NamedTuple):
 
 def emulate(
     scenario: Scenario, home: Path, system: System, decisions: Sequence[Decision], folder: Path, progress: Progress
-) -> Emulation:
+) -> EmulationResult:
     """Carry out the decisions for as long as `system` lasts, beside the scenario's programs, which run in the folder
     `home`; then wait until every task is answered, or `realtime.grace_s` is over.
 
@@ -79,10 +79,10 @@ def emulate(
     store_events(folder)
     dropped = sum(stations.dropped.values())
     carried = None if broker is None else (broker.name, broker.version)
-    return Emulation(ended, network.relay.scheduling, probed, programs, carried, tuple(lost), dropped)
+    return EmulationResult(ended, network.relay.scheduling, probed, programs, carried, tuple(lost), dropped)
 
 
-def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, progress: Progress) -> Emulation:
+def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, progress: Progress) -> EmulationResult:
     """Mininet's prompt in the network, until the user leaves it: links follow their traces, the scenario's programs
     run, and no task does. Leaves and raises what `emulate` does."""
     from mininet.cli import CLI
@@ -97,7 +97,7 @@ def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, pr
             CLI(network.net)
 
         ended, programs = _shaped(scenario, home, network, folder, during)
-        return Emulation(ended, network.relay.scheduling, probed, programs)
+        return EmulationResult(ended, network.relay.scheduling, probed, programs)
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def _network(
     scenario: Scenario, system: System, folder: Path, progress: Progress
 ) -> Iterator[tuple[EmulatedNetwork, tuple[Probed, ...]]]:
     """The network, and what was found of its links, which lies in the folder, too."""
-    (folder / HOSTS).mkdir()
+    (folder / HOSTS_FOLDER).mkdir()
     progress("building the network", 0, 1)
     with emulated_network(scenario, system) as network:
         progress("building the network", 1, 1)
@@ -125,9 +125,9 @@ def _shaped(
 ) -> tuple[Ended, tuple[Program, ...]]:
     """Links follow their traces and programs run, from a moment ahead and for as long as `during` takes, which is told
     when that is by CLOCK_MONOTONIC."""
-    start_ns = time.monotonic_ns() + LEAD_NS
+    start_ns = time.monotonic_ns() + START_DELAY_NS
     network.relay.begin(start_ns, folder / "packets.parquet")
-    with Programs(scenario.realtime.commands, network.hosts, start_ns, folder / HOSTS, home) as programs:
+    with Programs(scenario.realtime.commands, network.hosts, start_ns, folder / HOSTS_FOLDER, home) as programs:
         during(start_ns)
     ended = network.relay.end()
     write_programs(folder / "programs.csv", programs.programs)
@@ -141,7 +141,7 @@ def _broker(node: str, network: EmulatedNetwork) -> Iterator[Broker]:
     with ExitStack() as running:
         with network_of(network.hosts[node].pid):
             broker = running.enter_context(start(network.address(node), BROKER_PORT))
-        hurry(broker.process.pid)  # no message should wait for a host that computes
+        raise_priority(broker.process.pid)  # no message should wait for a host that computes
         yield broker
 
 
@@ -157,13 +157,13 @@ def _stations(
         write_schedule(schedule_file(folder), schedule)
 
     def launch(node: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
-        with (folder / HOSTS / f"{node}.log").open("wb") as log:
+        with (folder / HOSTS_FOLDER / f"{node}.log").open("wb") as log:
             process: subprocess.Popen[bytes] = network.hosts[node].popen(
                 list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
             )
         return process
 
-    return Stations(schedule_file(folder), nodes, folder / HOSTS, launch)
+    return Stations(schedule_file(folder), nodes, folder / HOSTS_FOLDER, launch)
 
 
 def _count_seconds(start_ns: int, end_ns: int, progress: Progress) -> None:

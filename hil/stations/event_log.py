@@ -12,11 +12,11 @@ from typing import Self
 
 import numpy as np
 
-from hil.stations.messages import Key
+from hil.stations.messages import MessageKey
 
 
 class Event(IntEnum):
-    """The EVENTS and FAILURES of `emulator.realtime.station_events`, in their order."""
+    """The EVENTS and FAILURE_EVENTS of `emulator.realtime.station_events`, in their order."""
 
     WOKE = 0
     PUBLISHED = 1
@@ -36,8 +36,8 @@ class Event(IntEnum):
         return self.name.lower().replace("_", " ")
 
 
-FAILURES = (Event.DEVICE_QUEUE_FULL, Event.MEMORY, Event.STATION_ERROR)
-ROW = np.dtype(
+FAILURE_EVENTS = (Event.DEVICE_QUEUE_FULL, Event.MEMORY, Event.STATION_ERROR)
+EVENT_ROW = np.dtype(
     [
         ("at_ns", "<i8"),  # of the run
         ("answer", "<u8"),  # what the last partition computed: the head of the SHA-256 of its fp32 scores; otherwise 0
@@ -49,7 +49,7 @@ ROW = np.dtype(
         ("unused", "<u2"),
     ]
 )
-_ROW = struct.Struct("<qQIIHHHxx")
+_PACKED_ROW = struct.Struct("<qQIIHHHxx")
 
 
 class StationLog:
@@ -68,12 +68,14 @@ class StationLog:
     ) -> None:
         os.close(self._file)
 
-    def write(self, key: Key, event: Event, at_ns: int, size_bytes: int = 0, answer: int = 0) -> None:
+    def write(self, key: MessageKey, event: Event, at_ns: int, size_bytes: int = 0, answer: int = 0) -> None:
         """Something happened to a task at `at_ns` of CLOCK_MONOTONIC."""
-        os.write(self._file, _ROW.pack(at_ns - self.start_ns, answer, key.job, size_bytes, key.step, key.stage, event))
+        os.write(
+            self._file, _PACKED_ROW.pack(at_ns - self.start_ns, answer, key.job, size_bytes, key.step, key.stage, event)
+        )
 
 
 def read_log(path: Path) -> "np.ndarray[tuple[int], np.dtype[np.void]]":
     """The rows that a station wrote, as far as it got; none where there is no file."""
     data = path.read_bytes() if path.is_file() else b""
-    return np.frombuffer(data[: len(data) // ROW.itemsize * ROW.itemsize], ROW)
+    return np.frombuffer(data[: len(data) // EVENT_ROW.itemsize * EVENT_ROW.itemsize], EVENT_ROW)

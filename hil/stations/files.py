@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from emulator.record import Records
-from hil.stations.real_times import Rows, gather, write_events, write_real_tasks
+from hil.stations.real_times import EventRows, gather, write_events, write_real_tasks
 from hil.stations.schedule import Schedule, read_schedule
 
-HOSTS = "hosts"  # the folder of what the hosts' processes read and wrote
+HOSTS_FOLDER = "hosts"  # the folder of what the hosts' processes read and wrote
 
 
 def schedule_file(folder: Path) -> Path:
     """Where the schedule of a run lies, if it had tasks."""
-    return folder / HOSTS / "schedule.json"
+    return folder / HOSTS_FOLDER / "schedule.json"
 
 
 def store_events(folder: Path) -> None:
@@ -29,9 +29,9 @@ def append_real_tasks(records: Records, label: str, folder: Path) -> None:
         write_real_tasks(records, label, *written)
 
 
-def _written(folder: Path) -> tuple[Schedule, Rows] | None:
+def _written(folder: Path) -> tuple[Schedule, EventRows] | None:
     path = schedule_file(folder)
     if not path.is_file():
         return None
     schedule = read_schedule(path)
-    return schedule, gather(schedule, folder / HOSTS)
+    return schedule, gather(schedule, folder / HOSTS_FOLDER)

@@ -6,17 +6,17 @@ from hashlib import sha256
 import torch
 
 from hil.codec import Precision, decode_elements, encode_elements
-from hil.deployment import Layer
+from hil.deployment import LayerId
 from hil.errors import Malformed
 from hil.runtime import Runtime
-from hil.stations.messages import Key, Message
+from hil.stations.messages import MessageKey, StationMessage
 from hil.stations.schedule import Job, Leg, Schedule
-from hil.stations.weight_cache import Residency
+from hil.stations.weight_cache import WeightCache
 
 _TOKEN = struct.Struct("<i")
 
 
-class Layers:
+class NodeLayers:
     """One node's layers of all its plans, drawn and warm, but for partitions that its memory does not take.
 
     A language model has no cache of keys and values here: a pass for one more token computes on that token alone
@@ -30,9 +30,9 @@ class Layers:
         self._said: dict[int, list[int]] = {}  # the tokens so far of jobs whose last partition is here
         self._shapes: dict[tuple[str, int], tuple[int, ...]] = {}  # of one image or token, at a cut
         self._inputs: dict[tuple[str, int, int], torch.Tensor] = {}
-        memory = Residency(schedule.computers[node], schedule.weight_bytes)
+        memory = WeightCache(schedule.computers[node], schedule.weight_bytes)
         for plan, (_, first, stop) in schedule.parts_of(node):
-            one = self._runtime.stand_in(plan.model, schedule.weights_seed, first, 1)
+            one = self._runtime.synthetic_input(plan.model, schedule.weights_seed, first, 1)
             self._shapes[plan.model, first] = tuple(one.shape)
             if memory.fits(plan.model, first, stop):
                 self._prepare(plan.model, first, stop, one)
@@ -46,7 +46,7 @@ class Layers:
         """What the first partition computes on."""
         return self._inputs[self._input_key(job)]
 
-    def decode(self, job: Job, message: Message) -> torch.Tensor:
+    def decode(self, job: Job, message: StationMessage) -> torch.Tensor:
         """What a partition computes on, from the message that came for it: of an activation the values, of a token
         its number; an image or prompt is as long as it should be and stands for the input. Raises ValueError
         where it does not fit."""
@@ -63,7 +63,7 @@ class Layers:
         values = decode_elements(message.data, Precision[plan.precision], message.scale, shape)
         return self._runtime.from_wire(plan.model, values)
 
-    def run(self, job: Job, key: Key, x: torch.Tensor) -> torch.Tensor:
+    def run(self, job: Job, key: MessageKey, x: torch.Tensor) -> torch.Tensor:
         """The output of a partition in one pass; of the only partition of a language model in all its passes, of
         which the first one's output counts."""
         plan = self._schedule.plan(job)
@@ -78,7 +78,7 @@ class Layers:
             self._said[key.job] = said
         return output
 
-    def conclude(self, job: Job, key: Key, output: torch.Tensor) -> int:
+    def conclude(self, job: Job, key: MessageKey, output: torch.Tensor) -> int:
         """Of a last partition's output: note the token that it says, and return the head of the SHA-256 of its
         scores in fp32. Of any other's: 0."""
         plan = self._schedule.plan(job)
@@ -89,26 +89,26 @@ class Layers:
         answer = self._runtime.answer(plan.model, output)
         return int.from_bytes(sha256(answer.tobytes()).digest()[:8], "little")
 
-    def encode(self, job: Job, key: Key, leg: Leg, output: torch.Tensor) -> Message:
+    def encode(self, job: Job, key: MessageKey, leg: Leg, output: torch.Tensor) -> StationMessage:
         """The message that a partition's output goes on in: an activation, a token, or the result, which is the
         tokens or as much of the scores as it has room for. Raises ValueError for values that are not finite."""
-        plan, onward = self._schedule.plan(job), Key(key.job, leg.step, leg.stage)
+        plan, onward = self._schedule.plan(job), MessageKey(key.job, leg.step, leg.stage)
         if 0 < leg.stage < len(plan.placement):
             data, scale = encode_elements(self._runtime.to_wire(output), Precision[plan.precision])
-            return Message(onward, scale, data)
+            return StationMessage(onward, scale, data)
         said = self._said.get(key.job, [])
         if leg.stage == 0:
-            return Message(onward, 1.0, _TOKEN.pack(said[-1]))
+            return StationMessage(onward, 1.0, _TOKEN.pack(said[-1]))
         scores = b"" if plan.tokens else self._runtime.answer(plan.model, output).tobytes()
         data = scores or b"".join(map(_TOKEN.pack, said))
         self.forget(key)
-        return Message(onward, 1.0, data[: leg.size_bytes].ljust(leg.size_bytes, b"\0"))
+        return StationMessage(onward, 1.0, data[: leg.size_bytes].ljust(leg.size_bytes, b"\0"))
 
-    def hand_on(self, key: Key, leg: Leg, output: torch.Tensor) -> torch.Tensor:
+    def hand_on(self, key: MessageKey, leg: Leg, output: torch.Tensor) -> torch.Tensor:
         """What the next partition computes on where it is on this node too: the output itself, or the token."""
         return torch.tensor([[self._said[key.job][-1]]]) if leg.stage == 0 else output
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: MessageKey) -> None:
         """A job has ended here."""
         self._said.pop(key.job, None)
 
@@ -116,7 +116,7 @@ class Layers:
         """Draw a partition's layers and warm them up, for long inputs and for a single image or token."""
         seed = self._schedule.weights_seed
         for index in range(first, stop):
-            self._runtime.draw(Layer(model, seed, index))
+            self._runtime.draw(LayerId(model, seed, index))
         self._runtime.warm_up(model, seed, first, stop)
         self._runtime.run(model, seed, first, stop, one)
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-from emulator.core.randomness import address
 from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, check_placement, passes
 from hil.mqtt.client import Address
-from hil.stations.schedule import VERSION, Computer, Job, Plan, Schedule
+from hil.stations.schedule import SCHEDULE_VERSION, Computer, Job, Schedule, StationPlan
+from hil.task_inputs import input_seed
 
 WEIGHTS_SEED = 0  # untrained weights take as long as any
 
@@ -28,7 +28,7 @@ def make_schedule(
     if broker is None and not any(link.bearer == "um" for link in system.links):
         raise ValueError("broker: must be given where no link has the bearer um: acknowledged bearers carry MQTT")
     network = Network(system)
-    plans: dict[Plan, int] = {}
+    plans: dict[StationPlan, int] = {}
     jobs = []
     for task, placement in placed:
         plan = _plan(network, task, placement)
@@ -47,22 +47,18 @@ def make_schedule(
     weight_bytes = {name: tuple(layer.weight_bytes for layer in model.layers) for name, model in system.models.items()}
     computing = {partition.node for plan in plans for partition in plan.placement}
     computers = {name: _computer(network, name) for name in sorted(computing)}
-    return Schedule(VERSION, WEIGHTS_SEED, broker, dict(addresses), computers, weight_bytes, tuple(plans), tuple(jobs))
+    return Schedule(
+        SCHEDULE_VERSION, WEIGHTS_SEED, broker, dict(addresses), computers, weight_bytes, tuple(plans), tuple(jobs)
+    )
 
 
-def input_seed(system: System, task: Task) -> int:
-    """What a task's input is drawn from: its own, whatever the policy and the placement."""
-    drawn = address(system.seed, task.source, f"input of {task.kind.name}", task.number)
-    return int.from_bytes(drawn[:8], "little") >> 1
-
-
-def _plan(network: Network, task: Task, placement: Placement) -> Plan:
+def _plan(network: Network, task: Task, placement: Placement) -> StationPlan:
     kind, model = task.kind, task.kind.model
     check_placement(placement, model)
     for node, _, _ in placement:
         if node not in network.devices:
             raise ValueError(f"placement on {node}: must be a node that has a device")
-    return Plan(
+    return StationPlan(
         task.source,
         kind.name,
         model.name,

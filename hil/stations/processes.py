@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Self
 
 from hil.errors import MissingDependency
-from hil.mqtt.broker import end
+from hil.mqtt.broker import terminate
 
 # What a station says on its standard output, a line each; the last with the number of messages that it dropped.
 READY, ANSWERED, DROPPED = "ready", "answered", "dropped"
-STOP_S = 10.0
+STATION_EXIT_S = 10.0
 
 # Starts a command in the host of a node, with pipes for its standard input and output.
 Launch = Callable[[str, Sequence[str]], "subprocess.Popen[bytes]"]
@@ -125,10 +125,10 @@ class Stations:
                     process.stdin.close()  # that ends a station, and it says first what it has dropped
         for process in self.processes.values():
             with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_S)
-        end(*self.processes.values())
+                process.wait(STATION_EXIT_S)
+        terminate(*self.processes.values())
         for listener in self._listeners:
-            listener.join(STOP_S)
+            listener.join(STATION_EXIT_S)
         for process in self.processes.values():
             if process.stdout is not None:
                 process.stdout.close()

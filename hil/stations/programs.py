@@ -18,15 +18,15 @@ from emulator.core.units import NS_PER_S
 from topologies.schema.realtime import CommandSection
 
 NODE, START = "AIRSPLIT_NODE", "AIRSPLIT_START_NS"  # in the environment of every command
-STOP_S = 5.0  # what a program has to end by itself when it is told to
+PROGRAM_EXIT_S = 5.0  # what a program has to end by itself when it is told to
 
-Outcome = Literal["done", "failed", "ended", "not started"]
+ProgramOutcome = Literal["done", "failed", "ended", "not started"]
 """Status 0; another status, or a signal; still there at the end of the run, which ended it; the run was over before
 it could start, or nothing could be started."""
 
 
-class Host(Protocol):
-    """What is needed of a host: as `mininet.node.Host`."""
+class CommandHost(Protocol):
+    """What is needed of a host: as `mininet.node.CommandHost`."""
 
     def popen(self, command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
         """Start a command there, as the leader of a process group of its own."""
@@ -42,7 +42,7 @@ class Program(NamedTuple):
     at_s: float
     started_s: float | None
     ended_s: float | None
-    outcome: Outcome
+    outcome: ProgramOutcome
     exit_status: int | None
     output: str
     reason: str
@@ -60,7 +60,12 @@ class Programs:
     whatever they started themselves and left in their process groups. `programs` then tells of each."""
 
     def __init__(
-        self, commands: Sequence[CommandSection], hosts: Mapping[str, Host], start_ns: int, output: Path, folder: Path
+        self,
+        commands: Sequence[CommandSection],
+        hosts: Mapping[str, CommandHost],
+        start_ns: int,
+        output: Path,
+        folder: Path,
     ) -> None:
         """`start_ns` of CLOCK_MONOTONIC is the run's second 0. What the commands write goes to files in the folder
         `output`, which must be there; they run in `folder`, that of the scenario."""
@@ -164,7 +169,7 @@ def _end(started: Sequence[_Started]) -> None:
     of each is still its own."""
     for each in started:
         _tell(each, signal.SIGTERM)
-    give_up = time.monotonic() + STOP_S
+    give_up = time.monotonic() + PROGRAM_EXIT_S
     for each in started:
         poll = select.poll()
         poll.register(each.descriptor, select.POLLIN)

@@ -13,14 +13,14 @@ from emulator.realtime.station_events import STATION_EVENTS
 from emulator.record import Records
 from emulator.simulation.task_steps import DONE, FAILED, MISSED, OUTCOMES, either
 from emulator.task import describe
-from hil.stations.event_log import FAILURES, ROW, Event, read_log
+from hil.stations.event_log import EVENT_ROW, FAILURE_EVENTS, Event, read_log
 from hil.stations.processes import events_file
 from hil.stations.schedule import Job, Schedule
 
 NOT_ANSWERED = "not answered"
 MEASURED = "measured"
-GATHERED = np.dtype([*ROW.descr, ("node", "<u4")])
-Rows = np.ndarray[tuple[int], np.dtype[np.void]]
+GATHERED_ROW = np.dtype([*EVENT_ROW.descr, ("node", "<u4")])
+EventRows = np.ndarray[tuple[int], np.dtype[np.void]]
 
 WAITING, LOAD, SERVICE, TRANSFER = range(4)
 # What the time that ends with an event is; it counts to the event's stage. The source's lateness is part of the
@@ -34,16 +34,16 @@ PART_OF = {
     Event.LOADED: LOAD,
     Event.COMPUTED: SERVICE,
     Event.FINISHED: SERVICE,
-} | dict.fromkeys(FAILURES, WAITING)
+} | dict.fromkeys(FAILURE_EVENTS, WAITING)
 
 
-def gather(schedule: Schedule, folder: Path) -> Rows:
+def gather(schedule: Schedule, folder: Path) -> EventRows:
     """The rows of all stations, job by job in the order of time. A station that wrote nothing, or was killed,
     leaves out what it did not do."""
     logs = []
     for number, node in enumerate(schedule.addresses):
         rows = read_log(events_file(folder, node))
-        log = np.zeros(len(rows), GATHERED)
+        log = np.zeros(len(rows), GATHERED_ROW)
         for name in rows.dtype.names or ():
             log[name] = rows[name]
         log["node"] = number
@@ -52,7 +52,7 @@ def gather(schedule: Schedule, folder: Path) -> Rows:
     return rows[np.lexsort((rows["event"], rows["stage"], rows["step"], rows["at_ns"], rows["job"]))]
 
 
-def write_events(path: Path, schedule: Schedule, rows: Rows) -> None:
+def write_events(path: Path, schedule: Schedule, rows: EventRows) -> None:
     """Store gathered rows as Parquet (`emulator.realtime.station_events`)."""
     plans = np.array([job.plan for job in schedule.jobs], np.int64)[rows["job"]]
     tasks = np.array([job.task for job in schedule.jobs], np.int64)[rows["job"]]
@@ -73,7 +73,7 @@ def write_events(path: Path, schedule: Schedule, rows: Rows) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
-class Real(NamedTuple):
+class RealTask(NamedTuple):
     """What became of a task: by stage (the way home last) the ns of its parts and the erased fraction, and the
     reason if it failed. All parts together are its sojourn."""
 
@@ -87,7 +87,7 @@ class Real(NamedTuple):
         return sum(map(sum, self.parts_ns))
 
 
-def real_times(schedule: Schedule, rows: Rows) -> Iterator[tuple[Job, Real]]:
+def real_tasks(schedule: Schedule, rows: EventRows) -> Iterator[tuple[Job, RealTask]]:
     """Every job of the schedule, in its order, from gathered rows."""
     columns = zip(
         *(rows[name].tolist() for name in ("job", "step", "stage", "event", "at_ns", "size_bytes")), strict=True
@@ -97,10 +97,10 @@ def real_times(schedule: Schedule, rows: Rows) -> Iterator[tuple[Job, Real]]:
         yield job, _add_up(schedule, job, events_of.get(number, ()))
 
 
-def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Rows) -> None:
+def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: EventRows) -> None:
     """A row for each task and each of its stages under `label`. What links' queues and energy had in it is not
     measured: these are null."""
-    for job, real in real_times(schedule, rows):
+    for job, real in real_tasks(schedule, rows):
         plan = schedule.plan(job)
         who = (label, plan.source, plan.kind, job.task)
         sums_ns = [sum(stage[part] for stage in real.parts_ns) for part in range(4)]
@@ -120,7 +120,7 @@ def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Row
             )
 
 
-def _add_up(schedule: Schedule, job: Job, events: Sequence[tuple[int, ...]]) -> Real:
+def _add_up(schedule: Schedule, job: Job, events: Sequence[tuple[int, ...]]) -> RealTask:
     """From each event to the next, the time is one part of one stage."""
     stages = len(schedule.plan(job).placement) + 1
     parts_ns = [[0, 0, 0, 0] for _ in range(stages)]
@@ -134,11 +134,11 @@ def _add_up(schedule: Schedule, job: Job, events: Sequence[tuple[int, ...]]) -> 
             sent_bytes[step, stage] = size_bytes
         elif event == Event.RECEIVED and size_bytes < sent_bytes.get((step, stage), 0):
             erased[stage] = either(erased[stage], 1.0 - size_bytes / sent_bytes[step, stage])
-        elif event in FAILURES:
+        elif event in FAILURE_EVENTS:
             reason = Event(event).text
     if events and _is_the_end(schedule, job, events[-1]):
         reason = ""
-    return Real(parts_ns, erased, reason)
+    return RealTask(parts_ns, erased, reason)
 
 
 def _is_the_end(schedule: Schedule, job: Job, row: tuple[int, ...]) -> bool:

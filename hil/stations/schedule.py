@@ -13,11 +13,11 @@ from emulator.profile import PRECISION_BYTES, TOKEN_BYTES
 from emulator.task import Partition
 from hil.mqtt.client import Address
 
-VERSION = 1
+SCHEDULE_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Plan:
+class StationPlan:
     """What the tasks of one source and kind with one placement share.
 
     `output_bytes` is what leaves each partition for one image or token; `tokens` marks a language model.
@@ -94,13 +94,13 @@ class Schedule:
     addresses: Mapping[str, Address]
     computers: Mapping[str, Computer]
     weight_bytes: Mapping[str, tuple[int, ...]]
-    plans: tuple[Plan, ...]
+    plans: tuple[StationPlan, ...]
     jobs: tuple[Job, ...]
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     def __post_init__(self) -> None:
-        if self.version != VERSION:
-            raise ValueError(f"version={self.version}: must be {VERSION}")
+        if self.version != SCHEDULE_VERSION:
+            raise ValueError(f"version={self.version}: must be {SCHEDULE_VERSION}")
         for index, plan in enumerate(self.plans):
             self._check_plan(f"plans[{index}]", plan)
         for index, job in enumerate(self.jobs):
@@ -109,7 +109,7 @@ class Schedule:
             if len(job.service_ns) != self.steps(job) * len(self.plans[job.plan].placement):
                 raise ValueError(f"jobs[{index}].service_ns: must be one time for each visit to a node")
 
-    def _check_plan(self, path: str, plan: Plan) -> None:
+    def _check_plan(self, path: str, plan: StationPlan) -> None:
         if plan.source not in self.addresses:
             raise ValueError(f"{path}.source={plan.source}: must have an address")
         for node, first, stop in plan.placement:
@@ -118,7 +118,7 @@ class Schedule:
             if not 0 <= first < stop <= len(self.weight_bytes.get(plan.model, ())):
                 raise ValueError(f"{path}.placement: {first}-{stop}: must be layers of {plan.model}")
 
-    def plan(self, job: Job) -> Plan:
+    def plan(self, job: Job) -> StationPlan:
         """The plan that a job follows."""
         return self.plans[job.plan]
 
@@ -160,7 +160,7 @@ class Schedule:
         leg = self.next_leg(job, self.steps(job) - 1, len(plan.placement) - 1)
         return leg.node if leg.size_bytes else plan.placement[-1].node
 
-    def parts_of(self, node: str) -> Iterator[tuple[Plan, Partition]]:
+    def parts_of(self, node: str) -> Iterator[tuple[StationPlan, Partition]]:
         """Each partition that a node runs, once for each plan."""
         for plan in self.plans:
             for partition in plan.placement:

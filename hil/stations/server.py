@@ -10,16 +10,16 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hil.stations.event_log import Event, StationLog
-from hil.stations.messages import Arrived, Key, Message
-from hil.stations.priority import hurry, unhurried
+from hil.stations.messages import MessageKey, ReceivedMessage, StationMessage
+from hil.stations.priority import normal_priority, raise_priority
 from hil.stations.schedule import Job, Schedule
 from hil.stations.transports import Transport
-from hil.stations.weight_cache import Residency
+from hil.stations.weight_cache import WeightCache
 
 if TYPE_CHECKING:
     import torch
 
-    from hil.stations.layers import Layers
+    from hil.stations.layers import NodeLayers
 
 LOG = logging.getLogger("airsplit.station")
 
@@ -28,10 +28,10 @@ class Visit(NamedTuple):
     """A partition's turn in this node's queue: what it computes on, and how long loading its missing weights takes."""
 
     job: Job
-    key: Key
+    key: MessageKey
     x: "torch.Tensor"
     load_ns: int
-    layers: "Layers"
+    layers: "NodeLayers"
 
 
 class Stopped(Exception):
@@ -46,7 +46,7 @@ class Station:
         self,
         schedule: Schedule,
         name: str,
-        layers: "Layers | None",
+        layers: "NodeLayers | None",
         transport: Transport,
         log: StationLog,
         answered: Callable[[], None],
@@ -64,7 +64,7 @@ class Station:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         computer = schedule.computers.get(name)
-        self._residency = Residency(computer, schedule.weight_bytes) if computer else None
+        self._weight_cache = WeightCache(computer, schedule.weight_bytes) if computer else None
         self._room = computer.queue_tasks if computer else 0
         self._awaited = sum(schedule.ends_at(job) == name for job in schedule.jobs)
         own = [(job.arrival_ns, number) for number, job in enumerate(schedule.jobs) if schedule.begins_at(job) == name]
@@ -89,7 +89,7 @@ class Station:
             if thread.is_alive():
                 thread.join()
 
-    def receive(self, arrived: Arrived) -> None:
+    def receive(self, arrived: ReceivedMessage) -> None:
         """A message for one of this node's stages, or a result."""
         key, message = arrived.message.key, arrived.message
         if not self._is_ours(key):
@@ -109,10 +109,10 @@ class Station:
 
     def _turn_to_tasks(self) -> None:
         """The tasks whose source this is, each at its arrival."""
-        hurry()
+        raise_priority()
         with suppress(Stopped):
             for number in self._own:
-                job, key = self._schedule.jobs[number], Key(number, 0, 0)
+                job, key = self._schedule.jobs[number], MessageKey(number, 0, 0)
                 self._wait_until(self._start_ns + job.arrival_ns)
                 self._log.write(key, Event.WOKE, time.monotonic_ns())
                 leg = self._schedule.first_leg(job)
@@ -120,11 +120,11 @@ class Station:
                     if leg.node == self._name and self._layers is not None:
                         self._submit(job, key, self._layers.input(job))
                     else:
-                        self._send(leg.node, Message(key, 1.0, self._stuff[: leg.size_bytes]))
+                        self._send(leg.node, StationMessage(key, 1.0, self._stuff[: leg.size_bytes]))
 
     def _serve(self) -> None:
         """The partitions that wait here, one after the other."""
-        hurry()
+        raise_priority()
         with suppress(Stopped):
             while (visit := self._inbox.get()) is not None:
                 with self._failing(visit.key):
@@ -142,7 +142,7 @@ class Station:
         if leg.size_bytes and leg.node != self._name:
             self._send(leg.node, layers.encode(job, key, leg, output))
         elif leg.stage < len(self._schedule.plan(job).placement):
-            self._submit(job, Key(key.job, leg.step, leg.stage), layers.hand_on(key, leg, output))
+            self._submit(job, MessageKey(key.job, leg.step, leg.stage), layers.hand_on(key, leg, output))
         else:
             layers.forget(key)
             self._end()
@@ -154,7 +154,7 @@ class Station:
         if load_ns:
             self._wait_until(started_ns + load_ns)
             self._log.write(key, Event.LOADED, time.monotonic_ns())
-        with unhurried():
+        with normal_priority():
             output = layers.run(job, key, x)
         computed_ns = time.monotonic_ns()
         self._log.write(key, Event.COMPUTED, computed_ns, answer=layers.conclude(job, key, output))
@@ -162,14 +162,14 @@ class Station:
         self._log.write(key, Event.FINISHED, time.monotonic_ns())
         return output
 
-    def _submit(self, job: Job, key: Key, x: "torch.Tensor") -> None:
+    def _submit(self, job: Job, key: MessageKey, x: "torch.Tensor") -> None:
         """Queue a partition; or its task fails as on the simulation's device (`emulator.device.submit`)."""
-        if self._residency is None or self._layers is None:
+        if self._weight_cache is None or self._layers is None:
             raise ValueError(f"{self._name}: must be a node that computes")
         plan = self._schedule.plan(job)
         _, first, stop = plan.placement[key.stage]
         with self._lock:
-            load_ns = self._residency.bring(plan.model, first, stop) if self._room else None
+            load_ns = self._weight_cache.load(plan.model, first, stop) if self._room else None
             failure = Event.MEMORY if self._room else Event.DEVICE_QUEUE_FULL
             if load_ns is not None:
                 self._room -= 1
@@ -177,7 +177,7 @@ class Station:
         if load_ns is None:
             self._log.write(key, failure, time.monotonic_ns())
 
-    def _send(self, node: str, message: Message) -> None:
+    def _send(self, node: str, message: StationMessage) -> None:
         published_ns = time.monotonic_ns()
         size_bytes = self._transport.send(node, message)
         self._log.write(message.key, Event.PUBLISHED, published_ns, size_bytes)
@@ -196,7 +196,7 @@ class Station:
         if is_last:
             self._answered()
 
-    def _is_ours(self, key: Key) -> bool:
+    def _is_ours(self, key: MessageKey) -> bool:
         if key.job >= len(self._schedule.jobs):
             return False
         job = self._schedule.jobs[key.job]
@@ -205,7 +205,7 @@ class Station:
         return key.step < self._schedule.steps(job) and key.stage < len(nodes) and nodes[key.stage] == self._name
 
     @contextmanager
-    def _failing(self, key: Key) -> Iterator[None]:
+    def _failing(self, key: MessageKey) -> Iterator[None]:
         """What goes wrong with one task ends that task, with a row that says so, and not the thread that all others
         need too, whatever it is."""
         try:

@@ -12,17 +12,25 @@ from typing import Protocol
 from emulator.realtime.mqtt_overhead import station_topic
 from hil.errors import Malformed, MissingDependency
 from hil.mqtt.client import Address, make_client
-from hil.stations.messages import DATAGRAM_BYTES, Arrived, Message, Reassembly, in_one, pieces, read_piece
-from hil.stations.priority import hurry
+from hil.stations.messages import (
+    DATAGRAM_BYTES,
+    Reassembly,
+    ReceivedMessage,
+    StationMessage,
+    parse_piece,
+    single_piece,
+    split_message,
+)
+from hil.stations.priority import raise_priority
 
 LOG = logging.getLogger("airsplit.station")
-CONNECT_S = 20.0
+BROKER_CONNECT_S = 20.0
 NO_KEEPALIVE = 0  # a ping would cross the air, and a link that is full for long is no dead broker
 SO_RCVBUFFORCE, SO_MEMINFO = 33, 55  # asm-generic/socket.h; Python has no names for them
 SK_MEMINFO = struct.Struct("9I")  # the last is the count of drops (linux/sock_diag.h)
 RECEIVE_BUFFER_BYTES = 64 * 2**20  # a station that computes must not lose what a link has delivered
 LARGEST_DATAGRAM = 2**16
-Receive = Callable[[Arrived], None]
+Receive = Callable[[ReceivedMessage], None]
 
 
 class Transport(Protocol):
@@ -40,14 +48,14 @@ class Transport(Protocol):
         """Be reachable from now on; `receive` is called on a thread of the transport's own. Raises MissingDependency
         where that cannot be."""
 
-    def send(self, node: str, message: Message) -> int:
+    def send(self, node: str, message: StationMessage) -> int:
         """Hand a message to the socket, once; the bytes that it takes with the headers of its pieces."""
 
     def close(self) -> None:
         """Hear and send nothing more."""
 
 
-class Mqtt:
+class MqttTransport:
     """A `Transport` through a broker: one message for each, at most once (QoS 0)."""
 
     def __init__(self, broker: Address, node: str) -> None:
@@ -67,12 +75,12 @@ class Mqtt:
         except OSError as error:
             raise MissingDependency(f"broker {self._broker}: must answer: {error}") from error
         self._client.loop_start()
-        if not self._connected.wait(CONNECT_S):
-            raise MissingDependency(f"broker {self._broker}: must answer within {CONNECT_S:g} s")
+        if not self._connected.wait(BROKER_CONNECT_S):
+            raise MissingDependency(f"broker {self._broker}: must answer within {BROKER_CONNECT_S:g} s")
 
-    def send(self, node: str, message: Message) -> int:
+    def send(self, node: str, message: StationMessage) -> int:
         """Publish a message to a node's topic."""
-        payload = in_one(message)
+        payload = single_piece(message)
         self._client.publish(station_topic(node), payload)
         return len(payload)
 
@@ -82,7 +90,7 @@ class Mqtt:
         self._client.loop_stop()
 
     def _greet(self) -> None:
-        hurry()  # this is the thread that hears
+        raise_priority()  # this is the thread that hears
         self._client.publish(self._topic)
 
     def _take(self, topic: str, payload: bytes) -> None:
@@ -93,15 +101,15 @@ class Mqtt:
             self._connected.set()
             return
         try:
-            piece = read_piece(payload)
+            piece = parse_piece(payload)
         except Malformed as error:
             self.malformed += 1
             LOG.warning("dropped a message: %s", error)
             return
-        self._receive(Arrived(Message(piece.key, piece.scale, bytes(piece.data)), now_ns, len(payload)))
+        self._receive(ReceivedMessage(StationMessage(piece.key, piece.scale, bytes(piece.data)), now_ns, len(payload)))
 
 
-class Datagrams:
+class DatagramTransport:
     """A `Transport` straight to the other stations: UDP, as fast as the socket takes it, so that the link's queue
     decides what is lost."""
 
@@ -119,7 +127,7 @@ class Datagrams:
 
     @property
     def lost(self) -> int:
-        """Datagrams that found our buffer full, or came after their message was taken as complete."""
+        """DatagramTransport that found our buffer full, or came after their message was taken as complete."""
         *_, dropped = SK_MEMINFO.unpack(self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, SK_MEMINFO.size))
         return int(dropped) + self._reassembly.late
 
@@ -136,11 +144,11 @@ class Datagrams:
             raise MissingDependency(f"address {self._here}: must be this host's and free: {error.strerror}") from error
         self._listener.start()
 
-    def send(self, node: str, message: Message) -> int:
+    def send(self, node: str, message: StationMessage) -> int:
         """Send a message in pieces that fit a packet."""
         address = self._addresses[node]
         sent_bytes = 0
-        for piece in pieces(message, DATAGRAM_BYTES):
+        for piece in split_message(message, DATAGRAM_BYTES):
             self._socket.sendto(piece, address)
             sent_bytes += len(piece)
         return sent_bytes
@@ -155,7 +163,7 @@ class Datagrams:
         self._socket.close()
 
     def _listen(self) -> None:
-        hurry()
+        raise_priority()
         while not self._closing:
             due_ns = self._reassembly.due_ns()
             wait_s = None if due_ns is None else max(1, due_ns - time.monotonic_ns()) * 1e-9
@@ -172,7 +180,7 @@ class Datagrams:
         if self._closing:
             return
         try:
-            piece = read_piece(datagram)
+            piece = parse_piece(datagram)
         except Malformed as error:
             self.malformed += 1
             LOG.warning("dropped a datagram: %s", error)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from hil.stations.schedule import Computer
 
 
-class Residency:
+class WeightCache:
     """The layers that are resident, the least recently used leaving first when memory is short.
 
     What is really loaded was so before the start: missing weights cost the modelled time alone.
@@ -24,7 +24,7 @@ class Residency:
         """Whether layers `first` up to, not including, `stop` can be resident together."""
         return sum(self._weight_bytes[model][first:stop]) <= self._computer.memory_bytes
 
-    def bring(self, model: str, first: int, stop: int) -> int | None:
+    def load(self, model: str, first: int, stop: int) -> int | None:
         """Use these layers: the ns that loading the missing ones takes; None where they cannot fit
         (`emulator.device.make_resident`)."""
         wanted = [(model, index) for index in range(first, stop)]

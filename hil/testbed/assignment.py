@@ -5,7 +5,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from hil.testbed.ledger import assign
+from hil.testbed.ledger import choose_workers
 
 LOG = logging.getLogger("airsplit.coordinator")
 
@@ -27,7 +27,7 @@ class Move(NamedTuple):
         return f"{self.node}: {self.worker} instead of {self.former} from task {self.task} on ({what}; {self.reason})"
 
 
-class Seats:
+class Assignment:
     """A node is at its home while that worker lives and takes the model's layers; away from home it
     stays where it is for as long as it can, and goes home when its worker comes back."""
 
@@ -35,7 +35,7 @@ class Seats:
         """The worker and the models of each node."""
         self.homes = dict(homes)
         self.moves: list[Move] = []
-        self._seats = {model: dict(homes) for each in models.values() for model in each}
+        self._worker_of = {model: dict(homes) for each in models.values() for model in each}
         self._models = {node: tuple(sorted(each)) for node, each in models.items()}
         self._unfit: dict[str, set[str]] = {}  # by model: the workers that refused its layers
 
@@ -47,29 +47,29 @@ class Seats:
         """The workers that have refused a model's layers."""
         return self._unfit.get(model, set())
 
-    def place(self, task: int, model: str, nodes: Iterable[str], live: Collection[str]) -> dict[str, str] | None:
+    def assign(self, task: int, model: str, nodes: Iterable[str], live: Collection[str]) -> dict[str, str] | None:
         """The worker of each node for a task; None when no worker is left."""
-        seats, unfit = self._seats[model], self.unfit(model)
+        worker_of, unfit = self._worker_of[model], self.unfit(model)
         able = set(live) - set(unfit)
-        wished = {node: home if home in able else seats[node] for node, home in self.homes.items()}
-        placed = assign(nodes, wished, live, unfit)
+        wished = {node: home if home in able else worker_of[node] for node, home in self.homes.items()}
+        placed = choose_workers(nodes, wished, live, unfit)
         for node, worker in (placed or {}).items():
-            if worker != seats[node]:
+            if worker != worker_of[node]:
                 self._move(task, node, model, worker, live)
         return placed
 
     def _move(self, task: int, node: str, model: str, worker: str, live: Collection[str]) -> None:
-        former = self._seats[model][node]
+        former = self._worker_of[model][node]
         if former in live and former in self.unfit(model):
             models = [model]
             reason = f"{former} refuses"
             said = f"worker {former}: refuses {model}; {node} runs it on {worker} from now on"
         else:
-            together = (each for each in self._models[node] if self._seats[each][node] == former)
+            together = (each for each in self._models[node] if self._worker_of[each][node] == former)
             models = [each for each in together if worker not in self.unfit(each)]
             who, what = (worker, "back") if former in live else (former, "lost")
             reason, said = f"{who} {what}", f"worker {who}: {what}; {node} runs on {worker} from now on"
         for each in models:
-            self._seats[each][node] = worker
+            self._worker_of[each][node] = worker
         self.moves.append(Move(task, node, former, worker, tuple(models), reason))
         LOG.warning("%s", said)

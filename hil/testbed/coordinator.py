@@ -16,26 +16,26 @@ from emulator.system import LayerTimes, System
 from emulator.task import Placement, Task, passes
 from hil import control_messages
 from hil.codec import Floats
-from hil.deployment import Layer
+from hil.deployment import LayerId
 from hil.errors import MissingDependency
 from hil.mqtt.client import Address
 from hil.runtime import layer_bytes
-from hil.stations.planning import input_seed
+from hil.task_inputs import input_seed
 from hil.testbed import layer_measurement
-from hil.testbed.assignment import Move, Seats
-from hil.testbed.exchange import Exchange, Lost
-from hil.testbed.fleet import Fleet, Refused
-from hil.testbed.ledger import MOST_ATTEMPTS, WORKER_LOST, Begun, Broken, Ledger
+from hil.testbed.assignment import Assignment, Move
+from hil.testbed.connection import CoordinatorConnection, WorkerLost
+from hil.testbed.fleet import Fleet, WorkerRefused
+from hil.testbed.ledger import MAX_ATTEMPTS, WORKER_LOST, Begun, Broken, Ledger
 
 LOG = logging.getLogger("airsplit.coordinator")
 LENGTHS = (1, 64)  # tokens of the two passes that separate fixed from per-token times
 REPEATS = 5
-LISTEN_S = 1.0  # retained statuses come at once; who is not there by then is worth a word
+WARN_AFTER_S = 1.0  # retained statuses come at once; who is not there by then is worth a word
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Host:
+class NodeWorker:
     """The worker that stands for a node; the node takes the worker's time, times `time_scale`."""
 
     worker: str
@@ -62,7 +62,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
     def __init__(
         self,
         broker: Address,
-        hosts: Mapping[str, Host],
+        hosts: Mapping[str, NodeWorker],
         system: System,
         timeout_s: float = 60.0,
         weights_seed: int = 0,
@@ -75,57 +75,57 @@ class Coordinator(AbstractContextManager["Coordinator"]):
 
         Raises ValueError for a node that has partitions to run but no worker.
         """
-        self._needs = layer_measurement.needs(system)
-        for node in self._needs:
+        self._layers_by_node = layer_measurement.layers_by_node(system)
+        for node in self._layers_by_node:
             if node not in hosts:
                 raise ValueError(f"hil.workers: {node}: must be the node of a worker")
         self._system = system
         self._hosts = dict(hosts)
-        self._seats = Seats({node: host.worker for node, host in hosts.items()}, self._needs)
+        self._assignment = Assignment({node: host.worker for node, host in hosts.items()}, self._layers_by_node)
         self._timeout_s = timeout_s
         self._join_s = join_s
         self._seed = weights_seed
-        self._exchange = Exchange(broker)
-        self._fleet = Fleet(self._exchange, timeout_s)
+        self._connection = CoordinatorConnection(broker)
+        self._fleet = Fleet(self._connection, timeout_s)
         self._numbers = count(1)
         self._devices: Mapping[str, Device] = {}  # with the measured times
 
     def __enter__(self) -> "Coordinator":
         """Connect and find the workers. Raises MissingDependency if the broker or a worker does not answer."""
-        self._exchange.__enter__()
+        self._connection.__enter__()
         if absent := self._wait_for_workers():
-            self._exchange.__exit__(None, None, None)
-            raise MissingDependency(f"workers: {', '.join(absent)}: must be online at {self._exchange.broker}")
+            self._connection.__exit__(None, None, None)
+            raise MissingDependency(f"workers: {', '.join(absent)}: must be online at {self._connection.broker}")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._exchange.__exit__(kind, error, trace)
+        self._connection.__exit__(kind, error, trace)
 
     @property
     def ledger(self) -> Ledger:
         """What is known of workers and tasks."""
-        return self._exchange.ledger
+        return self._connection.ledger
 
     @property
     def moves(self) -> tuple[Move, ...]:
         """Every move of a node from one worker to another, so far."""
-        return tuple(self._seats.moves)
+        return tuple(self._assignment.moves)
 
     def describe(self) -> dict[str, Any]:
         """For the manifest: broker, workers (with versions, CPU, threads, clock; their last word), which node
         is where, and the moves of nodes from worker to worker. May be asked at any time, also afterwards."""
         return {
-            "broker": self._exchange.broker_says,
-            "workers": {name: asdict(status) for name, status in sorted(self._exchange.statuses.items())},
+            "broker": self._connection.broker_version,
+            "workers": {name: asdict(status) for name, status in sorted(self._connection.statuses.items())},
             "nodes": {node: asdict(host) for node, host in sorted(self._hosts.items())},
             "moves": [move._asdict() for move in self.moves],
             "weights_seed": self._seed,
             "tasks_done": self.ledger.done,
             "tasks_given_up": self.ledger.given_up,
             "messages_ignored": self.ledger.ignored,
-            "messages_malformed": self._exchange.malformed,
+            "messages_malformed": self._connection.malformed,
         }
 
     def deploy(self, progress: Progress = lambda done, total: None) -> None:
@@ -133,21 +133,23 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         `progress(done, total)` counts layers. Raises MissingDependency if a worker is lost or refuses."""
         wanted = sorted(
             {
-                (model, index, self._seats.homes[node])
-                for node, models in self._needs.items()
+                (model, index, self._assignment.homes[node])
+                for node, models in self._layers_by_node.items()
                 for model, indices in models.items()
                 for index in indices
             }
         )
         for worker, model in dict.fromkeys((worker, model) for model, _, worker in wanted):  # all of them at once
-            self._exchange.send(worker, control_messages.encode(control_messages.Prepare(self._exchange.run, model)))
-        made: tuple[Layer | None, bytes] = (None, b"")
+            self._connection.send(
+                worker, control_messages.encode(control_messages.Prepare(self._connection.run, model))
+            )
+        made: tuple[LayerId | None, bytes] = (None, b"")
         for done, (model, index, worker) in enumerate(wanted):
             progress(done, len(wanted))
-            layer = Layer(model, self._seed, index)
+            layer = LayerId(model, self._seed, index)
             if made[0] != layer:
                 made = layer, layer_bytes(layer)
-            with _must_answer(worker):
+            with _as_missing_dependency(worker):
                 self._fleet.deliver(worker, layer, made[1])
         progress(len(wanted), len(wanted))
 
@@ -156,19 +158,19 @@ class Coordinator(AbstractContextManager["Coordinator"]):
     ) -> System:
         """The system with measured layer times: by node and model, the median of `repeats` runs of each
         deployed layer on the node's worker, scaled; language models in passes of both `lengths`, from
-        which `layer_measurement.table` takes fixed and per-token times. `progress(done, total)` counts orders.
+        which `measured_layer_times` takes fixed and per-token times. `progress(done, total)` counts orders.
         Raises MissingDependency if a worker is lost or refuses.
         """
         worker_ns: dict[tuple[str, str], dict[int, dict[int, int]]] = {}  # by worker and model: tokens, layer
-        orders = list(self._orders(repeats, lengths))
+        orders = list(self._measure_orders(repeats, lengths))
         for done, (worker, order) in enumerate(orders):
             progress(done, len(orders))
-            with _must_answer(worker):
+            with _as_missing_dependency(worker):
                 layer_ns = self._fleet.measure(worker, order)
             by_tokens = worker_ns.setdefault((worker, order.model), {})
             by_tokens.setdefault(order.tokens, {}).update(enumerate(layer_ns, order.first))
         progress(len(orders), len(orders))
-        times = {node: self._tables(node, worker_ns) for node in self._needs}
+        times = {node: self._layer_times(node, worker_ns) for node in self._layers_by_node}
         measured = with_measured(self._system, times)
         self._devices = Network(measured).devices
         return measured
@@ -178,20 +180,20 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         number = next(self._numbers)
         reason = ""
         try:
-            for attempt in range(1, MOST_ATTEMPTS + 1):
-                placed = self._assign(number, task, placement)
+            for attempt in range(1, MAX_ATTEMPTS + 1):
+                placed = self._assign_stages(number, task, placement)
                 if isinstance(placed, str):
                     return Inference((), None, attempt, placed)
-                self._exchange.open_attempt(Begun(number, attempt, tuple(stage.worker for stage in placed)))
-                self._attempt(number, attempt, task, placed)
-                state = self._exchange.attempt(number)
+                self._connection.open_attempt(Begun(number, attempt, tuple(stage.worker for stage in placed)))
+                self._run_attempt(number, attempt, task, placed)
+                state = self._connection.attempt(number)
                 if state.condition == "done":
-                    reports = tuple(self._exchange.reports[attempt, stage] for stage in range(len(placed)))
-                    return Inference(reports, self._exchange.result, attempt)
+                    reports = tuple(self._connection.reports[attempt, stage] for stage in range(len(placed)))
+                    return Inference(reports, self._connection.result, attempt)
                 reason = state.broken
-            return Inference((), None, MOST_ATTEMPTS, reason)
+            return Inference((), None, MAX_ATTEMPTS, reason)
         finally:
-            self._exchange.close(number)
+            self._connection.close(number)
 
     def execute(self, task: Task, placement: Placement) -> Execution:
         """The first pass as measured; a language model's further tokens by the measured times of layers.
@@ -217,68 +219,68 @@ class Coordinator(AbstractContextManager["Coordinator"]):
 
     def _wait_for_workers(self) -> list[str]:
         """The workers that have not come in time."""
-        wanted = {self._seats.homes[node] for node in self._needs}
+        wanted = {self._assignment.homes[node] for node in self._layers_by_node}
 
         def absent() -> list[str]:
             return sorted(wanted - self.ledger.live.keys())
 
-        if not self._exchange.wait_for(lambda: not absent(), LISTEN_S):
+        if not self._connection.wait_for(lambda: not absent(), WARN_AFTER_S):
             LOG.warning("waiting for workers: %s", ", ".join(absent()))
-            self._exchange.wait_for(lambda: not absent(), self._join_s)
+            self._connection.wait_for(lambda: not absent(), self._join_s)
         return absent()
 
-    def _assign(self, number: int, task: Task, placement: Placement) -> tuple[control_messages.Stage, ...] | str:
+    def _assign_stages(self, number: int, task: Task, placement: Placement) -> tuple[control_messages.Stage, ...] | str:
         """The stages on live workers that take the model's layers, or why there are none."""
         model, live = task.kind.model.name, self.ledger.live
-        workers = self._seats.place(number, model, (node for node, _, _ in placement), live)
+        workers = self._assignment.assign(number, model, (node for node, _, _ in placement), live)
         if workers is None:
-            return control_messages.NO_MEMORY if live.keys() & self._seats.unfit(model) else WORKER_LOST
+            return control_messages.NO_MEMORY if live.keys() & self._assignment.unfit(model) else WORKER_LOST
         return tuple(control_messages.Stage(workers[node], first, stop) for node, first, stop in placement)
 
-    def _attempt(self, number: int, attempt: int, task: Task, stages: tuple[control_messages.Stage, ...]) -> None:
+    def _run_attempt(self, number: int, attempt: int, task: Task, stages: tuple[control_messages.Stage, ...]) -> None:
         """Prepare the workers, start, and wait until the ledger says that the attempt is over."""
         kind = task.kind
         try:
             for stage in stages:
-                self._bring(stage, kind.model.name)
+                self._deliver_missing(stage, kind.model.name)
             plan = self._fleet.announce(kind.model.name, self._seed, kind.precision, stages)
-        except Lost:
+        except WorkerLost:
             return  # the ledger knows
-        except Refused as refusal:
-            self._seats.refuse(refusal.worker, kind.model.name)
-            self._exchange.apply(Broken(number, attempt, refusal.reason))
+        except WorkerRefused as refusal:
+            self._assignment.refuse(refusal.worker, kind.model.name)
+            self._connection.apply(Broken(number, attempt, refusal.reason))
             return
         tokens = passes(task)[0].tokens
         deadline_ns = task.arrival_ns + kind.deadline_ns
         start = control_messages.Start(
-            self._exchange.run, number, attempt, plan, input_seed(self._system, task), tokens, deadline_ns
+            self._connection.run, number, attempt, plan, input_seed(self._system, task), tokens, deadline_ns
         )
-        self._exchange.send(stages[0].worker, control_messages.encode(start))
-        while (state := self._exchange.attempt(number)).condition == "running":
-            if not self._exchange.wait_for(lambda: self._exchange.attempt(number) != state, self._timeout_s):
+        self._connection.send(stages[0].worker, control_messages.encode(start))
+        while (state := self._connection.attempt(number)).condition == "running":
+            if not self._connection.wait_for(lambda: self._connection.attempt(number) != state, self._timeout_s):
                 self._fleet.declare_lost(state.waiting_for)
 
-    def _bring(self, stage: control_messages.Stage, model: str) -> None:
+    def _deliver_missing(self, stage: control_messages.Stage, model: str) -> None:
         for index in range(stage.first, stage.stop):
-            layer = Layer(model, self._seed, index)
+            layer = LayerId(model, self._seed, index)
             if not self._fleet.holds(stage.worker, layer):
                 self._fleet.deliver(stage.worker, layer, layer_bytes(layer))
 
-    def _orders(self, repeats: int, lengths: tuple[int, int]) -> Iterator[tuple[str, control_messages.Measure]]:
+    def _measure_orders(self, repeats: int, lengths: tuple[int, int]) -> Iterator[tuple[str, control_messages.Measure]]:
         held: dict[tuple[str, str], set[int]] = {}
-        for node, models in self._needs.items():
+        for node, models in self._layers_by_node.items():
             for model, indices in models.items():
-                held.setdefault((self._seats.homes[node], model), set()).update(indices)
+                held.setdefault((self._assignment.homes[node], model), set()).update(indices)
         for (worker, model), indices in sorted(held.items()):
             tokens_of_passes = (1,) if self._system.models[model].family == "vision" else lengths
-            for first, stop in layer_measurement.ranges(indices):
+            for first, stop in layer_measurement.contiguous_ranges(indices):
                 for tokens in tokens_of_passes:
                     yield (
                         worker,
-                        control_messages.Measure(self._exchange.run, model, self._seed, first, stop, tokens, repeats),
+                        control_messages.Measure(self._connection.run, model, self._seed, first, stop, tokens, repeats),
                     )
 
-    def _tables(
+    def _layer_times(
         self, node: str, worker_ns: Mapping[tuple[str, str], Mapping[int, Mapping[int, int]]]
     ) -> dict[str, LayerTimes]:
         host, spec = self._hosts[node], self._system.nodes[node].device
@@ -286,17 +288,19 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             raise ValueError(f"nodes: {node}: must have a device to run partitions")
         models = self._system.models
         return {
-            model: layer_measurement.table(spec, models[model], host.time_scale, worker_ns[host.worker, model])
-            for model in self._needs[node]
+            model: layer_measurement.measured_layer_times(
+                spec, models[model], host.time_scale, worker_ns[host.worker, model]
+            )
+            for model in self._layers_by_node[node]
         }
 
 
 @contextmanager
-def _must_answer(worker: str) -> Iterator[None]:
+def _as_missing_dependency(worker: str) -> Iterator[None]:
     """Before a run, a worker that is lost or refuses is missing."""
     try:
         yield
-    except Lost as error:
+    except WorkerLost as error:
         raise MissingDependency(f"worker {worker}: must stay online") from error
-    except Refused as error:
+    except WorkerRefused as error:
         raise MissingDependency(f"worker {worker}: must have what it takes: {error.reason}") from error

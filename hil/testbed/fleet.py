@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from hil import codec, control_messages, deployment
-from hil.deployment import Layer
-from hil.testbed.exchange import Exchange, Lost
+from hil.deployment import LayerId
+from hil.testbed.connection import CoordinatorConnection, WorkerLost
 from hil.testbed.ledger import Offline
 
 LOG = logging.getLogger("airsplit.coordinator")
-WINDOW = 8  # chunks on their way to a worker at a time
-TRIES = 3
+CHUNK_WINDOW = 8  # chunks on their way to a worker at a time
+DELIVERY_ATTEMPTS = 3
 
 
-class Refused(Exception):
+class WorkerRefused(Exception):
     """A worker does not take a layer, a plan or a measurement; `reason` is its own word."""
 
     def __init__(self, worker: str, reason: str) -> None:
@@ -25,31 +25,31 @@ class Refused(Exception):
 
 
 class Fleet:
-    """All methods raise Lost for a worker that is gone or silent for `timeout_s`, Refused as it says."""
+    """All methods raise WorkerLost for a worker that is gone or silent for `timeout_s`, WorkerRefused as it says."""
 
-    def __init__(self, exchange: Exchange, timeout_s: float) -> None:
-        self._exchange = exchange
+    def __init__(self, connection: CoordinatorConnection, timeout_s: float) -> None:
+        self._connection = connection
         self._timeout_s = timeout_s
-        self._held: set[tuple[str, int, Layer]] = set()  # (worker, incarnation, layer)
+        self._held: set[tuple[str, int, LayerId]] = set()  # (worker, incarnation, layer)
         self._announced: set[tuple[str, int, int]] = set()  # (worker, incarnation, plan)
         self._plans: dict[control_messages.Plan, int] = {}
 
-    def holds(self, worker: str, layer: Layer) -> bool:
+    def holds(self, worker: str, layer: LayerId) -> bool:
         """Whether a worker is known to hold a layer."""
         return (worker, self._incarnation(worker), layer) in self._held
 
-    def deliver(self, worker: str, layer: Layer, data: bytes) -> None:
+    def deliver(self, worker: str, layer: LayerId, data: bytes) -> None:
         """Offer a layer and send the chunks that the worker misses; where some get lost, again from there."""
         incarnation = self._incarnation(worker)
         whole, size = deployment.digest(data), len(data)
-        offer = control_messages.Offer(self._exchange.run, layer.model, layer.seed, layer.index, whole.hex(), size)
+        offer = control_messages.Offer(self._connection.run, layer.model, layer.seed, layer.index, whole.hex(), size)
         holding: control_messages.Holding | None = None
-        for _ in range(TRIES):
-            holding = self._ask_holding(worker, offer, [control_messages.encode(offer)], ())
+        for _ in range(DELIVERY_ATTEMPTS):
+            holding = self._request_holding(worker, offer, [control_messages.encode(offer)], ())
             while holding is not None and holding.missing and not holding.error:
-                window = holding.missing[:WINDOW]
+                window = holding.missing[:CHUNK_WINDOW]
                 chunks = [codec.encode_chunk(deployment.chunk(data, whole, index)) for index in window]
-                holding = self._ask_holding(worker, offer, chunks, window)
+                holding = self._request_holding(worker, offer, chunks, window)
             if holding is not None and not holding.error:
                 self._held.add((worker, incarnation, layer))
                 return
@@ -57,14 +57,14 @@ class Fleet:
                 break
         if holding is None:
             self._give_up_on(worker)
-        raise Refused(worker, holding.error)
+        raise WorkerRefused(worker, holding.error)
 
     def announce(self, model: str, seed: int, precision: str, stages: tuple[control_messages.Stage, ...]) -> int:
         """Tell each worker of a placement what it does in it; the number of the plan."""
-        nameless = control_messages.Plan(self._exchange.run, 0, model, seed, precision, stages)
+        nameless = control_messages.Plan(self._connection.run, 0, model, seed, precision, stages)
         number = self._plans.setdefault(nameless, len(self._plans) + 1)
         plan = control_messages.encode(
-            control_messages.Plan(self._exchange.run, number, model, seed, precision, stages)
+            control_messages.Plan(self._connection.run, number, model, seed, precision, stages)
         )
         for worker in dict.fromkeys(stage.worker for stage in stages):
             known = (worker, self._incarnation(worker), number)
@@ -76,57 +76,57 @@ class Fleet:
     def measure(self, worker: str, order: control_messages.Measure) -> tuple[int, ...]:
         """The median ns of each layer of an order."""
 
-        def accept(message: control_messages.Message) -> bool:
+        def accept(message: control_messages.AnyMessage) -> bool:
             wanted = (order.run, worker, order.model, order.first, order.tokens)
             match message:
                 case control_messages.Measured(run, name, model, first, tokens):
                     return (run, name, model, first, tokens) == wanted
             return False
 
-        reply = self._exchange.ask(worker, [control_messages.encode(order)], accept, self._timeout_s)
+        reply = self._connection.request(worker, [control_messages.encode(order)], accept, self._timeout_s)
         if not isinstance(reply, control_messages.Measured):
             self._give_up_on(worker)
         if reply.error:
-            raise Refused(worker, reply.error)
+            raise WorkerRefused(worker, reply.error)
         return reply.layer_ns
 
     def declare_lost(self, worker: str) -> None:
         """Take a silent worker as lost until it says anew that it is online."""
         LOG.warning("worker %s: silent for %g s: taken as lost", worker, self._timeout_s)
-        self._exchange.apply(Offline(worker))
+        self._connection.apply(Offline(worker))
 
     def _give_up_on(self, worker: str) -> NoReturn:
         self.declare_lost(worker)
-        raise Lost(worker)
+        raise WorkerLost(worker)
 
     def _announce(self, worker: str, number: int, plan: bytes) -> None:
-        def accept(message: control_messages.Message) -> bool:
+        def accept(message: control_messages.AnyMessage) -> bool:
             match message:
                 case control_messages.Ready(run, name, plan):
-                    return (run, name, plan) == (self._exchange.run, worker, number)
+                    return (run, name, plan) == (self._connection.run, worker, number)
             return False
 
-        reply = self._exchange.ask(worker, [plan], accept, self._timeout_s)
+        reply = self._connection.request(worker, [plan], accept, self._timeout_s)
         if not isinstance(reply, control_messages.Ready):
             self._give_up_on(worker)
         if reply.error:
-            raise Refused(worker, reply.error)
+            raise WorkerRefused(worker, reply.error)
 
-    def _ask_holding(
+    def _request_holding(
         self, worker: str, offer: control_messages.Offer, payloads: Sequence[bytes], sent: Sequence[int]
     ) -> control_messages.Holding | None:
-        def accept(message: control_messages.Message) -> bool:
+        def accept(message: control_messages.AnyMessage) -> bool:
             match message:
                 case control_messages.Holding(run, name, digest, missing, error):
                     ours = (run, name, digest) == (offer.run, worker, offer.digest)
                     return ours and (bool(error) or set(sent).isdisjoint(missing))
             return False
 
-        reply = self._exchange.ask(worker, payloads, accept, self._timeout_s)
+        reply = self._connection.request(worker, payloads, accept, self._timeout_s)
         return reply if isinstance(reply, control_messages.Holding) else None
 
     def _incarnation(self, worker: str) -> int:
-        incarnation = self._exchange.ledger.live.get(worker)
+        incarnation = self._connection.ledger.live.get(worker)
         if incarnation is None:
-            raise Lost(worker)
+            raise WorkerLost(worker)
         return incarnation

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from hil.control_messages import Status
-from hil.mqtt.broker import end
+from hil.mqtt.broker import terminate
 from hil.mqtt.client import Address
-from hil.testbed.exchange import Exchange
+from hil.testbed.connection import CoordinatorConnection
 
 LISTEN_S = 1.0  # retained statuses come at once; nothing says that there are no more
 
@@ -16,9 +16,9 @@ LISTEN_S = 1.0  # retained statuses come at once; nothing says that there are no
 def hosts(broker: Address) -> list[Status]:
     """The last word of every worker that the broker knows of, by name, offline ones too.
     Raises MissingDependency where no broker answers."""
-    with Exchange(broker) as exchange:
-        exchange.wait_for(lambda: False, LISTEN_S)
-        return [status for _, status in sorted(exchange.statuses.items())]
+    with CoordinatorConnection(broker) as connection:
+        connection.wait_for(lambda: False, LISTEN_S)
+        return [status for _, status in sorted(connection.statuses.items())]
 
 
 @contextmanager
@@ -31,4 +31,4 @@ def local_workers(broker: Address, names: Iterable[str]) -> Iterator[dict[str, s
             workers[name] = subprocess.Popen(command, stdin=subprocess.PIPE)
         yield workers
     finally:
-        end(*workers.values())
+        terminate(*workers.values())

@@ -8,7 +8,7 @@ from emulator.policy import Compute
 from emulator.system import System
 from hil.mqtt.broker import embedded
 from hil.mqtt.client import parse_address
-from hil.testbed.coordinator import Coordinator, Host
+from hil.testbed.coordinator import Coordinator, NodeWorker
 from hil.testbed.hosts import local_workers
 from topologies.schema.scenario import Scenario
 
@@ -16,7 +16,7 @@ LOCAL = "local"
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
-class Facts(NamedTuple):
+class LabDescription(NamedTuple):
     """What a run's hosts are: the broker's name and version, each worker's last word of itself by its
     name, and a line for each move of a node from one worker to another."""
 
@@ -31,7 +31,7 @@ class Lab(NamedTuple):
 
     compute_of: Callable[[str], Compute]
     system: System
-    describe: Callable[[], Facts]
+    describe: Callable[[], LabDescription]
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def open_lab(where: str, scenario: Scenario, system: System, progress: Progress)
     if scenario.hil is None:
         raise ValueError(f"{scenario.name}: hil: must name workers and policies")
     hosts = {
-        node: Host(name, worker.time_scale)
+        node: NodeWorker(name, worker.time_scale)
         for name, worker in scenario.hil.workers.items()
         for node in scenario.names_of(worker.nodes)
     }
@@ -57,13 +57,13 @@ def open_lab(where: str, scenario: Scenario, system: System, progress: Progress)
         coordinator.deploy(lambda done, total: progress("deploying weights", done, total))
         measured = coordinator.measure_layers(lambda done, total: progress("measuring layers", done, total))
 
-        def describe() -> Facts:
+        def describe() -> LabDescription:
             facts = coordinator.describe()
             broker = (ours.name, ours.version) if ours else _name_and_version(facts["broker"])
             workers = {
                 name: {key: str(value) for key, value in said.items()} for name, said in facts["workers"].items()
             }
-            return Facts(broker, workers, tuple(map(str, coordinator.moves)))
+            return LabDescription(broker, workers, tuple(map(str, coordinator.moves)))
 
         yield Lab(lambda _: coordinator, measured, describe)
 

@@ -6,12 +6,12 @@ from emulator.device import PS_PER_NS, layer_times
 from emulator.profile import Layer, ModelProfile
 from emulator.system import DeviceSpec, LayerTimes, System
 
-Needs = dict[str, dict[str, set[int]]]  # by node, by model: layers
+LayersByNode = dict[str, dict[str, set[int]]]  # by node, by model: layers
 
 
-def needs(system: System) -> Needs:
+def layers_by_node(system: System) -> LayersByNode:
     """The layers that any candidate placement gives to a node."""
-    layers: Needs = {}
+    layers: LayersByNode = {}
     for (_, kind), candidates in system.placements.items():
         model = system.kinds[kind].model.name
         for node, first, stop in (part for placement in candidates for part in placement):
@@ -19,7 +19,7 @@ def needs(system: System) -> Needs:
     return layers
 
 
-def ranges(indices: Iterable[int]) -> Iterator[tuple[int, int]]:
+def contiguous_ranges(indices: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Numbers as ranges (first, stop) without gaps, in order."""
     first = stop = -1
     for index in sorted(indices):
@@ -32,7 +32,7 @@ def ranges(indices: Iterable[int]) -> Iterator[tuple[int, int]]:
         yield first, stop
 
 
-def table(
+def measured_layer_times(
     spec: DeviceSpec, model: ModelProfile, time_scale: float, measured_ns: Mapping[int, Mapping[int, int]]
 ) -> LayerTimes:
     """A node's layer times from `measured_ns[tokens][layer]` on its worker; a layer that was not

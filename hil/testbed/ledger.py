@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 WORKER_LOST = "worker lost"
 
 Condition = Literal["running", "broken", "done"]
@@ -65,7 +65,7 @@ class Closed(NamedTuple):
     task: int
 
 
-Event = Online | Offline | Begun | Reported | Answered | Broken | Closed
+LedgerEvent = Online | Offline | Begun | Reported | Answered | Broken | Closed
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Ledger:
     ignored: int = 0
 
 
-def apply(ledger: Ledger, event: Event) -> Ledger:
+def apply(ledger: Ledger, event: LedgerEvent) -> Ledger:
     """The state after an event."""
     match event:
         case Online(worker, incarnation):
@@ -159,7 +159,7 @@ def _close(ledger: Ledger, task: int) -> Ledger:
     return replace(ledger, open=rest, done=ledger.done + done, given_up=ledger.given_up + (not done))
 
 
-def assign(
+def choose_workers(
     nodes: Iterable[str], homes: Mapping[str, str], live: Collection[str], unfit: Collection[str]
 ) -> dict[str, str] | None:
     """The worker of each node: its home while that lives and is fit, otherwise the other worker that is

@@ -22,13 +22,13 @@ from topologies.build.emulation_scope import EMULATED_SUFFIX
 from topologies.schema.scenario import Scenario
 
 if TYPE_CHECKING:
-    from hil.stations.emulation import Emulation as Done
+    from hil.stations.emulation import EmulationResult
 
 ALL_LINKS = "all links"
 ENOUGH = 1_000  # packets of a link, for one in a hundred of them to be more than a few
 
 
-def told_by_relay(found: "Done", scenario: Scenario, system: System, folder: Path) -> Told:
+def told_by_relay(found: "EmulationResult", scenario: Scenario, system: System, folder: Path) -> Told:
     """What is known of an emulation when it is over, and what it is held to. Writes lateness.csv and, where it had
     tasks, agreement.parquet."""
     label = scenario.labels[0]

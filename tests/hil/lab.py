@@ -10,13 +10,13 @@ from emulator.core.randomness import address
 from emulator.system import Control, Cost, DeviceSpec, Node, System
 from emulator.task import Partition, Placement, Task, TaskKind
 from emulator.workload import Periodic, Stream
-from hil.testbed.coordinator import Host
+from hil.testbed.coordinator import NodeWorker
 from topologies.models.registry import build, example_input
 from topologies.profiles import load_profile
 
 SEED = 3
 DEVICE = DeviceSpec(1e9, 10**10, 1e9, 1e9)
-HOSTS = {"ue1": Host("w1"), "edge1": Host("w2")}
+NODE_WORKERS = {"ue1": NodeWorker("w1"), "edge1": NodeWorker("w2")}
 
 
 def kind(model: str, precision: str = "fp32") -> TaskKind:
@@ -36,7 +36,7 @@ def system(kinds: Sequence[TaskKind], cuts: Sequence[int] | None = None) -> Syst
         name="lab",
         seed=SEED,
         duration_ns=10**9,
-        nodes={name: Node(name, "ue", DEVICE) for name in HOSTS},
+        nodes={name: Node(name, "ue", DEVICE) for name in NODE_WORKERS},
         links=(),
         streams=tuple(Stream("ue1", each, Periodic(10**9)) for each in kinds),
         placements={

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from hil.codec import (
     FP16_MAX,
     Chunk,
-    Kind,
-    Place,
+    MessageKind,
     Precision,
+    StageId,
     Tensor,
     decode,
     encode_chunk,
@@ -21,7 +21,7 @@ from hil.codec import (
 )
 from hil.errors import Malformed
 
-PLACE = Place(run=2**62, task=7, attempt=2, plan=5, stage=1, deadline_ns=10**18)
+STAGE_ID = StageId(run=2**62, task=7, attempt=2, plan=5, stage=1, deadline_ns=10**18)
 BYTES = {Precision.fp32: 4, Precision.fp16: 2, Precision.int8: 1}
 integers = st.integers(0, 2**63 - 1)
 activations = arrays(
@@ -43,17 +43,17 @@ def error_bound(values: NDArray[np.float32], precision: Precision) -> NDArray[np
             return np.full_like(exact, np.abs(exact).max() / 254 * (1 + 1e-5) + 1e-38)
 
 
-@given(activations, st.sampled_from(Precision), st.builds(Place, *[integers] * 6))
+@given(activations, st.sampled_from(Precision), st.builds(StageId, *[integers] * 6))
 def test_tensor_comes_back_within_its_precision(
-    values: NDArray[np.float32], precision: Precision, place: Place
+    values: NDArray[np.float32], precision: Precision, stage_id: StageId
 ) -> None:
-    message = encode_tensor(Tensor(Kind.ACTIVATION, place, precision, values))
+    message = encode_tensor(Tensor(MessageKind.ACTIVATION, stage_id, precision, values))
     assert payload_bytes(message) == values.size * BYTES[precision]
     back = decode(message)
     assert isinstance(back, Tensor)
-    assert (back.kind, back.place, back.precision, back.values.shape) == (
-        Kind.ACTIVATION,
-        place,
+    assert (back.kind, back.stage_id, back.precision, back.values.shape) == (
+        MessageKind.ACTIVATION,
+        stage_id,
         precision,
         values.shape,
     )
@@ -63,7 +63,7 @@ def test_tensor_comes_back_within_its_precision(
 @given(st.data())
 def test_damaged_tensor_is_malformed_or_another_tensor(data: st.DataObject) -> None:
     values = np.arange(12, dtype=np.float32).reshape(3, 4)
-    message = bytearray(encode_tensor(Tensor(Kind.RESULT, PLACE, Precision.int8, values)))
+    message = bytearray(encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, Precision.int8, values)))
     if data.draw(st.booleans()):
         message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
     else:
@@ -78,7 +78,9 @@ def test_damaged_tensor_is_malformed_or_another_tensor(data: st.DataObject) -> N
 
 @pytest.mark.parametrize("position", [4, 5, 6, 7, 8, 12, 20])
 def test_each_field_of_the_head_is_checked(position: int) -> None:
-    message = bytearray(encode_tensor(Tensor(Kind.RESULT, PLACE, Precision.fp32, np.ones((2, 3), np.float32))))
+    message = bytearray(
+        encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, Precision.fp32, np.ones((2, 3), np.float32)))
+    )
     message[position] ^= 0xF0
     with pytest.raises(Malformed):
         decode(bytes(message))
@@ -86,7 +88,9 @@ def test_each_field_of_the_head_is_checked(position: int) -> None:
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
 def test_scale_must_be_a_scale(scale: float) -> None:
-    message = bytearray(encode_tensor(Tensor(Kind.RESULT, PLACE, Precision.int8, np.ones((2, 3), np.float32))))
+    message = bytearray(
+        encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, Precision.int8, np.ones((2, 3), np.float32)))
+    )
     message[72:76] = struct.pack("!f", scale)
     with pytest.raises(Malformed, match="scale"):
         decode(bytes(message))
@@ -95,7 +99,7 @@ def test_scale_must_be_a_scale(scale: float) -> None:
 @pytest.mark.parametrize("values", [np.float32(1.0), np.ones((1,) * 5), np.array([np.nan]), np.array([np.inf])])
 def test_only_finite_tensors_of_four_dimensions_are_sent(values: NDArray[np.float32]) -> None:
     with pytest.raises(ValueError, match="values"):
-        encode_tensor(Tensor(Kind.RESULT, PLACE, Precision.fp16, np.asarray(values, np.float32)))
+        encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, Precision.fp16, np.asarray(values, np.float32)))
 
 
 def test_chunk_comes_back_and_a_damaged_one_is_refused() -> None:

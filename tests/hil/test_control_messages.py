@@ -23,7 +23,7 @@ EXAMPLES = (
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
-def test_control_message_comes_back(message: control_messages.Control) -> None:
+def test_control_message_comes_back(message: control_messages.ControlMessage) -> None:
     assert control_messages.decode(control_messages.encode(message)) == message
 
 

@@ -6,19 +6,19 @@ from hypothesis import strategies as st
 
 from hil import deployment
 from hil.codec import Chunk
-from hil.deployment import CHUNK_BYTES, Assembly, chunk, chunk_count, digest
+from hil.deployment import WEIGHT_CHUNK_BYTES, Assembly, chunk, chunk_count, digest
 from hil.errors import Malformed
 
 
 def test_chunks_are_at_most_four_mebibytes() -> None:
-    assert CHUNK_BYTES <= 4 * 2**20
-    assert [chunk_count(size) for size in (0, 1, CHUNK_BYTES, CHUNK_BYTES + 1)] == [1, 1, 1, 2]
+    assert WEIGHT_CHUNK_BYTES <= 4 * 2**20
+    assert [chunk_count(size) for size in (0, 1, WEIGHT_CHUNK_BYTES, WEIGHT_CHUNK_BYTES + 1)] == [1, 1, 1, 2]
 
 
 @given(data=st.binary(max_size=200), order=st.randoms(use_true_random=False))
 def test_whole_comes_together_in_any_order_with_repeats(data: bytes, order: Random) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deployment, "CHUNK_BYTES", 16)
+        patch.setattr(deployment, "WEIGHT_CHUNK_BYTES", 16)
         whole = digest(data)
         assembly = Assembly(whole, len(data))
         indices = list(assembly.missing) * 2
@@ -43,16 +43,16 @@ def test_weights_with_another_digest_are_refused_and_asked_for_again() -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        Chunk(b"o" * 32, 0, 2, bytes(CHUNK_BYTES)),
+        Chunk(b"o" * 32, 0, 2, bytes(WEIGHT_CHUNK_BYTES)),
         Chunk(b"w" * 32, 2, 2, b""),
-        Chunk(b"w" * 32, 0, 3, bytes(CHUNK_BYTES)),
+        Chunk(b"w" * 32, 0, 3, bytes(WEIGHT_CHUNK_BYTES)),
         Chunk(b"w" * 32, 0, 2, b"short"),
         Chunk(b"w" * 32, 1, 2, bytes(11)),
     ],
     ids=["other transfer", "beyond the end", "other count", "too short", "too long"],
 )
 def test_chunk_must_fit_its_transfer(piece: Chunk) -> None:
-    assembly = Assembly(b"w" * 32, CHUNK_BYTES + 10)
+    assembly = Assembly(b"w" * 32, WEIGHT_CHUNK_BYTES + 10)
     with pytest.raises(Malformed):
         assembly.add(piece)
     assert assembly.missing == (0, 1)

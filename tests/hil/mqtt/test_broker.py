@@ -13,7 +13,7 @@ from hil.mqtt import broker
 from hil.mqtt.broker import Broker
 from hil.mqtt.client import KEEPALIVE_S, make_client, parse_address
 from hil.mqtt.embedded import CONFIGURATION
-from hil.testbed.exchange import Exchange
+from hil.testbed.connection import CoordinatorConnection
 
 
 @pytest.mark.parametrize("which", ["amqtt", "mosquitto"])
@@ -36,15 +36,15 @@ def test_broker_is_private_and_carries_four_mebibytes_at_once(which: str, reques
     client.connect(*running.address)
     client.loop_start()
     try:
-        with Exchange(running.address) as exchange:
-            assert exchange.wait_for(lambda: running.version in exchange.broker_says, 5)
+        with CoordinatorConnection(running.address) as connection:
+            assert connection.wait_for(lambda: running.version in connection.broker_version, 5)
         client.publish("t/big", payload)
         assert arrived.wait(10)
         assert ("t/hello", b"hi") in received
         assert ("t/big", payload) in received
-        connection = client.socket()
-        assert isinstance(connection, socket.socket)
-        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        sock = client.socket()
+        assert isinstance(sock, socket.socket)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
     finally:
         client.disconnect()
         client.loop_stop()
@@ -110,7 +110,10 @@ def test_address_must_be_host_and_port(text: str) -> None:
 def test_no_broker_is_a_missing_dependency() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(MissingDependency, match="must answer"), Exchange(parse_address(f"127.0.0.1:{port}")):
+    with (
+        pytest.raises(MissingDependency, match="must answer"),
+        CoordinatorConnection(parse_address(f"127.0.0.1:{port}")),
+    ):
         pass
 
 

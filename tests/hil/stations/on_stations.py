@@ -20,8 +20,8 @@ from hil.mqtt.client import Address
 from hil.stations.event_log import Event
 from hil.stations.planning import WEIGHTS_SEED
 from hil.stations.processes import Launch, Stations, launch_here
-from hil.stations.real_times import Real, Rows, gather, real_times
-from hil.stations.schedule import Job, Plan, Schedule, write_schedule
+from hil.stations.real_times import EventRows, RealTask, gather, real_tasks
+from hil.stations.schedule import Job, Schedule, StationPlan, write_schedule
 from topologies.models.chain import Chain
 from topologies.models.registry import build, example_input
 
@@ -53,32 +53,32 @@ def free_addresses(nodes: Sequence[str]) -> dict[str, Address]:
         return {node: Address(*each.getsockname()) for node, each in zip(nodes, sockets, strict=True)}
 
 
-class Ran(NamedTuple):
+class StationRun(NamedTuple):
     """What is left of a run."""
 
     schedule: Schedule
-    rows: Rows
+    rows: EventRows
     waiting: tuple[str, ...]  # the nodes that had not got all their answers
     dropped: dict[str, int]
 
-    def of(self, job: int) -> tuple[Job, Plan, Real]:
+    def of(self, job: int) -> tuple[Job, StationPlan, RealTask]:
         """A job, its plan and what became of it."""
         each = self.schedule.jobs[job]
-        return each, self.schedule.plan(each), list(real_times(self.schedule, self.rows))[job][1]
+        return each, self.schedule.plan(each), list(real_tasks(self.schedule, self.rows))[job][1]
 
     def at_ns(self, job: int, event: Event, stage: int, step: int = 0) -> list[int]:
         """When something happened; mostly once."""
         return [int(row["at_ns"]) for row in self.rows_of(job, event, stage, step)]
 
-    def rows_of(self, job: int, event: Event, stage: int, step: int = 0) -> Rows:
+    def rows_of(self, job: int, event: Event, stage: int, step: int = 0) -> EventRows:
         """The rows of one sort."""
         rows = self.rows
         wanted = (rows["job"] == job) & (rows["event"] == event) & (rows["stage"] == stage) & (rows["step"] == step)
-        found: Rows = rows[wanted]
+        found: EventRows = rows[wanted]
         return found
 
 
-def run(schedule: Schedule, folder: Path, seconds: float, launch: Launch = launch_here) -> Ran:
+def run(schedule: Schedule, folder: Path, seconds: float, launch: Launch = launch_here) -> StationRun:
     """A station for each address, all tasks, and `seconds` for them from the start."""
     write_schedule(folder / "schedule.json", schedule)
     with Stations(folder / "schedule.json", schedule.addresses, folder, launch) as stations:
@@ -86,7 +86,7 @@ def run(schedule: Schedule, folder: Path, seconds: float, launch: Launch = launc
         start_ns = time.monotonic_ns() + 100_000_000
         stations.begin(start_ns)
         waiting = stations.await_answers(start_ns + round(seconds * 1e9))
-    return Ran(schedule, gather(schedule, folder), waiting, stations.dropped)
+    return StationRun(schedule, gather(schedule, folder), waiting, stations.dropped)
 
 
 def answer_of(

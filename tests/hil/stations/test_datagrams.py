@@ -15,14 +15,23 @@ from emulator.system import DeviceSpec
 from emulator.task import Partition, Task
 from hil.mqtt.client import Address
 from hil.stations.event_log import Event
-from hil.stations.messages import DATAGRAM_BYTES, PATIENCE_NS, Arrived, Key, Message, Piece, in_one, read_piece
+from hil.stations.messages import (
+    DATAGRAM_BYTES,
+    REASSEMBLY_TIMEOUT_NS,
+    MessageKey,
+    Piece,
+    ReceivedMessage,
+    StationMessage,
+    parse_piece,
+    single_piece,
+)
 from hil.stations.planning import make_schedule
 from hil.stations.processes import launch_here
 from hil.stations.real_times import NOT_ANSWERED
 from hil.stations.schedule import read_schedule, write_schedule
-from hil.stations.transports import Datagrams
+from hil.stations.transports import DatagramTransport
 from tests.hil.lab import kind
-from tests.hil.stations.on_stations import Ran, answer_of, free_addresses, make_system, run
+from tests.hil.stations.on_stations import StationRun, answer_of, free_addresses, make_system, run
 
 IMAGE = replace(kind("resnet32", "int8"), input_bytes=60_000, result_bytes=1_000)
 PLACEMENT = (Partition("ue1", 0, 2), Partition("edge1", 2, 17))
@@ -47,7 +56,7 @@ def proxy(target: Address, keeps: Callable[[Piece], bool]) -> Iterator[Address]:
                     datagram = front.recv(2_000)
                 except TimeoutError:
                     continue
-                if keeps(read_piece(datagram)):
+                if keeps(parse_piece(datagram)):
                     front.sendto(datagram, target)
 
         thread = threading.Thread(target=forward)
@@ -60,7 +69,7 @@ def proxy(target: Address, keeps: Callable[[Piece], bool]) -> Iterator[Address]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StationRun]:
     folder = tmp_path_factory.mktemp("datagrams")
     system = make_system([IMAGE], {"ue1": DEVICE, "edge1": DEVICE})
     addresses = free_addresses(["ue1", "edge1"])
@@ -82,14 +91,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         yield run(schedule, folder, 2.5, launch)
 
 
-def test_what_arrives_is_answered_and_what_does_not_fails(finished: Ran) -> None:
+def test_what_arrives_is_answered_and_what_does_not_fails(finished: StationRun) -> None:
     reasons = [finished.of(number)[2].reason for number in range(len(TASKS))]
     assert reasons == ["", "", "", NOT_ANSWERED, "", NOT_ANSWERED]
     assert finished.waiting == ("ue1",)
     assert finished.dropped == {}
 
 
-def test_the_erased_fraction_is_that_of_the_bytes_thrown_away(finished: Ran) -> None:
+def test_the_erased_fraction_is_that_of_the_bytes_thrown_away(finished: StationRun) -> None:
     size_bytes = IMAGE.model.activation_bytes(2, 1, "int8")
     pieces = -(-size_bytes // DATAGRAM_BYTES)
     assert pieces == 12
@@ -101,7 +110,7 @@ def test_the_erased_fraction_is_that_of_the_bytes_thrown_away(finished: Ran) -> 
     assert erased[2] == pytest.approx([0, last_bytes / whole_bytes, 0])
 
 
-def test_zeros_are_computed_on_where_bytes_are_missing(finished: Ran) -> None:
+def test_zeros_are_computed_on_where_bytes_are_missing(finished: StationRun) -> None:
     def piece(number: int) -> slice:
         return slice(number * DATAGRAM_BYTES, (number + 1) * DATAGRAM_BYTES)
 
@@ -114,30 +123,30 @@ def test_zeros_are_computed_on_where_bytes_are_missing(finished: Ran) -> None:
     assert finished.rows_of(1, Event.COMPUTED, 1)["answer"] != answers[1]
 
 
-def test_only_a_lost_end_is_waited_for(finished: Ran) -> None:
+def test_only_a_lost_end_is_waited_for(finished: StationRun) -> None:
     took_ns = [
         finished.at_ns(number, Event.RECEIVED, 1)[0] - finished.at_ns(number, Event.PUBLISHED, 1)[0]
         for number in range(3)
     ]
-    assert took_ns[2] >= PATIENCE_NS
-    assert min(took_ns[:2]) < PATIENCE_NS
+    assert took_ns[2] >= REASSEMBLY_TIMEOUT_NS
+    assert min(took_ns[:2]) < REASSEMBLY_TIMEOUT_NS
 
 
 def test_what_a_station_is_too_slow_for_is_counted() -> None:
     here = free_addresses(["x"])
     busy, over = threading.Event(), threading.Event()
 
-    def receive(_: Arrived) -> None:
+    def receive(_: ReceivedMessage) -> None:
         busy.set()
         over.wait()
 
-    transport = Datagrams(here, "x", buffer_bytes=20_000)
+    transport = DatagramTransport(here, "x", buffer_bytes=20_000)
     transport.open(receive)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(in_one(Message(Key(0, 0, 0), 1.0, b"x" * 1_000)), here["x"])
+        sender.sendto(single_piece(StationMessage(MessageKey(0, 0, 0), 1.0, b"x" * 1_000)), here["x"])
         assert busy.wait(10)
         for number in range(1, 101):
-            sender.sendto(in_one(Message(Key(number, 0, 0), 1.0, b"x" * 1_000)), here["x"])
+            sender.sendto(single_piece(StationMessage(MessageKey(number, 0, 0), 1.0, b"x" * 1_000)), here["x"])
     lost = transport.lost
     over.set()
     transport.close()
@@ -145,7 +154,7 @@ def test_what_a_station_is_too_slow_for_is_counted() -> None:
     assert transport.malformed == 0
 
 
-def test_a_schedule_of_datagrams_says_so_in_its_file(finished: Ran, tmp_path: Path) -> None:
+def test_a_schedule_of_datagrams_says_so_in_its_file(finished: StationRun, tmp_path: Path) -> None:
     write_schedule(tmp_path / "schedule.json", finished.schedule)
     assert json.loads((tmp_path / "schedule.json").read_text())["broker"] is None
     assert read_schedule(tmp_path / "schedule.json").broker is None

@@ -6,25 +6,25 @@ from hil.errors import Malformed
 from hil.stations.messages import (
     DATAGRAM_BYTES,
     MTU,
-    PATIENCE_NS,
-    Arrived,
-    Key,
-    Message,
+    REASSEMBLY_TIMEOUT_NS,
+    MessageKey,
     Reassembly,
-    in_one,
-    pieces,
-    read_piece,
+    ReceivedMessage,
+    StationMessage,
+    parse_piece,
+    single_piece,
+    split_message,
 )
 
 DATA = bytes(range(1, 251)) * 24  # 6000 bytes, none of them zero
-MESSAGE = Message(Key(7, 2, 1), 0.25, DATA)
-DATAGRAMS = list(pieces(MESSAGE, DATAGRAM_BYTES))
-HEADER_BYTES = len(in_one(MESSAGE)) - len(DATA)
+MESSAGE = StationMessage(MessageKey(7, 2, 1), 0.25, DATA)
+DATAGRAMS = list(split_message(MESSAGE, DATAGRAM_BYTES))
+HEADER_BYTES = len(single_piece(MESSAGE)) - len(DATA)
 
 
-def arrive(reassembly: Reassembly, *numbers: int) -> list[Arrived]:
+def arrive(reassembly: Reassembly, *numbers: int) -> list[ReceivedMessage]:
     """Those datagrams, 1 ns apart from 100 ns on."""
-    answers = [reassembly.add(read_piece(DATAGRAMS[number]), 100 + place) for place, number in enumerate(numbers)]
+    answers = [reassembly.add(parse_piece(DATAGRAMS[number]), 100 + place) for place, number in enumerate(numbers)]
     return [answer for answer in answers if answer is not None]
 
 
@@ -36,7 +36,7 @@ def test_a_datagram_fills_a_packet() -> None:
 def test_a_message_comes_back_whole_with_its_last_piece() -> None:
     (arrived,) = arrive(Reassembly(), 0, 1, 2, 3, 4)
     assert arrived == (MESSAGE, 104, len(DATA) + 5 * HEADER_BYTES)
-    piece = read_piece(in_one(MESSAGE))
+    piece = parse_piece(single_piece(MESSAGE))
     assert (piece.key, piece.scale, bytes(piece.data)) == MESSAGE
 
 
@@ -54,10 +54,10 @@ def test_without_its_last_piece_a_message_is_complete_after_a_silence() -> None:
     reassembly = Reassembly()
     assert reassembly.due_ns() is None
     assert not arrive(reassembly, 0, 2)
-    assert reassembly.due_ns() == 101 + PATIENCE_NS
-    assert not reassembly.overdue(100 + PATIENCE_NS)
-    (arrived,) = reassembly.overdue(101 + PATIENCE_NS)
-    assert arrived.at_ns == 101 + PATIENCE_NS
+    assert reassembly.due_ns() == 101 + REASSEMBLY_TIMEOUT_NS
+    assert not reassembly.overdue(100 + REASSEMBLY_TIMEOUT_NS)
+    (arrived,) = reassembly.overdue(101 + REASSEMBLY_TIMEOUT_NS)
+    assert arrived.at_ns == 101 + REASSEMBLY_TIMEOUT_NS
     assert arrived.message.data[DATAGRAM_BYTES : 2 * DATAGRAM_BYTES] == bytes(DATAGRAM_BYTES)
     assert arrived.message.data[3 * DATAGRAM_BYTES :] == bytes(len(DATA) - 3 * DATAGRAM_BYTES)
     assert reassembly.due_ns() is None
@@ -67,10 +67,10 @@ def test_without_its_last_piece_a_message_is_complete_after_a_silence() -> None:
 
 def test_messages_under_way_at_once_do_not_mix() -> None:
     reassembly = Reassembly()
-    other = Message(Key(8, 0, 1), 1.0, DATA[::-1])
+    other = StationMessage(MessageKey(8, 0, 1), 1.0, DATA[::-1])
     arrived = []
-    for mine, theirs in zip(DATAGRAMS, pieces(other, DATAGRAM_BYTES), strict=True):
-        arrived += [reassembly.add(read_piece(mine), 1), reassembly.add(read_piece(theirs), 1)]
+    for mine, theirs in zip(DATAGRAMS, split_message(other, DATAGRAM_BYTES), strict=True):
+        arrived += [reassembly.add(parse_piece(mine), 1), reassembly.add(parse_piece(theirs), 1)]
     assert [each.message for each in arrived if each] == [MESSAGE, other]
 
 
@@ -84,10 +84,10 @@ def test_messages_under_way_at_once_do_not_mix() -> None:
         DATAGRAMS[-1] + b"x",
         DATAGRAMS[0][:12] + b"\0\5" + DATAGRAMS[0][14:],  # the sixth of five
         DATAGRAMS[0][:14] + b"\0\6" + DATAGRAMS[0][16:],  # of six, in as many bytes
-        in_one(MESSAGE)[:-1],
+        single_piece(MESSAGE)[:-1],
     ],
     ids=["nothing", "no data", "another's magic", "too short", "too long", "beyond", "too many", "cut off"],
 )
 def test_what_is_no_piece_is_refused(piece: bytes) -> None:
     with pytest.raises(Malformed, match=r"^message: "):
-        read_piece(piece)
+        parse_piece(piece)

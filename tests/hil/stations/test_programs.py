@@ -102,7 +102,7 @@ def test_the_end_of_the_run_ends_commands_and_what_they_left_behind(tmp_path: Pa
 
 
 def test_a_command_that_will_not_end_is_made_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hil.stations.programs, "STOP_S", 0.2)
+    monkeypatch.setattr(hil.stations.programs, "PROGRAM_EXIT_S", 0.2)
     (program,) = run(tmp_path, [command("trap '' TERM; while :; do sleep 0.05; done")], 0.2)
     assert (program.outcome, program.exit_status) == ("ended", 128 + signal.SIGKILL)
 

@@ -14,9 +14,9 @@ from emulator.task import Partition, Placement, Task, TaskKind
 from hil.mqtt.broker import Broker
 from hil.stations.event_log import Event
 from hil.stations.planning import make_schedule
-from hil.stations.real_times import LOAD, MEASURED, SERVICE, WAITING, real_times, write_events, write_real_tasks
+from hil.stations.real_times import LOAD, MEASURED, SERVICE, WAITING, real_tasks, write_events, write_real_tasks
 from tests.hil.lab import kind
-from tests.hil.stations.on_stations import FAST, Ran, answer_of, free_addresses, make_system, run
+from tests.hil.stations.on_stations import FAST, StationRun, answer_of, free_addresses, make_system, run
 from topologies.profiles import load_profile
 
 # ue1 holds each visit much longer than its computing takes; the edges compute for longer than they should.
@@ -64,23 +64,23 @@ WHOLE = {name: cast(name, 0, ("ue1", 11 if "alexnet" in name else 8)).placement 
 
 
 @pytest.fixture(scope="module")
-def finished(amqtt: Broker, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def finished(amqtt: Broker, tmp_path_factory: pytest.TempPathFactory) -> StationRun:
     casts = [(task._replace(number=number), placement) for number, (task, placement) in enumerate(TASKS_AND_PLACES)]
     system = make_system([*KINDS.values(), SILENT], DEVICES)
     schedule = make_schedule(system, casts, free_addresses(list(DEVICES)), amqtt.address)
     return run(schedule, tmp_path_factory.mktemp("stations"), 30)
 
 
-def test_every_task_is_answered(finished: Ran) -> None:
+def test_every_task_is_answered(finished: StationRun) -> None:
     assert finished.waiting == ()
     assert finished.dropped == {}
-    reals = [real for _, real in real_times(finished.schedule, finished.rows)]
+    reals = [real for _, real in real_tasks(finished.schedule, finished.rows)]
     assert len(reals) == len(TASKS_AND_PLACES)
     assert [real.reason for real in reals] == [""] * len(reals)
     assert all(fraction == 0.0 for real in reals for fraction in real.erased)
 
 
-def test_a_split_computes_what_the_whole_model_computes(finished: Ran) -> None:
+def test_a_split_computes_what_the_whole_model_computes(finished: StationRun) -> None:
     for number, (task, placement) in enumerate(TASKS_AND_PLACES):
         seed = finished.schedule.jobs[number].input_seed
         (row,) = finished.rows_of(number, Event.COMPUTED, len(placement) - 1)
@@ -89,7 +89,7 @@ def test_a_split_computes_what_the_whole_model_computes(finished: Ran) -> None:
             assert row["answer"] == answer_of(task, WHOLE.get(task.kind.name, placement), seed), number
 
 
-def test_parts_add_up_and_no_visit_is_shorter_than_the_model_says(finished: Ran) -> None:
+def test_parts_add_up_and_no_visit_is_shorter_than_the_model_says(finished: StationRun) -> None:
     for number in range(len(TASKS_AND_PLACES)):
         job, plan, real = finished.of(number)
         last_ns = max(int(row["at_ns"]) for row in finished.rows[finished.rows["job"] == number])
@@ -103,7 +103,7 @@ def test_parts_add_up_and_no_visit_is_shorter_than_the_model_says(finished: Ran)
         assert woke_ns >= job.arrival_ns
 
 
-def test_a_visit_that_computes_for_too_long_is_late_and_its_row_says_so(finished: Ran) -> None:
+def test_a_visit_that_computes_for_too_long_is_late_and_its_row_says_so(finished: StationRun) -> None:
     (started_ns,), (computed_ns,), (finished_ns,) = (
         finished.at_ns(3, event, 0) for event in (Event.STARTED, Event.COMPUTED, Event.FINISHED)
     )
@@ -111,7 +111,7 @@ def test_a_visit_that_computes_for_too_long_is_late_and_its_row_says_so(finished
     assert finished_ns - computed_ns < 20_000_000  # nothing more is held
 
 
-def test_a_nodes_queue_is_first_in_first_out_with_one_server(finished: Ran) -> None:
+def test_a_nodes_queue_is_first_in_first_out_with_one_server(finished: StationRun) -> None:
     burst = range(FIRST_OF_BURST, FIRST_OF_BURST + BURST)
     began = [finished.at_ns(number, Event.STARTED, 0)[0] for number in burst]
     ended = [finished.at_ns(number, Event.FINISHED, 0)[0] for number in burst]
@@ -123,7 +123,7 @@ def test_a_nodes_queue_is_first_in_first_out_with_one_server(finished: Ran) -> N
     assert waited[-1] < BURST * modelled_ns + 100_000_000
 
 
-def test_messages_have_the_sizes_of_the_model_and_a_header(finished: Ran) -> None:
+def test_messages_have_the_sizes_of_the_model_and_a_header(finished: StationRun) -> None:
     for number, (task, placement) in enumerate(TASKS_AND_PLACES):
         job = finished.schedule.jobs[number]
         legs = [finished.schedule.first_leg(job)]
@@ -143,7 +143,7 @@ def test_messages_have_the_sizes_of_the_model_and_a_header(finished: Ran) -> Non
             at = leg.node
 
 
-def test_what_crosses_nothing_begins_and_ends_where_it_is_computed(finished: Ran) -> None:
+def test_what_crosses_nothing_begins_and_ends_where_it_is_computed(finished: StationRun) -> None:
     number = FIRST_OF_BURST - 1
     rows = finished.rows[finished.rows["job"] == number]
     nodes = list(finished.schedule.addresses)
@@ -151,7 +151,7 @@ def test_what_crosses_nothing_begins_and_ends_where_it_is_computed(finished: Ran
     assert [Event(int(row["event"])) for row in rows][-1] == Event.FINISHED
 
 
-def test_events_and_records_say_the_same(finished: Ran, tmp_path: Path) -> None:
+def test_events_and_records_say_the_same(finished: StationRun, tmp_path: Path) -> None:
     assert tuple(event.text for event in Event) == (*EVENTS, *FAILURES)
     write_events(tmp_path / "events.parquet", finished.schedule, finished.rows)
     events = pq.read_table(tmp_path / "events.parquet")
@@ -175,7 +175,7 @@ def test_events_and_records_say_the_same(finished: Ran, tmp_path: Path) -> None:
     assert [stage["node"] for stage in stages if stage["task"] == 0] == ["ue1", "edge1", "edge2", "ue1"]
 
 
-def test_weights_that_are_not_there_take_the_models_time(finished: Ran) -> None:
+def test_weights_that_are_not_there_take_the_models_time(finished: StationRun) -> None:
     _, plan, real = finished.of(0)
     first, stop = plan.placement[0].first, plan.placement[0].stop
     load_ns = round(sum(finished.schedule.weight_bytes["alexnet"][first:stop]))  # at 1 GB/s

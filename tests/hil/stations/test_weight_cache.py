@@ -5,7 +5,7 @@ import numpy as np
 from emulator.device import Device
 from emulator.system import DeviceSpec
 from hil.stations.schedule import Computer
-from hil.stations.weight_cache import Residency
+from hil.stations.weight_cache import WeightCache
 from topologies.profiles import load_profile
 
 MODELS = {name: load_profile(name) for name in ("alexnet", "resnet32", "llama-15m")}
@@ -17,12 +17,12 @@ def test_loads_and_refusals_are_those_of_the_simulations_device() -> None:
     loads = refusals = 0
     for memory_bytes in (40_000_000, 160_000_000, 200_000_000, 1_000_000_000):
         device = Device(DeviceSpec(1e12, memory_bytes, 1e12, 3.7e8, queue_tasks=10**6), MODELS)
-        residency = Residency(Computer(memory_bytes, 3.7e8, 1, ()), WEIGHTS)
+        weight_cache = WeightCache(Computer(memory_bytes, 3.7e8, 1, ()), WEIGHTS)
         for now_ns in range(400):
             model = str(rng.choice(list(MODELS)))
             first, stop = sorted(rng.choice(len(WEIGHTS[model]) + 1, 2, replace=False).tolist())
             expected = device.submit(now_ns, model, first, stop, 0)
-            load_ns = residency.bring(model, first, stop)
+            load_ns = weight_cache.load(model, first, stop)
             assert load_ns == (None if isinstance(expected, str) else expected.load_ns)
             loads += bool(load_ns)
             refusals += load_ns is None
@@ -32,6 +32,6 @@ def test_loads_and_refusals_are_those_of_the_simulations_device() -> None:
 
 def test_what_is_resident_at_the_start_needs_no_loading() -> None:
     resident = tuple(("resnet32", index) for index in range(5))
-    residency = Residency(Computer(10**9, 1e9, 1, resident), WEIGHTS)
-    assert residency.bring("resnet32", 0, 5) == 0
-    assert residency.bring("resnet32", 4, 6) == WEIGHTS["resnet32"][5]
+    weight_cache = WeightCache(Computer(10**9, 1e9, 1, resident), WEIGHTS)
+    assert weight_cache.load("resnet32", 0, 5) == 0
+    assert weight_cache.load("resnet32", 4, 6) == WEIGHTS["resnet32"][5]

@@ -6,15 +6,15 @@ from emulator.device import Device, layer_times
 from emulator.task import passes
 from hil.control_messages import Report
 from hil.mqtt.broker import Broker
-from hil.stations.planning import input_seed
-from hil.testbed.coordinator import Coordinator, Host, Inference
-from tests.hil.lab import HOSTS, kind, split, system, task
+from hil.task_inputs import input_seed
+from hil.testbed.coordinator import Coordinator, Inference, NodeWorker
+from tests.hil.lab import NODE_WORKERS, kind, split, system, task
 
 IMAGE, TEXT = kind("resnet32", "int8"), kind("llama-15m", "int8")
 
 
 def test_layers_are_measured_and_decode_passes_follow_from_them(lab: Broker) -> None:
-    hosts = {"ue1": Host("w1", 10.0), "edge1": Host("w2")}
+    hosts = {"ue1": NodeWorker("w1", 10.0), "edge1": NodeWorker("w2")}
     facts = system([IMAGE, TEXT], cuts=[4])
     with Coordinator(lab.address, hosts, facts) as coordinator:
         coordinator.deploy()
@@ -51,7 +51,7 @@ def test_layers_are_measured_and_decode_passes_follow_from_them(lab: Broker) -> 
 
 
 def test_times_are_scaled_by_node_and_failures_passed_on(lab: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts = {"ue1": Host("w1", 2.5), "edge1": Host("w2", 0.5)}
+    hosts = {"ue1": NodeWorker("w1", 2.5), "edge1": NodeWorker("w2", 0.5)}
     reports = tuple(Report(1, f"w{stage + 1}", 1, 2, stage, 1_000, 7, 7, 7) for stage in range(2))
     outcome = Inference(reports, None, 2)
     coordinator = Coordinator(lab.address, hosts, system([IMAGE]))
@@ -65,7 +65,7 @@ def test_times_are_scaled_by_node_and_failures_passed_on(lab: Broker, monkeypatc
 
 
 def test_decode_passes_need_measured_layers(lab: Broker) -> None:
-    coordinator = Coordinator(lab.address, HOSTS, system([TEXT]))
+    coordinator = Coordinator(lab.address, NODE_WORKERS, system([TEXT]))
     with pytest.raises(RuntimeError, match="measure_layers: must come before"):
         coordinator.execute(task(TEXT), split(TEXT, 4))
 

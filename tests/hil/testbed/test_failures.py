@@ -6,11 +6,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from hil.mqtt.broker import Broker, end
+from hil.mqtt.broker import Broker, terminate
+from hil.testbed.connection import CoordinatorConnection
 from hil.testbed.coordinator import Coordinator, Inference
-from hil.testbed.exchange import Exchange
 from hil.testbed.hosts import local_workers
-from tests.hil.lab import HOSTS, expected, kind, split, system, task
+from tests.hil.lab import NODE_WORKERS, expected, kind, split, system, task
 
 NIN = kind("nin", "fp32")
 PLACEMENT = split(NIN, 5)
@@ -21,18 +21,18 @@ def right(inference: Inference, number: int) -> bool:
 
 
 def wait_for_first_stage(coordinator: Coordinator) -> None:
-    exchange: Exchange = coordinator._exchange
-    assert exchange.wait_for(lambda: any(attempt.service_ns for attempt in exchange.ledger.open.values()), 30)
+    connection: CoordinatorConnection = coordinator._connection
+    assert connection.wait_for(lambda: any(attempt.service_ns for attempt in connection.ledger.open.values()), 30)
 
 
 def test_killed_in_mid_task_its_nodes_move_and_the_task_is_run_again(amqtt: Broker) -> None:
     with (
         local_workers(amqtt.address, ["w1", "w2", "w3"]) as workers,
-        Coordinator(amqtt.address, HOSTS, system([NIN], cuts=[5])) as coordinator,
+        Coordinator(amqtt.address, NODE_WORKERS, system([NIN], cuts=[5])) as coordinator,
         ThreadPoolExecutor(1) as pool,
     ):
         coordinator.deploy()
-        assert coordinator._exchange.wait_for(lambda: "w3" in coordinator.ledger.live, 30)
+        assert coordinator._connection.wait_for(lambda: "w3" in coordinator.ledger.live, 30)
         assert right(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
         workers["w2"].send_signal(signal.SIGSTOP)  # so that the task is surely in its hands
         running: Future[Inference] = pool.submit(coordinator.infer, task(NIN, 1), PLACEMENT)
@@ -53,7 +53,7 @@ def test_one_after_the_other_until_none_is_left(amqtt: Broker) -> None:
     tasks = 40
     with (
         local_workers(amqtt.address, ["w1", "w2"]) as workers,
-        Coordinator(amqtt.address, HOSTS, system([NIN], cuts=[5])) as coordinator,
+        Coordinator(amqtt.address, NODE_WORKERS, system([NIN], cuts=[5])) as coordinator,
         ThreadPoolExecutor(1) as pool,
     ):
         outcomes = [pool.submit(coordinator.infer, task(NIN, number), PLACEMENT) for number in range(tasks)]
@@ -75,7 +75,7 @@ def test_one_after_the_other_until_none_is_left(amqtt: Broker) -> None:
 def test_hanging_worker_is_taken_as_lost_and_its_late_word_counts_nothing(amqtt: Broker) -> None:
     with (
         local_workers(amqtt.address, ["w1", "w2"]) as workers,
-        Coordinator(amqtt.address, HOSTS, system([NIN], cuts=[5]), timeout_s=30) as coordinator,
+        Coordinator(amqtt.address, NODE_WORKERS, system([NIN], cuts=[5]), timeout_s=30) as coordinator,
     ):
         coordinator.deploy()
         assert right(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
@@ -86,8 +86,8 @@ def test_hanging_worker_is_taken_as_lost_and_its_late_word_counts_nothing(amqtt:
         assert inference.attempts == 2
         assert [report.worker for report in inference.reports] == ["w1", "w1"]
         workers["w2"].send_signal(signal.SIGCONT)
-        exchange = coordinator._exchange
-        assert exchange.wait_for(lambda: exchange.ledger.ignored >= 2, 20)  # its result and its report
+        connection = coordinator._connection
+        assert connection.wait_for(lambda: connection.ledger.ignored >= 2, 20)  # its result and its report
         assert (coordinator.ledger.done, coordinator.ledger.given_up, coordinator.ledger.open) == (2, 0, {})
         assert "w2" not in coordinator.ledger.live
 
@@ -95,12 +95,12 @@ def test_hanging_worker_is_taken_as_lost_and_its_late_word_counts_nothing(amqtt:
 def test_killed_between_tasks_the_move_is_said_and_described(amqtt: Broker, caplog: pytest.LogCaptureFixture) -> None:
     with (
         local_workers(amqtt.address, ["w1", "w2"]) as workers,
-        Coordinator(amqtt.address, HOSTS, system([NIN], cuts=[5])) as coordinator,
+        Coordinator(amqtt.address, NODE_WORKERS, system([NIN], cuts=[5])) as coordinator,
     ):
         assert right(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
         caplog.clear()
         workers["w2"].kill()
-        assert coordinator._exchange.wait_for(lambda: "w2" not in coordinator.ledger.live, 10)
+        assert coordinator._connection.wait_for(lambda: "w2" not in coordinator.ledger.live, 10)
         for number in range(1, 3):
             inference = coordinator.infer(task(NIN, number), PLACEMENT)
             assert right(inference, number)
@@ -116,35 +116,35 @@ def test_restarted_under_its_name_it_gets_its_layers_anew(amqtt: Broker) -> None
     with (
         local_workers(amqtt.address, ["w1"]),
         local_workers(amqtt.address, ["w2"]) as first,
-        Coordinator(amqtt.address, HOSTS, system([NIN], cuts=[5])) as coordinator,
+        Coordinator(amqtt.address, NODE_WORKERS, system([NIN], cuts=[5])) as coordinator,
     ):
         return_of: list[str] = []
-        end(*first.values())
+        terminate(*first.values())
         for number in range(2):
             with local_workers(amqtt.address, ["w2"]):
-                assert coordinator._exchange.wait_for(lambda: "w2" in coordinator.ledger.live, 30)
+                assert coordinator._connection.wait_for(lambda: "w2" in coordinator.ledger.live, 30)
                 inference = coordinator.infer(task(NIN, number), PLACEMENT)
                 assert right(inference, number)
                 return_of.append(inference.reports[1].worker)
-            assert coordinator._exchange.wait_for(lambda: "w2" not in coordinator.ledger.live, 30)
+            assert coordinator._connection.wait_for(lambda: "w2" not in coordinator.ledger.live, 30)
         assert return_of == ["w2", "w2"]
 
 
 def test_worker_without_room_is_passed_over(lab: Broker) -> None:
-    with Coordinator(lab.address, HOSTS, system([NIN], cuts=[5])) as coordinator:
-        coordinator._seats.refuse("w2", "nin")
+    with Coordinator(lab.address, NODE_WORKERS, system([NIN], cuts=[5])) as coordinator:
+        coordinator._assignment.refuse("w2", "nin")
         inference = coordinator.infer(task(NIN), PLACEMENT)
         assert right(inference, 0)
         assert {report.worker for report in inference.reports} == {"w1"}
-        coordinator._seats.refuse("w1", "nin")
+        coordinator._assignment.refuse("w1", "nin")
         assert coordinator.infer(task(NIN), PLACEMENT).failure == "memory"
 
 
 def test_a_newer_worker_takes_a_name_over(mosquitto: Broker) -> None:
-    with Exchange(mosquitto.address) as exchange, local_workers(mosquitto.address, ["twin"]) as older:
-        assert exchange.wait_for(lambda: "twin" in exchange.ledger.live, 30)
-        former = exchange.ledger.live["twin"]
+    with CoordinatorConnection(mosquitto.address) as connection, local_workers(mosquitto.address, ["twin"]) as older:
+        assert connection.wait_for(lambda: "twin" in connection.ledger.live, 30)
+        former = connection.ledger.live["twin"]
         with local_workers(mosquitto.address, ["twin"]) as newer:
             assert older["twin"].wait(30) == 0
-            assert exchange.wait_for(lambda: exchange.ledger.live.get("twin", former) != former, 30)
+            assert connection.wait_for(lambda: connection.ledger.live.get("twin", former) != former, 30)
             assert newer["twin"].poll() is None

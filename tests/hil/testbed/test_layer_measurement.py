@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from emulator.device import Device, layer_times
 from emulator.profile import Layer, ModelProfile
 from emulator.task import Pass
-from hil.testbed.layer_measurement import needs, ranges, table
+from hil.testbed.layer_measurement import contiguous_ranges, layers_by_node, measured_layer_times
 from tests.hil.lab import DEVICE, kind, system
 
 LAYERS = (
@@ -27,7 +27,8 @@ def test_a_device_with_a_measured_table_takes_what_was_measured() -> None:
 
     measured = {tokens: {index: takes(index, tokens) for index in range(3)} for tokens in (1, 64)}
     device = Device(
-        DEVICE.__class__(1e9, 1, 1e9, 1e9, measured={"m": table(DEVICE, MODEL, 1.0, measured)}), {"m": MODEL}
+        DEVICE.__class__(1e9, 1, 1e9, 1e9, measured={"m": measured_layer_times(DEVICE, MODEL, 1.0, measured)}),
+        {"m": MODEL},
     )
     for index in range(3):
         for tokens in (1, 7, 64, 200):
@@ -38,7 +39,7 @@ def test_a_device_with_a_measured_table_takes_what_was_measured() -> None:
 
 
 def test_times_scale_and_layers_without_a_measurement_keep_the_profile() -> None:
-    times = table(DEVICE, MODEL, 2.5, {1: {0: 1_000}})
+    times = measured_layer_times(DEVICE, MODEL, 2.5, {1: {0: 1_000}})
     profile = layer_times(DEVICE, MODEL)
     assert times.fixed_ns == (2_500, *profile.fixed_ns[1:])
     assert times.token_ns == (0, *profile.token_ns[1:])
@@ -46,21 +47,21 @@ def test_times_scale_and_layers_without_a_measurement_keep_the_profile() -> None
 
 
 def test_noise_never_gives_negative_times() -> None:
-    times = table(DEVICE, MODEL, 1.0, {1: {0: 9_000}, 64: {0: 8_000}})
+    times = measured_layer_times(DEVICE, MODEL, 1.0, {1: {0: 9_000}, 64: {0: 8_000}})
     assert (times.fixed_ns[0], times.token_ns[0]) == (9_000, 0)
-    times = table(DEVICE, MODEL, 1.0, {1: {0: 100}, 2: {0: 9_000}})
+    times = measured_layer_times(DEVICE, MODEL, 1.0, {1: {0: 100}, 2: {0: 9_000}})
     assert times.fixed_ns[0] == 0
 
 
 @given(st.sets(st.integers(0, 40)))
 def test_ranges_cover_exactly_the_numbers(numbers: set[int]) -> None:
-    found = list(ranges(numbers))
+    found = list(contiguous_ranges(numbers))
     assert [index for first, stop in found for index in range(first, stop)] == sorted(numbers)
     assert all(stop < first for (_, stop), (first, _) in pairwise(found))
 
 
 def test_a_node_needs_what_any_candidate_gives_it() -> None:
-    assert needs(system([kind("nin")], cuts=[3, 5])) == {
+    assert layers_by_node(system([kind("nin")], cuts=[3, 5])) == {
         "ue1": {"nin": set(range(5))},
         "edge1": {"nin": set(range(3, 12))},
     }

@@ -11,24 +11,24 @@ from hil.testbed.ledger import (
     Begun,
     Broken,
     Closed,
-    Event,
     Ledger,
+    LedgerEvent,
     Offline,
     Online,
     Reported,
     apply,
-    assign,
+    choose_workers,
 )
 
 BOTH = (Online("a", 1), Online("b", 1))
 
 
-def after(*events: Event) -> Ledger:
+def after(*events: LedgerEvent) -> Ledger:
     return reduce(apply, events, Ledger())
 
 
 def test_attempt_is_done_when_all_stages_have_reported_and_the_answer_is_there() -> None:
-    events: list[Event] = [*BOTH, Begun(1, 1, ("a", "b"))]
+    events: list[LedgerEvent] = [*BOTH, Begun(1, 1, ("a", "b"))]
     for event in (Reported(1, 1, 0, 5), Answered(1, 1), Reported(1, 1, 1, 6)):
         assert after(*events).open[1].condition == "running"
         events.append(event)
@@ -77,7 +77,7 @@ events = st.one_of(
 
 
 @given(st.lists(events, max_size=60))
-def test_every_task_begun_is_open_done_or_given_up_exactly_once(history: list[Event]) -> None:
+def test_every_task_begun_is_open_done_or_given_up_exactly_once(history: list[LedgerEvent]) -> None:
     ledger = Ledger()
     begun = 0
     for event in history:
@@ -103,9 +103,9 @@ def test_every_task_begun_is_open_done_or_given_up_exactly_once(history: list[Ev
 
 def test_nodes_stay_home_or_move_to_the_emptiest_fit_worker() -> None:
     homes = {"ue1": "a", "ue2": "a", "edge1": "b", "cloud": "c"}
-    assert assign(["ue1", "edge1"], homes, "abc", ()) == {"ue1": "a", "edge1": "b"}
-    assert assign(["ue1", "ue2"], homes, "bc", ()) == {"ue1": "b", "ue2": "c"}
-    assert assign(["edge1"], homes, "ac", ()) == {"edge1": "c"}
-    assert assign(["edge1"], homes, "ac", ["c"]) == {"edge1": "a"}
-    assert assign(["ue1"], homes, "a", ["a"]) is None
-    assert assign(["ue1"], homes, "", ()) is None
+    assert choose_workers(["ue1", "edge1"], homes, "abc", ()) == {"ue1": "a", "edge1": "b"}
+    assert choose_workers(["ue1", "ue2"], homes, "bc", ()) == {"ue1": "b", "ue2": "c"}
+    assert choose_workers(["edge1"], homes, "ac", ()) == {"edge1": "c"}
+    assert choose_workers(["edge1"], homes, "ac", ["c"]) == {"edge1": "a"}
+    assert choose_workers(["ue1"], homes, "a", ["a"]) is None
+    assert choose_workers(["ue1"], homes, "", ()) is None

@@ -8,7 +8,7 @@ from emulator.task import Partition
 from hil.mqtt.broker import Broker
 from hil.testbed.coordinator import Coordinator
 from hil.testbed.hosts import hosts, local_workers
-from tests.hil.lab import HOSTS, expected, kind, split, system, task
+from tests.hil.lab import NODE_WORKERS, expected, kind, split, system, task
 
 # The largest error of a score as a part of the largest score, as met at any cut of the models below
 # (printed by the test; about doubled here). fp32 is sent as it is computed: no error at all.
@@ -20,7 +20,7 @@ def test_every_cut_gives_the_whole_models_answer(lab: Broker, model: str) -> Non
     kinds = {precision: kind(model, precision) for precision in WORST}
     layers = len(kinds["fp32"].model.layers)
     worst = dict.fromkeys(WORST, 0.0)
-    with Coordinator(lab.address, HOSTS, system(list(kinds.values()))) as coordinator:
+    with Coordinator(lab.address, NODE_WORKERS, system(list(kinds.values()))) as coordinator:
         for precision, each in kinds.items():
             wanted = task(each)
             whole = expected(wanted)
@@ -53,7 +53,7 @@ def test_three_partitions_over_mosquitto_with_two_on_one_worker(mosquitto: Broke
 
     with (
         local_workers(mosquitto.address, ["w1", "w2"]),
-        Coordinator(mosquitto.address, HOSTS, system([each], cuts=[3])) as coordinator,
+        Coordinator(mosquitto.address, NODE_WORKERS, system([each], cuts=[3])) as coordinator,
     ):
         inference = coordinator.infer(task(each), placement)
         assert inference.result is not None

@@ -14,37 +14,39 @@ import pytest
 import torch
 
 from hil import codec, control_messages, deployment
-from hil.control_messages import Holding, Message, Offer
-from hil.deployment import Layer
+from hil.control_messages import AnyMessage, Holding, Offer
+from hil.deployment import LayerId
 from hil.errors import Malformed, MissingDependency
-from hil.mqtt.broker import Broker, embedded, end
+from hil.mqtt.broker import Broker, embedded, terminate
 from hil.runtime import Runtime, layer_bytes
+from hil.testbed.connection import CoordinatorConnection
 from hil.testbed.coordinator import Coordinator
-from hil.testbed.exchange import Exchange
-from hil.testbed.fleet import Fleet, Refused
+from hil.testbed.fleet import Fleet, WorkerRefused
 from hil.testbed.hosts import hosts, local_workers
 from hil.worker import Worker
-from tests.hil.lab import HOSTS, expected, kind, split, system, task
+from tests.hil.lab import NODE_WORKERS, expected, kind, split, system, task
 
 NIN = kind("nin")
 
 
 @contextmanager
-def one_worker(broker: Broker, *options: str) -> Iterator[tuple[Exchange, str]]:
-    """A worker with a name of its own, and an exchange that knows of it."""
+def one_worker(broker: Broker, *options: str) -> Iterator[tuple[CoordinatorConnection, str]]:
+    """A worker with a name of its own, and a connection that knows of it."""
     name = f"w{secrets.token_hex(4)}"
     command = [sys.executable, "-m", "hil.worker", "--broker", str(broker.address), "--name", name, "--watch-stdin"]
     process = subprocess.Popen([*command, *options], stdin=subprocess.PIPE)
     try:
-        with Exchange(broker.address) as exchange:
-            assert exchange.wait_for(lambda: name in exchange.ledger.live, 30)
-            yield exchange, name
+        with CoordinatorConnection(broker.address) as connection:
+            assert connection.wait_for(lambda: name in connection.ledger.live, 30)
+            yield connection, name
     finally:
-        end(process)
+        terminate(process)
 
 
 def test_malformed_messages_are_counted_and_survived(amqtt: Broker) -> None:
-    good = codec.Tensor(codec.Kind.ACTIVATION, codec.Place(1, 2, 3, 4, 5, 6), codec.Precision.fp32, np.ones(3, "f4"))
+    good = codec.Tensor(
+        codec.MessageKind.ACTIVATION, codec.StageId(1, 2, 3, 4, 5, 6), codec.Precision.fp32, np.ones(3, "f4")
+    )
     junk = [
         b"",
         b"junk",
@@ -53,7 +55,7 @@ def test_malformed_messages_are_counted_and_survived(amqtt: Broker) -> None:
         codec.MAGIC,
         codec.MAGIC + os.urandom(90),
         codec.encode_tensor(good)[:-1],
-        codec.encode_tensor(good._replace(kind=codec.Kind.RESULT)),  # a worker takes none
+        codec.encode_tensor(good._replace(kind=codec.MessageKind.RESULT)),  # a worker takes none
         codec.encode_chunk(codec.Chunk(b"x" * 32, 0, 1, b"never offered")),
         control_messages.encode(control_messages.Ready(1, "w1", 1)),
     ]
@@ -70,47 +72,47 @@ def test_malformed_messages_are_counted_and_survived(amqtt: Broker) -> None:
         control_messages.encode(control_messages.Offer(1, "nin", 0, 10**6, "0" * 64, 0)),
         codec.encode_chunk(codec.Chunk(bytes(32), 0, 1, b"")),
     ]
-    with one_worker(amqtt) as (exchange, name):
+    with one_worker(amqtt) as (connection, name):
         for payload in junk + unknown:
-            exchange.send(name, payload)
-            exchange._client.publish(control_messages.coordinator_topic(exchange.run), payload)
-        assert exchange.wait_for(lambda: exchange.statuses[name].malformed == len(junk), 20)
-        fleet = Fleet(exchange, 20)
-        fleet.deliver(name, Layer("nin", 0, 3), layer_bytes(Layer("nin", 0, 3)))  # alive and well
-        assert exchange.statuses[name].malformed == len(junk)
-        assert exchange.malformed == 7  # what the coordinator takes for malformed: all that does not decode
-        assert exchange.ledger.live[name] == exchange.statuses[name].incarnation
+            connection.send(name, payload)
+            connection._client.publish(control_messages.coordinator_topic(connection.run), payload)
+        assert connection.wait_for(lambda: connection.statuses[name].malformed == len(junk), 20)
+        fleet = Fleet(connection, 20)
+        fleet.deliver(name, LayerId("nin", 0, 3), layer_bytes(LayerId("nin", 0, 3)))  # alive and well
+        assert connection.statuses[name].malformed == len(junk)
+        assert connection.malformed == 7  # what the coordinator takes for malformed: all that does not decode
+        assert connection.ledger.live[name] == connection.statuses[name].incarnation
 
 
 def test_weights_with_a_wrong_digest_are_refused_and_the_right_ones_taken(amqtt: Broker) -> None:
-    layer = Layer("nin", 0, 0)
+    layer = LayerId("nin", 0, 0)
     data = layer_bytes(layer)
     whole = deployment.digest(data)
     fake = bytearray(data)
     fake[-1] ^= 1
 
-    def of_this(message: Message) -> bool:
+    def of_this(message: AnyMessage) -> bool:
         return isinstance(message, Holding) and message.digest == whole.hex()
 
-    with one_worker(amqtt) as (exchange, name):
-        offer = Offer(exchange.run, "nin", 0, 0, whole.hex(), len(data))
-        assert exchange.ask(name, [control_messages.encode(offer)], of_this, 20) == Holding(
-            exchange.run, name, whole.hex(), (0,)
+    with one_worker(amqtt) as (connection, name):
+        offer = Offer(connection.run, "nin", 0, 0, whole.hex(), len(data))
+        assert connection.request(name, [control_messages.encode(offer)], of_this, 20) == Holding(
+            connection.run, name, whole.hex(), (0,)
         )
         tampered = codec.encode_chunk(codec.Chunk(whole, 0, 1, bytes(fake)))
-        refusal = exchange.ask(name, [tampered], of_this, 20)
+        refusal = connection.request(name, [tampered], of_this, 20)
         assert isinstance(refusal, Holding)
         assert "digest" in refusal.error
         assert refusal.missing == (0,)
         damaged = bytearray(codec.encode_chunk(codec.Chunk(whole, 0, 1, data)))
         damaged[-1] ^= 1
-        exchange.send(name, bytes(damaged))
-        assert exchange.wait_for(lambda: exchange.statuses[name].malformed == 1, 20)
+        connection.send(name, bytes(damaged))
+        assert connection.wait_for(lambda: connection.statuses[name].malformed == 1, 20)
         not_weights = b"no safetensors at all"
         other = deployment.digest(not_weights)
-        junk_offer = Offer(exchange.run, "nin", 0, 1, other.hex(), len(not_weights))
+        junk_offer = Offer(connection.run, "nin", 0, 1, other.hex(), len(not_weights))
         junk_chunk = codec.encode_chunk(codec.Chunk(other, 0, 1, not_weights))
-        reply = exchange.ask(
+        reply = connection.request(
             name,
             [control_messages.encode(junk_offer), junk_chunk],
             lambda message: isinstance(message, Holding) and bool(message.error),
@@ -118,30 +120,30 @@ def test_weights_with_a_wrong_digest_are_refused_and_the_right_ones_taken(amqtt:
         )
         assert isinstance(reply, Holding)
         assert "weights must fit" in reply.error
-        Fleet(exchange, 20).deliver(name, layer, data)
+        Fleet(connection, 20).deliver(name, layer, data)
 
 
 def test_a_transfer_is_taken_up_where_it_broke_off_and_not_repeated(
     amqtt: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layer = Layer("resnet50", 0, 15)
+    layer = LayerId("resnet50", 0, 15)
     data = layer_bytes(layer)
     whole = deployment.digest(data)
     assert deployment.chunk_count(len(data)) == 5
-    with one_worker(amqtt) as (exchange, name):
+    with one_worker(amqtt) as (connection, name):
         chunks_sent = []
-        send = exchange.send
+        send = connection.send
 
         def counting(worker: str, payload: bytes) -> None:
             if codec.is_binary(payload):
                 chunks_sent.append(payload)
             send(worker, payload)
 
-        monkeypatch.setattr(exchange, "send", counting)
-        fleet = Fleet(exchange, 20)
-        offer = Offer(exchange.run, "resnet50", 0, 15, whole.hex(), len(data))
+        monkeypatch.setattr(connection, "send", counting)
+        fleet = Fleet(connection, 20)
+        offer = Offer(connection.run, "resnet50", 0, 15, whole.hex(), len(data))
         begun = [codec.encode_chunk(deployment.chunk(data, whole, index)) for index in (0, 4)]
-        holding = exchange.ask(
+        holding = connection.request(
             name,
             [control_messages.encode(offer), *begun],
             lambda message: isinstance(message, Holding) and not {0, 4} & set(message.missing),
@@ -153,33 +155,33 @@ def test_a_transfer_is_taken_up_where_it_broke_off_and_not_repeated(
         fleet.deliver(name, layer, data)
         assert len(chunks_sent) == deployment.chunk_count(len(data)) - 2
         fleet.deliver(name, layer, data)
-        Fleet(exchange, 20).deliver(name, layer, data)  # another coordinator's, as it were
+        Fleet(connection, 20).deliver(name, layer, data)  # another coordinator's, as it were
         assert len(chunks_sent) == deployment.chunk_count(len(data)) - 2
 
 
 def test_worker_without_room_says_so(amqtt: Broker) -> None:
-    with one_worker(amqtt, "--memory-bytes", "100000") as (exchange, name):
-        fleet = Fleet(exchange, 20)
-        fleet.deliver(name, Layer("nin", 0, 0), layer_bytes(Layer("nin", 0, 0)))  # 59 kB
-        with pytest.raises(Refused, match="memory"):
-            fleet.deliver(name, Layer("nin", 0, 1), layer_bytes(Layer("nin", 0, 1)))
+    with one_worker(amqtt, "--memory-bytes", "100000") as (connection, name):
+        fleet = Fleet(connection, 20)
+        fleet.deliver(name, LayerId("nin", 0, 0), layer_bytes(LayerId("nin", 0, 0)))  # 59 kB
+        with pytest.raises(WorkerRefused, match="memory"):
+            fleet.deliver(name, LayerId("nin", 0, 1), layer_bytes(LayerId("nin", 0, 1)))
 
 
 def test_a_lab_without_a_workers_answer_is_missing_it(lab: Broker, caplog: pytest.LogCaptureFixture) -> None:
-    absent = {**HOSTS, "edge1": HOSTS["edge1"].__class__("nobody")}
+    absent = {**NODE_WORKERS, "edge1": NODE_WORKERS["edge1"].__class__("nobody")}
     with pytest.raises(MissingDependency, match="nobody: must be online"):
         Coordinator(lab.address, absent, system([NIN]), join_s=0.5).__enter__()
     assert caplog.messages == ["waiting for workers: nobody"]
     with pytest.raises(ValueError, match="edge1: must be the node of a worker"):
-        Coordinator(lab.address, {"ue1": HOSTS["ue1"]}, system([NIN]))
+        Coordinator(lab.address, {"ue1": NODE_WORKERS["ue1"]}, system([NIN]))
 
 
 def test_last_will_says_that_a_killed_worker_is_gone(mosquitto: Broker, amqtt: Broker) -> None:
     for broker in (mosquitto, amqtt):
-        with local_workers(broker.address, ["mortal"]) as workers, Exchange(broker.address) as exchange:
-            assert exchange.wait_for(lambda: "mortal" in exchange.ledger.live, 30)
+        with local_workers(broker.address, ["mortal"]) as workers, CoordinatorConnection(broker.address) as connection:
+            assert connection.wait_for(lambda: "mortal" in connection.ledger.live, 30)
             workers["mortal"].kill()
-            assert exchange.wait_for(lambda: "mortal" not in exchange.ledger.live, 10)
+            assert connection.wait_for(lambda: "mortal" not in connection.ledger.live, 10)
             assert {status.worker: status.state for status in hosts(broker.address)}["mortal"] == "offline"
 
 
@@ -188,21 +190,21 @@ def test_no_delay_is_set_on_every_connection_and_the_worker_comes_back(amqtt: Br
     worker = Worker(amqtt.address, "reconnecting", 10**9, Runtime())
     torch.set_num_threads(threads)  # a worker's one thread is not this process's
     serving = threading.Thread(target=worker.serve)
-    with Exchange(amqtt.address) as exchange:
+    with CoordinatorConnection(amqtt.address) as connection:
         serving.start()
         try:
             for _ in range(2):
-                assert exchange.wait_for(lambda: "reconnecting" in exchange.ledger.live, 20)
-                connection = worker._client.socket()
-                assert isinstance(connection, socket.socket)
-                assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
-                connection.shutdown(socket.SHUT_RDWR)
-                assert exchange.wait_for(lambda: "reconnecting" not in exchange.ledger.live, 20)
-            assert exchange.wait_for(lambda: "reconnecting" in exchange.ledger.live, 20)
+                assert connection.wait_for(lambda: "reconnecting" in connection.ledger.live, 20)
+                sock = worker._client.socket()
+                assert isinstance(sock, socket.socket)
+                assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+                sock.shutdown(socket.SHUT_RDWR)
+                assert connection.wait_for(lambda: "reconnecting" not in connection.ledger.live, 20)
+            assert connection.wait_for(lambda: "reconnecting" in connection.ledger.live, 20)
         finally:
             worker.stop()
             serving.join(20)
-        assert exchange.wait_for(lambda: "reconnecting" not in exchange.ledger.live, 20)
+        assert connection.wait_for(lambda: "reconnecting" not in connection.ledger.live, 20)
 
 
 def test_a_worker_without_a_broker_says_so_once_and_finds_it_later() -> None:
@@ -214,8 +216,8 @@ def test_a_worker_without_a_broker_says_so_once_and_finds_it_later() -> None:
     try:
         assert process.stderr is not None
         assert process.stderr.readline() == f"broker {address}: does not answer: trying again\n"
-        with embedded(port=port) as broker, Exchange(broker.address) as exchange:
-            assert exchange.wait_for(lambda: "early" in exchange.ledger.live, 30)
+        with embedded(port=port) as broker, CoordinatorConnection(broker.address) as connection:
+            assert connection.wait_for(lambda: "early" in connection.ledger.live, 30)
             process.terminate()
             assert process.wait(20) == 0
         assert process.stderr.read() == ""
@@ -231,7 +233,7 @@ def test_worker_names_are_levels_of_topics(name: str) -> None:
 
 
 def test_layers_are_sent_once_to_a_worker_of_several_nodes(lab: Broker) -> None:
-    shared = dict.fromkeys(HOSTS, HOSTS["ue1"])
+    shared = dict.fromkeys(NODE_WORKERS, NODE_WORKERS["ue1"])
     counted: list[tuple[int, int]] = []
     with Coordinator(lab.address, shared, system([NIN])) as coordinator:
         coordinator.deploy(lambda done, total: counted.append((done, total)))

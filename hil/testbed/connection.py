@@ -7,21 +7,33 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 
 from hil import codec, control_messages
-from hil.codec import Floats, Kind
+from hil.codec import Floats, MessageKind
 from hil.errors import Malformed, MissingDependency
 from hil.mqtt.client import Address, make_client
-from hil.testbed.ledger import Answered, Attempt, Begun, Broken, Closed, Event, Ledger, Offline, Online, Reported, apply
+from hil.testbed.ledger import (
+    Answered,
+    Attempt,
+    Begun,
+    Broken,
+    Closed,
+    Ledger,
+    LedgerEvent,
+    Offline,
+    Online,
+    Reported,
+    apply,
+)
 
 LOG = logging.getLogger("airsplit.coordinator")
 BROKER_TOPIC = "$SYS/broker/version"
 WORKER_ERROR = "worker error"
 
 
-class Lost(Exception):
+class WorkerLost(Exception):
     """A worker that was asked something is gone, or silent for too long (and taken as gone)."""
 
 
-class Exchange:
+class CoordinatorConnection:
     """A connection to a broker, as a context. One thread may use it; messages come in on another."""
 
     def __init__(self, broker: Address) -> None:
@@ -31,16 +43,16 @@ class Exchange:
         self.statuses: dict[str, control_messages.Status] = {}
         self.reports: dict[tuple[int, int], control_messages.Report] = {}  # of the open task: by attempt and stage
         self.result: Floats | None = None  # of the open task
-        self.broker_says = ""
+        self.broker_version = ""
         self.malformed = 0
         self._changed = threading.Condition()
-        self._accept: Callable[[control_messages.Message], bool] | None = None
-        self._reply: control_messages.Message | None = None
+        self._accept: Callable[[control_messages.AnyMessage], bool] | None = None
+        self._reply: control_messages.AnyMessage | None = None
         self._connected = False
         topics = (control_messages.STATUS_TOPICS, control_messages.coordinator_topic(self.run), BROKER_TOPIC)
         self._client = make_client(f"airsplit-coordinator-{self.run}", topics, self._receive)
 
-    def __enter__(self) -> "Exchange":
+    def __enter__(self) -> "CoordinatorConnection":
         """Connect. Raises MissingDependency where no broker answers."""
         try:
             self._client.connect(*self.broker)
@@ -64,15 +76,15 @@ class Exchange:
         """One message to one worker."""
         self._client.publish(control_messages.worker_topic(worker), payload)
 
-    def ask(
+    def request(
         self,
         worker: str,
         payloads: Iterable[bytes],
-        accept: Callable[[control_messages.Message], bool],
+        accept: Callable[[control_messages.AnyMessage], bool],
         timeout_s: float,
-    ) -> control_messages.Message | None:
+    ) -> control_messages.AnyMessage | None:
         """Send, and wait for the reply that `accept` recognises; None if it does not come in time.
-        Raises Lost if the worker goes offline first."""
+        Raises WorkerLost if the worker goes offline first."""
         with self._changed:
             incarnation = self.ledger.live.get(worker)
             self._accept, self._reply = accept, None
@@ -82,10 +94,10 @@ class Exchange:
         with self._changed:
             reply, self._accept = self._reply, None
             if reply is None and (incarnation is None or self.ledger.live.get(worker) != incarnation):
-                raise Lost(worker)
+                raise WorkerLost(worker)
             return reply
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: LedgerEvent) -> None:
         """Bring an event of the coordinator's own into the ledger."""
         with self._changed:
             self._apply(event)
@@ -105,7 +117,7 @@ class Exchange:
         """End a task."""
         self.apply(Closed(task))
 
-    def _apply(self, event: Event) -> bool:
+    def _apply(self, event: LedgerEvent) -> bool:
         ignored = self.ledger.ignored
         self.ledger = apply(self.ledger, event)
         self._changed.notify_all()
@@ -114,7 +126,7 @@ class Exchange:
     def _receive(self, topic: str, payload: bytes) -> None:
         with self._changed:
             if topic == BROKER_TOPIC:
-                self.broker_says = payload.decode(errors="replace")
+                self.broker_version = payload.decode(errors="replace")
                 self._changed.notify_all()
                 return
             try:
@@ -128,7 +140,7 @@ class Exchange:
                 self._reply = message
             self._changed.notify_all()
 
-    def _take(self, message: control_messages.Message) -> None:
+    def _take(self, message: control_messages.AnyMessage) -> None:
         match message:
             case control_messages.Status(worker, incarnation, state):
                 known = self.statuses.get(worker)
@@ -140,8 +152,8 @@ class Exchange:
                     self._apply(Offline(worker))
             case control_messages.Report(run=self.run):
                 self._take_report(message)
-            case codec.Tensor(Kind.RESULT, place) if place.run == self.run:
-                if self._apply(Answered(place.task, place.attempt)):
+            case codec.Tensor(MessageKind.RESULT, stage_id) if stage_id.run == self.run:
+                if self._apply(Answered(stage_id.task, stage_id.attempt)):
                     self.result = message.values
 
     def _take_report(self, report: control_messages.Report) -> None:
