@@ -19,7 +19,7 @@ from topologies.schema.base import Section
 from topologies.schema.cells import CellSection
 from topologies.schema.messages import translate
 from topologies.schema.radio import MOVEMENT_KEYS, RadioSection, radio_of
-from topologies.schema.setting_errors import Placed, blamed
+from topologies.schema.setting_errors import LocatedSection, translate_setting_errors
 
 ERROR_PREFIX = "trace new"  # stands in the place of a file's name before what is wrong
 
@@ -65,8 +65,8 @@ def new_traces(
     radio = radio_of(request.cell, request.radio)
     with nullcontext() if one_file else _folder(out):
         for ue in names:
-            ue_section = Placed(f"{ERROR_PREFIX}: {ue}: radio", request.radio)
-            with blamed(Placed(f"{ERROR_PREFIX}: cell", request.cell), ue_section):
+            ue_section = LocatedSection(f"{ERROR_PREFIX}: {ue}: radio", request.radio)
+            with translate_setting_errors(LocatedSection(f"{ERROR_PREFIX}: cell", request.cell), ue_section):
                 track = track_of(request.radio, whole_ns, seed, ue, Path.cwd())
                 for direction in directions:
                     path = out if one_file else out / _file(ue, direction)

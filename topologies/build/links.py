@@ -9,7 +9,7 @@ from emulator.channel.radio import Direction
 from emulator.system import Background, CellSpec, LinkSpec, Node, Ramp
 from emulator.trace import Trace
 from emulator.core.units import ns_from_ms
-from topologies.schema.setting_errors import Placed, blamed
+from topologies.schema.setting_errors import LocatedSection, translate_setting_errors
 from topologies.schema.cells import DIRECTIONS, RampSection, in_emulator_units
 from topologies.schema.links import DirectionSection, LinkSection
 from topologies.build.conversion import BYTES_PER_KB, direction_name, radio_ends
@@ -65,7 +65,7 @@ def _over_the_air(
         with _placed(f"{path}.{direction}"):
             trace = source.given(section, direction_name(*ends))
         return replace(_spec(*ends, link, trace), ramp=ramp)
-    with blamed(Placed(scenario.cell_path(station), cell), Placed(f"{path}.radio", link.radio)):
+    with translate_setting_errors(LocatedSection(scenario.cell_path(station), cell), LocatedSection(f"{path}.radio", link.radio)):
         trace = source.generated(cell, link.radio, direction_name(*ends), ue, direction)
     spec = replace(_spec(*ends, link, trace), ramp=ramp)
     if cell.scheduler == "none":

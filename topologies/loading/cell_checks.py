@@ -4,7 +4,7 @@ from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs
 from topologies.schema.cells import DIRECTIONS, CellSection
 from topologies.schema.scenario import Scenario
-from topologies.schema.setting_errors import Placed, blamed
+from topologies.schema.setting_errors import LocatedSection, translate_setting_errors
 
 
 def check_cells(scenario: Scenario) -> None:
@@ -18,7 +18,7 @@ def check_cells(scenario: Scenario) -> None:
 
 def check_carrier(path: str, cell: CellSection) -> None:
     """The standard has the cell's carrier, and both directions have slots of it; `path` is the cell's place."""
-    with blamed(Placed(path, cell)):
+    with translate_setting_errors(LocatedSection(path, cell)):
         group_prbs(cell.carrier)
         for direction in DIRECTIONS:
             symbols(cell.carrier, direction)

@@ -20,8 +20,22 @@ from topologies.loading.realtime_checks import check_realtime, check_switches
 from topologies.profiles import profile_names
 from topologies.schema.base import TEMPLATE
 from topologies.schema.links import LinkSection, TraceFileSection
+from topologies.schema.messages import short
 from topologies.schema.scenario import ALL, FixedSection, LearnedSection, ReplaySection, Scenario
 from topologies.schema.workloads import TaskSection
+
+# Settings of learned policies by their former names; the present names are CleanRL's.
+RENAMED_SETTINGS: Mapping[str, str] = {
+    "total_steps": "total_timesteps",
+    "environments": "num_envs",
+    "rollout_steps": "num_steps",
+    "epochs": "update_epochs",
+    "minibatches": "num_minibatches",
+    "clip": "clip_coef",
+    "entropy_weight": "ent_coef",
+    "value_weight": "vf_coef",
+    "gradient_norm": "max_grad_norm",
+}
 
 
 def check(scenario: Scenario, folder: Path) -> None:
@@ -34,6 +48,7 @@ def check(scenario: Scenario, folder: Path) -> None:
     check_links_of_cells(scenario)
     _check_graph(scenario)
     _check_references(scenario)
+    _check_setting_names(scenario)
     check_switches(scenario)
     check_realtime(scenario)
     _check_files(scenario, folder)
@@ -111,6 +126,14 @@ def _check_unique(section: str, key: str, values: Sequence[str]) -> None:
     for index, value in enumerate(values):
         if value in values[:index]:
             raise ValueError(f"{section}[{index}].{key}={value}: must be given once")
+
+
+def _check_setting_names(scenario: Scenario) -> None:
+    for index, policy in enumerate(scenario.policies):
+        for name, value in policy.settings.items() if isinstance(policy, LearnedSection) else ():
+            if name in RENAMED_SETTINGS:
+                place = f"policies[{index}].settings.{name}={short(value)}"
+                raise ValueError(f"{place}: was renamed to {RENAMED_SETTINGS[name]}")
 
 
 def trace_files(scenario: Scenario) -> Iterator[tuple[str, TraceFileSection]]:

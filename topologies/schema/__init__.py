@@ -1,1 +1,1 @@
-"""The scenario file: its sections and their rules."""
+"""Pydantic models of the scenario file."""

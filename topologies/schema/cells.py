@@ -1,4 +1,4 @@
-"""Cells: what a scenario says about a base station and its carrier, and how its UEs share it."""
+"""Sections of `cells`: a base station, its carrier, and the sharing of its resource blocks."""
 
 from dataclasses import fields
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ Period = Annotated[float, Field(ge=0.01, le=1e6)]
 
 
 def in_emulator_units(section: Section) -> dict[str, Any]:
-    """A section's values by the emulator's names: times in ns, frequencies in Hz, all else as it is."""
+    """Return a section's values with times in ns and frequencies in Hz, by the emulator's names."""
     return dict(_converted(name, getattr(section, name)) for name in type(section).model_fields)
 
 
@@ -34,51 +34,51 @@ def _converted(name: str, value: Any) -> tuple[str, Any]:
 
 
 class HandoverSection(Section):
-    """When a UE changes its site: another one stronger by `hysteresis_db` for `time_to_trigger_ms`."""
+    """A UE changes its site if another is stronger by `hysteresis_db` for `time_to_trigger_ms`."""
 
     hysteresis_db: Annotated[float, Field(ge=0, le=30)] = 3.0
     time_to_trigger_ms: Milliseconds = 160.0
     measurement_ms: Period = 40.0
     interruption_ms: Milliseconds = 50.0
-    """How long nothing is sent."""
+    """Time without transmission."""
 
 
 class AdaptationSection(Section):
-    """How the rate follows the channel."""
+    """Link adaptation: CQI reports, and the choice of the MCS with an outer loop."""
 
     cqi_table: Literal[1, 2, 3] = 2
     mcs_table: Literal[1, 2, 3] = 2
     cqi_period_ms: Period = 5.0
     cqi_delay_ms: Milliseconds = 4.0
     bler_target: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of first transmissions that the outer loop lets fail."""
+    """Target block error rate of first transmissions (outer loop)."""
     olla_up_db: Annotated[float, Field(ge=0, le=10)] = 0.1
     implementation_loss_db: Annotated[float, Field(ge=0, le=20)] = 2.0
-    """How far a receiver is from the block errors of the tables."""
+    """SNR loss of the receiver against the block error tables."""
 
 
 class HarqSection(Section):
-    """Retransmissions of blocks, with combining."""
+    """HARQ: retransmission of transport blocks, with soft combining."""
 
     max_transmissions: Annotated[int, Field(ge=1, le=16)] = 4
     round_trip_ms: Period | None = None
-    """Without it, 8 slots: 4 ms at 30 kHz."""
+    """Default: 8 slots, 4 ms at 30 kHz."""
     processes: Annotated[int, Field(ge=1, le=32)] = 16
 
 
 class BurstsSection(Section):
-    """Interference that comes and goes, for exponential times."""
+    """On-off interference with exponential durations."""
 
     power_db: Decibels
-    """Over thermal noise, while it is on."""
+    """Interference over thermal noise during a burst."""
     mean_on_ms: Period
     mean_off_ms: Period
 
 
 class RampSection(Section):
-    """What a message waits for that finds its link without traffic for `idle_ms`: the next of the occasions to ask,
-    one each `period_ms` (scheduling request, configured grant; 0: none needed), then a grant, `delay_ms`. Where
-    `first_bytes` is not 0, the first grant is for so many, and the rest comes `report_ms` after it was used."""
+    """Delay of a message on a link without traffic for `idle_ms`: until the next request occasion (every `period_ms`:
+    scheduling request, configured grant; 0: no wait), plus `delay_ms` until the grant. If `first_bytes` is above 0, the
+    first grant is that large, and the grant for the rest follows `report_ms` after its use."""
 
     idle_ms: NotNegative
     delay_ms: NotNegative
@@ -88,10 +88,10 @@ class RampSection(Section):
 
 
 class CellSection(Section):
-    """A base station: its carrier, its sites, and how its UEs share the resource blocks."""
+    """A base station: its carrier, its sites, and the scheduler of its resource blocks."""
 
     environment: Environment = "umi"
-    """Of TR 38.901: path loss, line of sight, shadowing."""
+    """Environment of TR 38.901: path loss, line of sight, shadowing."""
     carrier_ghz: Annotated[float, Field(ge=0.5, le=100)] = 3.5
     bandwidth_mhz: Annotated[float, Field(ge=1, le=2_000)] = 40.0
     mu: Annotated[int, Field(ge=0, le=4)] = 1
@@ -101,44 +101,44 @@ class CellSection(Section):
     special: Annotated[tuple[int, int, int], Field(strict=False)] = (10, 2, 2)
     """Downlink, guard and uplink symbols of an S slot."""
     layers: Annotated[int, Field(ge=1, le=4)] = 1
-    """Spatial layers, taken as perfectly separated; each gets an equal share of the power."""
+    """Spatial layers, perfectly separated; the power is divided equally among them."""
     dmrs_re: Annotated[int, Field(ge=4, le=48)] = 12
     """Resource elements of demodulation reference symbols in a resource block and slot (TS 38.214 5.1.3.2)."""
     overhead_re: Literal[0, 6, 12, 18] = 0
     """xOverhead of TS 38.214 5.1.3.2."""
     sites_m: Annotated[tuple[Point, ...], Field(strict=False, min_length=1, max_length=64)] = ((0.0, 0.0),)
-    """Where its sites stand. A UE hangs on one of them, the others interfere."""
+    """Positions of the sites. A UE is served by one site; the others interfere."""
     height_m: Annotated[float, Field(ge=1, le=150)] | None = None
-    """Of the sites; without it, what is usual in the environment."""
+    """Height of the sites; default: the typical height of the environment."""
     tx_power_dbm: Decibels = 33.0
     antenna_gain_db: Decibels = 8.0
     noise_figure_db: Decibels = 5.0
     load: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of the time that a site which does not serve the UE transmits."""
+    """Share of the time in which an interfering site transmits."""
     noise_rise_db: Annotated[float, Field(ge=0, le=60)] = 0.0
-    """Interference over thermal noise in the uplink."""
+    """Uplink interference over thermal noise."""
     handover: HandoverSection = HandoverSection()
     adaptation: AdaptationSection = AdaptationSection()
     harq: HarqSection = HarqSection()
     bursts: BurstsSection | None = None
     scheduler: Literal["none", "rr", "pf", "max-rate"] = "none"
-    """Who gets the resource blocks: round robin, proportional fair, best first; `none`: every UE has all of them."""
+    """Scheduler of the resource blocks: round robin, proportional fair, maximum rate; `none`: each UE has all."""
     window_slots: Count = 200
-    """Over which proportional fairness averages."""
+    """Averaging window of proportional fairness."""
     uplink_grant: RampSection | None = None
-    """How uplinks begin after an idle time. Without it, they always have a grant."""
+    """Delay of an uplink's first message after an idle time. Default: none, the uplink always has a grant."""
 
     @property
     def carrier(self) -> radio.Carrier:
-        """The carrier in the emulator's units."""
-        return radio.Carrier(**_of(radio.Carrier, in_emulator_units(self)))
+        """Return the carrier in the emulator's units."""
+        return radio.Carrier(**_fields_of(radio.Carrier, in_emulator_units(self)))
 
     @property
     def base(self) -> radio.Base:
-        """The base station in the emulator's units."""
+        """Return the base station in the emulator's units."""
         values = in_emulator_units(self) | {"handover": radio.Handover(**in_emulator_units(self.handover))}
-        return radio.Base(**_of(radio.Base, values))
+        return radio.Base(**_fields_of(radio.Base, values))
 
 
-def _of(kind: type[radio.Carrier] | type[radio.Base], values: dict[str, Any]) -> dict[str, Any]:
+def _fields_of(kind: type[radio.Carrier] | type[radio.Base], values: dict[str, Any]) -> dict[str, Any]:
     return {field.name: values[field.name] for field in fields(kind)}

@@ -1,4 +1,4 @@
-"""pydantic's errors in the words of a scenario's author: `links[1].loss=1.4: must be between 0 and 1`."""
+"""Translation of pydantic's errors to one-line messages: `links[1].loss=1.4: must be between 0 and 1`."""
 
 import json
 from collections.abc import Iterable
@@ -8,16 +8,16 @@ from pydantic_core import ErrorDetails
 
 Keys = tuple[str | int, ...]
 
-LONGEST_VALUE = 60  # characters of an offending value that a message repeats
+MAX_VALUE_CHARS = 60  # longer values are cut in messages
 POLICY_TYPES = "random, all-device, all-edge, fixed, greedy, exact, ppo, a3c, replay or module:Class"
 
-_RULES = {
+_MESSAGES = {
     "json_invalid": "must be JSON: {error}",
     "missing": "must be given",
     "none_required": "must not be given",
     "extra_forbidden": "is not a known key",
-    "rule": "{text}",
-    "value_rule": "{text}",
+    "section_error": "{text}",
+    "value_error_text": "{text}",
     "greater_than": "must be above {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be below {lt:g}",
@@ -39,19 +39,19 @@ _RULES = {
     "too_long": "must have at most {max_length} entries",
     "string_pattern_mismatch": "must be a name of letters, digits and _ (labels: also - . +), a letter first",
 }
-_TDD_RULE = "must hold D, S and U alone"
+_TDD_MESSAGE = "must hold D, S and U alone"
 
 
 def translate(error: ValidationError, overrides: Iterable[Keys] | None = None) -> str:
-    """The first of pydantic's errors as `path=value: rule`. `overrides` are the places that --set reached;
-    None for a file that it cannot reach into."""
+    """Return the first of pydantic's errors as `path=value: message`. `overrides` are the paths changed by --set; None
+    for a file that --set does not apply to."""
     errors = error.errors(include_url=False)
-    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # a typo explains the rest
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # misspelt
     keys = _keys(first)
-    text = f"must be {POLICY_TYPES}" if keys[:1] == ("policies",) and keys[-1] == "type" else _rule(first)
+    text = f"must be {POLICY_TYPES}" if keys[:1] == ("policies",) and keys[-1] == "type" else _message(first)
     if first["type"] == "missing" and overrides is not None:
         text += ", in the file or by --set"
-    value = "" if first["type"] in ("missing", "rule") else f"={short(first['input'])}"
+    value = "" if first["type"] in ("missing", "section_error") else f"={short(first['input'])}"
     if not keys:
         return text
     by_override = any(keys[: len(given)] == given or given[: len(keys)] == keys for given in overrides or ())
@@ -59,27 +59,27 @@ def translate(error: ValidationError, overrides: Iterable[Keys] | None = None) -
 
 
 def _keys(error: ErrorDetails) -> Keys:
-    """The place in the file: without the tag of a policy's sort, which is no key of it."""
+    """Return the keys in the file: pydantic's location without the tag of a policy's type."""
     keys = error["loc"]
     return keys[:2] + keys[3:] if keys[:1] == ("policies",) and len(keys) > 2 else keys
 
 
 def dotted(keys: Keys) -> str:
-    """`links[0].loss`."""
+    """Return the keys as a path, such as `links[0].loss`."""
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
 
 
 def short(value: object) -> str:
-    """A value as a message repeats it: on one line, and not without end."""
+    """Return a value as text for a message: one line, at most MAX_VALUE_CHARS characters."""
     text = " ".join(value.split()) if isinstance(value, str) else json.dumps(value, default=str)
     text = text or "''"
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 3]}..."
 
 
-def _rule(error: ErrorDetails) -> str:
+def _message(error: ErrorDetails) -> str:
     if error["type"] == "string_pattern_mismatch" and error["loc"][-1] == "tdd":
-        return _TDD_RULE  # the one pattern that is no name's
-    template = _RULES.get(error["type"])
+        return _TDD_MESSAGE  # the only pattern that is not of a name
+    template = _MESSAGES.get(error["type"])
     if template is None:
         return error["msg"].splitlines()[0]
     return template.format(**error.get("ctx", {}))

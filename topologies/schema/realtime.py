@@ -1,53 +1,53 @@
-"""How a scenario is emulated in real time: which policy's tasks, in which hosts, beside which programs."""
+"""Section `realtime`: the policy, the hosts and the programs of an emulation in real time."""
 
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from topologies.schema.base import Label, Names, NodeName, NotNegative, Positive, Section, exactly_one
+from topologies.schema.base import Label, Names, NodeName, NotNegative, Positive, Section, require_exactly_one
 
 InterfaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,15}$")]
 ClassName = Annotated[str, Field(pattern=r"^([A-Za-z_][\w.]*:)?[A-Za-z_]\w*$")]
 
 
 class HostSection(Section):
-    """What a node's host is given, or what stands for it."""
+    """Processor share of nodes' hosts, or a real device that replaces a node."""
 
     nodes: Names
     cpu: Annotated[float, Field(gt=0, le=1)] | None = None
-    """The share of the machine's processors that its programs may use together."""
+    """Share of the machine's processors that the host's programs may use together."""
     interface: InterfaceName | None = None
-    """A network interface of the machine, with the cable to a real device that takes the place of the node."""
+    """Network interface of the machine that is connected to the real device replacing the node."""
 
     @model_validator(mode="after")
     def _means(self) -> Self:
-        exactly_one(self, "cpu", "interface")
+        require_exactly_one(self, "cpu", "interface")
         return self
 
 
 class CommandSection(Section):
-    """A program in a node's host, a shell's command line; other nodes are known to it by their names."""
+    """A shell command line that runs in a node's host, where other nodes can be addressed by name."""
 
     node: NodeName
     run: Annotated[str, Field(min_length=1)]
     at_s: NotNegative = 0.0
-    """After the start of the run."""
+    """Start time, after the start of the run."""
 
 
 class RealtimeSection(Section):
-    """What `airsplit emulate` adds to the scenario."""
+    """Settings of `airsplit emulate`."""
 
     policy: Label | None = None
-    """Whose decisions are carried out; without one, the first of `policies`."""
+    """Policy whose decisions are carried out; default: the first of `policies`."""
     duration_s: Positive | None = None
-    """From the start of the run; no longer than it, which is what it is by default."""
+    """Emulated time from the start of the run; at most, and by default, the scenario's `duration_s`."""
     grace_s: NotNegative = 10.0
-    """After its end, how long the run waits for tasks that are still under way."""
+    """Time after the end in which the run waits for unfinished tasks."""
     tasks: bool = True
-    """Whether the tasks run; without them only commands do."""
+    """Whether tasks run; otherwise only the commands run."""
     lateness_ms: Positive = 2.0
-    """The run is invalid where one packet in a hundred leaves a link later than the schedule by more."""
+    """The run is invalid if over one packet in a hundred leaves a link later than scheduled by more than this."""
     switch: ClassName = "LinuxBridge"
-    """For nodes of the role `switch`: a class of Mininet, or a user's own as `module:Class`."""
+    """Class of nodes of role `switch`: a class of Mininet, or a user's own as `module:Class`."""
     hosts: Annotated[tuple[HostSection, ...], Field(strict=False)] = ()
     commands: Annotated[tuple[CommandSection, ...], Field(strict=False)] = ()

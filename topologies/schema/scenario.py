@@ -1,7 +1,7 @@
-"""What a scenario file may say: pydantic models, every key with its unit in its name.
+"""The scenario and its sections as pydantic models. The names of keys end in their units.
 
-kB are 1000 bytes and MB 1 000 000. Sections refuse unknown keys and never change. What one key
-alone cannot tell (names that must exist, memory that must suffice) `topologies.loading.checks` looks after.
+1 kB is 1000 bytes, 1 MB 1 000 000 bytes. Sections refuse unknown keys and are immutable. `topologies.loading.checks`
+checks conditions over several keys, such as names that must exist and memory that must suffice.
 """
 
 from collections.abc import Iterator
@@ -21,49 +21,49 @@ from topologies.schema.base import (
     Section,
     Seed,
     Speed,
-    rule,
+    section_error,
 )
 from topologies.schema.cells import CellSection
 from topologies.schema.links import LinkSection
 from topologies.schema.realtime import RealtimeSection
 from topologies.schema.workloads import TaskSection
 
-ALL = "all"  # as a task's source: every UE
+ALL = "all"  # source of a task: every UE
 
 
 class NodeSection(Section):
-    """A place in the topology; with `count`, as many places named by a number in the place of `{i}`."""
+    """A node of the topology, or with `count` that many nodes, numbered by `{i}` in the name."""
 
     name: NodeName
     role: Role
     device: str | None = None
-    """Name of one of `devices`; a node without one only forwards."""
+    """Name of one of `devices`; a node without a device only forwards."""
     count: Count | None = None
 
     @model_validator(mode="after")
     def _template(self) -> Self:
         if (TEMPLATE in self.name) != (self.count is not None):
-            raise rule("must give count with a name that holds {i}, and only then")
+            raise section_error("must give count with a name that holds {i}, and only then")
         return self
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the nodes that this entry stands for."""
+        """Return the names of this entry's nodes."""
         if self.count is None:
             return (self.name,)
         return tuple(self.name.replace(TEMPLATE, str(i)) for i in range(1, self.count + 1))
 
 
 class DeviceSection(Section):
-    """A computer: how fast, how large, how hungry."""
+    """A computer: speed, memory and power."""
 
     compute_gflops: Speed
     """Billions of floating-point operations per second (a multiply-accumulate is two)."""
     memory_mb: Positive
     memory_gb_per_s: Speed
-    """How fast weights are read while computing."""
+    """Rate at which weights are read from memory during computation."""
     load_mb_per_s: Speed = 1_000.0
-    """How fast weights come into memory when they are not resident."""
+    """Rate at which weights are loaded into memory."""
     layer_overhead_us: NotNegative = 0.0
     queue_tasks: Count = 1_000
     idle_power_w: NotNegative = 0.0
@@ -73,7 +73,7 @@ class DeviceSection(Section):
 
 
 class ControlSection(Section):
-    """Who decides, and how old what it hears of the others is."""
+    """Node of the decision maker, and the age of its observations of other nodes."""
 
     node: NodeName
     observation_age_ms: NotNegative = 0.0
@@ -81,7 +81,7 @@ class ControlSection(Section):
 
 
 class CostSection(Section):
-    """What policies are judged by: seconds of delay, and for a failure or an erased activation these."""
+    """Cost of a task, in seconds: its delay, and the penalties of a failure and of an erased activation."""
 
     failure_s: Positive
     erasure_s: NotNegative = 0.0
@@ -89,21 +89,21 @@ class CostSection(Section):
 
 
 class PlainSection(Section):
-    """A policy that needs no settings."""
+    """A policy without settings."""
 
     type: Literal["random", "all-device", "all-edge", "greedy", "exact"]
     label: Label | None = None
 
 
 class SplitSection(Section):
-    """Layers before `cut` at the task's source, the others at `node`."""
+    """Layers before `cut` run at the task's source, the others at `node`."""
 
     cut: Annotated[int, Field(ge=0)]
     node: NodeName
 
 
 class FixedSection(Section):
-    """The same split for every task of a name."""
+    """A fixed split for each task name."""
 
     type: Literal["fixed"]
     label: Label | None = None
@@ -111,7 +111,7 @@ class FixedSection(Section):
 
 
 class LearnedSection(Section):
-    """A trained agent; without a checkpoint it is trained briefly before the run."""
+    """A trained agent; without a checkpoint it is trained before the run."""
 
     type: Literal["ppo", "a3c"]
     label: Label | None = None
@@ -120,7 +120,7 @@ class LearnedSection(Section):
 
 
 class ReplaySection(Section):
-    """Decisions made before, a JSON object a line: `source`, `kind`, `task`, `placement`."""
+    """Replay of recorded decisions: JSON Lines with the keys `source`, `kind`, `task`, `placement`."""
 
     type: Literal["replay"]
     label: Label | None = None
@@ -128,7 +128,7 @@ class ReplaySection(Section):
 
 
 class CustomSection(Section):
-    """A class of the user's own, `module:Class`, made with `options` as keyword arguments."""
+    """A class of the user's own, `module:Class`, constructed with `options` as keyword arguments."""
 
     type: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
     label: Label | None = None
@@ -152,39 +152,39 @@ PolicySection = Annotated[
 
 
 def label_of(policy: PlainSection | FixedSection | LearnedSection | ReplaySection | CustomSection) -> str:
-    """The name that a policy's rows carry."""
+    """Return the name of a policy in records and tables."""
     return policy.label or policy.type.rpartition(":")[2]
 
 
 class TrainingSection(Section):
-    """How agents without a checkpoint are trained: on other channels and arrivals than the run's."""
+    """Training of agents without a checkpoint, on other channels and arrivals than the run's."""
 
     steps: Count = 150_000
     seed: Seed = 1
     traces: Annotated[int, Field(ge=1, le=1_000)] = 4
-    """How many systems, with a channel and arrivals of their own each, training draws from."""
+    """Number of training systems, each with its own channels and arrivals."""
     duration_s: Positive = 60.0
 
 
 class WorkerSection(Section):
-    """A process on a real machine that stands for one or several nodes."""
+    """A process on a real machine that runs the partitions of one or several nodes."""
 
     nodes: Names
     time_scale: Positive = 1.0
-    """A node's time is the worker's measured time, times this."""
+    """Factor from the worker's measured time to the node's time."""
 
 
 class HilSection(Section):
-    """Which workers run whose partitions, and for which policies."""
+    """Hardware in the loop: the workers, and the policies whose partitions they run."""
 
     workers: Annotated[dict[Label, WorkerSection], Field(min_length=1)]
     policies: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     duration_s: Positive
-    """From the start of the run; no longer than it."""
+    """Time from the start of the run; at most the scenario's `duration_s`."""
 
 
 class Scenario(Section):
-    """Everything that a run depends on, beside the files that it names."""
+    """Complete description of a run, except the contents of the files that it names."""
 
     name: Label
     seed: Seed
@@ -192,10 +192,10 @@ class Scenario(Section):
     nodes: Annotated[tuple[NodeSection, ...], Field(strict=False, min_length=1)]
     devices: Annotated[dict[str, DeviceSection], Field(min_length=1)]
     cells: dict[str, CellSection] = Field(default_factory=dict)
-    """The base station at each of these nodes, for links with `radio`."""
+    """Base station at each of these nodes, for links with `radio`."""
     links: Annotated[tuple[LinkSection, ...], Field(strict=False)] = ()
     models: dict[str, str] = Field(default_factory=dict)
-    """A model's profile, where it is not the shipped one of that name: another shipped name, or a JSON file."""
+    """Profile of a model: a shipped profile's name, or a JSON file; default: the shipped profile of its name."""
     tasks: Annotated[tuple[TaskSection, ...], Field(strict=False, min_length=1)]
     control: ControlSection
     cost: CostSection
@@ -204,18 +204,18 @@ class Scenario(Section):
     hil: HilSection | None = None
     realtime: RealtimeSection = RealtimeSection()
     broker: NodeName | None = None
-    """Node that all activations pass through."""
+    """Node of the broker through which all activations pass."""
     preload: bool = True
-    """Whether weights are resident at the start."""
+    """Whether weights are in memory at the start."""
 
     def node_entries(self) -> Iterator[tuple[int, str, NodeSection]]:
-        """(index of the entry, name, entry) of every node, copies included."""
+        """Yield (index of the entry, name, entry) of every node, copies included."""
         for index, node in enumerate(self.nodes):
             for name in node.names:
                 yield index, name, node
 
     def link_entries(self) -> Iterator[tuple[int, str, str, LinkSection]]:
-        """(index of the entry, one end, other end, entry) of every link, one for each copy of its ends."""
+        """Yield (index of the entry, one end, other end, entry) of every link, copies included."""
         counts = {node.name: node.count for node in self.nodes if node.count is not None}
         for index, link in enumerate(self.links):
             a, b = link.between
@@ -224,26 +224,26 @@ class Scenario(Section):
                 yield index, a.replace(TEMPLATE, str(i)), b.replace(TEMPLATE, str(i)), link
 
     def cell_entries(self) -> Iterator[tuple[str, CellSection]]:
-        """(name of the node, section) of every cell, one for each copy of its node."""
+        """Yield (name of the node, section) of every cell, copies included."""
         for _, name, node in self.node_entries():
             if node.name in self.cells:
                 yield name, self.cells[node.name]
 
     def cell_at(self, name: str) -> CellSection | None:
-        """The cell of the node of that name, where it has one."""
+        """Return the cell at a node, or None."""
         return dict(self.cell_entries()).get(name)
 
     def cell_path(self, station: str) -> str:
-        """Where the cell of that node stands: `cells.` and the name of the node's entry."""
+        """Return the path of a node's cell in the file: `cells.` and the name of the node's entry."""
         return next(f"cells.{node.name}" for _, name, node in self.node_entries() if name == station)
 
     def names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Node names with templates replaced by their copies, and `all` by every UE."""
+        """Return node names, with templates replaced by their copies and `all` by every UE."""
         copies = {node.name: node.names for node in self.nodes}
         copies[ALL] = tuple(name for _, name, node in self.node_entries() if node.role == "ue")
         return tuple(dict.fromkeys(copy for name in names for copy in copies.get(name, (name,))))
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The policies' labels, by default their types."""
+        """Return the policies' labels; default: their types."""
         return tuple(label_of(policy) for policy in self.policies)

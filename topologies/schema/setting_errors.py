@@ -1,4 +1,4 @@
-"""Errors of the emulator's settings in the words of a scenario: its keys, and their values as it gives them."""
+"""Translation of the emulator's setting errors to the scenario's keys and values."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,27 +9,27 @@ from topologies.schema.base import Section
 from topologies.schema.cells import in_emulator_units
 from topologies.schema.messages import short
 
-OF_UE = ("ue", "fading", "track")  # parts of an emulator's radio that a link's `radio` gives; a cell gives the others
-NAMELESS = ("carrier", "base", "ue", "track")  # their keys stand in the cell or `radio` itself
+UE_PARTS = ("ue", "fading", "track")  # parts of the emulator's radio from a link's `radio`; the others are the cell's
+FLAT_PARTS = ("carrier", "base", "ue", "track")  # parts without a section of their own in the cell or `radio`
 
 
-class Placed(NamedTuple):
-    """A section and its place in the scenario."""
+class LocatedSection(NamedTuple):
+    """A section and its path in the scenario."""
 
     path: str
     section: Section
 
 
 @contextmanager
-def blamed(cell: Placed, ue: Placed | None = None) -> Iterator[None]:
-    """Within it, a setting that breaks a rule raises ValueError, one line, that names its key in the cell or in the
-    UE's `radio`; another ValueError begins with the place of the latter."""
+def translate_setting_errors(cell: LocatedSection, ue: LocatedSection | None = None) -> Iterator[None]:
+    """Turn a SettingError into a ValueError (one line) that names the key in the cell or in the UE's `radio`; prefix
+    any other ValueError with the path of the UE's section, or of the cell if there is none."""
     try:
         yield
     except SettingError as error:
         part, *names = error.setting.split(".")
-        path, section = ue if ue is not None and part in OF_UE else cell
-        *sections, name = names if part in NAMELESS else (part, *names)
+        path, section = ue if ue is not None and part in UE_PARTS else cell
+        *sections, name = names if part in FLAT_PARTS else (part, *names)
         for key in sections:
             path, section = f"{path}.{key}", getattr(section, key)
         key = dict(zip(in_emulator_units(section), type(section).model_fields, strict=True))[name]

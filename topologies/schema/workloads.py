@@ -1,28 +1,37 @@
-"""What is asked for, and when: the sections of a scenario's `tasks`."""
+"""Sections of `tasks`: the inference tasks and their arrivals."""
 
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from topologies.schema.base import Count, Label, Names, NotNegative, Positive, Section, exactly_one, rule
+from topologies.schema.base import (
+    Count,
+    Label,
+    Names,
+    NotNegative,
+    Positive,
+    Section,
+    require_exactly_one,
+    section_error,
+)
 
 
 class PoissonSection(Section):
-    """Independent exponential gaps."""
+    """Poisson process: exponential times between arrivals."""
 
     rate_per_s: Positive
 
 
 class PeriodicSection(Section):
-    """One arrival each interval."""
+    """One arrival per interval."""
 
     interval_ms: Annotated[float, Field(ge=0.001, le=1e9)]
     phase_ms: NotNegative = 0.0
 
 
 class RecordedSection(Section):
-    """Arrivals as they were: given here, or in a JSON file with the same keys."""
+    """Recorded arrivals: given here, or in a JSON file with the same keys."""
 
     file: str | None = None
     arrival_ns: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] | None = None
@@ -31,26 +40,26 @@ class RecordedSection(Section):
 
     @model_validator(mode="after")
     def _source(self) -> Self:
-        exactly_one(self, "file", "arrival_ns")
+        require_exactly_one(self, "file", "arrival_ns")
         arrivals = self.arrival_ns or ()
         if any(a > b for a, b in pairwise(arrivals)):
-            raise rule("arrival_ns must not decrease")
+            raise section_error("arrival_ns must not decrease")
         if {len(self.prompt_tokens), len(self.output_tokens)} - {len(arrivals)} and (
             self.prompt_tokens or self.output_tokens
         ):
-            raise rule("prompt_tokens and output_tokens must be as many as arrival_ns")
+            raise section_error("prompt_tokens and output_tokens must be as many as arrival_ns")
         return self
 
 
 class RecordedFileSection(RecordedSection):
-    """What a file of recorded arrivals holds: the times themselves, and no other file's name."""
+    """Contents of a file of recorded arrivals: the times, not the name of another file."""
 
     file: None = None
     arrival_ns: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
 
 
 class ArrivalsSection(Section):
-    """When tasks are asked for, at each source by itself."""
+    """Arrival process of a task, independent at each source."""
 
     poisson: PoissonSection | None = None
     periodic: PeriodicSection | None = None
@@ -58,12 +67,12 @@ class ArrivalsSection(Section):
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        exactly_one(self, "poisson", "periodic", "recorded")
+        require_exactly_one(self, "poisson", "periodic", "recorded")
         return self
 
 
 class TokensSection(Section):
-    """Lengths of requests to a language model: geometric with these means, cut at these maxima."""
+    """Token counts of a language model's requests: geometric with these means, truncated at these maxima."""
 
     prompt_mean: Count
     prompt_max: Count
@@ -77,12 +86,12 @@ class TokensSection(Section):
             ("output", self.output_mean, self.output_max),
         ):
             if mean > most:
-                raise rule(f"{name}_mean={mean}: must be at most {name}_max, {most}")
+                raise section_error(f"{name}_mean={mean}: must be at most {name}_max, {most}")
         return self
 
 
 class TaskSection(Section):
-    """A sort of inference that some UEs ask for."""
+    """An inference task that some UEs request."""
 
     name: Label
     model: str
@@ -91,13 +100,13 @@ class TaskSection(Section):
     arrivals: ArrivalsSection
     deadline_ms: Positive
     input_kb: NotNegative = 0.0
-    """The encoded input, where the first layer runs elsewhere (language models send token ids instead)."""
+    """Size of the encoded input, sent if the first layer runs elsewhere (language models send token ids instead)."""
     result_kb: NotNegative = 0.0
     activation: Literal["int8", "fp16", "fp32"] = "int8"
-    """Precision of activations on the air."""
+    """Precision of transmitted activations."""
     tokens: TokensSection | None = None
     cuts: Annotated[tuple[Count, ...], Field(strict=False)] | None = None
-    """Cuts that are allowed, cut c lying before layer c; without it, every one. `[]` forbids splitting."""
+    """Allowed cuts, cut c lying before layer c; default: all. `[]` forbids splitting."""
     max_partitions: Annotated[int, Field(ge=1, le=8)] = 2
     transport: Literal["mqtt", "tcp", "udp"] = "mqtt"
-    """MQTT and TCP need acknowledged bearers; `udp` goes over both."""
+    """MQTT and TCP need acknowledged bearers; `udp` works over both."""

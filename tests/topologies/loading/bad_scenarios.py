@@ -353,6 +353,16 @@ CASES = [
     Case("unknown-source", "tasks[0].sources=ue9: must be the name of a UE", put("tasks.0.sources", ["ue1", "ue9"])),
     Case("source-no-ue", "tasks[0].sources=gnb: must be the name of a UE", put("tasks.0.sources", "gnb")),
     Case("no-ue", "tasks[0].sources=all: there must be a UE", no_ue),
+    Case(
+        "renamed-setting",
+        "policies[2].settings.clip=0.2: was renamed to clip_coef",
+        add("policies", {"type": "ppo", "settings": {"num_envs": 8, "clip": 0.2}}),
+    ),
+    Case(
+        "renamed-setting-by-override",
+        "policies[0].settings.environments=8: was renamed to num_envs",
+        overrides=("policies[0].type=a3c", "policies[0].settings.environments=8"),
+    ),
     Case("duplicate-label", "policies[2].label=random: must be given once", add("policies", {"type": "random"})),
     # models, memory, cuts
     Case("unknown-model", "tasks[0].model=lenet: must be one of alexnet", put("tasks.0.model", "lenet")),
