@@ -13,18 +13,6 @@ if TYPE_CHECKING:
 LARGEST_SETTING = 1e30  # larger than any sensible value, and still within single precision, which torch uses
 Settings = TypeVar("Settings", bound="DataclassInstance")
 
-RENAMED = {
-    "total_steps": "total_timesteps",
-    "environments": "num_envs",
-    "rollout_steps": "num_steps",
-    "epochs": "update_epochs",
-    "minibatches": "num_minibatches",
-    "clip": "clip_coef",
-    "entropy_weight": "ent_coef",
-    "value_weight": "vf_coef",
-    "gradient_norm": "max_grad_norm",
-}
-
 
 @dataclass(frozen=True)
 class PpoSettings:

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.settings import A3cSettings, PpoSettings
 from tests.topologies.loading.bad_scenarios import CASES, GOOD, Case
 from topologies.build import build, training_system
+from topologies.loading.checks import RENAMED_SETTINGS
 from topologies.loading.loader import load, named
 
 
@@ -35,6 +38,12 @@ def test_one_line_names_file_path_value_and_rule(case: Case, tmp_path: Path) -> 
     assert message.count("bad.yaml: ") == 1
     assert case.file in message
     assert "\n" not in message
+
+
+def test_renamed_settings_are_no_settings_and_their_new_names_are() -> None:
+    known = {each.name for each in (*fields(PpoSettings), *fields(A3cSettings))}
+    assert not known & set(RENAMED_SETTINGS)
+    assert known >= set(RENAMED_SETTINGS.values())
 
 
 def test_training_refuses_the_data_of_the_run_even_from_a_copied_file(tmp_path: Path) -> None:
