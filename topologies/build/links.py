@@ -61,7 +61,7 @@ def _over_the_air(
     ends = (ue, station) if direction == "uplink" else (station, ue)
     section = link.directions[direction]
     ramp = _ramp(link.ramp_of(direction, cell))
-    if section.given or link.radio is None or cell is None:
+    if section.has_own_rate or link.radio is None or cell is None:
         with _placed(f"{path}.{direction}"):
             trace = source.given(section, direction_name(*ends))
         return replace(_spec(*ends, link, trace), ramp=ramp)
