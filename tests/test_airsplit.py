@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import airsplit
+from airsplit.cli import main
 from tests.topologies.loading.bad_scenarios import CASES, GOOD, Case
 
-ROOT = Path(airsplit.__file__).parent
-COMMAND = [sys.executable, str(ROOT / "airsplit.py")]
+ROOT = Path(airsplit.__file__).parents[1]
+COMMAND = [sys.executable, "-m", "airsplit"]
 
 
 def call(*arguments: str | Path, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
@@ -115,7 +116,7 @@ def test_bad_scenario_is_one_line_exit_3_and_no_folder(
     overrides = [word for override in case.overrides for word in ("--set", override)]
     monkeypatch.setattr(sys, "argv", ["airsplit", "run", str(path), "--out", str(runs), *overrides])
     with pytest.raises(SystemExit) as ended:
-        airsplit.main()
+        main()
     printed = capsys.readouterr()
     assert ended.value.code == 3
     assert printed.out == ""

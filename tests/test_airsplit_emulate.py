@@ -37,7 +37,7 @@ def limits() -> list[dict[str, Any]]:
 @emulates
 @pytest.mark.timeout(600)
 def test_ctrl_c_at_the_prompt_interrupts_what_runs_there_and_not_the_network(tmp_path: Path) -> None:
-    command = [str(ROOT / "airsplit.py"), "emulate", str(write(tmp_path)), "--cli", "--out", str(tmp_path / "runs")]
+    command = ["-m", "airsplit", "emulate", str(write(tmp_path)), "--cli", "--out", str(tmp_path / "runs")]
     run = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"
     with at_terminal(SHELL, run, *command) as (terminal, _):
         terminal.await_text("mininet> ", START_S)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-import airsplit
+from airsplit.cli import main
 from emulator.core.errors import MissingDependency
 from emulator.realtime.sandbox.requirements import require
 from tests.test_airsplit import COMMAND, ROOT, call
@@ -215,7 +215,7 @@ def test_without_root_it_says_so_and_makes_nothing(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(sys, "argv", ["airsplit", "emulate", str(write(tmp_path)), "--out", str(tmp_path / "runs")])
     with pytest.raises(SystemExit) as ended:
-        airsplit.main()
+        main()
     printed = capsys.readouterr()
     assert (ended.value.code, printed.out, printed.err.count("\n")) == (4, "", 1)
     assert "run as root" in printed.err

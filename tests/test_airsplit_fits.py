@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from airsplit import app
+from airsplit.cli import app
 from benchmarks import fits
 from emulator.core.units import NS_PER_S
 from emulator.trace import Trace

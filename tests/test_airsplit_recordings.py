@@ -5,7 +5,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from airsplit import app
+from airsplit.cli import app
 from emulator.trace import Trace
 
 

@@ -12,10 +12,9 @@ from typing import Literal, NamedTuple
 
 import psutil
 
-import airsplit
 from emulator.realtime.sandbox.cpu_groups import PREFIX, ROOT, VERSION_1
 
-COMMAND = (sys.executable, str(Path(airsplit.__file__).resolve()), "emulate", "--quiet")
+COMMAND = (sys.executable, "-m", "airsplit", "emulate", "--quiet")
 UP_S = 300.0  # until the network is up; the first time what is compiled must be
 KINDS = ("net", "pid")  # of namespaces
 GONE_S = 5.0  # a killed supervisor cannot wait until all is over

@@ -1,0 +1,66 @@
+"""The command line: declares the commands and their options, calls the rest of the package, prints results.
+
+Results go to standard output, messages to standard error, one line each. Exit codes: 0 done, 2 wrong usage, 3 bad input
+(a missing file too), 4 something that this machine lacks, 5 a run whose own checks failed. Commands import what they
+need when they run, so that the others start at once.
+"""
+
+import logging
+import signal
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airsplit.cli.emulation import emulate
+from airsplit.cli.hosts import broker, hosts, worker
+from airsplit.cli.machine import doctor
+from airsplit.cli.output import fail
+from airsplit.cli.runs import figures, report, rerun
+from airsplit.cli.simulation import run
+from airsplit.cli.traces import trace_app
+from airsplit.cli.training import profile, train
+from emulator.core.errors import MissingDependency
+from emulator.realtime.relay import RelayFailed
+
+app = typer.Typer(
+    name="airsplit",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (run, emulate, rerun, figures, report, train, profile, broker, worker, hosts, doctor):
+    app.command()(command)
+app.add_typer(trace_app, name="trace")
+
+
+def print_version(asked: bool) -> None:
+    """Print the version and exit if `--version` was given."""
+    if asked:
+        print(f"airsplit {version('airsplit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Where should each part of a neural network run when devices and servers are joined by a 5G link?"""
+
+
+def main() -> None:
+    """Run the command line; an error becomes one line on standard error and an exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that processes that we started end with us
+    sys.path.append(str(Path.cwd()))  # policies named `module:Class` are imported from the working directory
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        app()
+    except (MissingDependency, RelayFailed) as error:
+        fail(4, str(error))
+    except OSError as error:
+        fail(3, f"{error.filename or 'file'}: {error.strerror or error}")
+    except ValueError as error:
+        fail(3, str(error))

@@ -1,0 +1,34 @@
+"""`airsplit emulate`: run a scenario in real time."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed
+from airsplit.cli.output import print_run
+
+
+def emulate(
+    scenario: ScenarioFile,
+    policy: Annotated[str | None, typer.Option("--policy", help="Label; instead of realtime.policy.")] = None,
+    seed: Seed = None,
+    out: OutFolder = Path("runs"),
+    overrides: Overrides = None,
+    cli: Annotated[bool, typer.Option("--cli", help="Mininet's prompt in the network, instead of tasks.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a scenario with real packets of real programs in real time, in a private network (needs root)."""
+    from airsplit.emulation_run import load_for_emulation, run_emulation
+    from emulator.realtime import sandbox
+    from results.progress import Phases
+
+    chosen = load_for_emulation(scenario, overrides or (), seed, policy, tasks=not cli)
+    if not sandbox.inside():
+        sandbox.require()
+        sys.exit(sandbox.run_inside([sys.executable, *sys.orig_argv[1:]]))
+    command = ("airsplit", *sys.argv[1:])
+    phases = Phases(quiet or cli)  # bars would write over the prompt
+    print_run(run_emulation(chosen, scenario, out, command, phases, prompt=cli), as_json)

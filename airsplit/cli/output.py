@@ -1,0 +1,57 @@
+"""How commands print results and errors."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from results.run.folder import Run
+
+
+def fail(code: int, message: str) -> NoReturn:
+    """Print the message in one line on standard error and exit."""
+    print(" ".join(message.split()), file=sys.stderr)
+    sys.exit(code)
+
+
+def print_json(value: object) -> None:
+    """Print a result as JSON."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+def print_written(path: Path, sha256: str | None, as_json: bool) -> None:
+    """Print the result of a command that writes one file."""
+    facts = {"path": str(path)} | ({"sha256": sha256} if sha256 else {})
+    print_json(facts) if as_json else print(*facts.values())
+
+
+def print_facts(facts: Mapping[str, object], as_json: bool) -> None:
+    """Print a result of a few numbers, one a line."""
+    if as_json:
+        print_json(facts)
+    for name, value in () if as_json else facts.items():
+        print(f"{name}: {value}")
+
+
+def in_line(row: Mapping[str, object], spec: str) -> str:
+    """Return a row of a result as one line; `spec` formats its floats."""
+    return " ".join(f"{key}={format(value, spec) if isinstance(value, float) else value}" for key, value in row.items())
+
+
+def print_run(run: "Run", as_json: bool) -> None:
+    """Print the table of a finished run and the path of its report. Exit with code 5 if the run's checks failed."""
+    from results.statistics import read_summary
+    from results.text import table_lines
+
+    table = read_summary(run)
+    report = run.path / "report.html"
+    if as_json:
+        rows = json.loads(table.to_json(orient="records"))
+        print_json({"run": str(run.path), "report": str(report), "summary": rows})
+    else:
+        print("\n".join(table_lines(table)))
+        print(f"report: {report}")
+    if not run.manifest.valid:
+        sys.exit(5)

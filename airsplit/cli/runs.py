@@ -1,0 +1,51 @@
+"""`airsplit rerun`, `figures` and `report`: commands on the folders of finished runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airsplit.cli.options import Json, Quiet, RunFolder
+from airsplit.cli.output import fail, print_json
+
+
+def rerun(
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST")], as_json: Json = False, quiet: Quiet = False
+) -> None:
+    """Repeat a run from its stored traces, checkpoints and times; exit 0 only if the digests agree."""
+    from airsplit.rerun import repeat_run
+    from results.progress import Phases
+
+    folder = manifest.parent if manifest.name == "manifest.json" else manifest
+    repetition = repeat_run(folder, Phases(quiet))
+    before, again = repetition.stored_sha256, repetition.records_sha256
+    if repetition.packet_mismatch:
+        fail(5, f"{folder}: packets.parquet: must be as simulated; {repetition.packet_mismatch}")
+    if as_json:
+        print_json({"run": str(folder), "records_sha256": before, "again": again, "agree": again == before})
+    if again != before:
+        fail(5, f"{folder}: records_sha256 {again[:12]} must be {before[:12]} as in manifest.json")
+    if not as_json:
+        print(f"{folder}: records_sha256 {again} again")
+
+
+def figures(folder: RunFolder, as_json: Json = False) -> None:
+    """Draw a run's figures anew."""
+    from results.figures.draw import draw_figures
+    from results.run.folder import open_run, verify
+
+    run = open_run(folder)
+    verify(run)
+    paths = [str(path) for path in draw_figures(run)]
+    print_json(paths) if as_json else print("\n".join(paths))
+
+
+def report(folder: RunFolder, as_json: Json = False) -> None:
+    """Write a run's report anew."""
+    from results.report import write_report
+    from results.run.folder import open_run, verify
+
+    run = open_run(folder)
+    verify(run)
+    path = str(write_report(run))
+    print_json({"report": path}) if as_json else print(path)

@@ -1,0 +1,31 @@
+"""`airsplit run`: simulate a scenario."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed
+from airsplit.cli.output import print_run
+
+
+def run(
+    scenario: ScenarioFile,
+    seed: Seed = None,
+    out: OutFolder = Path("runs"),
+    overrides: Overrides = None,
+    hil: Annotated[
+        str | None, typer.Option("--hil", metavar="local|HOST:PORT", help="Also run tasks on workers, over MQTT.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a scenario under every policy that it names, and write records, figures and a report."""
+    from airsplit.simulation_run import run_simulation
+    from results.progress import Phases
+    from topologies.loading.loader import load
+
+    chosen = load(scenario, overrides or (), seed)
+    command = ("airsplit", *sys.argv[1:])
+    print_run(run_simulation(chosen, scenario, out, command, Phases(quiet), hil), as_json)

@@ -1,0 +1,82 @@
+"""Run a scenario in real time: from the scenario to the folder of a finished run. Call it inside the sandbox."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from airsplit.completion import complete_run
+from airsplit.preparation import load_checkpoints, prepare_run
+from emulator.decisions import Decision, Noted
+from emulator.policy import Policy, Totals
+from emulator.record import Records
+from emulator.simulation import Simulation
+from emulator.system import System
+from results.progress import Phases
+from results.run.folder import Run
+from topologies.build import build
+from topologies.build.emulation_scope import (
+    EMULATED_SUFFIX,
+    emulated_part,
+    for_one_policy,
+    require_carrier,
+    without_tasks,
+)
+from topologies.loading.loader import load, named
+from topologies.schema.scenario import Scenario
+
+
+def load_for_emulation(
+    file: Path, overrides: Sequence[str], seed: int | None, policy: str | None, *, tasks: bool
+) -> Scenario:
+    """Load a scenario with the one policy that is to be emulated; without `tasks` only its commands run.
+
+    Raises ValueError, one line, for bad input.
+    """
+    with named(file):
+        chosen = for_one_policy(load(file, overrides, seed), policy)
+        chosen = chosen if tasks else without_tasks(chosen)
+        require_carrier(chosen)
+    return chosen
+
+
+def run_emulation(
+    scenario: Scenario, file: Path, out: Path, command: tuple[str, ...], progress: Phases, *, prompt: bool
+) -> Run:
+    """Simulate the scenario's one policy, carry out its decisions with real packets, and write both to a folder in
+    `out`. With `prompt`, open Mininet's prompt in the network instead of running tasks.
+
+    `file` and `command` are as in `airsplit.simulation_run.run_simulation`.
+    """
+    from hil.stations import emulation  # needs Mininet
+    from hil.stations.files import append_real_tasks
+    from results.agreement.checks import told_by_relay
+    from topologies.mininet.network import require_network
+    from topologies.mininet.real_devices import require_interfaces
+
+    started = datetime.now(UTC)
+    home = file.parent
+    with named(file), progress as phases:
+        require_interfaces(scenario)
+        system = build(scenario, home)
+        require_network(scenario, system)
+        checkpoints = load_checkpoints(scenario, home, system)
+        folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, phases)
+        part = emulated_part(scenario, system)
+        with Records(folder) as records:
+            totals, decisions = simulate_one(part, make_policies(), records)
+            if prompt:
+                found = emulation.open_prompt(scenario, home, part, folder, phases)
+            else:
+                found = emulation.emulate(scenario, home, part, decisions, folder, phases)
+            append_real_tasks(records, scenario.labels[0] + EMULATED_SUFFIX, folder)
+        told = told_by_relay(found, scenario, part, folder)
+        return complete_run(scenario, part, folder, started, command, totals, told, phases)
+
+
+def simulate_one(
+    system: System, policies: Mapping[str, Policy], records: Records
+) -> tuple[dict[str, Totals], list[Decision]]:
+    """Simulate the only policy in `policies`. Return its totals by label, and all its decisions."""
+    ((label, policy),) = policies.items()
+    noted = Noted(policy)
+    return {label: Simulation(system).run(noted, label, records)}, noted.decisions

@@ -1,0 +1,58 @@
+"""The first part of every run: trains agents, makes the policies, and stores the inputs in a new folder."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from agents.checkpoint import Checkpoint
+from agents.evaluation import check_policies, named_checkpoints, policies_of
+from agents.training import train_missing
+from emulator.layer_times import measured_of, with_measured
+from emulator.policy import Policy
+from emulator.system import System
+from results.progress import Phases
+from results.run.folder import create_run_folder
+from results.run.tables import write_learning
+from topologies.build.run_inputs import checkpoint_file, resolved_yaml, store_inputs, stored_files
+from topologies.schema.scenario import Scenario
+
+
+class Preparation(NamedTuple):
+    """The folder of a run, and a function that makes the run's policies by label, new ones at each call."""
+
+    folder: Path
+    make_policies: Callable[[], Mapping[str, Policy]]
+
+
+def load_checkpoints(scenario: Scenario, home: Path, system: System) -> dict[str, Checkpoint]:
+    """Return the checkpoints that the scenario names, by label, after a check that every policy can be made.
+
+    `home` is the folder that the scenario's relative paths start from. Raises ValueError, `policies[i]: ...`.
+    """
+    checkpoints = named_checkpoints(scenario, home, system)
+    check_policies(scenario, home, system, checkpoints)
+    return checkpoints
+
+
+def prepare_run(
+    scenario: Scenario, home: Path, system: System, named: Mapping[str, Checkpoint], out: Path, phases: Phases
+) -> Preparation:
+    """Train the agents that have no checkpoint and store everything that a repetition needs in a new folder of `out`.
+
+    Agents are trained on the layer times of `system`, which may be measured. `named` are the checkpoints that the
+    scenario names.
+    """
+    measured = measured_of(system)
+    trained = train_missing(scenario, home, phases, lambda other: with_measured(other, measured))
+    checkpoints = {**named, **{label: checkpoint for label, (checkpoint, _) in trained.items()}}
+    text = resolved_yaml(scenario, home)
+    inputs = " ".join([text, *(link.trace.sha256 for link in system.links)])
+    folder = create_run_folder(out, scenario.name, hashlib.sha256(inputs.encode()).hexdigest())
+    store_inputs(folder, text, stored_files(scenario, home), system)
+    for label, checkpoint in checkpoints.items():
+        checkpoint.save(folder / checkpoint_file(label))
+    if trained:
+        write_learning(folder / "learning.csv", {label: curve for label, (_, curve) in trained.items()})
+    return Preparation(folder, partial(policies_of, scenario, home, system, checkpoints))

@@ -1,0 +1,72 @@
+"""Repeat a finished run from the inputs in its folder, to compare the records."""
+
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from agents.checkpoint import Checkpoint
+from agents.evaluation import policies_of
+from airsplit.emulation_run import simulate_one
+from airsplit.simulation_run import run_policies
+from emulator.layer_times import load_measured, with_measured
+from emulator.policy import Policy
+from emulator.record import Records, records_sha256
+from emulator.simulation.replayed_compute import Replayed
+from emulator.system import System
+from results.progress import Phases
+from results.run.folder import open_run, verify
+from results.run.manifest import RECORDS
+from topologies.build import build
+from topologies.build.emulation_scope import EMULATED_SUFFIX, emulated_part
+from topologies.build.run_inputs import load_traces
+from topologies.loading.loader import load, named
+
+
+class Repetition(NamedTuple):
+    """The digests of a run's records, stored and repeated. `packet_mismatch` says how the packets of an emulation
+    differ from simulated ones; it is empty if they agree."""
+
+    stored_sha256: str
+    records_sha256: str
+    packet_mismatch: str = ""
+
+
+def repeat_run(folder: Path, progress: Phases) -> Repetition:
+    """Repeat a run from its stored traces, checkpoints and times.
+
+    Raises ValueError, one line, if the folder holds no finished run or a file has changed since.
+    """
+    finished = open_run(folder)
+    verify(finished)
+    with named(folder / "scenario.yaml"):
+        scenario = load(folder / "scenario.yaml")
+        system = build(scenario, folder, load_traces(folder))
+    system = with_measured(system, load_measured(folder / "measured.json"))
+    checkpoints = {path.stem: Checkpoint.load(path) for path in sorted((folder / "checkpoints").glob("*.safetensors"))}
+    make_policies = partial(policies_of, scenario, folder, system, checkpoints)
+    mismatch = ""
+    with progress as phases, tempfile.TemporaryDirectory() as scratch:
+        if finished.manifest.facts.rung == "emu":
+            mismatch = _repeat_emulation(folder, emulated_part(scenario, system), make_policies(), Path(scratch))
+        else:
+            replayed = partial(Replayed, folder, system=system) if finished.manifest.facts.rung == "hil" else None
+            run_policies(scenario, make_policies, system, replayed, Path(scratch), phases)
+        again = records_sha256([Path(scratch) / name for name in RECORDS])
+    return Repetition(finished.manifest.records_sha256, again, mismatch)
+
+
+def _repeat_emulation(folder: Path, system: System, policies: Mapping[str, Policy], scratch: Path) -> str:
+    """Write the records of an emulation to `scratch`: simulated rows anew, real ones from the stations' files.
+
+    Return how the simulated links treat the logged packets otherwise than the relay did; empty if they agree.
+    """
+    from hil.stations.files import append_real_tasks
+    from results.agreement.checks import agreement
+
+    with Records(scratch) as records:
+        ((label, _),) = simulate_one(system, policies, records)[0].items()
+        append_real_tasks(records, label + EMULATED_SUFFIX, folder)
+    found = agreement(folder, system)
+    return "" if found.complete else f"{found.missing} are missing; {found.first}"

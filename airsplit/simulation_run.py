@@ -1,0 +1,100 @@
+"""Run a scenario in simulation and, if asked, on workers: from the scenario to the folder of a finished run."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.evaluation import HOSTS, evaluate, for_hosts, on_hosts
+from airsplit.completion import complete_run
+from airsplit.preparation import load_checkpoints, prepare_run
+from emulator.policy import Compute, Policy, Totals
+from emulator.record import Records
+from emulator.simulation import Simulation
+from emulator.system import System
+from results.progress import Phases
+from results.run.facts import Told
+from results.run.folder import Run
+from results.run.manifest import Broker
+from topologies.build import build
+from topologies.loading.loader import named
+from topologies.schema.scenario import Scenario
+
+if TYPE_CHECKING:
+    from hil.testbed.lab import Lab
+
+
+def run_simulation(
+    scenario: Scenario, file: Path, out: Path, command: tuple[str, ...], progress: Phases, hil: str | None = None
+) -> Run:
+    """Simulate a scenario under every policy that it names; write records, figures and a report to a folder in `out`.
+
+    `file` is the scenario's file: relative paths start from its folder, and error messages from its name. `hil` is
+    `local` or the HOST:PORT of a broker: the scenario's `hil.policies` then also run on workers. `command` is what the
+    user called, for the manifest. Raises ValueError, one line, for bad input.
+    """
+    started = datetime.now(UTC)
+    home = file.parent
+    with ExitStack() as stack:
+        stack.enter_context(named(file))
+        system = build(scenario, home)
+        checkpoints = load_checkpoints(scenario, home, system)
+        phases = stack.enter_context(progress)
+        lab = stack.enter_context(workers_of(hil, scenario, system, phases)) if hil else None
+        system = system if lab is None else lab.system
+        folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, phases)
+        totals = run_policies(scenario, make_policies, system, lab and lab.compute_of, folder, phases)
+        told = Told("sim") if lab is None else told_by_workers(lab, scenario)
+        return complete_run(scenario, system, folder, started, command, totals, told, phases)
+
+
+def run_policies(
+    scenario: Scenario,
+    make_policies: Callable[[], Mapping[str, Policy]],
+    system: System,
+    compute_of: Callable[[str], Compute] | None,
+    folder: Path,
+    phases: Phases,
+) -> dict[str, Totals]:
+    """Run every policy in simulation, then the scenario's `hil.policies` with the times that `compute_of(label)` gives.
+
+    Records go to `folder`. Returns totals by label.
+    """
+    simulating, on_workers = partial(phases, "simulating policies"), partial(phases, "running on hosts")
+    with Records(folder) as records:
+        totals = evaluate(make_policies(), lambda _: Simulation(system), records, simulating)
+        if compute_of is not None:
+            shorter = for_hosts(scenario, system)
+
+            def backend_of(label: str) -> Simulation:
+                return Simulation(shorter, compute_of(label))
+
+            policies = on_hosts(scenario, make_policies())
+            totals |= evaluate(policies, backend_of, records, on_workers)
+    return totals
+
+
+def workers_of(where: str, scenario: Scenario, system: System, phases: Phases) -> "AbstractContextManager[Lab]":
+    """Return the lab of workers. Imports torch, which other runs do not need."""
+    from hil.testbed.lab import open_lab
+
+    return open_lab(where, scenario, system, phases)
+
+
+def told_by_workers(lab: "Lab", scenario: Scenario) -> Told:
+    """Return what the manifest says of the workers of a run."""
+    if scenario.hil is None:
+        raise ValueError(f"{scenario.name}: hil: must name workers and policies")
+    facts = lab.describe()
+    duration_s = min(scenario.duration_s, scenario.hil.duration_s)
+    notes = [
+        f"Rows that end in {HOSTS} are of the first {duration_s:g} s: workers ran every partition, and "
+        "activations went from worker to worker over MQTT. The others are simulated on the layer times that these "
+        "workers measured."
+    ]
+    if facts.moves:
+        notes.append("Tasks are counted over all that the workers ran: " + "; ".join(facts.moves) + ".")
+    broker = Broker(name=facts.broker[0], version=facts.broker[1])
+    return Told("hil", tuple(notes), broker=broker, workers=facts.workers)
