@@ -30,7 +30,7 @@ from emulator.trace.fitted.autocorrelation import autocorrelation, crossing_samp
 from emulator.trace.fitted.drawing import draw_rates_bps
 from emulator.trace.fitted.learning import mean_rates_bps
 from emulator.trace.formats import Format, ListSeries, import_trace
-from emulator.trace.formats.lists import runs_of
+from emulator.trace.formats.lists import parse_runs
 
 FORMATS: dict[str, Format] = {".csv": "csv", ".list": "list", ".up": "mahimahi", ".down": "mahimahi", "": "rate"}
 DRAWS = 16
@@ -95,7 +95,7 @@ def choices(path: Path) -> list[tuple[str, ListSeries | None]]:
         return [("", None)]
     return [
         (f" {run}.{series}", ListSeries(run, series))
-        for run, lines in runs_of(path, path.read_bytes())
+        for run, lines in parse_runs(path, path.read_bytes())
         for series in range(1, max(len(lines) // 2, 1) + 1)
     ]
 

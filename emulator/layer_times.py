@@ -1,4 +1,4 @@
-"""Layer times that real hosts measured: put into a system, stored with a run, read again."""
+"""Layer times measured on real hosts: applied to a system, saved with a run, loaded again."""
 
 import json
 from collections.abc import Mapping
@@ -12,12 +12,13 @@ Measured = Mapping[str, Mapping[str, LayerTimes]]  # node -> model -> times
 
 
 def measured_of(system: System) -> Measured:
-    """The measured times that a system's devices have."""
+    """Return the measured times of a system's devices."""
     return {name: node.device.measured for name, node in system.nodes.items() if node.device and node.device.measured}
 
 
 def with_measured(system: System, measured: Measured) -> System:
-    """The same system, the named nodes' devices taking what was measured instead of what the roofline says."""
+    """Return the system with measured layer times, instead of the roofline model's, for the devices of the named
+    nodes."""
     nodes = {
         name: replace(node, device=replace(node.device, measured=measured[name]))
         if name in measured and node.device is not None
@@ -28,14 +29,14 @@ def with_measured(system: System, measured: Measured) -> System:
 
 
 def save_measured(path: Path, measured: Measured) -> None:
-    """Write the times as JSON."""
+    """Write the times as JSON, atomically."""
     rows = {node: {model: asdict(times) for model, times in models.items()} for node, models in measured.items()}
     with atomic_write(path) as partial:
         partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 def load_measured(path: Path) -> Measured:
-    """Read what `save_measured` wrote. Raises ValueError, one line, for anything else."""
+    """Read a file of `save_measured`. Raises ValueError, one line, for any other file."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         return {

@@ -1,4 +1,4 @@
-"""What a model costs, layer by layer: the data that a simulation knows of a neural network."""
+"""Cost of a neural network, layer by layer: all that a simulation knows of a model."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,12 +9,11 @@ TOKEN_BYTES = 4  # a token id on the wire is an int32
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One unit that a cut never divides.
+    """The smallest unit of a model that a partition can hold.
 
-    `flops` counts two per multiply-accumulate, for one image or one token. A causal language
-    model's attention also costs `context_flops` for each token and each position it attends to.
-    `activation_elements` is the size of the layer's output for one image or one token,
-    `kv_elements` what its cache keeps for one token.
+    `flops`: for one image or one token, two per multiply-accumulate. Attention of a causal language model costs
+    another `context_flops` for each pair of a token and a position it attends to. `activation_elements`: size of
+    the output for one image or one token. `kv_elements`: size of the key-value cache for one token.
     """
 
     name: str
@@ -27,7 +26,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelProfile:
-    """A chain of layers; a cut `c` lies before layer `c`, so `0 < c < len(layers)`."""
+    """A chain of layers. Cut `c` lies before layer `c`, so 0 < `c` < len(layers)."""
 
     name: str
     family: Literal["vision", "causal_lm"]
@@ -36,9 +35,9 @@ class ModelProfile:
     layers: tuple[Layer, ...]
 
     def activation_bytes(self, cut: int, tokens: int, precision: str) -> int:
-        """Bytes that cross cut `cut` (1 <= cut <= len(layers)) in one pass of `tokens` tokens (images: 1)."""
+        """Return the bytes sent over cut `cut` (1 <= cut <= len(layers)) in one pass of `tokens` tokens (image: 1)."""
         return self.layers[cut - 1].activation_elements * tokens * PRECISION_BYTES[precision]
 
     def weight_bytes(self, first: int, stop: int) -> int:
-        """Bytes of the weights of layers `first` up to, not including, `stop`."""
+        """Return the bytes of the weights of layers `first` to `stop` - 1."""
         return sum(layer.weight_bytes for layer in self.layers[first:stop])

@@ -1,4 +1,4 @@
-"""What a run writes down: one row a task, one row a task's stage, streamed to Parquet."""
+"""Records of a run, streamed to Parquet: one row per task, and one row per stage of a task."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROW_GROUP_ROWS = 65_536  # a row group; memory stays flat however long the run
+ROW_GROUP_ROWS = 65_536  # rows held in memory, whatever the length of the run
 
 _name = pa.dictionary(pa.int32(), pa.string())
 
-# The parts add up: waiting (device queues) + load (weights) + service + transfer (links, their queues
-# included) = sojourn. `link_waiting_ns` is the part of the transfer spent in link queues.
+# waiting (device queues) + load (weights) + service + transfer (links, including their queues) = sojourn.
+# `link_waiting_ns` is the part of the transfer spent in link queues.
 _parts = [(name, pa.int64()) for name in ("waiting_ns", "load_ns", "service_ns", "transfer_ns", "link_waiting_ns")]
 _outcome = [("energy_j", pa.float64()), ("erased_fraction", pa.float64())]
 _task = [("policy", _name), ("source", _name), ("kind", _name), ("task", pa.int64())]
@@ -29,15 +29,15 @@ TASK_SCHEMA = pa.schema(
         ("sojourn_ns", pa.int64()),
         *_outcome,
         ("deadline_met", pa.bool_()),
-        ("outcome", _name),  # done, missed (done, but late), failed
-        ("reason", _name),  # of a failure; otherwise empty
+        ("outcome", _name),  # done, missed (done after the deadline), failed
+        ("reason", _name),  # why the task failed, else empty
         ("attempts", pa.int16()),
         ("compute", _name),  # modelled, measured, mixed
     ]
 )
 
-# Stage i is partition i with the way to it; the way of the result back to the source is a last stage
-# without layers. Passes of a language model are summed.
+# Stage i is the message to partition i and the computation there. The last stage, without layers, is the message
+# with the result to the source. Passes of a language model are summed.
 STAGE_SCHEMA = pa.schema(
     [
         *_task,
@@ -53,7 +53,7 @@ STAGE_SCHEMA = pa.schema(
 
 
 class RowWriter:
-    """A Parquet file that grows by rows: `append` takes a tuple in the schema's order."""
+    """Writes a Parquet file row by row; a row is a tuple in the schema's order."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._schema = schema
@@ -68,7 +68,7 @@ class RowWriter:
             self._flush()
 
     def extend(self, columns: Mapping[str, Any]) -> None:
-        """Add many rows at once: an array for each name of the schema, all of one length."""
+        """Add many rows: one array for each name of the schema, all of the same length."""
         self._flush()
         arrays = [columns[field.name] for field in self._schema]
         self._writer.write_table(pa.table(arrays, schema=self._schema))
@@ -81,13 +81,13 @@ class RowWriter:
             self._rows.clear()
 
     def close(self) -> None:
-        """Write what is left and finish the file."""
+        """Write the remaining rows and close the file."""
         self._flush()
         self._writer.close()
 
 
 class Records:
-    """The records of a run in a folder: `tasks.parquet` and `stages.parquet`."""
+    """Writers of a run's records in a folder: `tasks.parquet` and `stages.parquet`."""
 
     def __init__(self, folder: Path) -> None:
         self.tasks = RowWriter(folder / "tasks.parquet", TASK_SCHEMA)
@@ -104,8 +104,8 @@ class Records:
 
 
 def records_sha256(paths: Iterable[Path]) -> str:
-    """Digest of the values of the files' columns, row group by row group; not of their bytes, which
-    a compressor's version may change."""
+    """Return the SHA-256 of the values in the files, column by column in each row group. It does not depend on the
+    files' bytes, which differ between versions of the compressor."""
     digest = hashlib.sha256()
     for path in paths:
         file = pq.ParquetFile(path)
@@ -119,14 +119,14 @@ def records_sha256(paths: Iterable[Path]) -> str:
 
 def _bytes_of(column: pa.Array) -> bytes:
     if pa.types.is_dictionary(column.type):
-        return _names_and_numbers(column)
+        return _dictionary_bytes(column)
     values = column.to_numpy(zero_copy_only=False)
     return bytes(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes())
 
 
-def _names_and_numbers(column: pa.DictionaryArray) -> bytes:
-    """The names in the order of their first appearance, and each row's number in it: the same values give
-    the same bytes whatever order a writer's dictionary has."""
+def _dictionary_bytes(column: pa.DictionaryArray) -> bytes:
+    """Return the names in order of first appearance, then each row's index into them. So equal values give equal
+    bytes, whatever the order of the file's dictionary."""
     codes = column.indices.to_numpy()
     present, first_row = np.unique(codes, return_index=True)
     ordered = present[np.argsort(first_row)]

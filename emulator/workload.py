@@ -1,4 +1,4 @@
-"""When tasks arrive, and how long their prompts are."""
+"""Arrivals of tasks, and the lengths of language-model requests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S
 from emulator.task import Task, TaskKind
 
-CHUNK = 1_024  # arrivals drawn at a time: memory stays flat however long the run
-LONGEST_GAP_NS = 2**62  # beyond any run; what a tiny rate draws may not fit an int64
+CHUNK = 1_024  # arrivals drawn at a time, so that memory does not grow with the run
+GAP_LIMIT_NS = 2**62  # longer than any run; a tiny rate can draw gaps that do not fit an int64
 
 
 @dataclass(frozen=True)
 class Poisson:
-    """Independent exponential gaps with a mean of 1 / `rate_per_s`."""
+    """A Poisson process: independent exponential gaps with mean 1 / `rate_per_s`."""
 
     rate_per_s: float
 
 
 @dataclass(frozen=True)
 class Periodic:
-    """One arrival each `interval_ns`, the first at `phase_ns`."""
+    """One arrival every `interval_ns`, the first at `phase_ns`."""
 
     interval_ns: int
     phase_ns: int = 0
@@ -30,7 +30,7 @@ class Periodic:
 
 @dataclass(frozen=True)
 class Recorded:
-    """Arrivals at given times, in order; a language model's also carry their lengths in tokens."""
+    """Arrivals at given times, in ascending order; for a language model also lengths in tokens."""
 
     arrival_ns: tuple[int, ...]
     prompt_tokens: tuple[int, ...] = ()
@@ -42,7 +42,7 @@ Arrivals = Poisson | Periodic | Recorded
 
 @dataclass(frozen=True)
 class Tokens:
-    """Lengths of language-model requests: geometric with the given means, cut at the given maxima."""
+    """Lengths of language-model requests: geometric with the given means, truncated at the given maxima."""
 
     prompt_mean: int
     prompt_max: int
@@ -52,7 +52,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Stream:
-    """The tasks of one kind that one source asks for."""
+    """The tasks of one kind that one source generates."""
 
     source: str
     kind: TaskKind
@@ -60,8 +60,8 @@ class Stream:
     tokens: Tokens | None = None
 
     def tasks(self, seed: int, duration_ns: int) -> Iterator[Task]:
-        """The tasks with an arrival in [0, duration_ns), in order. Every draw belongs to this
-        (source, kind) alone, so that no other stream changes it."""
+        """Yield the tasks that arrive in [0, `duration_ns`), in order. The draws are addressed by source and kind,
+        so that no other stream changes them."""
         lengths = self._lengths(seed)
         for number, arrival_ns in enumerate(self._arrivals(seed)):
             if arrival_ns >= duration_ns:
@@ -81,8 +81,8 @@ class Stream:
                 rng = generator(seed, self.source, f"arrivals of {self.kind.name}")
                 now_ns = 0
                 while True:
-                    gaps = np.rint(np.minimum(rng.exponential(NS_PER_S / rate_per_s, CHUNK), LONGEST_GAP_NS))
-                    for gap_ns in gaps.astype(np.int64).tolist():  # summed as Python's integers, which never overflow
+                    gaps = np.rint(np.minimum(rng.exponential(NS_PER_S / rate_per_s, CHUNK), GAP_LIMIT_NS))
+                    for gap_ns in gaps.astype(np.int64).tolist():  # summed as Python integers, which never overflow
                         now_ns += gap_ns
                         yield now_ns
 

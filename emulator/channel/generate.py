@@ -15,7 +15,7 @@ from emulator.channel.radio import SPEC_VERSION, Direction, Radio
 from emulator.channel.signal import Signal
 from emulator.core.randomness import draw_key
 from emulator.trace import Interval, Trace
-from emulator.trace.writer import writing
+from emulator.trace.writer import trace_writer
 
 VERSION = 2  # a change of what the same seed draws is a new version
 TAIL_SLOTS = 64  # at once, after the end, until the last blocks are decided
@@ -45,7 +45,7 @@ def generate_file(
 ) -> str:
     """Write what `generate` makes, in flat memory, however long; the trace's SHA-256. Raises as it does."""
     lineage, metadata = origin(radio, track, duration_ns, seed, entity, direction)
-    with writing(path, slot_ns(radio.carrier.mu), "slot", lineage, metadata) as writer:
+    with trace_writer(path, slot_ns(radio.carrier.mu), "slot", lineage, metadata) as writer:
         for part in stream(radio, track, duration_ns, seed, entity, direction):
             writer.append(part)
     return writer.sha256

@@ -1,4 +1,4 @@
-"""Small tables as CSV files."""
+"""Writes small tables as CSV files."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -10,8 +10,8 @@ Value = float | str | None
 
 
 def write_table(path: Path, names: Sequence[str], rows: Iterable[Sequence[Value]]) -> None:
-    """Write the columns' names and the rows; None is an empty field, a fraction has nine digits. The file appears
-    whole or not at all. Raises ValueError where its folder is not there."""
+    """Write a header of column names, then the rows, atomically. None becomes an empty field; a float has nine
+    significant digits. Raises ValueError if the folder does not exist."""
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(names)

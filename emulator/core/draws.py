@@ -1,4 +1,4 @@
-"""Draws that compiled code makes, each a pure function of its address."""
+"""Random draws for compiled code, each a pure function of its address."""
 
 import numpy as np
 
@@ -7,9 +7,8 @@ from emulator.core.compiled import compiled
 
 @compiled
 def uniform(key: int, message: int, fragment: int, attempt: int) -> float:
-    """One draw from [0, 1), a pure function of its address: SplitMix64's finaliser
-    (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014)
-    over the key and each counter in turn, the top 53 bits kept."""
+    """Return a draw from [0, 1): the top 53 bits of SplitMix64's finaliser (Steele, Lea, Flood, "Fast splittable
+    pseudorandom number generators", OOPSLA 2014), applied to the key and to each counter in turn."""
     mixed = np.uint64(key)
     for counter in (message, fragment, attempt):
         mixed = mixed + np.uint64(0x9E3779B97F4A7C15) + np.uint64(counter)
@@ -21,6 +20,6 @@ def uniform(key: int, message: int, fragment: int, attempt: int) -> float:
 
 @compiled
 def message_address(key: int, number: int, step: int, stage: int) -> int:
-    """The address of the draws of one message: that of task `number` of a stream (its `task_key`) on its
-    way to `stage` in pass `step`; the way back is the stage after the last."""
+    """Return the address of the draws of one message: task `number` of a stream with `randomness.task_key` `key`,
+    sent to `stage` in pass `step`. The result's stage is the one after the last."""
     return ((key + number) << 24) + (step << 8) + stage

@@ -1,6 +1,6 @@
-"""What can be wrong with a machine or a lab rather than with a scenario."""
+"""Errors of the machine or the testbed, as opposed to errors in a scenario."""
 
 
 class MissingDependency(RuntimeError):
-    """This machine or lab lacks something that was asked for: a right, a program, a broker or a worker that
-    answers. The text, one line, says what is missing and what to do about it."""
+    """The machine or the testbed lacks a permission, a program, a broker or a worker. The message, one line, says
+    what is missing and what to do about it."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writes, checks and digests of files."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,9 +8,10 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path to write to, renamed to `path` when all went well: readers meet the whole file or none.
+    """Yield a temporary path, and rename it to `path` when the block ends without an error: readers see the complete
+    file or none.
 
-    Raises ValueError before anything is written when the folder of `path` is not there."""
+    Raises ValueError before anything is written if the folder of `path` does not exist."""
     require_folder(path)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -21,12 +22,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def require_folder(path: Path) -> None:
-    """Raise ValueError, one line, unless the folder that `path` is to lie in is there."""
+    """Raise ValueError unless the folder of `path` exists."""
     if not path.parent.is_dir():
         raise ValueError(f"{path}: folder must exist")
 
 
 def file_sha256(path: Path) -> str:
-    """Digest of a file's bytes."""
+    """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

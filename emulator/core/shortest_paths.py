@@ -1,14 +1,14 @@
-"""The way from one node to another: the fewest hops."""
+"""Shortest paths in a network, by number of hops."""
 
 from collections import deque
 from collections.abc import Sequence
 
 
 class ShortestPaths:
-    """The ways through a network whose links are given by their ends, each in one direction.
+    """Shortest paths through a network of directed links, given as (source, target).
 
-    Of ways with equally few hops it is the one that takes the earlier link where they part. So the rest of a way is
-    the way from where it has come to, and tables of next hops, one at each node, lead along the same ways.
+    Where two shortest paths part, the link that comes first in `links` wins. So the rest of a path is the path from
+    each node on it, and next-hop tables, one at each node, give the same paths.
     """
 
     def __init__(self, links: Sequence[tuple[str, str]]) -> None:
@@ -19,28 +19,28 @@ class ShortestPaths:
         self._trees: dict[str, dict[str, int | None]] = {}
 
     def path(self, source: str, target: str) -> tuple[int, ...]:
-        """The indices of the links from one node to another; () when both are one node. Raises ValueError where
-        there is no way."""
-        came_by = self._trees.get(source)
-        if came_by is None:
-            came_by = self._trees[source] = self._tree(source)
-        if target not in came_by:
+        """Return the indices of the links from source to target; () if they are the same node. Raises ValueError if
+        there is no path."""
+        link_to = self._trees.get(source)
+        if link_to is None:
+            link_to = self._trees[source] = self._tree(source)
+        if target not in link_to:
             raise ValueError(f"nodes: {target} must be reachable from {source}")
         path: list[int] = []
-        last = came_by[target]
+        last = link_to[target]
         while last is not None:
             path.append(last)
-            last = came_by[self._links[last][0]]
+            last = link_to[self._links[last][0]]
         return tuple(reversed(path))
 
     def _tree(self, source: str) -> dict[str, int | None]:
-        """By which link each node that can be reached is reached first."""
-        came_by: dict[str, int | None] = {source: None}
+        """Return the breadth-first tree: the last link of the shortest path to each reachable node."""
+        link_to: dict[str, int | None] = {source: None}
         frontier = deque([source])
         while frontier:
             for row in self._leaving.get(frontier.popleft(), ()):
                 end = self._links[row][1]
-                if end not in came_by:
-                    came_by[end] = row
+                if end not in link_to:
+                    link_to[end] = row
                     frontier.append(end)
-        return came_by
+        return link_to

@@ -1,4 +1,4 @@
-"""What a link can carry, slot by slot: the experiment itself, stored, checked and replayed."""
+"""A link's capacity, slot by slot: an immutable, checked trace with its lineage and digest."""
 
 import json
 from collections.abc import Mapping
@@ -15,34 +15,33 @@ import pyarrow.parquet as pq
 from emulator.core.arrays import Ints
 from emulator.core.units import NS_PER_S
 from emulator.trace.rules import BEHAVIOUR, BITS_LIMIT, Rules
-from emulator.trace.writer import Digest, writing
+from emulator.trace.writer import Digest, trace_writer
 
 Release = Literal["fluid", "slot"]
 
 
 class Interval(NamedTuple):
-    """A stretch of a source that a trace was made from: a recording's SHA-256, or the seed and entity
-    of generated draws, and the time within it."""
+    """The time interval of a source from which a trace was made. `source`: SHA-256 of a recording, or seed and
+    entity of a generator."""
 
     source: str
     start_ns: int
     stop_ns: int
 
     def overlaps(self, other: "Interval") -> bool:
-        """Whether the two share a stretch of a source."""
+        """Whether both are of one source and share an instant."""
         return self.source == other.source and self.start_ns < other.stop_ns and other.start_ns < self.stop_ns
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Integer bits of capacity for each slot of `slot_ns`, wrapping after the last.
+    """Integer bits of capacity for each slot of `slot_ns`; repeats after the last slot.
 
-    `release` says how bits leave: `fluid`, evenly within the slot (wired links, recorded rates), or
-    `slot`, at the slot's end plus its HARQ delay (NR). `columns` maps a name with its unit to one
-    array of a value per slot: `capacity_bits` always, `harq_delay_ns` and `block_lost` where the
-    channel has them, and descriptive ones such as `snr_db`.
+    `release`: when the bits leave. `fluid`: evenly over the slot (wired links, recorded rates); `slot`: at the slot's
+    end plus its HARQ delay (NR). `columns`: arrays with one value per slot, named with their unit. `capacity_bits` is
+    required, `harq_delay_ns` and `block_lost` are optional, all others only describe the channel.
 
-    Raises ValueError, naming the row, the value and the rule, when the values break one.
+    Raises ValueError with row, value and rule if a value breaks a rule.
     """
 
     slot_ns: int
@@ -59,22 +58,22 @@ class Trace:
 
     @property
     def capacity_bits(self) -> Ints:
-        """Bits per slot, shape (slots,)."""
+        """Capacity of each slot, shape (slots,)."""
         return self.columns["capacity_bits"]
 
     @property
     def period_ns(self) -> int:
-        """After this time the trace begins again."""
+        """Length of the trace, after which it repeats."""
         return len(self) * self.slot_ns
 
     @property
     def mean_rate_bps(self) -> float:
-        """All bits of one period over its length."""
+        """Mean rate over one period."""
         return int(self.cumulative_bits[-1]) * NS_PER_S / self.period_ns
 
     @property
     def carries(self) -> bool:
-        """Whether any slot carries bits. A UE out of coverage all the time has a trace without any."""
+        """Whether any slot has capacity. The trace of a UE that is always out of coverage has none."""
         return bool(self.cumulative_bits[-1] > 0)
 
     @cached_property
@@ -84,24 +83,23 @@ class Trace:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of the values: slot length, release rule, and all columns (see `Digest`)."""
+        """SHA-256 of slot length, release rule and all columns (see `Digest`)."""
         digest = Digest(self.slot_ns, self.release)
         digest.add(self.columns)
         return digest.hexdigest()
 
     def rate_bps(self, start_ns: int, stop_ns: int) -> float:
-        """The mean rate between two instants, each slot counted by the part of it that lies between."""
+        """Mean rate between two instants; a slot that lies partly between them counts in proportion."""
         return (self._bits_before(stop_ns) - self._bits_before(start_ns)) * NS_PER_S / (stop_ns - start_ns)
 
     def _bits_before(self, now_ns: int) -> float:
-        wraps, rest = divmod(now_ns, self.period_ns)
-        slot, part = divmod(rest, self.slot_ns)
-        cumulative = self.cumulative_bits
-        here = int(self.capacity_bits[slot]) * part / self.slot_ns
-        return wraps * int(cumulative[-1]) + int(cumulative[slot]) + here
+        periods, rest_ns = divmod(now_ns, self.period_ns)
+        slot, part_ns = divmod(rest_ns, self.slot_ns)
+        in_slot = int(self.capacity_bits[slot]) * part_ns / self.slot_ns
+        return periods * int(self.cumulative_bits[-1]) + int(self.cumulative_bits[slot]) + in_slot
 
     def slice(self, first: int, stop: int) -> "Trace":
-        """Slots `first` up to, not including, `stop`; the lineage shrinks with them when it is one interval."""
+        """Return slots `first` to `stop` - 1. A lineage of one interval is narrowed to them."""
         if not 0 <= first < stop <= len(self):
             raise ValueError(f"slice {first}:{stop}: must lie within the {len(self)} slots")
         lineage = self.lineage
@@ -112,14 +110,14 @@ class Trace:
         return replace(self, columns=columns, lineage=lineage)
 
     def until(self, at_ns: int) -> "Trace":
-        """The slots that end by `at_ns`. Raises ValueError unless there is one, and the trace lasts as long."""
+        """Return the slots that end by `at_ns`. Raises ValueError if there is none, or the trace is shorter."""
         if not self.slot_ns <= at_ns <= self.period_ns:
             limits = f"a slot, {self.slot_ns / NS_PER_S:g} s, and at most all of it, {self.period_ns / NS_PER_S:g} s"
             raise ValueError(f"until={at_ns / NS_PER_S:g} s: must be at least {limits}")
         return self.slice(0, at_ns // self.slot_ns)
 
     def scale(self, factor: float) -> "Trace":
-        """Every capacity times `factor`; the running sum is rounded, so that the mean stays true."""
+        """Multiply all capacities by `factor`. The running sum is rounded, so that errors do not add up."""
         if not 0 < factor < BITS_LIMIT / max(int(self.cumulative_bits[-1]), 1):
             raise ValueError(f"factor={factor}: must be above 0, and keep the sum of all bits below 2^62")
         bits = np.diff(np.rint(self.cumulative_bits * factor)).astype(np.int64)
@@ -129,39 +127,36 @@ class Trace:
         return replace(self, columns=columns, metadata={**self.metadata, "scaled_by": factor})
 
     def resample(self, slot_ns: int) -> "Trace":
-        """The same capacity in slots of another length, each sharing the bits of those it overlaps (evenly within a
-        slot). Columns that describe hold through slots cut into whole parts. All others have no defined value, and
-        do not survive."""
+        """Return the same capacity in slots of another length; bits are spread evenly over an old slot. Descriptive
+        columns are kept if each old slot is cut into equal new ones, otherwise dropped; HARQ columns are dropped."""
         if slot_ns < 1 or self.period_ns % slot_ns:
             raise ValueError(f"slot_ns={slot_ns}: must divide the period of {self.period_ns} ns")
-        edges_ns = np.arange(0, self.period_ns + 1, slot_ns)
-        parts, odd_ns = divmod(self.slot_ns, slot_ns)
-        held = {} if odd_ns else {name: values for name, values in self.columns.items() if name not in BEHAVIOUR}
-        columns = {name: np.repeat(values, parts) for name, values in held.items()}
-        columns["capacity_bits"] = np.diff(self.bits_before(edges_ns))
+        parts, rest_ns = divmod(self.slot_ns, slot_ns)
+        kept = () if rest_ns else [name for name in self.columns if name not in BEHAVIOUR]
+        columns = {name: np.repeat(self.columns[name], parts) for name in kept}
+        columns["capacity_bits"] = np.diff(self.bits_before(np.arange(0, self.period_ns + 1, slot_ns)))
         return replace(self, slot_ns=slot_ns, columns=columns)
 
     def bits_before(self, edges_ns: Ints) -> Ints:
-        """Whole bits, rounded down, from the start to each instant of 0..`period_ns` (even flow in a slot)."""
+        """Bits, rounded down, from the start to each instant in 0..`period_ns`, spread evenly over a slot."""
         slot, part_ns = np.divmod(edges_ns, self.slot_ns)
-        capacity = np.append(self.capacity_bits, 0)[slot]
-        bits: Ints = self.cumulative_bits[slot] + capacity * part_ns // self.slot_ns
-        return bits
+        in_slot: Ints = np.append(self.capacity_bits, 0)[slot] * part_ns // self.slot_ns
+        return self.cumulative_bits[slot] + in_slot
 
     def shares_lineage(self, other: "Trace") -> bool:
-        """Whether any stretch of a source went into both."""
+        """Whether both traces were made from a common interval of a source."""
         return any(a.overlaps(b) for a in self.lineage for b in other.lineage)
 
     def save(self, path: Path) -> None:
-        """Write a Parquet file: a column a name, the rest in the schema's metadata. Appears whole or not at all."""
-        with writing(path, self.slot_ns, self.release, self.lineage, self.metadata) as writer:
+        """Write a Parquet file, atomically: the columns, and all else in the schema's metadata."""
+        with trace_writer(path, self.slot_ns, self.release, self.lineage, self.metadata) as writer:
             writer.append(self.columns)
 
     @classmethod
     def load(cls, path: Path) -> "Trace":
-        """Read what `save` wrote. Raises ValueError with path and rule when it is not such a file, when a
-        value breaks a rule, or when the values are no longer those that were saved; OSError when there is none."""
-        path.stat()  # whose error names the file, as pyarrow's does not
+        """Read a file of `save`. Raises ValueError with path and rule if it is another kind of file, a value breaks a
+        rule, or the values do not match the stored digest; OSError if there is no file."""
+        path.stat()  # its error names the file; pyarrow's does not
         try:
             table = pq.ParquetFile(path).read()
             header = json.loads((table.schema.metadata or {})[b"airsplit.trace"])
@@ -170,33 +165,31 @@ class Trace:
             trace = cls(header["slot_ns"], columns, header["release"], lineage, dict(header["metadata"]))
             stored = str(header["sha256"])
         except (pa.ArrowException, OSError, KeyError, TypeError, RecursionError) as error:
-            # OSError is pyarrow's word for a damaged file, RecursionError json's for one nested too deeply
+            # pyarrow raises OSError for a damaged file, json RecursionError for too deep nesting
             reason = str(error).splitlines()[0]
             raise ValueError(f"{path}: must be a trace that airsplit wrote ({reason})") from error
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        if trace.sha256 != stored:
-            raise ValueError(
-                f"{path}: sha256 {trace.sha256[:12]} must be the stored {stored[:12]}: values were changed"
-            )
+        if (found := trace.sha256) != stored:
+            raise ValueError(f"{path}: sha256 {found[:12]} must be the stored {stored[:12]}: values were changed")
         return trace
 
 
 def check(trace: Trace) -> None:
-    """Raise ValueError with the row (slots count from 0), the value and the rule that it breaks."""
+    """Raise ValueError with row (slots count from 0), value and rule if a value breaks a rule."""
     rules = Rules(trace.slot_ns, trace.release)
     rules.add(trace.columns)
     rules.finish()
 
 
 def whole_bits(bits: npt.ArrayLike) -> Ints:
-    """Whole bits per slot whose running sum is the rounded running sum of `bits`: no drift, however long."""
+    """Round bits per slot to integers through their running sum, so that errors do not add up."""
     whole: Ints = np.diff(np.rint(np.cumsum(bits)), prepend=0.0).astype(np.int64)
     return whole
 
 
 def constant(rate_bps: float, slot_ns: int = 1_000_000) -> Trace:
-    """An unvarying wired link. A rate that 1 ms does not hold in whole bits gets a slot of 1 s."""
+    """Return the trace of a constant rate: one slot, of 1 s if the bits in `slot_ns` are not an integer."""
     if not rate_bps > 0:
         raise ValueError(f"rate_bps={rate_bps}: must be above 0")
     bits = rate_bps * slot_ns / NS_PER_S

@@ -1,4 +1,4 @@
-"""A trace's digest and its file, made slot by slot: neither needs more than a chunk of it in memory."""
+"""Digest and file of a trace, made chunk by chunk, so that memory does not grow with the trace."""
 
 import hashlib
 import json
@@ -16,9 +16,8 @@ from emulator.trace.rules import Columns, Rules
 
 
 class Digest:
-    """SHA-256 of a trace's values: of slot length, release rule, and each column's name, type, length and
-    own SHA-256 over its numbers in little-endian order. The same however the slots are cut into chunks;
-    storage, metadata and lineage do not enter it."""
+    """SHA-256 of a trace's slot length, release rule, and name, type, length and own SHA-256 (of the little-endian
+    values) of each column. It does not depend on chunks, storage, metadata or lineage."""
 
     def __init__(self, slot_ns: int, release: str) -> None:
         self._head = f"{slot_ns} {release}"
@@ -27,10 +26,8 @@ class Digest:
         self._slots = 0
 
     def add(self, columns: Columns) -> None:
-        """The next slots, of the same columns and types as those before (else ValueError)."""
-        little = {
-            name: np.asarray(values, values.dtype.newbyteorder("<"), order="C") for name, values in columns.items()
-        }
+        """Add the next slots. Raises ValueError unless all chunks have the same columns and types."""
+        little = {name: np.asarray(each, each.dtype.newbyteorder("<"), order="C") for name, each in columns.items()}
         types = {name: values.dtype.str for name, values in little.items()}
         if self._columns and types != self._types:
             raise ValueError(f"columns {types}: must be {self._types} in every chunk")
@@ -41,7 +38,7 @@ class Digest:
         self._slots += len(next(iter(little.values()), ()))
 
     def hexdigest(self) -> str:
-        """That of all slots so far."""
+        """Return the digest of all slots so far."""
         digest = hashlib.sha256(self._head.encode())
         for name in sorted(self._columns):
             digest.update(f" {name} {self._types[name]} {self._slots} {self._columns[name].hexdigest()}".encode())
@@ -49,21 +46,20 @@ class Digest:
 
 
 class TraceWriter:
-    """Writes a trace's Parquet file: `append` columns as they come, in order of time (see `writing`)."""
+    """Writes the Parquet file of a trace, chunk by chunk (see `trace_writer`)."""
 
     def __init__(self, path: Path, slot_ns: int, release: str) -> None:
         self._path = path
-        self._rules = Rules(slot_ns, release)
-        self._digest = Digest(slot_ns, release)
+        self._rules, self._digest = Rules(slot_ns, release), Digest(slot_ns, release)
         self._parquet: pq.ParquetWriter | None = None
 
     @property
     def sha256(self) -> str:
-        """Digest of all that was appended: that of the trace when the file is finished."""
+        """Digest of the trace so far."""
         return self._digest.hexdigest()
 
     def append(self, columns: Columns) -> None:
-        """Write the next slots. Raises ValueError where a value breaks a rule, or the columns are not the same."""
+        """Write the next slots. Raises ValueError if a value breaks a rule or the columns differ from the first."""
         self._rules.add(columns)
         self._digest.add(columns)
         table = pa.table(dict(columns))
@@ -72,50 +68,42 @@ class TraceWriter:
         self._parquet.write_table(table)
 
     def finish(self, header: Mapping[str, Any]) -> None:
-        """End the file; the header, made JSON, goes into its metadata. Raises ValueError where the slots,
-        taken together, break a rule."""
+        """Store the header as JSON in the file's metadata. Raises ValueError if the whole trace breaks a rule."""
         self._rules.finish()
         if self._parquet is not None:
             self._parquet.add_key_value_metadata({"airsplit.trace": json.dumps(header)})
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._parquet is not None:
             self._parquet.close()
 
 
 def is_trace_file(path: Path) -> bool:
-    """Whether a file's name is that of a trace: it ends in .parquet."""
+    """Whether the path has the ending of a trace file, .parquet."""
     return path.suffix == ".parquet"
 
 
 def require_trace_file(path: Path) -> None:
-    """Raise ValueError, one line, unless the name is a trace's and the folder that it is to lie in is there."""
+    """Raise ValueError unless the path has the ending of a trace file and its folder exists."""
     if not is_trace_file(path):
         raise ValueError(f"{path}: ending must be .parquet")
     require_folder(path)
 
 
 @contextmanager
-def writing(
+def trace_writer(
     path: Path, slot_ns: int, release: str, lineage: Sequence[tuple[str, int, int]], metadata: Mapping[str, Any]
 ) -> Iterator[TraceWriter]:
-    """A trace's file at `path`, to be appended to; it is there when the block ends well, whole, or not at all.
+    """Yield a writer of the trace file `path`, which appears, complete, if the block ends without an error.
 
     Raises ValueError before anything is written, as `require_trace_file` does."""
     require_trace_file(path)
+    header = {"slot_ns": slot_ns, "release": release, "lineage": [*map(list, lineage)], "metadata": dict(metadata)}
     with atomic_write(path) as partial:
         writer = TraceWriter(partial, slot_ns, release)
         try:
             yield writer
-            writer.finish(
-                {
-                    "slot_ns": slot_ns,
-                    "release": release,
-                    "lineage": [list(interval) for interval in lineage],
-                    "metadata": dict(metadata),
-                    "sha256": writer.sha256,
-                }
-            )
+            writer.finish({**header, "sha256": writer.sha256})
         finally:
             writer.close()

@@ -1,4 +1,4 @@
-"""Generators learned from a recording: `learn` a model of its rate, `draw` new traces of the kind."""
+"""Generators fitted to a recording: `learn` fits a model of its rate, `draw` draws new traces from the model."""
 
 from emulator.trace.fitted.drawing import draw
 from emulator.trace.fitted.learning import learn

@@ -1,4 +1,4 @@
-"""How long a record remembers: its autocorrelation, and two numbers that are read from it."""
+"""Autocorrelation of a series, and two correlation times read from it."""
 
 import math
 
@@ -7,14 +7,15 @@ import numpy as np
 from emulator.core.arrays import Floats
 
 ONE_OVER_E = 1 / math.e
-WINDOW = 5.0  # Sokal's c: the sum runs to the first lag that is at least this many integrated times
+SOKAL_C = 5.0  # the sum ends at the first lag that is at least this many integrated times
 
 
 def autocorrelation(values: Floats) -> Floats:
-    """The usual (biased) estimate at lags 0, 1, ..: sum of (x_t - mean)(x_t+k - mean) over that of lag 0, shape (n,).
+    """Return the usual (biased) estimate at lags k = 0, 1, ..: sum of (x_t - mean)(x_t+k - mean), divided by that at
+    lag 0, shape (n,). Constant values count as uncorrelated.
 
-    Values that never change count as uncorrelated. For a record of its own length it is expected to fall short of the
-    process's by the mean removed and by the factor 1 - k/n; both are the same for records of one length."""
+    The estimate is below the correlation of the process, since the mean is removed and by the factor 1 - k/n; this
+    bias is the same for all series of one length."""
     centred = values - values.mean()
     size = len(values)
     power = np.abs(np.fft.rfft(centred, 2 * size)) ** 2
@@ -26,7 +27,7 @@ def autocorrelation(values: Floats) -> Floats:
 
 
 def crossing_samples(autocorrelation: Floats) -> float:
-    """Where the autocorrelation first falls below 1/e, between lags by a straight line, in samples."""
+    """Return the lag, in samples, where the autocorrelation first falls below 1/e, interpolated linearly."""
     below = autocorrelation < ONE_OVER_E
     if not below.any():
         return float(len(autocorrelation))
@@ -36,15 +37,15 @@ def crossing_samples(autocorrelation: Floats) -> float:
 
 
 def integrated_samples(autocorrelation: Floats) -> float:
-    """The integrated time, 1/2 + the sum over lags 1..W, in samples; W is the first lag that is at least `WINDOW`
-    times that sum (Sokal, "Monte Carlo methods in statistical mechanics", 1997, eq. 3.19 and the rule after it).
+    """Return the integrated time in samples: 1/2 + the sum over lags 1..W, where W is the first lag that is at least
+    `SOKAL_C` times that sum (Sokal, "Monte Carlo methods in statistical mechanics", 1997, eq. 3.19).
 
-    Madras and Sokal (J. Stat. Phys. 50, 1988, eq. 2.19) give its relative variance as 2(2W + 1)/n."""
+    Its relative variance is 2(2W + 1)/n (Madras and Sokal, J. Stat. Phys. 50, 1988, eq. 2.19)."""
     sums = np.cumsum(autocorrelation) - 0.5
-    return float(sums[window(sums)])
+    return float(sums[window_lag(sums)])
 
 
-def window(sums: Floats) -> int:
-    """The lag W of `integrated_samples`, from the running sums; the last lag when none qualifies."""
-    reached = np.arange(len(sums)) >= WINDOW * np.maximum(sums, 0.5)
+def window_lag(sums: Floats) -> int:
+    """Return the lag W of `integrated_samples` from the running sums, or the last lag if none qualifies."""
+    reached = np.arange(len(sums)) >= SOKAL_C * np.maximum(sums, 0.5)
     return int(np.argmax(reached)) if reached.any() else len(sums) - 1

@@ -1,4 +1,4 @@
-"""What is learned from a recording: a rate's distribution, its correlation in time, and its outages."""
+"""The model of a recording's rate: distribution, correlation in time, and outages."""
 
 import json
 import math
@@ -13,27 +13,27 @@ from emulator.core.units import NS_PER_S
 from emulator.trace import Interval
 
 KNOTS = 49
-# Closest together where distributions have their tails: no two are farther apart than 0.0327.
+# Densest in the tails; neighbours differ by at most 0.0327.
 PROBABILITIES: Floats = np.sin(np.linspace(0, np.pi / 2, KNOTS)) ** 2
 
-JAKES_AT_LEVEL = 1.75199  # J0 falls to 1/e here
+J0_AT_ONE_OVER_E = 1.75199  # J0(1.75199) = 1/e
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """How the rate's variance is shared among what changes slowly, fast, and from sample to sample. At lags t > 0:
+    """Autocorrelation of the rate, the sum of a fast and a slow part. At lags t > 0:
 
         fading_share exp(-t/fading_ns) + shadowing_share exp(-(t/shadowing_ns)^shadowing_shape)
 
-    What the two shares leave of 1 is jitter, independent between samples. `shadowing_ns` >= `fading_ns`.
-    Raises ValueError when a value breaks a rule."""
+    The rest of the variance is jitter, independent between samples. `shadowing_ns` >= `fading_ns`.
+    Raises ValueError if a value breaks a rule."""
 
     fading_share: float
     fading_ns: int
     shadowing_share: float
     shadowing_ns: int
     shadowing_shape: float
-    """1: exponential, as shadowing along a way is modelled; 2: Gaussian, smooth; below 1: a long tail."""
+    """1: exponential, the usual model of shadowing along a track; 2: Gaussian, smooth; below 1: long tail."""
 
     def __post_init__(self) -> None:
         shares = (self.fading_share, self.shadowing_share)
@@ -46,17 +46,17 @@ class Correlation:
 
     @property
     def jitter_share(self) -> float:
-        """The variance's share of what changes from sample to sample."""
+        """Share of the variance that is independent between samples."""
         return max(0.0, 1 - self.fading_share - self.shadowing_share)
 
     @property
     def apparent_doppler_hz(self) -> float:
-        """The Doppler shift at which Jakes' J0(2 pi f t) falls to 1/e in `fading_ns`. A lower bound of the channel's:
-        fading faster than a sample is averaged away, or left in the jitter."""
-        return JAKES_AT_LEVEL * NS_PER_S / (2 * math.pi * self.fading_ns)
+        """Doppler shift f at which Jakes' J0(2 pi f t) falls to 1/e at `fading_ns`. It is a lower bound, since fading
+        faster than a sample is averaged or counted as jitter."""
+        return J0_AT_ONE_OVER_E * NS_PER_S / (2 * math.pi * self.fading_ns)
 
     def at(self, lags_ns: Floats) -> Floats:
-        """The correlation at lags of at least 0, shape as given; 1 at lag 0."""
+        """Return the correlation at lags >= 0, in the shape of `lags_ns`; 1 at lag 0."""
         fading = self.fading_share * np.exp(-lags_ns / self.fading_ns)
         shadowing = self.shadowing_share * np.exp(-((lags_ns / self.shadowing_ns) ** self.shadowing_shape))
         return np.where(lags_ns == 0, 1.0, fading + shadowing)
@@ -64,12 +64,11 @@ class Correlation:
 
 @dataclass(frozen=True)
 class RateModel:
-    """Mean rates over samples of `sample_ns`, of which `zero_share` are 0 and the others have the quantiles
-    `quantiles_bps` at `PROBABILITIES`, linear between. `span_ns`: length of the record it was learned from, the
-    slowest thing that it can know of.
+    """Model of mean rates over samples of `sample_ns`. `zero_share` of them are 0; the others have the quantiles
+    `quantiles_bps` at `PROBABILITIES`, linear in between. `span_ns` is the length of the recording.
 
-    `outage_ns` None: zeros are the bottoms of fades. Otherwise they are outages that come unannounced, the bad state
-    of a Gilbert-Elliott chain, stayed in for `outage_ns` on average. Raises ValueError when a value breaks a rule."""
+    `outage_ns` None: zeros are the bottoms of fades. Otherwise zeros are sudden outages, the bad state of a
+    Gilbert-Elliott chain with mean stay `outage_ns`. Raises ValueError if a value breaks a rule."""
 
     sample_ns: int
     span_ns: int
@@ -96,24 +95,25 @@ class RateModel:
 
     @property
     def span_samples(self) -> int:
-        """Samples of the record that it was learned from."""
+        """Number of samples in the recording."""
         return self.span_ns // self.sample_ns
 
     @property
     def mean_rate_bps(self) -> float:
-        """The mean of a draw that is at least as long as the recording."""
+        """Mean rate of a draw that is at least as long as the recording."""
         return float(self.rates_bps(10_000).mean()) * (1 if self.outage_ns is None else 1 - self.zero_share)
 
     @property
-    def leaving(self) -> tuple[float, float]:
-        """The Gilbert-Elliott chain's chances to leave its good and its bad state, by sample; (0, 1) without one."""
+    def leave_probabilities(self) -> tuple[float, float]:
+        """Probabilities per sample that the Gilbert-Elliott chain leaves its good and its bad state; (0, 1) if zeros
+        are not outages."""
         if self.outage_ns is None:
             return 0.0, 1.0
         bad = self.sample_ns / self.outage_ns
         return bad * self.zero_share / (1 - self.zero_share), bad
 
     def rates_bps(self, samples: int) -> Floats:
-        """The distribution as `samples` values of equal weight, ascending: what outages leave out is not among them."""
+        """Return the distribution outside outages as `samples` values of equal weight, ascending."""
         zero_share = self.zero_share if self.outage_ns is None else 0.0
         middles = (np.arange(samples) + 0.5) / samples
         above = np.interp((middles - zero_share) / (1 - zero_share), PROBABILITIES, self.quantiles_bps)
@@ -121,13 +121,13 @@ class RateModel:
 
 
 def save_model(model: RateModel, path: Path) -> None:
-    """Write the model as JSON."""
+    """Write the model as JSON, atomically."""
     with atomic_write(path) as partial:
         partial.write_text(json.dumps(asdict(model), indent=1) + "\n", encoding="utf-8")
 
 
 def load_model(path: Path) -> RateModel:
-    """Read what `save_model` wrote. Raises ValueError, one line, for anything else."""
+    """Read a file of `save_model`. Raises ValueError, one line, for any other file."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         values["correlation"] = Correlation(**values["correlation"])
@@ -138,9 +138,9 @@ def load_model(path: Path) -> RateModel:
 
 
 def describe(model: RateModel) -> dict[str, object]:
-    """The model in a few numbers."""
+    """Return the model's parameters, without the quantiles, ready for JSON."""
     correlation = model.correlation
-    leaves_good, leaves_bad = model.leaving
+    leaves_good, leaves_bad = model.leave_probabilities
     return {
         "mean_rate_bps": model.mean_rate_bps,
         "zero_share": model.zero_share,

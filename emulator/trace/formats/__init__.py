@@ -1,4 +1,4 @@
-"""Recordings of others, read into traces and written back; the rules are in docs/emulator-traces.md."""
+"""Import and export of recordings in other formats; docs/emulator-traces.md has the rules."""
 
 from pathlib import Path
 from typing import Literal, get_args
@@ -29,11 +29,11 @@ Format = Literal["mahimahi", "rate", "csv", "list"]
 
 
 def import_trace(path: Path, format: Format, columns: CsvColumns | ListSeries | None = None) -> Trace:
-    """The recording at `path` as a trace, its lineage the SHA-256 of the file's bytes.
+    """Read a recording. The trace's lineage is the SHA-256 of the file's bytes.
 
-    `columns` says what a CSV file's columns mean (without it, the preset that the header fits is used), or which
-    series of a list file is wanted (without it, the first).
-    Raises ValueError, one line with file, row, value and rule, and OSError when there is no such file.
+    `columns`: the meaning of a CSV file's columns (None: the preset that fits the header), or the series of a list
+    file to read (None: the first).
+    Raises ValueError, one line with file, row, value and rule; OSError if there is no such file.
     """
     if format == "csv" and not isinstance(columns, ListSeries):
         return import_csv(path, columns)
@@ -49,8 +49,8 @@ def import_trace(path: Path, format: Format, columns: CsvColumns | ListSeries | 
 
 
 def read(path: Path, format: Format | Literal["parquet"], columns: str | None = None) -> Trace:
-    """A trace's own file (`parquet`), or a recording; `columns` is what one line, such as `--columns`, chooses in it
-    (see `parse_choice`). Raises as `import_trace` and `Trace.load` do."""
+    """Read a trace file (`parquet`) or a recording. `columns` is the text of `--columns` (see `parse_choice`).
+    Raises as `import_trace` and `Trace.load` do."""
     if format != "parquet":
         return import_trace(path, format, None if columns is None else parse_choice(columns, format))
     if columns is not None:
@@ -59,11 +59,11 @@ def read(path: Path, format: Format | Literal["parquet"], columns: str | None = 
 
 
 def parse_choice(text: str, format: str) -> CsvColumns | ListSeries:
-    """What one line, such as `--columns`, chooses in a file of this format: see `parse_columns`, `parse_series`."""
+    """Parse the text of `--columns` by the file's format: see `parse_columns` and `parse_series`."""
     return parse_series(text) if format == "list" else parse_columns(text)
 
 
 def cut_to_length_of(trace: Trace, other: Trace) -> Trace:
-    """The trace, cut after its last whole slot within the other's period: of two directions that were recorded
-    together and differ in length, both then start again at the same time."""
+    """Cut the trace after its last whole slot within the other's period, so that two directions that were recorded
+    together repeat after the same time."""
     return trace.slice(0, min(len(trace), max(other.period_ns // trace.slot_ns, 1)))

@@ -1,8 +1,8 @@
-"""NUWiNS `.list` files (Ghoshal et al., SIGCOMM 5G-MeMU 2022): uplink rates, or round-trip times, run by run.
+"""Import of NUWiNS `.list` files (Ghoshal et al., SIGCOMM 5G-MeMU 2022): uplink rates or round-trip times of runs.
 
-A file holds runs: a line of `#` or none, `Run N`, then lines of comma-separated values. A run of one line is a
-series of values. A run of more holds pairs of lines, one pair a series: stamps in seconds, then the values. The
-folders say what the values are: below `ping` milliseconds, anywhere else Mbit/s.
+A run is an optional line of `#`, a line `Run N`, then lines of comma-separated values. A run of one line is one
+series of values. A longer run has a pair of lines for each series: timestamps in seconds, then values. In a file
+below a folder `ping` the values are round-trip times in ms, otherwise rates in Mbit/s.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,24 @@ import numpy.typing as npt
 from emulator.core.arrays import Ints
 from emulator.trace import Trace
 from emulator.trace.formats.samples import Sample, checked, trace_of
-from emulator.trace.formats.source import STAMP_LIMIT_S, digest, fault, number, seconds_of, stamp_ms, text
+from emulator.trace.formats.source import (
+    STAMP_LIMIT_S,
+    decode,
+    parse_number,
+    parse_seconds,
+    parse_stamp_ms,
+    row_error,
+    source_of,
+)
 
-RESTART_MS = 5_000  # stamps go back by up to 2.6 s where the phone's clock was set; by more, they start again
+RESTART_MS = 5_000  # setting a phone's clock moves timestamps back by up to 2.6 s; a greater fall is a restart
 
 
 @dataclass(frozen=True)
 class ListSeries:
-    """Which run of a file (by its number there; None: the first), which series of it (from 1), how far apart values
-    without stamps are (where a file of this kind has stamps, they are 100 ms apart), and how much to leave out at
-    the start. Raises ValueError when a value breaks a rule."""
+    """A series of a list file: `run` by its number in the file (None: the first run), `series` of the run from 1.
+    `step_s`: distance of values without timestamps (timestamps in such files are 100 ms apart); `skip_s`: seconds to
+    leave out at the start. Raises ValueError if a value breaks a rule."""
 
     run: int | None = None
     series: int = 1
@@ -41,63 +49,63 @@ class ListSeries:
             raise ValueError(f"columns.skip_s={self.skip_s}: must be at least 0 and at most {STAMP_LIMIT_S:g}")
 
 
-class Line(NamedTuple):
-    """A line of values: its row in the file, from 1, and its fields as they stand there."""
+class ValueLine(NamedTuple):
+    """A line of values: its row in the file, from 1, and its fields as text."""
 
     row: int
     fields: list[str]
 
 
 def parse_series(line: str) -> ListSeries:
-    """A choice from one line, such as `run=3,series=2` (also `step_s`, `skip_s`)."""
+    """Parse a choice such as `run=3,series=2` (also `step_s`, `skip_s`)."""
     values: dict[str, Any] = {}
     for part in line.split(","):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if name not in asdict(ListSeries()) or not (equals and value):
             raise ValueError(f"columns={part!r}: must be one of run, series, step_s, skip_s with =value")
-        values[name] = seconds_of(f"columns.{name}", value) if name.endswith("_s") else _whole(name, value)
+        values[name] = parse_seconds(f"columns.{name}", value) if name.endswith("_s") else _whole(name, value)
     return ListSeries(**values)
 
 
 def import_list(path: Path, chosen: ListSeries | None = None) -> Trace:
-    """One series of one run as a `fluid` trace; the rule of `emulator.trace.formats.samples`, with stamps as `steps_of`
-    mends them. Lineage tells runs apart; the series of one run were taken at the same time and share theirs.
+    """Read one series as a `fluid` trace by the rules of `emulator.trace.formats.samples`, with timestamps corrected
+    by `regular_steps`. Series of a run were recorded at the same time and share their lineage; runs do not.
 
-    Raises ValueError naming file, line, value and rule; also for a file of round-trip times.
+    Raises ValueError with file, row, value and rule, also for a file of round-trip times.
     """
     if _holds_pings(path):
         raise ValueError(f"{path}: values: must be rates, but below a folder `ping` they are round-trip times")
     chosen = chosen or ListSeries()
     data = path.read_bytes()
-    label, lines = _run_of(path, runs_of(path, data), chosen.run)
-    stamps_ms, values, step_ms = _series_of(path, label, lines, chosen)
+    label, lines = _select_run(path, parse_runs(path, data), chosen.run)
+    stamps_ms, values, step_ms = _select_series(path, label, lines, chosen)
     samples: list[Sample] = []
     for index, stamp in enumerate(stamps_ms.tolist()):
         shown = values.fields[index]
-        rate_bps = number(path, values.row, f"value {index + 1}", shown) * 1e6
+        rate_bps = parse_number(path, values.row, f"value {index + 1}", shown) * 1e6
         samples.append(checked(path, Sample(values.row, stamp, rate_bps), None, str(stamp), shown))
     metadata = {"kind": "recording", "format": "list", "file": path.name, "run": label, "series": chosen.series}
     metadata["step_s"] = step_ms / 1e3
-    return trace_of(path, samples, (), f"{digest(data)} run {label}", round(chosen.skip_s * 1e3), metadata)
+    return trace_of(path, samples, (), f"{source_of(data)} run {label}", round(chosen.skip_s * 1e3), metadata)
 
 
 def round_trips_ms(path: Path) -> dict[int, npt.NDArray[np.float64]]:
-    """Round-trip times of each run, shape (probes,), by the run's number; the time between probes is not stated in
-    the files. Raises ValueError for a file that does not lie below `ping`, or has no such runs."""
+    """Read the round-trip times of each run, shape (probes,), by the run's number. The files do not state the time
+    between probes. Raises ValueError for a file that is not below a folder `ping`, or has other runs."""
     data = path.read_bytes()
     if not _holds_pings(path):
         raise ValueError(f"{path}: values: must be round-trip times, which lie below a folder `ping`")
     found: dict[int, npt.NDArray[np.float64]] = {}
-    for label, lines in runs_of(path, data):
+    for label, lines in parse_runs(path, data):
         if len(lines) != 1 or label in found:
             raise ValueError(f"{path}: run={label}: must stand once, with one line of values")
         row, fields = lines[0]
-        found[label] = np.array([number(path, row, f"value {at}", field) for at, field in enumerate(fields, 1)])
+        found[label] = np.array([parse_number(path, row, f"value {at}", field) for at, field in enumerate(fields, 1)])
     return found
 
 
 def ping_summary(path: Path) -> list[dict[str, float]]:
-    """A row for each run of pings: how many, and percentiles of their round-trip times in ms."""
+    """Return a row for each run: number of probes, and percentiles of the round-trip times in ms."""
     marks = {"p5_ms": 5, "p50_ms": 50, "p95_ms": 95, "max_ms": 100}
     return [
         {"run": run, "probes": len(values)} | {name: float(np.percentile(values, at)) for name, at in marks.items()}
@@ -105,10 +113,10 @@ def ping_summary(path: Path) -> list[dict[str, float]]:
     ]
 
 
-def runs_of(path: Path, data: bytes) -> list[tuple[int, list[Line]]]:
-    """(number, lines of values) of each run, in the order of the file."""
-    runs: list[tuple[int, list[Line]]] = []
-    for row, line in enumerate(text(path, data).splitlines(), 1):
+def parse_runs(path: Path, data: bytes) -> list[tuple[int, list[ValueLine]]]:
+    """Return (number, lines of values) of each run, in the order of the file."""
+    runs: list[tuple[int, list[ValueLine]]] = []
+    for row, line in enumerate(decode(path, data).splitlines(), 1):
         content = line.strip()
         if not content.strip("#"):
             continue
@@ -116,20 +124,20 @@ def runs_of(path: Path, data: bytes) -> list[tuple[int, list[Line]]]:
         if head == "Run" and rest.strip().isdecimal():
             runs.append((int(rest), []))
         elif not runs:
-            raise fault(path, row, "line", content, "come after a line `Run N`")
+            raise row_error(path, row, "line", content, "come after a line `Run N`")
         else:
-            runs[-1][1].append(Line(row, [field.strip() for field in content.removesuffix(",").split(",")]))
+            runs[-1][1].append(ValueLine(row, [field.strip() for field in content.removesuffix(",").split(",")]))
     if not runs:
         raise ValueError(f"{path}: runs=0: must hold a line `Run N` and values")
     return runs
 
 
-def steps_of(stamps_ms: Ints) -> tuple[Ints, int]:
-    """When each value of a stamped series was taken, in steps from the first, shape as `stamps_ms`; and the step.
+def regular_steps(stamps_ms: Ints) -> tuple[Ints, int]:
+    """Return the times of a series in steps from the first value, shape as `stamps_ms`, and the length of a step.
 
-    The step is the most common one. Every value takes a step of its own, and stamps can only lengthen that count:
-    by as much as they and all later ones are ahead of it (a gap). A stamp that is ahead of later ones, or behind the
-    count, is a clock that was set. A fall of more than `RESTART_MS` starts a new count right after the last.
+    The step is the most common difference of timestamps. Each value takes one step. A gap is added only if the
+    timestamp and all later ones are ahead of the count; other deviations mean that the clock was set. After a fall of
+    more than `RESTART_MS` the count goes on with the next step.
     """
     differences = np.diff(stamps_ms)
     lengths, counts = np.unique(differences[differences > 0], return_counts=True)
@@ -139,23 +147,25 @@ def steps_of(stamps_ms: Ints) -> tuple[Ints, int]:
     for part in np.split(stamps_ms, np.flatnonzero(differences < -RESTART_MS) + 1):
         order = np.arange(len(part))
         ahead = np.rint((part - part[0]) / step_ms).astype(np.int64) - order
-        agreed = np.minimum.accumulate(ahead[::-1])[::-1]
-        parts.append(begin + order + np.maximum(agreed, 0))
+        gaps = np.minimum.accumulate(ahead[::-1])[::-1]
+        parts.append(begin + order + np.maximum(gaps, 0))
         begin = int(parts[-1][-1]) + 1
     return np.concatenate(parts), step_ms
 
 
-def _run_of(path: Path, runs: Sequence[tuple[int, list[Line]]], wanted: int | None) -> tuple[int, list[Line]]:
+def _select_run(
+    path: Path, runs: Sequence[tuple[int, list[ValueLine]]], wanted: int | None
+) -> tuple[int, list[ValueLine]]:
     label = runs[0][0] if wanted is None else wanted
-    found = [lines for number_, lines in runs if number_ == label]
+    found = [lines for number, lines in runs if number == label]
     if len(found) != 1 or not found[0]:
-        there = ", ".join(str(number_) for number_, _ in runs)
+        there = ", ".join(str(number) for number, _ in runs)
         raise ValueError(f"{path}: run={label}: must stand once, with values, in the file (it has {there})")
     return label, found[0]
 
 
-def _series_of(path: Path, run: int, lines: Sequence[Line], chosen: ListSeries) -> tuple[Ints, Line, int]:
-    """(stamps in ms, the line of values, the step in ms) of the series chosen."""
+def _select_series(path: Path, run: int, lines: Sequence[ValueLine], chosen: ListSeries) -> tuple[Ints, ValueLine, int]:
+    """Return (timestamps in ms, line of values, step in ms) of the chosen series."""
     if len(lines) > 1 and len(lines) % 2:
         raise ValueError(f"{path}: run={run}: must hold one line, or pairs of lines, not {len(lines)}")
     there = max(len(lines) // 2, 1)
@@ -166,11 +176,13 @@ def _series_of(path: Path, run: int, lines: Sequence[Line], chosen: ListSeries) 
         return np.arange(len(lines[0].fields)) * step_ms, lines[0], step_ms
     stamps, values = lines[2 * chosen.series - 2 : 2 * chosen.series]
     if len(stamps.fields) != len(values.fields):
-        raise fault(path, values.row, "values", len(values.fields), f"be as many as the stamps, {len(stamps.fields)}")
-    read_ms = [stamp_ms(path, stamps.row, f"stamp {at}", field) for at, field in enumerate(stamps.fields, 1)]
+        raise row_error(
+            path, values.row, "values", len(values.fields), f"be as many as the stamps, {len(stamps.fields)}"
+        )
+    read_ms = [parse_stamp_ms(path, stamps.row, f"stamp {at}", field) for at, field in enumerate(stamps.fields, 1)]
     if len(read_ms) < 2 or np.diff(read_ms).max() <= 0:
-        raise fault(path, stamps.row, "stamps", len(read_ms), "be at least two, going on")
-    steps, step_ms = steps_of(np.array(read_ms, dtype=np.int64))
+        raise row_error(path, stamps.row, "stamps", len(read_ms), "be at least two, going on")
+    steps, step_ms = regular_steps(np.array(read_ms, dtype=np.int64))
     return read_ms[0] + steps * step_ms, values, step_ms
 
 

@@ -1,8 +1,8 @@
-"""Mahimahi's packet-delivery traces (Netravali et al., USENIX ATC 2015): one integer a line, the
-millisecond at which 1500 bytes may leave; the file starts again after its last value.
+"""Import and export of Mahimahi's packet-delivery traces (Netravali et al., USENIX ATC 2015).
 
-Slots are 1 ms and follow the `slot` rule: an opportunity at t ms is the end of slot t - 1. One at
-0 ms falls together with the last value of the round before, and is counted in the last slot.
+Each line is an integer, the millisecond at which 1500 bytes may leave; the file repeats after its last value. Slots
+are 1 ms with release rule `slot`: an opportunity at t ms is the end of slot t - 1. An opportunity at 0 ms coincides
+with the last one of the period before, and counts in the last slot.
 """
 
 from dataclasses import replace
@@ -16,16 +16,16 @@ from emulator.core.arrays import Ints
 from emulator.core.files import atomic_write, require_folder
 from emulator.core.units import NS_PER_MS
 from emulator.trace import Interval, Trace
-from emulator.trace.formats.source import SLOTS_LIMIT, digest, fault
+from emulator.trace.formats.source import SLOTS_LIMIT, row_error, source_of
 
-PACKET_BITS = 1500 * 8  # as its manual counts; its code counts 1504 bytes, with 4 of the tunnel's header
+PACKET_BITS = 1500 * 8  # by Mahimahi's manual; its code counts 1504 bytes, 4 of them the tunnel's header
 
 
 def import_mahimahi(path: Path) -> Trace:
-    """The file as a trace of 1 ms slots, release rule `slot`, as long as its last value in ms.
+    """Read a trace of 1 ms slots, release rule `slot`; the last value is its length in ms.
 
-    Raises ValueError naming file, line, value and rule: digits alone, never decreasing, the last
-    above 0 and at most a day.
+    Raises ValueError with file, row, value and rule unless values are digits only and do not decrease, and the last
+    is above 0 and at most a day.
     """
     data = path.read_bytes()
     newline = b"\r\n" if b"\r\n" in data else b"\n"
@@ -38,17 +38,17 @@ def import_mahimahi(path: Path) -> Trace:
         raise ValueError(f"{path}: opportunities=0: must hold at least one line")
     for row, (before, after) in enumerate(pairwise(opportunities_ms), 2):
         if after < before:
-            raise fault(path, row, "opportunity_ms", after, f"not be below the line before it, {before}")
+            raise row_error(path, row, "opportunity_ms", after, f"not be below the line before it, {before}")
     last = opportunities_ms[-1]
     if last == 0:
-        raise fault(path, len(lines), "opportunity_ms", 0, "be above 0 on the last line, which is the period")
+        raise row_error(path, len(lines), "opportunity_ms", 0, "be above 0 on the last line, which is the period")
     ms = np.array(opportunities_ms, dtype=np.int64)
     packets = np.bincount(np.where(ms == 0, last, ms) - 1, minlength=last).astype(np.int64)
     trace = Trace(
         NS_PER_MS,
         {"capacity_bits": packets * PACKET_BITS},
         release="slot",
-        lineage=(Interval(digest(data), 0, last * NS_PER_MS),),
+        lineage=(Interval(source_of(data), 0, last * NS_PER_MS),),
     )
     layout = {
         "values_sha256": trace.sha256,
@@ -61,12 +61,11 @@ def import_mahimahi(path: Path) -> Trace:
 
 
 def export_mahimahi(trace: Trace, path: Path) -> None:
-    """Write the trace as packets of 1500 bytes, each at the first whole millisecond by which its last
-    bit could have left; what is short of a packet is carried on.
+    """Write a packet of 1500 bytes at the first millisecond by which the trace has capacity for its last bit.
 
-    The last opportunity stands at the end of the period, where Mahimahi starts again; a part of a
-    packet left there is rounded up. An imported file whose values are untouched comes out byte for
-    byte. Raises ValueError when the period is no whole number of milliseconds, or nothing is ever carried.
+    The last opportunity is at the end of the period, where Mahimahi starts again; a part of a packet left there is
+    rounded up. An imported file with unchanged values is written byte for byte. Raises ValueError if the period is
+    not a whole number of milliseconds, or the trace has no capacity.
     """
     if trace.period_ns % NS_PER_MS:
         raise ValueError(f"period_ns={trace.period_ns}: must be whole milliseconds for mahimahi; slice or resample")
@@ -88,14 +87,14 @@ def export_mahimahi(trace: Trace, path: Path) -> None:
 def _opportunity_ms(path: Path, row: int, line: bytes) -> int:
     if not line.isdigit() or (line[:1] == b"0" and len(line) > 1):
         shown = line.decode(errors="backslashreplace")
-        raise fault(path, row, "opportunity_ms", shown, "be a whole number of ms: digits alone, no leading zero")
+        raise row_error(path, row, "opportunity_ms", shown, "be a whole number of ms: digits alone, no leading zero")
     if len(line) > len(str(SLOTS_LIMIT)) or int(line) > SLOTS_LIMIT:
-        raise fault(path, row, "opportunity_ms", line.decode(), f"be at most {SLOTS_LIMIT} (a day)")
+        raise row_error(path, row, "opportunity_ms", line.decode(), f"be at most {SLOTS_LIMIT} (a day)")
     return int(line)
 
 
 def _packets_by_ms(trace: Trace) -> Ints:
-    """Opportunities of each millisecond, shape (period in ms,); the last is at least 1."""
+    """Return the packets of each millisecond, shape (period in ms,); the last value is at least 1."""
     edges_ns = np.arange(1, trace.period_ns // NS_PER_MS + 1) * NS_PER_MS
     if trace.release == "slot":
         edges_ns = edges_ns // trace.slot_ns * trace.slot_ns  # a slot's bits leave together, at its end
@@ -107,7 +106,7 @@ def _packets_by_ms(trace: Trace) -> Ints:
 
 
 def _layout(trace: Trace) -> dict[str, Any]:
-    """How the imported file was laid out, as long as the values are those that were imported."""
+    """Return the layout of the imported file if the values are unchanged, otherwise the default layout."""
     layout: dict[str, Any] = trace.metadata.get("mahimahi_layout", {})
     if layout.get("values_sha256") == trace.sha256:
         return layout

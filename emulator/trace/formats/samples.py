@@ -1,11 +1,10 @@
-"""Samples of a rate at stamps become slots: the one rule that `rate`, `csv` and `list` share.
+"""Rate samples with timestamps become the slots of a trace: the rules of the formats `rate`, `csv` and `list`.
 
-Stamps are taken to the nearest millisecond, and time starts at the first. Samples of one stamp are
-averaged. A sample holds until the next stamp, so a gap is held by the sample before it; the last
-holds for the most common step (the shortest of equals; 1 s when there is one stamp). Zeros stay
-zeros. The slot is the longest that divides every step; it is cut to a tenth, a hundredth or a
-thousandth where a rate is too high for the link's exact arithmetic. Bits are whole, by rounding the
-running sum.
+Timestamps are rounded to milliseconds; time starts at the first. Samples with the same timestamp are averaged. A
+sample holds until the next timestamp, also over a gap; the last holds for the most common step (the shortest of
+equals; 1 s for a single timestamp). The slot is the longest that divides every step; it is cut to a tenth, a
+hundredth or a thousandth if a rate is too high for the link's exact arithmetic. Bits are integers: the running sum
+is rounded.
 """
 
 from collections.abc import Mapping
@@ -18,36 +17,36 @@ import numpy.typing as npt
 from emulator.core.arrays import Floats, Ints
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.trace import Interval, Trace, whole_bits
-from emulator.trace.formats.source import SLOTS_LIMIT, fault
+from emulator.trace.formats.source import SLOTS_LIMIT, row_error
 
 RATE_LIMIT_BPS = 1e12
 LONE_STEP_MS = 1_000
 
 
 class Sample(NamedTuple):
-    """One row of a recording; `described` holds a value for each descriptive column, NaN where missing."""
+    """One row of a recording; `descriptive` holds a value for each descriptive column, NaN if missing."""
 
     row: int
     stamp_ms: int
     rate_bps: float
-    described: tuple[float, ...] = ()
+    descriptive: tuple[float, ...] = ()
 
 
 def checked(path: Path, sample: Sample, before: Sample | None, shown_time: str, shown_rate: str) -> Sample:
-    """The sample, once its rate and its place in time are right."""
+    """Return the sample. Raises ValueError if its rate is out of range or its timestamp is before the last one."""
     if sample.rate_bps < 0:
-        raise fault(path, sample.row, "rate", shown_rate, "not be negative")
+        raise row_error(path, sample.row, "rate", shown_rate, "not be negative")
     if sample.rate_bps > RATE_LIMIT_BPS:
-        raise fault(path, sample.row, "rate", shown_rate, "be at most 1 Tbit/s")
+        raise row_error(path, sample.row, "rate", shown_rate, "be at most 1 Tbit/s")
     if before is not None and sample.stamp_ms < before.stamp_ms:
-        raise fault(path, sample.row, "time", shown_time, f"not be before row {before.row}'s")
+        raise row_error(path, sample.row, "time", shown_time, f"not be before row {before.row}'s")
     return sample
 
 
 def trace_of(
     path: Path, samples: list[Sample], names: tuple[str, ...], source: str, skip_ms: int, metadata: Mapping[str, Any]
 ) -> Trace:
-    """The trace of checked samples, without those of the first `skip_ms`."""
+    """Make the trace of checked samples, without those of the first `skip_ms`."""
     kept = [sample for sample in samples if sample.stamp_ms >= samples[0].stamp_ms + skip_ms]
     if not kept:
         raise ValueError(f"{path}: samples=0: must hold at least one row with a rate, after any that are skipped")
@@ -64,7 +63,7 @@ def trace_of(
         "capacity_bits": whole_bits(np.repeat(rates_bps * (slot_ns / NS_PER_S), slots))
     }
     for index, name in enumerate(names):
-        values = np.array([sample.described[index] for sample in kept])
+        values = np.array([sample.descriptive[index] for sample in kept])
         columns[name] = np.repeat(_means(values, first_row), slots)
     start_ns = (int(stamps_ms[0]) - samples[0].stamp_ms) * NS_PER_MS
     lineage = (Interval(source, start_ns, start_ns + int(slots.sum()) * slot_ns),)
@@ -72,13 +71,13 @@ def trace_of(
         trace = Trace(slot_ns, columns, "fluid", lineage, metadata)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    if not trace.carries:  # a measurement that failed, or the wrong column, far more often than no coverage
+    if not trace.carries:  # more often a failed measurement or the wrong column than no coverage
         raise ValueError(f"{path}: rate=0 in all {len(kept)} rows: some must be above 0")
     return trace
 
 
 def _hold_ms(stamps_ms: Ints) -> Ints:
-    """How long each stamp's rate holds, shape (stamps,)."""
+    """Return how long each timestamp's rate holds, shape (timestamps,)."""
     steps_ms = np.diff(stamps_ms)
     if not len(steps_ms):
         return np.array([LONE_STEP_MS])
@@ -87,7 +86,7 @@ def _hold_ms(stamps_ms: Ints) -> Ints:
 
 
 def _parts(step_ms: int, highest_bps: float) -> int:
-    """Into how many slots a step is cut, so that bits x slot_ns stays well below 2^63."""
+    """Return the number of slots in a step, so that bits x slot_ns stays below 2^62."""
     for parts in (1, 10, 100):
         slot_ns = step_ms * NS_PER_MS // parts
         if highest_bps * slot_ns / NS_PER_S * slot_ns < 2**62:
@@ -96,9 +95,9 @@ def _parts(step_ms: int, highest_bps: float) -> int:
 
 
 def _means(values: Floats, first_row: Ints) -> Floats:
-    """The mean of each run of rows that starts at `first_row`, missing values (NaN) left out."""
-    there = ~np.isnan(values)
-    sums = np.add.reduceat(np.where(there, values, 0.0), first_row)
-    counts = np.add.reduceat(there.astype(np.int64), first_row)
+    """Return the mean of each group of rows that starts at `first_row`, without missing values (NaN)."""
+    present = ~np.isnan(values)
+    sums = np.add.reduceat(np.where(present, values, 0.0), first_row)
+    counts = np.add.reduceat(present.astype(np.int64), first_row)
     means: Floats = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
     return means

@@ -1,55 +1,55 @@
-"""What every importer needs: the file's bytes and their digest, and errors that name the place."""
+"""Shared by all importers: digest and text of a file, parsing of numbers, and errors that name the row."""
 
 import hashlib
 import math
 from pathlib import Path
 
-STAMP_LIMIT_S = 1e10  # some 300 years: seconds since 1970 lie within
-SLOTS_LIMIT = 86_400_000  # a day of 1 ms slots; a longer span is a slip in a stamp
+STAMP_LIMIT_S = 1e10  # some 300 years, more than the seconds since 1970
+SLOTS_LIMIT = 86_400_000  # a day of 1 ms slots; a longer span is an error in a timestamp
 
 
-def digest(data: bytes) -> str:
-    """The lineage source of a recording."""
+def source_of(data: bytes) -> str:
+    """Return the lineage source of a recording."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def fault(path: Path, row: int, what: str, value: object, rule: str) -> ValueError:
-    """One line: the file, its line (from 1), the value as it stands there, cut when long, and the rule."""
+def row_error(path: Path, row: int, what: str, value: object, rule: str) -> ValueError:
+    """Return an error with file, row (from 1), value as written, shortened if long, and rule."""
     shown = repr(value)
     shown = shown if len(shown) <= 40 else f"{shown[:36]}..."
     return ValueError(f"{path}: row {row}: {what}={shown}: must {rule}")
 
 
-def text(path: Path, data: bytes) -> str:
-    """The file as UTF-8 text, without a byte-order mark."""
+def decode(path: Path, data: bytes) -> str:
+    """Decode UTF-8 text, without its byte-order mark. Raises `row_error`."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
-        raise fault(path, row, "byte", data[error.start : error.start + 1], "be UTF-8 text") from error
+        raise row_error(path, row, "byte", data[error.start : error.start + 1], "be UTF-8 text") from error
 
 
-def stamp_ms(path: Path, row: int, what: str, value: str) -> int:
-    """A number of seconds as the nearest whole millisecond, or the fault."""
-    seconds = number(path, row, what, value)
+def parse_stamp_ms(path: Path, row: int, what: str, value: str) -> int:
+    """Parse a timestamp in seconds, rounded to the nearest millisecond. Raises `row_error`."""
+    seconds = parse_number(path, row, what, value)
     if abs(seconds) > STAMP_LIMIT_S:
-        raise fault(path, row, what, value, f"lie within {STAMP_LIMIT_S:g} s of 0")
+        raise row_error(path, row, what, value, f"lie within {STAMP_LIMIT_S:g} s of 0")
     return round(seconds * 1e3)
 
 
-def number(path: Path, row: int, what: str, value: str) -> float:
-    """A finite number, or the fault."""
+def parse_number(path: Path, row: int, what: str, value: str) -> float:
+    """Parse a finite number. Raises `row_error`."""
     try:
-        parsed = math.nan if "_" in value else float(value)  # Python's own 1_000 is no number elsewhere
+        parsed = math.nan if "_" in value else float(value)  # only Python accepts 1_000
     except ValueError:
         parsed = math.nan
     if not math.isfinite(parsed):
-        raise fault(path, row, what, value, "be a finite number")
+        raise row_error(path, row, what, value, "be a finite number")
     return parsed
 
 
-def seconds_of(what: str, value: str) -> float:
-    """A number of seconds that a user wrote."""
+def parse_seconds(what: str, value: str) -> float:
+    """Parse a number of seconds in a setting."""
     try:
         return float(value)
     except ValueError as error:

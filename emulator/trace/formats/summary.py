@@ -1,4 +1,4 @@
-"""A trace in a few numbers."""
+"""Summary statistics of a trace."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from emulator.trace import Trace
 
 
 def summary(trace: Trace) -> dict[str, Any]:
-    """What `airsplit trace info` prints, ready for JSON. The percentiles and the share of zeros are of
-    the rates over whole seconds from the start; a trace shorter than one counts as one stretch."""
+    """Return what `airsplit trace info` prints, ready for JSON. Percentiles and the share of zero seconds are of the
+    mean rates of whole seconds; a trace shorter than a second has one value, its mean rate."""
     rates_bps = second_rates_bps(trace)
     p5, p50, p95 = (float(np.percentile(rates_bps, q)) for q in (5, 50, 95))
     return {
@@ -32,7 +32,7 @@ def summary(trace: Trace) -> dict[str, Any]:
 
 
 def second_rates_bps(trace: Trace) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """The mean rate of each whole second, shape (whole seconds,); of the whole trace when it has none."""
+    """Return the mean rate of each whole second, shape (seconds,), or of the whole trace if it is shorter."""
     if trace.period_ns < NS_PER_S:
         return np.array([trace.mean_rate_bps])
     edges_ns = np.arange(trace.period_ns // NS_PER_S + 1) * NS_PER_S

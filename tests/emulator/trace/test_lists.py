@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.trace.formats import ListSeries, import_trace, parse_choice, ping_summary
-from emulator.trace.formats.lists import steps_of
+from emulator.trace.formats.lists import regular_steps
 
 TWO_RUNS = "\n####\nRun 2\n1,0,2.5\n\n####\nRun 1\n4,5\n"
 PAIRS = "Run 1\n0.1,0.2,0.3\n1,2,3\n0.05,0.15,0.45\n4,5,6\n"
@@ -67,7 +67,7 @@ def test_runs_share_no_lineage_but_the_series_of_one_run_do(tmp_path: Path) -> N
     ],
 )
 def test_stamps_are_believed_where_later_ones_agree(stamps_ms: list[int], steps: list[int]) -> None:
-    found, step_ms = steps_of(np.array(stamps_ms))
+    found, step_ms = regular_steps(np.array(stamps_ms))
     assert (found.tolist(), step_ms) == (steps, 100)
 
 
@@ -79,12 +79,12 @@ def test_every_value_has_a_step_of_its_own(gaps: list[int], wrong: list[tuple[in
     """Whatever a clock does within the limit, values keep their order, and none is merged or lost. Where it is
     right, its steps are those of the stamps."""
     true = np.cumsum([0, *gaps])
-    np.testing.assert_array_equal(steps_of(true * 100)[0] * (steps_of(true * 100)[1] // 100), _to_step(true))
+    np.testing.assert_array_equal(regular_steps(true * 100)[0] * (regular_steps(true * 100)[1] // 100), _to_step(true))
     stamps = true * 100
     for index, shift in wrong:
         stamps[index % len(stamps)] += shift * 100
     if (np.diff(stamps) > 0).any():
-        steps, step_ms = steps_of(stamps)
+        steps, step_ms = regular_steps(stamps)
         assert steps[0] == 0 and (np.diff(steps) >= 1).all() and step_ms >= 100
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from emulator.trace import Interval, Release, Trace, constant, whole_bits
 from emulator.trace.rules import BITS_LIMIT
-from emulator.trace.writer import writing
+from emulator.trace.writer import trace_writer
 
 
 def make(bits: list[int], slot_ns: int = 1_000, release: Release = "fluid", **columns: np.ndarray[Any, Any]) -> Trace:
@@ -99,7 +99,7 @@ def test_digest_tells_traces_apart(other: Trace) -> None:
 @pytest.mark.parametrize("cuts", [[], [1], [2], [1, 2], [0, 1, 3]])
 def test_a_trace_written_in_chunks_is_the_one_written_whole(trace: Trace, cuts: list[int], tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
-    with writing(path, trace.slot_ns, trace.release, trace.lineage, trace.metadata) as writer:
+    with trace_writer(path, trace.slot_ns, trace.release, trace.lineage, trace.metadata) as writer:
         for first, stop in itertools.pairwise([0, *cuts, len(trace)]):
             writer.append({name: values[first:stop] for name, values in trace.columns.items()})
             assert not path.exists()
@@ -121,7 +121,7 @@ BROKEN: list[tuple[list[dict[str, Any]], str]] = [
 
 @pytest.mark.parametrize(("chunks", "rule"), BROKEN)
 def test_chunks_that_break_a_rule_leave_no_file(chunks: list[dict[str, Any]], rule: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError) as caught, writing(tmp_path / "t.parquet", 1_000, "slot", (), {}) as writer:
+    with pytest.raises(ValueError) as caught, trace_writer(tmp_path / "t.parquet", 1_000, "slot", (), {}) as writer:
         for chunk in chunks:
             writer.append({name: np.array(values, dtype=np.int64) for name, values in chunk.items()})
     assert rule in str(caught.value)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.core.randomness import generator
-from emulator.trace.fitted.autocorrelation import autocorrelation, crossing_samples, integrated_samples, window
+from emulator.trace.fitted.autocorrelation import autocorrelation, crossing_samples, integrated_samples, window_lag
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=40).filter(lambda values: len(set(values)) > 1))
@@ -50,7 +50,7 @@ def test_the_integrated_time_of_a_first_order_autoregression(factor: float, seed
         values[at] = factor * values[at - 1] + math.sqrt(1 - factor**2) * noise[at]
     shown = autocorrelation(values)
     truth = (1 + factor) / (1 - factor) / 2
-    end = window(np.cumsum(shown) - 0.5)
+    end = window_lag(np.cumsum(shown) - 0.5)
     assert integrated_samples(shown) == pytest.approx(
         truth, rel=4 * math.sqrt(2 * (2 * end + 1) / size) + 2 * factor**end
     )

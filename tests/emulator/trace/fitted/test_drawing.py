@@ -10,10 +10,10 @@ from emulator.core.arrays import Floats
 from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S
 from emulator.trace.fitted.autocorrelation import autocorrelation
-from emulator.trace.fitted.drawing import composition, draw, draw_rates_bps, outages
+from emulator.trace.fitted.drawing import draw, draw_outages, draw_rates_bps, random_composition
 from emulator.trace.fitted.learning import expected_autocorrelation
 from emulator.trace.fitted.model import PROBABILITIES, Correlation, RateModel
-from emulator.trace.fitted.spectrum import circular, spectrum
+from emulator.trace.fitted.spectrum import circular_correlation, spectrum
 
 SLOW = Correlation(0.3, 2 * NS_PER_S, 0.6, 15 * NS_PER_S, 1.5)
 GAUSSIAN = tuple((1e7 * (5 + norm.ppf(np.clip(PROBABILITIES, 1e-4, 1 - 1e-4)))).tolist())
@@ -46,7 +46,7 @@ def test_a_draw_has_the_models_distribution_whole(model: RateModel, samples: int
 def test_a_draw_has_the_models_correlation_around_its_period(quantiles: tuple[float, ...], seed: int) -> None:
     """Not on average over draws: each. What remains is what a distribution does not let be put right."""
     model = replace(FADES, quantiles_bps=quantiles, zero_share=0.0)
-    wanted = circular(spectrum(model.correlation, model.sample_ns, 600, 600), 600)
+    wanted = circular_correlation(spectrum(model.correlation, model.sample_ns, 600, 600), 600)
     found = circular_autocorrelation(draw_rates_bps(model, 600, seed, "ue"))
     assert np.abs(found - wanted).max() < 0.02
 
@@ -55,14 +55,14 @@ def test_the_period_of_the_recording_is_the_slowest_thing_there_is() -> None:
     power = spectrum(SLOW, NS_PER_S, 600, 600)
     assert power[0] == 0
     assert power.min() >= 0
-    assert circular(power, 600)[0] == pytest.approx(1)
+    assert circular_correlation(power, 600)[0] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("times", [2, 5])
 def test_a_longer_period_has_the_line_between_the_spectrums_points(times: int) -> None:
     """A triangle about each frequency is Fejér's kernel at each lag."""
-    base = circular(spectrum(SLOW, NS_PER_S, 600, 600), 600)
-    long = circular(spectrum(SLOW, NS_PER_S, 600, times * 600), times * 600)
+    base = circular_correlation(spectrum(SLOW, NS_PER_S, 600, 600), 600)
+    long = circular_correlation(spectrum(SLOW, NS_PER_S, 600, times * 600), times * 600)
     lags = np.arange(1, 600)
     fejer = (np.sin(np.pi * lags / 600) / (times * np.sin(np.pi * lags / (times * 600)))) ** 2
     np.testing.assert_allclose(long[1:600], base[1:] * fejer, atol=1e-9)
@@ -80,16 +80,16 @@ def test_outages_are_as_many_and_as_long_as_the_chain_has_them() -> None:
     model = replace(OUTAGES, zero_share=0.2, outage_ns=5 * NS_PER_S)
     for seed in range(5):
         bad = np.zeros(1000, dtype=bool)
-        bad[outages(model, 1000, generator(seed, "ue", "test"))] = True
+        bad[draw_outages(model, 1000, generator(seed, "ue", "test"))] = True
         assert bad.sum() == 200
         assert np.count_nonzero(bad & ~np.roll(bad, 1)) == 40
-    assert len(outages(replace(model, zero_share=1e-6), 1000, generator(1, "ue", "test"))) == 0
+    assert len(draw_outages(replace(model, zero_share=1e-6), 1000, generator(1, "ue", "test"))) == 0
 
 
 def test_stays_of_a_chain_are_geometric() -> None:
     """Given many, their lengths are those of the chain: P(length > 1) = 1 - the chance to leave."""
     rng = generator(3, "ue", "test")
-    lengths = composition(50_000, 10_000, rng)
+    lengths = random_composition(50_000, 10_000, rng)
     assert lengths.sum() == 50_000
     assert lengths.min() >= 1
     for length in (1, 3, 10):
@@ -99,7 +99,7 @@ def test_stays_of_a_chain_are_geometric() -> None:
 
 def test_every_composition_is_as_likely() -> None:
     rng = generator(1, "ue", "test")
-    found = Counter(tuple(composition(6, 3, rng).tolist()) for _ in range(2_000))
+    found = Counter(tuple(random_composition(6, 3, rng).tolist()) for _ in range(2_000))
     assert len(found) == math.comb(5, 2)
     assert chisquare(list(found.values())).pvalue > 1e-4
 

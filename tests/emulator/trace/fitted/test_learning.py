@@ -19,7 +19,7 @@ from emulator.trace import Interval, Trace
 from emulator.trace.fitted import Correlation, RateModel, describe, draw, learn, load_model, save_model
 from emulator.trace.fitted.autocorrelation import autocorrelation, crossing_samples
 from emulator.trace.fitted.drawing import draw_rates_bps
-from emulator.trace.fitted.learning import beside_zeros, mean_rates_bps
+from emulator.trace.fitted.learning import mean_rates_bps, zero_runs
 from emulator.trace.fitted.model import PROBABILITIES
 from emulator.trace.formats import import_trace
 
@@ -71,8 +71,8 @@ def test_outages_that_come_unannounced_are_a_chains(seed: int) -> None:
     assert model.outage_ns / NS_PER_S == pytest.approx(bad, abs=4 * bad / math.sqrt(stays))
     share = bad / (bad + good)
     assert model.zero_share == pytest.approx(share, abs=4 * share * (1 - share) * math.sqrt(2 / stays))
-    assert model.leaving[1] == pytest.approx(NS_PER_S / model.outage_ns)
-    assert model.leaving[0] / sum(model.leaving) == pytest.approx(model.zero_share)
+    assert model.leave_probabilities[1] == pytest.approx(NS_PER_S / model.outage_ns)
+    assert model.leave_probabilities[0] / sum(model.leave_probabilities) == pytest.approx(model.zero_share)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -135,10 +135,10 @@ def test_what_cannot_be_learned_from(trace: Trace, sample_ns: int | None, rule: 
 
 
 def test_what_stands_beside_zeros() -> None:
-    runs, rank = beside_zeros(np.array([0, 1, 0, 0, 4, 3, 2, 0.0]))
+    runs, rank = zero_runs(np.array([0, 1, 0, 0, 4, 3, 2, 0.0]))
     assert runs == 3
     assert rank == pytest.approx((1 + 1 + 7 + 3) / 8 / 4)
-    assert beside_zeros(np.array([1.0, 2.0])) == (0, 0.0)
+    assert zero_runs(np.array([1.0, 2.0])) == (0, 0.0)
 
 
 def test_the_apparent_doppler_is_where_jakes_falls_to_1_over_e() -> None:
