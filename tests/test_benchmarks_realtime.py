@@ -21,7 +21,7 @@ from emulator.core.errors import MissingDependency
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.link import Link
 from emulator.realtime.sandbox.requirements import require
-from emulator.realtime.verification.log_reader import PACKET
+from emulator.realtime.verification.log_reader import LOGGED_PACKET
 from emulator.system import LinkSpec
 from results.agreement import PART_COLUMNS
 from results.run.manifest import Check, Manifest
@@ -95,7 +95,7 @@ def test_the_5g_case_has_slots_of_the_other_direction(all_cases: dict[str, Case]
 def crossed(link: LinkSpec, sent_ns: list[int], read_ns: list[int], stack_ns: int) -> tuple[Crossing, np.ndarray]:
     """Datagrams of 1000 bytes that the relay read some time after they were sent, and the log of it."""
     relay = Link(link, SEED)
-    log = np.zeros(len(sent_ns), PACKET)
+    log = np.zeros(len(sent_ns), LOGGED_PACKET)
     log["release_ns"] = -1
     arrived = []
     for number, at_ns in enumerate(read_ns):

@@ -63,6 +63,6 @@ def _topology(file: Path, log: Path) -> ScenarioTopo:
             except RelayFailed as error:
                 output(f"*** {error}\n")
             else:
-                output(f"*** {ended.packets} packets over {len(system.links)} links, {ended.stray} stray: {log}\n")
+                output(f"*** {ended.packets} packets over {len(system.links)} links, {ended.non_ipv4} stray: {log}\n")
 
         return topology(scenario, system, network, Wiring(len(network.wires), make, begin, end))

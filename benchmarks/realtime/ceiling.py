@@ -15,7 +15,7 @@ from benchmarks.realtime.iperf import round_trip_ms, tcp
 from benchmarks.realtime.rates import wire
 from benchmarks.realtime.rows import Lengths, Row, row
 from emulator.core.units import NS_PER_MS, NS_PER_S
-from emulator.realtime.relay import Ended
+from emulator.realtime.relay import RelayCounts
 
 UNLIMITED_BPS = 100e9
 PEER = "kernel veth pair"
@@ -39,7 +39,7 @@ PING_WAY = Way(100e6, 0)
 def rows(lengths: Lengths) -> list[Row]:
     """The rows of point 3: medians over repeats in which all take turns."""
     found: dict[str, list[float]] = {name: [] for name in (*WAYS, PEER, "ping", "ping beside")}
-    ends: list[Ended] = []
+    ends: list[RelayCounts] = []
     for repeat in range(lengths.repeats):
         for name, way in WAYS.items():
             with shaped(way, ends) as pair:
@@ -66,7 +66,7 @@ def rows(lengths: Lengths) -> list[Row]:
 
 
 @contextmanager
-def shaped(way: Way, ends: list[Ended]) -> Iterator[Pair]:
+def shaped(way: Way, ends: list[RelayCounts]) -> Iterator[Pair]:
     """Two hosts with the same link both ways between them; what the relay has to say at the end is added to `ends`."""
     link = wire(way.rate_bps, way.delay_ns)
     with TemporaryDirectory() as folder, by_relay([Lane(link, link)], SEED, NS_PER_S) as joined:

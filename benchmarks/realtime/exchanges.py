@@ -46,7 +46,7 @@ def carry(case: Case, duration_ns: int, folder: Path) -> Carried:
         found = _carried_out(exchanges, start_ns, duration_ns)
         ended = relay.end()
     sent = sum(len(each.at_ns) for each in plans)
-    if (ended.packets, ended.stray, ended.unlogged) != (sent, 0, 0):
+    if (ended.packets, ended.non_ipv4, ended.unlogged) != (sent, 0, 0):
         raise RuntimeError(f"{case.name}: the relay must see the {sent} packets that were sent, all logged: {ended}")
     return Carried(tuple(map(Crossing, case.links, plans, found)), start_ns, log)
 

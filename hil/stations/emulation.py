@@ -11,8 +11,8 @@ from typing import NamedTuple
 from emulator.core.units import NS_PER_S, ns_from_s
 from emulator.decisions import Decision
 from emulator.realtime.probing.probe import probe
-from emulator.realtime.probing.report import Probed, write_probed
-from emulator.realtime.relay import Ended
+from emulator.realtime.probing.report import ProbeReport, write_probe_reports
+from emulator.realtime.relay import RelayCounts
 from emulator.realtime.sandbox.namespaces import network_of
 from emulator.realtime.sandbox.terminal import take_terminal
 from emulator.system import System
@@ -40,9 +40,9 @@ class EmulationResult(NamedTuple):
     programs, the broker's name and version, who of the broker and the stations ended too early, and how many messages
     stations dropped."""
 
-    ended: Ended
+    ended: RelayCounts
     scheduling: str
-    probed: tuple[Probed, ...]
+    probed: tuple[ProbeReport, ...]
     programs: tuple[Program, ...]
     broker: tuple[str, str] | None = None
     lost: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, pr
 @contextmanager
 def _network(
     scenario: Scenario, system: System, folder: Path, progress: Progress
-) -> Iterator[tuple[EmulatedNetwork, tuple[Probed, ...]]]:
+) -> Iterator[tuple[EmulatedNetwork, tuple[ProbeReport, ...]]]:
     """The network, and what was found of its links, which lies in the folder, too."""
     (folder / HOSTS_FOLDER).mkdir()
     progress("building the network", 0, 1)
@@ -114,7 +114,7 @@ def _network(
             log = Path(scratch) / "probing.parquet"
             given = system.links, system.cells, system.seed, system.duration_ns
             probed = tuple(probe(network.relay, *given, network.ends, log))
-        write_probed(folder / "probes.csv", probed)
+        write_probe_reports(folder / "probes.csv", probed)
         progress("probing the links", 1, 1)
         with cables(scenario, network):
             yield network, probed
@@ -122,7 +122,7 @@ def _network(
 
 def _shaped(
     scenario: Scenario, home: Path, network: EmulatedNetwork, folder: Path, during: Callable[[int], object]
-) -> tuple[Ended, tuple[Program, ...]]:
+) -> tuple[RelayCounts, tuple[Program, ...]]:
     """Links follow their traces and programs run, from a moment ahead and for as long as `during` takes, which is told
     when that is by CLOCK_MONOTONIC."""
     start_ns = time.monotonic_ns() + START_DELAY_NS

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from emulator.core.csv_table import write_table
 from emulator.core.units import NS_PER_MS
 from emulator.realtime.packet_log import REFUSED
-from emulator.realtime.probing.report import Probed
-from emulator.realtime.relay import Ended
+from emulator.realtime.probing.report import ProbeReport
+from emulator.realtime.relay import RelayCounts
 from emulator.realtime.verification.conformance import Agreement, replay
 from emulator.realtime.verification.lateness import Lateness, Latenesses, lateness
 from emulator.realtime.verification.log_reader import rows
@@ -38,7 +38,7 @@ def told_by_relay(found: "EmulationResult", scenario: Scenario, system: System, 
         links=tuple(direction_name(link.source, link.target) for link in system.links),
         lateness_limit_ms=scenario.realtime.lateness_ms,
         packets=found.ended.packets,
-        stray=found.ended.stray,
+        stray=found.ended.non_ipv4,
         scheduling=found.scheduling,
     )
     checks, notes = examine(folder, system, facts, found.ended, found.probed)
@@ -53,7 +53,7 @@ def told_by_relay(found: "EmulationResult", scenario: Scenario, system: System, 
 
 
 def examine(
-    folder: Path, system: System, emulation: Emulation, ended: Ended, probed: Iterable[Probed]
+    folder: Path, system: System, emulation: Emulation, ended: RelayCounts, probed: Iterable[ProbeReport]
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
     """All checks of a run in real time, whose packets.parquet lies in the folder, and what the report should also say
     of those that failed. Writes lateness.csv."""
@@ -84,7 +84,7 @@ def refusal_check(log: Path) -> Check:
     return Check(name="packets refused at the other end", subject=ALL_LINKS, value=refused, limit=0)
 
 
-def log_checks(ended: Ended, probed: Iterable[Probed]) -> Iterator[Check]:
+def log_checks(ended: RelayCounts, probed: Iterable[ProbeReport]) -> Iterator[Check]:
     """No packet may be unknown: to the log, to the links, or to the host that it was delivered to."""
     unseen = sum(each.unseen_packets for each in probed)
     for name, value in (

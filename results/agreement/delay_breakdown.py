@@ -5,8 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, overload
 
 from emulator.core.compiled import Table
-from emulator.realtime.verification.counterfactual import AloneLink, Answer, Arrival, Asked, SharedCell, what_if
-from emulator.realtime.verification.counterfactual import Medium as Links
+from emulator.realtime.verification.counterfactual import (
+    CellLinks,
+    Counterfactual,
+    LinkGroup,
+    MessagePackets,
+    PacketArrival,
+    SingleLink,
+    counterfactuals,
+)
 from emulator.system import System
 from results.agreement.link_packets import Medium, media
 from results.agreement.message_matching import Way
@@ -39,14 +46,14 @@ def split(system: System, packets: Mapping[Medium, Table], sent: Sequence[Sent])
     elsewhere belongs there to FORWARDING, which a simulation that hands on whole messages has more of.
     """
     medium_of = media(system)
-    asked: dict[Medium, dict[tuple[int, int], Asked]] = {}
+    asked: dict[Medium, dict[tuple[int, int], MessagePackets]] = {}
     for number, each in enumerate(sent):
         for hop, crossing in enumerate(each.crossings):
             bare_bytes = round(each.bare_bytes * crossing.kept)
-            asked.setdefault(medium_of[crossing.link], {})[number, hop] = Asked(crossing.packets, bare_bytes)
-    answers: dict[tuple[int, int], Answer] = {}
+            asked.setdefault(medium_of[crossing.link], {})[number, hop] = MessagePackets(crossing.packets, bare_bytes)
+    answers: dict[tuple[int, int], Counterfactual] = {}
     for medium, questions in asked.items():
-        found = what_if(_links(system, medium), Arrivals(packets[medium], medium), set(questions.values()))
+        found = counterfactuals(_links(system, medium), Arrivals(packets[medium], medium), set(questions.values()))
         answers |= {who: found[question] for who, question in questions.items() if question in found}
     return [
         _parts(each, [answers[number, hop] for hop in range(len(each.crossings))])
@@ -56,16 +63,16 @@ def split(system: System, packets: Mapping[Medium, Table], sent: Sequence[Sent])
     ]
 
 
-def _links(system: System, medium: Medium) -> Links:
+def _links(system: System, medium: Medium) -> LinkGroup:
     specs = [system.links[link] for link in medium]
     cell = specs[0].cell
     if not cell:
-        return AloneLink(specs[0], system.seed)
-    return SharedCell(system.cells[cell], specs, system.seed, system.duration_ns)
+        return SingleLink(specs[0], system.seed)
+    return CellLinks(system.cells[cell], specs, system.seed, system.duration_ns)
 
 
-class Arrivals(Sequence[Arrival]):
-    """The packets of a medium as `what_if` takes them, its links numbered by their places in it."""
+class Arrivals(Sequence[PacketArrival]):
+    """The packets of a medium as `counterfactuals` takes them, its links numbered by their places in it."""
 
     def __init__(self, packets: Table, medium: Medium) -> None:
         self._places = {link: place for place, link in enumerate(medium)}
@@ -75,27 +82,27 @@ class Arrivals(Sequence[Arrival]):
         return len(self._columns[0])
 
     @overload
-    def __getitem__(self, place: int) -> Arrival: ...
+    def __getitem__(self, place: int) -> PacketArrival: ...
     @overload
-    def __getitem__(self, place: slice) -> Sequence[Arrival]: ...
-    def __getitem__(self, place: int | slice) -> Arrival | Sequence[Arrival]:
+    def __getitem__(self, place: slice) -> Sequence[PacketArrival]: ...
+    def __getitem__(self, place: int | slice) -> PacketArrival | Sequence[PacketArrival]:
         if isinstance(place, slice):
             return [self[each] for each in range(len(self))[place]]
         link, number, now_ns, size_bytes = (column.item(place) for column in self._columns)
-        return Arrival(self._places[link], number, now_ns, size_bytes)
+        return PacketArrival(self._places[link], number, now_ns, size_bytes)
 
 
-def _parts(sent: Sent, answers: Sequence[Answer]) -> dict[str, int]:
+def _parts(sent: Sent, answers: Sequence[Counterfactual]) -> dict[str, int]:
     message, way, crossings = sent.message, sent.way, sent.crossings
     parts_ns = dict.fromkeys((STACK, FORWARDING, HEADERS, RAMP, AIR, LATENESS), 0)
     before: Crossing | None = None
     for hop, (crossing, answer) in enumerate(zip(crossings, answers, strict=True)):
-        parts_ns[RAMP if hop in (0, way.resent) else FORWARDING] += crossing.release_ns - answer.together_ns
+        parts_ns[RAMP if hop in (0, way.resent) else FORWARDING] += crossing.release_ns - answer.at_once_ns
         if before is None:
             parts_ns[STACK] += crossing.arrival_ns - message.published_ns - crossing.held_ns
         else:
             parts_ns[FORWARDING] += crossing.arrival_ns - before.departure_ns - crossing.held_ns
-        parts_ns[HEADERS] += answer.together_ns - answer.bare_ns
+        parts_ns[HEADERS] += answer.at_once_ns - answer.bare_ns
         parts_ns[AIR] += answer.bare_ns - crossing.arrival_ns + crossing.held_ns
         parts_ns[LATENESS] += crossing.departure_ns - crossing.release_ns
         before = crossing

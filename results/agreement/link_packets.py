@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from emulator.core.compiled import Table
-from emulator.realtime.verification.log_reader import PACKET, in_order
+from emulator.realtime.verification.log_reader import LOGGED_PACKET, in_order
 from emulator.system import System
 
 Medium = tuple[int, ...]  # links that hang together: one by itself, or those of a cell
@@ -34,7 +34,7 @@ def media(system: System) -> dict[int, Medium]:
 
 def read_media(log: Path, wanted: Iterable[Medium]) -> dict[Medium, Table]:
     """The packets of each medium in the order in which they came, all in memory. Raises as `arrivals.rows` does."""
-    parts: dict[Medium, list[Table]] = {medium: [np.zeros(0, PACKET)] for medium in wanted}
+    parts: dict[Medium, list[Table]] = {medium: [np.zeros(0, LOGGED_PACKET)] for medium in wanted}
     for some in in_order(log):
         for medium, tables in parts.items():
             own = some[np.isin(some["link"], medium)]

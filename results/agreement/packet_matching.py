@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from emulator.realtime.packet_log import DELIVERED, FULL, NO_COVERAGE
-from emulator.realtime.verification.counterfactual import Share
+from emulator.realtime.verification.counterfactual import PacketShare
 from results.agreement.link_packets import LinkLog
 
 # Of a packet, in bytes. With TCP come the time stamps that Linux sends.
@@ -20,7 +20,7 @@ class Crossing(NamedTuple):
     the last was due to have crossed, and had."""
 
     link: int
-    packets: tuple[Share, ...]
+    packets: tuple[PacketShare, ...]
     kept: float
     held_ns: int
     arrival_ns: int
@@ -66,7 +66,7 @@ def in_datagrams(link: int, log: LinkLog, claims: Iterable[Claim], _: bool) -> I
         sizes = packets["size_bytes"]
         last = delivered[-1]
         kept = [place for place in taken if place <= last]
-        shares = tuple(Share(int(places[place]), int(sizes[place])) for place in kept)
+        shares = tuple(PacketShare(int(places[place]), int(sizes[place])) for place in kept)
         part = float(sizes[kept].sum() / sizes[taken].sum())
         crossing = _crossing(link, log, 0, shares, part, taken[0], delivered[0], last)
         yield Found(claim, int(packets["arrival_ns"][taken[-1]]), crossing)
@@ -131,7 +131,7 @@ class _Cursor:
         (first, _), (last, _) = taken[0], taken[-1]
         arrival_ns = int(packets["arrival_ns"][first])
         held_ns = max(0, min(left_ns, arrival_ns) - claim.from_ns)
-        shares = tuple(Share(int(places[place]), own_bytes + TCP_HEADERS) for place, own_bytes in taken)
+        shares = tuple(PacketShare(int(places[place]), own_bytes + TCP_HEADERS) for place, own_bytes in taken)
         crossing = _crossing(self._link, self._log, held_ns, shares, 1.0, first, first, last)
         return Found(claim, int(packets["arrival_ns"][last]), crossing)
 
@@ -151,7 +151,7 @@ class _Cursor:
 
 
 def _crossing(
-    link: int, log: LinkLog, held_ns: int, shares: tuple[Share, ...], kept: float,
+    link: int, log: LinkLog, held_ns: int, shares: tuple[PacketShare, ...], kept: float,
     first: int, first_delivered: int, last: int,
 ) -> Crossing:  # fmt: skip
     packets = log.packets

@@ -7,7 +7,7 @@ import pandas as pd
 
 from emulator.core.arrays import Ints
 from emulator.realtime.packet_log import DELIVERED
-from emulator.realtime.probing.report import FILLED, Probed
+from emulator.realtime.probing.report import FILLED, ProbeReport
 from emulator.realtime.verification.lateness import BINS, Lateness, bin_of, top_of
 from emulator.realtime.verification.log_reader import rows
 from emulator.trace import Trace
@@ -19,9 +19,9 @@ RADIO, RECORDED, WIRED = "radio, slot by slot", "recorded or varying rate", "con
 
 
 def read_probes(path: Path) -> pd.DataFrame:
-    """probes.csv: the columns of `Probed` and `rate_error`, what is not known NaN; besides `name` of the direction,
-    `filled` (the flood came as fast as the link could carry it)."""
-    table = _read(path, ("source", "target"), Probed._fields)
+    """probes.csv: the columns of `ProbeReport` and `rate_error`, what is not known NaN; besides `name` of the
+    direction, `filled` (the flood came as fast as the link could carry it)."""
+    table = _read(path, ("source", "target"), ProbeReport._fields)
     table["name"] = table["source"] + "-" + table["target"]
     table["filled"] = table["offered_rate_bps"] >= FILLED * table["scheduled_rate_bps"]
     return table

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from emulator.core.csv_table import write_table
 from emulator.core.units import NS_PER_MS
 from emulator.realtime.packet_log import PACKETS
-from emulator.realtime.probing.report import Probed, write_probed
+from emulator.realtime.probing.report import ProbeReport, write_probe_reports
 from emulator.realtime.verification.lateness import lateness
 from emulator.record import Records
 from results.agreement.checks import write_lateness
@@ -33,9 +33,9 @@ PROGRAM = (0, "ue1", "ping -c 3 edge1 && echo '<b>'", 1.0, 1.01, None, "ended", 
 PASSED = Check(name="lateness, p99 in ms", subject="all links", value=0.05, limit=2.0)
 
 
-def probed(link: int, **changes: Any) -> Probed:
+def probed(link: int, **changes: Any) -> ProbeReport:
     """What probing may find of a link of 8 Mbit/s."""
-    found = Probed(
+    found = ProbeReport(
         link, LINKS[link].source, LINKS[link].target, 0, 100, 100, 8e6, 9e6, 7.99e6, 50, 50,
         2_000_000, 2_060_000, 60_000, 90_000, 50_000, 0, 0,
     )  # fmt: skip
@@ -46,7 +46,7 @@ def emulated_run(
     root: Path,
     tasks: int = 12,
     checks: Sequence[Check] = (PASSED,),
-    probes: Sequence[Probed] | None = None,
+    probes: Sequence[ProbeReport] | None = None,
     programs: Sequence[tuple[Any, ...]] = (PROGRAM,),
 ) -> Run:
     """A run of some tasks, each slower than the one before, the last of them not answered; or of none."""
@@ -66,7 +66,7 @@ def emulated_run(
         with Records(folder):
             pq.write_table(PACKETS.empty_table(), folder / "packets.parquet")
     write_lateness(folder / "lateness.csv", lateness(folder / "packets.parquet"), NAMES)
-    write_probed(folder / "probes.csv", [probed(link) for link in range(4)] if probes is None else probes)
+    write_probe_reports(folder / "probes.csv", [probed(link) for link in range(4)] if probes is None else probes)
     columns = (
         "number",
         "node",

@@ -8,7 +8,7 @@ from typing import Any
 from mininet.net import Mininet
 from mininet.node import Switch
 
-from emulator.realtime.probing.sockets import Place
+from emulator.realtime.probing.sockets import LinkEnd
 from emulator.realtime.relay import Relay
 from emulator.system import System
 from topologies.mininet.addressing import Addressing, Port, addressing
@@ -42,7 +42,7 @@ class EmulatedNetwork:
         return self.network.addresses[node]
 
     @property
-    def ends(self) -> tuple[tuple[Place, Place], ...]:
+    def ends(self) -> tuple[tuple[LinkEnd, LinkEnd], ...]:
         """For every link of the system, the interface that it comes from and the one that it leads to."""
         found = {}
         for wire in self.network.wires:
@@ -50,9 +50,9 @@ class EmulatedNetwork:
             found[wire.backward] = self._place(wire.b), self._place(wire.a)
         return tuple(found[row] for row in sorted(found))
 
-    def _place(self, port: Port) -> Place:
+    def _place(self, port: Port) -> LinkEnd:
         address = self.network.addresses.get(port.node)
-        return Place(self.net[port.node].pid, port.interface, port.mac, address)
+        return LinkEnd(self.net[port.node].pid, port.interface, port.mac, address)
 
 
 def require_network(scenario: Scenario, system: System) -> None:

@@ -8,25 +8,25 @@ import numpy as np
 from emulator.core.arrays import Flags, Ints
 from emulator.core.units import NS_PER_S
 from emulator.realtime.packet_log import NEVER_NS
-from emulator.realtime.probing.expected_releases import Direction
+from emulator.realtime.probing.expected_releases import LoggedPackets
 from emulator.realtime.probing.flood_plan import Flood
-from emulator.realtime.probing.report import Probed
+from emulator.realtime.probing.report import ProbeReport
 from emulator.realtime.probing.sockets import Mark
 from emulator.system import LinkSpec
 from emulator.trace import Trace
 
 TRAIN = 0  # the attempt of the train's packets; floods count from 1
-FEWEST_PACKETS = 3  # of which a rate can be told
+MIN_RATE_PACKETS = 3  # of which a rate can be told
 
 
-class Sent(NamedTuple):
+class SentPacket(NamedTuple):
     """A packet and when it was sent, in ns of the trace."""
 
     mark: Mark
     at_ns: int
 
 
-class Flooded(NamedTuple):
+class FloodAttempt(NamedTuple):
     """The last attempt to fill a link."""
 
     at_ns: int
@@ -36,12 +36,12 @@ class Flooded(NamedTuple):
     """Each packet came before the link was done with those before it."""
 
 
-class Told(NamedTuple):
+class ProbeRecord(NamedTuple):
     """Of one direction: what the relay logged, what was sent in which order, and when the packets were received."""
 
-    direction: Direction
-    flood: Flooded
-    sent: Sequence[Sent]
+    direction: LoggedPackets
+    flood: FloodAttempt
+    sent: Sequence[SentPacket]
     received: Mapping[Mark, int]
 
     @property
@@ -66,7 +66,7 @@ class Told(NamedTuple):
         return received_ns
 
 
-def figures(link: int, spec: LinkSpec, told: Told, scheduled_ns: Ints, ideal_ns: Ints) -> Probed:
+def figures(link: int, spec: LinkSpec, told: ProbeRecord, scheduled_ns: Ints, ideal_ns: Ints) -> ProbeReport:
     """The row of one direction. `scheduled_ns`: when its packets reach the other end by the schedule; `ideal_ns`: when
     they would, those of the flood `unhindered`."""
     direction, received_ns = told.direction, told.received_ns
@@ -81,7 +81,7 @@ def figures(link: int, spec: LinkSpec, told: Told, scheduled_ns: Ints, ideal_ns:
     schedule_ns = scheduled_ns[single] - direction.arrival_ns[single]
     real_ns = received_ns[single] - sent_ns
     delivered = direction.delivered
-    return Probed(
+    return ProbeReport(
         link, spec.source, spec.target, told.flood.at_ns,
         int(flood.sum()), int((flood & came).sum()), *rate,
         int(train.sum()), len(single), middle(schedule_ns), middle(real_ns),
@@ -91,7 +91,7 @@ def figures(link: int, spec: LinkSpec, told: Told, scheduled_ns: Ints, ideal_ns:
     )  # fmt: skip
 
 
-def unhindered(told: Told, trace: Trace) -> Direction:
+def unhindered(told: ProbeRecord, trace: Trace) -> LoggedPackets:
     """The direction's packets, but those of its last flood that came late come when they were due after the first
     one, or just after the start of the next slot where slots leave as a whole: what the link could carry of them, had
     it never waited for one."""
@@ -121,7 +121,7 @@ def rates(size_bytes: Ints, release_ns: Ints, arrival_ns: Ints, received_ns: Int
 
     A wake-up that was late makes a few packets late and leaves the rate as it is, so what counts of a third is its
     median distance from the schedule, not the time of one packet."""
-    third = len(size_bytes) // FEWEST_PACKETS
+    third = len(size_bytes) // MIN_RATE_PACKETS
     if third == 0:
         return UNKNOWN
     first, last = slice(0, third), slice(len(size_bytes) - third, None)

@@ -1,4 +1,4 @@
-"""What the schedule says of packets that the relay logged, from links and cells of their own."""
+"""Expected releases of packets that the relay logged: their arrivals over fresh links and cells."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -10,15 +10,15 @@ from emulator.core.arrays import Ints
 from emulator.link import Link
 from emulator.link.tables import Links
 from emulator.realtime.packet_log import FULL, NEVER_NS, NO_COVERAGE
-from emulator.realtime.probing.flood_plan import without_limit
+from emulator.realtime.probing.flood_plan import with_unlimited_queue
 from emulator.system import CellSpec, LinkSpec
 
-PATIENCE_NS = 10_000_000_000  # longer than a probed cell can be busy with what probing leaves in it
+LONGEST_BACKLOG_NS = 10_000_000_000  # longer than a cell needs for the packets that probing leaves in it
 
 
-class Direction(NamedTuple):
-    """The logged packets of one direction by number, shape (packets,) each. Times are of the trace; NEVER_NS where
-    there is none."""
+class LoggedPackets(NamedTuple):
+    """The logged packets of one link by number, shape (packets,) each. Times are of the trace; NEVER_NS if there is
+    none."""
 
     order: Ints
     arrival_ns: Ints
@@ -29,7 +29,7 @@ class Direction(NamedTuple):
 
     @property
     def entered(self) -> Ints:
-        """The numbers of the packets that the link took."""
+        """The numbers of the packets that the link accepted."""
         return np.flatnonzero((self.outcome != FULL) & (self.outcome != NO_COVERAGE))
 
     @property
@@ -43,42 +43,43 @@ def releases_ns(
     cells: Mapping[str, CellSpec],
     seed: int,
     until_ns: int,
-    directions: Sequence[Direction],
+    packets_of: Sequence[LoggedPackets],
 ) -> list[Ints]:
-    """By direction, when each packet reaches the other end by the schedule of fresh links and cells that all of
-    them enter at their `arrival_ns`, in their order; NEVER_NS where it does not. The cells' background comes until
-    `until_ns`."""
-    endless = [without_limit(spec) for spec in specs]
-    found = [np.full(len(direction.order), NEVER_NS) for direction in directions]
-    tables = Links(endless, seed)
-    for index, (spec, direction) in enumerate(zip(endless, directions, strict=True)):
+    """Return for each link when its packets reach the other end, if all cross fresh links and cells from their
+    `arrival_ns` on, in their order; NEVER_NS if a packet does not. The cells' background traffic ends at `until_ns`."""
+    unlimited = [with_unlimited_queue(spec) for spec in specs]
+    release_ns = [np.full(len(packets.order), NEVER_NS) for packets in packets_of]
+    tables = Links(unlimited, seed)
+    for index, (spec, packets) in enumerate(zip(unlimited, packets_of, strict=True)):
         if not spec.cell:
             link = Link.of(spec, tables, index)
-            for number in direction.entered.tolist():
-                delivery = link.enqueue(int(direction.arrival_ns[number]), int(direction.size_bytes[number]), number)
+            for number in packets.entered.tolist():
+                delivery = link.enqueue(int(packets.arrival_ns[number]), int(packets.size_bytes[number]), number)
                 if delivery is not None:
-                    found[index][number] = delivery.arrival_ns
+                    release_ns[index][number] = delivery.arrival_ns
     for name, cell in cells.items():
-        members = [index for index, spec in enumerate(endless) if spec.cell == name]
+        members = [index for index, spec in enumerate(unlimited) if spec.cell == name]
         if members:
-            own = Cell(cell, [endless[index] for index in members], seed, until_ns)
-            _release_of_cell(own, members, directions, found)
-    return found
+            own = Cell(cell, [unlimited[index] for index in members], seed, until_ns)
+            _set_releases_of_cell(own, members, packets_of, release_ns)
+    return release_ns
 
 
-def _release_of_cell(cell: Cell, members: Sequence[int], directions: Sequence[Direction], found: list[Ints]) -> None:
-    packets = sorted(
-        (int(directions[index].order[number]), place, number)
+def _set_releases_of_cell(
+    cell: Cell, members: Sequence[int], packets_of: Sequence[LoggedPackets], release_ns: list[Ints]
+) -> None:
+    arrivals = sorted(
+        (int(packets_of[index].order[number]), place, number)
         for place, index in enumerate(members)
-        for number in directions[index].entered.tolist()
+        for number in packets_of[index].entered.tolist()
     )
     now_ns = 0
-    done = []
-    for _, place, number in packets:
-        direction = directions[members[place]]
-        now_ns = int(direction.arrival_ns[number])
-        done += cell.advance(now_ns)
-        cell.enqueue(now_ns, place, int(direction.size_bytes[number]), number)
-    done += cell.advance(now_ns + PATIENCE_NS)
-    for place, number, delivery in done:
-        found[members[place]][number] = delivery.arrival_ns
+    deliveries = []
+    for _, place, number in arrivals:
+        packets = packets_of[members[place]]
+        now_ns = int(packets.arrival_ns[number])
+        deliveries += cell.advance(now_ns)
+        cell.enqueue(now_ns, place, int(packets.size_bytes[number]), number)
+    deliveries += cell.advance(now_ns + LONGEST_BACKLOG_NS)
+    for place, number, delivery in deliveries:
+        release_ns[members[place]][number] = delivery.arrival_ns

@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from emulator.core.units import NS_PER_S
 from emulator.realtime.packet_log import PACKETS
-from emulator.realtime.probing.estimates import TRAIN, Flooded, Sent, Told, figures, unhindered
-from emulator.realtime.probing.expected_releases import Direction, releases_ns
-from emulator.realtime.probing.flood_plan import Flood, Plans
-from emulator.realtime.probing.report import Probed
-from emulator.realtime.probing.sockets import SMALLEST_BYTES, Mark, Place, Sockets
-from emulator.realtime.relay.priority import take_precedence
+from emulator.realtime.probing.estimates import TRAIN, FloodAttempt, ProbeRecord, SentPacket, figures, unhindered
+from emulator.realtime.probing.expected_releases import LoggedPackets, releases_ns
+from emulator.realtime.probing.flood_plan import Flood, FloodPlanner
+from emulator.realtime.probing.report import ProbeReport
+from emulator.realtime.probing.sockets import SMALLEST_BYTES, LinkEnd, Mark, Sockets
+from emulator.realtime.relay import Relay
+from emulator.realtime.relay.priority import set_realtime_priority
 from emulator.system import CellSpec, LinkSpec
 
 BUDGET_NS = 6 * NS_PER_S  # for the floods of all links together, what they wait for not counted
@@ -37,25 +37,15 @@ WARM_UP_S = 0.02  # until the kernel stamps packets: it starts to in a task of i
 GOLDEN = 0.618_033_988_75  # its multiples, modulo 1, are spread evenly: phases in the slots of a link
 
 
-class Relay(Protocol):
-    """What probing needs of `emulator.realtime.relay.Relay`."""
-
-    def begin(self, start_ns: int, log: Path) -> None:
-        """Fresh links, from `start_ns` on."""
-
-    def end(self) -> object:
-        """The log is complete."""
-
-
 def probe(
     relay: Relay,
     links: Sequence[LinkSpec],
     cells: Mapping[str, CellSpec],
     seed: int,
     duration_ns: int,
-    ends: Sequence[tuple[Place, Place]],
+    ends: Sequence[tuple[LinkEnd, LinkEnd]],
     log: Path,
-) -> list[Probed]:
+) -> list[ProbeReport]:
     """A row for each link, whose two ends are in `ends`; the relay's log of the probing is left in `log`. Links, cells,
     seed and duration are the relay's.
 
@@ -67,13 +57,13 @@ def probe(
         relay.begin(start_ns, log)
         try:
             # A thread of its own takes precedence, and keeps it to itself.
-            with ThreadPoolExecutor(1, initializer=take_precedence) as thread:
+            with ThreadPoolExecutor(1, initializer=set_realtime_priority) as thread:
                 thread.submit(probing.run, start_ns).result()
         finally:
             relay.end()
         probing.hear()  # what the end of the probing has let out
     directions = directions_of(log, len(links))
-    told = [Told(*each) for each in zip(directions, probing.floods, probing.sent, probing.received, strict=True)]
+    told = [ProbeRecord(*each) for each in zip(directions, probing.floods, probing.sent, probing.received, strict=True)]
     scheduled_ns = releases_ns(links, cells, seed, duration_ns, directions)
     ideal_ns = scheduled_ns
     if not all(flood.was_in_time for flood in probing.floods):
@@ -90,13 +80,13 @@ class _Probing:
 
     def __init__(self, sockets: Sockets, links: Sequence[LinkSpec], seed: int) -> None:
         self._sockets = sockets
-        self._plans = Plans(links, seed)
+        self._plans = FloodPlanner(links, seed)
         self._tolerance_ns = [2 * link.trace.slot_ns if link.trace.release == "slot" else 0 for link in links]
         self._start_ns = 0
         self._window_ns = min(LONGEST_FLOOD_NS, BUDGET_NS // max(len(links), 1))
-        self.sent: list[list[Sent]] = [[] for _ in links]
+        self.sent: list[list[SentPacket]] = [[] for _ in links]
         self.received: list[dict[Mark, int]] = [{} for _ in links]
-        self.floods: list[Flooded] = []
+        self.floods: list[FloodAttempt] = []
 
     def run(self, start_ns: int) -> None:
         self._start_ns = start_ns
@@ -114,7 +104,7 @@ class _Probing:
             self.hear()
             if in_time:
                 break
-        self.floods.append(Flooded(at_ns, attempt, plan, in_time))
+        self.floods.append(FloodAttempt(at_ns, attempt, plan, in_time))
 
     def _fill(self, link: int, attempt: int, plan: Flood) -> bool:
         """Send a flood; whether packets came before the link was done with those before them. Under the slot rule
@@ -149,7 +139,7 @@ class _Probing:
     def _send(self, link: int, attempt: int, first: int, count: int, size_bytes: int) -> None:
         at_ns = self._now_ns()
         self._sockets.send(link, attempt, first, count, size_bytes)
-        self.sent[link] += [Sent(Mark(attempt, link, number), at_ns) for number in range(first, first + count)]
+        self.sent[link] += [SentPacket(Mark(attempt, link, number), at_ns) for number in range(first, first + count)]
 
     def hear(self) -> None:
         """Note what has come since the last time."""
@@ -164,12 +154,13 @@ class _Probing:
             time.sleep(left_ns / NS_PER_S)
 
 
-def directions_of(log: Path, links: int) -> list[Direction]:
+def directions_of(log: Path, links: int) -> list[LoggedPackets]:
     """The packets of each link that a log of the relay's tells of, by number. Raises ValueError where the file is
     none, OSError where there is none."""
     packets = pq.read_table(log, schema=PACKETS).sort_by([("link", "ascending"), ("number", "ascending")])
-    columns = {name: packets[name].to_numpy().astype(np.int64) for name in ("link", *Direction._fields)}
+    columns = {name: packets[name].to_numpy().astype(np.int64) for name in ("link", *LoggedPackets._fields)}
     edges = np.searchsorted(columns["link"], np.arange(links + 1))
     return [
-        Direction(*(columns[name][begin:end] for name in Direction._fields)) for begin, end in pairwise(edges.tolist())
+        LoggedPackets(*(columns[name][begin:end] for name in LoggedPackets._fields))
+        for begin, end in pairwise(edges.tolist())
     ]

@@ -9,7 +9,7 @@ from emulator.core.csv_table import write_table
 FILLED = 0.99  # of the scheduled rate: a queue that is never empty evens out the rest
 
 
-class Probed(NamedTuple):
+class ProbeReport(NamedTuple):
     """One direction. A figure that too few packets tell of is None: a link without coverage at that time, or so
     slow that nothing of use crosses it in the time that probing has. Rates count IP bytes.
 
@@ -61,7 +61,7 @@ class Probed(NamedTuple):
         return self.measured_rate_bps / self.scheduled_rate_bps - 1.0
 
 
-def write_probed(path: Path, rows: Iterable[Probed]) -> None:
+def write_probe_reports(path: Path, rows: Iterable[ProbeReport]) -> None:
     """Write a CSV file, a row per direction and `rate_error` as the last column; what is not known is empty. Appears
     whole or not at all."""
-    write_table(path, (*Probed._fields, "rate_error"), ((*row, row.rate_error) for row in rows))
+    write_table(path, (*ProbeReport._fields, "rate_error"), ((*row, row.rate_error) for row in rows))

@@ -30,7 +30,7 @@ SO_TIMESTAMPNS, SO_RCVBUFFORCE = 35, 33
 ETH_P_IP, ETH_P_ALL = 0x0800, 0x0003
 
 
-class Place(NamedTuple):
+class LinkEnd(NamedTuple):
     """One end of a connection: an interface in the network namespace of the process `pid`. A switch has no
     address."""
 
@@ -51,11 +51,11 @@ class Mark(NamedTuple):
 class Sockets:
     """For every direction, given by its two ends, a socket at each. Raises OSError where one cannot be made."""
 
-    def __init__(self, ends: Sequence[tuple[Place, Place]]) -> None:
+    def __init__(self, ends: Sequence[tuple[LinkEnd, LinkEnd]]) -> None:
         self._ends = ends
         self._open = ExitStack()
         self._hosts: dict[int, socket.socket] = {}
-        self._ports: dict[Place, socket.socket] = {}
+        self._ports: dict[LinkEnd, socket.socket] = {}
         try:
             for source, target in ends:
                 if _between_hosts(source, target):
@@ -103,7 +103,7 @@ class Sockets:
             for data, at_ns in _read(port, ETHERNET_BYTES + IP_BYTES + UDP_BYTES):
                 yield Mark(*_MARK.unpack_from(data)), at_ns - offset_ns
 
-    def _host(self, place: Place) -> None:
+    def _host(self, place: LinkEnd) -> None:
         if place.pid not in self._hosts:
             with network_of(place.pid):
                 made = self._open.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -111,7 +111,7 @@ class Sockets:
             made.bind((place.address, PORT))
             self._hosts[place.pid] = made
 
-    def _port(self, place: Place) -> None:
+    def _port(self, place: LinkEnd) -> None:
         if place not in self._ports:
             with network_of(place.pid):
                 made = self._open.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
@@ -126,7 +126,7 @@ def burst_packets(size_bytes: int) -> int:
     return min(SEGMENTS, DATAGRAM_BYTES // (size_bytes - IP_BYTES - UDP_BYTES))
 
 
-def _between_hosts(source: Place, target: Place) -> bool:
+def _between_hosts(source: LinkEnd, target: LinkEnd) -> bool:
     return source.address is not None and target.address is not None
 
 
@@ -157,7 +157,7 @@ def _is_ours(frame: bytes, origin: tuple[str, int, int]) -> bool:
     return origin[2] != socket.PACKET_OUTGOING and frame[12:14] == struct.pack("!H", ETH_P_IP) and frame[36:38] == ours
 
 
-def _header(source: Place, target: Place, size_bytes: int) -> bytes:
+def _header(source: LinkEnd, target: LinkEnd, size_bytes: int) -> bytes:
     """Ethernet (IEEE 802.3), IPv4 (RFC 791), UDP without a checksum (RFC 768)."""
     ethernet = bytes.fromhex((target.mac + source.mac).replace(":", "")) + struct.pack("!H", ETH_P_IP)
     addresses = (IPv4Address(place.address or NOBODY).packed for place in (source, target))

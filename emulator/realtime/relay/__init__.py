@@ -1,6 +1,6 @@
-"""The relay: links in real time. It reads what hosts send from TAP interfaces, and writes each packet to the other
-end when the link model of the simulation says that it gets there. It is a process of its own (`process`); this is
-what others hold of it."""
+"""The relay: links in real time. It reads frames that hosts send from TAP interfaces, and writes each packet to the
+other end of its link when the link model of the simulation delivers it. The relay runs in a process of its own
+(`process`); this module is its handle in other processes."""
 
 import socket
 import subprocess
@@ -15,28 +15,28 @@ from typing import Any, NamedTuple, Self
 from emulator.realtime.relay.ipc import receive, send
 from emulator.system import CellSpec, LinkSpec
 
-PATIENCE_S = 10.0  # for the process to end by itself
+EXIT_TIMEOUT_S = 10.0
 
 
 class RelayFailed(RuntimeError):
-    """The relay's process said in one line why it cannot go on, or is gone."""
+    """The relay's process has failed, with its reason in one line, or has ended."""
 
 
-class Ended(NamedTuple):
-    """What a run's log does not say, or has in all. `packets`: that came, and have each their row but for the
-    `unlogged`, for which the log was too slow. `overflowed`: came, and found no memory; the link model never saw them.
-    `stray`: frames that are no IPv4. `broken`: links whose interface was gone before the end."""
+class RelayCounts(NamedTuple):
+    """Totals of a run. `packets` arrived; each has a row in the log except the `unlogged`, for which the log was too
+    slow. `overflowed` packets found no memory and never reached the link model. `non_ipv4` counts frames.
+    `broken`: links whose interface disappeared before the end."""
 
     packets: int
     unlogged: int
     overflowed: int
-    stray: int
+    non_ipv4: int
     broken: tuple[int, ...]
 
 
 class Relay:
-    """Links and cells, driven by the clock. A context: the process lives as long, and ends with this one. All methods
-    raise RelayFailed. Until the first `begin`, and after each `end`, frames pass at once.
+    """Links and cells in real time. As a context, it ends its process. All methods raise RelayFailed. Before the first
+    `begin` and after each `end`, frames are passed on at once.
 
     `scheduling` says how the kernel schedules the process."""
 
@@ -50,7 +50,7 @@ class Relay:
         self._control = ours
         self._lock = Lock()
         try:
-            self.scheduling = self._ask("open", tuple(links), dict(cells), seed, duration_ns)
+            self.scheduling = self._request("open", tuple(links), dict(cells), seed, duration_ns)
         except BaseException:
             self.close()
             raise
@@ -65,40 +65,40 @@ class Relay:
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The id of the process."""
         return self._process.pid
 
     def attach(self, link: int, source: int, target: int) -> None:
-        """What is read from `source` crosses the link and is written to `target`: descriptors of TAP interfaces
-        (`open_tap`), of which the relay takes copies. At any time; a later call for the same link replaces them."""
-        self._ask("attach", link, descriptors=(source, target))
+        """Carry frames read from `source` over the link and write them to `target`: descriptors of TAP interfaces
+        (`open_tap`), of which the relay keeps copies. Possible at any time; a later call replaces both."""
+        self._request("attach", link, descriptors=(source, target))
 
     def begin(self, start_ns: int, log: Path) -> None:
-        """From `start_ns` of CLOCK_MONOTONIC on, the traces' time 0, packets cross the links, which are as new;
-        each has its row (`packet_log.PACKETS`) in the file `log`."""
-        self._ask("begin", start_ns, log)
+        """Start a run over fresh links. `start_ns` of CLOCK_MONOTONIC is time 0 of the traces. Each packet has a row
+        (`packet_log.PACKETS`) in the file `log`."""
+        self._request("begin", start_ns, log)
 
-    def end(self) -> Ended:
-        """Frames pass at once again, and first those that are still inside. The file is then complete."""
-        return Ended(*self._ask("end"))
+    def end(self) -> RelayCounts:
+        """End the run: write the packets that are still queued, then pass frames on at once. The log is complete."""
+        return RelayCounts(*self._request("end"))
 
     def close(self) -> None:
         """End the process."""
         self._control.close()
         try:
-            self._process.wait(PATIENCE_S)
+            self._process.wait(EXIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
-    def _ask(self, request: str, *arguments: object, descriptors: Sequence[int] = ()) -> Any:
+    def _request(self, request: str, *arguments: object, descriptors: Sequence[int] = ()) -> Any:
         with self._lock:
             try:
-                with suppress(BrokenPipeError):  # it may have said why it is gone
+                with suppress(BrokenPipeError):  # the reason may still wait in the socket
                     send(self._control, (request, arguments), descriptors)
                 (failure, answer), _ = receive(self._control)
             except OSError as error:
-                raise RelayFailed(f"relay: its process is gone ({error})") from error
+                raise RelayFailed(f"relay: its process has ended ({error})") from error
         if failure:
             raise RelayFailed(f"relay: {failure}")
         return answer

@@ -1,4 +1,4 @@
-"""How packets come into the relay, in compiled code: read, stamped, and handed to their link."""
+"""Frames that come into the relay, in compiled code: read, stamped, and offered to their link as packets."""
 
 import errno
 
@@ -10,130 +10,133 @@ from emulator.core.fifo import unused
 from emulator.link import enqueue
 from emulator.link.tables import FULL_NS
 from emulator.realtime.packet_log import FULL, NEVER_NS, NO_COVERAGE
-from emulator.realtime.relay.egress import clock_ns, release, write_row
-from emulator.realtime.relay.frames import ARP, LONGEST_BYTES, PACKET, Frame, look, segment_bytes
+from emulator.realtime.relay.egress import clock_ns, log_packet, write_due
+from emulator.realtime.relay.frames import ARP, IPV4, MAX_FRAME_BYTES, Frame, parse_frame, segment_bytes
 from emulator.realtime.relay.packet_queues import (
-    NOWHERE,
-    SPILL,
+    NONE,
+    OVERFLOW_OFFSET,
     UNDECIDED_NS,
-    add_packet,
-    find_due,
-    has_packets,
-    keep_frame,
-    next_packet,
-    place_for_frame,
+    append_packet,
+    can_append,
+    keep_reserved_frame,
+    next_free_packet,
+    reserve_frame,
+    update_due,
 )
-from emulator.realtime.relay.state import Air
+from emulator.realtime.relay.state import RelayState
 from emulator.realtime.relay.system_calls import error, read, write
 
-FRAMES = 4  # of one lane before another's turn
-GOING_ON, NEED_ROOM, BROKEN = range(3)
+MAX_FRAMES = 4  # of one link before the next link is served
+READ, NEED_ROOM, BROKEN = range(3)
 
 
 @in_place
-def receive(air: Air, index: int, due_ns: int) -> tuple[int, int]:
-    """Read frames of a lane, as many as are there or are its turn, and let go meanwhile what is due: how it went, and
-    when the next packet is due. NEED_ROOM: the frame that was read last is still to be admitted."""
-    lane, state = air.lanes.lanes[index], air.state[0]
-    for _ in range(FRAMES):
-        at = place_for_frame(air.lanes, index)
-        size_bytes = read(lane.source, state.pool_address + at, LONGEST_BYTES)
+def read_frames(relay: RelayState, link: int, due_ns: int) -> tuple[int, int]:
+    """Read up to MAX_FRAMES waiting frames of a link, and between them write packets that are due. Return READ,
+    NEED_ROOM (the frame that was read last is not admitted yet) or BROKEN (the source cannot be read), and the time of
+    the next write."""
+    queue, scalars = relay.queues.by_link[link], relay.scalars[0]
+    for _ in range(MAX_FRAMES):
+        offset = reserve_frame(relay.queues, link)
+        size_bytes = read(queue.source, scalars.pool_address + offset, MAX_FRAME_BYTES)
         if size_bytes <= 0:
             reason = errno.ENODEV if size_bytes == 0 else error()
             if reason in (errno.EAGAIN, errno.EINTR):
-                return GOING_ON, due_ns
-            lane.error = reason
+                return READ, due_ns
+            queue.error = reason
             return BROKEN, due_ns
-        state.lane, state.at, state.size_bytes, state.arrival_ns = index, at, size_bytes, clock_ns(air)
-        if not admit(air):
+        scalars.frame_link, scalars.frame_offset, scalars.frame_bytes = link, offset, size_bytes
+        scalars.arrival_ns = clock_ns(relay)
+        if not admit_frame(relay):
             return NEED_ROOM, due_ns
-        due_ns = min(due_ns, air.lanes.due_ns[index])
-        if due_ns <= state.arrival_ns:
-            due_ns = release(air, clock_ns(air))
-    return GOING_ON, due_ns
+        due_ns = min(due_ns, relay.queues.due_ns[link])
+        if due_ns <= scalars.arrival_ns:
+            due_ns = write_due(relay, clock_ns(relay))
+    return READ, due_ns
 
 
 @in_place
-def admit(air: Air) -> bool:
-    """Deal with the frame that was read last; False, and nothing done, where links or cells need more room for that."""
-    state, lanes = air.state[0], air.lanes
-    index, at, arrival_ns = state.lane, state.at, state.arrival_ns
-    frame = look(lanes.pool, at, state.size_bytes)
-    runs = state.running and arrival_ns >= 0
-    if frame.kind == ARP or (frame.kind == PACKET and not runs):
-        write(lanes.lanes[index].target, state.pool_address + at, state.size_bytes)
-    if frame.kind != PACKET:
-        state.stray += runs
-    elif runs and (at == SPILL or not has_packets(lanes, frame.segments)):
-        state.overflowed += frame.segments
-    elif runs:
-        if lanes.lanes[index].cell == NOWHERE:
-            if unused(air.links.queues) < frame.segments:
+def admit_frame(relay: RelayState) -> bool:
+    """Handle the frame that was read last: offer its packets to the link, pass it on at once, or drop it. Return False
+    and do nothing if the tables of links or cells need more room."""
+    scalars, queues = relay.scalars[0], relay.queues
+    link, offset = scalars.frame_link, scalars.frame_offset
+    frame = parse_frame(queues.pool, offset, scalars.frame_bytes)
+    emulated = scalars.running and scalars.arrival_ns >= 0
+    if frame.kind == ARP or (frame.kind == IPV4 and not emulated):
+        write(queues.by_link[link].target, scalars.pool_address + offset, scalars.frame_bytes)
+    if frame.kind != IPV4:
+        scalars.non_ipv4 += emulated
+    elif emulated and (offset == OVERFLOW_OFFSET or not can_append(queues, frame.segments)):
+        scalars.overflowed += frame.segments
+    elif emulated:
+        if queues.by_link[link].cell == NONE:
+            if unused(relay.links.queues) < frame.segments:
                 return False
-        elif not settle(air, arrival_ns) or air.cells.messages[0].size_bytes < frame.segments:
+        elif not run_cells(relay, scalars.arrival_ns) or relay.cells.messages[0].size_bytes < frame.segments:
             return False
-        put_on_link(air, index, at, frame)
-    state.lane = NOWHERE
+        offer_segments(relay, link, frame)
+    scalars.frame_link = NONE
     return True
 
 
 @in_place
-def put_on_link(air: Air, index: int, at: int, frame: Frame) -> None:
-    """Each segment of a frame is a packet that comes at the same time."""
-    state, lanes, links = air.state[0], air.lanes, air.links
-    lane = lanes.lanes[index]
-    arrival_ns = state.arrival_ns
-    was_empty, kept = lane.first == 0, False
+def offer_segments(relay: RelayState, link: int, frame: Frame) -> None:
+    """Offer each segment of the frame that was read last to the link, as a packet that arrives at the same time, and
+    queue the packets that the link accepts."""
+    scalars, queues, links = relay.scalars[0], relay.queues, relay.links
+    queue = queues.by_link[link]
+    arrival_ns, was_empty, queued = scalars.arrival_ns, queue.first == 0, False
     for segment in range(frame.segments):
-        order, number, size_bytes = state.packets, lane.count, segment_bytes(frame, segment)
-        state.packets += 1
-        lane.count += 1
+        order, number, size_bytes = scalars.packets, queue.arrived, segment_bytes(frame, segment)
+        scalars.packets += 1
+        queue.arrived += 1
         release_ns, erased = UNDECIDED_NS, 0.0
-        if lane.cell == NOWHERE:
-            start_ns, _, release_ns, erased = enqueue(links, index, arrival_ns, size_bytes, number)
+        if queue.cell == NONE:
+            start_ns, _, release_ns, erased = enqueue(links, link, arrival_ns, size_bytes, number)
         else:
-            start_ns = enter(links, air.cells, index, arrival_ns, size_bytes, number, index, next_packet(lanes))
+            new = next_free_packet(queues)
+            start_ns = enter(links, relay.cells, link, arrival_ns, size_bytes, number, link, new)
         if start_ns < 0:
             outcome = FULL if start_ns == FULL_NS else NO_COVERAGE
-            write_row(air, index, order, number, arrival_ns, size_bytes, NEVER_NS, NEVER_NS, NEVER_NS, outcome)
+            log_packet(relay, link, order, number, arrival_ns, size_bytes, NEVER_NS, NEVER_NS, NEVER_NS, outcome)
             continue
-        new = add_packet(lanes, index)
-        packet = lanes.packets[new]
+        packet = queues.packets[append_packet(queues, link)]
         packet.order, packet.number, packet.arrival_ns, packet.size_bytes = order, number, arrival_ns, size_bytes
         packet.start_ns, packet.release_ns, packet.lost = start_ns, release_ns, erased > 0.0
-        packet.at, packet.frame_bytes, packet.segment = at, state.size_bytes, segment
-        if lane.cell != NOWHERE:
+        packet.frame_offset, packet.frame_bytes, packet.segment = scalars.frame_offset, scalars.frame_bytes, segment
+        if queue.cell != NONE:
             packet.start_ns = NEVER_NS
-        kept = True
-    if kept:
-        keep_frame(lanes, index, state.size_bytes)
+        queued = True
+    if queued:
+        keep_reserved_frame(queues, link, scalars.frame_bytes)
     if was_empty:
-        find_due(lanes, index, arrival_ns)
+        update_due(queues, link, arrival_ns)
 
 
 @in_place
-def settle(air: Air, now_ns: int) -> bool:
-    """Let the cells decide what they do in slots that start before an instant; False where they need more room."""
-    for index in range(len(air.cells.cells)):
-        while air.cells.cells[index].next_ns < now_ns:
-            if not has_message_room(air.cells):
+def run_cells(relay: RelayState, now_ns: int) -> bool:
+    """Run the slots of all cells that start before `now_ns`; return False if the tables need more room."""
+    for index in range(len(relay.cells.cells)):
+        while relay.cells.cells[index].next_ns < now_ns:
+            if not has_message_room(relay.cells):
                 return False
-            decide(air.links, air.cells, index, now_ns)
-            collect(air, now_ns)
-    return has_message_room(air.cells) or len(air.cells.cells) == 0
+            decide(relay.links, relay.cells, index, now_ns)
+            collect_sent(relay, now_ns)
+    return has_message_room(relay.cells) or len(relay.cells.cells) == 0
 
 
 @in_place
-def collect(air: Air, now_ns: int) -> None:
-    """Take what cells have sent, and tell its packets when they are released."""
-    lanes, cells = air.lanes, air.cells
+def collect_sent(relay: RelayState, now_ns: int) -> None:
+    """Take the messages that cells have sent, and set the release times of their packets."""
+    queues, cells = relay.queues, relay.cells
     place = take_done(cells)
     while place != 0:
         message = cells.messages[place]
-        packet = lanes.packets[message.order]
+        packet = queues.packets[message.order]
         packet.start_ns, packet.release_ns = message.start_ns, message.arrival_ns
         packet.lost = message.erased_bytes > 0
-        if lanes.lanes[message.who].first == message.order:
-            find_due(lanes, message.who, now_ns)
+        if queues.by_link[message.who].first == message.order:
+            update_due(queues, message.who, now_ns)
         free(cells, place)
         place = take_done(cells)

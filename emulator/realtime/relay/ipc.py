@@ -1,4 +1,4 @@
-"""What the relay's handle and its process say to each other over a Unix socket: objects, and open descriptors."""
+"""Messages between the relay's handle and its process over a Unix socket: Python objects and open descriptors."""
 
 import pickle
 import socket
@@ -9,7 +9,7 @@ _LENGTH_BYTES = 8
 
 
 def send(to: socket.socket, message: object, descriptors: Sequence[int] = ()) -> None:
-    """Send an object, and copies of descriptors. Raises OSError where nobody listens."""
+    """Send an object and copies of descriptors. Raises OSError if the other end is closed."""
     body = pickle.dumps(message)
     header = len(body).to_bytes(_LENGTH_BYTES, "little")
     if descriptors:
@@ -20,13 +20,13 @@ def send(to: socket.socket, message: object, descriptors: Sequence[int] = ()) ->
 
 
 def receive(source: socket.socket) -> tuple[Any, list[int]]:
-    """The next object, and the descriptors that came with it. Raises OSError where the other end is closed."""
+    """Receive the next object and its descriptors. Raises OSError if the other end is closed."""
     header, descriptors, _, _ = socket.recv_fds(source, _LENGTH_BYTES, 2)
-    header += _exactly(source, _LENGTH_BYTES - len(header))
-    return pickle.loads(_exactly(source, int.from_bytes(header, "little"))), descriptors
+    header += _receive_exactly(source, _LENGTH_BYTES - len(header))
+    return pickle.loads(_receive_exactly(source, int.from_bytes(header, "little"))), descriptors
 
 
-def _exactly(source: socket.socket, size_bytes: int) -> bytes:
+def _receive_exactly(source: socket.socket, size_bytes: int) -> bytes:
     parts = []
     while size_bytes > 0:
         part = source.recv(min(size_bytes, 1 << 20))

@@ -1,4 +1,4 @@
-"""The relay's log on its way from the loop's ring of rows to its file, beside the loop."""
+"""The thread that writes the relay's log from the loop's ring of rows to a file."""
 
 from pathlib import Path
 from threading import Event, Thread
@@ -9,54 +9,56 @@ import pyarrow.parquet as pq
 
 from emulator.core.compiled import Table
 from emulator.realtime.packet_log import PACKETS
-from emulator.realtime.relay.priority import precede_ordinary_programs
+from emulator.realtime.relay.priority import set_log_priority
 
-GROUP = 131_072  # rows of a row group
+ROW_GROUP_ROWS = 131_072
 PAUSE_S = 0.02
 
 
 class LogWriter:
-    """Writes what the loop publishes, in a thread, until `finish`. Raises OSError where there can be no such file."""
+    """Writes the rows that the loop publishes, in a thread, until `finish`. Raises OSError if the file cannot be
+    made."""
 
-    def __init__(self, path: Path, state: Table, rows: Table) -> None:
-        self._state, self._rows = state[0], rows
-        # times grow slowly and sizes repeat: coded as differences and by dictionary, before any compression
-        coded = dict.fromkeys(("order", "number", "arrival_ns", "start_ns", "release_ns", "departure_ns"))
+    def __init__(self, path: Path, scalars: Table, log_ring: Table) -> None:
+        self._scalars, self._log_ring = scalars[0], log_ring
+        # times grow slowly and sizes repeat: encoded as differences and by dictionary, before any compression
+        deltas = dict.fromkeys(("order", "number", "arrival_ns", "start_ns", "release_ns", "departure_ns"))
         self._writer = pq.ParquetWriter(
             path,
             PACKETS,
             compression="zstd",
             compression_level=1,
             use_dictionary=["link", "size_bytes", "outcome"],
-            column_encoding=dict.fromkeys(coded, "DELTA_BINARY_PACKED"),
+            column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
         )
         self._failure: Exception | None = None
-        self._over = Event()
+        self._finished = Event()
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def finish(self) -> None:
-        """All rows are published: write the last ones and close the file. Raises what writing raised: OSError,
+        """Write the last rows, all of which are published, and close the file. Raises what writing raised: OSError,
         pyarrow.ArrowException."""
-        self._over.set()
+        self._finished.set()
         self._thread.join()
         if self._failure is not None:
             raise self._failure
 
     def _run(self) -> None:
-        precede_ordinary_programs()
+        set_log_priority()
         try:
             with self._writer:
-                while not self._over.wait(PAUSE_S):
-                    self._write(GROUP)
+                while not self._finished.wait(PAUSE_S):
+                    self._write(ROW_GROUP_ROWS)
                 self._write(1)
         except (OSError, pa.ArrowException) as error:
-            self._failure = error  # rows that are no longer taken are counted as unlogged
+            self._failure = error  # the ring then fills, and later packets are counted as unlogged
 
-    def _write(self, least: int) -> None:
-        """Write whole groups, and what is left where it is at least so much."""
-        while (count := min(int(self._state["published"] - self._state["taken"]), GROUP)) >= least:
-            taken = int(self._state["taken"])
-            rows = self._rows.take(np.arange(taken, taken + count), mode="wrap")
+    def _write(self, min_rows: int) -> None:
+        """Write whole row groups, and then a shorter one if at least `min_rows` are left."""
+        scalars = self._scalars
+        while (count := min(int(scalars["published_rows"] - scalars["stored_rows"]), ROW_GROUP_ROWS)) >= min_rows:
+            stored = int(scalars["stored_rows"])
+            rows = self._log_ring.take(np.arange(stored, stored + count), mode="wrap")
             self._writer.write_table(pa.table([rows[name] for name in PACKETS.names], schema=PACKETS))
-            self._state["taken"] = taken + count
+            scalars["stored_rows"] = stored + count

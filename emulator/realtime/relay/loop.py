@@ -1,62 +1,64 @@
-"""The relay's one loop, in compiled code: what is due goes, what has come is read, and then it sleeps until either."""
+"""The relay's loop, in compiled code: write what is due, read what has come, sleep until either happens."""
 
 from emulator.core.compiled import in_place, unlocked
 from emulator.core.fifo import FOREVER_NS
-from emulator.realtime.relay.egress import clock_ns, release
-from emulator.realtime.relay.ingress import BROKEN, GOING_ON, NEED_ROOM, admit, receive, settle
-from emulator.realtime.relay.packet_queues import NOWHERE, SOON_NS
-from emulator.realtime.relay.state import Air
-from emulator.realtime.relay.system_calls import ready, set_timer, wait
+from emulator.realtime.relay.egress import clock_ns, write_due
+from emulator.realtime.relay.ingress import BROKEN, NEED_ROOM, READ, admit_frame, read_frames, run_cells
+from emulator.realtime.relay.packet_queues import MIN_SLEEP_NS, NONE
+from emulator.realtime.relay.state import RelayState
+from emulator.realtime.relay.system_calls import poll_events, set_timer, wait_for_events
 
-ASKED = BROKEN + 1  # the control socket has something to say
+REQUEST = BROKEN + 1  # a request waits in the control socket
 
 
 @unlocked
-def serve(air: Air) -> int:
-    """Run until there is something for the caller to do: ASKED, NEED_ROOM in links or cells, or a source is BROKEN."""
-    state = air.state[0]
-    if state.lane != NOWHERE and not admit(air):
+def run_loop(relay: RelayState) -> int:
+    """Relay packets until the caller is needed. Return REQUEST, NEED_ROOM (tables of links or cells are full) or BROKEN
+    (a link's source cannot be read)."""
+    scalars = relay.scalars[0]
+    if scalars.frame_link != NONE and not admit_frame(relay):
         return NEED_ROOM
     while True:
-        now_ns = clock_ns(air)
-        decided_ns = FOREVER_NS
-        if state.running:
-            if not settle(air, now_ns):
+        now_ns = clock_ns(relay)
+        slot_ns = FOREVER_NS
+        if scalars.running:
+            if not run_cells(relay, now_ns):
                 return NEED_ROOM
-            for cell in air.cells.cells:
-                decided_ns = min(decided_ns, cell.next_ns)
-        due_ns = release(air, now_ns)
-        next_ns = min(due_ns, decided_ns + 1 if decided_ns < FOREVER_NS else FOREVER_NS)
-        count = sleep(air, next_ns)
-        state.published = state.rows  # another thread sees the rows' values first: calls are not moved across
-        asked = False
+            for cell in relay.cells.cells:
+                slot_ns = min(slot_ns, cell.next_ns)
+        due_ns = write_due(relay, now_ns)
+        next_ns = min(due_ns, slot_ns + 1 if slot_ns < FOREVER_NS else FOREVER_NS)
+        count = sleep(relay, next_ns)
+        # The log's thread sees the rows before their number: stores are not moved across the calls in between.
+        scalars.published_rows = scalars.log_rows
+        requested = False
         for place in range(count):
-            descriptor = air.events[place].descriptor
-            if descriptor == state.control:
-                asked = True
-            if descriptor in (state.control, state.timer):
+            descriptor = relay.events[place].descriptor
+            if descriptor == scalars.control:
+                requested = True
+            if descriptor in (scalars.control, scalars.timer):
                 continue
-            how, due_ns = receive(air, air.lane_of[descriptor], due_ns)
-            if how != GOING_ON:
-                return how
-        if asked:
-            return ASKED
+            result, due_ns = read_frames(relay, relay.link_of[descriptor], due_ns)
+            if result != READ:
+                return result
+        if requested:
+            return REQUEST
 
 
 @in_place
-def sleep(air: Air, until_ns: int) -> int:
-    """Wait until a descriptor is ready, or an instant has come: how many are.
+def sleep(relay: RelayState, until_ns: int) -> int:
+    """Wait until a descriptor is ready or `until_ns` has come. Return the number of ready descriptors.
 
-    The timer is left alone where it wakes us early enough: setting and cancelling it costs more than all else
-    that is done for a packet, where the machine is a virtual one.
+    The timer is left as it is if it expires early enough: on a virtual machine, setting and cancelling it costs more
+    than everything else that is done for a packet.
     """
-    state = air.state[0]
-    now_ns = clock_ns(air)
-    if until_ns - SOON_NS <= now_ns:
-        return ready(state.poll, air.events)
+    scalars = relay.scalars[0]
+    now_ns = clock_ns(relay)
+    if until_ns - MIN_SLEEP_NS <= now_ns:
+        return poll_events(scalars.poll, relay.events)
     if until_ns < FOREVER_NS:
-        at_ns = until_ns + state.start_ns
-        if at_ns < state.timer_ns or state.timer_ns <= now_ns + state.start_ns:
-            set_timer(air.words, state.timer, at_ns)
-            state.timer_ns = at_ns
-    return wait(state.poll, air.events)
+        timer_ns = until_ns + scalars.start_ns
+        if timer_ns < scalars.timer_ns or scalars.timer_ns <= now_ns + scalars.start_ns:
+            set_timer(relay.scratch, scalars.timer, timer_ns)
+            scalars.timer_ns = timer_ns
+    return wait_for_events(scalars.poll, relay.events)

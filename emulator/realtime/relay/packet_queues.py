@@ -1,10 +1,12 @@
-"""What is inside the relay, as tables that compiled code works on: the frames, and the packets of each direction.
+"""A queue for each link with the packets that are inside the relay, and the pool that holds their frames.
 
-A lane is one direction. Its packets leave in the order in which they came, and so do their frames: these lie one
-behind the other in chunks of a shared pool, and a chunk is given back when the lane has left it. What was given back
-last is used first, for it is still in the processor's caches. Pool and packets are address space that the kernel backs
-with memory where it is first used, so that neither has to grow while packets wait; the first parts are used at once,
-for that can take milliseconds.
+The packets of a link leave in the order in which they arrived, and so do their frames. The frames of a link therefore
+fill chunks of a shared pool one after the other, and a chunk is freed when the link's packets have left it. Freed
+chunks and packets are reused last in, first out, because the latest is still in the processor's caches.
+
+Pool and packet table reserve address space for their greatest size, which the kernel backs with memory at the first
+use, so neither has to grow during a run. Their first parts are touched at the start, because a first use can take
+milliseconds.
 """
 
 import mmap
@@ -16,191 +18,192 @@ import numpy.typing as npt
 
 from emulator.core.compiled import Record, Table, in_place
 from emulator.core.fifo import FOREVER_NS
-from emulator.realtime.relay.frames import LONGEST_BYTES
+from emulator.realtime.relay.frames import MAX_FRAME_BYTES
 from emulator.system import LinkSpec
 
 CHUNK_BYTES = 262_144
-CHUNKS = 8_192  # 2 GiB of frames
-LINE_BYTES = 64  # of the processor's caches: frames begin on one
-USED_BYTES = 33_554_432  # of pool and of packets, at once
-PACKETS_ROOM = 16_777_216
-SPILL = CHUNKS * CHUNK_BYTES  # where a frame goes that finds no chunk
-NOWHERE = -1
-TRAIN_NS = 50000
-SOON_NS = 5_000  # is no time to sleep for
-UNDECIDED_NS = -1  # no release yet: the packet's cell has not come so far
-_MAP_NORESERVE = 0x4000  # asm-generic/mman.h; Python 3.11 does not know it
+MAX_CHUNKS = 8_192  # 2 GiB of frames
+CACHE_LINE_BYTES = 64  # frames are aligned to cache lines
+TOUCHED_BYTES = 33_554_432  # of the pool and of the packet table, at the start
+MAX_PACKETS = 16_777_216
+OVERFLOW_OFFSET = MAX_CHUNKS * CHUNK_BYTES  # where a frame is read that finds no free chunk
+NONE = -1
+WRITE_INTERVAL_NS = 50_000  # between two writes of a link whose packets follow one another closely
+MIN_SLEEP_NS = 5_000  # a shorter wait is not worth a sleep
+UNDECIDED_NS = -1  # the release of a packet whose cell has not scheduled it yet
+_MAP_NORESERVE = 0x4000  # asm-generic/mman.h; Python 3.11 does not define it
 
-LANE = np.dtype(
+LINK_QUEUE = np.dtype(
     [
-        ("source", np.int64),  # descriptors; NOWHERE: not attached
+        ("source", np.int64),  # descriptors; NONE: not attached
         ("target", np.int64),
-        ("cell", np.int64),  # NOWHERE: in none
-        ("first", np.int64),  # of its packets; 0: none
+        ("cell", np.int64),  # NONE: the link is in no cell
+        ("first", np.int64),  # packet; 0: the queue is empty
         ("last", np.int64),
-        ("chunk", np.int64),  # in which its next frame goes; NOWHERE: it has none
-        ("used_bytes", np.int64),  # of that
-        ("count", np.int64),  # packets that came in this run
-        ("left_ns", np.int64),  # when packets were written last
-        ("error", np.int64),  # why its source cannot be read; 0: it can
+        ("chunk", np.int64),  # where the next frame is read; NONE: no chunk is assigned
+        ("used_bytes", np.int64),  # of this chunk
+        ("arrived", np.int64),  # packets that arrived in this run
+        ("last_write_ns", np.int64),
+        ("error", np.int64),  # errno of the source; 0: it can be read
     ]
 )
-# One segment. It holds on to its frame, which lies at `at` in the pool.
-PACKET = np.dtype(
+# A packet is one segment of the frame at `frame_offset` in the pool.
+QUEUED_PACKET = np.dtype(
     [
-        ("behind", np.int64),
+        ("next", np.int64),
         ("order", np.int64),
         ("number", np.int64),
         ("arrival_ns", np.int64),
         ("start_ns", np.int64),
         ("release_ns", np.int64),
-        ("at", np.int64),
+        ("frame_offset", np.int64),
         ("frame_bytes", np.int32),
         ("size_bytes", np.int32),
         ("segment", np.int32),
         ("lost", np.bool_),
     ]
 )
-STORE = np.dtype(
+ALLOCATOR = np.dtype(
     [
-        ("packet", np.int64),  # the first of those given back; 0: none
-        ("packets", np.int64),  # all from this one on were never used
-        ("chunk", np.int64),  # likewise
-        ("chunks", np.int64),
+        ("free_packet", np.int64),  # head of the list of freed packets; 0: empty
+        ("unused_packet", np.int64),  # this packet and all after it were never used
+        ("free_chunk", np.int64),  # head of the list of freed chunks; NONE: empty
+        ("unused_chunk", np.int64),
     ]
 )
 
 
-class Lanes(NamedTuple):
-    """Directions and all that is in them. Packet 0 is nobody's: as a link it means "none"."""
+class PacketQueues(NamedTuple):
+    """The packets inside the relay, by link. Packet 0 is a sentinel that ends every list."""
 
-    lanes: Table  # LANE, one a link
-    due_ns: Table  # int64, shape (lanes,): when the first packet is to be written (`find_due`); FOREVER_NS: not known
-    packets: Table  # PACKET
+    by_link: Table  # LINK_QUEUE, shape (links,)
+    due_ns: Table  # int64, shape (links,): when the first packet is to be written (`update_due`); FOREVER_NS: unknown
+    packets: Table  # QUEUED_PACKET, shape (MAX_PACKETS,)
     pool: Table  # uint8
-    chunk_behind: Table  # int64, shape (CHUNKS,): the next of those given back
-    store: Table  # STORE, shape (1,)
+    next_chunk: Table  # int64, shape (MAX_CHUNKS,): links the list of freed chunks
+    allocator: Table  # ALLOCATOR, shape (1,)
 
 
-def empty_lanes(links: Sequence[LinkSpec], cells: Sequence[str]) -> Lanes:
-    """A lane for each link, and nothing inside. Raises OSError where there is not so much address space."""
-    lanes = np.zeros(len(links), LANE)
-    lanes["source"] = lanes["target"] = lanes["chunk"] = NOWHERE
-    lanes["cell"] = [cells.index(link.cell) if link.cell else NOWHERE for link in links]
-    store = np.zeros(1, STORE)
-    store["packets"], store["chunk"] = 1, NOWHERE
-    packets = _reserved(PACKETS_ROOM, PACKET)
-    packets[0]["segment"] = NOWHERE
-    return Lanes(
-        lanes,
+def empty_packet_queues(links: Sequence[LinkSpec], cells: Sequence[str]) -> PacketQueues:
+    """Make an empty queue for each link. Raises OSError if the address space is too small."""
+    by_link = np.zeros(len(links), LINK_QUEUE)
+    by_link["source"] = by_link["target"] = by_link["chunk"] = NONE
+    by_link["cell"] = [cells.index(link.cell) if link.cell else NONE for link in links]
+    allocator = np.zeros(1, ALLOCATOR)
+    allocator["unused_packet"], allocator["free_chunk"] = 1, NONE
+    packets = _reserved(MAX_PACKETS, QUEUED_PACKET)
+    packets[0]["segment"] = NONE
+    return PacketQueues(
+        by_link,
         np.full(len(links), FOREVER_NS),
         packets,
-        _reserved(SPILL + LONGEST_BYTES, np.uint8),
-        np.zeros(CHUNKS, np.int64),
-        store,
+        _reserved(OVERFLOW_OFFSET + MAX_FRAME_BYTES, np.uint8),
+        np.zeros(MAX_CHUNKS, np.int64),
+        allocator,
     )
 
 
 def _reserved(count: int, dtype: npt.DTypeLike) -> Table:
     size_bytes = count * np.dtype(dtype).itemsize
     memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
-    np.frombuffer(memory, np.uint8)[: min(USED_BYTES, size_bytes)] = 0
+    np.frombuffer(memory, np.uint8)[: min(TOUCHED_BYTES, size_bytes)] = 0
     return np.frombuffer(memory, dtype)
 
 
 @in_place
-def place_for_frame(lanes: Lanes, index: int) -> int:
-    """Where in the pool the lane's next frame may go, as long as frames can be; SPILL where all chunks are in use."""
-    lane, store = lanes.lanes[index], lanes.store[0]
-    if lane.chunk == NOWHERE or lane.used_bytes + LONGEST_BYTES > CHUNK_BYTES:
-        chunk = store.chunk
-        if chunk != NOWHERE:
-            store.chunk = lanes.chunk_behind[chunk]
-        elif store.chunks < CHUNKS:
-            chunk = store.chunks
-            store.chunks += 1
+def reserve_frame(queues: PacketQueues, link: int) -> int:
+    """Return the pool offset for the link's next frame, of any size; OVERFLOW_OFFSET if all chunks are in use."""
+    queue, allocator = queues.by_link[link], queues.allocator[0]
+    if queue.chunk == NONE or queue.used_bytes + MAX_FRAME_BYTES > CHUNK_BYTES:
+        chunk = allocator.free_chunk
+        if chunk != NONE:
+            allocator.free_chunk = queues.next_chunk[chunk]
+        elif allocator.unused_chunk < MAX_CHUNKS:
+            chunk = allocator.unused_chunk
+            allocator.unused_chunk += 1
         else:
-            return SPILL
-        lane.chunk, lane.used_bytes = chunk, 0
-    return int(lane.chunk * CHUNK_BYTES + lane.used_bytes)
+            return OVERFLOW_OFFSET
+        queue.chunk, queue.used_bytes = chunk, 0
+    return int(queue.chunk * CHUNK_BYTES + queue.used_bytes)
 
 
 @in_place
-def keep_frame(lanes: Lanes, index: int, size_bytes: int) -> None:
-    """The frame where `place_for_frame` said stays; packets that hold on to it have been added."""
-    lanes.lanes[index].used_bytes += -(-size_bytes // LINE_BYTES) * LINE_BYTES
+def keep_reserved_frame(queues: PacketQueues, link: int, size_bytes: int) -> None:
+    """Keep the frame at the offset that `reserve_frame` returned; packets that refer to it have been appended."""
+    queues.by_link[link].used_bytes += -(-size_bytes // CACHE_LINE_BYTES) * CACHE_LINE_BYTES
 
 
 @in_place
-def has_packets(lanes: Lanes, count: int) -> bool:
-    """Whether so many packets can be added, however many were given back."""
-    return bool(lanes.store[0].packets + count <= len(lanes.packets))
+def can_append(queues: PacketQueues, count: int) -> bool:
+    """Whether the packet table has room for `count` more packets, not counting freed ones."""
+    return bool(queues.allocator[0].unused_packet + count <= len(queues.packets))
 
 
 @in_place
-def next_packet(lanes: Lanes) -> int:
-    """Which packet the next one to be added will be."""
-    store = lanes.store[0]
-    return int(store.packet if store.packet != 0 else store.packets)
+def next_free_packet(queues: PacketQueues) -> int:
+    """Return the packet that `append_packet` will take."""
+    allocator = queues.allocator[0]
+    return int(allocator.free_packet if allocator.free_packet != 0 else allocator.unused_packet)
 
 
 @in_place
-def add_packet(lanes: Lanes, index: int) -> int:
-    """A packet at the lane's end, all of whose fields are the caller's to set; `has_packets` must be true."""
-    store = lanes.store[0]
-    new = next_packet(lanes)
-    if store.packet != 0:
-        store.packet = lanes.packets[new].behind
+def append_packet(queues: PacketQueues, link: int) -> int:
+    """Append a packet to the link's queue and return it; the caller sets all of its fields but `next`. `can_append`
+    must be true."""
+    allocator = queues.allocator[0]
+    new = next_free_packet(queues)
+    if allocator.free_packet != 0:
+        allocator.free_packet = queues.packets[new].next
     else:
-        store.packets += 1
-    lane = lanes.lanes[index]
-    lanes.packets[new].behind = 0
-    if lane.first == 0:
-        lane.first = new
+        allocator.unused_packet += 1
+    queue = queues.by_link[link]
+    queues.packets[new].next = 0
+    if queue.first == 0:
+        queue.first = new
     else:
-        lanes.packets[lane.last].behind = new
-    lane.last = new
+        queues.packets[queue.last].next = new
+    queue.last = new
     return int(new)
 
 
 @in_place
-def take_packet(lanes: Lanes, index: int) -> None:
-    """The lane's first packet is no longer needed, nor is its frame's chunk where it was the last in it."""
-    lane, store = lanes.lanes[index], lanes.store[0]
-    old = lane.first
-    packet = lanes.packets[old]
-    chunk = packet.at // CHUNK_BYTES
-    lane.first = packet.behind
-    packet.behind = store.packet
-    store.packet = old
-    if lane.first == 0 and chunk == lane.chunk:
-        lane.used_bytes = 0
-    if chunk != lane.chunk and (lane.first == 0 or lanes.packets[lane.first].at // CHUNK_BYTES != chunk):
-        lanes.chunk_behind[chunk] = store.chunk
-        store.chunk = chunk
+def remove_first_packet(queues: PacketQueues, link: int) -> None:
+    """Free the first packet of the link's queue, and the chunk of its frame if no later packet is in it."""
+    queue, allocator = queues.by_link[link], queues.allocator[0]
+    old = queue.first
+    packet = queues.packets[old]
+    chunk = packet.frame_offset // CHUNK_BYTES
+    queue.first = packet.next
+    packet.next = allocator.free_packet
+    allocator.free_packet = old
+    if queue.first == 0 and chunk == queue.chunk:
+        queue.used_bytes = 0
+    if chunk != queue.chunk and (queue.first == 0 or queues.packets[queue.first].frame_offset // CHUNK_BYTES != chunk):
+        queues.next_chunk[chunk] = allocator.free_chunk
+        allocator.free_chunk = chunk
 
 
 @in_place
-def find_due(lanes: Lanes, index: int, now_ns: int) -> None:
-    """Say anew when the lane's first packet is to be written: when it is released, but at most every `TRAIN_NS` where
-    others follow later than soon."""
-    lane, packets = lanes.lanes[index], lanes.packets
+def update_due(queues: PacketQueues, link: int, now_ns: int) -> None:
+    """Recompute when the link's first packet is to be written: at its release, but not within `WRITE_INTERVAL_NS` of
+    the last write unless all packets of the queue are released by then or very soon."""
+    queue, packets = queues.by_link[link], queues.packets
     due_ns = FOREVER_NS
-    if lane.first != 0 and packets[lane.first].release_ns != UNDECIDED_NS:
-        due_ns, last_ns = packets[lane.first].release_ns, packets[lane.last].release_ns
-        if due_ns <= last_ns <= now_ns + SOON_NS:
+    if queue.first != 0 and packets[queue.first].release_ns != UNDECIDED_NS:
+        due_ns, last_ns = packets[queue.first].release_ns, packets[queue.last].release_ns
+        if due_ns <= last_ns <= now_ns + MIN_SLEEP_NS:
             due_ns = last_ns
-        elif due_ns > lane.left_ns:
-            due_ns = max(due_ns, lane.left_ns + TRAIN_NS)
-    lanes.due_ns[index] = due_ns
+        elif due_ns > queue.last_write_ns:
+            due_ns = max(due_ns, queue.last_write_ns + WRITE_INTERVAL_NS)
+    queues.due_ns[link] = due_ns
 
 
 @in_place
-def follows(packet: Record, after: Record, until_ns: int) -> bool:
-    """Whether the packet that comes after another carries the next segment of its frame, and is released up to an
-    instant: both can then be written as one. Packet 0 follows none."""
+def continues_frame(packet: Record, after: Record, until_ns: int) -> bool:
+    """Whether packet `after`, the next in the queue, is the next segment of the same frame and is released up to
+    `until_ns`, so that both can be written as one frame. Never true for the sentinel."""
     return bool(
-        after.at == packet.at
+        after.frame_offset == packet.frame_offset
         and after.segment == packet.segment + 1
         and UNDECIDED_NS < after.release_ns <= until_ns
         and not after.lost

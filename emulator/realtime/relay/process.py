@@ -1,4 +1,4 @@
-"""The relay's process: does what its handle (`relay`) asks for, and runs the loop meanwhile."""
+"""The relay's process: runs the compiled loop, and answers the requests of its handle (`relay.Relay`)."""
 
 import gc
 import os
@@ -17,25 +17,25 @@ from emulator.core.compiled import bound
 from emulator.core.fifo import FOREVER_NS, unused
 from emulator.core.files import require_folder
 from emulator.link.tables import Links
-from emulator.realtime.relay.egress import flush
-from emulator.realtime.relay.frames import HEADERS_BYTES
+from emulator.realtime.relay.egress import release_all
+from emulator.realtime.relay.frames import MAX_HEADERS_BYTES
 from emulator.realtime.relay.ingress import BROKEN, NEED_ROOM
 from emulator.realtime.relay.ipc import receive, send
 from emulator.realtime.relay.log_writer import LogWriter
-from emulator.realtime.relay.loop import serve
-from emulator.realtime.relay.packet_queues import NOWHERE, empty_lanes
-from emulator.realtime.relay.priority import new_timer, take_precedence
-from emulator.realtime.relay.state import EVENT, EVENTS, ROW, ROWS, STATE, Air
-from emulator.realtime.relay.system_calls import WORDS
+from emulator.realtime.relay.loop import run_loop
+from emulator.realtime.relay.packet_queues import NONE, empty_packet_queues
+from emulator.realtime.relay.priority import new_timer, set_realtime_priority
+from emulator.realtime.relay.state import EPOLL_EVENT, LOG_RING_ROWS, LOG_ROW, MAX_EVENTS, SCALARS, RelayState
+from emulator.realtime.relay.system_calls import SCRATCH_WORDS
 from emulator.system import CellSpec, LinkSpec
 
-DESCRIPTORS = 65_536
+MAX_DESCRIPTORS = 65_536
 LONG_AGO_NS = -FOREVER_NS // 2
 ROOM = 131_072  # messages at the start, so that links and cells hardly ever grow in a run
 
 
-class Process:
-    """The links, and what is inside them, for as long as the process lives."""
+class RelayProcess:
+    """The links, cells and packet queues of the relay, and the requests that change them."""
 
     def __init__(
         self,
@@ -50,38 +50,37 @@ class Process:
         self._poll = select.epoll()
         self._poll.register(control.fileno(), select.EPOLLIN)
         timer = new_timer()
-        self._poll.register(timer, select.EPOLLIN | select.EPOLLET)  # so that it need not be read
+        self._poll.register(timer, select.EPOLLIN | select.EPOLLET)  # edge-triggered: need not be read
         self._log: LogWriter | None = None
         self._broken: list[int] = []
         self._make_tables()
-        lanes = empty_lanes(links, list(cells))
-        state = np.zeros(1, STATE)
-        state["poll"], state["control"], state["lane"] = self._poll.fileno(), control.fileno(), NOWHERE
-        state["timer"] = timer
-        state["pool_address"] = lanes.pool.ctypes.data
-        self.air = Air(
+        queues = empty_packet_queues(links, list(cells))
+        scalars = np.zeros(1, SCALARS)
+        scalars["poll"], scalars["control"], scalars["timer"] = self._poll.fileno(), control.fileno(), timer
+        scalars["frame_link"], scalars["pool_address"] = NONE, queues.pool.ctypes.data
+        self.state = RelayState(
             self._links.tables,
             self._cells.tables,
-            lanes,
-            np.zeros(DESCRIPTORS, np.int64),
-            state,
-            np.full(ROWS, 0, ROW),  # all of it is memory already, as `zeros` is not
-            np.zeros(EVENTS, EVENT),
-            np.zeros(WORDS, np.int64),
-            np.zeros(HEADERS_BYTES, np.uint8),
+            queues,
+            np.zeros(MAX_DESCRIPTORS, np.int64),
+            scalars,
+            np.full(LOG_RING_ROWS, 0, LOG_ROW),  # touches the memory, which `zeros` does not
+            np.zeros(MAX_EVENTS, EPOLL_EVENT),
+            np.zeros(SCRATCH_WORDS, np.int64),
+            np.zeros(MAX_HEADERS_BYTES, np.uint8),
         )
-        self._serve = bound(serve, self.air)
-        self._flush = bound(flush, self.air)
+        self._run_loop = bound(run_loop, self.state)
+        self._release_all = bound(release_all, self.state)
 
     def run(self) -> None:
-        """Serve until the handle is gone."""
+        """Relay packets and answer requests until the handle closes the control socket."""
         requests: dict[str, Callable[..., object]] = {"attach": self._attach, "begin": self._begin, "end": self._end}
         while True:
-            reason = self._serve(self.air)
+            reason = self._run_loop(self.state)
             if reason == NEED_ROOM:
                 self._grow()
             elif reason == BROKEN:
-                self._leave_broken()
+                self._detach_broken()
             else:
                 try:
                     (request, arguments), descriptors = receive(self._control)
@@ -90,55 +89,58 @@ class Process:
                 requests[request](*arguments, *descriptors)
 
     def _attach(self, link: int, source: int, target: int) -> None:
-        lane = self.air.lanes.lanes[link]
-        if lane["source"] != NOWHERE:
-            with suppress(FileNotFoundError):  # one that broke is no longer polled
-                self._poll.unregister(int(lane["source"]))  # closing would do only where nobody else has it open
-            os.close(int(lane["source"]))
-            os.close(int(lane["target"]))
-        lane["source"], lane["target"], lane["error"] = source, target, 0
-        self.air.lane_of[source] = link
+        queue = self.state.queues.by_link[link]
+        if queue["source"] != NONE:
+            with suppress(FileNotFoundError):  # a broken source is no longer polled
+                # epoll would drop a closed descriptor by itself only if no other process has it open
+                self._poll.unregister(int(queue["source"]))
+            os.close(int(queue["source"]))
+            os.close(int(queue["target"]))
+        queue["source"], queue["target"], queue["error"] = source, target, 0
+        self.state.link_of[source] = link
         self._poll.register(source, select.EPOLLIN)
-        self._answer(None)
+        self._reply(None)
 
     def _begin(self, start_ns: int, log: Path) -> None:
-        state = self.air.state[0]
-        if state["running"]:
-            raise ValueError("begin: there must have been an end first")
+        scalars = self.state.scalars[0]
+        if scalars["running"]:
+            raise ValueError("begin() called during a run; call end() first")
         try:
             require_folder(log)
-            self._log = LogWriter(log, self.air.state, self.air.rows)
+            self._log = LogWriter(log, self.state.scalars, self.state.log_ring)
         except (OSError, ValueError) as error:
             send(self._control, (one_line(error), None))
             return
         self._make_tables()
-        self.air = self.air._replace(links=self._links.tables, cells=self._cells.tables)
-        self.air.lanes.lanes["count"], self.air.lanes.lanes["left_ns"] = 0, LONG_AGO_NS
+        self.state = self.state._replace(links=self._links.tables, cells=self._cells.tables)
+        by_link = self.state.queues.by_link
+        by_link["arrived"], by_link["last_write_ns"] = 0, LONG_AGO_NS
         self._broken = []
-        for name in ("packets", "stray", "overflowed", "unlogged", "rows", "published", "taken"):
-            state[name] = 0
-        state["start_ns"], state["running"] = start_ns, True
-        self._answer(None)
+        for name in ("packets", "non_ipv4", "overflowed", "unlogged", "log_rows", "published_rows", "stored_rows"):
+            scalars[name] = 0
+        scalars["start_ns"], scalars["running"] = start_ns, True
+        self._reply(None)
 
     def _end(self) -> None:
-        state = self.air.state[0]
+        scalars = self.state.scalars[0]
         if self._log is None:
-            raise ValueError("end: there must have been a begin first")
-        self._flush(self.air)
-        state["running"], state["published"] = False, state["rows"]
+            raise ValueError("end() called without a run; call begin() first")
+        self._release_all(self.state)
+        scalars["running"], scalars["published_rows"] = False, scalars["log_rows"]
         log, self._log = self._log, None
-        counts = *(int(state[name]) for name in ("packets", "unlogged", "overflowed", "stray")), tuple(self._broken)
-        Thread(target=self._conclude, args=(log, counts), daemon=True).start()  # frames do not wait for it
+        counts = tuple(int(scalars[name]) for name in ("packets", "unlogged", "overflowed", "non_ipv4"))
+        # a thread, because frames are passed on meanwhile
+        Thread(target=self._finish_log, args=(log, (*counts, tuple(self._broken))), daemon=True).start()
 
-    def _conclude(self, log: LogWriter, counts: tuple[object, ...]) -> None:
+    def _finish_log(self, log: LogWriter, counts: tuple[object, ...]) -> None:
         try:
             log.finish()
-        except Exception as error:  # whatever it is, the handle waits for an answer
+        except Exception as error:  # of any kind: the handle waits for an answer
             send(self._control, (one_line(error), None))
         else:
-            self._answer(counts)
+            self._reply(counts)
 
-    def _answer(self, answer: object) -> None:
+    def _reply(self, answer: object) -> None:
         send(self._control, ("", answer))
 
     def _make_tables(self) -> None:
@@ -152,40 +154,40 @@ class Process:
 
     def _grow(self) -> None:
         """Double what a frame found too small, or what has little room left."""
-        lane = self.air.lanes.lanes[self.air.state["lane"][0]]
-        if self.air.state["lane"][0] != NOWHERE and lane["cell"] == NOWHERE:
+        link = int(self.state.scalars["frame_link"][0])
+        if link != NONE and self.state.queues.by_link[link]["cell"] == NONE:
             self._links.grow()
         else:
             self._cells.add_messages(len(self._cells.tables.messages))
             self._cells.grow()
-        self.air = self.air._replace(links=self._links.tables, cells=self._cells.tables)
+        self.state = self.state._replace(links=self._links.tables, cells=self._cells.tables)
 
-    def _leave_broken(self) -> None:
-        """Read no longer from interfaces that are gone."""
-        for link, lane in enumerate(self.air.lanes.lanes):
-            if lane["error"]:
+    def _detach_broken(self) -> None:
+        """Stop reading from interfaces that no longer exist."""
+        for link, queue in enumerate(self.state.queues.by_link):
+            if queue["error"]:
                 self._broken.append(link)
-                self._poll.unregister(int(lane["source"]))
-                lane["error"] = 0
+                self._poll.unregister(int(queue["source"]))
+                queue["error"] = 0
 
 
 def one_line(error: Exception) -> str:
-    """The first line of what an error says, and what it is where that is not this project's own rule."""
+    """Return the first line of an error's text, with its type unless it is a ValueError of this project."""
     text = str(error).partition("\n")[0]
     return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
 
 
 def main(descriptor: int) -> None:
-    """Be the process at the other end of a control socket."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # typed at the terminal, it is the handle's to deal with
+    """Run the process at the other end of a control socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # at a terminal, the handle ends this process
     with socket.socket(fileno=descriptor) as control:
         try:
             (_, arguments), _ = receive(control)
-            process = Process(control, *arguments)
+            process = RelayProcess(control, *arguments)
             gc.disable()
-            send(control, ("", take_precedence()))
+            send(control, ("", set_realtime_priority()))
             process.run()
-        except Exception as error:  # whatever it is, the handle says it in one line
+        except Exception as error:  # of any kind: the handle reports it in one line
             send(control, (one_line(error), None))
             os._exit(1)
-    os._exit(0)  # nothing is left to tidy up, which the interpreter would look for
+    os._exit(0)  # skips the interpreter's clean-up, which has nothing to do here

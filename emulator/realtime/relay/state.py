@@ -1,5 +1,5 @@
-"""All that the relay's loop works on: the tables of links and cells that a simulation has too, what is inside, and the
-way out for rows of the log."""
+"""The tables that the relay's compiled loop works on: links, cells, packet queues, and the rows of the log that wait
+for the thread that writes the file."""
 
 import platform
 from typing import NamedTuple
@@ -9,36 +9,36 @@ import numpy as np
 from emulator.cell.tables import CellTables
 from emulator.core.compiled import Table
 from emulator.link.tables import LinkTables
-from emulator.realtime.relay.packet_queues import Lanes
+from emulator.realtime.relay.packet_queues import PacketQueues
 
-EVENTS = 64  # descriptors that may be ready at once; others are next time
-ROWS = 1_048_576  # that wait to be written
+MAX_EVENTS = 64  # ready descriptors that one call of epoll_wait returns
+LOG_RING_ROWS = 1_048_576
 
-STATE = np.dtype(
+SCALARS = np.dtype(
     [
-        ("running", np.bool_),  # otherwise frames pass at once
-        ("start_ns", np.int64),  # the traces' time 0
+        ("running", np.bool_),  # False: frames are passed on at once
+        ("start_ns", np.int64),  # CLOCK_MONOTONIC at time 0 of the traces
         ("poll", np.int64),  # descriptors
         ("control", np.int64),
         ("timer", np.int64),
-        ("timer_ns", np.int64),  # of CLOCK_MONOTONIC: for when it is set, or was
+        ("timer_ns", np.int64),  # CLOCK_MONOTONIC at which the timer expires or expired last
         ("pool_address", np.int64),
-        # the frame that was read last, as long as it has not been dealt with
-        ("lane", np.int64),  # NOWHERE: it has been
-        ("at", np.int64),
-        ("size_bytes", np.int64),
+        # the frame that was read last, until it has been handled
+        ("frame_link", np.int64),  # the link that it came on; NONE: the frame has been handled
+        ("frame_offset", np.int64),  # in the pool
+        ("frame_bytes", np.int64),
         ("arrival_ns", np.int64),
         # counts of this run
         ("packets", np.int64),
-        ("stray", np.int64),
+        ("non_ipv4", np.int64),
         ("overflowed", np.int64),
         ("unlogged", np.int64),
-        ("rows", np.int64),  # of the log, in all
-        ("published", np.int64),  # of these, those that another thread may read
-        ("taken", np.int64),  # of these, those that it has read
+        ("log_rows", np.int64),  # rows of the log so far
+        ("published_rows", np.int64),  # rows that the log's thread may read
+        ("stored_rows", np.int64),  # rows that the log's thread has read: their places in the ring are free
     ]
 )
-ROW = np.dtype(
+LOG_ROW = np.dtype(
     [
         ("order", np.int64),
         ("number", np.int64),
@@ -52,8 +52,8 @@ ROW = np.dtype(
     ],
     align=True,
 )
-# struct epoll_event, which x86-64 alone packs; of its data the descriptor
-EVENT = np.dtype(
+# struct epoll_event, which is packed on x86-64 only; its data is the descriptor
+EPOLL_EVENT = np.dtype(
     {
         "names": ["events", "descriptor"],
         "formats": [np.uint32, np.int32],
@@ -63,15 +63,15 @@ EVENT = np.dtype(
 )
 
 
-class Air(NamedTuple):
-    """What is between the hosts."""
+class RelayState(NamedTuple):
+    """All tables of the relay's loop."""
 
     links: LinkTables
     cells: CellTables
-    lanes: Lanes
-    lane_of: Table  # int64: the lane of a descriptor that is read
-    state: Table  # STATE, shape (1,)
-    rows: Table  # ROW, shape (ROWS,): a ring
-    events: Table  # EVENT, shape (EVENTS,)
-    words: Table  # int64, shape (system_calls.WORDS,)
-    headers: Table  # uint8, shape (frames.HEADERS_BYTES,)
+    queues: PacketQueues
+    link_of: Table  # int64: the link whose frames are read from a descriptor
+    scalars: Table  # SCALARS, shape (1,)
+    log_ring: Table  # LOG_ROW, shape (LOG_RING_ROWS,)
+    events: Table  # EPOLL_EVENT, shape (MAX_EVENTS,)
+    scratch: Table  # int64, shape (system_calls.SCRATCH_WORDS,)
+    headers: Table  # uint8, shape (frames.MAX_HEADERS_BYTES,)

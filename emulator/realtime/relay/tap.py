@@ -1,33 +1,32 @@
-"""TAP interfaces: what a host sends through one can be read from its file descriptor, what is written there the host
-receives."""
+"""TAP interfaces: network interfaces of a host whose other end is a file descriptor."""
 
 import fcntl
 import os
 import socket
 import struct
 
-DEVICE = "/dev/net/tun"
-QUEUE_FRAMES = 10_000  # that wait to be read; the kernel's 1000 are 10 ms of small packets
+TUN_PATH = "/dev/net/tun"
+QUEUE_FRAMES = 10_000  # frames that may wait to be read; the kernel's default of 1000 is 10 ms of small packets
 
 # linux/if_tun.h, linux/sockios.h
 _TUNSETIFF, _TUNSETOFFLOAD, _TUNSETVNETLE = 0x400454CA, 0x400454D0, 0x400454DC
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 _TUN_F_CSUM, _TUN_F_TSO4 = 0x01, 0x02
 _SIOCSIFTXQLEN = 0x8943
-_LONGEST_NAME = 15  # IFNAMSIZ less its end
+_MAX_NAME_BYTES = 15  # IFNAMSIZ without the final zero
 
 
 def open_tap(name: str) -> int:
-    """Make the interface `name` in the caller's network namespace, which lives as long as the returned descriptor
-    is open anywhere. Each frame has a header of 10 bytes before it (struct virtio_net_hdr, little-endian): the host
-    leaves checksums open, and sends TCP over IPv4 in frames of up to 64 KiB that name the size of their segments.
-    Reads do not block.
+    """Make the interface `name` in the caller's network namespace and return its descriptor; the interface exists until
+    all copies of the descriptor are closed. A frame begins with a header of 10 bytes (struct virtio_net_hdr,
+    little-endian), because the host may leave checksums to the reader and send TCP over IPv4 in frames of up to 64 KiB
+    to be segmented. Reads do not block.
 
-    Raises ValueError for a name that no interface can have, OSError where the kernel makes none.
+    Raises ValueError if an interface cannot have this name, OSError if the kernel refuses to make it.
     """
-    if not 0 < len(name.encode()) <= _LONGEST_NAME or "/" in name or name.split() != [name]:
-        raise ValueError(f"interface={name}: must have 1 to {_LONGEST_NAME} characters, no / and no space")
-    descriptor = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not 0 < len(name.encode()) <= _MAX_NAME_BYTES or "/" in name or name.split() != [name]:
+        raise ValueError(f"interface={name}: must have 1 to {_MAX_NAME_BYTES} characters, no / and no space")
+    descriptor = os.open(TUN_PATH, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         request = struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR)
         fcntl.ioctl(descriptor, _TUNSETIFF, request)

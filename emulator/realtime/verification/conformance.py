@@ -1,8 +1,8 @@
-"""Whether the relay did what the simulation does: its arrivals, fed to the simulation's own links and cells.
+"""Check a relay's log against the simulation: replay its arrivals over the simulation's links and cells.
 
-The relay stamps each packet as it comes. From these stamps, the seed and the packets' numbers everything else
-follows: who finds no room, who is lost, when the others reach the other end. Each packet is offered again, in the
-order in which they came, and what became of it is compared to the nanosecond.
+The arrival times, the seed and the packets' numbers determine everything else: which packets are dropped or lost, and
+when the others reach the other end. Each packet is offered to fresh links in the order of arrival, and its outcome and
+times are compared with the log to the nanosecond.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +19,13 @@ from emulator.core.compiled import Record, Table, bound, in_place
 from emulator.link import enqueue
 from emulator.link.tables import FULL_NS, NO_ROOM_NS, Links, LinkTables
 from emulator.realtime.packet_log import DELIVERED, FULL, LOST, NEVER_NS, NO_COVERAGE, OUTCOMES, REFUSED, UNFINISHED
-from emulator.realtime.verification.log_reader import PACKET, in_order
+from emulator.realtime.verification.log_reader import LOGGED_PACKET, in_order
 from emulator.system import CellSpec, LinkSpec
 
-FOUND = np.dtype(
+TALLY = np.dtype(
     [
         *[(name, np.int64) for name in ("packets", "different_drops", "different_times", "worst_ns")],
-        # the first packet that differs, and what it would have been
+        # the first packet that differs, with its outcome and times in the log and in the simulation
         *[(name, np.int64) for name in ("link", "number", "logged", "outcome")],
         *[(name, np.int64) for name in ("logged_start_ns", "logged_release_ns", "start_ns", "release_ns")],
     ]
@@ -33,10 +33,10 @@ FOUND = np.dtype(
 
 
 class Agreement(NamedTuple):
-    """How many packets of a log were compared, and how many of them the simulation drops where the relay did not (or
-    the other way round, or for another reason), or starts or releases at another time: at most `worst_ns` away.
-    `missing`: came, by the log's count, and have no row, so that what came after them cannot be known to agree.
-    `first`: the first difference in words, empty where there is none."""
+    """Result of a comparison of a log's `packets` with the simulation. `different_drops`: packets with another outcome.
+    `different_times`: packets with the same outcome that start or are released at another time, at most `worst_ns`
+    away. `missing`: packets without a row, by the log's own numbers; packets after them may differ for that
+    reason. `first`: text that describes the first difference, or empty."""
 
     packets: int
     missing: int
@@ -47,33 +47,33 @@ class Agreement(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether every packet is there, and the simulation does the same with each."""
+        """Whether every packet has a row and agrees with the simulation."""
         return self.missing == self.different_drops == self.different_times == 0
 
 
-class Replay(NamedTuple):
-    """Fresh links and cells, and what is known of the packets that are in cells: `kept` has a row for each message of
-    the cells' tables, `ended` says which links have had an unfinished packet."""
+class ReplayTables(NamedTuple):
+    """Links and cells of the replay. `logged`: for each message in the cells' tables, the packet's row in the log.
+    `ended`: whether a link had an unfinished packet."""
 
     links: Links
     cells: Cells
-    kept: Table
-    ended: Table
-    found: Table
+    logged: Table  # LOGGED_PACKET
+    ended: Table  # bool, shape (links,)
+    tally: Table  # TALLY, shape (1,)
 
 
 def replay(
     links: Sequence[LinkSpec], cells: Mapping[str, CellSpec], seed: int, duration_ns: int, log: Path
 ) -> Agreement:
-    """Compare the log of a relay that was given these links, cells, seed and duration (until which the cells have
-    their background). Raises ValueError where the log is none of such a relay, and OSError where there is none."""
+    """Compare a relay's log with a simulation of the same links, cells, seed and duration (of the cells' background).
+    Raises ValueError if the file cannot be the log of such a relay, OSError if it cannot be read."""
     tables = Cells(cells, links, seed, 0, duration_ns)
-    state = Replay(
+    state = ReplayTables(
         Links(links, seed),
         tables,
-        np.zeros(len(tables.tables.messages), PACKET),
+        np.zeros(len(tables.tables.messages), LOGGED_PACKET),
         np.zeros(len(links), np.bool_),
-        np.zeros(1, FOUND),
+        np.zeros(1, TALLY),
     )
     expected, latest_ns, last_ns = 0, 0, 0
     for packets in in_order(log):
@@ -82,13 +82,13 @@ def replay(
         last_ns = max(last_ns, int(packets["release_ns"].max()))
         done = 0
         while True:
-            done = _machine_code().feed(state.links.tables, state.cells.tables, *state[2:], packets, done)
+            done = _machine_code().replay_packets(state.links.tables, state.cells.tables, *state[2:], packets, done)
             if done == len(packets):
                 break
             state = _grown(state)
-    while not _machine_code().finish(state.links.tables, state.cells.tables, *state[2:], last_ns):
+    while not _machine_code().run_to_end(state.links.tables, state.cells.tables, *state[2:], last_ns):
         state = _grown(state)
-    return _agreement(state.found[0], expected)
+    return _agreement(state.tally[0], expected)
 
 
 def _check(log: Path, packets: Table, links: int, latest_ns: int) -> None:
@@ -100,47 +100,49 @@ def _check(log: Path, packets: Table, links: int, latest_ns: int) -> None:
         raise ValueError(f"{log}: arrival_ns: must not decrease by `order`, nor be below 0")
 
 
-def _grown(state: Replay) -> Replay:
-    """The same with more room where there is none."""
+def _grown(state: ReplayTables) -> ReplayTables:
+    """Return the tables with more room where there is none."""
     if state.links.tables.queues.entries[0]["value"] == 0:
         state.links.grow()
     if len(state.cells.tables.cells):
         state.cells.grow()
-    kept = np.zeros(len(state.cells.tables.messages), PACKET)
-    kept[: len(state.kept)] = state.kept
-    return state._replace(kept=kept)
+    logged = np.zeros(len(state.cells.tables.messages), LOGGED_PACKET)
+    logged[: len(state.logged)] = state.logged
+    return state._replace(logged=logged)
 
 
-def _agreement(found: np.void, expected: int) -> Agreement:
-    counts = {name: int(found[name]) for name in ("packets", "different_drops", "different_times", "worst_ns")}
+def _agreement(tally: np.void, expected: int) -> Agreement:
+    counts = {name: int(tally[name]) for name in ("packets", "different_drops", "different_times", "worst_ns")}
     first = ""
     if counts["different_drops"] or counts["different_times"]:
-        logged, own = OUTCOMES[found["logged"]], OUTCOMES[found["outcome"]]
+        logged, simulated = OUTCOMES[tally["logged"]], OUTCOMES[tally["outcome"]]
         first = (
-            f"link {found['link']} packet {found['number']}: logged {logged}, "
-            f"start {found['logged_start_ns']}, release {found['logged_release_ns']} ns; "
-            f"simulated {own}, start {found['start_ns']}, release {found['release_ns']} ns"
+            f"link {tally['link']} packet {tally['number']}: logged {logged}, "
+            f"start {tally['logged_start_ns']}, release {tally['logged_release_ns']} ns; "
+            f"simulated {simulated}, start {tally['start_ns']}, release {tally['release_ns']} ns"
         )
     return Agreement(missing=expected - counts["packets"], first=first, **counts)
 
 
 @in_place
-def feed(
-    tables: LinkTables, cells: CellTables, kept: Table, ended: Table, found: Table, packets: Table, first: int
+def replay_packets(
+    tables: LinkTables, cells: CellTables, logged: Table, ended: Table, tally: Table, packets: Table, first: int
 ) -> int:
-    """Offer the packets from `first` on: how many of all are then done, fewer than all where tables have no room."""
+    """Offer the packets from `first` on. Return the number of packets done: fewer than all if tables have no room."""
     for place in range(first, len(packets)):
         packet = packets[place]
         if len(cells.ue_of_link) > 0 and cells.ue_of_link[packet.link] != NO_UE:
             cell = cells.ues[cells.ue_of_link[packet.link]].cell
-            if not pass_time(tables, cells, kept, ended, found, cell, packet.arrival_ns) or not has_message_room(cells):
+            if not run_cell(tables, cells, logged, ended, tally, cell, packet.arrival_ns) or not has_message_room(
+                cells
+            ):
                 return place
-            message = cells.messages[0].behind  # the unused one that this packet gets, if it enters
+            message = cells.messages[0].behind  # the free message that the packet takes if it is accepted
             answer = enter(tables, cells, packet.link, packet.arrival_ns, packet.size_bytes, packet.number, 0, 0)
             if answer == ENTERED:
-                kept[message] = packet
+                logged[message] = packet
             else:
-                compare(packet, ended, found, dropped(answer), NEVER_NS, NEVER_NS)
+                compare(packet, ended, tally, drop_outcome(answer), NEVER_NS, NEVER_NS)
             continue
         start_ns, _, release_ns, erased = enqueue(
             tables, packet.link, packet.arrival_ns, packet.size_bytes, packet.number
@@ -148,23 +150,23 @@ def feed(
         if start_ns == NO_ROOM_NS:
             return place
         if start_ns < 0:
-            compare(packet, ended, found, dropped(start_ns), NEVER_NS, NEVER_NS)
+            compare(packet, ended, tally, drop_outcome(start_ns), NEVER_NS, NEVER_NS)
         else:
-            compare(packet, ended, found, LOST if erased > 0.0 else DELIVERED, start_ns, release_ns)
+            compare(packet, ended, tally, LOST if erased > 0.0 else DELIVERED, start_ns, release_ns)
     return len(packets)
 
 
 @in_place
-def pass_time(
-    tables: LinkTables, cells: CellTables, kept: Table, ended: Table, found: Table, cell: int, now_ns: int
+def run_cell(
+    tables: LinkTables, cells: CellTables, logged: Table, ended: Table, tally: Table, cell: int, now_ns: int
 ) -> bool:
-    """Decide a cell's slots that start before an instant; False where tables have no room."""
+    """Run a cell's slots that start before `now_ns`; return False if tables have no room."""
     while True:
         place = take_done(cells)
         if place > 0:
             message = cells.messages[place]
             outcome = LOST if message.erased_bytes > 0 else DELIVERED
-            compare(kept[place], ended, found, outcome, message.start_ns, message.arrival_ns)
+            compare(logged[place], ended, tally, outcome, message.start_ns, message.arrival_ns)
             free(cells, place)
         elif cells.cells[cell].next_ns >= now_ns:
             return True
@@ -175,49 +177,53 @@ def pass_time(
 
 
 @in_place
-def finish(tables: LinkTables, cells: CellTables, kept: Table, ended: Table, found: Table, last_ns: int) -> bool:
-    """Decide all that leaves by `last_ns`, and count those that do not; False where tables have no room."""
+def run_to_end(tables: LinkTables, cells: CellTables, logged: Table, ended: Table, tally: Table, last_ns: int) -> bool:
+    """Run all cells until `last_ns` and compare the packets that are still queued then as unfinished. Return False if
+    tables have no room."""
     for cell in range(len(cells.cells)):
-        if not pass_time(tables, cells, kept, ended, found, cell, last_ns):
+        if not run_cell(tables, cells, logged, ended, tally, cell, last_ns):
             return False
     for ue in range(len(cells.ues)):
         place = cells.ues[ue].first
         while place != 0:
             if cells.messages[place].who == 0:
-                compare(kept[place], ended, found, UNFINISHED, NEVER_NS, NEVER_NS)
+                compare(logged[place], ended, tally, UNFINISHED, NEVER_NS, NEVER_NS)
             place = cells.messages[place].behind
     return True
 
 
 @in_place
-def dropped(answer: int) -> int:
-    """Why a link did not take a packet."""
+def drop_outcome(answer: int) -> int:
+    """Return the outcome of a packet that a link did not accept."""
     return FULL if answer == FULL_NS else NO_COVERAGE
 
 
 @in_place
-def compare(packet: Record, ended: Table, found: Table, outcome: int, start_ns: int, release_ns: int) -> None:
-    """Count a packet and what differs. What the other end refused came to it by the schedule. An unfinished one may
-    have been delivered or lost later, had the run lasted; then none of its link that came after it has left."""
-    count = found[0]
+def compare(packet: Record, ended: Table, tally: Table, outcome: int, start_ns: int, release_ns: int) -> None:
+    """Count a logged packet and its differences from the simulation.
+
+    A refused packet agrees if it was delivered. An unfinished packet agrees if it would have been delivered or lost
+    later; then no later packet of its link may have left.
+    """
+    count = tally[0]
     count.packets += 1
-    alike = outcome == (DELIVERED if packet.outcome == REFUSED else packet.outcome)
+    agrees = outcome == (DELIVERED if packet.outcome == REFUSED else packet.outcome)
     if packet.outcome == UNFINISHED:
-        alike = outcome not in (FULL, NO_COVERAGE)
+        agrees = outcome not in (FULL, NO_COVERAGE)
         ended[packet.link] = True
     elif ended[packet.link] and outcome != FULL:
-        alike = False
+        agrees = False
     worst_ns = 0
     undecided = packet.outcome == UNFINISHED and packet.release_ns == NEVER_NS
-    if alike and not undecided:
+    if agrees and not undecided:
         worst_ns = max(abs(packet.start_ns - start_ns), abs(packet.release_ns - release_ns))
-    if alike and worst_ns == 0:
+    if agrees and worst_ns == 0:
         return
     if count.different_drops + count.different_times == 0:
         count.link, count.number, count.logged, count.outcome = packet.link, packet.number, packet.outcome, outcome
         count.logged_start_ns, count.logged_release_ns = packet.start_ns, packet.release_ns
         count.start_ns, count.release_ns = start_ns, release_ns
-    if alike:
+    if agrees:
         count.different_times += 1
         count.worst_ns = max(count.worst_ns, worst_ns)
     else:
@@ -225,15 +231,15 @@ def compare(packet: Record, ended: Table, found: Table, outcome: int, start_ns: 
 
 
 class _Code(NamedTuple):
-    feed: Callable[[LinkTables, CellTables, Table, Table, Table, Table, int], int]
-    finish: Callable[[LinkTables, CellTables, Table, Table, Table, int], bool]
+    replay_packets: Callable[[LinkTables, CellTables, Table, Table, Table, Table, int], int]
+    run_to_end: Callable[[LinkTables, CellTables, Table, Table, Table, int], bool]
 
 
 @cache
 def _machine_code() -> _Code:
     tables, cells = Links((), 0).tables, Cells({}, (), 0, 0, 0).tables
-    packets, ended, found = np.zeros(0, PACKET), np.zeros(0, np.bool_), np.zeros(0, FOUND)
+    packets, ended, tally = np.zeros(0, LOGGED_PACKET), np.zeros(0, np.bool_), np.zeros(0, TALLY)
     return _Code(
-        bound(feed, tables, cells, packets, ended, found, packets, 0),
-        bound(finish, tables, cells, packets, ended, found, 0),
+        bound(replay_packets, tables, cells, packets, ended, tally, packets, 0),
+        bound(run_to_end, tables, cells, packets, ended, tally, 0),
     )

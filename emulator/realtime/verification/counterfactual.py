@@ -1,7 +1,7 @@
-"""What a link would have done with a message's packets had they come otherwise: the links of the run, asked again.
+"""Counterfactual delays of a message: its packets over the links of the run, had they arrived in another way.
 
-All that the relay's log says came before a message's first packet goes through the same links in the same state; a
-copy of them then takes the message's packets all at once, while the others come as they did.
+All packets that the relay's log lists before a message's first packet cross the same links first. A copy of the links
+in this state then takes the message's packets at one time, and the other packets as they arrived.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -12,8 +12,8 @@ from emulator.link import Link
 from emulator.system import CellSpec, LinkSpec
 
 
-class Arrival(NamedTuple):
-    """A packet that came: on which of the links asked, as that link's which, when, and how large."""
+class PacketArrival(NamedTuple):
+    """A packet that arrived: at which link of a LinkGroup, its number there, when, and its size."""
 
     link: int
     number: int
@@ -21,29 +21,29 @@ class Arrival(NamedTuple):
     size_bytes: int
 
 
-class Medium(Protocol):
-    """Links that hang together: one by itself, or all of a cell."""
+class LinkGroup(Protocol):
+    """Links that depend on each other: a link outside any cell, or all links of a cell."""
 
-    def accept(self, arrival: Arrival) -> None:
-        """A packet comes, as it did in the run."""
+    def accept(self, arrival: PacketArrival) -> None:
+        """Take a packet as it arrived in the run."""
 
-    def together_ns(self, packets: Sequence[Arrival], later: Iterator[Arrival]) -> int | None:
-        """When the last of these packets would have crossed, had all of them come when the first does, in this order,
-        and then those of `later` as they did; None where one of them finds no room. Changes nothing."""
+    def at_once_ns(self, packets: Sequence[PacketArrival], later: Iterator[PacketArrival]) -> int | None:
+        """Return when the last of these packets would have crossed had all arrived at the time of the first, in this
+        order, and the `later` ones as they did; None if one would have been dropped. Leaves the links unchanged."""
 
 
-class AloneLink:
-    """A link outside any cell, number 0."""
+class SingleLink:
+    """A link outside any cell, number 0 of its group."""
 
     def __init__(self, spec: LinkSpec, seed: int) -> None:
         self._link = Link(spec, seed)
 
-    def accept(self, arrival: Arrival) -> None:
-        """See `Medium`."""
+    def accept(self, arrival: PacketArrival) -> None:
+        """See `LinkGroup`."""
         self._link.enqueue(arrival.now_ns, arrival.size_bytes, arrival.number)
 
-    def together_ns(self, packets: Sequence[Arrival], later: Iterator[Arrival]) -> int | None:
-        """See `Medium`. What comes later changes nothing here."""
+    def at_once_ns(self, packets: Sequence[PacketArrival], later: Iterator[PacketArrival]) -> int | None:
+        """See `LinkGroup`. Later packets have no effect here."""
         link, last_ns = self._link.fork(), 0
         for packet in packets:
             delivery = link.enqueue(packets[0].now_ns, packet.size_bytes, packet.number)
@@ -53,22 +53,22 @@ class AloneLink:
         return last_ns
 
 
-class SharedCell:
-    """The links of a cell, numbered as given; its background comes until `until_ns`."""
+class CellLinks:
+    """The links of a cell, numbered as given; its background traffic ends at `until_ns`."""
 
     def __init__(self, spec: CellSpec, links: Sequence[LinkSpec], seed: int, until_ns: int) -> None:
         self._cell = Cell(spec, links, seed, until_ns)
 
-    def accept(self, arrival: Arrival) -> None:
-        """See `Medium`."""
+    def accept(self, arrival: PacketArrival) -> None:
+        """See `LinkGroup`."""
         self._cell.advance(arrival.now_ns)
-        _enter(self._cell, arrival)
+        _enqueue(self._cell, arrival)
 
-    def together_ns(self, packets: Sequence[Arrival], later: Iterator[Arrival]) -> int | None:
-        """See `Medium`."""
+    def at_once_ns(self, packets: Sequence[PacketArrival], later: Iterator[PacketArrival]) -> int | None:
+        """See `LinkGroup`."""
         cell, now_ns = self._cell.fork(), packets[0].now_ns
         cell.advance(now_ns)
-        if not all(_enter(cell, packet._replace(now_ns=now_ns)) for packet in packets):
+        if not all(_enqueue(cell, packet._replace(now_ns=now_ns)) for packet in packets):
             return None
         waiting = {(packet.link, packet.number) for packet in packets}
         last_ns = 0
@@ -79,66 +79,67 @@ class SharedCell:
                     waiting.remove((link, number))
                     last_ns = max(last_ns, delivery.arrival_ns)
             if arrival is not None:
-                _enter(cell, arrival)
+                _enqueue(cell, arrival)
         return last_ns
 
 
-def _enter(cell: Cell, arrival: Arrival) -> bool:
+def _enqueue(cell: Cell, arrival: PacketArrival) -> bool:
     return cell.enqueue(arrival.now_ns, arrival.link, arrival.size_bytes, arrival.number)
 
 
-class Share(NamedTuple):
-    """What is a message's of a packet: the packet's place among all arrivals, and how large it would be without what
-    another message has of it."""
+class PacketShare(NamedTuple):
+    """A packet of a message: its index in the arrivals, and its size without bytes of another message."""
 
     place: int
     size_bytes: int
 
 
-class Asked(NamedTuple):
-    """One message: its packets, and how many bytes it has without headers."""
+class MessagePackets(NamedTuple):
+    """The packets of a message, and its size without headers."""
 
-    packets: tuple[Share, ...]
+    packets: tuple[PacketShare, ...]
     bare_bytes: int
 
 
-class Answer(NamedTuple):
-    """When the last packet would have crossed had all come when the first did (`together_ns`), and had they, besides,
-    held nothing but the message (`bare_ns`)."""
+class Counterfactual(NamedTuple):
+    """When the last packet of a message would have crossed had all arrived with the first (`at_once_ns`), and had they
+    also carried no headers (`bare_ns`)."""
 
-    together_ns: int
+    at_once_ns: int
     bare_ns: int
 
 
-def what_if(medium: Medium, arrivals: Sequence[Arrival], messages: Collection[Asked]) -> dict[Asked, Answer]:
-    """The answer for each message whose packets would all have found room.
+def counterfactuals(
+    group: LinkGroup, arrivals: Sequence[PacketArrival], messages: Collection[MessagePackets]
+) -> dict[MessagePackets, Counterfactual]:
+    """Return the counterfactual of each message whose packets would all have been accepted.
 
-    `arrivals`: all of the run on the medium, in the order in which they came. Without headers, packets shrink alike,
-    and what is then empty does not come; draws are those of the packets that came."""
-    found: dict[Asked, Answer] = {}
-    begun = 0
+    `arrivals`: all packets of the run on these links, in order. Without headers, packets shrink in proportion, and
+    empty ones are left out; the random draws remain those of the packets that arrived."""
+    found: dict[MessagePackets, Counterfactual] = {}
+    accepted = 0
     for message in sorted(messages):
         first = message.packets[0].place
-        for place in range(begun, first):
-            medium.accept(arrivals[place])
-        begun = first
+        for place in range(accepted, first):
+            group.accept(arrivals[place])
+        accepted = first
         packets = [arrivals[place]._replace(size_bytes=size_bytes) for place, size_bytes in message.packets]
-        bare = list(_bare(packets, message.bare_bytes))
-        together_ns = medium.together_ns(packets, _others(arrivals, message.packets))
-        bare_ns = medium.together_ns(bare, _others(arrivals, message.packets)) if bare else packets[0].now_ns
-        if together_ns is not None and bare_ns is not None:
-            found[message] = Answer(together_ns, bare_ns)
+        bare = list(_without_headers(packets, message.bare_bytes))
+        at_once_ns = group.at_once_ns(packets, _other_arrivals(arrivals, message.packets))
+        bare_ns = group.at_once_ns(bare, _other_arrivals(arrivals, message.packets)) if bare else packets[0].now_ns
+        if at_once_ns is not None and bare_ns is not None:
+            found[message] = Counterfactual(at_once_ns, bare_ns)
     return found
 
 
-def _others(arrivals: Sequence[Arrival], packets: Sequence[Share]) -> Iterator[Arrival]:
-    """What came after the first of these packets, without them."""
-    left_out = {packet.place for packet in packets}
-    return (arrivals[place] for place in range(packets[0].place, len(arrivals)) if place not in left_out)
+def _other_arrivals(arrivals: Sequence[PacketArrival], packets: Sequence[PacketShare]) -> Iterator[PacketArrival]:
+    """Yield the arrivals after the first of these packets, without them."""
+    own = {packet.place for packet in packets}
+    return (arrivals[place] for place in range(packets[0].place, len(arrivals)) if place not in own)
 
 
-def _bare(packets: Sequence[Arrival], bare_bytes: int) -> Iterator[Arrival]:
-    """The packets shrunk to `bare_bytes` in all, without those that are then empty."""
+def _without_headers(packets: Sequence[PacketArrival], bare_bytes: int) -> Iterator[PacketArrival]:
+    """Yield the packets shrunk to `bare_bytes` in all, without empty ones."""
     whole_bytes = sum(packet.size_bytes for packet in packets)
     so_far = given = 0
     for packet in packets:

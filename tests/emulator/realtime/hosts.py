@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from emulator.realtime.probing.sockets import Place
+from emulator.realtime.probing.sockets import LinkEnd
 from emulator.realtime.relay import Relay
 from emulator.realtime.relay.tap import open_tap
 from emulator.realtime.sandbox.namespaces import network_of
@@ -27,7 +27,7 @@ class Network(NamedTuple):
     relay: Relay
     pids: Mapping[str, int]
     plan: Addressing
-    ends: Sequence[tuple[Place, Place]]  # of each link
+    ends: Sequence[tuple[LinkEnd, LinkEnd]]  # of each link
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def network(
     with ExitStack() as stack:
         pids = {name: stack.enter_context(namespace(name)) for name in nodes}
         relay = stack.enter_context(Relay(links, cells, 1, duration_ns))
-        ends: dict[int, tuple[Place, Place]] = {}
+        ends: dict[int, tuple[LinkEnd, LinkEnd]] = {}
         taps = {}
         for node, ports in plan.ports.items():
             with network_of(pids[node]):
@@ -74,7 +74,7 @@ def network(
                 if node in plan.addresses:
                     _ip(_ways(plan, node))
         for wire in plan.wires:
-            a, b = (Place(pids[p.node], p.interface, p.mac, plan.addresses.get(p.node)) for p in (wire.a, wire.b))
+            a, b = (LinkEnd(pids[p.node], p.interface, p.mac, plan.addresses.get(p.node)) for p in (wire.a, wire.b))
             ends |= {wire.forward: (a, b), wire.backward: (b, a)}
             tap_a, tap_b = taps[wire.a.node, wire.a.number], taps[wire.b.node, wire.b.number]
             relay.attach(wire.forward, tap_a, tap_b)

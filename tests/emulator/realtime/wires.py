@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
-from emulator.realtime.relay import Ended, Relay
-from emulator.realtime.relay.frames import LONGEST_BYTES
+from emulator.realtime.relay import Relay, RelayCounts
+from emulator.realtime.relay.frames import MAX_FRAME_BYTES
 from emulator.system import CellSpec, LinkSpec
 from emulator.trace import constant
 
@@ -37,13 +37,13 @@ class Wire(NamedTuple):
 
     def receive(self, count: int) -> list[bytes]:
         """The next so many frames; raises TimeoutError."""
-        return [self.far.recv(LONGEST_BYTES) for _ in range(count)]
+        return [self.far.recv(MAX_FRAME_BYTES) for _ in range(count)]
 
     def is_silent(self) -> bool:
         """Whether nothing has come."""
         self.far.setblocking(False)
         try:
-            return not self.far.recv(LONGEST_BYTES)
+            return not self.far.recv(MAX_FRAME_BYTES)
         except BlockingIOError:
             return True
         finally:
@@ -62,7 +62,7 @@ class Wires(NamedTuple):
         self.relay.begin(start_ns, log)
         time.sleep(max(0, start_ns - time.monotonic_ns()) / NS_PER_S)
 
-    def end(self, log: Path) -> tuple[Ended, Columns]:
+    def end(self, log: Path) -> tuple[RelayCounts, Columns]:
         """What the run was, and its log in the order of arrivals."""
         ended = self.relay.end()
         table = pq.read_table(log).sort_by("order")

@@ -9,7 +9,7 @@ import pytest
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.realtime.packet_log import PACKETS, REFUSED
-from emulator.realtime.relay import Ended
+from emulator.realtime.relay import RelayCounts
 from emulator.system import Control, Cost, LinkSpec, Node, System
 from emulator.trace import constant
 from results.agreement.checks import ALL_LINKS, examine
@@ -29,7 +29,7 @@ FACTS = Emulation(
     stray=0,
     scheduling="",
 )
-ENDED = Ended(packets=1_400, unlogged=0, overflowed=0, stray=0, broken=())
+ENDED = RelayCounts(packets=1_400, unlogged=0, overflowed=0, non_ipv4=0, broken=())
 
 
 def rows() -> list[Row]:
@@ -40,7 +40,7 @@ def rows() -> list[Row]:
 
 
 def examined(
-    folder: Path, rows: Sequence[Row], ended: Ended = ENDED
+    folder: Path, rows: Sequence[Row], ended: RelayCounts = ENDED
 ) -> tuple[dict[tuple[str, str], Check], tuple[str, ...]]:
     """The checks by name and subject, and the notes."""
     write(folder / "packets.parquet", rows)
@@ -100,7 +100,7 @@ def test_a_packet_that_the_other_end_did_not_take_counts_though_the_schedule_was
         (ENDED._replace(broken=(1,)), "links that broke"),
     ],
 )
-def test_what_the_log_cannot_say_counts(ended: Ended, name: str, tmp_path: Path) -> None:
+def test_what_the_log_cannot_say_counts(ended: RelayCounts, name: str, tmp_path: Path) -> None:
     checks, _ = examined(tmp_path, rows(), ended)
     assert failed(checks) == [(name, ALL_LINKS)]
 
@@ -112,7 +112,7 @@ def test_a_missing_row_is_no_agreement(tmp_path: Path) -> None:
 
 def test_a_run_without_a_packet_is_valid(tmp_path: Path) -> None:
     pq.write_table(PACKETS.empty_table(), tmp_path / "packets.parquet")
-    checks, notes = examine(tmp_path, SYSTEM, FACTS, Ended(0, 0, 0, 0, ()), ())
+    checks, notes = examine(tmp_path, SYSTEM, FACTS, RelayCounts(0, 0, 0, 0, ()), ())
     assert all(check.passed for check in checks) and notes == ()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from emulator.realtime.relay import Ended, Relay
+from emulator.realtime.relay import Relay, RelayCounts
 from topologies.build import build
 from topologies.loading.loader import load
 from topologies.mininet.network import EmulatedNetwork, emulated_network
@@ -31,7 +31,7 @@ def running(network: EmulatedNetwork) -> Iterator[dict[str, Any]]:
     found: dict[str, Any] = {}
     yield found
     time.sleep(0.3)  # what is still under way
-    ended: Ended = network.relay.end()
+    ended: RelayCounts = network.relay.end()
     found["ended"] = ended._asdict()
     links = pq.read_table(log)["link"].to_pylist()
     found["packets"] = [links.count(row) for row in range(len(network.ends))]

@@ -10,9 +10,9 @@ import pytest
 
 from emulator.realtime.packet_log import NEVER_NS
 from emulator.realtime.probing.estimates import rates
-from emulator.realtime.probing.flood_plan import FEWEST_PACKETS, MOST_PACKETS, Plans
+from emulator.realtime.probing.flood_plan import MAX_FLOOD_PACKETS, MIN_FLOOD_PACKETS, FloodPlanner
 from emulator.realtime.probing.probe import probe
-from emulator.realtime.probing.report import Probed, write_probed
+from emulator.realtime.probing.report import ProbeReport, write_probe_reports
 from emulator.realtime.probing.sockets import SMALLEST_BYTES
 from emulator.system import Background, CellSpec, LinkSpec, Node, Ramp, Role
 from emulator.trace import Trace, constant
@@ -22,7 +22,7 @@ MS = 1_000_000
 RATE_BOUND = 0.02
 DELAY_BOUND_NS = 5 * MS  # the machine may have other work
 
-Rows = Mapping[tuple[str, str], Probed]
+Rows = Mapping[tuple[str, str], ProbeReport]
 
 
 def nodes(**roles: Role) -> dict[str, Node]:
@@ -54,7 +54,7 @@ def both(a: str, b: str, trace: Trace, delay_ns: int = 0) -> list[LinkSpec]:
     return [LinkSpec(a, b, trace, delay_ns), LinkSpec(b, a, trace, delay_ns)]
 
 
-def is_as_scheduled(row: Probed) -> None:
+def is_as_scheduled(row: ProbeReport) -> None:
     assert row.rate_error is not None
     assert abs(row.rate_error) < RATE_BOUND
     assert row.is_filled
@@ -158,11 +158,11 @@ def test_a_flood_is_what_its_link_can_carry_and_hold() -> None:
         LinkSpec("a", "b", constant(100e6), queue_bytes=9_000),
         LinkSpec("a", "b", Trace(MS, {"capacity_bits": np.zeros(1, np.int64)})),
     ]
-    plans = Plans(specs, 1)
+    plans = FloodPlanner(specs, 1)
     fast, slow, narrow, dark = (plans.flood(index, 7 * MS, 100 * MS) for index in range(4))
-    assert (len(fast.start_ns), fast.size_bytes) == (MOST_PACKETS, 1_500)
-    assert fast.end_ns == 27 * MS + MOST_PACKETS * 12_000
-    assert len(slow.start_ns) >= FEWEST_PACKETS
+    assert (len(fast.start_ns), fast.size_bytes) == (MAX_FLOOD_PACKETS, 1_500)
+    assert fast.end_ns == 27 * MS + MAX_FLOOD_PACKETS * 12_000
+    assert len(slow.start_ns) >= MIN_FLOOD_PACKETS
     assert slow.size_bytes * 8 * len(slow.start_ns) <= 1e5 * 0.1 + slow.size_bytes * 8
     assert list(dark.start_ns) == []
     for plan, spec in zip((fast, slow, narrow), specs, strict=False):
@@ -194,9 +194,9 @@ def test_of_too_few_packets_or_no_time_between_them_there_is_no_rate() -> None:
 
 
 def test_the_table_has_a_row_a_direction_and_nothing_for_what_is_not_known(tmp_path: Path) -> None:
-    known = Probed(0, "ue1", "gnb", 5, 10, 10, 2e6, 3e6, 1e6, 50, 50, 1_000, 1_100, 100, 900, 80, 0, 0)
-    unknown = Probed(1, "gnb", "ue1", 6, 0, 0, None, None, None, 50, 0, None, None, None, None, None, 0, 0)
-    write_probed(tmp_path / "links.csv", [known, unknown])
+    known = ProbeReport(0, "ue1", "gnb", 5, 10, 10, 2e6, 3e6, 1e6, 50, 50, 1_000, 1_100, 100, 900, 80, 0, 0)
+    unknown = ProbeReport(1, "gnb", "ue1", 6, 0, 0, None, None, None, 50, 0, None, None, None, None, None, 0, 0)
+    write_probe_reports(tmp_path / "links.csv", [known, unknown])
     with (tmp_path / "links.csv").open() as file:
         first, second = csv.DictReader(file)
     assert (first["rate_error"], first["delay_error_p99_ns"], first["source"]) == ("-0.5", "900", "ue1")

@@ -7,7 +7,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emulator.core.compiled import Table
-from emulator.realtime.relay.frames import ARP, HEADERS_BYTES, OTHER, PACKET, Frame, cut, look, segment_bytes
+from emulator.realtime.relay.frames import (
+    ARP,
+    IPV4,
+    MAX_HEADERS_BYTES,
+    OTHER,
+    Frame,
+    cut_segments,
+    parse_frame,
+    segment_bytes,
+)
 from tests.emulator.realtime.segments import (
     ACK,
     CWR,
@@ -59,8 +68,8 @@ def in_pool(frame: bytes) -> Table:
 
 
 def cut_out(pool: Table, frame: Frame, first: int, stop: int) -> bytes:
-    headers = np.full(HEADERS_BYTES, 0x5A, np.uint8)
-    size, payload, payload_bytes = cut(pool, AT, frame, first, stop, headers)
+    headers = np.full(MAX_HEADERS_BYTES, 0x5A, np.uint8)
+    size, payload, payload_bytes = cut_segments(pool, AT, frame, first, stop, headers)
     return bytes(headers[:size]) + bytes(pool[payload : payload + payload_bytes])
 
 
@@ -73,8 +82,8 @@ def test_a_run_of_segments_goes_over_the_wire_as_the_reference_says(whole: Segme
     expected = [segment.packet() for segment in segments(whole, size)]
     assert on_the_wire(raw) == expected
     pool = in_pool(raw)
-    frame = look(pool, AT, len(raw))
-    assert frame.kind == PACKET
+    frame = parse_frame(pool, AT, len(raw))
+    assert frame.kind == IPV4
     assert frame.segments == len(expected)
     assert [segment_bytes(frame, place) for place in range(frame.segments)] == [len(packet) for packet in expected]
     first = data.draw(st.integers(0, frame.segments - 1))
@@ -88,7 +97,7 @@ def test_every_run_of_a_superframe_and_all_ways_to_cut_it_in_two() -> None:
     whole = Segment(sequence=2**32 - 9, identification=2**16 - 2, flags=ACK | PSH | FIN | CWR, payload=bytes(range(47)))
     raw = superframe(whole, 10)
     pool = in_pool(raw)
-    frame = look(pool, AT, len(raw))
+    frame = parse_frame(pool, AT, len(raw))
     expected = [segment.packet() for segment in segments(whole, 10)]
     assert frame.segments == 5
     for first in range(5):
@@ -113,25 +122,25 @@ def test_the_reference_makes_valid_packets() -> None:
 @example(raw=b"\x40\0\0\x14" + bytes(16), kind=0x0800)
 def test_whatever_comes_is_a_packet_an_arp_or_neither(raw: bytes, kind: int) -> None:
     whole = plain(raw, kind)
-    frame = look(in_pool(whole), AT, len(whole))
+    frame = parse_frame(in_pool(whole), AT, len(whole))
     is_packet = (
         kind == 0x0800
         and len(raw) >= 20
         and raw[0] >> 4 == 4
         and 20 <= (raw[0] & 15) * 4 <= int.from_bytes(raw[2:4], "big") <= len(raw)
     )
-    assert frame.kind == (PACKET if is_packet else ARP if kind == 0x0806 else OTHER)
+    assert frame.kind == (IPV4 if is_packet else ARP if kind == 0x0806 else OTHER)
 
 
 def test_a_frame_without_all_of_its_headers_is_neither() -> None:
     for size in range(24):
-        assert look(in_pool(bytes(24)), AT, size).kind == OTHER
+        assert parse_frame(in_pool(bytes(24)), AT, size).kind == OTHER
 
 
 def test_the_bytes_of_a_packet_are_those_of_ip_without_padding() -> None:
     packet = Segment(payload=b"1234").packet()
     padded = plain(packet + bytes(18))
-    frame = look(in_pool(padded), AT, len(padded))
+    frame = parse_frame(in_pool(padded), AT, len(padded))
     assert (frame.segments, segment_bytes(frame, 0)) == (1, len(packet))
 
 
@@ -139,4 +148,4 @@ def test_a_superframe_of_another_protocol_is_none_that_can_be_cut() -> None:
     raw = bytearray(superframe(Segment(payload=bytes(100)), 10))
     for kind in (3, 4, 5):  # UDP, TCP over IPv6, UDP to be segmented (VIRTIO 1.2, 5.1.6)
         raw[1] = kind
-        assert look(in_pool(bytes(raw)), AT, len(raw)).kind == OTHER
+        assert parse_frame(in_pool(bytes(raw)), AT, len(raw)).kind == OTHER

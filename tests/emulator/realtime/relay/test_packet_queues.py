@@ -1,4 +1,4 @@
-"""Where frames lie while they are inside: never one on another, in few chunks, and given back."""
+"""Frames inside the relay never overlap, share few chunks, and free them."""
 
 from collections import deque
 from typing import NamedTuple
@@ -9,34 +9,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.core.fifo import FOREVER_NS
-from emulator.realtime.relay.frames import LONGEST_BYTES
+from emulator.realtime.relay.frames import MAX_FRAME_BYTES
 from emulator.realtime.relay.packet_queues import (
     CHUNK_BYTES,
-    CHUNKS,
-    SOON_NS,
-    SPILL,
-    TRAIN_NS,
+    MAX_CHUNKS,
+    MIN_SLEEP_NS,
+    NONE,
+    OVERFLOW_OFFSET,
     UNDECIDED_NS,
-    Lanes,
-    add_packet,
-    empty_lanes,
-    find_due,
-    follows,
-    has_packets,
-    keep_frame,
-    next_packet,
-    place_for_frame,
-    take_packet,
+    WRITE_INTERVAL_NS,
+    PacketQueues,
+    append_packet,
+    can_append,
+    continues_frame,
+    empty_packet_queues,
+    keep_reserved_frame,
+    next_free_packet,
+    remove_first_packet,
+    reserve_frame,
+    update_due,
 )
 from emulator.system import LinkSpec
 from emulator.trace import constant
 
-LANES = 3
-LINKS = [LinkSpec(str(place), "hub", constant(1e6)) for place in range(LANES)]
+QUEUES = 3
+LINKS = [LinkSpec(str(place), "hub", constant(1e6)) for place in range(QUEUES)]
 
 
-class Held(NamedTuple):
-    """A packet that is inside."""
+class Inside(NamedTuple):
+    """A packet inside the relay."""
 
     packet: int
     at: int
@@ -44,107 +45,108 @@ class Held(NamedTuple):
 
 
 STEPS = st.lists(
-    st.tuples(st.integers(0, LANES - 1), st.booleans(), st.integers(60, LONGEST_BYTES), st.integers(0, 3)), max_size=120
+    st.tuples(st.integers(0, QUEUES - 1), st.booleans(), st.integers(60, MAX_FRAME_BYTES), st.integers(0, 3)),
+    max_size=120,
 )
 
 
 @given(steps=STEPS)
 @settings(max_examples=60)
-def test_frames_stay_as_they_are_while_a_packet_holds_on_to_them(steps: list[tuple[int, bool, int, int]]) -> None:
-    lanes = empty_lanes(LINKS, [])
-    inside: list[deque[Held]] = [deque() for _ in LINKS]
+def test_frames_stay_unchanged_while_a_packet_refers_to_them(steps: list[tuple[int, bool, int, int]]) -> None:
+    queues = empty_packet_queues(LINKS, [])
+    inside: list[deque[Inside]] = [deque() for _ in LINKS]
     for index, leaves, size, segments in steps:
         if leaves:
             if inside[index]:
-                assert lanes.lanes[index]["first"] == inside[index].popleft().packet
-                take_packet(lanes, index)
+                assert queues.by_link[index]["first"] == inside[index].popleft().packet
+                remove_first_packet(queues, index)
         else:
-            at = place_for_frame(lanes, index)
-            assert at // CHUNK_BYTES == (at + LONGEST_BYTES - 1) // CHUNK_BYTES
-            taken = [(each.at, each.at + each.size_bytes) for lane in inside for each in lane]
-            assert all(at >= stop or at + LONGEST_BYTES <= first for first, stop in taken if first != at)
+            at = reserve_frame(queues, index)
+            assert at // CHUNK_BYTES == (at + MAX_FRAME_BYTES - 1) // CHUNK_BYTES
+            taken = [(each.at, each.at + each.size_bytes) for queue in inside for each in queue]
+            assert all(at >= stop or at + MAX_FRAME_BYTES <= first for first, stop in taken if first != at)
             assert at not in {first for first, _ in taken}
             for _ in range(segments):
-                new = next_packet(lanes)
-                assert add_packet(lanes, index) == new
-                lanes.packets[new]["at"] = at
-                inside[index].append(Held(new, at, size))
+                new = next_free_packet(queues)
+                assert append_packet(queues, index) == new
+                queues.packets[new]["frame_offset"] = at
+                inside[index].append(Inside(new, at, size))
             if segments:
-                keep_frame(lanes, index, size)
-    for index in range(LANES):
+                keep_reserved_frame(queues, index, size)
+    for index in range(QUEUES):
         while inside[index]:
             inside[index].popleft()
-            take_packet(lanes, index)
-    store = lanes.store[0]
-    given_back = chain(lanes.chunk_behind, int(store["chunk"]))
-    own = {int(lane["chunk"]) for lane in lanes.lanes} - {-1}
-    assert sorted([*given_back, *own]) == list(range(int(store["chunks"])))
+            remove_first_packet(queues, index)
+    allocator = queues.allocator[0]
+    freed = chain(queues.next_chunk, int(allocator["free_chunk"]))
+    own = {int(queue["chunk"]) for queue in queues.by_link} - {NONE}
+    assert sorted([*freed, *own]) == list(range(int(allocator["unused_chunk"])))
 
 
-def chain(behind: np.ndarray[tuple[int], np.dtype[np.int64]], first: int) -> list[int]:
+def chain(next_chunk: np.ndarray[tuple[int], np.dtype[np.int64]], first: int) -> list[int]:
     found = []
-    while first != -1:
+    while first != NONE:
         found.append(first)
-        first = int(behind[first])
+        first = int(next_chunk[first])
     return found
 
 
-def test_a_lane_that_is_empty_again_and_again_stays_where_it_is() -> None:
-    lanes = empty_lanes(LINKS, [])
+def test_a_queue_that_empties_again_and_again_reuses_its_place() -> None:
+    queues = empty_packet_queues(LINKS, [])
     places = set()
     for _ in range(100):
-        at = place_for_frame(lanes, 0)
+        at = reserve_frame(queues, 0)
         places.add(at)
-        lanes.packets[add_packet(lanes, 0)]["at"] = at
-        keep_frame(lanes, 0, LONGEST_BYTES)
-        take_packet(lanes, 0)
+        queues.packets[append_packet(queues, 0)]["frame_offset"] = at
+        keep_reserved_frame(queues, 0, MAX_FRAME_BYTES)
+        remove_first_packet(queues, 0)
     assert len(places) == 1
 
 
-def test_where_all_chunks_are_in_use_a_frame_goes_where_none_is_kept() -> None:
-    lanes = empty_lanes(LINKS, [])
-    lanes.store["chunks"] = CHUNKS
-    assert place_for_frame(lanes, 0) == SPILL
-    assert len(lanes.pool) >= SPILL + LONGEST_BYTES
+def test_a_frame_goes_to_the_overflow_area_if_all_chunks_are_in_use() -> None:
+    queues = empty_packet_queues(LINKS, [])
+    queues.allocator["unused_chunk"] = MAX_CHUNKS
+    assert reserve_frame(queues, 0) == OVERFLOW_OFFSET
+    assert len(queues.pool) >= OVERFLOW_OFFSET + MAX_FRAME_BYTES
 
 
 def test_room_for_packets_ends_where_their_table_does() -> None:
-    lanes = empty_lanes(LINKS, [])
-    assert has_packets(lanes, len(lanes.packets) - 1)
-    assert not has_packets(lanes, len(lanes.packets))
+    queues = empty_packet_queues(LINKS, [])
+    assert can_append(queues, len(queues.packets) - 1)
+    assert not can_append(queues, len(queues.packets))
 
 
-def due_ns(lanes: Lanes, now_ns: int, left_ns: int, *releases_ns: int) -> int:
-    """When the first of packets with these releases is to be written, where others were at `left_ns`."""
-    while lanes.lanes[0]["first"]:
-        take_packet(lanes, 0)
+def due_ns(queues: PacketQueues, now_ns: int, last_ns: int, *releases_ns: int) -> int:
+    """Return when the first of packets with these releases is to be written, if the last write was at `last_ns`."""
+    while queues.by_link[0]["first"]:
+        remove_first_packet(queues, 0)
     for release_ns in releases_ns:
-        lanes.packets[add_packet(lanes, 0)]["release_ns"] = release_ns
-    lanes.lanes[0]["left_ns"] = left_ns
-    find_due(lanes, 0, now_ns)
-    return int(lanes.due_ns[0])
+        queues.packets[append_packet(queues, 0)]["release_ns"] = release_ns
+    queues.by_link[0]["last_write_ns"] = last_ns
+    update_due(queues, 0, now_ns)
+    return int(queues.due_ns[0])
 
 
 def test_packets_that_follow_one_another_closely_are_written_together() -> None:
-    lanes = empty_lanes(LINKS, [])
+    queues = empty_packet_queues(LINKS, [])
     now, long_ago = 10_000_000, 0
-    later = now + TRAIN_NS
-    assert due_ns(lanes, now, long_ago) == FOREVER_NS
-    assert due_ns(lanes, now, long_ago, UNDECIDED_NS) == FOREVER_NS
-    assert due_ns(lanes, now, long_ago, later) == later
-    assert due_ns(lanes, now, long_ago, later, later + 1_000) == later
-    assert due_ns(lanes, now, now, later - 30_000, later - 20_000) == later
-    assert due_ns(lanes, now, now, later + 1, later + 2) == later + 1
-    assert due_ns(lanes, now, now, now, later) == now  # it could have gone with the others
-    assert due_ns(lanes, now, now, later - 30_000, UNDECIDED_NS) == later
+    later = now + WRITE_INTERVAL_NS
+    assert due_ns(queues, now, long_ago) == FOREVER_NS
+    assert due_ns(queues, now, long_ago, UNDECIDED_NS) == FOREVER_NS
+    assert due_ns(queues, now, long_ago, later) == later
+    assert due_ns(queues, now, long_ago, later, later + 1_000) == later
+    assert due_ns(queues, now, now, later - 30_000, later - 20_000) == later
+    assert due_ns(queues, now, now, later + 1, later + 2) == later + 1
+    assert due_ns(queues, now, now, now, later) == now  # it could have gone with the others
+    assert due_ns(queues, now, now, later - 30_000, UNDECIDED_NS) == later
 
 
-def test_what_is_released_soon_is_waited_for() -> None:
-    lanes = empty_lanes(LINKS, [])
+def test_packets_released_very_soon_are_waited_for() -> None:
+    queues = empty_packet_queues(LINKS, [])
     now = 10_000_000
-    assert due_ns(lanes, now, now, now + SOON_NS) == now + SOON_NS
-    assert due_ns(lanes, now, now, now + 10, now + 20, now + 30) == now + 30
-    assert due_ns(lanes, now, now, now + 10, now + 20, now + SOON_NS + 1) == now + TRAIN_NS
+    assert due_ns(queues, now, now, now + MIN_SLEEP_NS) == now + MIN_SLEEP_NS
+    assert due_ns(queues, now, now, now + 10, now + 20, now + 30) == now + 30
+    assert due_ns(queues, now, now, now + 10, now + 20, now + MIN_SLEEP_NS + 1) == now + WRITE_INTERVAL_NS
 
 
 Kept = tuple[int, int, int, bool]  # frame, segment, release, lost
@@ -162,17 +164,17 @@ Kept = tuple[int, int, int, bool]  # frame, segment, release, lost
     ],
 )
 def test_segments_that_can_be_written_as_one(one: Kept, other: Kept, expected: bool) -> None:
-    lanes = empty_lanes(LINKS, [])
+    queues = empty_packet_queues(LINKS, [])
     packets = []
     for at, segment, release_ns, lost in (one, other):
-        packet = lanes.packets[add_packet(lanes, 0)]
-        packet["at"], packet["segment"], packet["release_ns"], packet["lost"] = at, segment, release_ns, lost
+        packet = queues.packets[append_packet(queues, 0)]
+        packet["frame_offset"], packet["segment"], packet["release_ns"], packet["lost"] = at, segment, release_ns, lost
         packets.append(packet)
-    assert follows(packets[0], packets[1], 2_000) == expected
+    assert continues_frame(packets[0], packets[1], 2_000) == expected
 
 
-def test_nothing_follows_as_packet_0() -> None:
-    lanes = empty_lanes(LINKS, [])
-    packet = lanes.packets[add_packet(lanes, 0)]
-    packet["segment"], packet["at"] = 0, 0
-    assert not follows(packet, lanes.packets[0], FOREVER_NS)
+def test_the_sentinel_continues_no_frame() -> None:
+    queues = empty_packet_queues(LINKS, [])
+    packet = queues.packets[append_packet(queues, 0)]
+    packet["segment"], packet["frame_offset"] = 0, 0
+    assert not continues_frame(packet, queues.packets[0], FOREVER_NS)

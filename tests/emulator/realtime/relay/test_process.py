@@ -1,4 +1,4 @@
-"""What the relay's process does where memory or log are too small: it counts, and goes on."""
+"""The relay's process counts packets for which memory or log are too small, and goes on."""
 
 import resource
 import socket
@@ -14,21 +14,21 @@ import pyarrow.parquet as pq
 
 from emulator.core.units import NS_PER_S
 from emulator.realtime.relay.ipc import receive, send
-from emulator.realtime.relay.log_writer import GROUP
-from emulator.realtime.relay.packet_queues import CHUNKS
-from emulator.realtime.relay.process import Process
-from emulator.realtime.relay.state import ROW
+from emulator.realtime.relay.log_writer import ROW_GROUP_ROWS
+from emulator.realtime.relay.packet_queues import MAX_CHUNKS
+from emulator.realtime.relay.process import RelayProcess
+from emulator.realtime.relay.state import LOG_ROW
 from tests.emulator.realtime.segments import Segment, datagram, superframe
 from tests.emulator.realtime.wires import FAST, Wire, pair
 
 
-class Asked:
-    """The process's handle, for a process that is a thread of the test."""
+class Handle:
+    """The handle of a relay process that runs in a thread of the test."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
 
-    def ask(self, request: str, *arguments: object, descriptors: tuple[int, ...] = ()) -> Any:
+    def request(self, request: str, *arguments: object, descriptors: tuple[int, ...] = ()) -> Any:
         send(self._control, (request, arguments), descriptors)
         (failure, answer), _ = receive(self._control)
         assert not failure
@@ -36,16 +36,16 @@ class Asked:
 
 
 @contextmanager
-def running(process: Process, control: socket.socket) -> Iterator[tuple[Asked, Wire]]:
-    """The process at work, and its one link."""
+def running(process: RelayProcess, control: socket.socket) -> Iterator[tuple[Handle, Wire]]:
+    """Run the process; yield its handle and the ends of its one link."""
     thread = Thread(target=process.run)
     thread.start()
     (near, source), (far, target) = pair(), pair()
     try:
         with near, source, far, target:
-            asked = Asked(control)
-            asked.ask("attach", 0, descriptors=(source.fileno(), target.fileno()))
-            yield asked, Wire(near, far)
+            handle = Handle(control)
+            handle.request("attach", 0, descriptors=(source.fileno(), target.fileno()))
+            yield handle, Wire(near, far)
     finally:
         control.close()
         thread.join()
@@ -64,13 +64,13 @@ def files_of_at_most(size_bytes: int) -> Iterator[None]:
 def test_rows_that_the_log_was_too_slow_for_are_counted(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
-        process = Process(theirs, [FAST], {}, 1, NS_PER_S)
-        process.air = process.air._replace(rows=np.zeros(5, ROW))
-        with running(process, ours) as (asked, wire):
-            asked.ask("begin", time.monotonic_ns(), tmp_path / "log")
+        process = RelayProcess(theirs, [FAST], {}, 1, NS_PER_S)
+        process.state = process.state._replace(log_ring=np.zeros(5, LOG_ROW))
+        with running(process, ours) as (handle, wire):
+            handle.request("begin", time.monotonic_ns(), tmp_path / "log")
             wire.send(superframe(Segment(payload=bytes(9_000)), 1_000))
             wire.receive(1)
-            packets, unlogged, *_ = asked.ask("end")
+            packets, unlogged, *_ = handle.request("end")
             assert (packets, unlogged) == (9, 4)
             assert pq.read_table(tmp_path / "log")["number"].to_pylist() == [0, 1, 2, 3, 4]
 
@@ -78,18 +78,18 @@ def test_rows_that_the_log_was_too_slow_for_are_counted(tmp_path: Path) -> None:
 def test_rows_are_taken_during_a_run_so_that_the_ring_can_be_used_again(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
-        process = Process(theirs, [FAST], {}, 1, NS_PER_S)
-        process.air = process.air._replace(rows=np.zeros(GROUP + 80_000, ROW))
-        with running(process, ours) as (asked, wire):
-            asked.ask("begin", time.monotonic_ns(), tmp_path / "log")
+        process = RelayProcess(theirs, [FAST], {}, 1, NS_PER_S)
+        process.state = process.state._replace(log_ring=np.zeros(ROW_GROUP_ROWS + 80_000, LOG_ROW))
+        with running(process, ours) as (handle, wire):
+            handle.request("begin", time.monotonic_ns(), tmp_path / "log")
             frame = superframe(Segment(payload=bytes(10_000)), 1)
             for first, stop in ((0, 18), (18, 28)):
                 wire.send(*[frame] * (stop - first))
                 wire.receive(stop - first)
                 give_up = time.monotonic() + 10
-                while first == process.air.state["taken"][0] == 0 and time.monotonic() < give_up:
+                while first == process.state.scalars["stored_rows"][0] == 0 and time.monotonic() < give_up:
                     time.sleep(0.01)
-            packets, unlogged, *_ = asked.ask("end")
+            packets, unlogged, *_ = handle.request("end")
             assert (packets, unlogged) == (280_000, 0)
     assert pq.read_table(tmp_path / "log")["number"].to_pylist() == list(range(280_000))
 
@@ -97,25 +97,25 @@ def test_rows_are_taken_during_a_run_so_that_the_ring_can_be_used_again(tmp_path
 def test_packets_that_find_no_memory_are_counted_and_later_ones_go_on(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
-        process = Process(theirs, [FAST], {}, 1, NS_PER_S)
-        process.air.lanes.store["chunks"] = CHUNKS
-        with running(process, ours) as (asked, wire):
-            asked.ask("begin", time.monotonic_ns(), tmp_path / "log")
+        process = RelayProcess(theirs, [FAST], {}, 1, NS_PER_S)
+        process.state.queues.allocator["unused_chunk"] = MAX_CHUNKS
+        with running(process, ours) as (handle, wire):
+            handle.request("begin", time.monotonic_ns(), tmp_path / "log")
             wire.send(superframe(Segment(payload=bytes(9_000)), 1_000), datagram(100))
             time.sleep(0.02)
-            process.air.lanes.store["chunks"] = 0
+            process.state.queues.allocator["unused_chunk"] = 0
             wire.send(datagram(100))
             wire.receive(1)
-            packets, unlogged, overflowed, *_ = asked.ask("end")
+            packets, unlogged, overflowed, *_ = handle.request("end")
             assert (packets, unlogged, overflowed) == (1, 0, 10)
 
 
 def test_a_log_that_cannot_be_finished_is_said(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
-        process = Process(theirs, [FAST], {}, 1, NS_PER_S)
-        with running(process, ours) as (asked, wire):
-            asked.ask("begin", time.monotonic_ns(), tmp_path / "log")
+        process = RelayProcess(theirs, [FAST], {}, 1, NS_PER_S)
+        with running(process, ours) as (handle, wire):
+            handle.request("begin", time.monotonic_ns(), tmp_path / "log")
             wire.send(*[datagram(100)] * 200)
             wire.receive(200)
             with files_of_at_most(100):
@@ -123,5 +123,5 @@ def test_a_log_that_cannot_be_finished_is_said(tmp_path: Path) -> None:
                 (failure, _), _ = receive(ours)
             assert "File too large" in failure
             assert "\n" not in failure
-            asked.ask("begin", time.monotonic_ns(), tmp_path / "log")
-            assert asked.ask("end")[0] == 0
+            handle.request("begin", time.monotonic_ns(), tmp_path / "log")
+            assert handle.request("end")[0] == 0

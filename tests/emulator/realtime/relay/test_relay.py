@@ -199,7 +199,7 @@ def test_stray_frames_take_no_number_and_only_arp_crosses(tmp_path: Path) -> Non
         net.links[0].send(datagram(100, 1), other, arp, datagram(100, 2))
         assert net.links[0].receive(1) == [arp]
         ended, rows = net.end(tmp_path / "log")
-        assert (ended.packets, ended.stray) == (2, 2)
+        assert (ended.packets, ended.non_ipv4) == (2, 2)
         assert list(rows["number"]) == [0, 1]
 
 

@@ -81,7 +81,7 @@ def test_what_cannot_be_emulated_is_one_line() -> None:
 def test_a_relay_that_was_killed_is_one_line(tmp_path: Path) -> None:
     with wires([FAST]) as net:
         os.kill(net.relay.pid, signal.SIGKILL)
-        with pytest.raises(RelayFailed, match=r"^relay: its process is gone"):
+        with pytest.raises(RelayFailed, match=r"^relay: its process has ended"):
             net.relay.begin(time.monotonic_ns(), tmp_path / "log")
 
 

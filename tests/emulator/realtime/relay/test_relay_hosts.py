@@ -98,7 +98,7 @@ def test_a_file_crosses_by_tcp_whatever_the_link(tmp_path: Path) -> None:
             net.relay.begin(time.monotonic_ns(), log)
             assert sha256(sent_by_tcp(net, data)) == sha256(data)
             ended = net.relay.end()
-            assert (ended.unlogged, ended.overflowed, ended.stray, ended.broken) == (0, 0, 0, ())
+            assert (ended.unlogged, ended.overflowed, ended.non_ipv4, ended.broken) == (0, 0, 0, ())
         rows = pq.read_table(log)
         sizes, outcomes = rows["size_bytes"].to_numpy(), rows["outcome"].to_numpy()
         forward = rows["link"].to_numpy() == 0

@@ -89,7 +89,7 @@ def test_a_device_at_the_cable_is_the_node(tmp_path: Path) -> None:
         assert ROUND_TRIP_MS <= to_device < ROUND_TRIP_MS + 5
         assert on_cable < 2
         assert received == BYTES
-        assert ended.stray == 0
+        assert ended.non_ipv4 == 0
         packets = pq.read_table(tmp_path / "packets.parquet", columns=["link", "size_bytes"]).to_pandas()
         assert set(packets["link"]) == {0, 1, 2, 3}
         echoes = packets[packets["size_bytes"] == 84]

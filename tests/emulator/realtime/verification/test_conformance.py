@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from emulator.realtime.packet_log import DELIVERED, FULL, LOST, NEVER_NS, PACKETS, REFUSED, UNFINISHED
 from emulator.realtime.verification.conformance import Agreement, replay
-from emulator.realtime.verification.log_reader import PACKET, in_order
+from emulator.realtime.verification.log_reader import LOGGED_PACKET, in_order
 from emulator.system import CellSpec, LinkSpec
 from emulator.trace import constant
 from tests.emulator.cell.test_cell import CellCase, cell_cases
@@ -222,7 +222,7 @@ def test_no_more_than_a_part_of_a_log_is_held(tmp_path: Path) -> None:
         for first in range(0, count * groups, count):
             columns = {name: rng.integers(0, 2**62, count) for name in PACKETS.names}
             columns["order"] = np.arange(first, first + count)
-            writer.write_table(pa.table([columns[name].astype(PACKET[name]) for name in PACKETS.names], PACKETS))
+            writer.write_table(pa.table([columns[name].astype(LOGGED_PACKET[name]) for name in PACKETS.names], PACKETS))
     before = pa.total_allocated_bytes()
     held = [pa.total_allocated_bytes() - before for _ in in_order(tmp_path / "log.parquet")]
     assert len(held) >= 15
