@@ -1,4 +1,4 @@
-"""A scenario for Mininet's own command, run by the environment's Python:
+"""Custom topologies for Mininet's command `mn`, to be run by the Python of this environment:
 
 python /usr/bin/mn --custom topologies/mn.py --topo airsplit,scenario=topologies/quickstart.yaml
 """
@@ -9,4 +9,4 @@ from topologies.mn_command import from_command_line
 
 __all__ = ["ScenarioTopo", "TraceLink", "topos"]
 
-topos = {"airsplit": from_command_line}  # `mn` looks for this name; it ignores `links`
+topos = {"airsplit": from_command_line}  # `mn` looks up this name; it has none for links

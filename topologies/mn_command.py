@@ -1,4 +1,4 @@
-"""What `mn --custom topologies/mn.py --topo airsplit,...` builds: a scenario's network whose links run at once."""
+"""Topology for `mn --custom topologies/mn.py --topo airsplit,...`: a scenario's network with running links."""
 
 import sys
 import time
@@ -18,16 +18,16 @@ from topologies.mininet.network import topology
 from topologies.mininet.topology import ScenarioTopo
 from topologies.mininet.wiring import Wiring
 
-START_LEAD_NS = 100 * NS_PER_MS  # from the word to the start
+START_LEAD_NS = 100 * NS_PER_MS  # from the call of begin to time 0 of the traces
 BAD_INPUT, MISSING = 3, 4  # exit codes, as those of `airsplit`
 
 
 def from_command_line(scenario: str = "", log: str = "") -> ScenarioTopo:
-    """The topology of a scenario's file. Its traces start when all links are there, and start again at their ends;
-    packets are logged to the file `log`, by default in a folder that is made for it.
+    """Return the topology of a scenario's file. Its traces start when all links exist, and repeat from their ends.
+    Packets are logged to the file `log`; default: a file in a new temporary folder.
 
-    What is wrong is said in one line. The program then ends here: of an error that reached `mn` it would first stop
-    whatever else of Mininet's runs on the machine.
+    On an error, print one line and exit here: if the error reached `mn`, it would stop all other networks of Mininet on
+    the machine.
     """
     try:
         require()
@@ -55,7 +55,7 @@ def _topology(file: Path, log: Path) -> ScenarioTopo:
 
         def begin(relay: Relay) -> None:
             relay.begin(time.monotonic_ns() + START_LEAD_NS, log)
-            time.sleep(START_LEAD_NS / NS_PER_S)  # what mn is told to do next is done on links that follow their traces
+            time.sleep(START_LEAD_NS / NS_PER_S)  # the next commands of mn then find links that follow their traces
 
         def end(relay: Relay) -> None:
             try:

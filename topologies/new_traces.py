@@ -1,4 +1,4 @@
-"""Traces of some UEs in one cell, without a scenario about them: what `airsplit trace new` makes."""
+"""Generation of traces of UEs in one cell, without a scenario, for `airsplit trace new`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,34 +14,35 @@ from emulator.trace.writer import is_trace_file
 from topologies.build.trace_sources import whole_slots_ns
 from topologies.build.tracks import track_of
 from topologies.loading.cell_checks import check_carrier
-from topologies.loading.loader import apply
+from topologies.loading.loader import apply_override
 from topologies.schema.base import Section
 from topologies.schema.cells import CellSection
 from topologies.schema.messages import translate
 from topologies.schema.radio import MOVEMENT_KEYS, RadioSection, radio_of
 from topologies.schema.setting_errors import LocatedSection, translate_setting_errors
 
-ERROR_PREFIX = "trace new"  # stands in the place of a file's name before what is wrong
+ERROR_PREFIX = "trace new"  # prefix of error messages, in place of a file's name
 
 
 class TraceRequest(Section):
-    """A cell, and what its UEs have in common."""
+    """The cell, and the radio that its UEs have in common."""
 
     cell: CellSection
     radio: RadioSection
 
 
 def trace_request(model: Environment, overrides: Sequence[str]) -> TraceRequest:
-    """A cell in an environment, its UEs wandering about it, after overrides such as `cell.bandwidth_mhz=20` and
-    `radio.speed_mps=10`: the keys of a scenario's cells and of its links' `radio`. Raises ValueError, one line."""
+    """Return the request for a cell in an environment, with random waypoints unless overridden. Overrides have the keys
+    of a scenario's cells and of its links' `radio`: `cell.bandwidth_mhz=20`, `radio.speed_mps=10`. Raises ValueError,
+    one line."""
     data: dict[str, Any] = {"cell": {"environment": model}, "radio": {}}
-    given = [apply(data, override, ERROR_PREFIX) for override in overrides]
+    overridden = [apply_override(data, override, ERROR_PREFIX) for override in overrides]
     if not set(data["radio"]) & set(MOVEMENT_KEYS):
         data["radio"]["ring"] = {}
     try:
         found = TraceRequest.model_validate(data)
     except ValidationError as error:
-        raise ValueError(f"{ERROR_PREFIX}: {translate(error, given)}") from None
+        raise ValueError(f"{ERROR_PREFIX}: {translate(error, overridden)}") from None
     check_carrier(f"{ERROR_PREFIX}: cell", found.cell)
     return found
 
@@ -49,9 +50,9 @@ def trace_request(model: Environment, overrides: Sequence[str]) -> TraceRequest:
 def new_traces(
     request: TraceRequest, ues: int, directions: Sequence[Direction], duration_ns: int, seed: int, out: Path
 ) -> Iterator[tuple[Path, str]]:
-    """Write a file for each direction of UEs `ue1`, `ue2` and so on; yields its path and SHA-256. `out` is a folder,
-    or for one UE and direction a file whose name ends in .parquet. Raises ValueError, one line, also for a folder that
-    holds other traces than those it writes."""
+    """Write a file for each direction of UEs `ue1`, `ue2`, ...; yield its path and SHA-256. `out` is a folder, or for
+    one UE and direction a file whose name ends in .parquet. Raises ValueError (one line), also if the folder contains
+    other traces."""
     require_folder(out)
     one_file = is_trace_file(out)
     if one_file and (ues, len(directions)) != (1, 1):
@@ -78,7 +79,7 @@ def _file(ue: str, direction: Direction) -> str:
 
 
 def _require_no_others(folder: Path, names: set[str]) -> None:
-    """Traces of two calls in one folder would look like those of one."""
+    """Raise ValueError if the folder contains other traces: traces of two calls would look like those of one."""
     for path in sorted(folder.glob("*.parquet")):
         if path.name not in names:
             raise ValueError(f"--out {folder}: must hold no other traces, and holds {path.name}")
@@ -86,7 +87,7 @@ def _require_no_others(folder: Path, names: set[str]) -> None:
 
 @contextmanager
 def _folder(path: Path) -> Iterator[None]:
-    """A folder to write in; where it was made for what then failed, and is empty, it goes again."""
+    """Create the folder if needed; delete it again at the end if it is new and empty, as after an error."""
     is_new = not path.exists()
     path.mkdir(exist_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""From a scenario to the system that a backend runs."""
+"""Conversion of a scenario to the system that a backend runs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,23 +23,23 @@ from topologies.schema.workloads import RecordedSection, TaskSection
 
 
 def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None = None) -> System:
-    """The system of a scenario whose relative paths start from `folder`.
+    """Return the system of a scenario whose relative paths start from `folder`.
 
-    `traces` gives some or all links' traces by direction, `ue1-gnb`, instead of generating or reading
-    them: so a run is replayed from what it stored. Every generated channel is addressed by its UE, so that
-    adding a UE changes no other's. Raises ValueError, one line, for a file that
-    does not hold what it should (inside `topologies.loading.loader.named`, the line names the scenario's file).
+    `traces` contains traces by direction (`ue1-gnb`) that replace generated or recorded ones, such as those stored by a
+    run that is repeated. A generated channel depends on the seed and its UE alone, so adding a UE changes no other
+    channel. Raises ValueError (one line) for a malformed file; `topologies.loading.loader.named` adds the name of the
+    scenario's file to it.
     """
     duration_ns = ns_from_s(scenario.duration_s)
-    source = TraceSource(scenario.seed, duration_ns, folder, training=False, stored=traces or {})
+    source = TraceSource(scenario.seed, duration_ns, folder, training=False, stored_traces=traces or {})
     return _system(scenario, folder, source)
 
 
 def training_system(scenario: Scenario, folder: Path, index: int) -> System:
-    """The same system on other channels and arrivals, for training: generated traces and draws under a
-    seed of their own for each `index` from 0, recordings by their training interval.
+    """Return the system with other channels and arrivals, for training: generated traces and draws have a seed of their
+    own for each `index` from 0, recordings are cut to their training interval.
 
-    Raises ValueError, one line, when a trace shares lineage with one of the scenario's own run.
+    Raises ValueError (one line) if a trace shares lineage with a trace of the scenario's run.
     """
     seed = draw_key(scenario.training.seed, "training", f"system {index}")
     duration_ns = ns_from_s(scenario.training.duration_s)
@@ -50,12 +50,12 @@ def training_system(scenario: Scenario, folder: Path, index: int) -> System:
 
 
 def training_systems(scenario: Scenario, folder: Path) -> list[System]:
-    """All that a scenario's agents are trained on. Raises as `training_system` does."""
+    """Return all training systems of a scenario. Raises as `training_system`."""
     return [training_system(scenario, folder, index) for index in range(scenario.training.traces)]
 
 
 def require_disjoint(trained: System, tested: System) -> None:
-    """Raise ValueError unless no stretch of a source went into traces of both systems."""
+    """Raise ValueError if the same part of a source went into traces of both systems."""
     for link in trained.links:
         for other in tested.links:
             if link.trace.shares_lineage(other.trace):

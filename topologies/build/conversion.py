@@ -1,4 +1,4 @@
-"""Sections of a scenario as the emulator's own types: the part that needs no traces."""
+"""Conversion of a scenario's sections to the emulator's types, except links and traces."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ BYTES_PER_MB = 1_000_000
 
 
 def device_spec(device: DeviceSection) -> DeviceSpec:
-    """A device in the emulator's units."""
+    """Return a device in the emulator's units."""
     return DeviceSpec(
         compute_flops_per_s=device.compute_gflops * 1e9,
         memory_bytes=round(device.memory_mb * BYTES_PER_MB),
@@ -36,7 +36,7 @@ def device_spec(device: DeviceSection) -> DeviceSpec:
 
 
 def nodes_of(scenario: Scenario) -> dict[str, Node]:
-    """Every node by name, copies included, in the file's order."""
+    """Return all nodes by name, copies included, in the file's order."""
     devices = {name: device_spec(device) for name, device in scenario.devices.items()}
     return {
         name: Node(name, node.role, devices[node.device] if node.device else None)
@@ -45,28 +45,28 @@ def nodes_of(scenario: Scenario) -> dict[str, Node]:
 
 
 def radio_ends(a: str, b: str, nodes: Mapping[str, Node]) -> tuple[str, str]:
-    """The two ends of a radio link, its UE first."""
+    """Return the two ends of a radio link, its UE first."""
     return (a, b) if nodes[a].role == "ue" else (b, a)
 
 
 def direction_name(source: str, target: str) -> str:
-    """The name of one direction of a link, which its trace is stored by."""
+    """Return the name of one direction of a link; its trace is stored by this name."""
     return f"{source}-{target}"
 
 
 def profile_source(scenario: Scenario, model: str, folder: Path) -> str:
-    """Where a task's model has its profile: a shipped name, or the path of a file."""
+    """Return the profile of a task's model: the name of a shipped profile, or the path of a file."""
     source = scenario.models.get(model, model)
     return str(folder / source) if source.endswith(".json") else source
 
 
 def profiles_of(scenario: Scenario, folder: Path) -> dict[str, ModelProfile]:
-    """The profile of each model that a task names."""
+    """Return the profiles of all models that tasks name."""
     return {task.model: load_profile(profile_source(scenario, task.model, folder)) for task in scenario.tasks}
 
 
 def kind_of(task: TaskSection, model: ModelProfile) -> TaskKind:
-    """What the tasks of one name have in common."""
+    """Return the common properties of the tasks of one name."""
     return TaskKind(
         name=task.name,
         model=model,
@@ -78,8 +78,8 @@ def kind_of(task: TaskSection, model: ModelProfile) -> TaskKind:
 
 
 def recorded_arrivals(section: RecordedSection, folder: Path) -> RecordedSection:
-    """The section itself, or what its file holds: JSON with the keys `arrival_ns`, `prompt_tokens`,
-    `output_tokens`. Raises ValueError, one line, for anything else."""
+    """Return the section itself, or the contents of its file: JSON with the keys `arrival_ns`, `prompt_tokens`,
+    `output_tokens`. Raises ValueError (one line) if the file is malformed."""
     if section.file is None:
         return section
     path = folder / section.file
@@ -92,7 +92,7 @@ def recorded_arrivals(section: RecordedSection, folder: Path) -> RecordedSection
 def placements_of(
     scenario: Scenario, nodes: Mapping[str, Node], models: Mapping[str, ModelProfile]
 ) -> dict[tuple[str, str], tuple[Placement, ...]]:
-    """The candidates of every (source, task name)."""
+    """Return the candidate placements by (source, task name)."""
     found = {}
     for task in scenario.tasks:
         model = models[task.model]

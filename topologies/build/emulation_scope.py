@@ -1,4 +1,4 @@
-"""What of a scenario is emulated in real time: one policy, the first so many seconds, with tasks or without."""
+"""Selection of the part of a scenario that is emulated in real time: policy, duration, tasks."""
 
 from dataclasses import replace
 
@@ -6,12 +6,12 @@ from emulator.system import System
 from emulator.core.units import ns_from_s
 from topologies.schema.scenario import Scenario, label_of
 
-EMULATED_SUFFIX = "@emulated"  # at the end of the label of a policy whose placements were carried out with real packets
+EMULATED_SUFFIX = "@emulated"  # suffix of a policy's label in the records of its emulation
 
 
 def for_one_policy(scenario: Scenario, label: str | None) -> Scenario:
-    """The scenario with the policy of that label alone: without one, that of `realtime.policy`, or the first. Raises
-    ValueError where the scenario has none of that label."""
+    """Return the scenario with one policy: that of the label, else of `realtime.policy`, else the first. Raises
+    ValueError if there is no policy of that label."""
     wanted = label or scenario.realtime.policy or scenario.labels[0]
     if wanted not in scenario.labels:
         raise ValueError(f"--policy {wanted}: must be the label of a policy: {', '.join(scenario.labels)}")
@@ -21,22 +21,22 @@ def for_one_policy(scenario: Scenario, label: str | None) -> Scenario:
 
 
 def without_tasks(scenario: Scenario) -> Scenario:
-    """The scenario with nothing to do but its commands."""
+    """Return the scenario without tasks, so that only its commands run."""
     return scenario.model_copy(update={"realtime": scenario.realtime.model_copy(update={"tasks": False})})
 
 
 def emulated_part(scenario: Scenario, system: System) -> System:
-    """The system for as long as the scenario is emulated, on the same channels; without its streams where no task
-    is to run."""
+    """Return the system cut to the emulated duration, on the same channels, and without its streams if no tasks
+    run."""
     realtime = scenario.realtime
     duration_s = scenario.duration_s if realtime.duration_s is None else realtime.duration_s
-    part = replace(system, duration_ns=min(system.duration_ns, ns_from_s(duration_s)))
-    return part if realtime.tasks else replace(part, streams=(), placements={})
+    emulated = replace(system, duration_ns=min(system.duration_ns, ns_from_s(duration_s)))
+    return emulated if realtime.tasks else replace(emulated, streams=(), placements={})
 
 
 def require_carrier(scenario: Scenario) -> None:
-    """Raise ValueError for a scenario whose tasks' messages cannot be carried in real time: by a broker they take TCP,
-    which needs acknowledged bearers, and without one they are datagrams, which need the others."""
+    """Raise ValueError unless the bearers suit the transport of an emulation: TCP, used with a broker, needs
+    acknowledged bearers; datagrams, used without one, need unacknowledged bearers."""
     datagrams = [f"links[{index}].bearer=um" for index, link in enumerate(scenario.links) if link.bearer == "um"]
     if not scenario.realtime.tasks:
         return

@@ -1,4 +1,4 @@
-"""A scenario's links and cells as the emulator's own types, with their traces."""
+"""Conversion of a scenario's links and cells to the emulator's types, with their traces."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,17 +18,17 @@ from topologies.build.trace_sources import TraceSource
 
 
 def links_of(scenario: Scenario, nodes: Mapping[str, Node], source: TraceSource) -> tuple[LinkSpec, ...]:
-    """Both directions of every link; of one over the air, the uplink first. Raises ValueError, one line that begins
-    with the place in the scenario, where a trace cannot be made."""
+    """Return both directions of every link; of a radio link the uplink first. Raises ValueError (one line, beginning
+    with the path in the scenario) if a trace cannot be made."""
     return tuple(
         spec
         for index, a, b, link in scenario.link_entries()
-        for spec in _both(scenario, f"links[{index}]", a, b, link, nodes, source)
+        for spec in _directions_of(scenario, f"links[{index}]", a, b, link, nodes, source)
     )
 
 
 def cells_of(scenario: Scenario) -> dict[str, CellSpec]:
-    """Both directions of every base station whose UEs share its resource blocks."""
+    """Return both directions of every base station with a scheduler."""
     return {
         cell_name(station, direction): CellSpec(cell.scheduler, len(group_prbs(cell.carrier)), cell.window_slots)
         for station, cell in scenario.cell_entries()
@@ -38,23 +38,23 @@ def cells_of(scenario: Scenario) -> dict[str, CellSpec]:
 
 
 def cell_name(station: str, direction: Direction) -> str:
-    """What a direction of a base station is called in a system."""
+    """Return the name of one direction of a base station in a system."""
     return f"{station} {direction}"
 
 
-def _both(
+def _directions_of(
     scenario: Scenario, path: str, a: str, b: str, link: LinkSection, nodes: Mapping[str, Node], source: TraceSource
 ) -> Iterator[LinkSpec]:
     if not link.over_the_air:
         for ends in ((a, b), (b, a)):
-            yield _spec(*ends, link, source.wired(direction_name(*ends), link.rate_mbps or 0.0))
+            yield _link_spec(*ends, link, source.wired(direction_name(*ends), link.rate_mbps or 0.0))
         return
     ue, station = radio_ends(a, b, nodes)
     for direction in DIRECTIONS:
-        yield _over_the_air(scenario, path, link, ue, station, direction, source)
+        yield _radio_spec(scenario, path, link, ue, station, direction, source)
 
 
-def _over_the_air(
+def _radio_spec(
     scenario: Scenario, path: str, link: LinkSection, ue: str, station: str, direction: Direction, source: TraceSource
 ) -> LinkSpec:
     cell = scenario.cell_at(station)
@@ -62,27 +62,27 @@ def _over_the_air(
     section = link.directions[direction]
     ramp = _ramp(link.ramp_of(direction, cell))
     if section.has_own_rate or link.radio is None or cell is None:
-        with _placed(f"{path}.{direction}"):
-            trace = source.given(section, direction_name(*ends))
-        return replace(_spec(*ends, link, trace), ramp=ramp)
+        with _prefix_errors(f"{path}.{direction}"):
+            trace = source.specified(section, direction_name(*ends))
+        return replace(_link_spec(*ends, link, trace), ramp=ramp)
     with translate_setting_errors(LocatedSection(scenario.cell_path(station), cell), LocatedSection(f"{path}.radio", link.radio)):
         trace = source.generated(cell, link.radio, direction_name(*ends), ue, direction)
-    spec = replace(_spec(*ends, link, trace), ramp=ramp)
+    spec = replace(_link_spec(*ends, link, trace), ramp=ramp)
     if cell.scheduler == "none":
         return spec
     return replace(spec, cell=cell_name(station, direction), background=_background(section))
 
 
 @contextmanager
-def _placed(path: str) -> Iterator[None]:
-    """Within it, a ValueError begins with the place in the scenario."""
+def _prefix_errors(path: str) -> Iterator[None]:
+    """Prefix the text of a ValueError with the path in the scenario."""
     try:
         yield
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _spec(source: str, target: str, link: LinkSection, trace: Trace) -> LinkSpec:
+def _link_spec(source: str, target: str, link: LinkSection, trace: Trace) -> LinkSpec:
     return LinkSpec(
         source=source,
         target=target,

@@ -1,5 +1,5 @@
-"""A scenario as a folder stores it: its text, and beside it the files that the text refers to (`traces/`,
-`inputs/`, `checkpoints/`), so that a folder that is moved still holds all it needs."""
+"""The inputs of a run in its folder: the scenario's text and copies of the files that it refers to (`traces/`,
+`inputs/`, `checkpoints/`). The folder is complete, so it can be moved."""
 
 import shutil
 from collections.abc import Mapping
@@ -17,19 +17,19 @@ from topologies.schema.scenario import LearnedSection, ReplaySection, Scenario, 
 
 
 def trace_file(source: str, target: str) -> str:
-    """Where the trace of one direction of a link lies in the folder."""
+    """Return the path, in the run's folder, of the trace of one direction of a link."""
     return f"traces/{direction_name(source, target)}.parquet"
 
 
 def save_traces(system: System, folder: Path) -> None:
-    """Write the trace of every link into the folder's `traces/`, which is there."""
+    """Write the traces of all links into the folder's `traces/`, which must exist."""
     for link in system.links:
         link.trace.save(folder / trace_file(link.source, link.target))
 
 
 def store_inputs(folder: Path, text: str, files: Mapping[str, Path], system: System) -> None:
-    """Write all that a run's repetition needs beside agents: the scenario's text, traces and measured layer times of
-    the system, and copies of the files that the text refers to, by their places in the folder."""
+    """Write the inputs for repeating a run, except agents: the scenario's text, traces and measured layer times of
+    the system, and copies of `files`, given by their paths in the folder."""
     (folder / "scenario.yaml").write_text(text, encoding="utf-8")
     save_traces(system, folder)
     save_measured(folder / "measured.json", measured_of(system))
@@ -39,19 +39,19 @@ def store_inputs(folder: Path, text: str, files: Mapping[str, Path], system: Sys
 
 
 def load_traces(folder: Path) -> dict[str, Trace]:
-    """The folder's traces by direction, as `topologies.build.build` takes them. Raises ValueError for a
-    damaged one."""
+    """Return the folder's traces by direction, for `topologies.build.build`. Raises ValueError for a damaged
+    trace."""
     return {path.stem: Trace.load(path) for path in sorted((folder / "traces").glob("*.parquet"))}
 
 
 def checkpoint_file(label: str) -> str:
-    """Where the checkpoint of a learned policy lies in the folder, whether it was named or trained."""
+    """Return the path, in the run's folder, of the checkpoint of a learned policy."""
     return f"checkpoints/{label}.safetensors"
 
 
 def stored_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
-    """The files to copy beside the resolved text, by their places in a run's folder: decisions to replay,
-    profiles of models and recorded ways. Relative paths of the scenario start from `folder`."""
+    """Return the files to copy by their paths in the run's folder: decisions to replay, profiles of models, and recorded
+    tracks. Relative paths of the scenario start from `folder`."""
     replays = {
         _decisions_file(label_of(each)): folder / each.file for each in scenario.policies if isinstance(each, ReplaySection)
     }
@@ -73,15 +73,18 @@ def _profile_file(model: str) -> str:
 
 
 def _own_profiles(scenario: Scenario, folder: Path) -> dict[str, str]:
-    """The files of the profiles in use that are not shipped, by model."""
+    """Return the files of all used profiles that are not shipped, by model."""
     sources = {task.model: profile_source(scenario, task.model, folder) for task in scenario.tasks}
     return {model: source for model, source in sources.items() if source.endswith(".json")}
 
 
 def resolved_yaml(scenario: Scenario, folder: Path) -> str:
-    """The scenario as run, after overrides, to be stored in a run's folder: recordings refer to the stored
-    traces, learned policies to the stored checkpoints, so that nothing is left to train, decisions and
-    profiles to `stored_files`; recorded arrivals stand in the text. Relative paths start from `folder`."""
+    """Return the text of the scenario as run, after overrides, for the run's folder.
+
+    Its recordings refer to the stored traces, its learned policies to the stored checkpoints (so nothing is trained
+    again), its decisions and profiles to `stored_files`. Recorded arrivals are in the text itself. Relative paths start
+    from `folder`.
+    """
     data = scenario.model_dump(mode="json", exclude_defaults=True)
     nodes = nodes_of(scenario)
     for index, a, b, link in scenario.link_entries():
@@ -106,5 +109,5 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
 
 
 def yaml_text(data: object) -> str:
-    """A scenario's keys and values as the text of its file."""
+    """Return a scenario's keys and values as YAML text."""
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)

@@ -1,4 +1,4 @@
-"""Where each link's trace comes from: generated, read from a recording, constant, or stored by an earlier run."""
+"""Source of each link's trace: generated, recorded, constant, or stored by an earlier run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,40 +16,40 @@ from topologies.schema.radio import RadioSection, radio_of
 from topologies.build.tracks import track_of
 
 BPS_PER_MBPS = 1e6
-LEAST_NS = NS_PER_S  # a shorter channel may end before its first report, or the first slot of its direction
+MIN_CHANNEL_NS = NS_PER_S  # a shorter channel could end before its first CQI report or slot of its direction
 
 
 @dataclass(frozen=True)
 class TraceSource:
     """Makes the traces of one system: for a run, or for training (other seed, other part of recordings).
 
-    `stored` gives traces by direction that are taken as they are.
+    Traces in `stored_traces` (by direction) replace others.
     """
 
     seed: int
     duration_ns: int
     folder: Path
     training: bool
-    stored: Mapping[str, Trace] = field(default_factory=dict)
+    stored_traces: Mapping[str, Trace] = field(default_factory=dict)
 
     def wired(self, name: str, rate_mbps: float) -> Trace:
-        """The trace of one direction of a wired link."""
-        return self.stored[name] if name in self.stored else constant(rate_mbps * BPS_PER_MBPS)
+        """Return the trace of one direction of a wired link."""
+        return self.stored_traces[name] if name in self.stored_traces else constant(rate_mbps * BPS_PER_MBPS)
 
-    def given(self, section: DirectionSection, name: str) -> Trace:
-        """The trace of a direction that says itself what it can carry."""
-        if name in self.stored:
-            return self.stored[name]
+    def specified(self, section: DirectionSection, name: str) -> Trace:
+        """Return the trace of a direction whose section gives a recording or a constant rate."""
+        if name in self.stored_traces:
+            return self.stored_traces[name]
         if section.trace is not None:
             return self._recorded(section.trace)
         return constant((section.rate_mbps or 0.0) * BPS_PER_MBPS)
 
     def generated(self, cell: CellSection, section: RadioSection, name: str, ue: str, direction: Direction) -> Trace:
-        """The trace of one direction between a cell and a UE. Both ways see the same path losses and shadowing, on a
-        carrier with TDD the same fading too: draws are addressed by seed and UE."""
-        if name in self.stored:
-            return self.stored[name]
-        whole_ns = whole_slots_ns(max(self.duration_ns, LEAST_NS), cell.mu)
+        """Generate the trace of one direction between a cell and a UE. Draws are addressed by seed and UE, so both
+        directions have the same path loss and shadowing, and with TDD the same fading."""
+        if name in self.stored_traces:
+            return self.stored_traces[name]
+        whole_ns = whole_slots_ns(max(self.duration_ns, MIN_CHANNEL_NS), cell.mu)
         track = track_of(section, whole_ns, self.seed, ue, self.folder)
         return generate(radio_of(cell, section), track, whole_ns, self.seed, ue, direction)
 
@@ -68,5 +68,5 @@ class TraceSource:
 
 
 def whole_slots_ns(duration_ns: int, mu: int) -> int:
-    """The shortest time of whole slots that is not shorter."""
+    """Return the duration rounded up to whole slots."""
     return -(-duration_ns // slot_ns(mu)) * slot_ns(mu)

@@ -1,4 +1,4 @@
-"""Where a UE goes: its section of a scenario as the emulator's track."""
+"""Conversion of a UE's movement to the emulator's track."""
 
 import math
 from pathlib import Path
@@ -11,12 +11,12 @@ from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S, ns_from_s
 from topologies.schema.radio import RadioSection, RingSection
 
-Place = tuple[float, float]
+Point = tuple[float, float]  # x and y in m
 
 
 def track_of(section: RadioSection, duration_ns: int, seed: int, ue: str, folder: Path) -> Track:
-    """The way of a UE for at least `duration_ns`. What is drawn of it is addressed by seed and UE; relative paths
-    start from `folder`. Raises ValueError, one line, for a file that is not a recorded track."""
+    """Return the track of a UE for at least `duration_ns`. Random tracks are addressed by seed and UE; relative paths
+    start from `folder`. Raises ValueError (one line) if the file is not a recorded track."""
     pause_ns = ns_from_s(section.pause_s)
     if section.track is not None:
         return load_track(folder / section.track)
@@ -30,32 +30,32 @@ def track_of(section: RadioSection, duration_ns: int, seed: int, ue: str, folder
     return waypoints(wander(section.ring or RingSection(), length_m, seed, ue), section.speed_mps, pause_ns)
 
 
-def wander(ring: RingSection, length_m: float, seed: int, ue: str) -> tuple[Place, ...]:
-    """Points spread evenly over a ring, the straight way through them at least `length_m` long and nowhere nearer to
-    the centre than the ring is: random waypoints (Johnson and Maltz, "Dynamic source routing in ad hoc wireless
-    networks", Mobile Computing, 1996). A longer way begins as a shorter one does."""
+def wander(ring: RingSection, length_m: float, seed: int, ue: str) -> tuple[Point, ...]:
+    """Return random waypoints (Johnson and Maltz, "Dynamic source routing in ad hoc wireless networks", Mobile
+    Computing, 1996), uniform over a ring. The path is at least `length_m` long and never closer to the centre than the
+    ring. A longer path begins with the shorter one of the same seed."""
     rng = generator(seed, ue, "way")
     centre = np.array(ring.about_m)
-    places = [_place(rng, ring)]
+    points = [_random_point(rng, ring)]
     walked_m = 0.0
-    while walked_m < length_m or len(places) < 2:
-        following = _place(rng, ring)
-        if _nearest_m(places[-1], following) >= ring.nearest_m:
-            walked_m += math.dist(places[-1], following)
-            places.append(following)
-    return tuple((float(x), float(y)) for x, y in np.array(places) + centre)
+    while walked_m < length_m or len(points) < 2:
+        following = _random_point(rng, ring)
+        if _distance_to_origin_m(points[-1], following) >= ring.nearest_m:
+            walked_m += math.dist(points[-1], following)
+            points.append(following)
+    return tuple((float(x), float(y)) for x, y in np.array(points) + centre)
 
 
-def _place(rng: np.random.Generator, ring: RingSection) -> Place:
-    """Even over the area of the ring about the origin."""
+def _random_point(rng: np.random.Generator, ring: RingSection) -> Point:
+    """Draw a point, uniform over the area of the ring around the origin."""
     area, turn = rng.random(2)
     radius_m = math.sqrt(ring.nearest_m**2 + area * (ring.farthest_m**2 - ring.nearest_m**2))
     return radius_m * math.cos(2 * math.pi * turn), radius_m * math.sin(2 * math.pi * turn)
 
 
-def _nearest_m(start: Place, stop: Place) -> float:
-    """How near the straight way between two places comes to the origin."""
+def _distance_to_origin_m(start: Point, stop: Point) -> float:
+    """Return the distance of a straight segment from the origin."""
     (ax, ay), (dx, dy) = start, (stop[0] - start[0], stop[1] - start[1])
     squared = dx * dx + dy * dy
-    part = 0.0 if squared == 0 else min(max(-(ax * dx + ay * dy) / squared, 0.0), 1.0)
-    return math.hypot(ax + part * dx, ay + part * dy)
+    fraction = 0.0 if squared == 0 else min(max(-(ax * dx + ay * dy) / squared, 0.0), 1.0)
+    return math.hypot(ax + fraction * dx, ay + fraction * dy)

@@ -1,1 +1,1 @@
-"""From a scenario file to a checked `Scenario`."""
+"""Reading and checking of scenario files."""

@@ -1,4 +1,4 @@
-"""What the cells of a scenario must hold. Each check raises ValueError, one line."""
+"""Checks of a scenario's cells. Each raises ValueError (one line)."""
 
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs
@@ -8,7 +8,7 @@ from topologies.schema.setting_errors import LocatedSection, translate_setting_e
 
 
 def check_cells(scenario: Scenario) -> None:
-    """Cells stand at nodes, on carriers that there are."""
+    """Check that cells are at nodes, with carriers of the standard."""
     entries = {node.name: node for node in scenario.nodes}
     for name, cell in scenario.cells.items():
         if name not in entries or entries[name].role == "ue":
@@ -17,7 +17,7 @@ def check_cells(scenario: Scenario) -> None:
 
 
 def check_carrier(path: str, cell: CellSection) -> None:
-    """The standard has the cell's carrier, and both directions have slots of it; `path` is the cell's place."""
+    """Check that the carrier is one of the standard, with slots for both directions; `path` locates the cell."""
     with translate_setting_errors(LocatedSection(path, cell)):
         group_prbs(cell.carrier)
         for direction in DIRECTIONS:
@@ -25,8 +25,8 @@ def check_carrier(path: str, cell: CellSection) -> None:
 
 
 def check_links_of_cells(scenario: Scenario) -> None:
-    """A generated channel is one between a UE and a cell; who shares nothing has nobody in the way; and a cell that
-    stands there is used."""
+    """Check that each link with `radio` ends at a cell, that each cell has such a link, and that background traffic is
+    only in cells with a scheduler."""
     radios = [(a, b) for _, a, b, link in scenario.link_entries() if link.radio is not None]
     used = {scenario.cell_path(end) for ends in radios for end in ends}
     for name in scenario.cells:

@@ -1,4 +1,4 @@
-"""What the sections of a scenario must hold among each other. Each check raises ValueError, one line."""
+"""Checks over several sections of a scenario. Each raises ValueError (one line)."""
 
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,8 +39,8 @@ RENAMED_SETTINGS: Mapping[str, str] = {
 
 
 def check(scenario: Scenario, folder: Path) -> None:
-    """Raise ValueError, `path=value: rule`, at the first thing that does not hold. Relative paths start
-    from `folder`."""
+    """Raise ValueError, `path=value: message`, for the first error in the scenario. Relative paths start from
+    `folder`."""
     _check_nodes(scenario)
     check_cells(scenario)
     for index, link in enumerate(scenario.links):
@@ -137,7 +137,7 @@ def _check_setting_names(scenario: Scenario) -> None:
 
 
 def trace_files(scenario: Scenario) -> Iterator[tuple[str, TraceFileSection]]:
-    """(path of the section, section) of every recording."""
+    """Yield (path of the section, section) of every recorded trace."""
     for index, link in enumerate(scenario.links):
         for name, direction in link.directions.items():
             if direction.trace is not None:
@@ -145,7 +145,7 @@ def trace_files(scenario: Scenario) -> Iterator[tuple[str, TraceFileSection]]:
 
 
 def track_files(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    """(path of the key, file) of every recorded way."""
+    """Yield (path of the key, file) of every recorded track."""
     for index, link in enumerate(scenario.links):
         if link.radio is not None and link.radio.track is not None:
             yield f"links[{index}].radio.track", link.radio.track
@@ -195,15 +195,15 @@ def _check_task(scenario: Scenario, path: str, task: TaskSection, model: ModelPr
     if task.transport == "udp":
         return
     for index, a, b, link in scenario.link_entries():
-        on_the_way = a in sources or b in sources or "ue" not in (roles[a], roles[b])
-        if link.bearer == "um" and on_the_way:
+        used = a in sources or b in sources or "ue" not in (roles[a], roles[b])
+        if link.bearer == "um" and used:
             raise ValueError(
                 f"links[{index}].bearer=um: must be am, since {task.transport} of {path} needs acknowledged bearers"
             )
 
 
 def _check_erasures(scenario: Scenario) -> None:
-    """What a bearer loses costs quality, and a cost must say how much."""
+    """Check that the cost of an erased activation is given if a bearer can lose activations."""
     for index, link in enumerate(scenario.links):
         if link.bearer == "um" and scenario.cost.erasure_s == 0:
             raise ValueError(f"cost.erasure_s=0: must be above 0, since links[{index}].bearer=um loses activations")
@@ -270,7 +270,7 @@ def _check_hil(scenario: Scenario, nodes: Mapping[str, Node]) -> None:
 
 
 def _check_training(scenario: Scenario, folder: Path) -> None:
-    """Agents learn on other data than they are judged by: other parts of a recording, whichever links replay it."""
+    """Check that no part of a recording is used both for training and for the run, by any links."""
     recordings = list(trace_files(scenario))
     for index, policy in enumerate(scenario.policies):
         if isinstance(policy, LearnedSection) and policy.checkpoint is None:

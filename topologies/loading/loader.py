@@ -1,4 +1,4 @@
-"""From a scenario file to a `Scenario`, or to one line that says what is wrong with it."""
+"""Loading of scenario files: parsing, overrides, validation, one-line errors."""
 
 import re
 from collections.abc import Hashable, Iterator, Sequence
@@ -13,24 +13,23 @@ from topologies.loading.checks import check
 from topologies.schema.messages import Keys, dotted, short, translate
 from topologies.schema.scenario import Scenario
 
-PATH_KEYS = ("file", "checkpoint", "track")  # keys whose values are paths
+PATH_KEYS = ("file", "checkpoint", "track")  # keys with paths as values
 
 
 def load(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> Scenario:
     """Read, override (`links[0].delay_ms=5`), validate and check a scenario.
 
-    Paths in the file are relative to its folder; those in overrides to the working directory, so they
-    are made absolute. Raises ValueError, one line: `quickstart.yaml: links[1].loss=1.4: must be between
-    0 and 1`.
+    Paths in the file are relative to its folder. Paths in overrides are relative to the working directory and are made
+    absolute. Raises ValueError, one line: `quickstart.yaml: links[1].loss=1.4: must be between 0 and 1`.
     """
-    data = parse(path)
-    given = [apply(data, override, path.name) for override in overrides]
+    data = parse_yaml(path)
+    overridden = [apply_override(data, override, path.name) for override in overrides]
     if seed is not None:
         data["seed"] = seed
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
-        raise ValueError(f"{path.name}: {translate(error, given)}") from None
+        raise ValueError(f"{path.name}: {translate(error, overridden)}") from None
     with named(path):
         check(scenario, path.parent)
     return scenario
@@ -38,7 +37,7 @@ def load(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> 
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Within it, a ValueError becomes one line that starts with the name of the scenario's file, once."""
+    """Turn a ValueError into one line that starts with the name of the scenario's file."""
     try:
         yield
     except ValueError as error:
@@ -47,15 +46,15 @@ def named(path: Path) -> Iterator[None]:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of scenario files, for editors."""
+    """Return the JSON Schema of scenario files, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses duplicate keys and what holds itself, and reads `1e3` as a number, as YAML 1.2 does."""
+    """Safe YAML loader that refuses duplicate keys and recursive values, and reads `1e3` as a number (YAML 1.2)."""
 
     def construct_document(self, node: yaml.Node) -> Any:
-        return self.construct_object(node, deep=True)  # which refuses recursion
+        return self.construct_object(node, deep=True)  # deep construction refuses recursion
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -72,8 +71,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-def parse(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds. Raises ValueError, one line, when it holds none."""
+def parse_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file. Raises ValueError (one line) if there is none."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -94,9 +93,9 @@ def parse(path: Path) -> dict[str, Any]:
     return data
 
 
-def apply(data: dict[str, Any], override: str, file: str) -> Keys:
-    """Set one value by its path, in place; sections on the way that are missing are made. Returns the
-    path's keys. Raises ValueError when no such place can be."""
+def apply_override(data: dict[str, Any], override: str, file: str) -> Keys:
+    """Set one value by its path, in place; create missing sections along the path. Return the path's keys. Raises
+    ValueError if the path does not exist."""
     path, equals, text = override.partition("=")
     if not equals or not re.fullmatch(r"[^.\[\]=]+(\.[^.\[\]=]+|\[\d+\])*", path):
         raise ValueError(f"{file}: --set {short(override)}: must look like links[0].delay_ms=5")
@@ -126,7 +125,7 @@ def apply(data: dict[str, Any], override: str, file: str) -> Keys:
 
 
 def _resolved(value: Any, key: Hashable) -> Any:
-    """A value with every path in it, however deep, made absolute from the working directory."""
+    """Return the value with all file paths in it made absolute from the working directory."""
     if isinstance(value, dict):
         return {name: _resolved(inner, name) for name, inner in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What must hold of switches and of the section `realtime`. Each check raises ValueError, one line."""
+"""Checks of switches and of the section `realtime`. Each raises ValueError (one line)."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ from topologies.schema.scenario import Scenario
 
 
 def check_switches(scenario: Scenario) -> None:
-    """Switches compute nothing, are addressed by nobody, and make no loops: frames would go round for ever."""
+    """Check that switches have no device, are neither control node nor broker, and form no loops, in which frames
+    would circulate for ever."""
     _check_names(scenario)
     roles = _roles(scenario)
     for index, name, node in scenario.node_entries():
@@ -31,7 +32,7 @@ def check_switches(scenario: Scenario) -> None:
 
 
 def check_realtime(scenario: Scenario) -> None:
-    """Names exist, nothing lasts longer than the run, and each node's host is described once."""
+    """Check that names exist, nothing exceeds the run's duration, and each node has at most one entry of `hosts`."""
     section = scenario.realtime
     roles = _roles(scenario)
     if section.policy is not None and section.policy not in scenario.labels:
@@ -66,7 +67,8 @@ def check_realtime(scenario: Scenario) -> None:
 
 
 def _check_names(scenario: Scenario) -> None:
-    """Linux allows an interface 15 characters, and Mininet's switches find theirs by the switch's name in them."""
+    """Check the length of switches' names: Linux allows 15 characters for an interface's name, in which Mininet's
+    switches must find their own name."""
     links = Counter(end for _, a, b, _ in scenario.link_entries() for end in (a, b))
     nodes = list(scenario.node_entries())
     if len(nodes) > MOST_NODES:
@@ -83,7 +85,7 @@ def _roles(scenario: Scenario) -> dict[str, Role]:
 
 
 def _leader(leader: Mapping[str, str], name: str) -> str:
-    """The one that stands for all switches that are joined with this one."""
+    """Return the representative of the connected switches (union-find)."""
     while leader[name] != name:
         name = leader[name]
     return name
@@ -100,7 +102,7 @@ def _check_interface(place: str, names: tuple[str, ...], taken: bool) -> None:
 
 
 def _check_replaced(scenario: Scenario) -> None:
-    """Stations and the broker run on this machine, and a node that an interface stands for is not on it."""
+    """Check that no real device replaces a node whose station or broker must run on this machine."""
     working = {scenario.broker: "the broker"}
     if scenario.realtime.tasks:
         working |= {name: "a computer" for _, name, node in scenario.node_entries() if node.device is not None}

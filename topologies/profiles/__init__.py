@@ -1,4 +1,4 @@
-"""Model profiles as data: what `topologies.models.profiling` took, read without torch."""
+"""Model profiles as JSON files, written from `topologies.models.profiling` and read without torch."""
 
 import json
 from dataclasses import asdict
@@ -32,12 +32,12 @@ class _ProfileSection(Section):
 
 
 def profile_names() -> tuple[str, ...]:
-    """The models whose profiles are shipped."""
+    """Return the names of all models with a shipped profile."""
     return tuple(sorted(path.stem for path in PROFILES_FOLDER.glob("*.json")))
 
 
 def load_profile(name: str) -> ModelProfile:
-    """A shipped profile by the model's name, or any by the path of its file (`*.json`).
+    """Return a shipped profile by the model's name, or any profile by the path of its file (`*.json`).
 
     Raises ValueError, one line, for an unknown name, a missing file or a malformed profile.
     """
@@ -51,7 +51,7 @@ def load_profile(name: str) -> ModelProfile:
 
 
 def save_profile(profile: ModelProfile, path: Path) -> None:
-    """Write a profile as JSON, one line per layer, for `load_profile` to read."""
+    """Write a profile as JSON, one line per layer, for `load_profile`."""
     fields = asdict(profile)
     layers = ",\n".join(f"    {json.dumps(layer)}" for layer in fields.pop("layers"))
     head = "".join(f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in fields.items())
