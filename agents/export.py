@@ -12,7 +12,7 @@ from agents.episodes import Episode
 from emulator.core.units import NS_PER_S
 from emulator.task import Placement, Task, describe
 from topologies.build.conversion import BYTES_PER_MB, nodes_of, radio_ends
-from topologies.build.run_inputs import resolved_yaml, save_traces, stored_files, trace_file, yaml_text
+from topologies.build.run_inputs import input_files, resolved_yaml, save_traces, trace_file, yaml_text
 from topologies.schema.links import LinkSection
 from topologies.schema.scenario import Scenario
 
@@ -33,7 +33,7 @@ def export_episode(
         (task.source, task.kind.name, task.number, describe(each)) for task, each in zip(tasks, decisions, strict=True)
     ]
     save_decisions(out / "decisions.jsonl", named)
-    for name, source in stored_files(scenario, folder).items():
+    for name, source in input_files(scenario, folder).items():
         (out / name).parent.mkdir(exist_ok=True)
         copyfile(source, out / name)
     data = yaml.safe_load(resolved_yaml(scenario, folder))

@@ -16,12 +16,12 @@ from results.run.folder import Run
 from topologies.build import build
 from topologies.build.emulation_scope import (
     EMULATED_SUFFIX,
-    emulated_part,
-    for_one_policy,
-    require_carrier,
+    emulated_system,
+    require_matching_bearers,
+    with_one_policy,
     without_tasks,
 )
-from topologies.loading.loader import load, named
+from topologies.loading.loader import load, prefix_errors
 from topologies.schema.scenario import Scenario
 
 
@@ -32,10 +32,10 @@ def load_for_emulation(
 
     Raises ValueError, one line, for bad input.
     """
-    with named(file):
-        chosen = for_one_policy(load(file, overrides, seed), policy)
+    with prefix_errors(file):
+        chosen = with_one_policy(load(file, overrides, seed), policy)
         chosen = chosen if tasks else without_tasks(chosen)
-        require_carrier(chosen)
+        require_matching_bearers(chosen)
     return chosen
 
 
@@ -55,13 +55,13 @@ def run_emulation(
 
     started = datetime.now(UTC)
     home = file.parent
-    with named(file), progress as phases:
+    with prefix_errors(file), progress as phases:
         require_interfaces(scenario)
         system = build(scenario, home)
         require_network(scenario, system)
         checkpoints = load_checkpoints(scenario, home, system)
         folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, phases)
-        part = emulated_part(scenario, system)
+        part = emulated_system(scenario, system)
         with Records(folder) as records:
             totals, decisions = simulate_one(part, make_policies(), records)
             if prompt:

@@ -15,7 +15,7 @@ from emulator.system import System
 from results.progress import Phases
 from results.run.folder import create_run_folder
 from results.run.tables import write_learning
-from topologies.build.run_inputs import checkpoint_file, resolved_yaml, store_inputs, stored_files
+from topologies.build.run_inputs import checkpoint_file, input_files, resolved_yaml, store_inputs
 from topologies.schema.scenario import Scenario
 
 
@@ -50,7 +50,7 @@ def prepare_run(
     text = resolved_yaml(scenario, home)
     inputs = " ".join([text, *(link.trace.sha256 for link in system.links)])
     folder = create_run_folder(out, scenario.name, hashlib.sha256(inputs.encode()).hexdigest())
-    store_inputs(folder, text, stored_files(scenario, home), system)
+    store_inputs(folder, text, input_files(scenario, home), system)
     for label, checkpoint in checkpoints.items():
         checkpoint.save(folder / checkpoint_file(label))
     if trained:

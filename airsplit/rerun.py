@@ -19,9 +19,9 @@ from results.progress import Phases
 from results.run.folder import open_run, verify
 from results.run.manifest import RECORDS
 from topologies.build import build
-from topologies.build.emulation_scope import EMULATED_SUFFIX, emulated_part
+from topologies.build.emulation_scope import EMULATED_SUFFIX, emulated_system
 from topologies.build.run_inputs import load_traces
-from topologies.loading.loader import load, named
+from topologies.loading.loader import load, prefix_errors
 
 
 class Repetition(NamedTuple):
@@ -40,7 +40,7 @@ def repeat_run(folder: Path, progress: Phases) -> Repetition:
     """
     finished = open_run(folder)
     verify(finished)
-    with named(folder / "scenario.yaml"):
+    with prefix_errors(folder / "scenario.yaml"):
         scenario = load(folder / "scenario.yaml")
         system = build(scenario, folder, load_traces(folder))
     system = with_measured(system, load_measured(folder / "measured.json"))
@@ -49,7 +49,7 @@ def repeat_run(folder: Path, progress: Phases) -> Repetition:
     mismatch = ""
     with progress as phases, tempfile.TemporaryDirectory() as scratch:
         if finished.manifest.facts.rung == "emu":
-            mismatch = _repeat_emulation(folder, emulated_part(scenario, system), make_policies(), Path(scratch))
+            mismatch = _repeat_emulation(folder, emulated_system(scenario, system), make_policies(), Path(scratch))
         else:
             replayed = partial(Replayed, folder, system=system) if finished.manifest.facts.rung == "hil" else None
             run_policies(scenario, make_policies, system, replayed, Path(scratch), phases)

@@ -19,7 +19,7 @@ from results.run.facts import Told
 from results.run.folder import Run
 from results.run.manifest import Broker
 from topologies.build import build
-from topologies.loading.loader import named
+from topologies.loading.loader import prefix_errors
 from topologies.schema.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def run_simulation(
     started = datetime.now(UTC)
     home = file.parent
     with ExitStack() as stack:
-        stack.enter_context(named(file))
+        stack.enter_context(prefix_errors(file))
         system = build(scenario, home)
         checkpoints = load_checkpoints(scenario, home, system)
         phases = stack.enter_context(progress)

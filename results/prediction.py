@@ -22,7 +22,7 @@ from emulator.core.units import NS_PER_S
 from emulator.trace import Trace
 from emulator.trace.formats import read
 from emulator.trace.writer import is_trace_file
-from topologies.loading.loader import named
+from topologies.loading.loader import prefix_errors
 
 SMOOTH_S = 10.0
 LEAST_SAMPLES = 20  # in each half
@@ -134,7 +134,7 @@ def predict_files(files: Sequence[Path], columns: str | None, calibrate: Calibra
     found = []
     for file in files:
         trace = read(file, "parquet" if is_trace_file(file) else "csv", columns)
-        with named(file):
+        with prefix_errors(file):
             found.append((file.name, predict(trace, calibrate)))
     return found
 

@@ -12,7 +12,7 @@ from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.realtime.relay import Relay, RelayFailed
 from emulator.realtime.sandbox.requirements import require
 from topologies.build import build
-from topologies.loading.loader import load, named
+from topologies.loading.loader import load, prefix_errors
 from topologies.mininet.addressing import addressing
 from topologies.mininet.network import topology
 from topologies.mininet.topology import ScenarioTopo
@@ -42,7 +42,7 @@ def from_command_line(scenario: str = "", log: str = "") -> ScenarioTopo:
 
 def _topology(file: Path, log: Path) -> ScenarioTopo:
     scenario = load(file)
-    with named(file):
+    with prefix_errors(file):
         for index, host in enumerate(scenario.realtime.hosts):
             if host.interface is not None:
                 place = f"realtime.hosts[{index}].interface={host.interface}"

@@ -21,11 +21,11 @@ def train(
     from agents.training import train_one
     from emulator.core.files import require_folder
     from results.progress import Phases
-    from topologies.loading.loader import load, named
+    from topologies.loading.loader import load, prefix_errors
 
     require_folder(out)
     chosen = load(scenario, overrides or ())
-    with named(scenario), Phases(quiet) as phases:
+    with prefix_errors(scenario), Phases(quiet) as phases:
         seed = chosen.training.seed if seed is None else seed
         checkpoint = train_one(chosen, scenario.parent, agent, seed, phases)
     checkpoint.save(out)

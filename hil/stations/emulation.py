@@ -25,7 +25,7 @@ from hil.stations.processes import Stations
 from hil.stations.programs import Program, Programs, write_programs
 from hil.stations.schedule import write_schedule
 from topologies.mininet.network import EmulatedNetwork, emulated_network
-from topologies.mininet.real_devices import cables
+from topologies.mininet.real_devices import plugged_devices
 from topologies.schema.scenario import Scenario
 
 START_DELAY_NS = 500_000_000  # from the word to all until the traces' time 0
@@ -116,7 +116,7 @@ def _network(
             probed = tuple(probe(network.relay, *given, network.ends, log))
         write_probe_reports(folder / "probes.csv", probed)
         progress("probing the links", 1, 1)
-        with cables(scenario, network):
+        with plugged_devices(scenario, network):
             yield network, probed
 
 

@@ -15,7 +15,7 @@ from emulator.channel import radio
 from emulator.system import Background, CellSpec, Ramp
 from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build import build
-from topologies.build.tracks import track_of, wander
+from topologies.build.tracks import random_waypoints, track_of
 from topologies.loading.loader import load
 from topologies.new_traces import new_traces, trace_request
 from topologies.schema.cells import CellSection
@@ -145,7 +145,7 @@ def test_a_wandering_ue_stays_in_its_ring(
     nearest: float, width: float, length: float, seed: int, centre: tuple[float, float]
 ) -> None:
     ring = RingSection(nearest_m=nearest, farthest_m=nearest + width, about_m=centre)
-    way = np.array(wander(ring, length, seed, "ue1")) - np.array(centre)
+    way = np.array(random_waypoints(ring, length, seed, "ue1")) - np.array(centre)
     steps = np.diff(way, axis=0)
     assert np.hypot(steps[:, 0], steps[:, 1]).sum() >= length
     parts = np.linspace(0, 1, 50)[:, None, None]
@@ -158,16 +158,20 @@ def test_a_wandering_ue_stays_in_its_ring(
 def test_the_first_places_of_wanderers_are_even_over_the_rings_area() -> None:
     """The share of the area that is nearer is uniform: Kolmogorov-Smirnov at 1 %."""
     ring = RingSection(nearest_m=20, farthest_m=120)
-    radii = np.array([math.hypot(*wander(ring, 0.0, seed, "ue1")[0]) for seed in range(1_000)])
+    radii = np.array([math.hypot(*random_waypoints(ring, 0.0, seed, "ue1")[0]) for seed in range(1_000)])
     share = np.sort((radii**2 - 20**2) / (120**2 - 20**2))
     ranks = np.arange(1, 1_001) / 1_000
     assert max((ranks - share).max(), (share - ranks + 1e-3).max()) < 1.63 / math.sqrt(1_000)
 
 
 def test_a_longer_way_begins_as_a_shorter_one_and_each_ue_has_its_own() -> None:
-    short, long = (wander(RingSection(), length, 4, "ue1") for length in (100.0, 1_000.0))
+    short, long = (random_waypoints(RingSection(), length, 4, "ue1") for length in (100.0, 1_000.0))
     assert long[: len(short)] == short
-    assert wander(RingSection(), 100.0, 4, "ue2")[0] != short[0] != wander(RingSection(), 100.0, 5, "ue1")[0]
+    assert (
+        random_waypoints(RingSection(), 100.0, 4, "ue2")[0]
+        != short[0]
+        != random_waypoints(RingSection(), 100.0, 5, "ue1")[0]
+    )
 
 
 def test_ues_of_a_cell_with_a_scheduler_share_its_groups(good: Path) -> None:

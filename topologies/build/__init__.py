@@ -27,7 +27,7 @@ def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None =
 
     `traces` contains traces by direction (`ue1-gnb`) that replace generated or recorded ones, such as those stored by a
     run that is repeated. A generated channel depends on the seed and its UE alone, so adding a UE changes no other
-    channel. Raises ValueError (one line) for a malformed file; `topologies.loading.loader.named` adds the name of the
+    channel. Raises ValueError (one line) for a malformed file; `topologies.loading.loader.prefix_errors` adds the name of the
     scenario's file to it.
     """
     duration_ns = ns_from_s(scenario.duration_s)

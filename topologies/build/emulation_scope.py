@@ -9,7 +9,7 @@ from topologies.schema.scenario import Scenario, label_of
 EMULATED_SUFFIX = "@emulated"  # suffix of a policy's label in the records of its emulation
 
 
-def for_one_policy(scenario: Scenario, label: str | None) -> Scenario:
+def with_one_policy(scenario: Scenario, label: str | None) -> Scenario:
     """Return the scenario with one policy: that of the label, else of `realtime.policy`, else the first. Raises
     ValueError if there is no policy of that label."""
     wanted = label or scenario.realtime.policy or scenario.labels[0]
@@ -25,7 +25,7 @@ def without_tasks(scenario: Scenario) -> Scenario:
     return scenario.model_copy(update={"realtime": scenario.realtime.model_copy(update={"tasks": False})})
 
 
-def emulated_part(scenario: Scenario, system: System) -> System:
+def emulated_system(scenario: Scenario, system: System) -> System:
     """Return the system cut to the emulated duration, on the same channels, and without its streams if no tasks
     run."""
     realtime = scenario.realtime
@@ -34,7 +34,7 @@ def emulated_part(scenario: Scenario, system: System) -> System:
     return emulated if realtime.tasks else replace(emulated, streams=(), placements={})
 
 
-def require_carrier(scenario: Scenario) -> None:
+def require_matching_bearers(scenario: Scenario) -> None:
     """Raise ValueError unless the bearers suit the transport of an emulation: TCP, used with a broker, needs
     acknowledged bearers; datagrams, used without one, need unacknowledged bearers."""
     datagrams = [f"links[{index}].bearer=um" for index, link in enumerate(scenario.links) if link.bearer == "um"]

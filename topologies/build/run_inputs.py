@@ -49,7 +49,7 @@ def checkpoint_file(label: str) -> str:
     return f"checkpoints/{label}.safetensors"
 
 
-def stored_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
+def input_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
     """Return the files to copy by their paths in the run's folder: decisions to replay, profiles of models, and recorded
     tracks. Relative paths of the scenario start from `folder`."""
     replays = {

@@ -27,10 +27,10 @@ def track_of(section: RadioSection, duration_ns: int, seed: int, ue: str, folder
     if section.to_and_fro_m is not None:
         return to_and_fro(section.to_and_fro_m, section.speed_mps, duration_ns, pause_ns)
     length_m = section.speed_mps * duration_ns / NS_PER_S
-    return waypoints(wander(section.ring or RingSection(), length_m, seed, ue), section.speed_mps, pause_ns)
+    return waypoints(random_waypoints(section.ring or RingSection(), length_m, seed, ue), section.speed_mps, pause_ns)
 
 
-def wander(ring: RingSection, length_m: float, seed: int, ue: str) -> tuple[Point, ...]:
+def random_waypoints(ring: RingSection, length_m: float, seed: int, ue: str) -> tuple[Point, ...]:
     """Return random waypoints (Johnson and Maltz, "Dynamic source routing in ad hoc wireless networks", Mobile
     Computing, 1996), uniform over a ring. The path is at least `length_m` long and never closer to the centre than the
     ring. A longer path begins with the shorter one of the same seed."""

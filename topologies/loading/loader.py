@@ -30,13 +30,13 @@ def load(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> 
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         raise ValueError(f"{path.name}: {translate(error, overridden)}") from None
-    with named(path):
+    with prefix_errors(path):
         check(scenario, path.parent)
     return scenario
 
 
 @contextmanager
-def named(path: Path) -> Iterator[None]:
+def prefix_errors(path: Path) -> Iterator[None]:
     """Turn a ValueError into one line that starts with the name of the scenario's file."""
     try:
         yield

@@ -20,7 +20,7 @@ def require_interfaces(scenario: Scenario) -> None:
 
 
 @contextmanager
-def cables(scenario: Scenario, emulated: EmulatedNetwork) -> Iterator[None]:
+def plugged_devices(scenario: Scenario, emulated: EmulatedNetwork) -> Iterator[None]:
     """Within it, devices stand for their nodes: to be entered when the links are probed, since the hosts lose their
     addresses to them for good. Interfaces come from the network outside the private world, and go back there.
 

@@ -11,7 +11,7 @@ from emulator.record import Records
 from emulator.simulation import Simulation
 from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build import build
-from topologies.build.emulation_scope import emulated_part, for_one_policy, without_tasks
+from topologies.build.emulation_scope import emulated_system, with_one_policy, without_tasks
 from topologies.loading.loader import load
 from topologies.schema.scenario import Scenario
 
@@ -28,35 +28,35 @@ def with_realtime(scenario: Scenario, **keys: object) -> Scenario:
 
 
 def test_the_policy_is_the_one_asked_for_or_the_scenarios_or_the_first(scenario: Scenario) -> None:
-    assert for_one_policy(scenario, None).labels == ("random",)
-    assert for_one_policy(with_realtime(scenario, policy="pool1"), None).labels == ("pool1",)
-    asked = for_one_policy(with_realtime(scenario, policy="random"), "pool1")
+    assert with_one_policy(scenario, None).labels == ("random",)
+    assert with_one_policy(with_realtime(scenario, policy="pool1"), None).labels == ("pool1",)
+    asked = with_one_policy(with_realtime(scenario, policy="random"), "pool1")
     assert (asked.labels, asked.realtime.policy, asked.hil) == (("pool1",), "pool1", None)
     with pytest.raises(ValueError, match="--policy best: must be the label of a policy: random, pool1"):
-        for_one_policy(scenario, "best")
+        with_one_policy(scenario, "best")
 
 
 def test_a_scenario_with_one_policy_is_a_scenario(scenario: Scenario, tmp_path: Path) -> None:
     """What a run's folder stores is read again."""
     stored = tmp_path / "stored.yaml"
-    stored.write_text(yaml.safe_dump(for_one_policy(scenario, "pool1").model_dump(mode="json", exclude_defaults=True)))
+    stored.write_text(yaml.safe_dump(with_one_policy(scenario, "pool1").model_dump(mode="json", exclude_defaults=True)))
     assert load(stored).labels == ("pool1",)
 
 
 def test_a_part_has_the_same_channels_and_the_first_of_the_same_tasks(scenario: Scenario, tmp_path: Path) -> None:
     whole = build(scenario, tmp_path)
-    part = emulated_part(with_realtime(scenario, duration_s=1.0), whole)
+    part = emulated_system(with_realtime(scenario, duration_s=1.0), whole)
     assert part.links == whole.links
     assert part.duration_ns == 1_000_000_000
     for stream, same in zip(whole.streams, part.streams, strict=True):
         tasks = list(same.tasks(part.seed, part.duration_ns))
         assert tasks == list(islice(stream.tasks(whole.seed, whole.duration_ns), len(tasks)))
-    assert emulated_part(with_realtime(scenario, duration_s=9.0), whole).duration_ns == whole.duration_ns
+    assert emulated_system(with_realtime(scenario, duration_s=9.0), whole).duration_ns == whole.duration_ns
 
 
 def test_a_part_without_tasks_runs_and_offers_none(scenario: Scenario, tmp_path: Path) -> None:
-    idle = emulated_part(without_tasks(scenario), build(scenario, tmp_path))
+    idle = emulated_system(without_tasks(scenario), build(scenario, tmp_path))
     assert (idle.streams, idle.placements) == ((), {})
-    ((_, policy),) = policies_of(for_one_policy(scenario, "random"), tmp_path, idle, {}).items()
+    ((_, policy),) = policies_of(with_one_policy(scenario, "random"), tmp_path, idle, {}).items()
     with Records(tmp_path) as records:
         assert Simulation(idle).run(policy, "random", records).tasks == 0

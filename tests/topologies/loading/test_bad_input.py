@@ -13,7 +13,7 @@ from agents.settings import A3cSettings, PpoSettings
 from tests.topologies.loading.bad_scenarios import CASES, GOOD, Case
 from topologies.build import build, training_system
 from topologies.loading.checks import RENAMED_SETTINGS
-from topologies.loading.loader import load, named
+from topologies.loading.loader import load, prefix_errors
 
 
 def test_the_scenario_that_cases_spoil_is_good(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_one_line_names_file_path_value_and_rule(case: Case, tmp_path: Path) -> 
     path = case.write(tmp_path)
     with pytest.raises(ValueError, match=re.escape(case.expected)) as caught:
         scenario = load(path, case.overrides)
-        with named(path):
+        with prefix_errors(path):
             build(scenario, tmp_path)
     message = str(caught.value)
     assert message.startswith("bad.yaml: ")

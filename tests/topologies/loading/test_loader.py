@@ -11,8 +11,8 @@ from emulator.workload import Poisson, Recorded
 from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build import build
 from topologies.build.conversion import device_spec
-from topologies.build.run_inputs import checkpoint_file, load_traces, resolved_yaml, save_traces, stored_files
-from topologies.loading.loader import json_schema, load, named
+from topologies.build.run_inputs import checkpoint_file, input_files, load_traces, resolved_yaml, save_traces
+from topologies.loading.loader import json_schema, load, prefix_errors
 from topologies.profiles import load_profile, save_profile
 from topologies.schema.scenario import DeviceSection, LearnedSection, ReplaySection, Scenario
 
@@ -198,7 +198,7 @@ def test_a_moved_folder_holds_its_decisions_and_profiles(good: Path, tmp_path: P
     good.write_text(f"{text}models: {{alexnet: mine.json, vgg16: unused.json}}\n")
     scenario = load(good)
     run = tmp_path / "run"
-    for place, source in stored_files(scenario, home).items():
+    for place, source in input_files(scenario, home).items():
         (run / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, run / place)
     (run / "scenario.yaml").write_text(resolved_yaml(scenario, home))
@@ -225,7 +225,7 @@ def test_a_moved_folder_holds_its_recorded_ways(good: Path, tmp_path: Path) -> N
     scenario = load(good)
     before = build(scenario, home)
     run = tmp_path / "run"
-    for place, source in stored_files(scenario, home).items():
+    for place, source in input_files(scenario, home).items():
         (run / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, run / place)
     (run / "scenario.yaml").write_text(resolved_yaml(scenario, home))
@@ -260,7 +260,10 @@ def test_paths_deep_in_an_override_start_at_the_working_directory(
 
 def test_a_files_name_stands_once_before_what_is_wrong() -> None:
     for text in ("links[0]: must be\nbetter", "x.yaml: links[0]: must be better"):
-        with pytest.raises(ValueError, match=r"^x\.yaml: links\[0\]: must be better$"), named(Path("far/x.yaml")):
+        with (
+            pytest.raises(ValueError, match=r"^x\.yaml: links\[0\]: must be better$"),
+            prefix_errors(Path("far/x.yaml")),
+        ):
             raise ValueError(text)
 
 
