@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Mininet comes with the system (Debian and Ubuntu: apt-get install mininet), for the system's own Python.
 SYSTEM_PYTHON ?= /usr/bin/python3
 
-.PHONY: setup demo mininet emulate-demo test lint bench bench-realtime check-agents channel-figures
+.PHONY: setup demo mininet emulate-demo test lint house bench bench-realtime check-agents channel-figures
 
 setup: $(READY)
 
@@ -39,6 +39,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+house: $(READY)
+	@$(BIN)/python -m benchmarks.house
 
 # `make bench ONLY="sim cell"` runs those only.
 bench: $(READY)
