@@ -26,12 +26,12 @@ from emulator.system import Cost
 from results.bootstrap import ratio_interval
 from results.run.folder import Run
 from results.run.reading import readable
-from results.run.tables import KEY, read_bound, require_columns
+from results.run.tables import TASK_KEY, read_bound, require_columns
 
 PARTS = ("service_ns", "waiting_ns", "load_ns", "link_waiting_ns", "transfer_ns")
 COLUMNS = [
     "policy",
-    *KEY,
+    *TASK_KEY,
     "arrival_ns",
     "placement",
     *PARTS,

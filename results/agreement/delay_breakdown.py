@@ -1,5 +1,5 @@
-"""What the time of a real message between two stations went to: the links of the run are asked what they would have
-done with its packets otherwise."""
+"""Break down the time of a real message between two stations. The run's own links are asked what they would have done
+with its packets under other conditions."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, overload
@@ -15,67 +15,72 @@ from emulator.realtime.verification.counterfactual import (
     counterfactuals,
 )
 from emulator.system import System
-from results.agreement.link_packets import Medium, media
-from results.agreement.message_matching import Way
-from results.agreement.packet_matching import Crossing
-from results.agreement.task_timeline import Message
+from results.agreement.link_packets import GroupKey, link_groups
+from results.agreement.message_matching import MessageRoute
+from results.agreement.packet_matching import LinkTransfer
+from results.agreement.task_timeline import TaskMessage
 
 STACK, FORWARDING, HEADERS, RAMP, AIR, LATENESS = "stack", "forwarding", "headers", "ramp", "air", "lateness"
 
 
-class Sent(NamedTuple):
-    """A message, its way, what became of it on each link, and how many bytes it has in the simulation."""
+class MatchedMessage(NamedTuple):
+    """A message, its route, its transfer over each link, and its size in the simulation."""
 
-    message: Message
-    way: Way
-    crossings: tuple[Crossing, ...]
+    message: TaskMessage
+    route: MessageRoute
+    transfers: tuple[LinkTransfer, ...]
     bare_bytes: int
 
 
-def split(system: System, packets: Mapping[Medium, Table], sent: Sequence[Sent]) -> list[dict[str, int] | None]:
-    """The ns of each message's parts, which add up to the time from `published` to `received`; None where all its
-    packets at once would not have found room on a link.
+def delay_breakdowns(
+    system: System, packets: Mapping[GroupKey, Table], messages: Sequence[MatchedMessage]
+) -> list[dict[str, int] | None]:
+    """Return the parts of each message's time in ns; they add up to the time from `published` to `received`. None if
+    a link's queue would have dropped a packet, had all packets arrived at once.
 
-    STACK: from the sender to the first link, and from the last one to the receiver. FORWARDING: in the broker, and in
-    routers. LATENESS: real departures less the schedule's. RAMP: what of each link's own time would not have been had
-    all packets come with the first. HEADERS: what would then not have been without headers. AIR, all that is left of
-    a link's time, is what its model makes of the bare message at that instant, among the others that were there, and
-    the wait for those of the same connection: the simulation has that in the link's queue, TCP at the sender.
+    STACK: from the sender to the first link, and from the last link to the receiver. FORWARDING: in the broker and in
+    routers. LATENESS: real minus scheduled departures. RAMP: the time on a link that would have been saved had all
+    packets arrived with the first. HEADERS: the time that would then have been saved without headers. AIR: the rest of
+    a link's time: the time that its model gives the bare message at that instant among the traffic that was there,
+    including the wait for messages of the same connection. The simulation keeps those in the link's queue, TCP at the
+    sender.
 
-    Behind a router packets come as the link before let them go, and not as a sender held them back: what RAMP is
-    elsewhere belongs there to FORWARDING, which a simulation that hands on whole messages has more of.
+    Behind a router, packets arrive as the link before delivers them, not as the sender paces them. There RAMP's share
+    belongs to FORWARDING: the simulation forwards whole messages, which takes longer.
     """
-    medium_of = media(system)
-    asked: dict[Medium, dict[tuple[int, int], MessagePackets]] = {}
-    for number, each in enumerate(sent):
-        for hop, crossing in enumerate(each.crossings):
-            bare_bytes = round(each.bare_bytes * crossing.kept)
-            asked.setdefault(medium_of[crossing.link], {})[number, hop] = MessagePackets(crossing.packets, bare_bytes)
+    group_of = link_groups(system)
+    asked: dict[GroupKey, dict[tuple[int, int], MessagePackets]] = {}
+    for number, each in enumerate(messages):
+        for hop, transfer in enumerate(each.transfers):
+            bare_bytes = round(each.bare_bytes * transfer.kept)
+            asked.setdefault(group_of[transfer.link], {})[number, hop] = MessagePackets(transfer.packets, bare_bytes)
     answers: dict[tuple[int, int], Counterfactual] = {}
-    for medium, questions in asked.items():
-        found = counterfactuals(_links(system, medium), Arrivals(packets[medium], medium), set(questions.values()))
+    for group, questions in asked.items():
+        found = counterfactuals(
+            _link_group(system, group), GroupArrivals(packets[group], group), set(questions.values())
+        )
         answers |= {who: found[question] for who, question in questions.items() if question in found}
     return [
-        _parts(each, [answers[number, hop] for hop in range(len(each.crossings))])
-        if all((number, hop) in answers for hop in range(len(each.crossings)))
+        _parts(each, [answers[number, hop] for hop in range(len(each.transfers))])
+        if all((number, hop) in answers for hop in range(len(each.transfers)))
         else None
-        for number, each in enumerate(sent)
+        for number, each in enumerate(messages)
     ]
 
 
-def _links(system: System, medium: Medium) -> LinkGroup:
-    specs = [system.links[link] for link in medium]
+def _link_group(system: System, group: GroupKey) -> LinkGroup:
+    specs = [system.links[link] for link in group]
     cell = specs[0].cell
     if not cell:
         return SingleLink(specs[0], system.seed)
     return CellLinks(system.cells[cell], specs, system.seed, system.duration_ns)
 
 
-class Arrivals(Sequence[PacketArrival]):
-    """The packets of a medium as `counterfactuals` takes them, its links numbered by their places in it."""
+class GroupArrivals(Sequence[PacketArrival]):
+    """The packets of a group, as arguments of `counterfactuals`: links are numbered by their place in the group."""
 
-    def __init__(self, packets: Table, medium: Medium) -> None:
-        self._places = {link: place for place, link in enumerate(medium)}
+    def __init__(self, packets: Table, group: GroupKey) -> None:
+        self._places = {link: place for place, link in enumerate(group)}
         self._columns = [packets[name] for name in ("link", "number", "arrival_ns", "size_bytes")]
 
     def __len__(self) -> int:
@@ -92,20 +97,20 @@ class Arrivals(Sequence[PacketArrival]):
         return PacketArrival(self._places[link], number, now_ns, size_bytes)
 
 
-def _parts(sent: Sent, answers: Sequence[Counterfactual]) -> dict[str, int]:
-    message, way, crossings = sent.message, sent.way, sent.crossings
+def _parts(matched: MatchedMessage, answers: Sequence[Counterfactual]) -> dict[str, int]:
+    message, route, transfers, _ = matched
     parts_ns = dict.fromkeys((STACK, FORWARDING, HEADERS, RAMP, AIR, LATENESS), 0)
-    before: Crossing | None = None
-    for hop, (crossing, answer) in enumerate(zip(crossings, answers, strict=True)):
-        parts_ns[RAMP if hop in (0, way.resent) else FORWARDING] += crossing.release_ns - answer.at_once_ns
+    before: LinkTransfer | None = None
+    for hop, (transfer, answer) in enumerate(zip(transfers, answers, strict=True)):
+        parts_ns[RAMP if hop in (0, route.from_broker) else FORWARDING] += transfer.release_ns - answer.at_once_ns
         if before is None:
-            parts_ns[STACK] += crossing.arrival_ns - message.published_ns - crossing.held_ns
+            parts_ns[STACK] += transfer.arrival_ns - message.published_ns - transfer.held_ns
         else:
-            parts_ns[FORWARDING] += crossing.arrival_ns - before.departure_ns - crossing.held_ns
+            parts_ns[FORWARDING] += transfer.arrival_ns - before.departure_ns - transfer.held_ns
         parts_ns[HEADERS] += answer.at_once_ns - answer.bare_ns
-        parts_ns[AIR] += answer.bare_ns - crossing.arrival_ns + crossing.held_ns
-        parts_ns[LATENESS] += crossing.departure_ns - crossing.release_ns
-        before = crossing
+        parts_ns[AIR] += answer.bare_ns - transfer.arrival_ns + transfer.held_ns
+        parts_ns[LATENESS] += transfer.departure_ns - transfer.release_ns
+        before = transfer
     if before is None:
         parts_ns[STACK] += message.received_ns - message.published_ns
     else:

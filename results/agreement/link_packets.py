@@ -1,4 +1,4 @@
-"""The relay's log of packets, link by link."""
+"""Read the relay's packet log, link by link."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,44 +10,44 @@ from emulator.core.compiled import Table
 from emulator.realtime.verification.log_reader import LOGGED_PACKET, in_order
 from emulator.system import System
 
-Medium = tuple[int, ...]  # links that hang together: one by itself, or those of a cell
+GroupKey = tuple[int, ...]  # the links that share capacity: those of a cell, or a link outside any cell
 
 
 class LinkLog(NamedTuple):
-    """The packets of one link, by number; `places` says where each is in the medium's log."""
+    """The packets of one link, by number; `places` are their rows in the log of the link's group."""
 
     packets: Table
     places: Table
 
     def first_from(self, now_ns: int) -> int:
-        """The first packet that came at `now_ns` or later; as many as there are, where none did."""
+        """Return the index of the first packet that arrived at `now_ns` or later; the number of packets if none did."""
         return int(np.searchsorted(self.packets["arrival_ns"], now_ns))
 
 
-def media(system: System) -> dict[int, Medium]:
-    """The medium of each link."""
+def link_groups(system: System) -> dict[int, GroupKey]:
+    """Return the group of each link."""
     cells: dict[str, list[int]] = {}
     for number, link in enumerate(system.links):
         cells.setdefault(link.cell or f"{number}", []).append(number)
     return {number: tuple(members) for members in cells.values() for number in members}
 
 
-def read_media(log: Path, wanted: Iterable[Medium]) -> dict[Medium, Table]:
-    """The packets of each medium in the order in which they came, all in memory. Raises as `arrivals.rows` does."""
-    parts: dict[Medium, list[Table]] = {medium: [np.zeros(0, LOGGED_PACKET)] for medium in wanted}
-    for some in in_order(log):
-        for medium, tables in parts.items():
-            own = some[np.isin(some["link"], medium)]
+def read_groups(log: Path, wanted: Iterable[GroupKey]) -> dict[GroupKey, Table]:
+    """Read the packets of each group into memory, in order of arrival. Raises ValueError for a damaged log."""
+    parts: dict[GroupKey, list[Table]] = {group: [np.zeros(0, LOGGED_PACKET)] for group in wanted}
+    for batch in in_order(log):
+        for group, tables in parts.items():
+            own = batch[np.isin(batch["link"], group)]
             if len(own):
                 tables.append(own)
-    return {medium: np.concatenate(tables) for medium, tables in parts.items()}
+    return {group: np.concatenate(tables) for group, tables in parts.items()}
 
 
-def link_logs(packets: Mapping[Medium, Table]) -> dict[int, LinkLog]:
-    """The log of each link of these media."""
+def link_logs(packets: Mapping[GroupKey, Table]) -> dict[int, LinkLog]:
+    """Return the log of each link of these groups."""
     logs = {}
-    for medium, table in packets.items():
-        for link in medium:
+    for group, table in packets.items():
+        for link in group:
             places = np.flatnonzero(table["link"] == link)
             logs[link] = LinkLog(table[places], places)
     return logs

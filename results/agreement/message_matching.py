@@ -1,9 +1,9 @@
-"""Which packets of the relay's log were a message's, link by link: told by direction, time and bytes.
+"""Find each message's packets in the relay's log, link by link, from direction, time and bytes.
 
-The log does not say whose a packet is. A message's are those that come on a direction after it was published (or, on
-a later link, after the link before let it go), until its bytes are together. Where one meets another that is not all
-there yet, the two are told apart if one TCP connection carries both, for its bytes keep the order of the messages; if
-not, nobody can tell, and nothing is said of either.
+The log does not tell which message a packet belongs to. A message's packets are those that arrive in a direction after
+the message was published (or, on a later link, after the link before delivered it), until its bytes are complete. Two
+messages that overlap in time can be told apart if one TCP connection carries both, since its bytes keep the order of
+the messages. Otherwise both count as ambiguous.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,111 +11,114 @@ from typing import NamedTuple
 
 from emulator.realtime.mqtt_overhead import publication_bytes
 from results.agreement.link_packets import LinkLog
-from results.agreement.packet_matching import Claim, Crossing, Found, in_datagrams, in_stream
-from results.agreement.task_timeline import Message
+from results.agreement.packet_matching import ExpectedMessage, LinkTransfer, PacketMatch, in_datagrams, in_stream
+from results.agreement.task_timeline import TaskMessage
+
+Hop = tuple[int, int]  # leg (0: to the broker, or the whole route without one; 1: from the broker), place in the leg
 
 
-class Way(NamedTuple):
-    """The links from the sender to the receiver; those from `resent` on, after the broker has had the whole message
-    (none where there is no broker)."""
+class MessageRoute(NamedTuple):
+    """The links from sender to receiver. `from_broker`: index of the first link after the broker; -1 without one."""
 
     links: tuple[int, ...]
-    resent: int
+    from_broker: int
 
 
-class Told(NamedTuple):
-    """A message on each link of its way; None where its packets were not found on one of them. `alone`: no other was
-    on its way that could not be told from it."""
+class MessageMatch(NamedTuple):
+    """A message's transfer over each link of its route; None if its packets were not found on one of them. `alone`:
+    no other message overlapped it in a way that makes its packets ambiguous."""
 
-    crossings: tuple[Crossing, ...] | None
+    transfers: tuple[LinkTransfer, ...] | None
     alone: bool
 
 
-def tell(messages: Sequence[tuple[Message, Way]], logs: Mapping[int, LinkLog], broker: bool) -> list[Told]:
-    """What became of each message on the links. `logs`: of all links of all ways. With a `broker` messages go over
-    TCP, from stations to it and from it to stations; otherwise as datagrams from station to station."""
-    legs = [_legs(message, way) for message, way in messages]
-    sole = _sole_streams(legs)
-    found: dict[int, list[Found]] = {}
-    crossings: list[dict[tuple[int, int], Crossing]] = [{} for _ in messages]
-    for place in sorted({place for each in legs for place in each}):
-        claims: dict[int, list[Claim]] = {}
-        for number, ((message, _), each) in enumerate(zip(messages, legs, strict=True)):
-            if place in each:
+def match_messages(
+    messages: Sequence[tuple[TaskMessage, MessageRoute]], logs: Mapping[int, LinkLog], broker: bool
+) -> list[MessageMatch]:
+    """Find the packets of each message. `logs`: of all links of all routes. With a `broker` messages go over TCP from
+    station to broker and from broker to station, otherwise as datagrams from station to station."""
+    routes = [_hops(message, route) for message, route in messages]
+    sole = _sole_streams(routes)
+    matches: dict[int, list[PacketMatch]] = {}
+    transfers: list[dict[Hop, LinkTransfer]] = [{} for _ in messages]
+    for hop in sorted({hop for hops in routes for hop in hops}):
+        expected: dict[int, list[ExpectedMessage]] = {}
+        for number, ((message, _), hops) in enumerate(zip(messages, routes, strict=True)):
+            if hop in hops:
                 size_bytes = publication_bytes(message.receiver, message.size_bytes) if broker else message.size_bytes
-                from_ns = _asked_ns(message, list(each), place, crossings[number])
-                claims.setdefault(each[place].link, []).append(Claim(from_ns, message.received_ns, size_bytes, number))
-        for link, asked in claims.items():
-            leg, _ = place
-            in_order = sorted(asked, key=lambda claim: claim.until_ns) if leg else sorted(asked)
-            answers = list((in_stream if broker else in_datagrams)(link, logs[link], in_order, link in sole))
-            found.setdefault(link, []).extend(answers)
-            for claim, _, crossing in answers:
-                if crossing is not None:
-                    crossings[claim.number][place] = crossing
-    meeting = {number for link, each in found.items() for number in _meeting(each, link in sole)}
+                from_ns = _earliest_ns(message, list(hops), hop, transfers[number])
+                expected.setdefault(hops[hop].link, []).append(
+                    ExpectedMessage(from_ns, message.received_ns, size_bytes, number)
+                )
+        for link, on_link in expected.items():
+            leg, _ = hop
+            in_order = sorted(on_link, key=lambda each: each.until_ns) if leg else sorted(on_link)
+            found = list((in_stream if broker else in_datagrams)(link, logs[link], in_order, link in sole))
+            matches.setdefault(link, []).extend(found)
+            for each, _, transfer in found:
+                if transfer is not None:
+                    transfers[each.number][hop] = transfer
+    ambiguous = {number for link, found in matches.items() for number in _ambiguous(found, link in sole)}
     return [
-        Told(tuple(own.values()) if len(own) == len(way.links) else None, number not in meeting)
-        for number, (own, (_, way)) in enumerate(zip(crossings, messages, strict=True))
+        MessageMatch(tuple(own.values()) if len(own) == len(route.links) else None, number not in ambiguous)
+        for number, (own, (_, route)) in enumerate(zip(transfers, messages, strict=True))
     ]
 
 
-class _Hop(NamedTuple):
-    """A link, and the station at whose end the connection is that crosses it."""
+class _StationLink(NamedTuple):
+    """A link, and the station whose connection uses it."""
 
     link: int
     station: str
 
 
-def _legs(message: Message, way: Way) -> dict[tuple[int, int], _Hop]:
-    """The links of a way, in its order, by the leg (0 to the broker, or all where there is none; 1 from it) and the
-    number on it."""
-    resent = len(way.links) if way.resent < 0 else way.resent
-    there = {(0, hop): _Hop(link, message.sender) for hop, link in enumerate(way.links[:resent])}
-    return there | {(1, hop): _Hop(link, message.receiver) for hop, link in enumerate(way.links[resent:])}
+def _hops(message: TaskMessage, route: MessageRoute) -> dict[Hop, _StationLink]:
+    """Return the links of a route by hop, in order."""
+    split = len(route.links) if route.from_broker < 0 else route.from_broker
+    to_broker = {(0, place): _StationLink(link, message.sender) for place, link in enumerate(route.links[:split])}
+    return to_broker | {
+        (1, place): _StationLink(link, message.receiver) for place, link in enumerate(route.links[split:])
+    }
 
 
-def _sole_streams(legs: Iterable[Mapping[tuple[int, int], _Hop]]) -> set[int]:
-    """The links that the messages of one connection cross, in one direction of it, and no other."""
+def _sole_streams(routes: Iterable[Mapping[Hop, _StationLink]]) -> set[int]:
+    """Return the links that only one direction of one connection uses."""
     streams: dict[int, set[tuple[int, str]]] = {}
-    for each in legs:
-        for (leg, _), (link, station) in each.items():
+    for hops in routes:
+        for (leg, _), (link, station) in hops.items():
             streams.setdefault(link, set()).add((leg, station))
     return {link for link, users in streams.items() if len(users) == 1}
 
 
-def _asked_ns(
-    message: Message,
-    places: Sequence[tuple[int, int]],
-    place: tuple[int, int],
-    known: Mapping[tuple[int, int], Crossing],
-) -> int:
-    """When a link may have seen the first of a message: after all of it had crossed the one before, where a broker
-    sends it on; otherwise after the first packet had. Where that is not known, after it was published."""
-    index = places.index(place)
-    if index == 0 or places[index - 1] not in known:
+def _earliest_ns(message: TaskMessage, hops: Sequence[Hop], hop: Hop, known: Mapping[Hop, LinkTransfer]) -> int:
+    """Return when a message's first packet can arrive at a link: once the link before delivered its first packet, or,
+    at the first link after the broker, all of them. If that is not known, when the message was published."""
+    index = hops.index(hop)
+    if index == 0 or hops[index - 1] not in known:
         return message.published_ns
-    before = known[places[index - 1]]
-    _, hop = place
-    return before.departure_ns if hop == 0 else before.first_departure_ns
+    before = known[hops[index - 1]]
+    _, place = hop
+    return before.departure_ns if place == 0 else before.first_departure_ns
 
 
-def _meeting(found: Sequence[Found], sole: bool) -> Iterator[int]:
-    """The messages of a link that others cannot be told from: they were on their way to it at one time, and it is no
-    sole stream; or one of them was not found while the other was on its way to its receiver, so that what was found
-    may have been a retransmission."""
-    for one, other in _overlapping(found, lambda each: each.claim.until_ns):
-        if one.crossing is None or other.crossing is None:
-            yield from (one.claim.number, other.claim.number)
+def _ambiguous(matches: Sequence[PacketMatch], sole: bool) -> Iterator[int]:
+    """Yield the messages of a link that cannot be told from others: two that overlap, unless this is a sole stream;
+    and any two of which one was not found before the other was received, as a retransmission may have been taken for
+    its packets."""
+    for one, other in _overlapping(matches, lambda each: each.expected.until_ns):
+        if one.transfer is None or other.transfer is None:
+            yield from (one.expected.number, other.expected.number)
     if not sole:
-        for one, other in _overlapping(found, lambda each: each.last_ns):
-            yield from (one.claim.number, other.claim.number)
+        for one, other in _overlapping(matches, lambda each: each.last_ns):
+            yield from (one.expected.number, other.expected.number)
 
 
-def _overlapping(found: Sequence[Found], end_ns: Callable[[Found], int]) -> Iterator[tuple[Found, Found]]:
-    """All pairs whose times, from when the link was asked to an end, have an instant in common."""
-    open_ones: list[Found] = []
-    for each in sorted(found):
-        open_ones = [other for other in open_ones if end_ns(other) >= each.claim.from_ns]
+def _overlapping(
+    matches: Sequence[PacketMatch], end_ns: Callable[[PacketMatch], int]
+) -> Iterator[tuple[PacketMatch, PacketMatch]]:
+    """Yield all pairs whose intervals, from `expected.from_ns` to `end_ns`, overlap."""
+    open_ones: list[PacketMatch] = []
+    for each in sorted(matches):
+        open_ones = [other for other in open_ones if end_ns(other) >= each.expected.from_ns]
         yield from ((other, each) for other in open_ones)
         open_ones.append(each)

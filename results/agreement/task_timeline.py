@@ -1,4 +1,4 @@
-"""What a real task's time went to, from what stations wrote down: from each event to the next it is one thing."""
+"""Split a real task's time by activity, from the stations' events: an interval between two events has one activity."""
 
 from collections.abc import Iterator, Mapping
 from itertools import groupby, pairwise
@@ -11,9 +11,8 @@ import pyarrow.parquet as pq
 from emulator.realtime.station_events import EVENTS, FAILURES, STATION_EVENTS
 from results.run.reading import readable
 
-# What the time that ends with an event was.
 WAKE, SERIALISATION, TRANSFER, WAITING, COMPUTE = "wake", "serialisation", "transfer", "waiting", "compute"
-PART_OF = {
+ACTIVITY_BEFORE = {
     "woke": WAKE,
     "published": SERIALISATION,
     "received": TRANSFER,
@@ -22,15 +21,15 @@ PART_OF = {
     "loaded": COMPUTE,
     "computed": COMPUTE,
     "finished": COMPUTE,
-} | dict.fromkeys(FAILURES, WAITING)
-PLACE = {event: place for place, event in enumerate((*EVENTS, *FAILURES))}
+} | dict.fromkeys(FAILURES, WAITING)  # the activity of the interval that ends with an event
+EVENT_ORDER = {event: place for place, event in enumerate((*EVENTS, *FAILURES))}
 
-Key = tuple[str, str, int]  # source, kind, number of the task
+TaskKey = tuple[str, str, int]  # source, kind, number of the task
 
 
-class Message(NamedTuple):
-    """One of a task's messages: on the way to `stage` in pass `step`, from node to node, `size_bytes` with headers of
-    its own, those of MQTT, TCP, UDP and IP not counted."""
+class TaskMessage(NamedTuple):
+    """A message of a task, sent to `stage` in pass `step`. `size_bytes` includes the message's own header, but not
+    those of MQTT, TCP, UDP and IP."""
 
     step: int
     stage: int
@@ -41,22 +40,22 @@ class Message(NamedTuple):
     size_bytes: int
 
 
-class Journey(NamedTuple):
-    """A task from its first event to its last: `parts_ns` by the names above. What partitions really computed is
-    `computing_ns` of COMPUTE; the rest of it was held, as long as the model says."""
+class TaskTimeline(NamedTuple):
+    """A task from its first event to its last. `parts_ns`: time by activity. Of COMPUTE, partitions really computed
+    for `computing_ns`; for the rest the device was held until the modelled service time was over."""
 
-    key: Key
+    key: TaskKey
     first_ns: int
     last_ns: int
     parts_ns: Mapping[str, int]
     computing_ns: int
-    messages: tuple[Message, ...]
+    messages: tuple[TaskMessage, ...]
 
 
-class Row(NamedTuple):
-    """An event."""
+class StationEvent(NamedTuple):
+    """A row of events.parquet."""
 
-    key: Key
+    key: TaskKey
     step: int
     stage: int
     event: str
@@ -65,41 +64,44 @@ class Row(NamedTuple):
     size_bytes: int
 
 
-def journeys(events: Path) -> Iterator[Journey]:
-    """Every task that a station has written of. Raises ValueError for a damaged file."""
-    for key, rows in groupby(_rows(events), key=lambda row: row.key):
-        yield journey(key, list(rows))
+def task_timelines(events: Path) -> Iterator[TaskTimeline]:
+    """Yield the timeline of each task that has an event. Raises ValueError for a damaged file."""
+    for key, rows in groupby(_station_events(events), key=lambda row: row.key):
+        yield task_timeline(key, list(rows))
 
 
-def journey(key: Key, rows: list[Row]) -> Journey:
-    """The journey of the task of these events, in their order. The time before the first is not in it."""
+def task_timeline(key: TaskKey, events: list[StationEvent]) -> TaskTimeline:
+    """Return the timeline of the task with these events, given in order. It starts with the first event."""
     parts_ns = dict.fromkeys((WAKE, SERIALISATION, TRANSFER, WAITING, COMPUTE), 0)
     computing_ns = 0
     messages = []
-    for before, row in pairwise(rows):
-        spent_ns = row.at_ns - before.at_ns
-        parts_ns[PART_OF[row.event]] += spent_ns
-        if row.event == "computed":
+    for before, event in pairwise(events):
+        spent_ns = event.at_ns - before.at_ns
+        parts_ns[ACTIVITY_BEFORE[event.event]] += spent_ns
+        if event.event == "computed":
             computing_ns += spent_ns
-        if row.event == "received" and before.event == "published":
+        if event.event == "received" and before.event == "published":
             messages.append(
-                Message(row.step, row.stage, before.node, row.node, before.at_ns, row.at_ns, before.size_bytes)
+                TaskMessage(
+                    event.step, event.stage, before.node, event.node, before.at_ns, event.at_ns, before.size_bytes
+                )
             )
-    return Journey(key, rows[0].at_ns, rows[-1].at_ns, parts_ns, computing_ns, tuple(messages))
+    return TaskTimeline(key, events[0].at_ns, events[-1].at_ns, parts_ns, computing_ns, tuple(messages))
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    """All events, task by task, each task's in the order in which they had to happen."""
+def _station_events(path: Path) -> Iterator[StationEvent]:
+    """Yield all events, task by task, each task's by step, stage and EVENT_ORDER."""
     with readable(path):
         table = pq.read_table(path, schema=STATION_EVENTS)
     names = {name: table[name].to_pylist() for name in ("source", "kind", "event", "node")}
     numbers = {name: table[name].to_numpy() for name in ("task", "step", "stage", "at_ns", "size_bytes")}
-    places = np.array([PLACE.get(event, len(PLACE)) for event in names["event"]], np.int64)
-    if (places == len(PLACE)).any():
-        raise ValueError(f"{path}: event={names['event'][int(places.argmax())]}: must be one of {', '.join(PLACE)}")
-    who = [np.array(names[name], np.str_) for name in ("kind", "source")]
-    order = np.lexsort((places, numbers["stage"], numbers["step"], numbers["task"], *who))
+    places = np.array([EVENT_ORDER.get(event, len(EVENT_ORDER)) for event in names["event"]], np.int64)
+    if (places == len(EVENT_ORDER)).any():
+        unknown = names["event"][int(places.argmax())]
+        raise ValueError(f"{path}: event={unknown}: must be one of {', '.join(EVENT_ORDER)}")
+    stream = [np.array(names[name], np.str_) for name in ("kind", "source")]
+    order = np.lexsort((places, numbers["stage"], numbers["step"], numbers["task"], *stream))
     columns = [[names[name][row] for row in order] for name in ("source", "kind", "event", "node")]
     values = [numbers[name][order].tolist() for name in ("task", "step", "stage", "at_ns", "size_bytes")]
     for source, kind, event, node, task, step, stage, at_ns, size_bytes in zip(*columns, *values, strict=True):
-        yield Row((source, kind, task), step, stage, event, node, at_ns, size_bytes)
+        yield StationEvent((source, kind, task), step, stage, event, node, at_ns, size_bytes)

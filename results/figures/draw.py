@@ -7,12 +7,11 @@ import pandas as pd
 
 from emulator.trace import Trace
 from results.agreement import read_agreement
-from results.agreement.summary import part_table
+from results.agreement.summary import part_table, trace_units
 from results.figures import channel, emulation, policies
 from results.figures.emulation_data import lateness_curves, read_probes
 from results.figures.policy_data import FigureData, figure_data
 from results.figures.style import looks
-from results.report.emulation import trace_units
 from results.run.folder import Run
 from results.run.tables import read_learning
 from results.statistics import best_policy, ranked, read_summary, tasks_of

@@ -15,7 +15,7 @@ from emulator.core.files import atomic_write
 from results.agreement.summary import signed
 from results.figures.captions import CAPTIONS, EMULATION_CAPTIONS, Caption
 from results.placements import placement_counts
-from results.report.emulation import emulated
+from results.report.emulation import emulation_section
 from results.run.folder import Run
 from results.run.manifest import Check
 from results.statistics import best_policy, ranked, read_summary, tasks_of
@@ -81,7 +81,7 @@ def write_report(run: Run) -> Path:
         most=summary["cost_mean_s"].max(),
         placements=[(kind, rows.to_dict("records")) for kind, rows in placements.groupby("kind")],
         figures=figures,
-        emulated=emulated(run),
+        emulated=emulation_section(run),
         emulation_figures=embedded_figures(run.path / "figures", EMULATION_CAPTIONS),
         nan=nan,
         checks=[CheckGroup(name, tuple(checks)) for name, checks in groupby(run.manifest.checks, lambda c: c.name)],

@@ -20,7 +20,7 @@ BOUND = pa.schema(
 )  # bound.parquet: one row per offered task
 LEARNING: dict[str, Any] = {"agent": str, "seed": "int64", "step": "int64", "episode_return": "float64"}
 DIAGNOSTICS = ("entropy", "value_loss", "explained_variance", "approx_kl", "clipfrac")  # may be absent or empty
-KEY = ["source", "kind", "task"]
+TASK_KEY = ["source", "kind", "task"]
 
 
 def write_bound(path: Path, bounds: pa.Table) -> None:
@@ -35,7 +35,7 @@ def read_bound(path: Path) -> pd.Series | None:
         return None
     with readable(path):
         frame: pd.DataFrame = pq.read_table(path, schema=BOUND).to_pandas()
-    return frame.set_index(KEY)["bound_s"]
+    return frame.set_index(TASK_KEY)["bound_s"]
 
 
 def write_learning(path: Path, curves: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:

@@ -78,7 +78,7 @@ class Streamed(NamedTuple):
     left_ns: int
 
 
-class Told(NamedTuple):
+class RealTask(NamedTuple):
     """A real task: its events, packets, and when it was answered."""
 
     events: list[tuple[Any, ...]]
@@ -104,7 +104,7 @@ def real_task(
     ahead: Mapping[int, int] = {},
     byte_ns: Mapping[int, int] = {},
     streamed: Streamed | None = None,
-) -> Told:
+) -> RealTask:
     """A task that has its links to itself, but for packets of `ahead` bytes that came on one just before it. What a
     byte takes on a link is BYTE_NS, or else `byte_ns`. Its input crosses the first link so, or else as `streamed`."""
     byte_ns = {**BYTE_NS, **byte_ns}
@@ -147,11 +147,11 @@ def real_task(
     at_ns = happen("edge1", "started", 0, at_ns + knobs.queue)
     happen("edge1", "computed", 0, at_ns + knobs.compute)
     at_ns = happen("edge1", "finished", 0, at_ns + SERVICE_NS + knobs.late)
-    return Told(events, packets, send(1, RESULT_BYTES, at_ns, "edge1", "ue1", (BACK, DOWN)))
+    return RealTask(events, packets, send(1, RESULT_BYTES, at_ns, "edge1", "ue1", (BACK, DOWN)))
 
 
 def write_world(
-    folder: Path, system: System, told: Iterable[Told], spoil: Any = list, more: Iterable[Arrival] = ()
+    folder: Path, system: System, told: Iterable[RealTask], spoil: Any = list, more: Iterable[Arrival] = ()
 ) -> list[dict[str, Any]]:
     """The folder of the emulation of these tasks (those of the simulation's first numbers), and the rows of its
     agreement. `spoil` changes the rows of the packets' log; `more` packets come besides."""
@@ -173,7 +173,7 @@ def write_world(
     return table
 
 
-def real_row(system: System, told: Told) -> tuple[Any, ...]:
+def real_row(system: System, told: RealTask) -> tuple[Any, ...]:
     """The row of tasks.parquet of a real task."""
     _, _, kind, number, *_ = told.events[0]
     arrival_ns = 10 * NS_PER_MS + number * interval_of(system)

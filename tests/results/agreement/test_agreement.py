@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emulator.core.units import NS_PER_MS
 from emulator.trace import Trace
-from results.agreement import PARTS
+from results.agreement import PART_TITLES
 from tests.emulator.realtime.logs import LATE_NS, Arrival, Row
 from tests.results.emulated_world import (
     BACK,
@@ -24,8 +24,8 @@ from tests.results.emulated_world import (
     UP,
     US,
     Knobs,
+    RealTask,
     Streamed,
-    Told,
     real_task,
     segments,
     world,
@@ -38,7 +38,7 @@ HEADERS_NS = UP_AND_OUT * (sum(segments(INPUT_BYTES)) - INPUT_BYTES + sum(segmen
 
 
 def parts(row: dict[str, Any]) -> dict[str, int]:
-    return {part: row[f"{part}_ns"] for part in PARTS}
+    return {part: row[f"{part}_ns"] for part in PART_TITLES}
 
 
 def expected(knobs: Knobs) -> dict[str, int]:
@@ -65,11 +65,11 @@ def expected(knobs: Knobs) -> dict[str, int]:
 
 def test_every_part_of_a_task_by_hand(tmp_path: Path) -> None:
     knobs = Knobs(hold_gaps=(5 * NS_PER_MS, 4 * NS_PER_MS))
-    told = real_task(0, FIRST_NS, knobs)
-    (row,) = write_world(tmp_path, world(), [told])
+    task = real_task(0, FIRST_NS, knobs)
+    (row,) = write_world(tmp_path, world(), [task])
     assert parts(row) == expected(knobs) | {"ramp": (5_000 + 4_000 - 1_500 - 1_500) * US}
     assert row["simulated_ns"] == (4_000 + 2_000 + 400 + 1_000 + 5_000 + 40 + 1_000 + 400 + 2_000) * US
-    assert row["real_ns"] == told.end_ns - FIRST_NS
+    assert row["real_ns"] == task.end_ns - FIRST_NS
     assert (row["messages"], row["overlapping"], row["unmatched"]) == (2, 0, 0)
     assert (row["service_ns"], row["computing_ns"]) == (5_500 * US, 2_000 * US)
 
@@ -84,8 +84,8 @@ knobs_of = st.builds(
 @given(first=knobs_of, second=knobs_of)
 def test_whatever_a_task_spends_is_found_where_it_was_spent(tmp_path: Path, first: Knobs, second: Knobs) -> None:
     interval_ns = 200 * NS_PER_MS
-    told = [real_task(number, FIRST_NS + number * interval_ns, each) for number, each in enumerate((first, second))]
-    rows = write_world(tmp_path, world(2, interval_ns), told)
+    tasks = [real_task(number, FIRST_NS + number * interval_ns, each) for number, each in enumerate((first, second))]
+    rows = write_world(tmp_path, world(2, interval_ns), tasks)
     for row, knobs in zip(rows, (first, second), strict=True):
         assert parts(row) == expected(knobs)
         assert sum(parts(row).values()) == row["real_ns"] - row["simulated_ns"]
@@ -94,18 +94,18 @@ def test_whatever_a_task_spends_is_found_where_it_was_spent(tmp_path: Path, firs
 @pytest.mark.parametrize("link", [UP, OUT])
 def test_what_others_had_sent_before_belongs_to_the_links(link: int, tmp_path: Path) -> None:
     """An acknowledgement of somebody else's, before the message on its link."""
-    told = real_task(0, FIRST_NS, Knobs(), ahead={link: 52})
-    (row,) = write_world(tmp_path, world(), [told])
+    task = real_task(0, FIRST_NS, Knobs(), ahead={link: 52})
+    (row,) = write_world(tmp_path, world(), [task])
     assert parts(row) == expected(Knobs()) | {"air": 52 * BYTE_NS[link]}
 
 
 def test_acknowledgements_between_the_packets_are_nobodys_message(tmp_path: Path) -> None:
     """They come while the link waits for the sender, and are gone before it sends again."""
     knobs = Knobs(hold_gaps=(5 * NS_PER_MS, 4 * NS_PER_MS))
-    told = real_task(0, FIRST_NS, knobs)
-    first_ns = told.packets[0].now_ns
+    task = real_task(0, FIRST_NS, knobs)
+    first_ns = task.packets[0].now_ns
     more = [Arrival(UP, first_ns + 2 * NS_PER_MS, 52), Arrival(UP, first_ns + 8 * NS_PER_MS, 64)]
-    (row,) = write_world(tmp_path, world(), [told], more=more)
+    (row,) = write_world(tmp_path, world(), [task], more=more)
     assert parts(row) == expected(knobs)
 
 
@@ -120,7 +120,7 @@ def test_a_link_that_is_slower_by_then_is_the_links_difference(tmp_path: Path) -
     assert parts(row) == expected(knobs) | {"air": INPUT_BYTES * US, "headers": HEADERS_NS + more_ns}
 
 
-def meeting(first_ns: int) -> list[Told]:
+def meeting(first_ns: int) -> list[RealTask]:
     """Two tasks, the second of which publishes its input 6 ms after the first packet of the first one's has come. Then
     the sender has got 2896 bytes of that through; 10 ms after the first packet all others come, one of them with the
     last 1155 bytes of the first input and the first 293 of the second."""
@@ -158,7 +158,7 @@ def test_messages_that_meet_on_one_connection_are_told_apart_by_their_bytes(tmp_
 
 
 def test_of_messages_that_meet_with_bytes_of_others_nothing_is_invented(tmp_path: Path) -> None:
-    """What both took longer on their way there stays unexplained, and all else is told."""
+    """What both took longer on their way there stays unexplained, and all else is known."""
     interval_ns = 13 * NS_PER_MS // 2
     first, second = meeting(FIRST_NS + 500 * US)
     foreign = Arrival(UP, FIRST_NS + 2 * NS_PER_MS, 300)
@@ -192,9 +192,9 @@ def test_a_message_waits_at_the_sender_as_it_would_in_the_queue_of_its_link(tmp_
 
 def test_bytes_that_came_twice_are_no_message(tmp_path: Path) -> None:
     """A retransmission that nobody needed: which packet was needed is not in the log."""
-    told = real_task(0, FIRST_NS, Knobs(hold_gaps=(5 * NS_PER_MS, 4 * NS_PER_MS)))
-    again = Arrival(UP, told.packets[0].now_ns + 3 * NS_PER_MS, 1_500)
-    (row,) = write_world(tmp_path, world(), [told], more=[again])
+    task = real_task(0, FIRST_NS, Knobs(hold_gaps=(5 * NS_PER_MS, 4 * NS_PER_MS)))
+    again = Arrival(UP, task.packets[0].now_ns + 3 * NS_PER_MS, 1_500)
+    (row,) = write_world(tmp_path, world(), [task], more=[again])
     assert (row["overlapping"], row["unmatched"]) == (0, 1)
     assert row["ramp_ns"] == 0 and row["rest_ns"] != 0
 
@@ -229,8 +229,8 @@ def test_datagrams_are_handed_on_one_by_one(tmp_path: Path) -> None:
         at_ns = happen("edge1", event, 0, at_ns + later_ns)
     at_ns = happen("edge1", "published", 1, at_ns, 424)
     at_ns = happen("ue1", "received", 1, cross((BACK, DOWN), sizes["result"], at_ns + 300 * US) + 100 * US, 424)
-    (row,) = write_world(tmp_path, system, [Told(events, packets, happen("ue1", "decoded", 1, at_ns))])
-    nothing = dict.fromkeys(PARTS, 0)
+    (row,) = write_world(tmp_path, system, [RealTask(events, packets, happen("ue1", "decoded", 1, at_ns))])
+    nothing = dict.fromkeys(PART_TITLES, 0)
     assert parts(row) == nothing | {
         "stack": 2 * 400 * US,
         "forwarding": 2 * 20 * US - 3_000 * BYTE_NS[OUT],
@@ -254,8 +254,8 @@ def test_a_message_whose_packets_are_not_there_is_said_to_be_unmatched(tmp_path:
 
 
 def test_time_that_no_event_tells_of_is_unexplained(tmp_path: Path) -> None:
-    told = real_task(0, FIRST_NS, Knobs())
-    (row,) = write_world(tmp_path, world(), [told._replace(end_ns=told.end_ns + 777)])
+    task = real_task(0, FIRST_NS, Knobs())
+    (row,) = write_world(tmp_path, world(), [task._replace(end_ns=task.end_ns + 777)])
     assert parts(row) == expected(Knobs()) | {"rest": 777}
 
 

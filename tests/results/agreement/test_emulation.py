@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from emulator.realtime.verification.lateness import bin_of
-from results.agreement import PARTS, read_agreement
-from results.agreement.summary import Distance, distance, in_words, part_table, signed
+from results.agreement import PART_TITLES, read_agreement
+from results.agreement.summary import AgreementSummary, part_table, signed, summarise_agreement, summary_sentence
 from results.figures import emulation as emulation_figures
 from results.figures.draw import draw_figures
 from results.figures.emulation_data import (
@@ -56,7 +56,7 @@ def page(run: Run) -> Page:
 def rows(**columns: list[int]) -> pd.DataFrame:
     """Rows of agreement.parquet with these columns; the rest of them nought."""
     count = len(next(iter(columns.values())))
-    names = [f"{part}_ns" for part in PARTS]
+    names = [f"{part}_ns" for part in PART_TITLES]
     nothing = dict.fromkeys([*names, "service_ns", "computing_ns", "messages", "overlapping", "unmatched"], [0] * count)
     who = {"source": ["ue1"] * count, "kind": ["image"] * count, "simulated_ns": [0] * count}
     return pd.DataFrame({**nothing, **who, **columns})
@@ -97,7 +97,7 @@ def test_drawing_again_gives_the_same_files(run: Run) -> None:
 def test_the_page_answers_how_far_the_two_are_apart(run: Run, page: Page) -> None:
     tasks = read_agreement(run.path / "agreement.parquet")
     assert tasks is not None and len(tasks) == 11
-    assert in_words(tasks) in page.text
+    assert summary_sentence(tasks) in page.text
     assert "11 tasks were answered in both" in page.text
     assert page.text.index("Emulation and simulation") < page.text.index("What the words mean")
     for expected in ("encoding and decoding", "ue1-gnb", "SCHED_FIFO 10", "ping -c 3 edge1 && echo '<b>'"):
@@ -150,27 +150,27 @@ def test_the_distance_is_of_medians_and_magnitudes() -> None:
         real_ns=real, rest_ns=rest, compute_ns=[0, 0, 3_000_000, 0], service_ns=[4, 4, 4, 4], computing_ns=[1, 2, 3, 4],
         messages=[5, 5, 5, 5], overlapping=[0, 1, 0, 0], unmatched=[0, 0, 1, 0],
     )  # fmt: skip
-    found = distance(tasks)
+    found = summarise_agreement(tasks)
     within_ms = float(np.quantile([1, 2, 3, 10], 0.95))
-    expected = Distance(4, 1.5, within_ms, 1 - 1 / 16, 0.5, 1 - 1 / 13, 10 / 16, 2 / 20)
+    expected = AgreementSummary(4, 1.5, within_ms, 1 - 1 / 16, 0.5, 1 - 1 / 13, 10 / 16, 2 / 20)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
-    assert in_words(tasks).startswith(
-        "In the median of 4 tasks, reality took 1.50 ms more than the simulation; for 95 % of them the two are at most "
-        "8.95 ms apart. 93.8 % of the differences are told apart by part"
+    assert summary_sentence(tasks).startswith(
+        "In the median of 4 tasks, emulation took 1.50 ms more than the simulation; for 95 % of them the two differ by "
+        "at most 8.95 ms. 93.8 % of the differences are explained."
     )
 
 
 def test_nothing_apart_is_explained_and_less_is_said_as_less() -> None:
-    assert distance(rows(real_ns=[0, 0])).explained == 1.0
-    assert np.isnan(distance(rows(real_ns=[0])).computing)
-    assert "reality took 2.00 ms less than the simulation" in in_words(rows(real_ns=[-2_000_000]))
+    assert summarise_agreement(rows(real_ns=[0, 0])).explained == 1.0
+    assert np.isnan(summarise_agreement(rows(real_ns=[0])).computing)
+    assert "emulation took 2.00 ms less than the simulation" in summary_sentence(rows(real_ns=[-2_000_000]))
 
 
 def test_parts_have_an_interval_from_five_traces_on(run: Run) -> None:
     tasks = rows(real_ns=[0] * 10, stack_ns=[number * 1_000_000 for number in range(10)])
     tasks["source"] = [f"ue{number // 2}" for number in range(10)]
     table = part_table(tasks, {}).set_index("part")
-    stacks = table.loc[PARTS["stack"]]
+    stacks = table.loc[PART_TITLES["stack"]]
     assert stacks["mean_ms"] == pytest.approx(4.5)
     assert 0.5 <= stacks["low_ms"] < 4.5 < stacks["high_ms"] <= 8.5
     assert (stacks["from_ms"], stacks["to_ms"]) == (pytest.approx(0.45), pytest.approx(8.55))
