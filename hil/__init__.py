@@ -1,1 +1,1 @@
-"""Real hosts: broker, workers and the coordinator that runs partitions of real models on them."""
+"""Real hosts run the partitions of real models: workers and their coordinator, stations, and the MQTT between them."""

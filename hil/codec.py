@@ -1,7 +1,7 @@
-"""The binary messages: tensors from worker to worker, and chunks of weights.
+"""Encode and decode the binary messages: tensors from worker to worker, and chunks of weights.
 
-A tensor is a header of 76 bytes and its elements, little-endian in C order, so that the payload's
-size is exactly elements x bytes of the precision. Nothing here can run code that it receives.
+A tensor message is a header of 76 bytes and the elements, little-endian in C order. The payload is therefore exactly
+elements x bytes per element. Decoding never executes received code.
 """
 
 import math
@@ -32,15 +32,15 @@ Floats = NDArray[np.float32]
 
 
 class MessageKind(IntEnum):
-    """What a binary message is."""
+    """The type of a binary message."""
 
     ACTIVATION = 1  # the input of a stage
     RESULT = 2  # the output of the last stage
-    CHUNK = 3  # a piece of a layer's weights
+    CHUNK = 3  # a part of a layer's weights
 
 
 class Precision(IntEnum):
-    """How an element is sent."""
+    """The type of an element in the payload."""
 
     fp32 = 0
     fp16 = 1
@@ -55,9 +55,10 @@ _DTYPES: Mapping[Precision, np.dtype[Any]] = {
 
 
 class StageId(NamedTuple):
-    """Where an activation belongs: to an attempt at a task of a coordinator's `run`, as the input of
-    `stage` of the announced placement `plan`. The deadline is on the scenario's clock: workers carry it
-    along and decide nothing by it while time is virtual."""
+    """Identify one execution of a stage: `attempt` at `task` of a coordinator's `run`, `stage` of the announced `plan`.
+
+    `deadline_ns` is on the scenario's clock; workers forward it and do not act on it.
+    """
 
     run: int
     task: int
@@ -68,7 +69,7 @@ class StageId(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """An activation, or the result that the last stage leaves."""
+    """The input of the stage `stage_id` (ACTIVATION), or the output of the last stage `stage_id` (RESULT)."""
 
     kind: MessageKind
     stage_id: StageId
@@ -78,7 +79,7 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True)
 class Chunk:
-    """Piece `index` of `count` of the bytes with the SHA-256 `whole`."""
+    """Chunk `index` of the `count` chunks of the bytes whose SHA-256 is `whole`."""
 
     whole: bytes
     index: int
@@ -87,24 +88,24 @@ class Chunk:
 
 
 def encode_tensor(tensor: Tensor) -> bytes:
-    """Header and elements. int8: symmetric with one scale for the tensor, q = round(x / scale) with
+    """Return the header and the elements. int8 is symmetric with one scale per tensor: q = round(x / scale),
     scale = max |x| / 127, so the error is at most scale / 2. fp16 saturates at 65504.
 
-    Raises ValueError for values that are not finite, or of more than four dimensions.
+    Raises ValueError for values that are not finite, and for 0 or more than 4 dimensions.
     """
     values = tensor.values
     if not 1 <= values.ndim <= MAX_RANK:
         raise ValueError(f"values: rank={values.ndim}: must be between 1 and {MAX_RANK}")
     payload, scale = encode_elements(values, tensor.precision)
     sizes = (*values.shape, *(1,) * (MAX_RANK - values.ndim))
-    about = (tensor.kind, tensor.precision, values.ndim)
-    header: bytes = _TENSOR.pack(MAGIC, CODEC_VERSION, *about, *sizes, *tensor.stage_id, scale)
+    types = (tensor.kind, tensor.precision, values.ndim)
+    header: bytes = _TENSOR.pack(MAGIC, CODEC_VERSION, *types, *sizes, *tensor.stage_id, scale)
     return header + payload
 
 
 def encode_elements(values: Floats, precision: Precision) -> tuple[bytes, float]:
-    """The elements alone, and the scale of int8 (1 for the others). Raises ValueError for values that are not
-    finite."""
+    """Return the elements without a header, and the scale (1 unless int8). Raises ValueError for values that are
+    not finite."""
     peak = float(np.max(np.abs(values), initial=0.0))
     if not math.isfinite(peak):
         raise ValueError("values: must be finite")
@@ -122,8 +123,8 @@ def encode_elements(values: Floats, precision: Precision) -> tuple[bytes, float]
 
 
 def decode_elements(payload: bytes | memoryview, precision: Precision, scale: float, shape: tuple[int, ...]) -> Floats:
-    """The inverse of `encode_elements`. Raises Malformed unless the payload is that of the shape, the scale finite
-    and positive, and every value finite."""
+    """Invert `encode_elements`. Raises Malformed unless the payload fits the shape, the scale is finite and positive,
+    and every value is finite."""
     dtype = _DTYPES[precision]
     if math.prod(shape) * dtype.itemsize != len(payload):
         raise Malformed(f"tensor: payload of {len(payload)} bytes: must be {shape} x {dtype.itemsize}")
@@ -137,20 +138,20 @@ def decode_elements(payload: bytes | memoryview, precision: Precision, scale: fl
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
-    """Header, with the SHA-256 of the data, and the data."""
+    """Return the header, which holds the SHA-256 of the data, and the data."""
     head = (MAGIC, CODEC_VERSION, MessageKind.CHUNK, chunk.index, chunk.count, chunk.whole, sha256(chunk.data).digest())
     header: bytes = _CHUNK.pack(*head)
     return header + chunk.data
 
 
 def is_binary(message: bytes) -> bool:
-    """Whether a message claims to be one of these."""
+    """Return whether a message starts like a binary message (control messages are JSON)."""
     return message.startswith(MAGIC)
 
 
 def decode(message: bytes) -> Tensor | Chunk:
-    """The inverse of `encode_tensor` and `encode_chunk`. Raises Malformed for anything else, and for
-    a chunk whose data have another digest."""
+    """Invert `encode_tensor` and `encode_chunk`. Raises Malformed for any other message, and for a chunk whose data do
+    not have the stated digest."""
     if len(message) < 6 or not is_binary(message):
         raise Malformed("message: must start with its magic and kind")
     version, kind = message[4], message[5]
@@ -179,16 +180,16 @@ def _decode_tensor(message: bytes) -> Tensor:
     if len(message) < _TENSOR.size:
         raise Malformed(f"tensor: {len(message)} bytes: must be at least {_TENSOR.size}")
     _, _, kind, code, rank, *rest = _TENSOR.unpack_from(message)
-    sizes, (*address, scale) = rest[:MAX_RANK], rest[MAX_RANK:]
+    sizes, (*stage_id, scale) = rest[:MAX_RANK], rest[MAX_RANK:]
     if code not in tuple(Precision):
         raise Malformed(f"tensor: precision={code}: must be known")
     if not 1 <= rank <= MAX_RANK or any(size != 1 for size in sizes[rank:]):
         raise Malformed(f"tensor: rank={rank}, sizes={sizes}: must agree")
     precision = Precision(code)
     values = decode_elements(memoryview(message)[_TENSOR.size :], precision, scale, tuple(sizes[:rank]))
-    return Tensor(MessageKind(kind), StageId(*address), precision, values)
+    return Tensor(MessageKind(kind), StageId(*stage_id), precision, values)
 
 
 def payload_bytes(message: bytes) -> int:
-    """The size of a tensor message without its header: what a profile's `activation_bytes` says."""
+    """Return the size of a tensor message without its header; equals `activation_bytes` of the model's profile."""
     return len(message) - _TENSOR.size

@@ -1,4 +1,4 @@
-"""The control messages, compact JSON of integers and short texts, and the topics they go to."""
+"""The control messages between coordinator and workers (compact JSON of integers and short texts) and their topics."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from hil.errors import Malformed
 TOPIC_ROOT = "airsplit"
 STATUS_TOPICS = f"{TOPIC_ROOT}/status/+"
 ONLINE, OFFLINE = "online", "offline"
-NO_MEMORY = "memory"  # why a worker refuses weights
+NO_MEMORY = "memory"  # the error of a worker that has no room for the weights
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MAX_TEXT_LENGTH = 500
 MAX_INT = 2**63 - 1
@@ -19,29 +19,29 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def status_topic(worker: str) -> str:
-    """Where a worker's retained status is; its last will goes there too."""
+    """Return the topic of a worker's retained status and of its last will."""
     return f"{TOPIC_ROOT}/status/{worker}"
 
 
 def worker_topic(worker: str) -> str:
-    """What a worker listens to: orders, chunks, activations."""
+    """Return the topic that a worker subscribes to: orders, chunks, activations."""
     return f"{TOPIC_ROOT}/worker/{worker}"
 
 
 def coordinator_topic(run: int) -> str:
-    """What the coordinator of a run listens to: replies, reports, results."""
+    """Return the topic that the coordinator of a run subscribes to: replies, reports, results."""
     return f"{TOPIC_ROOT}/coordinator/{run}"
 
 
 def check_name(worker: str) -> None:
-    """Raise Malformed unless a worker's name is a level of a topic."""
+    """Raise Malformed unless a worker's name can be one level of a topic."""
     if not NAME.fullmatch(worker):
         raise Malformed(f"name={worker}: must be 1 to 64 letters, digits, and any of _ . - after the first")
 
 
 @dataclass(frozen=True)
 class Status:
-    """A worker, from itself: `incarnation` differs each time it starts, `malformed` counts what it dropped."""
+    """A worker's retained state. `incarnation` changes with each start, `malformed` counts dropped messages."""
 
     worker: str
     incarnation: int
@@ -73,7 +73,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Prepare:
-    """To a worker: layers of this model will come. Wants no reply."""
+    """To a worker: layers of this model will follow. Has no reply."""
 
     run: int
     model: str
@@ -81,7 +81,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Offer:
-    """To a worker: here is a layer's weights, `size` bytes with this SHA-256 (hex)."""
+    """To a worker: a layer's weights will follow, `size` bytes with the SHA-256 `digest` (hex). Answered by Holding."""
 
     run: int
     model: str
@@ -97,7 +97,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Holding:
-    """From a worker: which chunks it still misses; none: the layer is ready. Or why it refuses."""
+    """From a worker: the indices of the chunks that it lacks (none: the layer is loaded), or a refusal's `error`."""
 
     run: int
     worker: str
@@ -108,7 +108,7 @@ class Holding:
 
 @dataclass(frozen=True)
 class Plan:
-    """To each worker of a placement: its stages, and the precision of the activations between them."""
+    """To each worker of a placement: all stages, and the precision of activations. Answered by Ready."""
 
     run: int
     plan: int
@@ -124,7 +124,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Ready:
-    """From a worker: it has warmed up for its stages of a plan. Or why it cannot."""
+    """From a worker: its stages of a plan are warmed up, or the `error` that prevents it."""
 
     run: int
     worker: str
@@ -134,7 +134,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Measure:
-    """To a worker: time each of these layers, alone, for one pass of `tokens` tokens."""
+    """To a worker: time each of these layers separately in a pass of `tokens` tokens. Answered by Measured."""
 
     run: int
     model: str
@@ -147,7 +147,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Measured:
-    """From a worker: the median time of each layer."""
+    """From a worker: the median time of each layer, or the `error` that prevented the measurement."""
 
     run: int
     worker: str
@@ -160,7 +160,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Start:
-    """To the first worker of a plan: draw the input from `seed` and run your stage."""
+    """To the first worker of a plan: draw the input from `seed` and run stage 0."""
 
     run: int
     task: int
@@ -173,8 +173,8 @@ class Start:
 
 @dataclass(frozen=True)
 class Report:
-    """From a worker: a stage has run and its output is on its way. `service_ns` is computing alone;
-    decoding the input and encoding the output are apart. Or why it has not run."""
+    """From a worker: a stage has run and its output has been sent, or the `error` that prevented it. `service_ns` is
+    the computation alone, without decoding the input and encoding the output."""
 
     run: int
     worker: str
@@ -195,13 +195,13 @@ _TYPES: dict[str, type[ControlMessage]] = {kind.__name__: kind for kind in get_a
 
 
 def encode(message: ControlMessage) -> bytes:
-    """Compact JSON with the message's name as `is`."""
+    """Return compact JSON; the key `is` holds the message's class name."""
     return json.dumps({"is": type(message).__name__, **asdict(message)}, separators=(",", ":")).encode()
 
 
 def decode(payload: bytes) -> AnyMessage:
-    """Any message, binary or control. Raises Malformed unless every field is there, none besides,
-    and each of its type and within bounds."""
+    """Return a message of any type, binary or control. Raises Malformed unless it has exactly its type's fields, each
+    of the right type and within bounds."""
     if codec.is_binary(payload):
         return codec.decode(payload)
     try:
@@ -216,7 +216,7 @@ def decode(payload: bytes) -> AnyMessage:
 
 
 def _value(value: Any, kind: Any, path: str) -> Any:
-    """`value` as `kind`: an integer from 0, a text, a tuple, or a dataclass of these."""
+    """Return `value` as `kind`: an integer from 0, a text, a tuple, or a dataclass of these."""
     if kind is int and type(value) is int and 0 <= value <= MAX_INT:
         return value
     if kind is str and isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH:

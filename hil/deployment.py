@@ -1,7 +1,7 @@
-"""Weights on their way: a layer's safetensors bytes in chunks, addressed by what they contain.
+"""Split a layer's weights (safetensors bytes) into chunks, and put them together again.
 
-The SHA-256 of the whole names a transfer. A transfer can be taken up again where it broke off, and
-what a worker already holds is not sent again.
+A transfer is identified by the SHA-256 of all its bytes. An interrupted transfer resumes with the missing chunks, and
+weights that a worker already holds are not sent again.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ WEIGHT_CHUNK_BYTES = 4 * 2**20
 
 @dataclass(frozen=True)
 class LayerId:
-    """A layer of a model whose weights come from `seed`."""
+    """Identify a layer of a model whose weights are drawn from `seed`."""
 
     model: str
     seed: int
@@ -23,24 +23,24 @@ class LayerId:
 
 
 def digest(data: bytes) -> bytes:
-    """The name of a transfer."""
+    """Return the SHA-256 that identifies a transfer."""
     return sha256(data).digest()
 
 
 def chunk_count(size: int) -> int:
-    """Chunks of `size` bytes; at least one."""
+    """Return the number of chunks of a transfer of `size` bytes; at least 1."""
     return max(1, -(-size // WEIGHT_CHUNK_BYTES))
 
 
 def chunk(data: bytes, whole: bytes, index: int) -> Chunk:
-    """Piece `index` of `data`, whose digest is `whole`."""
+    """Return chunk `index` of `data`, whose digest is `whole`."""
     return Chunk(
         whole, index, chunk_count(len(data)), data[index * WEIGHT_CHUNK_BYTES : (index + 1) * WEIGHT_CHUNK_BYTES]
     )
 
 
 class Assembly:
-    """The receiving end of one transfer."""
+    """Collect the chunks of one transfer at its receiver."""
 
     def __init__(self, whole: bytes, size: int) -> None:
         self.whole = whole
@@ -50,14 +50,12 @@ class Assembly:
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """The chunks that have not arrived, in order."""
+        """The indices of the chunks that have not arrived, in order."""
         return tuple(sorted(self._missing))
 
     def add(self, piece: Chunk) -> None:
-        """Put a chunk in its place; one that is already there changes nothing.
-
-        Raises Malformed for a chunk of another transfer, number or size.
-        """
+        """Store a chunk; a repeated chunk changes nothing. Raises Malformed for a chunk of another transfer, count or
+        size."""
         count = chunk_count(self.size)
         start = piece.index * WEIGHT_CHUNK_BYTES
         length = min(WEIGHT_CHUNK_BYTES, self.size - start)
@@ -67,7 +65,7 @@ class Assembly:
         self._missing.discard(piece.index)
 
     def take(self) -> bytes:
-        """The whole. Raises Malformed, and starts again from nothing, if its digest is wrong."""
+        """Return all bytes. If their digest is wrong, discards every chunk and raises Malformed."""
         data = bytes(self._data)
         if digest(data) != self.whole:
             self._missing = set(range(chunk_count(self.size)))

@@ -1,4 +1,4 @@
-"""What this machine has of the things that only some runs need, and how to get the rest."""
+"""Report which optional requirements this machine meets, and how to meet the others."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from hil.mqtt.broker import find_mosquitto
 
 
 class Finding(NamedTuple):
-    """One thing: whether it is here, what was seen of it, and the remedy where it is not."""
+    """One requirement: whether it is met, the evidence, and the remedy if it is not met."""
 
     name: str
     found: bool
@@ -19,7 +19,7 @@ class Finding(NamedTuple):
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything once; nothing is changed."""
+    """Yield a finding for each requirement; changes nothing."""
     for need in requirements.NEEDS:
         yield Finding(need.name, *requirements.examine(need), f"emulation in real time: {need.remedy}")
     yield _path("mosquitto", find_mosquitto(), "airsplit broker --mosquitto: apt-get install mosquitto")

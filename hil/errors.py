@@ -1,4 +1,4 @@
-"""Errors of a lab. Errors of a machine are `emulator.core.errors.MissingDependency`."""
+"""Errors of messages; `MissingDependency` is for brokers, workers and machines."""
 
 from emulator.core.errors import MissingDependency
 
@@ -6,4 +6,4 @@ __all__ = ["Malformed", "MissingDependency"]
 
 
 class Malformed(ValueError):
-    """A message that is not what it claims to be; it is dropped and counted."""
+    """A message violates its format; the receiver drops and counts it."""

@@ -1,9 +1,8 @@
-"""A station: the process in a node's host that is the source of tasks and runs partitions of them.
+"""A station: the process in a node's host that sends the node's tasks and runs its partitions.
 
-`python -m hil.station --schedule FILE --name NODE --out FILE` draws its weights, connects, says `ready` on
-standard output, and waits for one line on standard input: the instant at which the run starts, in ns of
-CLOCK_MONOTONIC. It says `answered` when the tasks that end here are done, and ends when standard input does, or
-on SIGTERM or SIGINT. Its standard input is its lifeline: it cannot outlive who started it.
+`python -m hil.station --schedule FILE --name NODE --out FILE` draws its weights, connects, prints `ready`, and reads
+one line: the start of the run in ns of CLOCK_MONOTONIC. It prints `answered` when all tasks that end at this node are
+done. It ends at the end of standard input (so it cannot outlive its parent), on SIGTERM or on SIGINT.
 """
 
 import argparse
@@ -22,19 +21,19 @@ from hil.stations.schedule import read_schedule
 from hil.stations.server import Station, Stopped
 from hil.stations.transports import DatagramTransport, MqttTransport, Transport
 
-SWITCH_S = 1e-4  # a thread that has received something need not wait 5 ms for one that computes in Python
+SWITCH_S = 1e-4  # a receiving thread waits at most this long for a computing one; 5 ms by default
 
 
 def say(word: str) -> None:
-    """A line on standard output."""
+    """Print a line at once."""
     print(word, flush=True)
 
 
 def serve(schedule_path: Path, name: str, out: Path) -> None:
-    """Be the station of node `name` until standard input ends, or SIGTERM or SIGINT. Belongs on the main thread.
+    """Run the station of node `name` until the end of standard input, SIGTERM or SIGINT. Call on the main thread.
 
-    Raises ValueError for a bad schedule or name, MissingDependency where the broker or the node's address is
-    not there.
+    Raises ValueError for a bad schedule or name, MissingDependency if the broker cannot be reached or the node's
+    address cannot be used.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _raise_stopped)
@@ -49,25 +48,25 @@ def serve(schedule_path: Path, name: str, out: Path) -> None:
         )
         layers = None
         if name in schedule.computers:
-            from hil.stations.layers import NodeLayers  # torch: seconds, and memory, that a mere source can do without
+            from hil.stations.layers import NodeLayers  # torch: seconds and memory that a source does not need
 
             layers = NodeLayers(schedule, name)
         sys.setswitchinterval(SWITCH_S)
-        with suppress(OSError):  # not every kernel lets it be written
-            Path("/proc/self/timerslack_ns").write_text("1")  # wake up when it is time, not up to 50 us later
+        with suppress(OSError):  # not writable on every kernel
+            Path("/proc/self/timerslack_ns").write_text("1")  # wake up on time, not up to 50 us late
         with StationLog(out) as log:
             _run(Station(schedule, name, layers, transport, log, lambda: say(ANSWERED)), transport)
 
 
 def _run(station: Station, transport: Transport) -> None:
-    """From the moment that a station is ready until it has ended."""
+    """Connect a station, report that it is ready, and run it until the end of standard input."""
     try:
         transport.open(station.receive)
         say(READY)
         start_ns = _read_start()
         if start_ns is not None:
             station.start(start_ns)
-            while os.read(sys.stdin.fileno(), 4_096):  # until its end
+            while os.read(sys.stdin.fileno(), 4_096):  # until the end of standard input
                 pass
     finally:
         station.stop()
@@ -78,7 +77,7 @@ def _run(station: Station, transport: Transport) -> None:
 
 
 def _read_start() -> int | None:
-    """The start of the run; None where standard input ends before. Raises ValueError for anything else."""
+    """Return the start of the run, or None if standard input ends first. Raises ValueError for any other line."""
     line = b""
     while not line.endswith(b"\n"):
         data = os.read(sys.stdin.fileno(), 1)
@@ -95,8 +94,8 @@ def _raise_stopped(*_: object) -> NoReturn:
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Be a node's station in an emulation.")
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Run a node's station in an emulation.")
     parser.add_argument("--schedule", required=True, type=Path, metavar="FILE")
     parser.add_argument("--name", required=True, metavar="NODE")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE")

@@ -1,7 +1,11 @@
-"""A worker: holds layers, runs partitions of them, sends what comes out straight to the next worker.
+"""A worker: holds layers, runs partitions of models, and sends each output directly to the next worker.
 
-`python -m hil.worker --broker HOST:PORT --name NAME`. Light to import: torch comes with the first
-`serve`. Runs on Python 3.10, as do the modules that it imports.
+One hop of a tensor: `_on_activation` receives the input of a stage, `_run_stage` runs the stage's layers,
+`_output_message` encodes the output (`hil.codec`) as the input of the next stage, for the topic of its worker. The last
+stage's output goes to the coordinator. Every stage also reports its times to the coordinator.
+
+`python -m hil.worker --broker HOST:PORT --name NAME`. Importing this does not import torch; `serve` does. Runs on
+Python 3.10, as do the modules that it imports.
 """
 
 import argparse
@@ -31,15 +35,15 @@ if TYPE_CHECKING:
     from hil.runtime import Runtime
 
 LOG = logging.getLogger("airsplit.worker")
-MAX_PLANS = 4_096  # of all runs; the oldest are forgotten first
+MAX_PLANS = 4_096  # of all runs; the oldest are deleted first
 OFFLINE_PUBLISH_S = 2.0
 
 
 class Worker:
-    """One process's share of a run. Messages are handled one after the other, in order of arrival."""
+    """Handle the messages to one worker, one after the other, in order of arrival."""
 
     def __init__(self, broker: Address, name: str, memory_bytes: int, runtime: "Runtime") -> None:
-        """`memory_bytes` bounds the weights that it takes. Raises ValueError for a name that is no topic."""
+        """`memory_bytes` bounds the weights. Raises ValueError for a name that cannot be in a topic."""
         control_messages.check_name(name)
         self.name = name
         self._memory_bytes = memory_bytes
@@ -49,25 +53,25 @@ class Worker:
         self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._plans: dict[tuple[int, int], control_messages.Plan] = {}
         self._offers: dict[bytes, tuple[control_messages.Offer, deployment.Assembly]] = {}
-        self._greeted = False
+        self._status_confirmed = False  # the broker has returned our own status
         self._topics = (control_messages.worker_topic(name), control_messages.status_topic(name))
         self._client = make_client(
             f"airsplit-worker-{name}-{self._incarnation}",
             self._topics,
             self._receive,
-            lambda: self._say(control_messages.ONLINE),
+            lambda: self._publish_status(control_messages.ONLINE),
             self._status(control_messages.OFFLINE),
-            lambda: LOG.warning("broker %s: does not answer: trying again", broker),
+            lambda: LOG.warning("cannot reach broker %s: trying again", broker),
         )
         self._client.connect_async(*broker)
 
     def serve(self) -> None:
-        """Serve until `stop`; say goodbye."""
-        self._client.loop_start()  # connects, and connects again whenever the connection is lost
+        """Handle messages until `stop`, then publish the status `offline`."""
+        self._client.loop_start()  # connects, and reconnects whenever the connection is lost
         while (payload := self._inbox.get()) is not None:
             self._handle(payload)
-        with suppress(RuntimeError, ValueError):  # the broker may be gone already
-            self._say(control_messages.OFFLINE).wait_for_publish(OFFLINE_PUBLISH_S)
+        with suppress(RuntimeError, ValueError):  # the broker may have ended already
+            self._publish_status(control_messages.OFFLINE).wait_for_publish(OFFLINE_PUBLISH_S)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -76,7 +80,7 @@ class Worker:
         self._inbox.put(None)
 
     def _receive(self, topic: str, payload: bytes) -> None:
-        # amqtt also sends every new client the retained messages that others have subscribed to.
+        # amqtt also sends every new client the retained messages of other clients' subscriptions.
         if topic in self._topics:
             self._inbox.put(payload)
 
@@ -96,19 +100,19 @@ class Worker:
         )
         return RetainedMessage(control_messages.status_topic(self.name), control_messages.encode(status))
 
-    def _say(self, state: str) -> MQTTMessageInfo:
+    def _publish_status(self, state: str) -> MQTTMessageInfo:
         status = self._status(state)
         return self._client.publish(status.topic, status.payload, qos=1, retain=True)
 
-    def _hear_of_myself(self, status: control_messages.Status) -> None:
-        """What stands at the broker under this worker's name must be true: the last will of a former
-        worker, or of a former connection, is put right, and a newer worker takes the name over."""
+    def _on_own_status(self, status: control_messages.Status) -> None:
+        """Keep the retained status of this worker's name true. Overwrite the last will of an earlier worker or
+        connection; stop if a newer worker uses the name."""
         if status.state == control_messages.OFFLINE:
-            self._say(control_messages.ONLINE)
+            self._publish_status(control_messages.ONLINE)
         elif status.incarnation == self._incarnation:
-            self._greeted = True
-        elif self._greeted:
-            LOG.error("%s: another worker has taken this name: ends", self.name)
+            self._status_confirmed = True
+        elif self._status_confirmed:
+            LOG.error("%s: a newer worker uses this name: stopping", self.name)
             self.stop()
 
     def _handle(self, payload: bytes) -> None:
@@ -120,41 +124,41 @@ class Worker:
             return
         match message:
             case control_messages.Status():
-                self._hear_of_myself(message)
+                self._on_own_status(message)
             case control_messages.Prepare():
-                self._prepare(message)
+                self._on_prepare(message)
             case control_messages.Offer():
-                self._answer_offer(message)
+                self._on_offer(message)
             case codec.Chunk():
-                self._take_chunk(message)
+                self._on_chunk(message)
             case control_messages.Plan():
-                self._take_plan(message)
+                self._on_plan(message)
             case control_messages.Measure():
-                self._measure(message)
+                self._on_measure(message)
             case control_messages.Start():
-                self._start(message)
+                self._on_start(message)
             case codec.Tensor(kind=MessageKind.ACTIVATION):
-                self._continue(message, begun_ns)
+                self._on_activation(message, begun_ns)
             case _:
-                self._drop(Malformed(f"message: {type(message).__name__} must not be sent to a worker"))
+                self._drop(Malformed(f"message: {type(message).__name__} is not for a worker"))
 
     def _drop(self, error: Malformed) -> None:
         self._malformed += 1
         LOG.warning("%s: dropped a message: %s", self.name, error)
-        self._say(control_messages.ONLINE)  # the status says how many
+        self._publish_status(control_messages.ONLINE)  # with the new count
 
     def _reply(self, run: int, message: control_messages.ControlMessage) -> None:
         self._client.publish(control_messages.coordinator_topic(run), control_messages.encode(message))
 
     # Weights
 
-    def _prepare(self, order: control_messages.Prepare) -> None:
+    def _on_prepare(self, order: control_messages.Prepare) -> None:
         try:
             self._runtime.prepare(order.model)
         except ValueError as error:
             LOG.warning("%s: %s", self.name, error)
 
-    def _answer_offer(self, offer: control_messages.Offer) -> None:
+    def _on_offer(self, offer: control_messages.Offer) -> None:
         whole = bytes.fromhex(offer.digest)
         if _layer(offer) in self._runtime:
             self._reply(offer.run, control_messages.Holding(offer.run, self.name, offer.digest, ()))
@@ -169,10 +173,10 @@ class Worker:
         self._offers[whole] = offer, assembly
         self._reply(offer.run, control_messages.Holding(offer.run, self.name, offer.digest, assembly.missing))
 
-    def _take_chunk(self, chunk: codec.Chunk) -> None:
+    def _on_chunk(self, chunk: codec.Chunk) -> None:
         known = self._offers.get(chunk.whole)
         if known is None:
-            self._drop(Malformed("chunk: must have been offered"))
+            self._drop(Malformed("chunk: its weights were not offered"))
             return
         offer, assembly = known
         error = ""
@@ -181,95 +185,96 @@ class Worker:
             if not assembly.missing:
                 self._runtime.load(_layer(offer), assembly.take())
                 del self._offers[chunk.whole]
-        except ValueError as wrong:
-            error = _short(wrong)
+        except ValueError as failure:
+            error = _one_line(failure)
             LOG.warning("%s: refused weights: %s", self.name, error)
         self._reply(offer.run, control_messages.Holding(offer.run, self.name, offer.digest, assembly.missing, error))
 
-    # Work
+    # Stages
 
-    def _take_plan(self, plan: control_messages.Plan) -> None:
+    def _on_plan(self, plan: control_messages.Plan) -> None:
         error = ""
         try:
             for stage in plan.stages:
                 if stage.worker == self.name:
                     self._runtime.warm_up(plan.model, plan.seed, stage.first, stage.stop)
-        except ValueError as wrong:
-            error = _short(wrong)
+        except ValueError as failure:
+            error = _one_line(failure)
         while len(self._plans) >= MAX_PLANS:
             del self._plans[next(iter(self._plans))]
         self._plans[plan.run, plan.plan] = plan
         self._reply(plan.run, control_messages.Ready(plan.run, self.name, plan.plan, error))
 
-    def _measure(self, order: control_messages.Measure) -> None:
+    def _on_measure(self, order: control_messages.Measure) -> None:
         layer_ns: tuple[int, ...] = ()
         error = ""
         try:
             layer_ns = self._runtime.measure(
                 order.model, order.seed, order.first, order.stop, order.tokens, order.repeats
             )
-        except ValueError as wrong:
-            error = _short(wrong)
+        except ValueError as failure:
+            error = _one_line(failure)
         measured = control_messages.Measured(
             order.run, self.name, order.model, order.first, order.tokens, layer_ns, error
         )
         self._reply(order.run, measured)
 
-    def _start(self, start: control_messages.Start) -> None:
+    def _on_start(self, start: control_messages.Start) -> None:
         stage_id = StageId(start.run, start.task, start.attempt, start.plan, 0, start.deadline_ns)
         begun_ns = perf_counter_ns()
         self._run_stage(stage_id, begun_ns, lambda model: self._runtime.task_input(model, start.seed, start.tokens))
 
-    def _continue(self, tensor: codec.Tensor, begun_ns: int) -> None:
+    def _on_activation(self, tensor: codec.Tensor, begun_ns: int) -> None:
         self._run_stage(tensor.stage_id, begun_ns, lambda model: self._runtime.from_wire(model, tensor.values))
 
     def _run_stage(self, stage_id: StageId, begun_ns: int, take_input: Callable[[str], Any]) -> None:
-        """Run one stage, send its output on, and only then report: whoever hears the report knows that
-        the output has left."""
+        """Run one stage, send its output, and then report. The order tells the coordinator that a reported output has
+        been sent."""
         decode_ns = service_ns = encode_ns = payload_bytes = 0
         error = ""
         try:
-            plan, stage = self._stage(stage_id)
+            plan, stage = self._find_stage(stage_id)
             x = take_input(plan.model)
             decode_ns = perf_counter_ns() - begun_ns
             output, service_ns = self._runtime.run(plan.model, plan.seed, stage.first, stage.stop, x)
             begun_ns = perf_counter_ns()
-            topic, message = self._outgoing(stage_id, plan, output)
+            topic, message = self._output_message(stage_id, plan, output)
             encode_ns = perf_counter_ns() - begun_ns
             payload_bytes = codec.payload_bytes(message)
             self._client.publish(topic, message)
-        except ValueError as wrong:
-            error = _short(wrong)
+        except ValueError as failure:
+            error = _one_line(failure)
         times = (service_ns, decode_ns, encode_ns, payload_bytes)
-        address = (stage_id.run, self.name, stage_id.task, stage_id.attempt, stage_id.stage)
-        self._reply(stage_id.run, control_messages.Report(*address, *times, error))
+        names = (stage_id.run, self.name, stage_id.task, stage_id.attempt, stage_id.stage)
+        self._reply(stage_id.run, control_messages.Report(*names, *times, error))
 
-    def _stage(self, stage_id: StageId) -> tuple[control_messages.Plan, control_messages.Stage]:
+    def _find_stage(self, stage_id: StageId) -> tuple[control_messages.Plan, control_messages.Stage]:
         plan = self._plans.get((stage_id.run, stage_id.plan))
         if plan is None or stage_id.stage >= len(plan.stages) or plan.stages[stage_id.stage].worker != self.name:
-            raise ValueError(f"plan {stage_id.plan}: must have been announced, stage {stage_id.stage} as this worker's")
+            raise ValueError(f"no announced plan {stage_id.plan} has its stage {stage_id.stage} on this worker")
         return plan, plan.stages[stage_id.stage]
 
-    def _outgoing(self, stage_id: StageId, plan: control_messages.Plan, output: Any) -> tuple[str, bytes]:
+    def _output_message(self, stage_id: StageId, plan: control_messages.Plan, output: Any) -> tuple[str, bytes]:
+        """Return the topic and the message of a stage's output: an activation for the next stage, or the result."""
         if stage_id.stage + 1 == len(plan.stages):
             result = codec.Tensor(
-                MessageKind.RESULT, stage_id, Precision.fp32, self._runtime.answer(plan.model, output)
+                MessageKind.RESULT, stage_id, Precision.fp32, self._runtime.scores(plan.model, output)
             )
             return control_messages.coordinator_topic(stage_id.run), codec.encode_tensor(result)
-        onward = stage_id._replace(stage=stage_id.stage + 1)
+        next_stage = stage_id._replace(stage=stage_id.stage + 1)
         values = self._runtime.to_wire(output)
-        activation = codec.Tensor(MessageKind.ACTIVATION, onward, Precision[plan.precision], values)
-        return control_messages.worker_topic(plan.stages[onward.stage].worker), codec.encode_tensor(activation)
+        activation = codec.Tensor(MessageKind.ACTIVATION, next_stage, Precision[plan.precision], values)
+        return control_messages.worker_topic(plan.stages[next_stage.stage].worker), codec.encode_tensor(activation)
 
 
 def serve(broker: Address, name: str, memory_bytes: int | None = None, watch_stdin: bool = False) -> None:
-    """Be worker `name` until SIGTERM or SIGINT (with `watch_stdin`: or until standard input closes, so
-    that a worker cannot outlive the program that started it). `memory_bytes` bounds the weights that it
-    takes, by default the machine's memory. Blocks; belongs on the main thread.
+    """Run worker `name` until SIGTERM or SIGINT; with `watch_stdin` also until standard input closes, so that a worker
+    cannot outlive its parent. `memory_bytes` bounds the weights that it holds, by default the machine's memory. Call on
+    the main thread.
 
-    Raises ValueError for a name that is not a topic's.
+    Raises ValueError for a name that cannot be in a topic.
     """
-    # torch takes a second to import and a gigabyte to install: whoever imports this module need not have it.
+    # torch takes a second to import and a gigabyte to install: importing this module must not need it.
     from hil.runtime import Runtime
 
     worker = Worker(broker, name, memory_bytes or _physical_memory(), Runtime())
@@ -285,7 +290,7 @@ def _layer(offer: control_messages.Offer) -> deployment.LayerId:
 
 
 def _stop_at_end_of_input(worker: Worker) -> None:
-    while os.read(sys.stdin.fileno(), 4_096):  # not sys.stdin.read: a thread that holds its lock hinders the exit
+    while os.read(sys.stdin.fileno(), 4_096):  # sys.stdin.read would hold a lock that blocks the exit
         pass
     worker.stop()
 
@@ -309,16 +314,16 @@ def _cpu() -> str:
     return platform.machine()
 
 
-def _short(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[: control_messages.MAX_TEXT_LENGTH]
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Run partitions of neural networks for a coordinator.")
     parser.add_argument("--broker", required=True, type=parse_address, metavar="HOST:PORT")
     parser.add_argument("--name", required=True)
-    parser.add_argument("--memory-bytes", type=int, help="take at most so many bytes of weights")
+    parser.add_argument("--memory-bytes", type=int, help="hold at most this many bytes of weights")
     parser.add_argument("--watch-stdin", action="store_true", help="end when standard input closes")
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)

@@ -1,4 +1,4 @@
-"""Private MQTT brokers: each in a process of its own, on loopback, on a free port, gone with its context."""
+"""Start private MQTT brokers: one process each, by default on loopback and a free port, ended with its context."""
 
 import shutil
 import socket
@@ -17,7 +17,7 @@ from hil.errors import MissingDependency
 from hil.mqtt.client import Address
 
 LOOPBACK = "127.0.0.1"
-FREE = 0  # the port that stands for any free one
+ANY_PORT = 0  # bind to any free port
 LAST_PORT = 65_535
 BROKER_START_S = 20.0
 TERMINATE_S = 5.0
@@ -26,7 +26,7 @@ MOSQUITTO_PLACES = "/usr/sbin:/usr/local/sbin"  # often not in a user's PATH
 
 @dataclass(frozen=True)
 class Broker:
-    """A running broker, and what the manifest says of it."""
+    """A running broker: its address, and its name and version for the manifest."""
 
     address: Address
     name: str
@@ -35,12 +35,12 @@ class Broker:
 
 
 @contextmanager
-def embedded(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
-    """amqtt, in pure Python: always there. Raises ValueError for a port that none can have, MissingDependency if
-    it does not start."""
+def embedded(host: str = LOOPBACK, port: int = ANY_PORT) -> Iterator[Broker]:
+    """Run amqtt, a pure Python broker that is always installed. Raises ValueError for an invalid port,
+    MissingDependency if the broker does not start."""
     _check_port(port)
     command = [sys.executable, "-m", "hil.mqtt.embedded", "--host", host, "--port", str(port)]
-    # It ends when its standard input closes, so it cannot outlive a killed parent.
+    # The process ends when its standard input closes, so it cannot outlive a killed parent.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             yield Broker(Address(host, _announced_port(process)), "amqtt", version("amqtt"), process)
@@ -49,13 +49,13 @@ def embedded(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
 
 
 @contextmanager
-def mosquitto(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
-    """Mosquitto with a configuration of its own. Raises ValueError for a port that none can have,
-    MissingDependency where it is not installed or does not start."""
+def mosquitto(host: str = LOOPBACK, port: int = ANY_PORT) -> Iterator[Broker]:
+    """Run Mosquitto with a configuration of its own. Raises ValueError for an invalid port, MissingDependency if
+    Mosquitto is not installed or does not start."""
     _check_port(port)
     program = find_mosquitto()
     if program is None:
-        raise MissingDependency("mosquitto: must be installed (Debian and Ubuntu: apt-get install mosquitto)")
+        raise MissingDependency("mosquitto is not installed (Debian and Ubuntu: apt-get install mosquitto)")
     port = port or _free_port(host)
     with tempfile.TemporaryDirectory(prefix="airsplit-mosquitto-") as folder:
         configuration = Path(folder) / "mosquitto.conf"
@@ -72,12 +72,12 @@ def mosquitto(host: str = LOOPBACK, port: int = FREE) -> Iterator[Broker]:
 
 
 def find_mosquitto() -> str | None:
-    """The path of the program, where it is installed."""
+    """Return the path of Mosquitto, or None if it is not installed."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path=MOSQUITTO_PLACES)
 
 
 def terminate(*processes: subprocess.Popen[bytes]) -> None:
-    """End processes that we started, and only those: politely, then by force."""
+    """Close standard input of these child processes and send SIGTERM; after TERMINATE_S send SIGKILL."""
     for process in processes:
         if process.stdin is not None:
             with suppress(BrokenPipeError):
@@ -92,17 +92,17 @@ def terminate(*processes: subprocess.Popen[bytes]) -> None:
 
 
 def _check_port(port: int) -> None:
-    if not FREE <= port <= LAST_PORT:
-        raise ValueError(f"port={port}: must be {FREE} to {LAST_PORT}")
+    if not ANY_PORT <= port <= LAST_PORT:
+        raise ValueError(f"port={port}: must be {ANY_PORT} to {LAST_PORT}")
 
 
 def _announced_port(process: subprocess.Popen[bytes]) -> int:
-    guard = threading.Timer(BROKER_START_S, process.kill)
-    guard.start()
+    timeout = threading.Timer(BROKER_START_S, process.kill)
+    timeout.start()
     line = process.stdout.readline() if process.stdout else b""
-    guard.cancel()
+    timeout.cancel()
     if not line.strip().isdigit():
-        raise MissingDependency("broker: amqtt must start; its own message says why it did not")
+        raise MissingDependency("the embedded broker (amqtt) did not start; its own message says why")
     return int(line)
 
 
@@ -113,12 +113,12 @@ def _free_port(host: str) -> int:
 
 
 def _wait_until_open(address: Address, process: subprocess.Popen[bytes]) -> None:
-    give_up = time.monotonic() + BROKER_START_S
-    while time.monotonic() < give_up and process.poll() is None:
+    deadline_s = time.monotonic() + BROKER_START_S
+    while time.monotonic() < deadline_s and process.poll() is None:
         with suppress(OSError), socket.create_connection(address, timeout=BROKER_START_S):
             return
-        time.sleep(0.02)  # Mosquitto cannot say that it listens
-    raise MissingDependency(f"mosquitto: must start at {address}; its own message says why it did not")
+        time.sleep(0.02)  # Mosquitto does not report that it listens
+    raise MissingDependency(f"mosquitto did not start at {address}; its own message says why")
 
 
 def _mosquitto_version(program: str) -> str:

@@ -1,4 +1,4 @@
-"""The MQTT client that workers and the coordinator share: MQTT 3.1.1 by paho, without Nagle's delay."""
+"""The MQTT client of workers, coordinator and stations: paho, MQTT 3.1.1, Nagle's algorithm switched off."""
 
 import socket
 import threading
@@ -9,11 +9,11 @@ from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-KEEPALIVE_S = 10  # a broker declares a silent client dead after one and a half of these
+KEEPALIVE_S = 10  # a broker disconnects a client that is silent for 1.5 times as long
 
 
 class Address(NamedTuple):
-    """Where a broker listens."""
+    """The host and port that a broker or a station listens at."""
 
     host: str
     port: int
@@ -23,7 +23,7 @@ class Address(NamedTuple):
 
 
 def parse_address(text: str) -> Address:
-    """HOST:PORT. Raises ValueError for anything else."""
+    """Return the address of a text HOST:PORT. Raises ValueError for any other text."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise ValueError(f"broker={text}: must be HOST:PORT")
@@ -31,7 +31,7 @@ def parse_address(text: str) -> Address:
 
 
 class RetainedMessage(NamedTuple):
-    """A message that the broker keeps for those who subscribe later."""
+    """A message that the broker keeps and sends to later subscribers."""
 
     topic: str
     payload: bytes
@@ -45,26 +45,27 @@ def make_client(
     last_will: RetainedMessage | None = None,
     connect_failed: Callable[[], object] = lambda: None,
 ) -> Client:
-    """A client that subscribes to `topics` and then calls `subscribed()`, at every sock anew;
-    `connect_failed()` at the first attempt to connect that fails, and again only after a sock. All of
-    them and `receive(topic, payload)` are called on the network's thread.
+    """Return a client that subscribes to `topics` at every connection and then calls `subscribed()`.
 
-    Messages are sent at most once: TCP keeps their order, and one that a broken sock swallows
-    costs the attempt that it belongs to, which the coordinator makes again.
+    `connect_failed()` is called at the first failed attempt to connect, and again only after a connection. All
+    callbacks, also `receive(topic, payload)`, run on the network's thread.
+
+    Messages are published at QoS 0 unless the caller says otherwise: TCP keeps their order, and a message that a
+    broken connection loses fails its attempt, which the coordinator repeats.
     """
     client = Client(CallbackAPIVersion.VERSION2, client_id=name)
-    said = threading.Event()
+    reported = threading.Event()
 
     def connected(client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:
             return
-        said.clear()
+        reported.clear()
         client.subscribe([(topic, 0) for topic in topics])
         subscribed()
 
     def failed(_client: Client, _data: Any) -> None:
-        if not said.is_set():
-            said.set()
+        if not reported.is_set():
+            reported.set()
             connect_failed()
 
     def arrived(_client: Client, _data: Any, message: MQTTMessage) -> None:
@@ -81,5 +82,5 @@ def make_client(
 
 
 def disable_nagle(_client: Client, _data: Any, sock: Any) -> None:
-    """Switch Nagle's algorithm off: it holds small messages back until the last one is acknowledged."""
+    """Switch Nagle's algorithm off: it delays small messages until earlier ones are acknowledged."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

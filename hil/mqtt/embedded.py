@@ -1,5 +1,5 @@
-"""The process of the embedded broker: `python -m hil.mqtt.embedded --port 0` prints its port, then serves
-until its standard input closes or it is told to end."""
+"""The process of the embedded broker: `python -m hil.mqtt.embedded --port 0` prints its port, then serves until its
+standard input closes, SIGTERM or SIGINT."""
 
 import argparse
 import asyncio
@@ -15,9 +15,9 @@ from hil.mqtt.client import KEEPALIVE_S
 
 LOG = logging.getLogger("airsplit.broker")
 CONFIGURATION = {
-    # The listener is ours: the port is known as soon as it is bound, and asyncio's transports set TCP_NODELAY.
+    # We open the socket: the port is known as soon as it is bound, and asyncio's transports set TCP_NODELAY.
     "listeners": {"default": {"type": "external"}},
-    # amqtt would drop a client after exactly its keepalive, in a race with the client's ping: half as long again.
+    # By default amqtt disconnects a client after exactly its keepalive, which races with the client's ping: wait 1.5x.
     "timeout_disconnect_delay": KEEPALIVE_S // 2,
     "plugins": {
         "amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True},
@@ -27,7 +27,7 @@ CONFIGURATION = {
 
 
 async def serve(listener: socket.socket) -> None:
-    """Serve until the end of standard input, SIGTERM or SIGINT."""
+    """Run the broker until the end of standard input, SIGTERM or SIGINT."""
     broker = Broker(CONFIGURATION)
     await broker.start()
 
@@ -35,9 +35,9 @@ async def serve(listener: socket.socket) -> None:
         try:
             await broker.external_connected(StreamReaderAdapter(reader), StreamWriterAdapter(writer), "default")
         except RuntimeError as error:
-            # amqtt 0.12.1 walks over all subscriptions when a client connects, and fails if another one
-            # subscribes meanwhile. Cut off, the client connects again; otherwise it would never be heard.
-            LOG.info("cut a client off: %s", error)
+            # amqtt 0.12.1 iterates over all subscriptions when a client connects, and fails if another client
+            # subscribes meanwhile. A disconnected client connects again; otherwise it would never be served.
+            LOG.info("disconnected a client: %s", error)
             writer.close()
 
     server = await asyncio.start_server(connected, sock=listener)
@@ -46,14 +46,14 @@ async def serve(listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    loop.add_reader(sys.stdin, ended.set)  # readable at its end: nothing is ever written to it
+    loop.add_reader(sys.stdin, ended.set)  # becomes readable at its end: nothing is written to it
     await ended.wait()
     server.close()
     await broker.shutdown()
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="An MQTT broker that ends with its standard input.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
@@ -61,7 +61,7 @@ def main() -> None:
     try:
         listener = socket.create_server((arguments.host, arguments.port))
     except OSError as error:
-        sys.exit(f"broker {arguments.host}:{arguments.port}: must be free to listen on: {error.strerror}")
+        sys.exit(f"the broker cannot listen on {arguments.host}:{arguments.port}: {error.strerror}")
     asyncio.run(serve(listener))
 
 
