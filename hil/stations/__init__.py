@@ -1,1 +1,1 @@
-"""Stations: the processes that carry out an emulation's tasks in real time."""
+"""Stations: the processes that run an emulation's tasks in real time."""

@@ -1,4 +1,4 @@
-"""A scenario in real time, in a private world: its network, what its links are found to do, its tasks and programs."""
+"""Run a scenario in real time inside the sandbox: build its network, probe its links, run its tasks and programs."""
 
 import subprocess
 import tempfile
@@ -28,17 +28,17 @@ from topologies.mininet.network import EmulatedNetwork, emulated_network
 from topologies.mininet.real_devices import plugged_devices
 from topologies.schema.scenario import Scenario
 
-START_DELAY_NS = 500_000_000  # from the word to all until the traces' time 0
-READY_S = 300.0  # in which the weights of the largest models are drawn
+START_DELAY_NS = 500_000_000  # from the start command until time 0 of the traces
+READY_S = 300.0  # enough to draw the weights of the largest models
 BROKER_PORT = 1883
 DATAGRAM_PORT = 7_078
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
 class EmulationResult(NamedTuple):
-    """What came of one: the relay's counts and how the kernel scheduled it, what was found of each link before, the
-    programs, the broker's name and version, who of the broker and the stations ended too early, and how many messages
-    stations dropped."""
+    """The result of an emulation: the relay's counts and its scheduling class, the links as probed before the run, the
+    programs, the broker's name and version, the broker and stations that ended too early (`lost`), and the number of
+    messages that stations dropped."""
 
     ended: RelayCounts
     scheduling: str
@@ -52,12 +52,12 @@ class EmulationResult(NamedTuple):
 def emulate(
     scenario: Scenario, home: Path, system: System, decisions: Sequence[Decision], folder: Path, progress: Progress
 ) -> EmulationResult:
-    """Carry out the decisions for as long as `system` lasts, beside the scenario's programs, which run in the folder
-    `home`; then wait until every task is answered, or `realtime.grace_s` is over.
+    """Execute the decided tasks in real time for the duration of `system`, and the scenario's programs beside them in
+    the folder `home`. Then wait until every task is answered, at most `realtime.grace_s`.
 
-    In the run's folder are then packets.parquet, events.parquet, probes.csv, programs.csv, and under `hosts/` what
-    stations and programs wrote. Raises MissingDependency where a broker or a station does not start or the machine
-    lacks something else, ValueError for a switch that cannot be, and RelayFailed where the relay cannot go on.
+    Writes packets.parquet, events.parquet, probes.csv, programs.csv, and under `hosts/` the files of stations and
+    programs. Raises MissingDependency if a broker or a station does not start or the machine lacks something else,
+    ValueError for an invalid switch, and RelayFailed if the relay fails.
     """
     with ExitStack() as stack:
         network, probed = stack.enter_context(_network(scenario, system, folder, progress))
@@ -73,22 +73,22 @@ def emulate(
             _count_seconds(start_ns, end_ns, progress)
             stations.await_answers(end_ns + ns_from_s(scenario.realtime.grace_s))
 
-        ended, programs = _shaped(scenario, home, network, folder, during)
-        lost = [f"station at {node}" for node in sorted(stations.dead)]
+        ended, programs = _run(scenario, home, network, folder, during)
+        lost = [f"station at {node}" for node in sorted(stations.exited)]
         lost += ["broker"] if broker is not None and broker.process.poll() is not None else []
     store_events(folder)
     dropped = sum(stations.dropped.values())
-    carried = None if broker is None else (broker.name, broker.version)
-    return EmulationResult(ended, network.relay.scheduling, probed, programs, carried, tuple(lost), dropped)
+    broker_version = None if broker is None else (broker.name, broker.version)
+    return EmulationResult(ended, network.relay.scheduling, probed, programs, broker_version, tuple(lost), dropped)
 
 
 def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, progress: Progress) -> EmulationResult:
-    """Mininet's prompt in the network, until the user leaves it: links follow their traces, the scenario's programs
-    run, and no task does. Leaves and raises what `emulate` does."""
+    """Open Mininet's prompt in the network until the user leaves it. Links follow their traces and the scenario's
+    programs run, but no tasks. Writes the same files and raises the same errors as `emulate`."""
     from mininet.cli import CLI
     from mininet.log import lg
 
-    lg.propagate = False  # what the prompt says it prints itself
+    lg.propagate = False  # the prompt prints its own output
     with _network(scenario, system, folder, progress) as (network, probed):
 
         def during(start_ns: int) -> None:
@@ -96,7 +96,7 @@ def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, pr
             take_terminal()
             CLI(network.net)
 
-        ended, programs = _shaped(scenario, home, network, folder, during)
+        ended, programs = _run(scenario, home, network, folder, during)
         return EmulationResult(ended, network.relay.scheduling, probed, programs)
 
 
@@ -104,7 +104,7 @@ def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, pr
 def _network(
     scenario: Scenario, system: System, folder: Path, progress: Progress
 ) -> Iterator[tuple[EmulatedNetwork, tuple[ProbeReport, ...]]]:
-    """The network, and what was found of its links, which lies in the folder, too."""
+    """Yield the network and its links as probed; also write probes.csv."""
     (folder / HOSTS_FOLDER).mkdir()
     progress("building the network", 0, 1)
     with emulated_network(scenario, system) as network:
@@ -112,19 +112,19 @@ def _network(
         progress("probing the links", 0, 1)
         with tempfile.TemporaryDirectory() as scratch:
             log = Path(scratch) / "probing.parquet"
-            given = system.links, system.cells, system.seed, system.duration_ns
-            probed = tuple(probe(network.relay, *given, network.ends, log))
+            channel = system.links, system.cells, system.seed, system.duration_ns
+            probed = tuple(probe(network.relay, *channel, network.ends, log))
         write_probe_reports(folder / "probes.csv", probed)
         progress("probing the links", 1, 1)
         with plugged_devices(scenario, network):
             yield network, probed
 
 
-def _shaped(
+def _run(
     scenario: Scenario, home: Path, network: EmulatedNetwork, folder: Path, during: Callable[[int], object]
 ) -> tuple[RelayCounts, tuple[Program, ...]]:
-    """Links follow their traces and programs run, from a moment ahead and for as long as `during` takes, which is told
-    when that is by CLOCK_MONOTONIC."""
+    """Let links follow their traces and programs run while `during(start_ns)` executes; time 0 of the traces is
+    `start_ns` of CLOCK_MONOTONIC, START_DELAY_NS from now."""
     start_ns = time.monotonic_ns() + START_DELAY_NS
     network.relay.begin(start_ns, folder / "packets.parquet")
     with Programs(scenario.realtime.commands, network.hosts, start_ns, folder / HOSTS_FOLDER, home) as programs:
@@ -136,19 +136,19 @@ def _shaped(
 
 @contextmanager
 def _broker(node: str, network: EmulatedNetwork) -> Iterator[Broker]:
-    """Mosquitto where it is installed, in a node's host; otherwise the embedded one."""
+    """Run a broker in the host of a node: Mosquitto if it is installed, otherwise the embedded broker."""
     start = embedded if find_mosquitto() is None else mosquitto
     with ExitStack() as running:
         with network_of(network.hosts[node].pid):
             broker = running.enter_context(start(network.address(node), BROKER_PORT))
-        raise_priority(broker.process.pid)  # no message should wait for a host that computes
+        raise_priority(broker.process.pid)  # messages must not wait for hosts that compute
         yield broker
 
 
 def _stations(
     system: System, decisions: Sequence[Decision], broker: Broker | None, network: EmulatedNetwork, folder: Path
 ) -> Stations:
-    """One in each host that is a source or computes; what they write to standard error is kept."""
+    """Return stations for the hosts that are sources or compute; their standard error goes to `hosts/NODE.log`."""
     placed = {node for _, placement in decisions for node, _, _ in placement}
     nodes = [node for node in system.nodes if node in placed | {task.source for task, _ in decisions}]
     if nodes:
@@ -167,7 +167,7 @@ def _stations(
 
 
 def _count_seconds(start_ns: int, end_ns: int, progress: Progress) -> None:
-    """Wait until CLOCK_MONOTONIC reads `end_ns`, with a word each second from `start_ns` on."""
+    """Wait until CLOCK_MONOTONIC reads `end_ns`; report progress each second from `start_ns` on."""
     seconds = -(-(end_ns - start_ns) // NS_PER_S)
     for second in range(seconds + 1):
         _wait(min(start_ns + second * NS_PER_S, end_ns))
@@ -175,5 +175,5 @@ def _count_seconds(start_ns: int, end_ns: int, progress: Progress) -> None:
 
 
 def _wait(until_ns: int) -> None:
-    """Until CLOCK_MONOTONIC reads this."""
+    """Wait until CLOCK_MONOTONIC reads `until_ns`."""
     time.sleep(max(0, until_ns - time.monotonic_ns()) / NS_PER_S)

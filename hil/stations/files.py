@@ -1,4 +1,4 @@
-"""What the stations of an emulation leave in a run's folder, and what becomes of it there."""
+"""The files of stations in a run's folder, and the events and records made from them."""
 
 from pathlib import Path
 
@@ -6,30 +6,30 @@ from emulator.record import Records
 from hil.stations.real_times import EventRows, gather, write_events, write_real_tasks
 from hil.stations.schedule import Schedule, read_schedule
 
-HOSTS_FOLDER = "hosts"  # the folder of what the hosts' processes read and wrote
+HOSTS_FOLDER = "hosts"  # the folder of the files of the hosts' processes
 
 
 def schedule_file(folder: Path) -> Path:
-    """Where the schedule of a run lies, if it had tasks."""
+    """Return the path of a run's schedule; a run without tasks has none."""
     return folder / HOSTS_FOLDER / "schedule.json"
 
 
 def store_events(folder: Path) -> None:
-    """Write events.parquet, where the run had tasks."""
-    written = _written(folder)
-    if written is not None:
-        write_events(folder / "events.parquet", *written)
+    """Write events.parquet if the run had tasks."""
+    stored = _read_stored(folder)
+    if stored is not None:
+        write_events(folder / "events.parquet", *stored)
 
 
 def append_real_tasks(records: Records, label: str, folder: Path) -> None:
-    """Append the tasks of a run, if it had any, to records under `label`. Raises ValueError where a file is not what
-    an emulation writes."""
-    written = _written(folder)
-    if written is not None:
-        write_real_tasks(records, label, *written)
+    """Append a run's tasks, if it had any, to records under `label`. Raises ValueError if a file is not one that an
+    emulation writes."""
+    stored = _read_stored(folder)
+    if stored is not None:
+        write_real_tasks(records, label, *stored)
 
 
-def _written(folder: Path) -> tuple[Schedule, EventRows] | None:
+def _read_stored(folder: Path) -> tuple[Schedule, EventRows] | None:
     path = schedule_file(folder)
     if not path.is_file():
         return None

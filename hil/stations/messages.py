@@ -1,7 +1,7 @@
-"""What goes from station to station: the elements of an activation, an input or result of the right size, a token.
+"""Messages between stations: the elements of an activation, a token, or an input or result of the right size.
 
-Each piece on the wire is a header of 24 bytes and its data. Over MQTT a message is one piece; as datagrams
-it is as many as its bytes need, and what does not arrive of it is zeros.
+A message is sent in pieces, each a header of 24 bytes and data. Over MQTT a message is one piece. As datagrams it is as
+many as it needs; bytes of lost pieces are received as zeros.
 """
 
 import struct
@@ -11,15 +11,15 @@ from typing import NamedTuple
 from hil.errors import Malformed
 
 STATION_MAGIC = b"ASPS"
-# magic; job, step, stage; index, count; size of the whole; scale of int8 elements
+# magic; job, step, stage; index, count; size of the message; scale of int8 elements
 _HEADER = struct.Struct("!4sIHHHHIf")
 MTU = 1_500
-DATAGRAM_BYTES = MTU - 28 - _HEADER.size  # of data, after the headers of IPv4 and UDP and ours
-REASSEMBLY_TIMEOUT_NS = 50_000_000  # nothing more is expected of a message that has been silent for so long
+DATAGRAM_BYTES = MTU - 28 - _HEADER.size  # data in a datagram: 28 bytes are the IPv4 and UDP headers
+REASSEMBLY_TIMEOUT_NS = 50_000_000  # a message counts as complete after so long without a new piece
 
 
 class MessageKey(NamedTuple):
-    """Which message it is: of the schedule's job with this number, to its `stage` in pass `step`."""
+    """Identify a message: to `stage` of the schedule's job number `job` in pass `step`."""
 
     job: int
     step: int
@@ -27,7 +27,7 @@ class MessageKey(NamedTuple):
 
 
 class StationMessage(NamedTuple):
-    """A message of at least one byte; `scale` is that of its int8 elements, and otherwise 1."""
+    """A message of at least one byte; `scale` belongs to int8 elements and is otherwise 1."""
 
     key: MessageKey
     scale: float
@@ -35,8 +35,8 @@ class StationMessage(NamedTuple):
 
 
 class ReceivedMessage(NamedTuple):
-    """A message as its receiver has it, complete at `at_ns` of CLOCK_MONOTONIC. `size_bytes` counts what came,
-    headers included."""
+    """A message as received, complete at `at_ns` of CLOCK_MONOTONIC. `size_bytes` counts the received bytes, headers
+    included."""
 
     message: StationMessage
     at_ns: int
@@ -44,7 +44,7 @@ class ReceivedMessage(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Piece `number`, from 0, of the `pieces` of a message of `size_bytes`."""
+    """Piece `number` (from 0) of the `pieces` pieces of a message of `size_bytes` bytes."""
 
     key: MessageKey
     number: int
@@ -54,22 +54,22 @@ class Piece(NamedTuple):
     data: memoryview
 
 
-def split_message(message: StationMessage, most_bytes: int) -> Iterator[bytes]:
-    """A message in pieces of at most `most_bytes` of data each, in order."""
+def split_message(message: StationMessage, max_bytes: int) -> Iterator[bytes]:
+    """Yield the pieces of a message in order, each with at most `max_bytes` of data."""
     size_bytes = len(message.data)
-    count = -(-size_bytes // most_bytes)
+    count = -(-size_bytes // max_bytes)
     for index in range(count):
-        data = message.data[index * most_bytes : (index + 1) * most_bytes]
+        data = message.data[index * max_bytes : (index + 1) * max_bytes]
         yield _HEADER.pack(STATION_MAGIC, *message.key, index, count, size_bytes, message.scale) + data
 
 
 def single_piece(message: StationMessage) -> bytes:
-    """A message as a single piece."""
+    """Return a message as a single piece."""
     return next(split_message(message, len(message.data)))
 
 
 def parse_piece(piece: bytes) -> Piece:
-    """The inverse of `pieces`, for each of them. Raises Malformed for anything else."""
+    """Decode one piece. Raises Malformed for any bytes that `split_message` cannot yield."""
     if len(piece) <= _HEADER.size or not piece.startswith(STATION_MAGIC):
         raise Malformed("message: must have a station's header and data")
     _, job, step, stage, index, count, size_bytes, scale = _HEADER.unpack_from(piece)
@@ -80,52 +80,54 @@ def parse_piece(piece: bytes) -> Piece:
     return Piece(MessageKey(job, step, stage), index, count, size_bytes, scale, data)
 
 
-class _Open:
-    """A message of which pieces have come."""
+class _PartialMessage:
+    """A message of which some pieces have arrived."""
 
     def __init__(self, piece: Piece) -> None:
         self.scale = piece.scale
         self.data = bytearray(piece.size_bytes)
-        self.got_bytes = 0
+        self.received_bytes = 0
         self.latest_ns = 0
 
     def add(self, piece: Piece, now_ns: int) -> None:
         start = piece.number * DATAGRAM_BYTES
         self.data[start : start + len(piece.data)] = piece.data
-        self.got_bytes += _HEADER.size + len(piece.data)
+        self.received_bytes += _HEADER.size + len(piece.data)
         self.latest_ns = now_ns
 
 
 class Reassembly:
-    """Messages from datagrams. Links keep the order, so a message is complete with its last piece; where that
-    was lost, REASSEMBLY_TIMEOUT_NS after the latest one. A message of which nothing arrives never was."""
+    """Assemble messages from datagrams. Links keep the order, so a message is complete with its last piece, or
+    REASSEMBLY_TIMEOUT_NS after the latest piece if the last is lost. A message without any piece is never received."""
 
     def __init__(self) -> None:
-        self._open: dict[MessageKey, _Open] = {}
-        self._closed: set[MessageKey] = set()
-        self.late = 0  # pieces of messages that were taken as complete
+        self._partial: dict[MessageKey, _PartialMessage] = {}
+        self._complete: set[MessageKey] = set()
+        self.late = 0  # pieces that arrived after their message was complete
 
     def add(self, piece: Piece, now_ns: int) -> ReceivedMessage | None:
-        """Take a piece that arrives now: the message if that completes it."""
-        if piece.key in self._closed:
+        """Add a piece; return its message if that is now complete."""
+        if piece.key in self._complete:
             self.late += 1
             return None
-        message = self._open.setdefault(piece.key, _Open(piece))
+        message = self._partial.setdefault(piece.key, _PartialMessage(piece))
         message.add(piece, now_ns)
-        return self._close(piece.key, now_ns) if piece.number + 1 == piece.pieces else None
+        return self._complete_message(piece.key, now_ns) if piece.number + 1 == piece.pieces else None
 
-    def due_ns(self) -> int | None:
-        """When the first message will have been silent for too long; None: none is open."""
-        if not self._open:
+    def next_timeout_ns(self) -> int | None:
+        """Return when the first incomplete message times out, or None if there is none."""
+        if not self._partial:
             return None
-        return min(message.latest_ns for message in self._open.values()) + REASSEMBLY_TIMEOUT_NS
+        return min(message.latest_ns for message in self._partial.values()) + REASSEMBLY_TIMEOUT_NS
 
-    def overdue(self, now_ns: int) -> list[ReceivedMessage]:
-        """The messages that have been silent for too long."""
-        silent = [key for key, message in self._open.items() if message.latest_ns + REASSEMBLY_TIMEOUT_NS <= now_ns]
-        return [self._close(key, now_ns) for key in silent]
+    def time_out(self, now_ns: int) -> list[ReceivedMessage]:
+        """Return the messages that have timed out; they count as complete."""
+        timed_out = [
+            key for key, message in self._partial.items() if message.latest_ns + REASSEMBLY_TIMEOUT_NS <= now_ns
+        ]
+        return [self._complete_message(key, now_ns) for key in timed_out]
 
-    def _close(self, key: MessageKey, now_ns: int) -> ReceivedMessage:
-        message = self._open.pop(key)
-        self._closed.add(key)
-        return ReceivedMessage(StationMessage(key, message.scale, bytes(message.data)), now_ns, message.got_bytes)
+    def _complete_message(self, key: MessageKey, now_ns: int) -> ReceivedMessage:
+        message = self._partial.pop(key)
+        self._complete.add(key)
+        return ReceivedMessage(StationMessage(key, message.scale, bytes(message.data)), now_ns, message.received_bytes)

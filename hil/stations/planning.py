@@ -1,4 +1,4 @@
-"""From a system and its placed tasks to the schedule that stations follow."""
+"""Make the schedule of the stations from a system and its placed tasks."""
 
 from collections.abc import Iterable, Mapping
 
@@ -18,12 +18,12 @@ def make_schedule(
     addresses: Mapping[str, Address],
     broker: Address | None = None,
 ) -> Schedule:
-    """What every station has to know to carry out these placements, of tasks as they come. The times of visits are
-    those of the simulation's devices, and so is what is in their memories at the start.
+    """Return the schedule of these tasks. Service times and the weights loaded at the start are those of the
+    simulation's devices.
 
-    `addresses` gives each node that is a source or computes the place where it hears datagrams. Raises
-    ValueError for a placement that does not cover its model or names a node without a device or an address,
-    and without a broker where no link of the system takes datagrams.
+    `addresses` holds the datagram address of each node that is a source or computes. Raises ValueError for a placement
+    that does not cover its model or names a node without a device or an address, and if there is neither a broker nor
+    a link that carries datagrams.
     """
     if broker is None and not any(link.bearer == "um" for link in system.links):
         raise ValueError("broker: must be given where no link has the bearer um: acknowledged bearers carry MQTT")
@@ -84,7 +84,7 @@ def _visits_ns(network: Network, task: Task, placement: Placement) -> tuple[int,
 
 
 def _computer(network: Network, name: str) -> Computer:
-    """A device as it is before the first task."""
+    """Return a device's state before the first task."""
     device = network.devices[name]
     row = list(network.devices).index(name)
     last_use = network.device_tables.tables.last_use[row].tolist()

@@ -1,23 +1,24 @@
-"""Which threads of a station go first: those that hear, send and keep time before any that computes, here or in
-another station of the machine. None of this is needed; without the right to it, a busy machine makes them late."""
+"""Give threads that receive, send and keep time precedence over threads that compute, on the whole machine.
+
+Without the right to do so nothing fails, but on a busy machine messages and starts are late.
+"""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-STATION_PRIORITY = 1  # of real-time threads the last: the relay goes first
+STATION_PRIORITY = 1  # the lowest real-time priority: the relay precedes it
 
 
 def raise_priority(process: int = 0) -> None:
-    """From now on the calling thread, or a process of one thread such as a broker's, runs before all ordinary ones,
-    where we may ask for that."""
+    """Give the calling thread (0), or a single-threaded process, real-time priority if permitted."""
     with suppress(PermissionError):
         os.sched_setscheduler(process, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(STATION_PRIORITY))
 
 
 @contextmanager
 def normal_priority() -> Iterator[None]:
-    """The calling thread is an ordinary one within: it computes for long."""
+    """Give the calling thread normal priority inside the context, for a long computation."""
     with suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
     try:

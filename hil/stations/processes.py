@@ -1,4 +1,4 @@
-"""The station processes of an emulation: started each in its host, told when to begin, and ended."""
+"""Start the station processes of an emulation in their hosts, tell them the start of the run, and end them."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from typing import Self
 from hil.errors import MissingDependency
 from hil.mqtt.broker import terminate
 
-# What a station says on its standard output, a line each; the last with the number of messages that it dropped.
+# Lines on a station's standard output; DROPPED is followed by the number of messages that it dropped.
 READY, ANSWERED, DROPPED = "ready", "answered", "dropped"
 STATION_EXIT_S = 10.0
 
@@ -22,30 +22,30 @@ Launch = Callable[[str, Sequence[str]], "subprocess.Popen[bytes]"]
 
 
 def launch_here(_node: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
-    """Without hosts: on this machine."""
+    """Start a command on this machine, without a host of its own."""
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def events_file(folder: Path, node: str) -> Path:
-    """What the station of a node writes."""
+    """Return the path of the log of a node's station."""
     return folder / f"{node}.station"
 
 
 class Stations:
-    """One station for each node, as a context: all of them end with it, and by themselves should we be killed.
+    """One station per node, as a context that ends them all; they also end if this process is killed.
 
-    First `await_ready` (imports and weights take their time), then `begin`, then `await_answers`.
+    Call `await_ready` (imports and weights take seconds), then `begin`, then `await_answers`.
     """
 
     def __init__(self, schedule: Path, nodes: Iterable[str], folder: Path, launch: Launch = launch_here) -> None:
-        """Stations follow the file `schedule` and write to `folder` (`events_file`)."""
+        """Stations read the file `schedule` and write their logs to `folder` (`events_file`)."""
         self._schedule = schedule
         self._nodes = tuple(nodes)
         self._folder = folder
         self._launch = launch
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._said: dict[str, set[str]] = {node: set() for node in self._nodes}
-        self._dead: set[str] = set()
+        self._lines: dict[str, set[str]] = {node: set() for node in self._nodes}
+        self._exited: set[str] = set()
         self._changed = threading.Condition()
         self._listeners: list[threading.Thread] = []
 
@@ -69,60 +69,60 @@ class Stations:
         self._end()
 
     def await_ready(self, timeout_s: float) -> None:
-        """Wait until every station has its layers and its connection. Raises MissingDependency where one does not."""
-        absent = self._wait(READY, timeout_s, lambda: bool(self._dead))
+        """Wait until every station is ready. Raises MissingDependency if one ends or is not ready in time."""
+        absent = self._wait(READY, timeout_s, lambda: bool(self._exited))
         if absent:
-            raise MissingDependency(f"stations: {', '.join(absent)}: must be ready within {timeout_s:g} s")
+            raise MissingDependency(f"stations not ready within {timeout_s:g} s: {', '.join(absent)}")
 
     def begin(self, start_ns: int) -> None:
         """Tell all stations that the run starts at `start_ns` of CLOCK_MONOTONIC."""
         for node, process in self.processes.items():
-            if node not in self.dead and process.stdin is not None:
-                with suppress(BrokenPipeError):  # it has just ended, and its tasks will not be answered
+            if node not in self.exited and process.stdin is not None:
+                with suppress(BrokenPipeError):  # it has just ended; its tasks will not be answered
                     process.stdin.write(f"{start_ns}\n".encode())
                     process.stdin.flush()
 
     def await_answers(self, until_ns: int) -> tuple[str, ...]:
-        """Wait until every task is done at the station where it ends, or CLOCK_MONOTONIC reads `until_ns`. The
-        nodes that still wait then: for tasks that failed elsewhere, or whose messages got lost."""
-        return self._wait(ANSWERED, (until_ns - time.monotonic_ns()) * 1e-9, lambda: self._dead >= set(self._nodes))
+        """Wait until all tasks are done, or CLOCK_MONOTONIC reads `until_ns`. Return the nodes that still wait for
+        tasks: those failed elsewhere, or their messages were lost."""
+        return self._wait(ANSWERED, (until_ns - time.monotonic_ns()) * 1e-9, lambda: self._exited >= set(self._nodes))
 
     @property
-    def dead(self) -> frozenset[str]:
+    def exited(self) -> frozenset[str]:
         """The nodes whose station has ended."""
         with self._changed:
-            return frozenset(self._dead)
+            return frozenset(self._exited)
 
     @property
     def dropped(self) -> dict[str, int]:
-        """What stations did not take of what had reached them, by node; known once they have ended."""
+        """The number of messages that reached a station and were dropped, by node; known once stations have ended."""
         with self._changed:
-            words = ((node, line.split()) for node, lines in self._said.items() for line in lines)
+            words = ((node, line.split()) for node, lines in self._lines.items() for line in lines)
             return {node: int(each[1]) for node, each in words if each[:1] == [DROPPED]}
 
-    def _wait(self, word: str, timeout_s: float, hopeless: Callable[[], bool]) -> tuple[str, ...]:
+    def _wait(self, word: str, timeout_s: float, give_up: Callable[[], bool]) -> tuple[str, ...]:
         def absent() -> tuple[str, ...]:
-            return tuple(node for node in self._nodes if word not in self._said[node])
+            return tuple(node for node in self._nodes if word not in self._lines[node])
 
         with self._changed:
-            self._changed.wait_for(lambda: not absent() or hopeless(), max(0.0, timeout_s))
+            self._changed.wait_for(lambda: not absent() or give_up(), max(0.0, timeout_s))
             return absent()
 
     def _listen(self, node: str) -> None:
         output = self.processes[node].stdout
         for line in output or ():
             with self._changed:
-                self._said[node].add(line.decode(errors="replace").strip())
+                self._lines[node].add(line.decode(errors="replace").strip())
                 self._changed.notify_all()
         with self._changed:
-            self._dead.add(node)
+            self._exited.add(node)
             self._changed.notify_all()
 
     def _end(self) -> None:
         for process in self.processes.values():
             if process.stdin is not None:
                 with suppress(BrokenPipeError):
-                    process.stdin.close()  # that ends a station, and it says first what it has dropped
+                    process.stdin.close()  # the station prints DROPPED, then ends
         for process in self.processes.values():
             with suppress(subprocess.TimeoutExpired):
                 process.wait(STATION_EXIT_S)

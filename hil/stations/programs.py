@@ -1,4 +1,4 @@
-"""The commands of an emulation: each run by a shell in its node's host, its output kept, ended with the run."""
+"""Run the commands of an emulation, each by a shell in its node's host; keep their output; end them with the run."""
 
 import os
 import select
@@ -18,23 +18,23 @@ from emulator.core.units import NS_PER_S
 from topologies.schema.realtime import CommandSection
 
 NODE, START = "AIRSPLIT_NODE", "AIRSPLIT_START_NS"  # in the environment of every command
-PROGRAM_EXIT_S = 5.0  # what a program has to end by itself when it is told to
+PROGRAM_EXIT_S = 5.0  # from SIGTERM until SIGKILL
 
 ProgramOutcome = Literal["done", "failed", "ended", "not started"]
-"""Status 0; another status, or a signal; still there at the end of the run, which ended it; the run was over before
-it could start, or nothing could be started."""
+"""done: status 0. failed: another status, or a signal. ended: still running at the end of the run, which ended it.
+not started: the run ended before its time, or it could not be started."""
 
 
 class CommandHost(Protocol):
-    """What is needed of a host: as `mininet.node.CommandHost`."""
+    """The methods used of a host (`mininet.node.Host`)."""
 
     def popen(self, command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
-        """Start a command there, as the leader of a process group of its own."""
+        """Start a command in the host, as the leader of its own process group."""
 
 
 class Program(NamedTuple):
-    """What became of a command. Times are seconds of the run; `output` is the file, in the run's folder, with all that
-    it wrote. `exit_status` is 128 + N if signal N ended it."""
+    """The outcome of a command. Times are seconds of the run; `output` is the file of its output, in the run's folder.
+    `exit_status` is 128 + N if signal N ended it."""
 
     number: int
     node: str
@@ -49,15 +49,15 @@ class Program(NamedTuple):
 
     @property
     def complaint(self) -> str | None:
-        """One line about a command that failed or did not start; None for the others."""
+        """One line about a command that failed or did not start, otherwise None."""
         if self.outcome in ("done", "ended"):
             return None
         return f"realtime.commands[{self.number}] at {self.node}: {self.outcome}: {self.reason}"
 
 
 class Programs:
-    """The commands of a run, as a context: each starts when its time has come, and all of them end with it, with
-    whatever they started themselves and left in their process groups. `programs` then tells of each."""
+    """The commands of a run, as a context. Each starts at its time; the context's end also ends their process groups.
+    `programs` then holds the outcomes."""
 
     def __init__(
         self,
@@ -67,18 +67,18 @@ class Programs:
         output: Path,
         folder: Path,
     ) -> None:
-        """`start_ns` of CLOCK_MONOTONIC is the run's second 0. What the commands write goes to files in the folder
-        `output`, which must be there; they run in `folder`, that of the scenario."""
+        """`start_ns` of CLOCK_MONOTONIC is second 0 of the run. Output is written to files in the existing folder
+        `output`; the commands run in the scenario's `folder`."""
         self._commands = commands
         self._hosts = hosts
         self._start_ns = start_ns
         self._output = output
         self._folder = folder
-        self._started: dict[int, _Started] = {}
-        self._ended_s: dict[int, float] = {}  # by themselves
-        self._refused: dict[int, str] = {}
+        self._started: dict[int, _RunningProgram] = {}
+        self._ended_s: dict[int, float] = {}  # of commands that ended by themselves
+        self._start_errors: dict[int, str] = {}
         self._thread = threading.Thread(target=self._serve)
-        self._over = os.eventfd(0)
+        self._run_over = os.eventfd(0)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -87,24 +87,24 @@ class Programs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.eventfd_write(self._over, 1)
+        os.eventfd_write(self._run_over, 1)
         self._thread.join()
-        os.close(self._over)
+        os.close(self._run_over)
 
     @property
     def programs(self) -> list[Program]:
-        """What became of each command, in the scenario's order."""
+        """The outcome of each command, in the scenario's order."""
         return [self._program(number, command) for number, command in enumerate(self._commands)]
 
     def _serve(self) -> None:
         due = deque(sorted(range(len(self._commands)), key=lambda number: self._commands[number].at_s))
         with selectors.DefaultSelector() as selector:
-            selector.register(self._over, selectors.EVENT_READ)
+            selector.register(self._run_over, selectors.EVENT_READ)
             over = False
             while not over:
                 wait_s = max(0.0, self._commands[due[0]].at_s - self._now_s()) if due else None
                 for key, _ in selector.select(wait_s):
-                    if key.fd == self._over:
+                    if key.fd == self._run_over:
                         over = True
                     else:
                         self._ended_s[key.data] = self._now_s()
@@ -113,7 +113,7 @@ class Programs:
                     number = due.popleft()
                     if self._start(number):
                         selector.register(self._started[number].descriptor, selectors.EVENT_READ, number)
-        _end(list(self._started.values()))
+        _end_all(list(self._started.values()))
 
     def _start(self, number: int) -> bool:
         command = self._commands[number]
@@ -126,25 +126,27 @@ class Programs:
                     env=environment, cwd=self._folder,
                 )  # fmt: skip
         except OSError as error:
-            self._refused[number] = str(error)
+            self._start_errors[number] = str(error)
             return False
-        self._started[number] = _Started(process, os.pidfd_open(process.pid), at_s)
+        self._started[number] = _RunningProgram(process, os.pidfd_open(process.pid), at_s)
         return True
 
     def _program(self, number: int, command: CommandSection) -> Program:
-        asked = (number, command.node, command.run, command.at_s)
+        given = (number, command.node, command.run, command.at_s)
         name = self._file(number).name
         if number not in self._started:
-            return Program(*asked, None, None, "not started", None, name, self._refused.get(number, "the run was over"))
+            return Program(
+                *given, None, None, "not started", None, name, self._start_errors.get(number, "the run was over")
+            )
         process, _, started_s = self._started[number]
         code = process.returncode
         reason = f"exit status {code}" if code >= 0 else signal.Signals(-code).name
         status = code if code >= 0 else 128 - code
         if number not in self._ended_s:
-            return Program(*asked, started_s, None, "ended", status, name, "")
+            return Program(*given, started_s, None, "ended", status, name, "")
         if status == 0:
-            return Program(*asked, started_s, self._ended_s[number], "done", 0, name, "")
-        return Program(*asked, started_s, self._ended_s[number], "failed", status, name, reason)
+            return Program(*given, started_s, self._ended_s[number], "done", 0, name, "")
+        return Program(*given, started_s, self._ended_s[number], "failed", status, name, reason)
 
     def _file(self, number: int) -> Path:
         return self._output / f"{number:02d}-{self._commands[number].node}.txt"
@@ -154,33 +156,33 @@ class Programs:
 
 
 def write_programs(path: Path, programs: Iterable[Program]) -> None:
-    """Write a CSV file, a row for each. Appears whole or not at all."""
+    """Write a CSV file, a row per program, atomically."""
     write_table(path, Program._fields, programs)
 
 
-class _Started(NamedTuple):
+class _RunningProgram(NamedTuple):
     process: "subprocess.Popen[bytes]"
     descriptor: int  # readable when the process has ended
     at_s: float
 
 
-def _end(started: Sequence[_Started]) -> None:
-    """End the process groups: politely, then by force. Nobody who has ended is waited for before, so that the number
-    of each is still its own."""
+def _end_all(started: Sequence[_RunningProgram]) -> None:
+    """Send SIGTERM to the process groups, and after PROGRAM_EXIT_S SIGKILL. Only then wait for the processes: until
+    that, no other process can have their ids."""
     for each in started:
-        _tell(each, signal.SIGTERM)
-    give_up = time.monotonic() + PROGRAM_EXIT_S
+        _send_signal(each, signal.SIGTERM)
+    deadline_s = time.monotonic() + PROGRAM_EXIT_S
     for each in started:
         poll = select.poll()
         poll.register(each.descriptor, select.POLLIN)
-        poll.poll(max(0.0, give_up - time.monotonic()) * 1_000)
-        _tell(each, signal.SIGKILL)
+        poll.poll(max(0.0, deadline_s - time.monotonic()) * 1_000)
+        _send_signal(each, signal.SIGKILL)
         each.process.wait()
         os.close(each.descriptor)
 
 
-def _tell(each: _Started, number: signal.Signals) -> None:
+def _send_signal(each: _RunningProgram, number: signal.Signals) -> None:
     try:
         os.killpg(each.process.pid, number)
-    except ProcessLookupError:  # it has not come as far as to have a group
+    except ProcessLookupError:  # it has not created its group yet
         each.process.send_signal(number)

@@ -1,4 +1,4 @@
-"""What all stations of an emulation wrote, together: events as Parquet, and rows of tasks and stages in real time."""
+"""Combine the logs of an emulation's stations into events (Parquet) and records of tasks and stages in real time."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -23,8 +23,8 @@ GATHERED_ROW = np.dtype([*EVENT_ROW.descr, ("node", "<u4")])
 EventRows = np.ndarray[tuple[int], np.dtype[np.void]]
 
 WAITING, LOAD, SERVICE, TRANSFER = range(4)
-# What the time that ends with an event is; it counts to the event's stage. The source's lateness is part of the
-# transfer, as are encoding, decoding and the ways through both hosts' stacks.
+# The part of the delay that the time before an event belongs to, in the event's stage. Transfer includes the source's
+# lateness, encoding, decoding, and both hosts' network stacks.
 PART_OF = {
     Event.WOKE: TRANSFER,
     Event.PUBLISHED: TRANSFER,
@@ -38,8 +38,7 @@ PART_OF = {
 
 
 def gather(schedule: Schedule, folder: Path) -> EventRows:
-    """The rows of all stations, job by job in the order of time. A station that wrote nothing, or was killed,
-    leaves out what it did not do."""
+    """Return the rows of all stations, sorted by job and time. The rows of a killed station end early."""
     logs = []
     for number, node in enumerate(schedule.addresses):
         rows = read_log(events_file(folder, node))
@@ -53,18 +52,18 @@ def gather(schedule: Schedule, folder: Path) -> EventRows:
 
 
 def write_events(path: Path, schedule: Schedule, rows: EventRows) -> None:
-    """Store gathered rows as Parquet (`emulator.realtime.station_events`)."""
+    """Write gathered rows as Parquet (`emulator.realtime.station_events`)."""
     plans = np.array([job.plan for job in schedule.jobs], np.int64)[rows["job"]]
     tasks = np.array([job.task for job in schedule.jobs], np.int64)[rows["job"]]
     table = pa.table(
         [
-            _named(list(schedule.addresses), rows["node"]),
-            _named([plan.source for plan in schedule.plans], plans),
-            _named([plan.kind for plan in schedule.plans], plans),
+            _name_column(list(schedule.addresses), rows["node"]),
+            _name_column([plan.source for plan in schedule.plans], plans),
+            _name_column([plan.kind for plan in schedule.plans], plans),
             tasks,
             rows["step"].astype(np.int32),
             rows["stage"].astype(np.int16),
-            _named([event.text for event in Event], rows["event"]),
+            _name_column([event.text for event in Event], rows["event"]),
             rows["at_ns"],
             rows["size_bytes"].astype(np.int64),
         ],
@@ -74,8 +73,8 @@ def write_events(path: Path, schedule: Schedule, rows: EventRows) -> None:
 
 
 class RealTask(NamedTuple):
-    """What became of a task: by stage (the way home last) the ns of its parts and the erased fraction, and the
-    reason if it failed. All parts together are its sojourn."""
+    """A task in real time: by stage (the result's transfer last) the parts of its delay in ns and its erased fraction,
+    and the reason if it failed. All parts add up to its sojourn."""
 
     parts_ns: list[list[int]]
     erased: list[float]
@@ -83,45 +82,44 @@ class RealTask(NamedTuple):
 
     @property
     def sojourn_ns(self) -> int:
-        """From the instant of the arrival; of a failed task until it was last heard of."""
+        """Time from the scheduled arrival to the result; of a failed task, to its last event."""
         return sum(map(sum, self.parts_ns))
 
 
 def real_tasks(schedule: Schedule, rows: EventRows) -> Iterator[tuple[Job, RealTask]]:
-    """Every job of the schedule, in its order, from gathered rows."""
+    """Yield every job of the schedule in order, with its times from gathered rows."""
     columns = zip(
         *(rows[name].tolist() for name in ("job", "step", "stage", "event", "at_ns", "size_bytes")), strict=True
     )
     events_of = {number: list(group) for number, group in groupby(columns, key=lambda row: row[0])}
     for number, job in enumerate(schedule.jobs):
-        yield job, _add_up(schedule, job, events_of.get(number, ()))
+        yield job, _sum_parts(schedule, job, events_of.get(number, ()))
 
 
 def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: EventRows) -> None:
-    """A row for each task and each of its stages under `label`. What links' queues and energy had in it is not
-    measured: these are null."""
+    """Append a row per task and per stage under `label`. Link waiting times and energy are not measured: null."""
     for job, real in real_tasks(schedule, rows):
         plan = schedule.plan(job)
-        who = (label, plan.source, plan.kind, job.task)
+        names = (label, plan.source, plan.kind, job.task)
         sums_ns = [sum(stage[part] for stage in real.parts_ns) for part in range(4)]
         erased = 0.0
         for fraction in real.erased:
             erased = either(erased, fraction)
         outcome = FAILED if real.reason else DONE if real.sojourn_ns <= plan.deadline_ns else MISSED
         records.tasks.append(
-            (*who, job.arrival_ns, describe(plan.placement), *sums_ns, None, real.sojourn_ns, None, erased,
+            (*names, job.arrival_ns, describe(plan.placement), *sums_ns, None, real.sojourn_ns, None, erased,
              outcome == DONE, OUTCOMES[outcome], real.reason, 1, MEASURED)
         )  # fmt: skip
         stages = [*plan.placement, (plan.source, plan.placement[-1].stop, plan.placement[-1].stop)]
-        went_home = any(real.parts_ns[-1])
-        for stage, (node, first, stop) in enumerate(stages if went_home else stages[:-1]):
+        has_result_transfer = any(real.parts_ns[-1])
+        for stage, (node, first, stop) in enumerate(stages if has_result_transfer else stages[:-1]):
             records.stages.append(
-                (*who, stage, node, first, stop, *real.parts_ns[stage], None, None, real.erased[stage], MEASURED)
+                (*names, stage, node, first, stop, *real.parts_ns[stage], None, None, real.erased[stage], MEASURED)
             )
 
 
-def _add_up(schedule: Schedule, job: Job, events: Sequence[tuple[int, ...]]) -> RealTask:
-    """From each event to the next, the time is one part of one stage."""
+def _sum_parts(schedule: Schedule, job: Job, events: Sequence[tuple[int, ...]]) -> RealTask:
+    """Add the time between consecutive events to the later event's part and stage."""
     stages = len(schedule.plan(job).placement) + 1
     parts_ns = [[0, 0, 0, 0] for _ in range(stages)]
     erased = [0.0] * stages
@@ -136,13 +134,13 @@ def _add_up(schedule: Schedule, job: Job, events: Sequence[tuple[int, ...]]) -> 
             erased[stage] = either(erased[stage], 1.0 - size_bytes / sent_bytes[step, stage])
         elif event in FAILURE_EVENTS:
             reason = Event(event).text
-    if events and _is_the_end(schedule, job, events[-1]):
+    if events and _is_last_event(schedule, job, events[-1]):
         reason = ""
     return RealTask(parts_ns, erased, reason)
 
 
-def _is_the_end(schedule: Schedule, job: Job, row: tuple[int, ...]) -> bool:
-    """Whether nothing comes after an event of a job: its result is there, or was made where it is wanted."""
+def _is_last_event(schedule: Schedule, job: Job, row: tuple[int, ...]) -> bool:
+    """Return whether an event completes its job: the result is decoded, or was computed where it is wanted."""
     plan = schedule.plan(job)
     _, step, stage, event, *_ = row
     last_step, last_stage = schedule.steps(job) - 1, len(plan.placement) - 1
@@ -151,8 +149,8 @@ def _is_the_end(schedule: Schedule, job: Job, row: tuple[int, ...]) -> bool:
     return (step, stage, event) == (last_step, last_stage + 1, Event.DECODED)
 
 
-def _named(names: Sequence[str], which: "np.ndarray[Any, Any]") -> pa.DictionaryArray:
-    """The name of each row: `names[which]`."""
+def _name_column(names: Sequence[str], which: "np.ndarray[Any, Any]") -> pa.DictionaryArray:
+    """Return the column `names[which]`, dictionary-encoded."""
     codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
     of_name = np.array([codes[name] for name in names], np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(of_name[which]), pa.array(list(codes), pa.string()))

@@ -1,5 +1,7 @@
-"""The file that tells every station of an emulation every task: when it comes, which node runs which of its
-layers, and what the model says that each visit to a node takes. Light: numpy, torch and numba stay out."""
+"""The schedule file of the stations: every task's arrival, placement and modelled service times.
+
+Importing this imports neither numpy nor torch nor numba.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,10 +20,10 @@ SCHEDULE_VERSION = 1
 
 @dataclass(frozen=True)
 class StationPlan:
-    """What the tasks of one source and kind with one placement share.
+    """The common properties of the tasks of one source, kind and placement.
 
-    `output_bytes` is what leaves each partition for one image or token; `tokens` marks a language model.
-    Inputs and results of 0 bytes cross nothing, as in the simulation.
+    `output_bytes` is the size of each partition's output for one image or token; `tokens` marks a language model.
+    Inputs and results of 0 bytes are not sent, as in the simulation.
     """
 
     source: str
@@ -45,9 +47,9 @@ class StationPlan:
 
 @dataclass(frozen=True)
 class Job:
-    """One task of the plan with number `plan`. `service_ns` is what each visit to a node takes: pass by pass,
-    partition by partition; of a single partition one visit for all passes. `input_seed` draws what the
-    first partition computes on."""
+    """One task of plan number `plan`. `service_ns` is the modelled time of each visit to a node, pass by pass and
+    partition by partition; a single partition has one visit for all passes. The first partition's input is drawn
+    from `input_seed`."""
 
     plan: int
     task: int
@@ -61,8 +63,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Computer:
-    """What a node has to compute with, as the simulation's device. `resident` names the layers whose weights
-    are there at the start (model and number), the least recently used first."""
+    """The device of a node, as in the simulation. `resident` lists the layers (model, index) whose weights are loaded
+    at the start, the least recently used first."""
 
     memory_bytes: int
     load_bytes_per_s: float
@@ -83,10 +85,9 @@ class Leg(NamedTuple):
 
 @dataclass(frozen=True)
 class Schedule:
-    """All that stations know. Times are nanoseconds from the start of the run, which they are told when all
-    are ready. `addresses` says where each node's station hears datagrams; messages go through the `broker`
-    where there is one, and as datagrams from station to station where there is none. `weight_bytes` holds
-    each model's, layer by layer; weights are drawn from `weights_seed`."""
+    """The input of all stations. Times are nanoseconds from the start of the run, which stations are told when all are
+    ready. Messages go through the `broker`; without one, as datagrams between the `addresses` of the nodes' stations.
+    `weight_bytes` holds each model's weights by layer; weights are drawn from `weights_seed`."""
 
     version: int
     weights_seed: int
@@ -119,16 +120,16 @@ class Schedule:
                 raise ValueError(f"{path}.placement: {first}-{stop}: must be layers of {plan.model}")
 
     def plan(self, job: Job) -> StationPlan:
-        """The plan that a job follows."""
+        """Return the plan of a job."""
         return self.plans[job.plan]
 
     def steps(self, job: Job) -> int:
-        """How often a job goes through its partitions (`emulator.simulation.task_steps.steps`)."""
+        """Return the number of passes of a job through its partitions (`emulator.simulation.task_steps.steps`)."""
         plan = self.plans[job.plan]
         return max(1, job.output_tokens) if plan.tokens and len(plan.placement) > 1 else 1
 
     def modelled_ns(self, job: Job, step: int, stage: int) -> int:
-        """What the model says that a visit takes."""
+        """Return the modelled service time of a visit."""
         return job.service_ns[step * len(self.plans[job.plan].placement) + stage]
 
     def first_leg(self, job: Job) -> Leg:
@@ -149,19 +150,19 @@ class Schedule:
         return Leg(step, len(plan.placement), plan.source, result_bytes)
 
     def begins_at(self, job: Job) -> str:
-        """The node whose station turns to a job at its arrival: its source, or its first partition's node where
-        nothing has to get there."""
+        """Return the node whose station starts a job: its source, or its first partition's node if the input is not
+        sent."""
         leg = self.first_leg(job)
         return self.plans[job.plan].source if leg.size_bytes else leg.node
 
     def ends_at(self, job: Job) -> str:
-        """The node at which a job is done: its source, or its last partition's node where nothing comes back."""
+        """Return the node where a job is done: its source, or its last partition's node if the result is not sent."""
         plan = self.plans[job.plan]
         leg = self.next_leg(job, self.steps(job) - 1, len(plan.placement) - 1)
         return leg.node if leg.size_bytes else plan.placement[-1].node
 
-    def parts_of(self, node: str) -> Iterator[tuple[StationPlan, Partition]]:
-        """Each partition that a node runs, once for each plan."""
+    def partitions_of(self, node: str) -> Iterator[tuple[StationPlan, Partition]]:
+        """Yield each partition of a node with its plan."""
         for plan in self.plans:
             for partition in plan.placement:
                 if partition.node == node:
@@ -172,13 +173,13 @@ _ADAPTER = TypeAdapter(Schedule)
 
 
 def write_schedule(path: Path, schedule: Schedule) -> None:
-    """Store a schedule as JSON. Raises ValueError when the folder of `path` is not there."""
+    """Write a schedule as JSON. Raises ValueError if the folder of `path` does not exist."""
     with atomic_write(path) as partial:
         partial.write_bytes(_ADAPTER.dump_json(schedule))
 
 
 def read_schedule(path: Path) -> Schedule:
-    """What `write_schedule` wrote. Raises ValueError, one line, for anything else; OSError without the file."""
+    """Read a schedule. Raises ValueError, one line, for an invalid file; OSError without the file."""
     try:
         return _ADAPTER.validate_json(path.read_bytes())
     except ValidationError as error:

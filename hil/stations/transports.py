@@ -1,4 +1,4 @@
-"""How messages get from station to station: through a broker, or as datagrams from one to the other."""
+"""Carry messages between stations: through an MQTT broker, or directly as UDP datagrams."""
 
 import logging
 import socket
@@ -25,10 +25,10 @@ from hil.stations.priority import raise_priority
 
 LOG = logging.getLogger("airsplit.station")
 BROKER_CONNECT_S = 20.0
-NO_KEEPALIVE = 0  # a ping would cross the air, and a link that is full for long is no dead broker
+NO_KEEPALIVE = 0  # pings would add traffic to the links, and a long full queue does not mean a dead broker
 SO_RCVBUFFORCE, SO_MEMINFO = 33, 55  # asm-generic/socket.h; Python has no names for them
 SK_MEMINFO = struct.Struct("9I")  # the last is the count of drops (linux/sock_diag.h)
-RECEIVE_BUFFER_BYTES = 64 * 2**20  # a station that computes must not lose what a link has delivered
+RECEIVE_BUFFER_BYTES = 64 * 2**20  # delivered datagrams must not be lost while the station computes
 LARGEST_DATAGRAM = 2**16
 Receive = Callable[[ReceivedMessage], None]
 
@@ -38,25 +38,25 @@ class Transport(Protocol):
 
     @property
     def malformed(self) -> int:
-        """How much came that was no station's message."""
+        """The number of received messages that were not a station's."""
 
     @property
     def lost(self) -> int:
-        """How much had crossed the links and yet was not heard: this host was too slow for it."""
+        """The number of messages that crossed the links but were dropped because this host was too slow."""
 
     def open(self, receive: Receive) -> None:
-        """Be reachable from now on; `receive` is called on a thread of the transport's own. Raises MissingDependency
-        where that cannot be."""
+        """Start to receive; `receive` is called on a thread of the transport. Raises MissingDependency if the broker
+        cannot be reached or the address cannot be used."""
 
     def send(self, node: str, message: StationMessage) -> int:
-        """Hand a message to the socket, once; the bytes that it takes with the headers of its pieces."""
+        """Send a message once. Return its bytes, including the headers of its pieces."""
 
     def close(self) -> None:
-        """Hear and send nothing more."""
+        """Stop receiving and sending."""
 
 
 class MqttTransport:
-    """A `Transport` through a broker: one message for each, at most once (QoS 0)."""
+    """A `Transport` through a broker: one publication per message, at most once (QoS 0)."""
 
     def __init__(self, broker: Address, node: str) -> None:
         self.malformed = 0
@@ -65,18 +65,18 @@ class MqttTransport:
         self._topic = station_topic(node)
         self._connected = threading.Event()
         self._receive: Receive = lambda _: None
-        self._client = make_client(f"airsplit-station-{node}", [self._topic], self._take, self._greet)
+        self._client = make_client(f"airsplit-station-{node}", [self._topic], self._on_publication, self._on_subscribed)
 
     def open(self, receive: Receive) -> None:
-        """Connect, and wait until a message to ourselves has come back: then the broker knows where we are."""
+        """Connect, and wait until a message to our own topic comes back: then the subscription is active."""
         self._receive = receive
         try:
             self._client.connect(*self._broker, keepalive=NO_KEEPALIVE)
         except OSError as error:
-            raise MissingDependency(f"broker {self._broker}: must answer: {error}") from error
+            raise MissingDependency(f"cannot reach broker {self._broker}: {error}") from error
         self._client.loop_start()
         if not self._connected.wait(BROKER_CONNECT_S):
-            raise MissingDependency(f"broker {self._broker}: must answer within {BROKER_CONNECT_S:g} s")
+            raise MissingDependency(f"broker {self._broker} did not answer within {BROKER_CONNECT_S:g} s")
 
     def send(self, node: str, message: StationMessage) -> int:
         """Publish a message to a node's topic."""
@@ -89,13 +89,13 @@ class MqttTransport:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _greet(self) -> None:
-        raise_priority()  # this is the thread that hears
+    def _on_subscribed(self) -> None:
+        raise_priority()  # this is the thread that receives
         self._client.publish(self._topic)
 
-    def _take(self, topic: str, payload: bytes) -> None:
+    def _on_publication(self, topic: str, payload: bytes) -> None:
         now_ns = time.monotonic_ns()
-        if topic != self._topic:  # amqtt also sends what others have subscribed to
+        if topic != self._topic:  # amqtt also sends messages of other clients' subscriptions
             return
         if not payload:
             self._connected.set()
@@ -110,11 +110,11 @@ class MqttTransport:
 
 
 class DatagramTransport:
-    """A `Transport` straight to the other stations: UDP, as fast as the socket takes it, so that the link's queue
-    decides what is lost."""
+    """A `Transport` directly to the other stations: UDP, sent without pacing, so that the link's queue decides what is
+    lost."""
 
     def __init__(self, addresses: Mapping[str, Address], node: str, buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> None:
-        """`buffer_bytes` is the room for what has arrived and is not yet heard."""
+        """`buffer_bytes` is the size of the socket's receive buffer."""
         self.malformed = 0
         self._buffer_bytes = buffer_bytes
         self._addresses = addresses
@@ -127,7 +127,7 @@ class DatagramTransport:
 
     @property
     def lost(self) -> int:
-        """DatagramTransport that found our buffer full, or came after their message was taken as complete."""
+        """The number of datagrams that found the buffer full or arrived after their message was complete."""
         *_, dropped = SK_MEMINFO.unpack(self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, SK_MEMINFO.size))
         return int(dropped) + self._reassembly.late
 
@@ -136,16 +136,16 @@ class DatagramTransport:
         self._receive = receive
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, self._buffer_bytes)
-        except PermissionError:  # without root: as much as the system allows
+        except PermissionError:  # without root: limited by net.core.rmem_max
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer_bytes)
         try:
             self._socket.bind(self._here)
         except OSError as error:
-            raise MissingDependency(f"address {self._here}: must be this host's and free: {error.strerror}") from error
+            raise MissingDependency(f"cannot listen on {self._here}: {error.strerror}") from error
         self._listener.start()
 
     def send(self, node: str, message: StationMessage) -> int:
-        """Send a message in pieces that fit a packet."""
+        """Send a message in pieces of one packet each."""
         address = self._addresses[node]
         sent_bytes = 0
         for piece in split_message(message, DATAGRAM_BYTES):
@@ -154,9 +154,9 @@ class DatagramTransport:
         return sent_bytes
 
     def close(self) -> None:
-        """Stop listening. `lost` can be asked until then."""
+        """Stop listening. Read `lost` before."""
         self._closing = True
-        with suppress(OSError):  # "not connected": but it wakes the listener
+        with suppress(OSError):  # raises "not connected", but wakes the listener
             self._socket.shutdown(socket.SHUT_RDWR)
         if self._listener.is_alive():
             self._listener.join()
@@ -165,18 +165,18 @@ class DatagramTransport:
     def _listen(self) -> None:
         raise_priority()
         while not self._closing:
-            due_ns = self._reassembly.due_ns()
-            wait_s = None if due_ns is None else max(1, due_ns - time.monotonic_ns()) * 1e-9
+            timeout_ns = self._reassembly.next_timeout_ns()
+            wait_s = None if timeout_ns is None else max(1, timeout_ns - time.monotonic_ns()) * 1e-9
             self._socket.settimeout(wait_s)
             try:
                 datagram = self._socket.recv(LARGEST_DATAGRAM)
             except TimeoutError:
-                for arrived in self._reassembly.overdue(time.monotonic_ns()):
+                for arrived in self._reassembly.time_out(time.monotonic_ns()):
                     self._receive(arrived)
                 continue
-            self._take(datagram, time.monotonic_ns())
+            self._on_datagram(datagram, time.monotonic_ns())
 
-    def _take(self, datagram: bytes, now_ns: int) -> None:
+    def _on_datagram(self, datagram: bytes, now_ns: int) -> None:
         if self._closing:
             return
         try:

@@ -1,4 +1,4 @@
-"""Which weights are in a station's memory by the model's account: the simulation's device, without its tables."""
+"""The modelled weight cache of a station: the same rules as the simulation's device, without its tables."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -7,9 +7,9 @@ from hil.stations.schedule import Computer
 
 
 class WeightCache:
-    """The layers that are resident, the least recently used leaving first when memory is short.
+    """The layers whose weights count as loaded; the least recently used are evicted first.
 
-    What is really loaded was so before the start: missing weights cost the modelled time alone.
+    The real weights are always in memory: a missing layer only costs the modelled loading time.
     """
 
     def __init__(self, computer: Computer, weight_bytes: Mapping[str, Sequence[int]]) -> None:
@@ -21,17 +21,17 @@ class WeightCache:
         self._bytes = sum(self._layers.values())
 
     def fits(self, model: str, first: int, stop: int) -> bool:
-        """Whether layers `first` up to, not including, `stop` can be resident together."""
+        """Return whether layers `first` up to, not including, `stop` fit into the memory together."""
         return sum(self._weight_bytes[model][first:stop]) <= self._computer.memory_bytes
 
     def load(self, model: str, first: int, stop: int) -> int | None:
-        """Use these layers: the ns that loading the missing ones takes; None where they cannot fit
+        """Use these layers. Return the time in ns to load the missing ones, or None if they do not fit
         (`emulator.device.make_resident`)."""
-        wanted = [(model, index) for index in range(first, stop)]
-        missing = [layer for layer in wanted if layer not in self._layers]
+        needed = [(model, index) for index in range(first, stop)]
+        missing = [layer for layer in needed if layer not in self._layers]
         if missing and not self.fits(model, first, stop):
             return None
-        for layer in wanted:
+        for layer in needed:
             if layer in self._layers:
                 self._layers.move_to_end(layer)
         missing_bytes = sum(self._weight_bytes[model][index] for _, index in missing)
