@@ -1,4 +1,4 @@
-"""The coordinator's side of the network: who is there, what has arrived, and waiting for it."""
+"""The coordinator's connection to the broker: send, receive, wait, and keep the ledger up to date."""
 
 import logging
 import secrets
@@ -30,11 +30,11 @@ WORKER_ERROR = "worker error"
 
 
 class WorkerLost(Exception):
-    """A worker that was asked something is gone, or silent for too long (and taken as gone)."""
+    """A worker went offline, or did not reply in time, before it answered a request."""
 
 
 class CoordinatorConnection:
-    """A connection to a broker, as a context. One thread may use it; messages come in on another."""
+    """A connection to a broker, as a context. One thread may use it; messages are received on another thread."""
 
     def __init__(self, broker: Address) -> None:
         self.broker = broker
@@ -48,16 +48,15 @@ class CoordinatorConnection:
         self._changed = threading.Condition()
         self._accept: Callable[[control_messages.AnyMessage], bool] | None = None
         self._reply: control_messages.AnyMessage | None = None
-        self._connected = False
         topics = (control_messages.STATUS_TOPICS, control_messages.coordinator_topic(self.run), BROKER_TOPIC)
         self._client = make_client(f"airsplit-coordinator-{self.run}", topics, self._receive)
 
     def __enter__(self) -> "CoordinatorConnection":
-        """Connect. Raises MissingDependency where no broker answers."""
+        """Connect. Raises MissingDependency if the broker cannot be reached."""
         try:
             self._client.connect(*self.broker)
         except OSError as error:
-            raise MissingDependency(f"broker {self.broker}: must answer: {error}") from error
+            raise MissingDependency(f"cannot reach broker {self.broker}: {error}") from error
         self._client.loop_start()
         return self
 
@@ -68,12 +67,12 @@ class CoordinatorConnection:
         self._client.loop_stop()
 
     def wait_for(self, ready: Callable[[], bool], timeout_s: float) -> bool:
-        """Whether `ready()` became true in time; it is asked again whenever something has arrived."""
+        """Wait until `ready()` is true; it is evaluated after every message. Return False if the time is over first."""
         with self._changed:
             return self._changed.wait_for(ready, timeout_s)
 
     def send(self, worker: str, payload: bytes) -> None:
-        """One message to one worker."""
+        """Send one message to one worker."""
         self._client.publish(control_messages.worker_topic(worker), payload)
 
     def request(
@@ -83,7 +82,7 @@ class CoordinatorConnection:
         accept: Callable[[control_messages.AnyMessage], bool],
         timeout_s: float,
     ) -> control_messages.AnyMessage | None:
-        """Send, and wait for the reply that `accept` recognises; None if it does not come in time.
+        """Send messages and wait for the reply that `accept` recognises. Return None if it does not arrive in time.
         Raises WorkerLost if the worker goes offline first."""
         with self._changed:
             incarnation = self.ledger.live.get(worker)
@@ -98,26 +97,27 @@ class CoordinatorConnection:
             return reply
 
     def apply(self, event: LedgerEvent) -> None:
-        """Bring an event of the coordinator's own into the ledger."""
+        """Apply an event to the ledger."""
         with self._changed:
             self._apply(event)
 
     def open_attempt(self, begun: Begun) -> None:
-        """Begin an attempt, with nothing heard of it yet."""
+        """Begin an attempt, and delete the reports and the result of the one before."""
         with self._changed:
             self.reports.clear()
             self.result = None
             self._apply(begun)
 
     def attempt(self, task: int) -> Attempt:
-        """The latest attempt at an open task."""
+        """Return the latest attempt at an open task."""
         return self.ledger.open[task]
 
     def close(self, task: int) -> None:
-        """End a task."""
+        """Close a task, done or given up."""
         self.apply(Closed(task))
 
     def _apply(self, event: LedgerEvent) -> bool:
+        """Apply an event; return False if the ledger ignored it."""
         ignored = self.ledger.ignored
         self.ledger = apply(self.ledger, event)
         self._changed.notify_all()
@@ -135,12 +135,12 @@ class CoordinatorConnection:
                 self.malformed += 1
                 LOG.warning("dropped a message on %s: %s", topic, error)
                 return
-            self._take(message)
+            self._update(message)
             if self._accept is not None and self._accept(message):
                 self._reply = message
             self._changed.notify_all()
 
-    def _take(self, message: control_messages.AnyMessage) -> None:
+    def _update(self, message: control_messages.AnyMessage) -> None:
         match message:
             case control_messages.Status(worker, incarnation, state):
                 known = self.statuses.get(worker)
@@ -151,12 +151,12 @@ class CoordinatorConnection:
                     self.statuses[worker] = message
                     self._apply(Offline(worker))
             case control_messages.Report(run=self.run):
-                self._take_report(message)
+                self._on_report(message)
             case codec.Tensor(MessageKind.RESULT, stage_id) if stage_id.run == self.run:
                 if self._apply(Answered(stage_id.task, stage_id.attempt)):
                     self.result = message.values
 
-    def _take_report(self, report: control_messages.Report) -> None:
+    def _on_report(self, report: control_messages.Report) -> None:
         if report.error:
             LOG.warning("%s: %s", report.worker, report.error)
             self._apply(Broken(report.task, report.attempt, WORKER_ERROR))

@@ -1,4 +1,4 @@
-"""The coordinator: has tasks run by real workers, and says what they took. Importing this imports torch."""
+"""The coordinator: runs tasks on real workers and returns their measured times. Importing this imports torch."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -28,23 +28,23 @@ from hil.testbed.fleet import Fleet, WorkerRefused
 from hil.testbed.ledger import MAX_ATTEMPTS, WORKER_LOST, Begun, Broken, Ledger
 
 LOG = logging.getLogger("airsplit.coordinator")
-LENGTHS = (1, 64)  # tokens of the two passes that separate fixed from per-token times
+LENGTHS = (1, 64)  # tokens of two passes: separate the fixed time from the time per token
 REPEATS = 5
-WARN_AFTER_S = 1.0  # retained statuses come at once; who is not there by then is worth a word
+WARN_AFTER_S = 1.0  # retained statuses arrive at once; after this, log the workers that are missing
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class NodeWorker:
-    """The worker that stands for a node; the node takes the worker's time, times `time_scale`."""
+    """The worker of a node. The node's times are the worker's times multiplied by `time_scale`."""
 
     worker: str
     time_scale: float = 1.0
 
 
 class Inference(NamedTuple):
-    """One task run by the workers: a report per partition, and the scores that the last one left;
-    or, after `attempts` attempts, the reason of the `failure`."""
+    """A task run by the workers: a report per partition, and the scores of the last one; or, after `attempts` attempts,
+    the reason of the `failure`."""
 
     reports: tuple[control_messages.Report, ...]
     result: Floats | None
@@ -53,10 +53,10 @@ class Inference(NamedTuple):
 
 
 class Coordinator(AbstractContextManager["Coordinator"]):
-    """Implements `emulator.policy.Compute` with the workers of a broker.
+    """Implement `emulator.policy.Compute` with the workers of a broker, as a context that is connected inside.
 
-    As a context: connected inside. Tasks run one after the other, so that none disturbs another's
-    measurement; a task that loses a worker is run again, its nodes on other workers.
+    Tasks run one at a time, so that none disturbs another's measurement. A task that loses a worker is repeated with
+    its nodes on other workers.
     """
 
     def __init__(
@@ -68,10 +68,9 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         weights_seed: int = 0,
         join_s: float = 30.0,
     ) -> None:
-        """`timeout_s`: how long a worker may be silent about one thing before it is taken as lost.
-        `join_s`: how long to wait at the start for workers that are not there yet.
-        `weights_seed`: untrained weights take as long as any; a fixed seed spares workers that stay
-        from being sent new ones.
+        """`timeout_s`: after this time without a reply a worker counts as lost. `join_s`: how long to wait at the start
+        for workers that are offline. `weights_seed`: untrained weights compute as fast as trained ones; a fixed seed
+        lets workers keep them from run to run.
 
         Raises ValueError for a node that has partitions to run but no worker.
         """
@@ -91,11 +90,11 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         self._devices: Mapping[str, Device] = {}  # with the measured times
 
     def __enter__(self) -> "Coordinator":
-        """Connect and find the workers. Raises MissingDependency if the broker or a worker does not answer."""
+        """Connect and wait for the workers. Raises MissingDependency if the broker or a worker cannot be reached."""
         self._connection.__enter__()
         if absent := self._wait_for_workers():
             self._connection.__exit__(None, None, None)
-            raise MissingDependency(f"workers: {', '.join(absent)}: must be online at {self._connection.broker}")
+            raise MissingDependency(f"workers not online at broker {self._connection.broker}: {', '.join(absent)}")
         return self
 
     def __exit__(
@@ -105,17 +104,17 @@ class Coordinator(AbstractContextManager["Coordinator"]):
 
     @property
     def ledger(self) -> Ledger:
-        """What is known of workers and tasks."""
+        """The state of workers and tasks."""
         return self._connection.ledger
 
     @property
     def moves(self) -> tuple[Move, ...]:
-        """Every move of a node from one worker to another, so far."""
+        """All moves of nodes from one worker to another so far."""
         return tuple(self._assignment.moves)
 
     def describe(self) -> dict[str, Any]:
-        """For the manifest: broker, workers (with versions, CPU, threads, clock; their last word), which node
-        is where, and the moves of nodes from worker to worker. May be asked at any time, also afterwards."""
+        """Return, for the manifest: the broker, the workers' last statuses (versions, CPU, threads, clock), the nodes'
+        workers, and the moves. Also valid after the run."""
         return {
             "broker": self._connection.broker_version,
             "workers": {name: asdict(status) for name, status in sorted(self._connection.statuses.items())},
@@ -129,8 +128,8 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         }
 
     def deploy(self, progress: Progress = lambda done, total: None) -> None:
-        """Bring every layer that a candidate placement may run to the worker of its node, once.
-        `progress(done, total)` counts layers. Raises MissingDependency if a worker is lost or refuses."""
+        """Send every layer of a candidate placement to the worker of its node, once. `progress(done, total)` counts
+        layers. Raises MissingDependency if a worker is lost or refuses."""
         wanted = sorted(
             {
                 (model, index, self._assignment.homes[node])
@@ -139,33 +138,34 @@ class Coordinator(AbstractContextManager["Coordinator"]):
                 for index in indices
             }
         )
-        for worker, model in dict.fromkeys((worker, model) for model, _, worker in wanted):  # all of them at once
+        for worker, model in dict.fromkeys((worker, model) for model, _, worker in wanted):  # in parallel
             self._connection.send(
                 worker, control_messages.encode(control_messages.Prepare(self._connection.run, model))
             )
-        made: tuple[LayerId | None, bytes] = (None, b"")
+        latest: tuple[LayerId | None, bytes] = (None, b"")  # a layer may go to several workers
         for done, (model, index, worker) in enumerate(wanted):
             progress(done, len(wanted))
             layer = LayerId(model, self._seed, index)
-            if made[0] != layer:
-                made = layer, layer_bytes(layer)
-            with _as_missing_dependency(worker):
-                self._fleet.deliver(worker, layer, made[1])
+            if latest[0] != layer:
+                latest = layer, layer_bytes(layer)
+            with _as_missing_dependency(worker, "the layer"):
+                self._fleet.deliver(worker, layer, latest[1])
         progress(len(wanted), len(wanted))
 
     def measure_layers(
         self, progress: Progress = lambda done, total: None, repeats: int = REPEATS, lengths: tuple[int, int] = LENGTHS
     ) -> System:
-        """The system with measured layer times: by node and model, the median of `repeats` runs of each
-        deployed layer on the node's worker, scaled; language models in passes of both `lengths`, from
-        which `measured_layer_times` takes fixed and per-token times. `progress(done, total)` counts orders.
-        Raises MissingDependency if a worker is lost or refuses.
+        """Return the system with measured layer times.
+
+        Each deployed layer's time is the median of `repeats` runs on its node's worker, scaled. Language models run
+        passes of both `lengths`, which give fixed and per-token times (`measured_layer_times`).
+        `progress(done, total)` counts measurements. Raises MissingDependency if a worker is lost or refuses.
         """
         worker_ns: dict[tuple[str, str], dict[int, dict[int, int]]] = {}  # by worker and model: tokens, layer
         orders = list(self._measure_orders(repeats, lengths))
         for done, (worker, order) in enumerate(orders):
             progress(done, len(orders))
-            with _as_missing_dependency(worker):
+            with _as_missing_dependency(worker, "the measurement"):
                 layer_ns = self._fleet.measure(worker, order)
             by_tokens = worker_ns.setdefault((worker, order.model), {})
             by_tokens.setdefault(order.tokens, {}).update(enumerate(layer_ns, order.first))
@@ -176,7 +176,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         return measured
 
     def infer(self, task: Task, placement: Placement) -> Inference:
-        """Run the task's first pass by the workers of the placement's nodes, in at most three attempts."""
+        """Run the task's first pass on the workers of the placement's nodes, in at most MAX_ATTEMPTS attempts."""
         number = next(self._numbers)
         reason = ""
         try:
@@ -196,13 +196,13 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             self._connection.close(number)
 
     def execute(self, task: Task, placement: Placement) -> Execution:
-        """The first pass as measured; a language model's further tokens by the measured times of layers.
+        """Return the measured times of the first pass, and times computed from `measure_layers` for decode passes.
 
-        Raises RuntimeError for a language model before `measure_layers`.
+        Raises RuntimeError if decode passes are needed before `measure_layers`.
         """
         later = passes(task)[1:]
         if later and not self._devices:
-            raise RuntimeError("measure_layers: must come before tasks of more than one pass")
+            raise RuntimeError("execute() called with a task of several passes; call measure_layers() first")
         inference = self.infer(task, placement)
         if inference.failure is not None:
             return Execution((), "measured", inference.attempts, inference.failure)
@@ -218,7 +218,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         return Execution([first_pass, *decode], "mixed", inference.attempts)
 
     def _wait_for_workers(self) -> list[str]:
-        """The workers that have not come in time."""
+        """Wait for the workers of all nodes. Return those that are not online in time."""
         wanted = {self._assignment.homes[node] for node in self._layers_by_node}
 
         def absent() -> list[str]:
@@ -230,7 +230,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         return absent()
 
     def _assign_stages(self, number: int, task: Task, placement: Placement) -> tuple[control_messages.Stage, ...] | str:
-        """The stages on live workers that take the model's layers, or why there are none."""
+        """Return the stages on live workers that take the model's layers, or the reason why there are none."""
         model, live = task.kind.model.name, self.ledger.live
         workers = self._assignment.assign(number, model, (node for node, _, _ in placement), live)
         if workers is None:
@@ -238,14 +238,14 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         return tuple(control_messages.Stage(workers[node], first, stop) for node, first, stop in placement)
 
     def _run_attempt(self, number: int, attempt: int, task: Task, stages: tuple[control_messages.Stage, ...]) -> None:
-        """Prepare the workers, start, and wait until the ledger says that the attempt is over."""
+        """Prepare the workers, start the task, and wait until the ledger reports the end of the attempt."""
         kind = task.kind
         try:
             for stage in stages:
                 self._deliver_missing(stage, kind.model.name)
             plan = self._fleet.announce(kind.model.name, self._seed, kind.precision, stages)
         except WorkerLost:
-            return  # the ledger knows
+            return  # the ledger has recorded it
         except WorkerRefused as refusal:
             self._assignment.refuse(refusal.worker, kind.model.name)
             self._connection.apply(Broken(number, attempt, refusal.reason))
@@ -267,11 +267,11 @@ class Coordinator(AbstractContextManager["Coordinator"]):
                 self._fleet.deliver(stage.worker, layer, layer_bytes(layer))
 
     def _measure_orders(self, repeats: int, lengths: tuple[int, int]) -> Iterator[tuple[str, control_messages.Measure]]:
-        held: dict[tuple[str, str], set[int]] = {}
+        deployed: dict[tuple[str, str], set[int]] = {}  # by worker and model: layers
         for node, models in self._layers_by_node.items():
             for model, indices in models.items():
-                held.setdefault((self._assignment.homes[node], model), set()).update(indices)
-        for (worker, model), indices in sorted(held.items()):
+                deployed.setdefault((self._assignment.homes[node], model), set()).update(indices)
+        for (worker, model), indices in sorted(deployed.items()):
             tokens_of_passes = (1,) if self._system.models[model].family == "vision" else lengths
             for first, stop in layer_measurement.contiguous_ranges(indices):
                 for tokens in tokens_of_passes:
@@ -296,11 +296,12 @@ class Coordinator(AbstractContextManager["Coordinator"]):
 
 
 @contextmanager
-def _as_missing_dependency(worker: str) -> Iterator[None]:
-    """Before a run, a worker that is lost or refuses is missing."""
+def _as_missing_dependency(worker: str, request: str) -> Iterator[None]:
+    """Raise MissingDependency if the worker is lost or refuses the request; used before the tasks start."""
     try:
         yield
     except WorkerLost as error:
-        raise MissingDependency(f"worker {worker}: must stay online") from error
+        raise MissingDependency(f"worker {worker} went offline") from error
     except WorkerRefused as error:
-        raise MissingDependency(f"worker {worker}: must have what it takes: {error.reason}") from error
+        reason = "out of memory" if error.reason == control_messages.NO_MEMORY else error.reason
+        raise MissingDependency(f"worker {worker} refused {request}: {reason}") from error

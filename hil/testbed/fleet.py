@@ -1,5 +1,7 @@
-"""Workers as the coordinator addresses them: bring a layer, announce a plan, measure layers. What a
-worker already has is remembered for as long as the worker lives, and not sent again."""
+"""The coordinator's requests to workers: deliver a layer, announce a plan, measure layers.
+
+Layers and plans that a worker already has are not sent again while the worker lives.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -11,12 +13,12 @@ from hil.testbed.connection import CoordinatorConnection, WorkerLost
 from hil.testbed.ledger import Offline
 
 LOG = logging.getLogger("airsplit.coordinator")
-CHUNK_WINDOW = 8  # chunks on their way to a worker at a time
+CHUNK_WINDOW = 8  # chunks in flight to a worker
 DELIVERY_ATTEMPTS = 3
 
 
 class WorkerRefused(Exception):
-    """A worker does not take a layer, a plan or a measurement; `reason` is its own word."""
+    """A worker refused a layer, a plan or a measurement; `reason` is the worker's text."""
 
     def __init__(self, worker: str, reason: str) -> None:
         super().__init__(f"{worker}: {reason}")
@@ -25,7 +27,7 @@ class WorkerRefused(Exception):
 
 
 class Fleet:
-    """All methods raise WorkerLost for a worker that is gone or silent for `timeout_s`, WorkerRefused as it says."""
+    """Methods raise WorkerLost if a worker goes offline or is silent for `timeout_s`, WorkerRefused if it refuses."""
 
     def __init__(self, connection: CoordinatorConnection, timeout_s: float) -> None:
         self._connection = connection
@@ -35,11 +37,11 @@ class Fleet:
         self._plans: dict[control_messages.Plan, int] = {}
 
     def holds(self, worker: str, layer: LayerId) -> bool:
-        """Whether a worker is known to hold a layer."""
+        """Return whether a worker is known to hold a layer."""
         return (worker, self._incarnation(worker), layer) in self._held
 
     def deliver(self, worker: str, layer: LayerId, data: bytes) -> None:
-        """Offer a layer and send the chunks that the worker misses; where some get lost, again from there."""
+        """Offer a layer and send the chunks that the worker lacks; repeat for chunks that are lost."""
         incarnation = self._incarnation(worker)
         whole, size = deployment.digest(data), len(data)
         offer = control_messages.Offer(self._connection.run, layer.model, layer.seed, layer.index, whole.hex(), size)
@@ -60,9 +62,9 @@ class Fleet:
         raise WorkerRefused(worker, holding.error)
 
     def announce(self, model: str, seed: int, precision: str, stages: tuple[control_messages.Stage, ...]) -> int:
-        """Tell each worker of a placement what it does in it; the number of the plan."""
-        nameless = control_messages.Plan(self._connection.run, 0, model, seed, precision, stages)
-        number = self._plans.setdefault(nameless, len(self._plans) + 1)
+        """Announce the stages of a placement to each of its workers. Return the number of the plan."""
+        unnumbered = control_messages.Plan(self._connection.run, 0, model, seed, precision, stages)
+        number = self._plans.setdefault(unnumbered, len(self._plans) + 1)
         plan = control_messages.encode(
             control_messages.Plan(self._connection.run, number, model, seed, precision, stages)
         )
@@ -74,7 +76,7 @@ class Fleet:
         return number
 
     def measure(self, worker: str, order: control_messages.Measure) -> tuple[int, ...]:
-        """The median ns of each layer of an order."""
+        """Return the median time of each layer of an order in ns."""
 
         def accept(message: control_messages.AnyMessage) -> bool:
             wanted = (order.run, worker, order.model, order.first, order.tokens)
@@ -91,8 +93,8 @@ class Fleet:
         return reply.layer_ns
 
     def declare_lost(self, worker: str) -> None:
-        """Take a silent worker as lost until it says anew that it is online."""
-        LOG.warning("worker %s: silent for %g s: taken as lost", worker, self._timeout_s)
+        """Mark a silent worker as offline until its next status."""
+        LOG.warning("worker %s did not reply for %g s: marked as lost", worker, self._timeout_s)
         self._connection.apply(Offline(worker))
 
     def _give_up_on(self, worker: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The workers of a lab: who is there, and local ones for a run on one machine."""
+"""List the workers of a broker, and start workers on this machine."""
 
 import subprocess
 import sys
@@ -10,12 +10,12 @@ from hil.mqtt.broker import terminate
 from hil.mqtt.client import Address
 from hil.testbed.connection import CoordinatorConnection
 
-LISTEN_S = 1.0  # retained statuses come at once; nothing says that there are no more
+LISTEN_S = 1.0  # retained statuses arrive at once; nothing marks the last one
 
 
 def hosts(broker: Address) -> list[Status]:
-    """The last word of every worker that the broker knows of, by name, offline ones too.
-    Raises MissingDependency where no broker answers."""
+    """Return the last status of every worker known to the broker, sorted by name, offline workers included. Raises
+    MissingDependency if the broker cannot be reached."""
     with CoordinatorConnection(broker) as connection:
         connection.wait_for(lambda: False, LISTEN_S)
         return [status for _, status in sorted(connection.statuses.items())]
@@ -23,7 +23,7 @@ def hosts(broker: Address) -> list[Status]:
 
 @contextmanager
 def local_workers(broker: Address, names: Iterable[str]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """A worker process on this machine for each name; all of them end with the context, or with us."""
+    """Run a worker process on this machine for each name; they end with the context or with this process."""
     workers: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name in names:

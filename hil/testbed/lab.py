@@ -1,4 +1,4 @@
-"""The workers that a scenario names, ready to run: found or started, its models deployed and measured."""
+"""Prepare the workers of a scenario: find or start them, deploy its models, measure their layers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,8 +17,8 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
 class LabDescription(NamedTuple):
-    """What a run's hosts are: the broker's name and version, each worker's last word of itself by its
-    name, and a line for each move of a node from one worker to another."""
+    """The hosts of a run: the broker's name and version, each worker's last status by name, and a line for each move of
+    a node from one worker to another."""
 
     broker: tuple[str, str]
     workers: dict[str, dict[str, str]]
@@ -26,8 +26,8 @@ class LabDescription(NamedTuple):
 
 
 class Lab(NamedTuple):
-    """Who computes for the policy of a label, the system with the layer times that they measured, and
-    `describe`, to be asked after the run: what the hosts are, and what has become of them."""
+    """Workers that are ready: what computes for the policy of a label, the system with measured layer times, and
+    `describe`, which returns the hosts and their moves; call it after the run."""
 
     compute_of: Callable[[str], Compute]
     system: System
@@ -36,10 +36,10 @@ class Lab(NamedTuple):
 
 @contextmanager
 def open_lab(where: str, scenario: Scenario, system: System, progress: Progress) -> Iterator[Lab]:
-    """`where` is `local`, for an embedded broker and worker processes of our own, or the HOST:PORT of a
-    broker whose workers bear the scenario's names. All of ours end with the context.
+    """Connect to the broker `where` (HOST:PORT), whose workers have the scenario's names; or, for `local`, start an
+    embedded broker and worker processes that end with the context.
 
-    Raises ValueError for a scenario without workers, MissingDependency where one does not answer.
+    Raises ValueError for a scenario without workers, MissingDependency if the broker or a worker does not answer.
     """
     if scenario.hil is None:
         raise ValueError(f"{scenario.name}: hil: must name workers and policies")
@@ -49,9 +49,9 @@ def open_lab(where: str, scenario: Scenario, system: System, progress: Progress)
         for node in scenario.names_of(worker.nodes)
     }
     with ExitStack() as stack:
-        ours = stack.enter_context(embedded()) if where == LOCAL else None
-        address = ours.address if ours else parse_address(where)
-        if ours:
+        own_broker = stack.enter_context(embedded()) if where == LOCAL else None
+        address = own_broker.address if own_broker else parse_address(where)
+        if own_broker:
             stack.enter_context(local_workers(address, scenario.hil.workers))
         coordinator = stack.enter_context(Coordinator(address, hosts, system))
         coordinator.deploy(lambda done, total: progress("deploying weights", done, total))
@@ -59,16 +59,16 @@ def open_lab(where: str, scenario: Scenario, system: System, progress: Progress)
 
         def describe() -> LabDescription:
             facts = coordinator.describe()
-            broker = (ours.name, ours.version) if ours else _name_and_version(facts["broker"])
+            broker = (own_broker.name, own_broker.version) if own_broker else _name_and_version(facts["broker"])
             workers = {
-                name: {key: str(value) for key, value in said.items()} for name, said in facts["workers"].items()
+                name: {key: str(value) for key, value in status.items()} for name, status in facts["workers"].items()
             }
             return LabDescription(broker, workers, tuple(map(str, coordinator.moves)))
 
         yield Lab(lambda _: coordinator, measured, describe)
 
 
-def _name_and_version(says: str) -> tuple[str, str]:
-    """From what a broker says of itself under $SYS, such as `mosquitto version 2.0.11`."""
-    name, _, version = says.partition(" version ")
+def _name_and_version(text: str) -> tuple[str, str]:
+    """Split the text of a broker's $SYS/broker/version, such as `mosquitto version 2.0.11`."""
+    name, _, version = text.partition(" version ")
     return name or "unknown", version or "unknown"

@@ -1,4 +1,4 @@
-"""From times of single layers on workers to the tables that a simulation uses. Pure arithmetic."""
+"""Compute the layer times of a simulation's devices from times measured on workers."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -6,11 +6,11 @@ from emulator.device import PS_PER_NS, layer_times
 from emulator.profile import Layer, ModelProfile
 from emulator.system import DeviceSpec, LayerTimes, System
 
-LayersByNode = dict[str, dict[str, set[int]]]  # by node, by model: layers
+LayersByNode = dict[str, dict[str, set[int]]]  # node -> model -> indices of layers
 
 
 def layers_by_node(system: System) -> LayersByNode:
-    """The layers that any candidate placement gives to a node."""
+    """Return the layers that any candidate placement assigns to each node."""
     layers: LayersByNode = {}
     for (_, kind), candidates in system.placements.items():
         model = system.kinds[kind].model.name
@@ -20,7 +20,7 @@ def layers_by_node(system: System) -> LayersByNode:
 
 
 def contiguous_ranges(indices: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Numbers as ranges (first, stop) without gaps, in order."""
+    """Yield the maximal ranges (first, stop) of consecutive indices, in order."""
     first = stop = -1
     for index in sorted(indices):
         if index != stop:
@@ -35,8 +35,8 @@ def contiguous_ranges(indices: Iterable[int]) -> Iterator[tuple[int, int]]:
 def measured_layer_times(
     spec: DeviceSpec, model: ModelProfile, time_scale: float, measured_ns: Mapping[int, Mapping[int, int]]
 ) -> LayerTimes:
-    """A node's layer times from `measured_ns[tokens][layer]` on its worker; a layer that was not
-    measured keeps the times of the profile on the device."""
+    """Return a node's layer times from `measured_ns[tokens][layer]` on its worker. A layer without a measurement keeps
+    the times that the profile gives on the device."""
     estimates = layer_times(spec, model)
     columns = list(zip(estimates.fixed_ns, estimates.token_ns, estimates.context_ps, strict=True))
     for index, layer in enumerate(model.layers):
@@ -48,11 +48,10 @@ def measured_layer_times(
 
 
 def _fit(layer: Layer, points: Mapping[int, float]) -> tuple[int, int, int]:
-    """(fixed ns, ns per token, ps per token and position) of a layer measured with one or two lengths.
+    """Return (fixed ns, ns per token, ps per token and position) of a layer measured with one or two lengths.
 
-    A pass of S tokens, each attending to S / 2, is taken to last fixed + token S (1 + r S / 2), with
-    r = context FLOPs / FLOPs of a token: attention runs at the speed of the rest. A negative estimate
-    is noise and counts as 0.
+    Model: a pass of S tokens, each attending to S / 2, takes fixed + token S (1 + r S / 2), where r is context FLOPs /
+    FLOPs of a token; attention is assumed as fast as the rest. Negative estimates are noise and become 0.
     """
     if len(points) == 1:
         (time_ns,) = points.values()

@@ -1,7 +1,7 @@
-"""What the coordinator knows of workers and tasks, as a state that events change: `apply(state, event)`.
+"""The coordinator's state of workers and tasks, changed only by `apply(ledger, event)`.
 
-Pure: no network, no clock. A task is open from `Begun` until it is done or given up, and then counted
-once; whatever arrives of an attempt that is over changes nothing but the count of what was ignored.
+Pure: no network, no clock. A task is open from `Begun` to `Closed` and is then counted once, as done or given up.
+Events of an attempt that is over only increase the count of ignored events.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,20 +15,20 @@ Condition = Literal["running", "broken", "done"]
 
 
 class Online(NamedTuple):
-    """A worker is there; another incarnation than before has forgotten everything."""
+    """A worker is online; a new incarnation has lost all state."""
 
     worker: str
     incarnation: int
 
 
 class Offline(NamedTuple):
-    """A worker is gone, by its last will or because it does not answer."""
+    """A worker is offline, by its status, its last will, or a timeout."""
 
     worker: str
 
 
 class Begun(NamedTuple):
-    """An attempt at a task starts, stage i on `workers[i]`."""
+    """An attempt at a task starts, with stage i on `workers[i]`."""
 
     task: int
     attempt: int
@@ -36,7 +36,7 @@ class Begun(NamedTuple):
 
 
 class Reported(NamedTuple):
-    """A stage has run; its output had left the worker before."""
+    """A stage has run, and its output was sent before this report."""
 
     task: int
     attempt: int
@@ -52,7 +52,7 @@ class Answered(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """An attempt cannot go on: a worker says so."""
+    """A worker reports that an attempt cannot continue."""
 
     task: int
     attempt: int
@@ -60,7 +60,7 @@ class Broken(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """Nobody asks about a task any more: it is done, or given up."""
+    """A task is over: done or given up."""
 
     task: int
 
@@ -70,8 +70,8 @@ LedgerEvent = Online | Offline | Begun | Reported | Answered | Broken | Closed
 
 @dataclass(frozen=True)
 class Attempt:
-    """The latest attempt at a task: which stages have reported what, whether the answer is there, and
-    why it is broken if it is."""
+    """The latest attempt at a task: the reported service time by stage, whether the result has arrived, and the reason
+    if the attempt is broken."""
 
     number: int
     workers: tuple[str, ...]
@@ -81,22 +81,22 @@ class Attempt:
 
     @property
     def condition(self) -> Condition:
-        """`done` once every stage has reported and the answer is there; `broken` ends an attempt before."""
+        """`done` once every stage has reported and the result has arrived; `broken` if a failure came first."""
         if self.answered and len(self.service_ns) == len(self.workers):
             return "done"
         return "broken" if self.broken else "running"
 
     @property
     def waiting_for(self) -> str:
-        """The worker whose turn it is, as far as is known."""
+        """The worker of the first stage that has not reported."""
         silent = [worker for stage, worker in enumerate(self.workers) if stage not in self.service_ns]
         return silent[0] if silent else self.workers[-1]
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Live workers (with their incarnation), open tasks, and what became of the others: at any time
-    every task ever begun is either open, done or given up."""
+    """Live workers with their incarnations, the latest attempts at open tasks, and counts. At any time every task ever
+    begun is either open, done or given up."""
 
     live: Mapping[str, int] = field(default_factory=dict)
     open: Mapping[int, Attempt] = field(default_factory=dict)
@@ -106,15 +106,15 @@ class Ledger:
 
 
 def apply(ledger: Ledger, event: LedgerEvent) -> Ledger:
-    """The state after an event."""
+    """Return the ledger after an event."""
     match event:
         case Online(worker, incarnation):
             if worker in ledger.live and ledger.live[worker] != incarnation:
-                ledger = apply(ledger, Offline(worker))  # it was gone in between, unnoticed
+                ledger = apply(ledger, Offline(worker))  # it restarted without a notice
             return replace(ledger, live={**ledger.live, worker: incarnation})
         case Offline(worker):
             live = {name: incarnation for name, incarnation in ledger.live.items() if name != worker}
-            # A stage that has reported needs its worker no more: its output left before its report.
+            # A stage that has reported does not need its worker any more: it sent its output before the report.
             tasks = {
                 task: replace(attempt, broken=WORKER_LOST) if worker in _needed(attempt) else attempt
                 for task, attempt in ledger.open.items()
@@ -162,17 +162,17 @@ def _close(ledger: Ledger, task: int) -> Ledger:
 def choose_workers(
     nodes: Iterable[str], homes: Mapping[str, str], live: Collection[str], unfit: Collection[str]
 ) -> dict[str, str] | None:
-    """The worker of each node: its home while that lives and is fit, otherwise the other worker that is
-    home to the fewest nodes (the first by name among equals). None when no worker is left."""
+    """Return the worker of each node: its home if that is live and fit, otherwise the live worker with the fewest nodes
+    (ties: the first by name). Return None if no worker is left."""
     able = sorted(worker for worker in live if worker not in unfit)
     if not able:
         return None
-    guests = {worker: sum(home == worker for home in homes.values()) for worker in able}
+    node_count = {worker: sum(home == worker for home in homes.values()) for worker in able}
     placed = {}
     for node in dict.fromkeys(nodes):
         home = homes[node]
-        if home not in guests:
-            home = min(able, key=lambda worker: (guests[worker], worker))
-            guests[home] += 1
+        if home not in node_count:
+            home = min(able, key=lambda worker: (node_count[worker], worker))
+            node_count[home] += 1
         placed[node] = home
     return placed

@@ -1,4 +1,4 @@
-"""Real brokers, and real workers that several tests share."""
+"""Real brokers and workers that tests share."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import pytest
 
 from hil.mqtt import broker
 from hil.mqtt.broker import Broker
+from hil.testbed.connection import CoordinatorConnection
 from hil.testbed.hosts import local_workers
 
 
@@ -25,6 +26,8 @@ def mosquitto() -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Broker]:
-    """A broker of its own with workers w1 and w2, for tests that leave them as they are."""
+    """A broker with the online workers w1 and w2, for tests that do not stop them."""
     with broker.embedded() as running, local_workers(running.address, ["w1", "w2"]):
+        with CoordinatorConnection(running.address) as connection:
+            assert connection.wait_for(lambda: {"w1", "w2"} <= connection.ledger.live.keys(), 60)
         yield running

@@ -1,4 +1,4 @@
-"""A small system of two nodes, and what a split of it should give."""
+"""A small system of two nodes, and the expected answers of its tasks."""
 
 from collections.abc import Sequence
 
@@ -24,14 +24,14 @@ def kind(model: str, precision: str = "fp32") -> TaskKind:
 
 
 def split(of: TaskKind, cut: int) -> Placement:
-    """Layers before the cut on ue1, the others on edge1."""
+    """Place the layers before the cut on ue1, the others on edge1."""
     layers = len(of.model.layers)
     parts = (Partition("ue1", 0, cut), Partition("edge1", cut, layers))
     return tuple(part for part in parts if part.first < part.stop)
 
 
 def system(kinds: Sequence[TaskKind], cuts: Sequence[int] | None = None) -> System:
-    """Both nodes; candidates are the given cuts, by default every one with both ends."""
+    """Return a system of both nodes; candidates are the given cuts, by default all, both ends included."""
     return System(
         name="lab",
         seed=SEED,
@@ -54,7 +54,7 @@ def task(of: TaskKind, number: int = 0, prompt: int = 24, output: int = 4) -> Ta
 
 
 def expected(of: Task, weights_seed: int = 0) -> NDArray[np.float32]:
-    """The whole model's answer to a task, computed here."""
+    """Return the scores of the whole model for a task, computed in this process."""
     model = of.kind.model.name
     seed = int.from_bytes(address(SEED, of.source, f"input of {of.kind.name}", of.number)[:8], "little") >> 1
     threads = torch.get_num_threads()

@@ -44,7 +44,7 @@ def error_bound(values: NDArray[np.float32], precision: Precision) -> NDArray[np
 
 
 @given(activations, st.sampled_from(Precision), st.builds(StageId, *[integers] * 6))
-def test_tensor_comes_back_within_its_precision(
+def test_decoded_tensor_is_within_its_precision(
     values: NDArray[np.float32], precision: Precision, stage_id: StageId
 ) -> None:
     message = encode_tensor(Tensor(MessageKind.ACTIVATION, stage_id, precision, values))
@@ -77,7 +77,7 @@ def test_damaged_tensor_is_malformed_or_another_tensor(data: st.DataObject) -> N
 
 
 @pytest.mark.parametrize("position", [4, 5, 6, 7, 8, 12, 20])
-def test_each_field_of_the_head_is_checked(position: int) -> None:
+def test_each_header_field_is_checked(position: int) -> None:
     message = bytearray(
         encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, Precision.fp32, np.ones((2, 3), np.float32)))
     )
@@ -87,7 +87,7 @@ def test_each_field_of_the_head_is_checked(position: int) -> None:
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
-def test_scale_must_be_a_scale(scale: float) -> None:
+def test_scale_must_be_finite_and_positive(scale: float) -> None:
     message = bytearray(
         encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, Precision.int8, np.ones((2, 3), np.float32)))
     )
@@ -97,12 +97,12 @@ def test_scale_must_be_a_scale(scale: float) -> None:
 
 
 @pytest.mark.parametrize("values", [np.float32(1.0), np.ones((1,) * 5), np.array([np.nan]), np.array([np.inf])])
-def test_only_finite_tensors_of_four_dimensions_are_sent(values: NDArray[np.float32]) -> None:
+def test_only_finite_tensors_of_1_to_4_dimensions_are_encoded(values: NDArray[np.float32]) -> None:
     with pytest.raises(ValueError, match="values"):
         encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, Precision.fp16, np.asarray(values, np.float32)))
 
 
-def test_chunk_comes_back_and_a_damaged_one_is_refused() -> None:
+def test_chunk_is_decoded_and_a_damaged_one_is_malformed() -> None:
     chunk = Chunk(b"w" * 32, 2, 3, b"some weights")
     message = encode_chunk(chunk)
     assert decode(message) == chunk

@@ -23,7 +23,7 @@ EXAMPLES = (
 
 
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
-def test_control_message_comes_back(message: control_messages.ControlMessage) -> None:
+def test_decode_inverts_encode(message: control_messages.ControlMessage) -> None:
     assert control_messages.decode(control_messages.encode(message)) == message
 
 
@@ -62,12 +62,12 @@ def altered(**fields: object) -> bytes:
         b'{"is":"Plan","run":1,"plan":1,"model":"nin","seed":0,"precision":"int8","stages":7}',
     ],
 )
-def test_malformed_control_messages_are_named_so(payload: bytes) -> None:
+def test_malformed_control_messages_are_refused(payload: bytes) -> None:
     with pytest.raises(Malformed):
         control_messages.decode(payload)
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_a_message_or_malformed(payload: bytes) -> None:
+def test_random_bytes_are_malformed(payload: bytes) -> None:
     with pytest.raises(Malformed):
         control_messages.decode(payload)

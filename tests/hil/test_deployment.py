@@ -16,7 +16,7 @@ def test_chunks_are_at_most_four_mebibytes() -> None:
 
 
 @given(data=st.binary(max_size=200), order=st.randoms(use_true_random=False))
-def test_whole_comes_together_in_any_order_with_repeats(data: bytes, order: Random) -> None:
+def test_chunks_are_assembled_in_any_order_with_repeats(data: bytes, order: Random) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deployment, "WEIGHT_CHUNK_BYTES", 16)
         whole = digest(data)
@@ -31,7 +31,7 @@ def test_whole_comes_together_in_any_order_with_repeats(data: bytes, order: Rand
         assert assembly.take() == data
 
 
-def test_weights_with_another_digest_are_refused_and_asked_for_again() -> None:
+def test_weights_with_a_wrong_digest_are_discarded() -> None:
     whole = digest(b"the real ones")
     assembly = Assembly(whole, 13)
     assembly.add(Chunk(whole, 0, 1, b"the fake ones"))

@@ -1,4 +1,4 @@
-"""What a worker carries with it: little, for Python 3.10, and nothing that unpickles."""
+"""A worker's imports: few, valid in Python 3.10, and without unpickling."""
 
 import ast
 import subprocess
@@ -36,7 +36,7 @@ def modules_after(*imports: str) -> set[str]:
 
 
 def sources(modules: set[str]) -> dict[str, ast.Module]:
-    """The syntax trees, as Python 3.10 reads them, of those modules that are ours."""
+    """Return the syntax trees of this project's modules, parsed as Python 3.10."""
     trees = {}
     for module in modules:
         for path in (ROOT / f"{module.replace('.', '/')}.py", ROOT / module.replace(".", "/") / "__init__.py"):
@@ -51,7 +51,7 @@ def test_importing_the_worker_is_light() -> None:
     assert not tops & HEAVY
 
 
-def test_what_a_worker_imports_is_python_3_10() -> None:
+def test_modules_of_a_worker_are_python_3_10() -> None:
     trees = sources(modules_after(*EVERYTHING))
     assert {"hil.worker", "hil.codec", "hil.runtime", "topologies.models.llama"} <= trees.keys()
     assert not {"emulator.record", "emulator.simulation"} & trees.keys()
@@ -72,7 +72,7 @@ def test_what_a_worker_imports_is_python_3_10() -> None:
 
 
 def test_nothing_unpickles() -> None:
-    for path in [*(ROOT / "hil").glob("*.py"), *(ROOT / "topologies" / "models").glob("*.py")]:
+    for path in [*(ROOT / "hil").rglob("*.py"), *(ROOT / "topologies" / "models").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             names = set()
             if isinstance(node, ast.Import | ast.ImportFrom):

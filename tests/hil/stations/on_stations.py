@@ -1,4 +1,4 @@
-"""Tasks on stations of this machine, without networks of their own, and what their answers should be."""
+"""Run tasks on stations of this machine, without emulated networks, and compute their expected answers."""
 
 import socket
 import time
@@ -25,12 +25,12 @@ from hil.stations.schedule import Job, Schedule, StationPlan, write_schedule
 from topologies.models.chain import Chain
 from topologies.models.registry import build, example_input
 
-FAST = DeviceSpec(1e15, 10**10, 1e15, 1e9)  # everything really computed is late on it
+FAST = DeviceSpec(1e15, 10**10, 1e15, 1e9)  # modelled times are shorter than real ones
 SEED = 3
 
 
 def make_system(kinds: Sequence[TaskKind], devices: Mapping[str, DeviceSpec]) -> System:
-    """Nodes with these devices that no link of the model joins; nothing is resident at the start."""
+    """Return a system of nodes with these devices, without links; no weights are loaded at the start."""
     return System(
         name="stations",
         seed=SEED,
@@ -45,7 +45,7 @@ def make_system(kinds: Sequence[TaskKind], devices: Mapping[str, DeviceSpec]) ->
 
 
 def free_addresses(nodes: Sequence[str]) -> dict[str, Address]:
-    """A free UDP port of this machine for each node."""
+    """Return a free UDP port of this machine for each node."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in nodes]
         for each in sockets:
@@ -54,24 +54,24 @@ def free_addresses(nodes: Sequence[str]) -> dict[str, Address]:
 
 
 class StationRun(NamedTuple):
-    """What is left of a run."""
+    """The outcome of a run on stations."""
 
     schedule: Schedule
     rows: EventRows
-    waiting: tuple[str, ...]  # the nodes that had not got all their answers
+    waiting: tuple[str, ...]  # the nodes that still waited for answers at the end
     dropped: dict[str, int]
 
     def of(self, job: int) -> tuple[Job, StationPlan, RealTask]:
-        """A job, its plan and what became of it."""
+        """Return a job, its plan and its times."""
         each = self.schedule.jobs[job]
         return each, self.schedule.plan(each), list(real_tasks(self.schedule, self.rows))[job][1]
 
     def at_ns(self, job: int, event: Event, stage: int, step: int = 0) -> list[int]:
-        """When something happened; mostly once."""
+        """Return the times of an event at a stage in a pass."""
         return [int(row["at_ns"]) for row in self.rows_of(job, event, stage, step)]
 
     def rows_of(self, job: int, event: Event, stage: int, step: int = 0) -> EventRows:
-        """The rows of one sort."""
+        """Return the rows of an event at a stage in a pass."""
         rows = self.rows
         wanted = (rows["job"] == job) & (rows["event"] == event) & (rows["stage"] == stage) & (rows["step"] == step)
         found: EventRows = rows[wanted]
@@ -79,7 +79,7 @@ class StationRun(NamedTuple):
 
 
 def run(schedule: Schedule, folder: Path, seconds: float, launch: Launch = launch_here) -> StationRun:
-    """A station for each address, all tasks, and `seconds` for them from the start."""
+    """Run all tasks with a station for each address, for `seconds` from the start."""
     write_schedule(folder / "schedule.json", schedule)
     with Stations(folder / "schedule.json", schedule.addresses, folder, launch) as stations:
         stations.await_ready(120)
@@ -92,8 +92,8 @@ def run(schedule: Schedule, folder: Path, seconds: float, launch: Launch = launc
 def answer_of(
     task: Task, placement: Placement, input_seed: int, lost: Mapping[int, Sequence[slice]] | None = None
 ) -> int:
-    """The head of the digest of what the last partition must compute in the first pass: the model run here, from cut
-    to cut, through the codec where a cut lies between nodes. `lost` are bytes of the message to a stage: zeros."""
+    """Return the expected `answer` of the last partition in the first pass. The model runs in this process, from cut to
+    cut, through the codec between nodes. `lost` gives, by stage, the bytes of its input message that are zeros."""
     model, precision = task.kind.model.name, Precision[task.kind.precision]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -113,5 +113,5 @@ def answer_of(
 
 @cache
 def whole_model(name: str) -> Chain:
-    """All layers, drawn once."""
+    """Return the whole model, drawn once."""
     return build(name, WEIGHTS_SEED)

@@ -1,4 +1,4 @@
-"""Stations without a broker: datagrams, of which a proxy between the two throws some away."""
+"""Stations without a broker: a proxy between two stations drops some datagrams."""
 
 import json
 import socket
@@ -37,14 +37,14 @@ IMAGE = replace(kind("resnet32", "int8"), input_bytes=60_000, result_bytes=1_000
 PLACEMENT = (Partition("ue1", 0, 2), Partition("edge1", 2, 17))
 DEVICE = DeviceSpec(1e12, 10**10, 1e12, 1e12)
 TASKS = [Task("ue1", IMAGE, number, number * 200_000_000) for number in range(6)]
-# Of the message to stage 1 of a job, pieces that are thrown away: some, the last, all; of job 5, the result.
+# Pieces that the proxy drops, by (job, stage): some, the last, all; of job 5, the result.
 LOST = {(1, 1): {0, 3}, (2, 1): {11}, (3, 1): set(range(12)), (5, 2): {0}}
 HEADER_BYTES = 24
 
 
 @contextmanager
 def proxy(target: Address, keeps: Callable[[Piece], bool]) -> Iterator[Address]:
-    """A UDP port in front of another one, which only gets what is to be kept."""
+    """Run a UDP proxy that forwards only the pieces that `keeps` accepts; yield its address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as front:
         front.bind(("127.0.0.1", 0))
         front.settimeout(0.2)
@@ -73,7 +73,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StationRun]:
     folder = tmp_path_factory.mktemp("datagrams")
     system = make_system([IMAGE], {"ue1": DEVICE, "edge1": DEVICE})
     addresses = free_addresses(["ue1", "edge1"])
-    broker = Address("127.0.0.1", 1)  # only until the schedule is made: the system has no links
+    broker = Address("127.0.0.1", 1)  # make_schedule requires a broker or links; removed at once
     schedule = replace(make_schedule(system, [(task, PLACEMENT) for task in TASKS], addresses, broker), broker=None)
 
     def keeps(piece: Piece) -> bool:
@@ -82,7 +82,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StationRun]:
     with proxy(addresses["ue1"], keeps) as to_ue1, proxy(addresses["edge1"], keeps) as to_edge1:
 
         def launch(node: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
-            """Each station finds the other behind the proxy."""
+            """Start a station whose schedule has the proxy as the other station's address."""
             behind = {"ue1": {"edge1": to_edge1}, "edge1": {"ue1": to_ue1}}[node]
             own = folder / f"{node}.json"
             write_schedule(own, replace(schedule, addresses={**schedule.addresses, **behind}))
@@ -91,14 +91,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StationRun]:
         yield run(schedule, folder, 2.5, launch)
 
 
-def test_what_arrives_is_answered_and_what_does_not_fails(finished: StationRun) -> None:
+def test_tasks_with_wholly_lost_messages_are_not_answered(finished: StationRun) -> None:
     reasons = [finished.of(number)[2].reason for number in range(len(TASKS))]
     assert reasons == ["", "", "", NOT_ANSWERED, "", NOT_ANSWERED]
     assert finished.waiting == ("ue1",)
     assert finished.dropped == {}
 
 
-def test_the_erased_fraction_is_that_of_the_bytes_thrown_away(finished: StationRun) -> None:
+def test_erased_fraction_is_the_share_of_dropped_bytes(finished: StationRun) -> None:
     size_bytes = IMAGE.model.activation_bytes(2, 1, "int8")
     pieces = -(-size_bytes // DATAGRAM_BYTES)
     assert pieces == 12
@@ -110,7 +110,7 @@ def test_the_erased_fraction_is_that_of_the_bytes_thrown_away(finished: StationR
     assert erased[2] == pytest.approx([0, last_bytes / whole_bytes, 0])
 
 
-def test_zeros_are_computed_on_where_bytes_are_missing(finished: StationRun) -> None:
+def test_missing_bytes_are_zeros(finished: StationRun) -> None:
     def piece(number: int) -> slice:
         return slice(number * DATAGRAM_BYTES, (number + 1) * DATAGRAM_BYTES)
 
@@ -123,7 +123,7 @@ def test_zeros_are_computed_on_where_bytes_are_missing(finished: StationRun) -> 
     assert finished.rows_of(1, Event.COMPUTED, 1)["answer"] != answers[1]
 
 
-def test_only_a_lost_end_is_waited_for(finished: StationRun) -> None:
+def test_only_a_lost_last_piece_delays_a_message(finished: StationRun) -> None:
     took_ns = [
         finished.at_ns(number, Event.RECEIVED, 1)[0] - finished.at_ns(number, Event.PUBLISHED, 1)[0]
         for number in range(3)
@@ -132,7 +132,7 @@ def test_only_a_lost_end_is_waited_for(finished: StationRun) -> None:
     assert min(took_ns[:2]) < REASSEMBLY_TIMEOUT_NS
 
 
-def test_what_a_station_is_too_slow_for_is_counted() -> None:
+def test_datagrams_dropped_by_a_full_buffer_are_counted() -> None:
     here = free_addresses(["x"])
     busy, over = threading.Event(), threading.Event()
 
@@ -154,7 +154,7 @@ def test_what_a_station_is_too_slow_for_is_counted() -> None:
     assert transport.malformed == 0
 
 
-def test_a_schedule_of_datagrams_says_so_in_its_file(finished: StationRun, tmp_path: Path) -> None:
+def test_schedule_without_a_broker_survives_its_file(finished: StationRun, tmp_path: Path) -> None:
     write_schedule(tmp_path / "schedule.json", finished.schedule)
     assert json.loads((tmp_path / "schedule.json").read_text())["broker"] is None
     assert read_schedule(tmp_path / "schedule.json").broker is None

@@ -1,4 +1,4 @@
-"""Messages in pieces, and what becomes of them when some do not arrive."""
+"""Messages of stations: pieces, reassembly, lost and malformed pieces."""
 
 import pytest
 
@@ -23,7 +23,7 @@ HEADER_BYTES = len(single_piece(MESSAGE)) - len(DATA)
 
 
 def arrive(reassembly: Reassembly, *numbers: int) -> list[ReceivedMessage]:
-    """Those datagrams, 1 ns apart from 100 ns on."""
+    """Add these datagrams, 1 ns apart from 100 ns on; return the completed messages."""
     answers = [reassembly.add(parse_piece(DATAGRAMS[number]), 100 + place) for place, number in enumerate(numbers)]
     return [answer for answer in answers if answer is not None]
 
@@ -33,7 +33,7 @@ def test_a_datagram_fills_a_packet() -> None:
     assert {len(datagram) + 28 for datagram in DATAGRAMS[:-1]} == {MTU}
 
 
-def test_a_message_comes_back_whole_with_its_last_piece() -> None:
+def test_message_is_complete_with_its_last_piece() -> None:
     (arrived,) = arrive(Reassembly(), 0, 1, 2, 3, 4)
     assert arrived == (MESSAGE, 104, len(DATA) + 5 * HEADER_BYTES)
     piece = parse_piece(single_piece(MESSAGE))
@@ -41,7 +41,7 @@ def test_a_message_comes_back_whole_with_its_last_piece() -> None:
 
 
 @pytest.mark.parametrize("lost", [{0}, {2}, {1, 3}, {0, 1, 2, 3}])
-def test_what_is_lost_before_the_last_piece_is_zeros(lost: set[int]) -> None:
+def test_pieces_lost_before_the_last_are_zeros(lost: set[int]) -> None:
     (arrived,) = arrive(Reassembly(), *(number for number in range(5) if number not in lost))
     expected = bytearray(DATA)
     for number in lost:
@@ -50,22 +50,22 @@ def test_what_is_lost_before_the_last_piece_is_zeros(lost: set[int]) -> None:
     assert arrived.size_bytes == sum(len(each) for number, each in enumerate(DATAGRAMS) if number not in lost)
 
 
-def test_without_its_last_piece_a_message_is_complete_after_a_silence() -> None:
+def test_message_without_its_last_piece_times_out() -> None:
     reassembly = Reassembly()
-    assert reassembly.due_ns() is None
+    assert reassembly.next_timeout_ns() is None
     assert not arrive(reassembly, 0, 2)
-    assert reassembly.due_ns() == 101 + REASSEMBLY_TIMEOUT_NS
-    assert not reassembly.overdue(100 + REASSEMBLY_TIMEOUT_NS)
-    (arrived,) = reassembly.overdue(101 + REASSEMBLY_TIMEOUT_NS)
+    assert reassembly.next_timeout_ns() == 101 + REASSEMBLY_TIMEOUT_NS
+    assert not reassembly.time_out(100 + REASSEMBLY_TIMEOUT_NS)
+    (arrived,) = reassembly.time_out(101 + REASSEMBLY_TIMEOUT_NS)
     assert arrived.at_ns == 101 + REASSEMBLY_TIMEOUT_NS
     assert arrived.message.data[DATAGRAM_BYTES : 2 * DATAGRAM_BYTES] == bytes(DATAGRAM_BYTES)
     assert arrived.message.data[3 * DATAGRAM_BYTES :] == bytes(len(DATA) - 3 * DATAGRAM_BYTES)
-    assert reassembly.due_ns() is None
-    assert not arrive(reassembly, 3, 4)  # nobody waits for them any more
+    assert reassembly.next_timeout_ns() is None
+    assert not arrive(reassembly, 3, 4)  # too late
     assert reassembly.late == 2
 
 
-def test_messages_under_way_at_once_do_not_mix() -> None:
+def test_interleaved_messages_do_not_mix() -> None:
     reassembly = Reassembly()
     other = StationMessage(MessageKey(8, 0, 1), 1.0, DATA[::-1])
     arrived = []
@@ -88,6 +88,6 @@ def test_messages_under_way_at_once_do_not_mix() -> None:
     ],
     ids=["nothing", "no data", "another's magic", "too short", "too long", "beyond", "too many", "cut off"],
 )
-def test_what_is_no_piece_is_refused(piece: bytes) -> None:
+def test_malformed_piece_is_refused(piece: bytes) -> None:
     with pytest.raises(Malformed, match=r"^message: "):
         parse_piece(piece)

@@ -1,4 +1,4 @@
-"""Commands in hosts: when they start, what is kept of them, and that nothing of them is left."""
+"""Commands in hosts: their start, their output, their outcome, and that no process remains."""
 
 import csv
 import signal
@@ -17,7 +17,7 @@ HERE = "ue1"
 
 
 class ThisMachine:
-    """A host that is none: its programs have groups of their own, as those that `mnexec -d` starts."""
+    """This machine as a host: programs lead their own process groups, as with `mnexec -d`."""
 
     def popen(self, command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(command, start_new_session=True, **options)
@@ -53,7 +53,7 @@ def is_alive(process: int) -> bool:
         return False
 
 
-def test_a_command_has_its_shell_its_folder_and_its_node(tmp_path: Path) -> None:
+def test_command_runs_in_a_shell_in_the_folder_and_knows_its_node(tmp_path: Path) -> None:
     (program,) = run(
         tmp_path, [command("echo $AIRSPLIT_NODE | tr u U; pwd; echo $AIRSPLIT_START_NS; echo no >&2")], 0.3
     )
@@ -63,7 +63,7 @@ def test_a_command_has_its_shell_its_folder_and_its_node(tmp_path: Path) -> None
     assert (program.outcome, program.exit_status, program.complaint) == ("done", 0, None)
 
 
-def test_commands_start_when_their_time_has_come(tmp_path: Path) -> None:
+def test_commands_start_at_their_times(tmp_path: Path) -> None:
     programs = run(tmp_path, [command("true", 0.4), command("true", 0.1), command("true", 9.0)], 0.7)
     assert [program.outcome for program in programs] == ["done", "done", "not started"]
     for program in programs[:2]:
@@ -74,7 +74,7 @@ def test_commands_start_when_their_time_has_come(tmp_path: Path) -> None:
     assert programs[2].complaint == "realtime.commands[2] at ue1: not started: the run was over"
 
 
-def test_a_command_that_fails_is_told_of(tmp_path: Path) -> None:
+def test_failed_commands_are_reported(tmp_path: Path) -> None:
     wrong, missing, killed = run(tmp_path, [command("exit 3"), command("no-such-program"), command("kill -9 $$")], 0.4)
     assert wrong.complaint == "realtime.commands[0] at ue1: failed: exit status 3"
     assert (missing.outcome, missing.exit_status) == ("failed", 127)
@@ -82,14 +82,14 @@ def test_a_command_that_fails_is_told_of(tmp_path: Path) -> None:
     assert (killed.exit_status, killed.reason) == (137, "SIGKILL")
 
 
-def test_a_host_that_starts_nothing_is_told_of(tmp_path: Path) -> None:
+def test_host_that_cannot_start_a_command_is_reported(tmp_path: Path) -> None:
     (program,) = run(tmp_path, [command("true")], 0.1, Unreachable())
     assert program.outcome == "not started"
     assert program.complaint is not None
     assert "mnexec" in program.complaint
 
 
-def test_the_end_of_the_run_ends_commands_and_what_they_left_behind(tmp_path: Path) -> None:
+def test_end_of_the_run_ends_commands_and_their_children(tmp_path: Path) -> None:
     left, endless = run(tmp_path, [command("sleep 600 & echo $!"), command("echo $$; exec sleep 600")], 0.4)
     assert (left.outcome, left.exit_status) == ("done", 0)
     assert (endless.outcome, endless.exit_status, endless.ended_s) == ("ended", 128 + signal.SIGTERM, None)
@@ -101,19 +101,19 @@ def test_the_end_of_the_run_ends_commands_and_what_they_left_behind(tmp_path: Pa
         assert not is_alive(int(lines(tmp_path, program)[0]))
 
 
-def test_a_command_that_will_not_end_is_made_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hil.stations.programs, "PROGRAM_EXIT_S", 0.2)
     (program,) = run(tmp_path, [command("trap '' TERM; while :; do sleep 0.05; done")], 0.2)
     assert (program.outcome, program.exit_status) == ("ended", 128 + signal.SIGKILL)
 
 
-def test_descriptors_do_not_pile_up(tmp_path: Path) -> None:
+def test_all_descriptors_are_closed(tmp_path: Path) -> None:
     before = descriptors()
     run(tmp_path, [command("true"), command("sleep 600")], 0.2)
     assert descriptors() == before
 
 
-def test_the_table_says_what_is_not_known_by_nothing(tmp_path: Path) -> None:
+def test_unknown_values_are_empty_in_the_table(tmp_path: Path) -> None:
     programs = run(tmp_path, [command("echo a, b"), command("true", 9.0)], 0.2)
     write_programs(tmp_path / "programs.csv", programs)
     with (tmp_path / "programs.csv").open() as file:

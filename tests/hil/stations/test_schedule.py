@@ -1,4 +1,4 @@
-"""What stations are told: the same visits, ways and times as the simulation's, from a file that says what is wrong."""
+"""The schedule of stations: visits, legs and times equal the simulation's; errors in the file are explained."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def schedule_of(*placed: tuple[Task, Placement]) -> Schedule:
     return make_schedule(SYSTEM, placed, ADDRESSES, BROKER)
 
 
-def test_a_split_language_model_is_visited_pass_by_pass() -> None:
+def test_split_language_model_has_a_visit_per_pass_and_partition() -> None:
     each = task(TEXT, prompt=24, output=3)
     schedule = schedule_of((each, split(TEXT, 2)))
     (job,) = schedule.jobs
@@ -48,7 +48,7 @@ def test_one_node_runs_all_passes_in_one_visit() -> None:
     assert whole.service_ns[0] == sum(split_up.service_ns)  # equal devices, and times of layers add up
 
 
-def test_what_is_empty_crosses_nothing() -> None:
+def test_empty_inputs_and_results_are_not_sent() -> None:
     schedule = schedule_of((task(IMAGE), split(IMAGE, 0)))
     job = schedule.jobs[0]
     assert (schedule.begins_at(job), schedule.ends_at(job)) == ("ue1", "ue1")
@@ -60,7 +60,7 @@ def test_what_is_empty_crosses_nothing() -> None:
     assert (empty.begins_at(job), empty.ends_at(job)) == ("edge1", "edge1")
 
 
-def test_a_schedule_survives_its_file(tmp_path: Path) -> None:
+def test_schedule_survives_its_file(tmp_path: Path) -> None:
     schedule = schedule_of(
         (task(TEXT), split(TEXT, 2)), (task(IMAGE), split(IMAGE, 1)), (task(IMAGE, 1), split(IMAGE, 1))
     )
@@ -69,7 +69,7 @@ def test_a_schedule_survives_its_file(tmp_path: Path) -> None:
     assert read_schedule(tmp_path / "schedule.json") == schedule
 
 
-def test_what_is_resident_is_what_the_simulation_preloads() -> None:
+def test_resident_weights_are_those_that_the_simulation_preloads() -> None:
     computers = schedule_of((task(IMAGE), split(IMAGE, 2))).computers
     assert {layer for layer in computers["ue1"].resident if layer[0] == "resnet32"} == {
         ("resnet32", 0),
@@ -89,7 +89,7 @@ def test_what_is_resident_is_what_the_simulation_preloads() -> None:
         ({"plans": []}, "jobs[0].plan=0: must be the number of a plan"),
     ],
 )
-def test_a_bad_schedule_is_refused_in_one_line(tmp_path: Path, change: dict[str, object], says: str) -> None:
+def test_bad_schedule_is_refused_in_one_line(tmp_path: Path, change: dict[str, object], says: str) -> None:
     path = tmp_path / "schedule.json"
     write_schedule(path, schedule_of((task(IMAGE), split(IMAGE, 2))))
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
@@ -100,19 +100,19 @@ def test_a_bad_schedule_is_refused_in_one_line(tmp_path: Path, change: dict[str,
     assert "\n" not in str(refusal.value)
 
 
-def test_what_is_no_json_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_invalid_json_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "schedule.json"
     path.write_text("{")
     with pytest.raises(ValueError, match=r"schedule\.json: Invalid JSON"):
         read_schedule(path)
 
 
-def test_without_a_broker_something_must_take_datagrams() -> None:
+def test_schedule_needs_a_broker_or_a_link_for_datagrams() -> None:
     with pytest.raises(ValueError, match="broker: must be given where no link has the bearer um"):
         make_schedule(SYSTEM, [], ADDRESSES)
 
 
-def test_a_placement_must_have_devices_and_addresses() -> None:
+def test_nodes_of_a_placement_need_devices_and_addresses() -> None:
     layers = len(IMAGE.model.layers)
     with pytest.raises(ValueError, match="placement on gnb: must be a node that has a device"):
         schedule_of((task(IMAGE), (Partition("gnb", 0, layers),)))

@@ -1,4 +1,4 @@
-"""Stations carry tasks for real: every one answered, in order, rightly, and every nanosecond accounted for."""
+"""Stations run tasks in real time: all are answered, in order and correctly, and their delays add up."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -19,55 +19,57 @@ from tests.hil.lab import kind
 from tests.hil.stations.on_stations import FAST, StationRun, answer_of, free_addresses, make_system, run
 from topologies.profiles import load_profile
 
-# ue1 holds each visit much longer than its computing takes; the edges compute for longer than they should.
+# The modelled times of ue1 are much longer than its real computing, those of the edges shorter.
 DEVICES = {"ue1": DeviceSpec(1e11, 10**10, 1e10, 1e9), "edge1": FAST, "edge2": FAST}
 KINDS = {
     name: kind(*name.split())
     for name in ("alexnet fp32", "alexnet int8", "alexnet fp16", "llama-15m fp32", "llama-15m int8")
 }
-SILENT = TaskKind("silent", load_profile("resnet32"), 0, 0, "fp32", 10**9)  # neither input nor result cross anything
+SILENT = TaskKind("silent", load_profile("resnet32"), 0, 0, "fp32", 10**9)  # input and result are empty
 HEADER_BYTES = 24
 BURST = 4
 
 
-class Cast(NamedTuple):
+class PlacedTask(NamedTuple):
     """A task and its placement."""
 
     task: Task
     placement: Placement
 
 
-def cast(name: str, at_ms: int, *cuts: tuple[str, int]) -> Cast:
-    """A task, its partitions as (node, where it stops)."""
+def placed_task(name: str, at_ms: int, *cuts: tuple[str, int]) -> PlacedTask:
+    """Return a task with its partitions, given as (node, last layer + 1)."""
     of = KINDS.get(name, SILENT)
     is_text = of.model.family == "causal_lm"
     task = Task("ue1", of, 0, at_ms * 1_000_000, 9 if is_text else 0, 3 if is_text else 0)
     firsts = [0, *(stop for _, stop in cuts)]
-    return Cast(task, tuple(Partition(node, first, stop) for (node, stop), first in zip(cuts, firsts, strict=False)))
+    return PlacedTask(
+        task, tuple(Partition(node, first, stop) for (node, stop), first in zip(cuts, firsts, strict=False))
+    )
 
 
 TASKS_AND_PLACES = [
-    cast("alexnet fp32", 0, ("ue1", 2), ("edge1", 7), ("edge2", 11)),
-    cast("alexnet int8", 200, ("ue1", 2), ("edge1", 11)),
-    cast("alexnet fp16", 400, ("edge2", 4), ("edge1", 11)),
-    cast("alexnet fp32", 600, ("edge1", 11)),
-    cast("alexnet fp32", 800, ("ue1", 11)),
-    cast("alexnet int8", 1000, ("ue1", 2), ("ue1", 7), ("edge1", 11)),  # what stays at a node is not encoded
-    cast("llama-15m fp32", 1200, ("ue1", 3), ("edge1", 8)),
-    cast("llama-15m int8", 1500, ("edge1", 3), ("edge2", 5), ("edge1", 8)),  # tokens go from edge1 to itself
-    cast("llama-15m fp32", 1800, ("edge2", 8)),
-    cast("silent", 2100, ("edge1", 4), ("edge2", 17)),
-    *[cast("alexnet int8", 2300, ("ue1", 2), ("edge1", 11))] * BURST,
+    placed_task("alexnet fp32", 0, ("ue1", 2), ("edge1", 7), ("edge2", 11)),
+    placed_task("alexnet int8", 200, ("ue1", 2), ("edge1", 11)),
+    placed_task("alexnet fp16", 400, ("edge2", 4), ("edge1", 11)),
+    placed_task("alexnet fp32", 600, ("edge1", 11)),
+    placed_task("alexnet fp32", 800, ("ue1", 11)),
+    placed_task("alexnet int8", 1000, ("ue1", 2), ("ue1", 7), ("edge1", 11)),  # nothing is encoded within a node
+    placed_task("llama-15m fp32", 1200, ("ue1", 3), ("edge1", 8)),
+    placed_task("llama-15m int8", 1500, ("edge1", 3), ("edge2", 5), ("edge1", 8)),  # tokens go from edge1 to itself
+    placed_task("llama-15m fp32", 1800, ("edge2", 8)),
+    placed_task("silent", 2100, ("edge1", 4), ("edge2", 17)),
+    *[placed_task("alexnet int8", 2300, ("ue1", 2), ("edge1", 11))] * BURST,
 ]
 FIRST_OF_BURST = len(TASKS_AND_PLACES) - BURST
-WHOLE = {name: cast(name, 0, ("ue1", 11 if "alexnet" in name else 8)).placement for name in KINDS}
+WHOLE = {name: placed_task(name, 0, ("ue1", 11 if "alexnet" in name else 8)).placement for name in KINDS}
 
 
 @pytest.fixture(scope="module")
 def finished(amqtt: Broker, tmp_path_factory: pytest.TempPathFactory) -> StationRun:
-    casts = [(task._replace(number=number), placement) for number, (task, placement) in enumerate(TASKS_AND_PLACES)]
+    placed = [(task._replace(number=number), placement) for number, (task, placement) in enumerate(TASKS_AND_PLACES)]
     system = make_system([*KINDS.values(), SILENT], DEVICES)
-    schedule = make_schedule(system, casts, free_addresses(list(DEVICES)), amqtt.address)
+    schedule = make_schedule(system, placed, free_addresses(list(DEVICES)), amqtt.address)
     return run(schedule, tmp_path_factory.mktemp("stations"), 30)
 
 
@@ -80,7 +82,7 @@ def test_every_task_is_answered(finished: StationRun) -> None:
     assert all(fraction == 0.0 for real in reals for fraction in real.erased)
 
 
-def test_a_split_computes_what_the_whole_model_computes(finished: StationRun) -> None:
+def test_split_model_gives_the_whole_models_answer(finished: StationRun) -> None:
     for number, (task, placement) in enumerate(TASKS_AND_PLACES):
         seed = finished.schedule.jobs[number].input_seed
         (row,) = finished.rows_of(number, Event.COMPUTED, len(placement) - 1)
@@ -89,7 +91,7 @@ def test_a_split_computes_what_the_whole_model_computes(finished: StationRun) ->
             assert row["answer"] == answer_of(task, WHOLE.get(task.kind.name, placement), seed), number
 
 
-def test_parts_add_up_and_no_visit_is_shorter_than_the_model_says(finished: StationRun) -> None:
+def test_parts_add_up_and_no_visit_is_shorter_than_modelled(finished: StationRun) -> None:
     for number in range(len(TASKS_AND_PLACES)):
         job, plan, real = finished.of(number)
         last_ns = max(int(row["at_ns"]) for row in finished.rows[finished.rows["job"] == number])
@@ -103,15 +105,15 @@ def test_parts_add_up_and_no_visit_is_shorter_than_the_model_says(finished: Stat
         assert woke_ns >= job.arrival_ns
 
 
-def test_a_visit_that_computes_for_too_long_is_late_and_its_row_says_so(finished: StationRun) -> None:
+def test_visit_with_long_computation_is_late(finished: StationRun) -> None:
     (started_ns,), (computed_ns,), (finished_ns,) = (
         finished.at_ns(3, event, 0) for event in (Event.STARTED, Event.COMPUTED, Event.FINISHED)
     )
     assert computed_ns - started_ns > finished.schedule.jobs[3].service_ns[0]
-    assert finished_ns - computed_ns < 20_000_000  # nothing more is held
+    assert finished_ns - computed_ns < 20_000_000  # no further wait
 
 
-def test_a_nodes_queue_is_first_in_first_out_with_one_server(finished: StationRun) -> None:
+def test_queue_is_first_in_first_out_with_one_server(finished: StationRun) -> None:
     burst = range(FIRST_OF_BURST, FIRST_OF_BURST + BURST)
     began = [finished.at_ns(number, Event.STARTED, 0)[0] for number in burst]
     ended = [finished.at_ns(number, Event.FINISHED, 0)[0] for number in burst]
@@ -123,7 +125,7 @@ def test_a_nodes_queue_is_first_in_first_out_with_one_server(finished: StationRu
     assert waited[-1] < BURST * modelled_ns + 100_000_000
 
 
-def test_messages_have_the_sizes_of_the_model_and_a_header(finished: StationRun) -> None:
+def test_messages_have_the_modelled_sizes_and_a_header(finished: StationRun) -> None:
     for number, (task, placement) in enumerate(TASKS_AND_PLACES):
         job = finished.schedule.jobs[number]
         legs = [finished.schedule.first_leg(job)]
@@ -143,7 +145,7 @@ def test_messages_have_the_sizes_of_the_model_and_a_header(finished: StationRun)
             at = leg.node
 
 
-def test_what_crosses_nothing_begins_and_ends_where_it_is_computed(finished: StationRun) -> None:
+def test_task_without_messages_begins_and_ends_where_it_is_computed(finished: StationRun) -> None:
     number = FIRST_OF_BURST - 1
     rows = finished.rows[finished.rows["job"] == number]
     nodes = list(finished.schedule.addresses)
@@ -151,7 +153,7 @@ def test_what_crosses_nothing_begins_and_ends_where_it_is_computed(finished: Sta
     assert [Event(int(row["event"])) for row in rows][-1] == Event.FINISHED
 
 
-def test_events_and_records_say_the_same(finished: StationRun, tmp_path: Path) -> None:
+def test_events_and_records_agree(finished: StationRun, tmp_path: Path) -> None:
     assert tuple(event.text for event in Event) == (*EVENTS, *FAILURES)
     write_events(tmp_path / "events.parquet", finished.schedule, finished.rows)
     events = pq.read_table(tmp_path / "events.parquet")
@@ -175,9 +177,9 @@ def test_events_and_records_say_the_same(finished: StationRun, tmp_path: Path) -
     assert [stage["node"] for stage in stages if stage["task"] == 0] == ["ue1", "edge1", "edge2", "ue1"]
 
 
-def test_weights_that_are_not_there_take_the_models_time(finished: StationRun) -> None:
+def test_missing_weights_take_the_modelled_loading_time(finished: StationRun) -> None:
     _, plan, real = finished.of(0)
     first, stop = plan.placement[0].first, plan.placement[0].stop
     load_ns = round(sum(finished.schedule.weight_bytes["alexnet"][first:stop]))  # at 1 GB/s
     assert 0 <= real.parts_ns[0][LOAD] - load_ns < 20_000_000
-    assert finished.of(1)[2].parts_ns[0][LOAD] == 0  # now they are
+    assert finished.of(1)[2].parts_ns[0][LOAD] == 0  # loaded now

@@ -1,4 +1,4 @@
-"""A station's account of its memory is the simulation's."""
+"""The modelled weight cache of a station equals the simulation's."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ MODELS = {name: load_profile(name) for name in ("alexnet", "resnet32", "llama-15
 WEIGHTS = {name: [layer.weight_bytes for layer in model.layers] for name, model in MODELS.items()}
 
 
-def test_loads_and_refusals_are_those_of_the_simulations_device() -> None:
+def test_loads_and_refusals_equal_the_simulations_device() -> None:
     rng = np.random.default_rng(1)
     loads = refusals = 0
     for memory_bytes in (40_000_000, 160_000_000, 200_000_000, 1_000_000_000):
@@ -30,7 +30,7 @@ def test_loads_and_refusals_are_those_of_the_simulations_device() -> None:
     assert refusals > 50
 
 
-def test_what_is_resident_at_the_start_needs_no_loading() -> None:
+def test_weights_loaded_at_the_start_cost_no_time() -> None:
     resident = tuple(("resnet32", index) for index in range(5))
     weight_cache = WeightCache(Computer(10**9, 1e9, 1, resident), WEIGHTS)
     assert weight_cache.load("resnet32", 0, 5) == 0

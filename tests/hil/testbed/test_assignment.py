@@ -1,4 +1,4 @@
-"""Who stands for whom: nodes move when they must, go home when they can, and every move is said once."""
+"""Assignment of nodes to workers: when nodes move, when they return, and that each move is logged once."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ HOMES = {"ue1": "a", "edge1": "b", "edge2": "b"}
 MODELS = {"ue1": ["m", "n"], "edge1": ["m", "n"], "edge2": ["m"]}
 
 
-def test_a_lost_worker_moves_its_node_once_and_back_when_it_returns(caplog: pytest.LogCaptureFixture) -> None:
+def test_node_of_a_lost_worker_moves_once_and_returns_with_it(caplog: pytest.LogCaptureFixture) -> None:
     assignment = Assignment(HOMES, MODELS)
     assert assignment.assign(1, "m", ["ue1", "edge1"], "ab") == {"ue1": "a", "edge1": "b"}
     assert assignment.assign(2, "m", ["ue1", "edge1"], "a") == {"ue1": "a", "edge1": "a"}
@@ -28,7 +28,7 @@ def test_a_lost_worker_moves_its_node_once_and_back_when_it_returns(caplog: pyte
     assert str(assignment.moves[0]) == "edge1: a instead of b from task 2 on (m, n; b lost)"
 
 
-def test_a_refused_model_moves_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_only_the_refused_model_moves(caplog: pytest.LogCaptureFixture) -> None:
     assignment = Assignment(HOMES, MODELS)
     assignment.refuse("b", "m")
     for number in (1, 3):
@@ -38,13 +38,13 @@ def test_a_refused_model_moves_alone(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == ["worker b: refuses m; edge1 runs it on a from now on"]
 
 
-def test_a_node_away_from_home_stays_whatever_else_a_task_needs() -> None:
+def test_moved_node_stays_on_its_substitute() -> None:
     assignment = Assignment(HOMES, MODELS)
-    alone = assignment.assign(1, "m", ["edge2"], "acd")
-    assert alone == {"edge2": "c"}
+    substitutes = assignment.assign(1, "m", ["edge2"], "acd")
+    assert substitutes == {"edge2": "c"}
     assert assignment.assign(2, "m", ["edge1", "edge2"], "acd") == {"edge1": "d", "edge2": "c"}
     assert assignment.assign(3, "m", ["edge2", "edge1"], "acd") == {"edge1": "d", "edge2": "c"}
-    assert assignment.assign(4, "m", ["edge2"], "acd") == alone
+    assert assignment.assign(4, "m", ["edge2"], "acd") == substitutes
     assert len(assignment.moves) == 2
 
 
@@ -56,7 +56,7 @@ TASKS = st.lists(
 
 
 @given(TASKS, st.sets(st.tuples(st.sampled_from("abc"), st.sampled_from("mn"))))
-def test_homes_and_moves_say_where_every_task_ran(
+def test_homes_and_moves_determine_where_every_task_ran(
     tasks: list[tuple[str, list[str], set[str]]], refusals: set[tuple[str, str]]
 ) -> None:
     assignment = Assignment(HOMES, MODELS)
@@ -69,9 +69,9 @@ def test_homes_and_moves_say_where_every_task_ran(
         for node, worker in (placed or {}).items():
             assert worker in fit
             assert worker == HOMES[node] or HOMES[node] not in fit
-            told = HOMES[node]
+            expected = HOMES[node]
             for move in assignment.moves:
                 if move.node == node and model in move.models:
-                    assert move.former == told
-                    told = move.worker
-            assert told == worker
+                    assert move.former == expected
+                    expected = move.worker
+            assert expected == worker

@@ -1,4 +1,4 @@
-"""What the simulation gets to hear: times per pass and partition, scaled, and how they are known."""
+"""The coordinator's executions: measured times by pass and partition, scaled, and their origin."""
 
 import pytest
 
@@ -50,7 +50,7 @@ def test_layers_are_measured_and_decode_passes_follow_from_them(lab: Broker) -> 
             assert "perf_counter" in status["clock"]
 
 
-def test_times_are_scaled_by_node_and_failures_passed_on(lab: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_scaled_by_node_and_failures_returned(lab: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = {"ue1": NodeWorker("w1", 2.5), "edge1": NodeWorker("w2", 0.5)}
     reports = tuple(Report(1, f"w{stage + 1}", 1, 2, stage, 1_000, 7, 7, 7) for stage in range(2))
     outcome = Inference(reports, None, 2)
@@ -66,11 +66,11 @@ def test_times_are_scaled_by_node_and_failures_passed_on(lab: Broker, monkeypatc
 
 def test_decode_passes_need_measured_layers(lab: Broker) -> None:
     coordinator = Coordinator(lab.address, NODE_WORKERS, system([TEXT]))
-    with pytest.raises(RuntimeError, match="measure_layers: must come before"):
+    with pytest.raises(RuntimeError, match=r"call measure_layers\(\) first"):
         coordinator.execute(task(TEXT), split(TEXT, 4))
 
 
-def test_inputs_belong_to_tasks_and_not_to_when_or_where_they_run(lab: Broker) -> None:
+def test_input_seed_depends_only_on_the_task(lab: Broker) -> None:
     facts = system([IMAGE, TEXT])
     seeds = set()
     for number in range(20):

@@ -1,4 +1,4 @@
-"""Workers die and hang in mid-run: every task is still answered once, rightly, or failed with its reason."""
+"""Workers that end or hang during a run: every task is answered once, correctly, or fails with a reason."""
 
 import signal
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +16,7 @@ NIN = kind("nin", "fp32")
 PLACEMENT = split(NIN, 5)
 
 
-def right(inference: Inference, number: int) -> bool:
+def is_correct(inference: Inference, number: int) -> bool:
     return inference.result is not None and np.array_equal(inference.result, expected(task(NIN, number)))
 
 
@@ -25,7 +25,7 @@ def wait_for_first_stage(coordinator: Coordinator) -> None:
     assert connection.wait_for(lambda: any(attempt.service_ns for attempt in connection.ledger.open.values()), 30)
 
 
-def test_killed_in_mid_task_its_nodes_move_and_the_task_is_run_again(amqtt: Broker) -> None:
+def test_worker_killed_during_a_task_is_replaced_and_the_task_repeated(amqtt: Broker) -> None:
     with (
         local_workers(amqtt.address, ["w1", "w2", "w3"]) as workers,
         Coordinator(amqtt.address, NODE_WORKERS, system([NIN], cuts=[5])) as coordinator,
@@ -33,23 +33,23 @@ def test_killed_in_mid_task_its_nodes_move_and_the_task_is_run_again(amqtt: Brok
     ):
         coordinator.deploy()
         assert coordinator._connection.wait_for(lambda: "w3" in coordinator.ledger.live, 30)
-        assert right(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
-        workers["w2"].send_signal(signal.SIGSTOP)  # so that the task is surely in its hands
+        assert is_correct(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
+        workers["w2"].send_signal(signal.SIGSTOP)  # so that it holds the task when it is killed
         running: Future[Inference] = pool.submit(coordinator.infer, task(NIN, 1), PLACEMENT)
         wait_for_first_stage(coordinator)
         workers["w2"].kill()
         inference = running.result(60)
-        assert right(inference, 1)
+        assert is_correct(inference, 1)
         assert inference.attempts == 2
         assert [report.worker for report in inference.reports] == ["w1", "w3"]
         for number in range(2, 5):
             inference = coordinator.infer(task(NIN, number), PLACEMENT)
-            assert right(inference, number)
+            assert is_correct(inference, number)
             assert inference.attempts == 1
         assert (coordinator.ledger.done, coordinator.ledger.given_up, coordinator.ledger.open) == (5, 0, {})
 
 
-def test_one_after_the_other_until_none_is_left(amqtt: Broker) -> None:
+def test_tasks_fail_with_worker_lost_when_no_worker_is_left(amqtt: Broker) -> None:
     tasks = 40
     with (
         local_workers(amqtt.address, ["w1", "w2"]) as workers,
@@ -59,8 +59,8 @@ def test_one_after_the_other_until_none_is_left(amqtt: Broker) -> None:
         outcomes = [pool.submit(coordinator.infer, task(NIN, number), PLACEMENT) for number in range(tasks)]
         assert outcomes[9].result(60).failure is None
         workers["w2"].kill()
-        assert right(outcomes[-1].result(60), tasks - 1)
-        assert all(right(outcome.result(), number) for number, outcome in enumerate(outcomes))
+        assert is_correct(outcomes[-1].result(60), tasks - 1)
+        assert all(is_correct(outcome.result(), number) for number, outcome in enumerate(outcomes))
         assert (coordinator.ledger.done, coordinator.ledger.given_up) == (tasks, 0)
 
         workers["w1"].kill()
@@ -72,17 +72,17 @@ def test_one_after_the_other_until_none_is_left(amqtt: Broker) -> None:
         assert ledger.live == {}
 
 
-def test_hanging_worker_is_taken_as_lost_and_its_late_word_counts_nothing(amqtt: Broker) -> None:
+def test_hanging_worker_counts_as_lost_and_its_late_messages_are_ignored(amqtt: Broker) -> None:
     with (
         local_workers(amqtt.address, ["w1", "w2"]) as workers,
         Coordinator(amqtt.address, NODE_WORKERS, system([NIN], cuts=[5]), timeout_s=30) as coordinator,
     ):
         coordinator.deploy()
-        assert right(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
+        assert is_correct(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
         coordinator._timeout_s = 1.0
         workers["w2"].send_signal(signal.SIGSTOP)
         inference = coordinator.infer(task(NIN, 1), PLACEMENT)
-        assert right(inference, 1)
+        assert is_correct(inference, 1)
         assert inference.attempts == 2
         assert [report.worker for report in inference.reports] == ["w1", "w1"]
         workers["w2"].send_signal(signal.SIGCONT)
@@ -92,18 +92,18 @@ def test_hanging_worker_is_taken_as_lost_and_its_late_word_counts_nothing(amqtt:
         assert "w2" not in coordinator.ledger.live
 
 
-def test_killed_between_tasks_the_move_is_said_and_described(amqtt: Broker, caplog: pytest.LogCaptureFixture) -> None:
+def test_worker_killed_between_tasks_moves_its_node_once(amqtt: Broker, caplog: pytest.LogCaptureFixture) -> None:
     with (
         local_workers(amqtt.address, ["w1", "w2"]) as workers,
         Coordinator(amqtt.address, NODE_WORKERS, system([NIN], cuts=[5])) as coordinator,
     ):
-        assert right(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
+        assert is_correct(coordinator.infer(task(NIN, 0), PLACEMENT), 0)
         caplog.clear()
         workers["w2"].kill()
         assert coordinator._connection.wait_for(lambda: "w2" not in coordinator.ledger.live, 10)
         for number in range(1, 3):
             inference = coordinator.infer(task(NIN, number), PLACEMENT)
-            assert right(inference, number)
+            assert is_correct(inference, number)
             assert inference.attempts == 1
         assert caplog.messages == ["worker w2: lost; edge1 runs on w1 from now on"]
         move = {"task": 2, "node": "edge1", "former": "w2", "worker": "w1", "models": ("nin",), "reason": "w2 lost"}
@@ -112,7 +112,7 @@ def test_killed_between_tasks_the_move_is_said_and_described(amqtt: Broker, capl
         assert facts["workers"]["w2"]["state"] == "offline"
 
 
-def test_restarted_under_its_name_it_gets_its_layers_anew(amqtt: Broker) -> None:
+def test_restarted_worker_gets_its_layers_again(amqtt: Broker) -> None:
     with (
         local_workers(amqtt.address, ["w1"]),
         local_workers(amqtt.address, ["w2"]) as first,
@@ -124,23 +124,23 @@ def test_restarted_under_its_name_it_gets_its_layers_anew(amqtt: Broker) -> None
             with local_workers(amqtt.address, ["w2"]):
                 assert coordinator._connection.wait_for(lambda: "w2" in coordinator.ledger.live, 30)
                 inference = coordinator.infer(task(NIN, number), PLACEMENT)
-                assert right(inference, number)
+                assert is_correct(inference, number)
                 return_of.append(inference.reports[1].worker)
             assert coordinator._connection.wait_for(lambda: "w2" not in coordinator.ledger.live, 30)
         assert return_of == ["w2", "w2"]
 
 
-def test_worker_without_room_is_passed_over(lab: Broker) -> None:
+def test_worker_that_refused_a_model_is_not_used_for_it(lab: Broker) -> None:
     with Coordinator(lab.address, NODE_WORKERS, system([NIN], cuts=[5])) as coordinator:
         coordinator._assignment.refuse("w2", "nin")
         inference = coordinator.infer(task(NIN), PLACEMENT)
-        assert right(inference, 0)
+        assert is_correct(inference, 0)
         assert {report.worker for report in inference.reports} == {"w1"}
         coordinator._assignment.refuse("w1", "nin")
         assert coordinator.infer(task(NIN), PLACEMENT).failure == "memory"
 
 
-def test_a_newer_worker_takes_a_name_over(mosquitto: Broker) -> None:
+def test_newer_worker_replaces_the_older_one_of_its_name(mosquitto: Broker) -> None:
     with CoordinatorConnection(mosquitto.address) as connection, local_workers(mosquitto.address, ["twin"]) as older:
         assert connection.wait_for(lambda: "twin" in connection.ledger.live, 30)
         former = connection.ledger.live["twin"]

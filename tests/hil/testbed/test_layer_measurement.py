@@ -18,7 +18,7 @@ LAYERS = (
 MODEL = ModelProfile("m", "causal_lm", "fp32", (1,), LAYERS)
 
 
-def test_a_device_with_a_measured_table_takes_what_was_measured() -> None:
+def test_device_with_measured_times_reproduces_the_measurement() -> None:
     fixed, token = (10_000, 20_000, 5_000), (3_000, 40_000, 7_000)
 
     def takes(index: int, tokens: int) -> int:
@@ -38,7 +38,7 @@ def test_a_device_with_a_measured_table_takes_what_was_measured() -> None:
             )
 
 
-def test_times_scale_and_layers_without_a_measurement_keep_the_profile() -> None:
+def test_times_are_scaled_and_unmeasured_layers_keep_the_profile() -> None:
     times = measured_layer_times(DEVICE, MODEL, 2.5, {1: {0: 1_000}})
     profile = layer_times(DEVICE, MODEL)
     assert times.fixed_ns == (2_500, *profile.fixed_ns[1:])
@@ -46,7 +46,7 @@ def test_times_scale_and_layers_without_a_measurement_keep_the_profile() -> None
     assert times.context_ps == (0, *profile.context_ps[1:])
 
 
-def test_noise_never_gives_negative_times() -> None:
+def test_noise_gives_no_negative_times() -> None:
     times = measured_layer_times(DEVICE, MODEL, 1.0, {1: {0: 9_000}, 64: {0: 8_000}})
     assert (times.fixed_ns[0], times.token_ns[0]) == (9_000, 0)
     times = measured_layer_times(DEVICE, MODEL, 1.0, {1: {0: 100}, 2: {0: 9_000}})
@@ -54,13 +54,13 @@ def test_noise_never_gives_negative_times() -> None:
 
 
 @given(st.sets(st.integers(0, 40)))
-def test_ranges_cover_exactly_the_numbers(numbers: set[int]) -> None:
+def test_ranges_cover_exactly_the_indices(numbers: set[int]) -> None:
     found = list(contiguous_ranges(numbers))
     assert [index for first, stop in found for index in range(first, stop)] == sorted(numbers)
     assert all(stop < first for (_, stop), (first, _) in pairwise(found))
 
 
-def test_a_node_needs_what_any_candidate_gives_it() -> None:
+def test_a_node_gets_the_layers_of_all_candidates() -> None:
     assert layers_by_node(system([kind("nin")], cuts=[3, 5])) == {
         "ue1": {"nin": set(range(5))},
         "edge1": {"nin": set(range(3, 12))},

@@ -1,4 +1,4 @@
-"""The bookkeeping, without a network: whatever arrives in whatever order, no task is lost or counted twice."""
+"""The ledger: for any sequence of events, no task is lost or counted twice."""
 
 from functools import reduce
 
@@ -27,7 +27,7 @@ def after(*events: LedgerEvent) -> Ledger:
     return reduce(apply, events, Ledger())
 
 
-def test_attempt_is_done_when_all_stages_have_reported_and_the_answer_is_there() -> None:
+def test_attempt_is_done_when_all_stages_have_reported_and_the_result_has_arrived() -> None:
     events: list[LedgerEvent] = [*BOTH, Begun(1, 1, ("a", "b"))]
     for event in (Reported(1, 1, 0, 5), Answered(1, 1), Reported(1, 1, 1, 6)):
         assert after(*events).open[1].condition == "running"
@@ -36,7 +36,7 @@ def test_attempt_is_done_when_all_stages_have_reported_and_the_answer_is_there()
     assert after(*events, Closed(1)) == Ledger({"a": 1, "b": 1}, {}, done=1)
 
 
-def test_reports_of_an_older_attempt_and_repeats_change_nothing() -> None:
+def test_old_and_repeated_events_are_ignored() -> None:
     base = (*BOTH, Begun(1, 1, ("a",)), Broken(1, 1, "error"), Begun(1, 2, ("b",)))
     for stale in (
         Reported(1, 1, 0, 5),
@@ -51,13 +51,13 @@ def test_reports_of_an_older_attempt_and_repeats_change_nothing() -> None:
     assert apply(once, Reported(1, 2, 0, 8)).open == once.open
 
 
-def test_loss_of_a_worker_breaks_what_still_needs_it() -> None:
+def test_lost_worker_breaks_attempts_that_still_need_it() -> None:
     begun = (*BOTH, Begun(1, 1, ("a", "b")))
     assert after(*begun, Offline("a")).open[1].broken == WORKER_LOST
     assert after(*begun, Reported(1, 1, 0, 5), Offline("a")).open[1].condition == "running"
     assert after(*begun, Reported(1, 1, 0, 5), Offline("b")).open[1].broken == WORKER_LOST
-    assert after(*begun, Online("b", 2)).open[1].broken == WORKER_LOST  # restarted: it knows nothing any more
-    assert after(*begun, Online("b", 1)).open[1].condition == "running"  # only said again that it is there
+    assert after(*begun, Online("b", 2)).open[1].broken == WORKER_LOST  # restarted: it has lost its state
+    assert after(*begun, Online("b", 1)).open[1].condition == "running"  # a repeated status
     assert after(Online("a", 1), Begun(1, 1, ("a", "b"))).open[1].broken == WORKER_LOST
 
 

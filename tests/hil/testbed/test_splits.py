@@ -1,4 +1,4 @@
-"""A model split over real workers gives the whole model's answer, and says what it sent."""
+"""A model split over real workers gives the whole model's answer, and its messages have the profile's sizes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a worker refuses and survives, and what its broker says of it."""
+"""Workers: malformed messages, transfers of weights, memory, connections, and status at the broker."""
 
 import os
 import secrets
@@ -31,7 +31,7 @@ NIN = kind("nin")
 
 @contextmanager
 def one_worker(broker: Broker, *options: str) -> Iterator[tuple[CoordinatorConnection, str]]:
-    """A worker with a name of its own, and a connection that knows of it."""
+    """Run a worker with a unique name; yield a coordinator's connection that has its status, and the name."""
     name = f"w{secrets.token_hex(4)}"
     command = [sys.executable, "-m", "hil.worker", "--broker", str(broker.address), "--name", name, "--watch-stdin"]
     process = subprocess.Popen([*command, *options], stdin=subprocess.PIPE)
@@ -43,7 +43,7 @@ def one_worker(broker: Broker, *options: str) -> Iterator[tuple[CoordinatorConne
         terminate(process)
 
 
-def test_malformed_messages_are_counted_and_survived(amqtt: Broker) -> None:
+def test_malformed_messages_are_dropped_and_counted(amqtt: Broker) -> None:
     good = codec.Tensor(
         codec.MessageKind.ACTIVATION, codec.StageId(1, 2, 3, 4, 5, 6), codec.Precision.fp32, np.ones(3, "f4")
     )
@@ -59,7 +59,7 @@ def test_malformed_messages_are_counted_and_survived(amqtt: Broker) -> None:
         codec.encode_chunk(codec.Chunk(b"x" * 32, 0, 1, b"never offered")),
         control_messages.encode(control_messages.Ready(1, "w1", 1)),
     ]
-    unknown = [  # well-formed, but of things that are not there: answered, not dropped
+    unknown = [  # well-formed, but about unknown models, plans and weights: answered, not dropped
         codec.encode_tensor(good),
         control_messages.encode(control_messages.Start(1, 1, 1, 99, 1, 1, 1)),
         control_messages.encode(control_messages.Prepare(1, "no-such-model")),
@@ -80,7 +80,7 @@ def test_malformed_messages_are_counted_and_survived(amqtt: Broker) -> None:
         fleet = Fleet(connection, 20)
         fleet.deliver(name, LayerId("nin", 0, 3), layer_bytes(LayerId("nin", 0, 3)))  # alive and well
         assert connection.statuses[name].malformed == len(junk)
-        assert connection.malformed == 7  # what the coordinator takes for malformed: all that does not decode
+        assert connection.malformed == 7  # the coordinator counts messages that do not decode
         assert connection.ledger.live[name] == connection.statuses[name].incarnation
 
 
@@ -119,13 +119,11 @@ def test_weights_with_a_wrong_digest_are_refused_and_the_right_ones_taken(amqtt:
             20,
         )
         assert isinstance(reply, Holding)
-        assert "weights must fit" in reply.error
+        assert "weights do not fit" in reply.error
         Fleet(connection, 20).deliver(name, layer, data)
 
 
-def test_a_transfer_is_taken_up_where_it_broke_off_and_not_repeated(
-    amqtt: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_transfer_resumes_and_is_not_repeated(amqtt: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = LayerId("resnet50", 0, 15)
     data = layer_bytes(layer)
     whole = deployment.digest(data)
@@ -155,11 +153,11 @@ def test_a_transfer_is_taken_up_where_it_broke_off_and_not_repeated(
         fleet.deliver(name, layer, data)
         assert len(chunks_sent) == deployment.chunk_count(len(data)) - 2
         fleet.deliver(name, layer, data)
-        Fleet(connection, 20).deliver(name, layer, data)  # another coordinator's, as it were
+        Fleet(connection, 20).deliver(name, layer, data)  # as another coordinator's
         assert len(chunks_sent) == deployment.chunk_count(len(data)) - 2
 
 
-def test_worker_without_room_says_so(amqtt: Broker) -> None:
+def test_worker_without_memory_refuses(amqtt: Broker) -> None:
     with one_worker(amqtt, "--memory-bytes", "100000") as (connection, name):
         fleet = Fleet(connection, 20)
         fleet.deliver(name, LayerId("nin", 0, 0), layer_bytes(LayerId("nin", 0, 0)))  # 59 kB
@@ -167,16 +165,16 @@ def test_worker_without_room_says_so(amqtt: Broker) -> None:
             fleet.deliver(name, LayerId("nin", 0, 1), layer_bytes(LayerId("nin", 0, 1)))
 
 
-def test_a_lab_without_a_workers_answer_is_missing_it(lab: Broker, caplog: pytest.LogCaptureFixture) -> None:
+def test_offline_worker_is_a_missing_dependency(lab: Broker, caplog: pytest.LogCaptureFixture) -> None:
     absent = {**NODE_WORKERS, "edge1": NODE_WORKERS["edge1"].__class__("nobody")}
-    with pytest.raises(MissingDependency, match="nobody: must be online"):
+    with pytest.raises(MissingDependency, match=r"^workers not online at broker .*: nobody$"):
         Coordinator(lab.address, absent, system([NIN]), join_s=0.5).__enter__()
     assert caplog.messages == ["waiting for workers: nobody"]
     with pytest.raises(ValueError, match="edge1: must be the node of a worker"):
         Coordinator(lab.address, {"ue1": NODE_WORKERS["ue1"]}, system([NIN]))
 
 
-def test_last_will_says_that_a_killed_worker_is_gone(mosquitto: Broker, amqtt: Broker) -> None:
+def test_last_will_marks_a_killed_worker_offline(mosquitto: Broker, amqtt: Broker) -> None:
     for broker in (mosquitto, amqtt):
         with local_workers(broker.address, ["mortal"]) as workers, CoordinatorConnection(broker.address) as connection:
             assert connection.wait_for(lambda: "mortal" in connection.ledger.live, 30)
@@ -185,10 +183,10 @@ def test_last_will_says_that_a_killed_worker_is_gone(mosquitto: Broker, amqtt: B
             assert {status.worker: status.state for status in hosts(broker.address)}["mortal"] == "offline"
 
 
-def test_no_delay_is_set_on_every_connection_and_the_worker_comes_back(amqtt: Broker) -> None:
+def test_worker_reconnects_and_sets_no_delay_on_every_connection(amqtt: Broker) -> None:
     threads = torch.get_num_threads()
     worker = Worker(amqtt.address, "reconnecting", 10**9, Runtime())
-    torch.set_num_threads(threads)  # a worker's one thread is not this process's
+    torch.set_num_threads(threads)  # undo the worker's setting in this process
     serving = threading.Thread(target=worker.serve)
     with CoordinatorConnection(amqtt.address) as connection:
         serving.start()
@@ -207,7 +205,7 @@ def test_no_delay_is_set_on_every_connection_and_the_worker_comes_back(amqtt: Br
         assert connection.wait_for(lambda: "reconnecting" not in connection.ledger.live, 20)
 
 
-def test_a_worker_without_a_broker_says_so_once_and_finds_it_later() -> None:
+def test_worker_reports_an_unreachable_broker_once_and_connects_later() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     address = f"127.0.0.1:{port}"
@@ -215,7 +213,7 @@ def test_a_worker_without_a_broker_says_so_once_and_finds_it_later() -> None:
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
-        assert process.stderr.readline() == f"broker {address}: does not answer: trying again\n"
+        assert process.stderr.readline() == f"cannot reach broker {address}: trying again\n"
         with embedded(port=port) as broker, CoordinatorConnection(broker.address) as connection:
             assert connection.wait_for(lambda: "early" in connection.ledger.live, 30)
             process.terminate()
@@ -232,12 +230,12 @@ def test_worker_names_are_levels_of_topics(name: str) -> None:
         control_messages.check_name(name)
 
 
-def test_layers_are_sent_once_to_a_worker_of_several_nodes(lab: Broker) -> None:
+def test_worker_of_several_nodes_gets_each_layer_once(lab: Broker) -> None:
     shared = dict.fromkeys(NODE_WORKERS, NODE_WORKERS["ue1"])
     counted: list[tuple[int, int]] = []
     with Coordinator(lab.address, shared, system([NIN])) as coordinator:
         coordinator.deploy(lambda done, total: counted.append((done, total)))
-        assert counted == [(done, 12) for done in range(13)]  # twelve layers, not twice twelve
+        assert counted == [(done, 12) for done in range(13)]  # 12 layers, once
         inference = coordinator.infer(task(NIN), split(NIN, 4))
         assert inference.result is not None
         assert np.array_equal(inference.result, expected(task(NIN)))
