@@ -41,7 +41,7 @@ def hosts(broker_address: BrokerAddress, as_json: Json = False) -> None:
     import hil.testbed.hosts
     from hil.mqtt.client import parse_address
 
-    found = [asdict(status) for status in hil.testbed.hosts.hosts(parse_address(broker_address))]
+    found = [asdict(status) for status in hil.testbed.hosts.known_workers(parse_address(broker_address))]
     if as_json:
         print_json(found)
     for status in () if as_json else found:

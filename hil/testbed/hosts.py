@@ -13,7 +13,7 @@ from hil.testbed.connection import CoordinatorConnection
 LISTEN_S = 1.0  # retained statuses arrive at once; nothing marks the last one
 
 
-def hosts(broker: Address) -> list[Status]:
+def known_workers(broker: Address) -> list[Status]:
     """Return the last status of every worker known to the broker, sorted by name, offline workers included. Raises
     MissingDependency if the broker cannot be reached."""
     with CoordinatorConnection(broker) as connection:

@@ -7,7 +7,7 @@ from emulator.profile import PRECISION_BYTES
 from emulator.task import Partition
 from hil.mqtt.broker import Broker
 from hil.testbed.coordinator import Coordinator
-from hil.testbed.hosts import hosts, local_workers
+from hil.testbed.hosts import known_workers, local_workers
 from tests.hil.lab import NODE_WORKERS, expected, kind, split, system, task
 
 # The largest error of a score as a part of the largest score, as met at any cut of the models below
@@ -49,7 +49,9 @@ def test_three_partitions_over_mosquitto_with_two_on_one_worker(mosquitto: Broke
     placement = (Partition("ue1", 0, 3), Partition("edge1", 3, 9), Partition("ue1", 9, 17))
 
     def states() -> dict[str, str]:
-        return {status.worker: status.state for status in hosts(mosquitto.address) if status.worker in ("w1", "w2")}
+        return {
+            status.worker: status.state for status in known_workers(mosquitto.address) if status.worker in ("w1", "w2")
+        }
 
     with (
         local_workers(mosquitto.address, ["w1", "w2"]),

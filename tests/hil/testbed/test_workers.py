@@ -22,7 +22,7 @@ from hil.runtime import Runtime, layer_bytes
 from hil.testbed.connection import CoordinatorConnection
 from hil.testbed.coordinator import Coordinator
 from hil.testbed.fleet import Fleet, WorkerRefused
-from hil.testbed.hosts import hosts, local_workers
+from hil.testbed.hosts import known_workers, local_workers
 from hil.worker import Worker
 from tests.hil.lab import NODE_WORKERS, expected, kind, split, system, task
 
@@ -180,7 +180,7 @@ def test_last_will_marks_a_killed_worker_offline(mosquitto: Broker, amqtt: Broke
             assert connection.wait_for(lambda: "mortal" in connection.ledger.live, 30)
             workers["mortal"].kill()
             assert connection.wait_for(lambda: "mortal" not in connection.ledger.live, 10)
-            assert {status.worker: status.state for status in hosts(broker.address)}["mortal"] == "offline"
+            assert {status.worker: status.state for status in known_workers(broker.address)}["mortal"] == "offline"
 
 
 def test_worker_reconnects_and_sets_no_delay_on_every_connection(amqtt: Broker) -> None:
