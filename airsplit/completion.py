@@ -7,8 +7,8 @@ from pathlib import Path
 from agents.bound import bounds
 from emulator.policy import Totals
 from emulator.system import System
-from results.progress import Phases
-from results.run.facts import Told, facts_of
+from results.progress import RunProgress
+from results.run.facts import ExecutionFacts, facts_of
 from results.run.folder import Run
 from results.run.manifest import Check, describe_run
 from results.run.tables import write_bound, write_device_energy
@@ -24,12 +24,12 @@ def complete_run(
     started: datetime,
     command: tuple[str, ...],
     totals: Mapping[str, Totals],
-    told: Told,
-    phases: Phases,
+    told: ExecutionFacts,
+    phases: RunProgress,
 ) -> Run:
     """Write the bound, the computers' energy, summary, figures, report and manifest of a run whose records are
     complete. `totals` are those of each simulated policy by label; `command` is what the user called."""
-    from results.finish import conclude
+    from results.finish import finish_run
 
     write_device_energy(folder / "devices.csv", totals)
     write_bound(folder / "bound.parquet", bounds(system))
@@ -49,5 +49,5 @@ def complete_run(
         broker=told.broker,
         workers={name: dict(facts) for name, facts in told.workers.items()},
     )
-    conclude(folder, manifest, phases)
+    finish_run(folder, manifest, phases)
     return Run(folder, manifest)

@@ -11,7 +11,7 @@ from emulator.policy import Policy, Totals
 from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.system import System
-from results.progress import Phases
+from results.progress import RunProgress
 from results.run.folder import Run
 from topologies.build import build
 from topologies.build.emulation_scope import (
@@ -40,7 +40,7 @@ def load_for_emulation(
 
 
 def run_emulation(
-    scenario: Scenario, file: Path, out: Path, command: tuple[str, ...], progress: Phases, *, prompt: bool
+    scenario: Scenario, file: Path, out: Path, command: tuple[str, ...], progress: RunProgress, *, prompt: bool
 ) -> Run:
     """Simulate the scenario's one policy, carry out its decisions with real packets, and write both to a folder in
     `out`. With `prompt`, open Mininet's prompt in the network instead of running tasks.
@@ -49,7 +49,7 @@ def run_emulation(
     """
     from hil.stations import emulation  # needs Mininet
     from hil.stations.files import append_real_tasks
-    from results.agreement.checks import told_by_relay
+    from results.agreement.checks import check_emulation
     from topologies.mininet.network import require_network
     from topologies.mininet.real_devices import require_interfaces
 
@@ -69,7 +69,7 @@ def run_emulation(
             else:
                 found = emulation.emulate(scenario, home, part, decisions, folder, phases)
             append_real_tasks(records, scenario.labels[0] + EMULATED_SUFFIX, folder)
-        told = told_by_relay(found, scenario, part, folder)
+        told = check_emulation(found, scenario, part, folder)
         return complete_run(scenario, part, folder, started, command, totals, told, phases)
 
 

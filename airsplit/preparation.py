@@ -12,7 +12,7 @@ from agents.training import train_missing
 from emulator.layer_times import measured_of, with_measured
 from emulator.policy import Policy
 from emulator.system import System
-from results.progress import Phases
+from results.progress import RunProgress
 from results.run.folder import create_run_folder
 from results.run.tables import write_learning
 from topologies.build.run_inputs import checkpoint_file, input_files, resolved_yaml, store_inputs
@@ -37,7 +37,7 @@ def load_checkpoints(scenario: Scenario, home: Path, system: System) -> dict[str
 
 
 def prepare_run(
-    scenario: Scenario, home: Path, system: System, named: Mapping[str, Checkpoint], out: Path, phases: Phases
+    scenario: Scenario, home: Path, system: System, named: Mapping[str, Checkpoint], out: Path, phases: RunProgress
 ) -> Preparation:
     """Train the agents that have no checkpoint and store everything that a repetition needs in a new folder of `out`.
 

@@ -15,7 +15,7 @@ from emulator.policy import Policy
 from emulator.record import Records, records_sha256
 from emulator.simulation.replayed_compute import Replayed
 from emulator.system import System
-from results.progress import Phases
+from results.progress import RunProgress
 from results.run.folder import open_run, verify
 from results.run.manifest import RECORDS
 from topologies.build import build
@@ -33,7 +33,7 @@ class Repetition(NamedTuple):
     packet_mismatch: str = ""
 
 
-def repeat_run(folder: Path, progress: Phases) -> Repetition:
+def repeat_run(folder: Path, progress: RunProgress) -> Repetition:
     """Repeat a run from its stored traces, checkpoints and times.
 
     Raises ValueError, one line, if the folder holds no finished run or a file has changed since.

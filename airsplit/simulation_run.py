@@ -14,10 +14,10 @@ from emulator.policy import Compute, Policy, Totals
 from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.system import System
-from results.progress import Phases
-from results.run.facts import Told
+from results.progress import RunProgress
+from results.run.facts import ExecutionFacts
 from results.run.folder import Run
-from results.run.manifest import Broker
+from results.run.manifest import BrokerFacts
 from topologies.build import build
 from topologies.loading.loader import prefix_errors
 from topologies.schema.scenario import Scenario
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def run_simulation(
-    scenario: Scenario, file: Path, out: Path, command: tuple[str, ...], progress: Phases, hil: str | None = None
+    scenario: Scenario, file: Path, out: Path, command: tuple[str, ...], progress: RunProgress, hil: str | None = None
 ) -> Run:
     """Simulate a scenario under every policy that it names; write records, figures and a report to a folder in `out`.
 
@@ -46,7 +46,7 @@ def run_simulation(
         system = system if lab is None else lab.system
         folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, phases)
         totals = run_policies(scenario, make_policies, system, lab and lab.compute_of, folder, phases)
-        told = Told("sim") if lab is None else told_by_workers(lab, scenario)
+        told = ExecutionFacts("sim") if lab is None else told_by_workers(lab, scenario)
         return complete_run(scenario, system, folder, started, command, totals, told, phases)
 
 
@@ -56,7 +56,7 @@ def run_policies(
     system: System,
     compute_of: Callable[[str], Compute] | None,
     folder: Path,
-    phases: Phases,
+    phases: RunProgress,
 ) -> dict[str, Totals]:
     """Run every policy in simulation, then the scenario's `hil.policies` with the times that `compute_of(label)` gives.
 
@@ -76,14 +76,14 @@ def run_policies(
     return totals
 
 
-def workers_of(where: str, scenario: Scenario, system: System, phases: Phases) -> "AbstractContextManager[Lab]":
+def workers_of(where: str, scenario: Scenario, system: System, phases: RunProgress) -> "AbstractContextManager[Lab]":
     """Return the lab of workers. Imports torch, which other runs do not need."""
     from hil.testbed.lab import open_lab
 
     return open_lab(where, scenario, system, phases)
 
 
-def told_by_workers(lab: "Lab", scenario: Scenario) -> Told:
+def told_by_workers(lab: "Lab", scenario: Scenario) -> ExecutionFacts:
     """Return what the manifest says of the workers of a run."""
     if scenario.hil is None:
         raise ValueError(f"{scenario.name}: hil: must name workers and policies")
@@ -96,5 +96,5 @@ def told_by_workers(lab: "Lab", scenario: Scenario) -> Told:
     ]
     if facts.moves:
         notes.append("Tasks are counted over all that the workers ran: " + "; ".join(facts.moves) + ".")
-    broker = Broker(name=facts.broker[0], version=facts.broker[1])
-    return Told("hil", tuple(notes), broker=broker, workers=facts.workers)
+    broker = BrokerFacts(name=facts.broker[0], version=facts.broker[1])
+    return ExecutionFacts("hil", tuple(notes), broker=broker, workers=facts.workers)

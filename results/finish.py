@@ -1,22 +1,22 @@
-"""The end of every run: from records to summary, figures, report and, last, the manifest."""
+"""Finish a run: write summary, figures and report from its records and, last, the manifest."""
 
 from pathlib import Path
 
 from results.figures.draw import draw_figures
-from results.progress import Phases
+from results.progress import RunProgress
 from results.report import write_report
 from results.run.folder import Run
 from results.run.manifest import Manifest, write_manifest
 from results.statistics import summarise
 
-PHASE = "figures and report"
+PROGRESS_NAME = "figures and report"
 
 
-def conclude(folder: Path, manifest: Manifest, phases: Phases) -> None:
-    """Write what is made of the records that lie in the folder, as the manifest describes them."""
+def finish_run(folder: Path, manifest: Manifest, progress: RunProgress) -> None:
+    """Write all results of the records in the folder, which the manifest describes."""
     run = Run(folder, manifest)
     for done, make in enumerate((summarise, draw_figures, write_report)):
-        phases(PHASE, done, 3)
+        progress(PROGRESS_NAME, done, 3)
         make(run)
     write_manifest(folder, manifest)
-    phases(PHASE, 3, 3)
+    progress(PROGRESS_NAME, 3, 3)

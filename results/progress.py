@@ -1,4 +1,4 @@
-"""What a run says of itself while it works: its phases, on standard error."""
+"""Show the progress of a run, step by step, on standard error."""
 
 import sys
 import time
@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 
-class Phases:
-    """A progress bar for each phase of a run; on a terminal only, and one line each elsewhere."""
+class RunProgress:
+    """A progress bar for each step of a run on a terminal; elsewhere a line when a step is done."""
 
     def __init__(self, quiet: bool) -> None:
         self._bars = Progress(
@@ -32,11 +32,11 @@ class Phases:
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        """`done` of `total` steps of a phase are done; the first call opens it."""
-        if phase not in self._tasks:
-            self._tasks[phase] = self._bars.add_task(phase, total=total)
-            self._began[phase] = time.monotonic()
-        self._bars.update(self._tasks[phase], completed=done, total=total)
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Report that `done` of `total` parts of a step are done; the first call starts the step."""
+        if step not in self._tasks:
+            self._tasks[step] = self._bars.add_task(step, total=total)
+            self._began[step] = time.monotonic()
+        self._bars.update(self._tasks[step], completed=done, total=total)
         if done >= total and self._lines:
-            print(f"{phase}: {time.monotonic() - self._began[phase]:.1f} s", file=sys.stderr)
+            print(f"{step}: {time.monotonic() - self._began[step]:.1f} s", file=sys.stderr)

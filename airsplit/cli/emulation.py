@@ -23,12 +23,12 @@ def emulate(
     """Run a scenario with real packets of real programs in real time, in a private network (needs root)."""
     from airsplit.emulation_run import load_for_emulation, run_emulation
     from emulator.realtime import sandbox
-    from results.progress import Phases
+    from results.progress import RunProgress
 
     chosen = load_for_emulation(scenario, overrides or (), seed, policy, tasks=not cli)
     if not sandbox.inside():
         sandbox.require()
         sys.exit(sandbox.run_inside([sys.executable, *sys.orig_argv[1:]]))
     command = ("airsplit", *sys.argv[1:])
-    phases = Phases(quiet or cli)  # bars would write over the prompt
+    phases = RunProgress(quiet or cli)  # bars would write over the prompt
     print_run(run_emulation(chosen, scenario, out, command, phases, prompt=cli), as_json)

@@ -14,10 +14,10 @@ def rerun(
 ) -> None:
     """Repeat a run from its stored traces, checkpoints and times; exit 0 only if the digests agree."""
     from airsplit.rerun import repeat_run
-    from results.progress import Phases
+    from results.progress import RunProgress
 
     folder = manifest.parent if manifest.name == "manifest.json" else manifest
-    repetition = repeat_run(folder, Phases(quiet))
+    repetition = repeat_run(folder, RunProgress(quiet))
     before, again = repetition.stored_sha256, repetition.records_sha256
     if repetition.packet_mismatch:
         fail(5, f"{folder}: packets.parquet: must be as simulated; {repetition.packet_mismatch}")

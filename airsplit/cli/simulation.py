@@ -23,9 +23,9 @@ def run(
 ) -> None:
     """Simulate a scenario under every policy that it names, and write records, figures and a report."""
     from airsplit.simulation_run import run_simulation
-    from results.progress import Phases
+    from results.progress import RunProgress
     from topologies.loading.loader import load
 
     chosen = load(scenario, overrides or (), seed)
     command = ("airsplit", *sys.argv[1:])
-    print_run(run_simulation(chosen, scenario, out, command, Phases(quiet), hil), as_json)
+    print_run(run_simulation(chosen, scenario, out, command, RunProgress(quiet), hil), as_json)

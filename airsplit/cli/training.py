@@ -20,12 +20,12 @@ def train(
     """Train an agent on channels that share nothing with the scenario's run, and write its checkpoint."""
     from agents.training import train_one
     from emulator.core.files import require_folder
-    from results.progress import Phases
+    from results.progress import RunProgress
     from topologies.loading.loader import load, prefix_errors
 
     require_folder(out)
     chosen = load(scenario, overrides or ())
-    with prefix_errors(scenario), Phases(quiet) as phases:
+    with prefix_errors(scenario), RunProgress(quiet) as phases:
         seed = chosen.training.seed if seed is None else seed
         checkpoint = train_one(chosen, scenario.parent, agent, seed, phases)
     checkpoint.save(out)

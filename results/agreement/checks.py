@@ -1,9 +1,9 @@
-"""What a run in real time is held to: how late packets left, whether the simulation does the same with them, and
-whether every packet has its row. All of it from the run's folder."""
+"""Checks of a run in real time, from its folder: how late packets left, whether the simulation treats them equally, and
+whether every packet has a row in the log."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from emulator.core.csv_table import write_table
 from emulator.core.units import NS_PER_MS
@@ -15,24 +15,61 @@ from emulator.realtime.verification.lateness import Lateness, Latenesses, latene
 from emulator.realtime.verification.log_reader import rows
 from emulator.system import System
 from results.agreement import write_agreement
-from results.run.facts import Told
-from results.run.manifest import Broker, Check, Emulation
+from results.run.facts import ExecutionFacts
+from results.run.manifest import BrokerFacts, Check, EmulationFacts
 from topologies.build.conversion import direction_name
 from topologies.build.emulation_scope import EMULATED_SUFFIX
 from topologies.schema.scenario import Scenario
 
-if TYPE_CHECKING:
-    from hil.stations.emulation import EmulationResult
-
 ALL_LINKS = "all links"
-ENOUGH = 1_000  # packets of a link, for one in a hundred of them to be more than a few
+MIN_PACKETS = 1_000  # of a link, for its 99th percentile to be meaningful
 
 
-def told_by_relay(found: "EmulationResult", scenario: Scenario, system: System, folder: Path) -> Told:
-    """What is known of an emulation when it is over, and what it is held to. Writes lateness.csv and, where it had
-    tasks, agreement.parquet."""
+class FinishedProgram(Protocol):
+    """A command of the scenario that ran in a host."""
+
+    @property
+    def complaint(self) -> str | None:
+        """What the report should say of a command that failed; None if it succeeded."""
+
+
+class FinishedEmulation(Protocol):
+    """What `check_emulation` needs to know of an emulation."""
+
+    @property
+    def ended(self) -> RelayCounts:
+        """The relay's counts."""
+
+    @property
+    def scheduling(self) -> str:
+        """How the kernel scheduled the relay."""
+
+    @property
+    def probed(self) -> Sequence[ProbeReport]:
+        """The results of probing each link."""
+
+    @property
+    def programs(self) -> Sequence[FinishedProgram]:
+        """The commands that ran in hosts."""
+
+    @property
+    def broker(self) -> tuple[str, str] | None:
+        """Name and version of the broker; None without one."""
+
+    @property
+    def lost(self) -> Sequence[str]:
+        """The processes (broker, stations) that ended too early."""
+
+    @property
+    def dropped(self) -> int:
+        """The number of messages that stations received and dropped."""
+
+
+def check_emulation(found: FinishedEmulation, scenario: Scenario, system: System, folder: Path) -> ExecutionFacts:
+    """Check an emulation and return the facts and checks for its manifest. Writes lateness.csv and, if it had tasks,
+    agreement.parquet."""
     label = scenario.labels[0]
-    facts = Emulation(
+    facts = EmulationFacts(
         simulated=label,
         emulated=label + EMULATED_SUFFIX,
         links=tuple(direction_name(link.source, link.target) for link in system.links),
@@ -48,15 +85,15 @@ def told_by_relay(found: "EmulationResult", scenario: Scenario, system: System, 
     failures = Check(name="commands that failed", subject="all hosts", value=len(complaints), limit=0)
     lost = [f"The {each} ended before the run did." for each in found.lost]
     lost += [f"Stations did not take {found.dropped} messages that had reached them."] if found.dropped else []
-    broker = None if found.broker is None else Broker(name=found.broker[0], version=found.broker[1])
-    return Told("emu", (*notes, *complaints, *lost), (*checks, failures), broker, emulation=facts)
+    broker = None if found.broker is None else BrokerFacts(name=found.broker[0], version=found.broker[1])
+    return ExecutionFacts("emu", (*notes, *complaints, *lost), (*checks, failures), broker, emulation=facts)
 
 
 def examine(
-    folder: Path, system: System, emulation: Emulation, ended: RelayCounts, probed: Iterable[ProbeReport]
+    folder: Path, system: System, emulation: EmulationFacts, ended: RelayCounts, probed: Iterable[ProbeReport]
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """All checks of a run in real time, whose packets.parquet lies in the folder, and what the report should also say
-    of those that failed. Writes lateness.csv."""
+    """Return all checks of the packets.parquet in the folder, and notes for the report on those that failed. Writes
+    lateness.csv."""
     late = lateness(folder / "packets.parquet")
     write_lateness(folder / "lateness.csv", late, emulation.links)
     same = agreement(folder, system)
@@ -69,23 +106,23 @@ def examine(
     return checks, (f"The simulation differs at {same.first}.",) if same.first else ()
 
 
-def lateness_checks(found: Latenesses, emulation: Emulation) -> Iterator[Check]:
-    """All links together, and each that enough packets crossed, are held to the limit."""
+def lateness_checks(found: Latenesses, emulation: EmulationFacts) -> Iterator[Check]:
+    """Yield the checks of lateness: over all links, and of each link with enough packets."""
     limit_ms = emulation.lateness_limit_ms
-    held = {emulation.links[link]: late for link, late in found.links.items() if late.packets >= ENOUGH}
+    held = {emulation.links[link]: late for link, late in found.links.items() if late.packets >= MIN_PACKETS}
     for subject, late in {ALL_LINKS: found.overall, **held}.items():
         yield Check(name="lateness, p99 in ms", subject=subject, value=late.p99_ns / NS_PER_MS, limit=limit_ms)
     yield Check(name="packets that left early", subject=ALL_LINKS, value=found.overall.early, limit=0)
 
 
 def refusal_check(log: Path) -> Check:
-    """What reaches the other end by the schedule must be taken there. Raises as `arrivals.rows` does."""
-    refused = sum(int((some["outcome"] == REFUSED).sum()) for some in rows(log))
+    """Check that no packet was refused at the other end of its link. Raises ValueError for a damaged log."""
+    refused = sum(int((batch["outcome"] == REFUSED).sum()) for batch in rows(log))
     return Check(name="packets refused at the other end", subject=ALL_LINKS, value=refused, limit=0)
 
 
 def log_checks(ended: RelayCounts, probed: Iterable[ProbeReport]) -> Iterator[Check]:
-    """No packet may be unknown: to the log, to the links, or to the host that it was delivered to."""
+    """Yield the checks that no packet is missing: from the log, from the links, or at the host it was delivered to."""
     unseen = sum(each.unseen_packets for each in probed)
     for name, value in (
         ("packets without a row", ended.unlogged),
@@ -97,17 +134,17 @@ def log_checks(ended: RelayCounts, probed: Iterable[ProbeReport]) -> Iterator[Ch
 
 
 def write_lateness(path: Path, found: Latenesses, links: Sequence[str]) -> None:
-    """Write a row for all links together, and one for each that delivered a packet."""
+    """Write lateness.csv: a row for all links together, and one for each link that delivered a packet."""
     named = {ALL_LINKS: found.overall, **{links[link]: late for link, late in found.links.items()}}
     write_table(path, ("link", *Lateness._fields), [(name, *late) for name, late in named.items()])
 
 
 def agreement(folder: Path, system: System) -> Agreement:
-    """The packets of the folder's log, offered to the simulation's own links and cells."""
+    """Replay the packets of the folder's log on the simulation's links and cells, and compare."""
     return replay(system.links, system.cells, system.seed, system.duration_ns, folder / "packets.parquet")
 
 
 def agreement_check(found: Agreement) -> Check:
-    """No packet may be missing, and none may have been dropped or released otherwise."""
+    """Check that no packet is missing, and that each was dropped or released as in the simulation."""
     different = found.missing + found.different_drops + found.different_times
     return Check(name="packets unlike the simulation's", subject=ALL_LINKS, value=different, limit=0)

@@ -46,7 +46,7 @@ class CheckGroup:
     @property
     def worst(self) -> Check:
         """The one furthest from holding; one without a number before all others."""
-        return max(self.checks, key=lambda check: check.strain)
+        return max(self.checks, key=lambda check: check.severity)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from results.agreement import read_agreement
 from results.agreement.summary import AgreementSummary, part_table, summarise_agreement, summary_sentence, trace_units
 from results.figures.emulation_data import read_lateness, read_probes, read_programs
 from results.run.folder import Run
-from results.run.manifest import Emulation
+from results.run.manifest import EmulationFacts
 
 TableRows = list[dict[Hashable, Any]]
 
@@ -19,7 +19,7 @@ class EmulationSection(NamedTuple):
     ("" and None without such a task). `kinds` and `parts` are a table: for each part its title and the mean ms of each
     kind."""
 
-    facts: Emulation
+    facts: EmulationFacts
     sentence: str
     summary: AgreementSummary | None
     kinds: list[str]

@@ -1,4 +1,4 @@
-"""The folder of a run: made once, never overwritten, and a run only when its manifest is there."""
+"""The folder of a run: created once, never overwritten, and complete once it has a manifest."""
 
 import re
 from dataclasses import dataclass
@@ -14,30 +14,29 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder and its manifest. While the run still works, the manifest is not in the folder yet."""
+    """A run's folder and its manifest. Until the run is finished, the folder does not hold the manifest."""
 
     path: Path
     manifest: Manifest
 
 
 def create_run_folder(root: Path, scenario_name: str, digest: str) -> Path:
-    """Make `root/<scenario>/<UTC>-<first 8 of digest>/` with its sub-folders, and return it.
+    """Create `root/<scenario>/<UTC>-<first 8 of digest>/` with its sub-folders, and return it.
 
-    Where that name is taken, `-2`, `-3`, ... is appended: no run is ever written over. Raises ValueError
-    when `scenario_name` is not fit for the name of a folder.
+    If the name is taken, appends `-2`, `-3`, ... Raises ValueError if `scenario_name` cannot name a folder.
     """
     if not PLAIN_NAME.fullmatch(scenario_name):
         raise ValueError(f"name={scenario_name!r}: must be letters, digits, '.', '_' and '-', a letter or digit first")
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
     (root / scenario_name).mkdir(parents=True, exist_ok=True)
     names = chain([name], (f"{name}-{number}" for number in count(2)))
-    folder = next(filter(_made, (root / scenario_name / name for name in names)))
+    folder = next(filter(_created, (root / scenario_name / name for name in names)))
     for subfolder in SUBFOLDERS:
         (folder / subfolder).mkdir()
     return folder
 
 
-def _made(folder: Path) -> bool:
+def _created(folder: Path) -> bool:
     try:
         folder.mkdir()
     except FileExistsError:
@@ -46,8 +45,8 @@ def _made(folder: Path) -> bool:
 
 
 def open_run(path: Path) -> Run:
-    """A finished run. Raises ValueError, one line with the path and the rule, when the folder is none:
-    its manifest is missing or damaged, or a file that the manifest names is gone."""
+    """Open a finished run. Raises ValueError (one line) if its manifest is missing or damaged, or if a file that the
+    manifest names is missing."""
     if not path.is_dir():
         raise ValueError(f"{path}: must be the folder of a run")
     if not (path / "manifest.json").is_file():
@@ -60,7 +59,7 @@ def open_run(path: Path) -> Run:
 
 
 def verify(run: Run) -> None:
-    """Raise ValueError, naming the digest, unless every digest in the manifest is that of its file now."""
+    """Raise ValueError, naming the digest, unless every digest in the manifest equals that of its file."""
     recorded, found = run.manifest.by_name, digests(run.path).by_name
     for name in sorted(recorded.keys() | found.keys()):
         before, now = recorded.get(name, "none"), found.get(name, "none")

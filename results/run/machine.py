@@ -1,4 +1,4 @@
-"""What a result may depend on besides the scenario: the processor, the versions, the source."""
+"""What results may depend on besides the scenario: processor, versions and source."""
 
 import os
 import platform
@@ -11,12 +11,12 @@ from typing import Any, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-# Variables that set thread counts or hash seeds: none may change a result, so all are on record.
+# Variables that set thread counts or hash seeds. None should change a result; the manifest records them all.
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "PYTHONHASHSEED")
 
 
 class Machine(BaseModel):
-    """The computer: NumPy and torch round differently with and without some of the `cpu_features`."""
+    """The computer. NumPy and torch may round differently depending on `cpu_features`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,7 +30,7 @@ class Machine(BaseModel):
 
 
 class Git(BaseModel):
-    """The state of the repository that the source was in; `dirty`: with changes that no commit holds."""
+    """The state of the source's repository; `dirty`: with uncommitted changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,7 +39,7 @@ class Git(BaseModel):
 
 
 def machine_now(threads: dict[str, int]) -> Machine:
-    """This machine; `threads` are the counts that the run itself set, by library."""
+    """Describe this machine. `threads`: the counts that the run set, by library."""
     model, flags = parse_cpuinfo(_cpuinfo())
     extensions = cast(dict[str, Any], np.show_config(mode="dicts"))["SIMD Extensions"]
     return Machine(
@@ -59,8 +59,8 @@ def _cpuinfo() -> str:
 
 
 def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...]]:
-    """Model name and sorted features of the first processor in the text of /proc/cpuinfo, which names
-    them `flags` on x86 and `Features` on ARM; empty where it does not say."""
+    """Return model name and sorted features of the first processor in the text of /proc/cpuinfo; empty if not given.
+    Features are called `flags` on x86 and `Features` on ARM."""
     first, _, _ = text.partition("\n\n")
     entries: dict[str, str] = dict(re.findall(r"^(model name|flags|Features)\s*:\s*(.*)$", first, re.MULTILINE))
     flags = entries.get("flags") or entries.get("Features", "")
@@ -68,7 +68,7 @@ def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def versions_now() -> dict[str, str]:
-    """Versions of Python, of airsplit, and of each library that it declares and that is installed."""
+    """Return the versions of Python, of airsplit and of the libraries that it requires."""
     requirements = metadata.requires("airsplit") or []
     declared = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in requirements if "extra ==" not in line]
     versions = {"python": platform.python_version()}
@@ -81,7 +81,7 @@ def versions_now() -> dict[str, str]:
 
 
 def git_state() -> Git | None:
-    """The repository's state; None where the source lies in none, or there is no git."""
+    """Return the repository's state; None outside a repository or without git."""
     try:
         commit, changes = (
             subprocess.run(["git", "-C", Path(__file__).parent, *arguments], capture_output=True, text=True, check=True)

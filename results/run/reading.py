@@ -1,4 +1,4 @@
-"""Damaged files are bad input: one line that names the file, whichever library reads it."""
+"""Turn errors of the reading libraries into one line that names the damaged file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Inside, `path` is read; what a reader makes of a damaged file becomes a ValueError of one line with the path."""
+    """Raise ValueError (one line with the path) for any error of a library that reads `path` inside."""
     try:
         yield
     except FileNotFoundError:

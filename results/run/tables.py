@@ -1,4 +1,4 @@
-"""The small tables that a run writes beside its records: bounds, learning curves, energy of computers."""
+"""The small tables of a run beside its records: bounds, learning curves and energy of devices."""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 BOUND = pa.schema(
     [("source", pa.string()), ("kind", pa.string()), ("task", pa.int64()), ("bound_s", pa.float64())]
-)  # bound.parquet: one row per offered task
+)  # of bound.parquet, one row per offered task
 LEARNING: dict[str, Any] = {"agent": str, "seed": "int64", "step": "int64", "episode_return": "float64"}
 DIAGNOSTICS = ("entropy", "value_loss", "explained_variance", "approx_kl", "clipfrac")  # may be absent or empty
 TASK_KEY = ["source", "kind", "task"]
 
 
 def write_bound(path: Path, bounds: pa.Table) -> None:
-    """Write the columns of `BOUND`, of a table that may have more."""
+    """Write the columns of BOUND; the table may have more."""
     with atomic_write(path) as partial:
         pq.write_table(bounds.select(BOUND.names).cast(BOUND), partial)
 
 
 def read_bound(path: Path) -> pd.Series | None:
-    """The bounds by (source, kind, task); None where the run has none."""
+    """Read the bounds by (source, kind, task); None if the run has none."""
     if not path.is_file():
         return None
     with readable(path):
@@ -46,7 +46,7 @@ def write_learning(path: Path, curves: Mapping[str, Iterable[Mapping[str, Any]]]
 
 
 def read_learning(path: Path) -> pd.DataFrame | None:
-    """The points of the learning curves; None where the run has none."""
+    """Read the points of the learning curves; None if the run has none."""
     if not path.is_file():
         return None
     with readable(path):
@@ -63,7 +63,7 @@ def require_columns(table: pd.DataFrame, columns: Iterable[str]) -> None:
 
 
 def write_device_energy(path: Path, totals: Mapping[str, "Totals"]) -> None:
-    """Write what each computer drew over each policy's run, idle time included: a row per policy and node."""
+    """Write the energy of each device over each policy's run, idle time included: a row per policy and node."""
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(("policy", "node", "elapsed_s", "energy_j"))

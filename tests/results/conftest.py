@@ -17,7 +17,7 @@ from emulator.trace import Trace
 from results.figures.draw import draw_figures
 from results.report import write_report
 from results.run.folder import Run, create_run_folder, open_run
-from results.run.manifest import Check, Facts, Kind, describe_run, write_manifest
+from results.run.manifest import Check, KindFacts, RunFacts, describe_run, write_manifest
 from results.run.tables import BOUND
 from results.statistics import summarise
 
@@ -100,8 +100,8 @@ def write_run(
         "rung": "sim",
         "duration_s": DURATION_S,
         "kinds": {
-            "image": Kind(model="vgg16", layers=16, deadline_ms=300),
-            "text": Kind(model="llama-small", layers=22, deadline_ms=2000),
+            "image": KindFacts(model="vgg16", layers=16, deadline_ms=300),
+            "text": KindFacts(model="llama-small", layers=22, deadline_ms=2000),
         },
         "cost": Cost(FAILURE_S),
         "uplinks": {source: f"traces/{source}-gnb.parquet" for source in sources},
@@ -110,7 +110,7 @@ def write_run(
     manifest = describe_run(
         folder,
         "quickstart",
-        Facts(**{**described, **(facts or {})}),
+        RunFacts(**{**described, **(facts or {})}),
         seeds={"scenario": 5},
         command=("airsplit", "run", "topologies/quickstart.yaml", "--seed", "5"),
         started=datetime.now(UTC),

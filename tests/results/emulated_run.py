@@ -15,7 +15,7 @@ from emulator.realtime.verification.lateness import lateness
 from emulator.record import Records
 from results.agreement.checks import write_lateness
 from results.run.folder import Run, create_run_folder
-from results.run.manifest import Check, Emulation, Facts, Kind, describe_run
+from results.run.manifest import Check, EmulationFacts, KindFacts, RunFacts, describe_run
 from results.run.tables import BOUND
 from tests.results.emulated_world import (
     EMULATED,
@@ -80,14 +80,14 @@ def emulated_run(
         "reason",
     )
     write_table(folder / "programs.csv", columns, programs)
-    facts = Facts(
+    facts = RunFacts(
         rung="emu",
         duration_s=system.duration_ns * 1e-9,
-        kinds={"image": Kind(model="convnet", layers=5, deadline_ms=120)},
+        kinds={"image": KindFacts(model="convnet", layers=5, deadline_ms=120)},
         cost=system.cost,
         uplinks={"ue1": "traces/ue1-gnb.parquet"},
         policies={SIMULATED: "fixed"},
-        emulation=Emulation(
+        emulation=EmulationFacts(
             simulated=SIMULATED,
             emulated=EMULATED,
             links=NAMES,

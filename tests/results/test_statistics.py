@@ -93,7 +93,7 @@ def test_more_tasks_of_the_same_traces_leave_the_interval_alone(make_run: MakeRu
 def test_rows_of_each_policy_survive_row_groups_that_hold_several(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "ROWS", 3)
+    monkeypatch.setattr(record, "ROW_GROUP_ROWS", 3)
     rows = [
         task_row(policy, "ue1", kind, number, delay_ms=number + 1)
         for policy in ("a", "b", "c")

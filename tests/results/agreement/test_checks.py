@@ -13,14 +13,14 @@ from emulator.realtime.relay import RelayCounts
 from emulator.system import Control, Cost, LinkSpec, Node, System
 from emulator.trace import constant
 from results.agreement.checks import ALL_LINKS, examine
-from results.run.manifest import Check, Emulation
+from results.run.manifest import Check, EmulationFacts
 from tests.emulator.realtime.logs import LATE_NS, Arrival, Row, relayed, write
 
 LINKS = (LinkSpec("a", "b", constant(10e6), queue_bytes=15_000), LinkSpec("b", "a", constant(1e9)))
 SYSTEM = System(
     "two", 3, NS_PER_S, {name: Node(name, "edge") for name in "ab"}, LINKS, (), {}, Control("a", 0, 1), Cost(1.0)
 )  # fmt: skip
-FACTS = Emulation(
+FACTS = EmulationFacts(
     simulated="exact",
     emulated="exact@emulated",
     links=("a-b", "b-a"),
@@ -118,5 +118,5 @@ def test_a_run_without_a_packet_is_valid(tmp_path: Path) -> None:
 
 def test_a_check_against_nought_has_no_strain_or_all() -> None:
     clean = Check(name="lost", subject="x", value=0, limit=0)
-    assert clean.passed and clean.strain == 0
-    assert Check(name="lost", subject="x", value=1, limit=0).strain == float("inf")
+    assert clean.passed and clean.severity == 0
+    assert Check(name="lost", subject="x", value=1, limit=0).severity == float("inf")

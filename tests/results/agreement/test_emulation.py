@@ -22,8 +22,8 @@ from results.figures.emulation_data import (
     read_lateness,
     read_probes,
 )
-from results.finish import conclude
-from results.progress import Phases
+from results.finish import finish_run
+from results.progress import RunProgress
 from results.report import write_report
 from results.run.folder import Run, open_run, verify
 from results.run.manifest import Check
@@ -44,7 +44,7 @@ LATE = Check(name="lateness, p99 in ms", subject="all links", value=3.14159, lim
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Concluded; read it only."""
     made = emulated_run(tmp_path_factory.mktemp("runs"))
-    conclude(made.path, made.manifest, Phases(quiet=True))
+    finish_run(made.path, made.manifest, RunProgress(quiet=True))
     return open_run(made.path)
 
 
@@ -108,7 +108,7 @@ def test_the_page_answers_how_far_the_two_are_apart(run: Run, page: Page) -> Non
 
 def test_an_invalid_emulation_says_so_first_and_why(tmp_path: Path) -> None:
     made = emulated_run(tmp_path, tasks=3, checks=(LATE,))
-    conclude(made.path, made.manifest, Phases(quiet=True))
+    finish_run(made.path, made.manifest, RunProgress(quiet=True))
     assert not open_run(made.path).manifest.valid
     page = Page((made.path / "report.html").read_text(encoding="utf-8"))
     banner = page.text.partition("In the median")[0]
@@ -118,7 +118,7 @@ def test_an_invalid_emulation_says_so_first_and_why(tmp_path: Path) -> None:
 
 def test_an_emulation_without_tasks_tells_of_its_links(tmp_path: Path) -> None:
     made = emulated_run(tmp_path, tasks=0)
-    conclude(made.path, made.manifest, Phases(quiet=True))
+    finish_run(made.path, made.manifest, RunProgress(quiet=True))
     assert {path.stem for path in (made.path / "figures").iterdir()} == {"probes"}
     page = Page((made.path / "report.html").read_text(encoding="utf-8"))
     assert "No task was offered." in page.text and "Links before the run" in page.text
