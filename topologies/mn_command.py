@@ -14,7 +14,7 @@ from emulator.realtime.sandbox.requirements import require
 from topologies.build import build
 from topologies.loading.loader import load, prefix_errors
 from topologies.mininet.addressing import addressing
-from topologies.mininet.network import topology
+from topologies.mininet.network import topology_of
 from topologies.mininet.topology import ScenarioTopo
 from topologies.mininet.wiring import Wiring
 
@@ -65,4 +65,4 @@ def _topology(file: Path, log: Path) -> ScenarioTopo:
             else:
                 output(f"*** {ended.packets} packets over {len(system.links)} links, {ended.non_ipv4} stray: {log}\n")
 
-        return topology(scenario, system, network, Wiring(len(network.wires), make, begin, end))
+        return topology_of(scenario, system, network, Wiring(len(network.duplex_links), make, begin, end))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from emulator.system import Role
-from topologies.mininet.addressing import LONGEST_INTERFACE_NAME, MOST_NODES
+from topologies.mininet.addressing import MAX_INTERFACE_NAME, MAX_NODES
 from topologies.schema.scenario import Scenario
 
 
@@ -71,12 +71,12 @@ def _check_names(scenario: Scenario) -> None:
     switches must find their own name."""
     links = Counter(end for _, a, b, _ in scenario.link_entries() for end in (a, b))
     nodes = list(scenario.node_entries())
-    if len(nodes) > MOST_NODES:
-        raise ValueError(f"nodes: must be at most {MOST_NODES} to be emulated in real time")
+    if len(nodes) > MAX_NODES:
+        raise ValueError(f"nodes: must be at most {MAX_NODES} to be emulated in real time")
     for index, name, node in nodes:
         longest = f"{name}-eth{links[name]}"
-        if node.role == "switch" and len(longest) > LONGEST_INTERFACE_NAME:
-            room = LONGEST_INTERFACE_NAME - len(longest) + len(name)
+        if node.role == "switch" and len(longest) > MAX_INTERFACE_NAME:
+            room = MAX_INTERFACE_NAME - len(longest) + len(name)
             raise ValueError(f"nodes[{index}].name={name}: must have at most {room} characters, since it is a switch")
 
 

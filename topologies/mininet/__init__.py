@@ -1,1 +1,1 @@
-"""A scenario as a Mininet network."""
+"""Mininet networks of scenarios."""

@@ -1,4 +1,4 @@
-"""A scenario as a network of Mininet's hosts and switches, whose links are the relay's."""
+"""Emulated network of a scenario: Mininet's hosts and switches, with links of the relay."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,41 +13,41 @@ from emulator.realtime.relay import Relay
 from emulator.system import System
 from topologies.mininet.addressing import Addressing, Port, addressing
 from topologies.mininet.nodes import ScenarioHost
-from topologies.mininet.quiet_log import saying_nothing
+from topologies.mininet.quiet_log import muted_mininet
 from topologies.mininet.switches import switch_class
 from topologies.mininet.topology import ScenarioTopo
 from topologies.mininet.wiring import Wiring
 from topologies.schema.scenario import Scenario
 
-SWITCH_TIMEOUT_S = 60  # until a switch says that it is connected: a spanning tree takes half of it
-PING_TIMEOUT_S = 5  # until a frame has crossed connected switches
+SWITCH_TIMEOUT_S = 60  # for a switch to report itself connected; a spanning tree takes half of it
+PING_TIMEOUT_S = 5  # for a ping across connected switches
 
 
 @dataclass(frozen=True)
 class EmulatedNetwork:
-    """A network that is up: frames pass its links at once until the relay is told to begin."""
+    """A running network. Frames pass its links without delay until the relay's `begin`."""
 
     net: Any
-    """Mininet's own object, for its prompt and its tools."""
+    """Mininet's network, for its command line and its tools."""
     relay: Relay
     network: Addressing
 
     @property
     def hosts(self) -> dict[str, ScenarioHost]:
-        """The hosts by their nodes' names; `popen(argv)` starts a program in one."""
+        """Return the hosts by node; `popen(argv)` starts a program in one."""
         return {host.name: host for host in self.net.hosts}
 
     def address(self, node: str) -> str:
-        """The address of a node's host."""
+        """Return the IP address of a node's host."""
         return self.network.addresses[node]
 
     @property
     def ends(self) -> tuple[tuple[LinkEnd, LinkEnd], ...]:
-        """For every link of the system, the interface that it comes from and the one that it leads to."""
+        """Return the source and target interfaces of every link of the system."""
         found = {}
-        for wire in self.network.wires:
-            found[wire.forward] = self._place(wire.a), self._place(wire.b)
-            found[wire.backward] = self._place(wire.b), self._place(wire.a)
+        for link in self.network.duplex_links:
+            found[link.forward] = self._place(link.a), self._place(link.b)
+            found[link.backward] = self._place(link.b), self._place(link.a)
         return tuple(found[row] for row in sorted(found))
 
     def _place(self, port: Port) -> LinkEnd:
@@ -56,8 +56,7 @@ class EmulatedNetwork:
 
 
 def require_network(scenario: Scenario, system: System) -> None:
-    """Raise what `emulated_network` would of a scenario whose switches cannot be, or that has no links, before anything
-    is made."""
+    """Raise, before anything is created, the errors of `emulated_network` for unusable switches or missing links."""
     if not system.links:
         raise ValueError("links: must be one or more to be emulated in real time")
     if any(node.role == "switch" for node in system.nodes.values()):
@@ -66,18 +65,18 @@ def require_network(scenario: Scenario, system: System) -> None:
 
 @contextmanager
 def emulated_network(scenario: Scenario, system: System) -> Iterator[EmulatedNetwork]:
-    """Within it the network of a scenario and its system is up, in the network namespace of the caller, which should
-    be a private one.
+    """Run the network of a scenario and its system, in the network namespace of the caller, which should be private.
 
-    Raises ValueError, one line, for a switch that cannot be, or forwards nothing; MissingDependency for what the
-    machine lacks; RelayFailed.
+    Raises ValueError (one line) if a switch is unusable or does not forward; MissingDependency; RelayFailed.
     """
     require_network(scenario, system)
     network = addressing(system.nodes, system.links)
     with ExitStack() as running:
         relay = running.enter_context(Relay(system.links, system.cells, system.seed, system.duration_ns))
-        topo = topology(scenario, system, network, Wiring(len(network.wires), lambda: relay, _nothing, _nothing))
-        with saying_nothing():  # it warns of limits that a private network namespace has not, after raising the others
+        topo = topology_of(
+            scenario, system, network, Wiring(len(network.duplex_links), lambda: relay, _do_nothing, _do_nothing)
+        )
+        with muted_mininet():  # it warns about limits that do not exist in a private network namespace
             net = Mininet(topo=topo, controller=None, build=False)
         running.callback(net.stop)
         net.build()
@@ -86,18 +85,18 @@ def emulated_network(scenario: Scenario, system: System) -> Iterator[EmulatedNet
         yield EmulatedNetwork(net, relay, network)
 
 
-def _nothing(_: Relay) -> None:
-    """Frames pass at once until somebody tells the relay to begin."""
+def _do_nothing(_: Relay) -> None:
+    """Leave `begin` and `end` of the relay to the caller of `emulated_network`."""
 
 
-def topology(scenario: Scenario, system: System, network: Addressing, wiring: Wiring) -> ScenarioTopo:
-    """What Mininet builds the network from. Raises as `emulated_network` does."""
+def topology_of(scenario: Scenario, system: System, network: Addressing, wiring: Wiring) -> ScenarioTopo:
+    """Return the topology for Mininet. Raises as `emulated_network`."""
     switch = switch_class(scenario.realtime.switch) if network.tables else Switch
-    return ScenarioTopo(system, network, wiring, switch, shares(scenario))
+    return ScenarioTopo(system, network, wiring, switch, cpu_shares(scenario))
 
 
-def shares(scenario: Scenario) -> Mapping[str, float]:
-    """The share of the machine's processors that each limited host may use."""
+def cpu_shares(scenario: Scenario) -> Mapping[str, float]:
+    """Return the shares of the machine's processors of all limited hosts."""
     return {
         name: host.cpu
         for host in scenario.realtime.hosts
@@ -107,17 +106,17 @@ def shares(scenario: Scenario) -> Mapping[str, float]:
 
 
 def _await_switches(net: Any, network: Addressing, name: str) -> None:
-    """Wait until frames cross the switches between hosts, and teach them meanwhile who is where."""
+    """Wait until frames pass the switches between hosts. The pings also fill the tables of learning switches."""
     if not network.tables:
         return
     net.waitConnected(timeout=SWITCH_TIMEOUT_S)
     near_switches = {
-        wire_end
-        for wire in network.wires
-        for wire_end, other in ((wire.a, wire.b), (wire.b, wire.a))
-        if other.node in network.tables and wire_end.node not in network.tables
+        port
+        for link in network.duplex_links
+        for port, other in ((link.a, link.b), (link.b, link.a))
+        if other.node in network.tables and port.node not in network.tables
     }
-    asking = {
+    pings = {
         (port.node, neighbour.node): net[port.node].popen(
             ["ping", "-q", "-c", "1", "-w", str(PING_TIMEOUT_S), network.addresses[neighbour.node]]
         )
@@ -125,7 +124,7 @@ def _await_switches(net: Any, network: Addressing, name: str) -> None:
         for neighbour in network.neighbours[port.node]
         if neighbour.interface == port.interface
     }
-    for (source, target), ping in asking.items():
+    for (source, target), ping in pings.items():
         ping.communicate()
         if ping.returncode != 0:
             raise ValueError(f"realtime.switch={name}: must forward between hosts; none of {source}'s reached {target}")

@@ -1,4 +1,4 @@
-"""What Mininet says of itself."""
+"""Muting of Mininet's logger."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,8 +7,8 @@ from mininet.log import lg
 
 
 @contextmanager
-def saying_nothing() -> Iterator[None]:
-    """Within it Mininet's logger is silent."""
+def muted_mininet() -> Iterator[None]:
+    """Mute Mininet's logger within the context."""
     levels = lg.level, lg.ch.level
     lg.setLogLevel("critical")
     try:

@@ -1,4 +1,4 @@
-"""Real devices in the places of nodes: the interfaces that a scenario names under `realtime.hosts`."""
+"""Real devices that replace nodes, connected to the interfaces under `realtime.hosts`."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +11,7 @@ from topologies.schema.scenario import Scenario
 
 
 def require_interfaces(scenario: Scenario) -> None:
-    """Raise ValueError, one line, unless the machine has all the interfaces, unused."""
+    """Raise ValueError (one line) unless the machine has all the interfaces and none is in use."""
     for place, _, interface in _named(scenario):
         try:
             require_free(interface, outside())
@@ -21,11 +21,10 @@ def require_interfaces(scenario: Scenario) -> None:
 
 @contextmanager
 def plugged_devices(scenario: Scenario, emulated: EmulatedNetwork) -> Iterator[None]:
-    """Within it, devices stand for their nodes: to be entered when the links are probed, since the hosts lose their
-    addresses to them for good. Interfaces come from the network outside the private world, and go back there.
+    """Replace nodes by real devices within the context. Enter it after the links are probed: the hosts lose their
+    addresses permanently. Interfaces are moved from the machine's network namespace and returned at the end.
 
-    Raises MissingDependency, one line, for a device that does not answer or an interface that the machine does not
-    let go."""
+    Raises MissingDependency (one line) if a device does not answer or an interface cannot be moved."""
     with ExitStack() as stack:
         for place, node, interface in _named(scenario):
             host = emulated.hosts[node]
@@ -37,7 +36,7 @@ def plugged_devices(scenario: Scenario, emulated: EmulatedNetwork) -> Iterator[N
 
 
 def _named(scenario: Scenario) -> Iterator[tuple[str, str, str]]:
-    """Where the scenario names an interface, the node that it stands for, and the interface."""
+    """Yield (path and value in the scenario, node, interface) of every real device."""
     for index, host in enumerate(scenario.realtime.hosts):
         if host.interface is not None:
             (node,) = scenario.names_of(host.nodes)

@@ -1,4 +1,4 @@
-"""The class of a scenario's switches, by the name that `realtime.switch` gives."""
+"""Lookup of the switch class that `realtime.switch` names."""
 
 import importlib
 from typing import cast
@@ -8,19 +8,19 @@ from mininet.node import IVSSwitch, OVSSwitch, Switch
 
 from emulator.core.errors import MissingDependency
 from topologies.mininet.nodes import StaticBridge
-from topologies.mininet.quiet_log import saying_nothing
+from topologies.mininet.quiet_log import muted_mininet
 
 
 def switch_class(name: str) -> type:
-    """`LinuxBridge`, another class of Mininet, or a user's own as `module:Class`.
+    """Return the class of `LinuxBridge`, another class of Mininet, or a user's own as `module:Class`.
 
-    Raises ValueError, one line, where there is no such switch, or it cannot forward in a network namespace of its
-    own; MissingDependency where it needs what this machine lacks.
+    Raises ValueError (one line) if there is no such class, or if it cannot forward in a network namespace of its own;
+    MissingDependency if a program is not installed.
     """
     if name == "LinuxBridge":
         found: object = StaticBridge
     elif ":" in name:
-        found = _users_own(*name.split(":"))
+        found = _import_class(*name.split(":"))
     else:
         found = getattr(nodelib, name, getattr(node, name, None))
     if not (isinstance(found, type) and issubclass(found, Switch)):
@@ -34,7 +34,7 @@ def switch_class(name: str) -> type:
     return found
 
 
-def _users_own(module: str, name: str) -> object:
+def _import_class(module: str, name: str) -> object:
     try:
         return cast(object, getattr(importlib.import_module(module), name))
     except Exception as error:  # importing runs the user's code, which can raise anything
@@ -45,10 +45,10 @@ def _users_own(module: str, name: str) -> object:
 
 
 def _check_machine(name: str, found: type) -> None:
-    """Have the class look for the programs that it needs; Mininet's exit where they are missing."""
+    """Raise MissingDependency if the class's own check finds no program; Mininet's check exits then."""
     try:
-        with saying_nothing():  # it would over several lines
-            found.checkSetup()  # type: ignore[attr-defined]  # of Mininet's Node
+        with muted_mininet():  # the check logs several lines
+            found.checkSetup()  # type: ignore[attr-defined]  # defined by Mininet's Node
     except SystemExit as error:
         raise MissingDependency(
             f"realtime.switch={name}: needs a program that is not installed; LinuxBridge needs brctl"

@@ -1,4 +1,4 @@
-"""A system as a topology of Mininet."""
+"""Mininet topology of a system."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,16 +15,16 @@ from topologies.mininet.wiring import Wiring
 
 
 class ScenarioTopo(Topo):  # type: ignore[misc]  # Mininet has no types
-    """Hosts, switches and links of a system. Every node and every link names its class itself: `mn` ignores what a
-    user's file says of links, and what it does by default is for other networks."""
+    """Hosts, switches and links of a system. Every node and link names its class, because `mn` ignores the link classes
+    of a user's file and its defaults are unsuitable."""
 
     def build(
         self, system: System, network: Addressing, wiring: Wiring, switch: type, shares: Mapping[str, float]
     ) -> None:
-        """Called by Mininet with what the topology is made with. `switch` is the class of all switches; `shares` has
-        those of the machine's processors that limited hosts may use. Raises MissingDependency where the machine
-        limits none."""
-        self._folder = TemporaryDirectory(prefix="airsplit-")  # stays as long as the topology
+        """Add the nodes and links; called by Mininet with the constructor's arguments. `switch` is the class of all
+        switches, `shares` the processor shares of limited hosts. Raises MissingDependency if the machine cannot limit
+        them."""
+        self._folder = TemporaryDirectory(prefix="airsplit-")  # exists as long as the topology
         hosts_file = Path(self._folder.name) / "hosts"
         hosts_file.write_text(network.hosts_file)
         groups = CpuGroups() if shares else None
@@ -37,11 +37,11 @@ class ScenarioTopo(Topo):  # type: ignore[misc]  # Mininet has no types
             if groups is not None and name in shares:
                 own = {"cls": LimitedHost, "groups": groups, "share": shares[name]}
             self.addHost(name, network=network, hosts_file=hosts_file, **own)
-        for wire in network.wires:
-            ends = _end("1", wire.a) | _end("2", wire.b)
-            self.addLink(wire.a.node, wire.b.node, cls=TraceLink, wire=wire, wiring=wiring, **ends)
+        for link in network.duplex_links:
+            ends = _end("1", link.a) | _end("2", link.b)
+            self.addLink(link.a.node, link.b.node, cls=TraceLink, duplex_link=link, wiring=wiring, **ends)
 
 
 def _end(number: str, port: Port) -> dict[str, Any]:
-    """What Mininet calls one end of a link's options."""
+    """Return Mininet's options for one end of a link."""
     return {f"port{number}": port.number, f"intfName{number}": port.interface, f"addr{number}": port.mac}

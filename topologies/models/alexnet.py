@@ -18,7 +18,7 @@ def _dense(inputs: int, outputs: int) -> nn.Module:
 
 
 def plan(name: str) -> ModelPlan:
-    """Each convolution with its rectifier, each pool and each fully connected layer is a layer."""
+    """Return the plan; the layers are the convolutions with their ReLUs, the pools and the fully connected layers."""
     pool = partial(nn.MaxPool2d, 3, 2)
     layers = (
         LayerPlan("conv1", partial(_convolution, 3, 64, 11, 4, 2)),

@@ -1,4 +1,4 @@
-"""A neural network as a chain of layers, of which any consecutive slice can be built and run alone."""
+"""Neural networks as chains of layers. Any slice of consecutive layers can be built and run on its own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,11 @@ DTYPES: Mapping[str, torch.dtype] = {"fp16": torch.float16, "fp32": torch.float3
 
 
 def fill(layer: nn.Module, draws: torch.Generator) -> None:
-    """Set every weight and buffer of a layer from `draws`.
+    """Initialise all weights and buffers of a layer from `draws`.
 
-    Matrices and kernels: uniform with variance 2 / fan-in (He, Zhang, Ren, Sun, "Delving deep into
-    rectifiers", ICCV 2015), so that activations keep their size from layer to layer. Uniform and not
-    normal, because torch draws the latter differently with and without vector instructions. Norms
-    and their running statistics start as the identity, biases at zero.
+    Matrices and kernels: uniform with variance 2 / fan-in (He, Zhang, Ren, Sun, "Delving deep into rectifiers",
+    ICCV 2015), so that activations keep their variance from layer to layer. Uniform and not normal, because torch's
+    normal draws depend on the vector instructions. Norms and their running statistics are the identity, biases zero.
     """
     for name, tensor in layer.state_dict().items():
         if tensor.dim() >= 2:
@@ -31,8 +30,8 @@ def fill(layer: nn.Module, draws: torch.Generator) -> None:
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """One layer before it exists: `make` constructs it, `fill` gives it its weights,
-    `kv_elements` is what its attention cache keeps for one token."""
+    """Definition of a layer: `make` constructs it, `fill` initialises its weights, `kv_elements` is the size of its
+    attention cache for one token."""
 
     name: str
     make: Callable[[], nn.Module]
@@ -42,8 +41,8 @@ class LayerPlan:
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """A model before it exists. `input_shape` is that of one image (channels, height, width) or of
-    one token (1,); `vocabulary` is the number of token ids, 0 for vision models."""
+    """Definition of a model. `input_shape` is that of one image (channels, height, width) or one token (1,);
+    `vocabulary` is the number of token ids, 0 for vision models."""
 
     name: str
     family: Literal["vision", "causal_lm"]
@@ -56,8 +55,8 @@ class ModelPlan:
 class Chain(nn.Module):
     """Layers `first` up to, not including, `stop` of a model, in evaluation mode.
 
-    The tensors of its `state_dict` are named `layers.<number of the layer in the whole model>.…`,
-    so the tensors of disjoint slices have different names and together are those of the whole model.
+    The names of tensors in its `state_dict` begin with `layers.<index of the layer in the whole model>.`, so the
+    tensors of disjoint slices have different names and together are those of the whole model.
     """
 
     def __init__(self, plan: ModelPlan, first: int, stop: int) -> None:
@@ -78,8 +77,8 @@ class Chain(nn.Module):
         self.requires_grad_(requires_grad=False)
 
     def materialise(self, seed: int) -> None:
-        """Give each layer its memory on the CPU and its weights, a function of the seed, the model's
-        name and the layer's number alone, whatever slice the layer is in."""
+        """Allocate all layers on the CPU and initialise their weights, which depend only on the seed, the model's name
+        and the layer's index in the whole model."""
         for index in range(self.first, self.stop):
             draw = generator(seed, self.plan.name, f"weights of layer {index}")
             draws = torch.Generator().manual_seed(int(draw.integers(2**63)))
@@ -88,12 +87,12 @@ class Chain(nn.Module):
 
     @torch.inference_mode()
     def run(self, x: Tensor, first: int, stop: int) -> Tensor:
-        """The output of layers `first` up to, not including, `stop` for their input `x`.
+        """Return the output of layers `first` up to, not including, `stop` for their input `x`.
 
-        Vision: `x` of layer 0 has shape (images, channels, height, width). Causal language models:
-        token ids of shape (sequences, tokens) enter layer 0, hidden states of shape (sequences,
-        tokens, hidden) the others, all of a prompt at once; the last layer gives the logits of every
-        position. Raises ValueError for layers that this chain does not hold.
+        Vision: the input of layer 0 has shape (images, channels, height, width). Causal language models: the input of
+        layer 0 is token ids, shape (sequences, tokens), a whole prompt at once; that of other layers is hidden states,
+        shape (sequences, tokens, hidden); the output of the last layer is the logits of every position. Raises
+        ValueError if this chain does not contain the layers.
         """
         if not self.first <= first < stop <= self.stop:
             raise ValueError(f"{self.plan.name}: layers={first}-{stop}: must lie within {self.first}-{self.stop}")
@@ -102,5 +101,5 @@ class Chain(nn.Module):
         return x
 
     def forward(self, x: Tensor) -> Tensor:
-        """The output of all layers that this chain holds, as `run`."""
+        """Return the output of all layers of this chain, as `run`."""
         return self.run(x, self.first, self.stop)

@@ -1,10 +1,10 @@
 """Causal language models of the Llama type (Touvron et al., "Llama 2: open foundation and fine-tuned chat
-models", arXiv 2307.09288, 2023), their decoder layers by transformers.
+models", arXiv 2307.09288, 2023), with the decoder layers of transformers.
 
 llama2-7b, tinyllama-1.1b: the published configurations, weights in fp16.
-llama-15m, llama-110m: the shapes of llama2.c's stories15M and stories110M, weights in fp32, small enough to
-run on a CPU. There the output matrix is the embedding matrix; here it is a matrix of its own (24 407 712 and
-134 105 856 parameters), because a cut puts the two on different nodes.
+llama-15m, llama-110m: the shapes of llama2.c's stories15M and stories110M, weights in fp32, small enough for a CPU.
+In llama2.c the output matrix is the embedding matrix; here it is a separate matrix (24 407 712 and 134 105 856
+parameters), because a cut puts the two on different nodes.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ SHAPES: Mapping[str, tuple[int, int, int, int, int, int, str]] = {
 
 
 def configuration(name: str) -> LlamaConfig:
-    """The model's configuration in the terms of transformers."""
+    """Return the model's configuration for transformers."""
     hidden, intermediate, layers, heads, kv_heads, positions, _ = SHAPES[name]
     config = LlamaConfig(
         vocab_size=32_000,
@@ -39,26 +39,25 @@ def configuration(name: str) -> LlamaConfig:
         max_position_embeddings=positions,
         rms_norm_eps=1e-5,
     )
-    config._attn_implementation = "sdpa"  # its own default is the slower "eager"
+    config._attn_implementation = "sdpa"  # the default, "eager", is slower
     return config
 
 
 class Decoder(nn.Module):
-    """One decoder layer with the positions that it needs, so that it runs wherever a cut puts it."""
+    """A decoder layer that computes its own position embeddings, so that it runs on any side of a cut."""
 
     def __init__(self, config: LlamaConfig, index: int) -> None:
         super().__init__()
         self.block = LlamaDecoderLayer(config, index)
-        # Frequencies are computed, not learned: kept on the CPU and, by the tuple, out of this module's
-        # tensors, so they neither travel with the weights nor are lost when these get their memory.
+        # The frequencies are computed, not learned. The tuple hides them from `state_dict`, so that they are not sent
+        # with the weights; they are created on the CPU, so that they survive the allocation of the weights.
         with torch.device("cpu"):
             self.rotary = (LlamaRotaryEmbedding(config),)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """A whole prompt, shape (sequences, tokens, hidden). No mask: the attention is causal without one.
+        """Return the output for a whole prompt, shape (sequences, tokens, hidden). Attention is causal without a mask.
 
-        A cache of keys and values would enter here: `block` takes it as `past_key_values`, and
-        positions then start at what it holds.
+        To add a key-value cache, pass it to `block` as `past_key_values` and start the positions at its length.
         """
         positions = torch.arange(hidden.shape[1], device=hidden.device).unsqueeze(0)
         output: Tensor = self.block(hidden, position_embeddings=self.rotary[0](hidden, positions))
@@ -71,7 +70,7 @@ def _head(config: LlamaConfig) -> nn.Module:
 
 
 def plan(name: str) -> ModelPlan:
-    """The embedding, each decoder layer and the head (last norm, then the logits) are the layers."""
+    """Return the plan; the layers are the embedding, each decoder layer, and the head (last norm, then the logits)."""
     config = configuration(name)
     hidden, _, _, heads, kv_heads, _, _ = SHAPES[name]
     kv_elements = 2 * kv_heads * (hidden // heads)

@@ -17,8 +17,8 @@ def _average() -> nn.Module:
 
 
 def plan(name: str) -> ModelPlan:
-    """Each convolution with its rectifier and each pool is a layer."""
-    # Pools round sizes up, as the framework of the original (Caffe) does: 32, 16, 8.
+    """Return the plan; the layers are the convolutions with their ReLUs, and the pools."""
+    # Pools round sizes up (32, 16, 8), as in Caffe, the framework of the original.
     layers = (
         LayerPlan("conv1", partial(_convolution, 3, 192, 5)),
         LayerPlan("cccp1", partial(_convolution, 192, 160, 1)),

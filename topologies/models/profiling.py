@@ -1,4 +1,4 @@
-"""How a model's profile is taken: on the meta device, so without memory for weights, and without a clock."""
+"""Profiling of models on the meta device: computed, not measured, and without memory for weights."""
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +10,13 @@ from topologies.models.registry import model_plan, outline
 
 
 def take_profile(name: str) -> ModelProfile:
-    """The profile of a model of the registry. Raises ValueError for an unknown name.
+    """Return the profile of a model of the registry. Raises ValueError for an unknown name.
 
-    FLOPs are those of matrix products and convolutions, two per multiply-accumulate; biases, norms,
-    rectifiers, pools, softmax, rotations of positions and table look-ups are not counted (about
-    1 % of these models at most). A prompt of S tokens costs a S + c S² where every position attends to
-    every other: a is a layer's `flops`, c its `context_flops`, solved from S = 1 and S = 2.
-    The head of a language model is charged for every token, as `Chain.run` computes it.
-    `weight_bytes` is what a host must hold and be sent: parameters, and batch norms' statistics.
+    FLOPs are those of matrix products and convolutions, two per multiply-accumulate. Biases, norms, ReLUs, pools,
+    softmax, rotary embeddings and table look-ups are not counted (at most about 1 % of these models). A prompt of S
+    tokens, in which every position attends to every other, takes a S + c S² FLOPs: a is a layer's `flops`, c its
+    `context_flops`, solved from S = 1 and S = 2. The head of a language model counts for every token, as in
+    `Chain.run`. `weight_bytes` is the size of the parameters and of the batch norms' statistics.
     """
     plan = model_plan(name)
     chain = outline(name)
@@ -27,13 +26,13 @@ def take_profile(name: str) -> ModelProfile:
 
 
 def _image_layers(plan: ModelPlan, modules: list[nn.Module]) -> tuple[Layer, ...]:
-    outputs, flops = _walk(modules, torch.empty(1, *plan.input_shape, device="meta"))
+    outputs, flops = _run_layers(modules, torch.empty(1, *plan.input_shape, device="meta"))
     return tuple(map(_layer, plan.layers, modules, outputs, flops, [0] * len(modules)))
 
 
 def _token_layers(plan: ModelPlan, modules: list[nn.Module]) -> tuple[Layer, ...]:
-    outputs, one = _walk(modules, torch.empty(1, 1, dtype=torch.int64, device="meta"))
-    _, two = _walk(modules, torch.empty(1, 2, dtype=torch.int64, device="meta"))
+    outputs, one = _run_layers(modules, torch.empty(1, 1, dtype=torch.int64, device="meta"))
+    _, two = _run_layers(modules, torch.empty(1, 2, dtype=torch.int64, device="meta"))
     context_flops = [
         (flops_of_two - 2 * flops_of_one) // 2 for flops_of_one, flops_of_two in zip(one, two, strict=True)
     ]
@@ -47,8 +46,8 @@ def _layer(plan: LayerPlan, module: nn.Module, output: Tensor, flops: int, conte
 
 
 @torch.no_grad()
-def _walk(modules: list[nn.Module], x: Tensor) -> tuple[list[Tensor], list[int]]:
-    """Each layer's output for the input `x`, and its FLOPs."""
+def _run_layers(modules: list[nn.Module], x: Tensor) -> tuple[list[Tensor], list[int]]:
+    """Return the outputs and the FLOPs of all layers for the input `x`."""
     outputs, flops = [], []
     for module in modules:
         with FlopCounterMode(display=False) as counter:

@@ -1,4 +1,4 @@
-"""Models by name: whole, in slices, or as an outline without weights."""
+"""Models by name: whole or in slices, with weights or without."""
 
 import importlib
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from torch import Tensor
 from emulator.core.randomness import generator
 from topologies.models.chain import Chain, ModelPlan
 
-# Families are imported when one of their models is asked for: transformers takes seconds to import,
-# and a worker that runs a convolutional network should not wait for it.
+# A family is imported at the first use of one of its models: transformers takes seconds to import, and a worker
+# that runs a convolutional network should not wait for it.
 FAMILIES: Mapping[str, str] = {
     "alexnet": "alexnet",
     "llama-110m": "llama",
@@ -26,13 +26,13 @@ FAMILIES: Mapping[str, str] = {
 
 
 def model_names() -> tuple[str, ...]:
-    """The names that `build` knows."""
+    """Return the names of all models."""
     return tuple(FAMILIES)
 
 
 @cache
 def model_plan(name: str) -> ModelPlan:
-    """The layers of a model, none of them constructed. Raises ValueError for an unknown name."""
+    """Return the definition of a model; no layer is constructed. Raises ValueError for an unknown name."""
     if name not in FAMILIES:
         raise ValueError(f"model={name}: must be one of {', '.join(FAMILIES)}")
     family = importlib.import_module(f"topologies.models.{FAMILIES[name]}")
@@ -41,23 +41,23 @@ def model_plan(name: str) -> ModelPlan:
 
 
 def outline(name: str, first: int = 0, stop: int | None = None) -> Chain:
-    """Layers `first` up to, not including, `stop` (default: the last) without memory for weights:
-    what `load_state_dict(tensors, assign=True)` fills. Raises ValueError for an unknown name or layers."""
+    """Return layers `first` up to, not including, `stop` (default: the end) without memory for weights;
+    `load_state_dict(tensors, assign=True)` adds them. Raises ValueError for an unknown name or layers."""
     plan = model_plan(name)
     return Chain(plan, first, len(plan.layers) if stop is None else stop)
 
 
 def build(name: str, seed: int, first: int = 0, stop: int | None = None) -> Chain:
-    """Layers `first` up to, not including, `stop` (default: the last), with weights from the seed, on
-    the CPU; no other layer is constructed. Raises ValueError for an unknown name or layers."""
+    """Return layers `first` up to, not including, `stop` (default: the end) on the CPU, with weights from the seed. No
+    other layer is constructed. Raises ValueError for an unknown name or layers."""
     chain = outline(name, first, stop)
     chain.materialise(seed)
     return chain
 
 
 def example_input(name: str, seed: int, index: int = 0, tokens: int = 1) -> Tensor:
-    """One input drawn from the seed: an image, shape (1, channels, height, width), uniform in [-1, 1];
-    or `tokens` token ids, shape (1, tokens), int64."""
+    """Return a random input from the seed: an image, shape (1, channels, height, width), uniform in [-1, 1]; or
+    `tokens` token ids, shape (1, tokens), int64."""
     plan = model_plan(name)
     draw = generator(seed, name, "example input", index)
     if plan.family == "vision":

@@ -1,8 +1,8 @@
 """Residual networks (He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016).
 
 resnet32: 10 classes of 32 x 32 images (section 4.2, shortcuts of option A): 17 layers, 464 154 parameters.
-resnet50: 1000 classes of 224 x 224 images (table 1, with the stride in the 3 x 3 convolution, as is usual
-since): 18 layers, 25 557 032 parameters.
+resnet50: 1000 classes of 224 x 224 images (table 1, but with the stride in the 3 x 3 convolution, as is usual
+today): 18 layers, 25 557 032 parameters.
 """
 
 from functools import partial
@@ -18,14 +18,14 @@ def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> lis
 
 
 class PaddedShortcut(nn.Module):
-    """Option A: every second pixel, and zeros for the channels that are new."""
+    """Shortcut of option A: every second pixel, with zeros for the new channels."""
 
     def __init__(self, new_channels: int) -> None:
         super().__init__()
         self.new_channels = new_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """(images, channels, height, width) to (images, channels + new, height / 2, width / 2)."""
+        """Map (images, channels, height, width) to (images, channels + new, height / 2, width / 2)."""
         return nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, self.new_channels))
 
 
@@ -39,13 +39,13 @@ class Residual(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same number of images; channels and stride are the branch's."""
+        """Return the sum of branch and shortcut after ReLU; the branch determines channels and stride."""
         return torch.relu(self.norm(self.branch(x)) + self.shortcut(x))
 
 
 def _fill_residual(layer: nn.Module, draws: torch.Generator, blocks: int) -> None:
-    """As `fill`, with the branch's last norm at blocks ** -1/2: untrained norms rescale nothing, and
-    activations would otherwise double in variance with each of the model's blocks."""
+    """Initialise as `fill`, but the branch's last norm with blocks ** -1/2: otherwise the variance of activations would
+    double with each block, since untrained norms do not rescale."""
     fill(layer, draws)
     nn.init.constant_(layer.get_parameter("norm.weight"), blocks**-0.5)
 
@@ -107,5 +107,5 @@ def _resnet50() -> ModelPlan:
 
 
 def plan(name: str) -> ModelPlan:
-    """The stem, each residual block and the head (average, then the classifier) are the layers."""
+    """Return the plan; the layers are the stem, each residual block, and the head (average, then the classifier)."""
     return {"resnet32": _resnet32, "resnet50": _resnet50}[name]()

@@ -19,7 +19,7 @@ def _dense(inputs: int, outputs: int) -> nn.Module:
 
 
 def plan(name: str) -> ModelPlan:
-    """Each convolution with its rectifier, each pool and each fully connected layer is a layer."""
+    """Return the plan; the layers are the convolutions with their ReLUs, the pools and the fully connected layers."""
     layers = []
     inputs = 3
     for block, (outputs, convolutions) in enumerate(BLOCKS, start=1):

@@ -73,7 +73,7 @@ def network(
                     _ip(told)
                 if node in plan.addresses:
                     _ip(_ways(plan, node))
-        for wire in plan.wires:
+        for wire in plan.duplex_links:
             a, b = (LinkEnd(pids[p.node], p.interface, p.mac, plan.addresses.get(p.node)) for p in (wire.a, wire.b))
             ends |= {wire.forward: (a, b), wire.backward: (b, a)}
             tap_a, tap_b = taps[wire.a.node, wire.a.number], taps[wire.b.node, wire.b.number]
