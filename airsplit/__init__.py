@@ -1,1 +1,30 @@
-"""Where should each part of a neural network run when devices and servers are joined by a 5G link?"""
+"""Python interface: load a scenario, run it under policies, read the records.
+
+    scenario = airsplit.load("quickstart.yaml", {"duration_s": 10})
+    run = scenario.run(policies=["exact", "random"])
+    run.summary
+
+`__all__` lists the interface; every other name may change. Bad input raises ValueError with the one line that the
+command line prints.
+"""
+
+from airsplit.finished_run import FinishedRun, open_run
+from airsplit.loaded_scenario import LoadedScenario, load
+from airsplit.simulation_result import SimulationResult, simulate
+from emulator.policy import Observation, Policy
+from emulator.task import Partition, Placement
+from emulator.trace import Trace
+
+__all__ = [
+    "FinishedRun",
+    "LoadedScenario",
+    "Observation",
+    "Partition",
+    "Placement",
+    "Policy",
+    "SimulationResult",
+    "Trace",
+    "load",
+    "open_run",
+    "simulate",
+]

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from agents.checkpoint import Checkpoint
 from agents.evaluation import check_policies, named_checkpoints, policies_of
+from agents.registry import UsersOwn
 from agents.training import train_missing
 from emulator.layer_times import measured_of, with_measured
 from emulator.policy import Policy
@@ -16,7 +16,9 @@ from results.progress import RunProgress
 from results.run.folder import create_run_folder
 from results.run.tables import write_learning
 from topologies.build.run_inputs import checkpoint_file, input_files, resolved_yaml, store_inputs
-from topologies.schema.scenario import Scenario
+from topologies.schema.scenario import PlainSection, Scenario
+
+NO_OBJECTS: Mapping[str, Policy] = {}
 
 
 class Preparation(NamedTuple):
@@ -26,23 +28,32 @@ class Preparation(NamedTuple):
     make_policies: Callable[[], Mapping[str, Policy]]
 
 
-def load_checkpoints(scenario: Scenario, home: Path, system: System) -> dict[str, Checkpoint]:
+def load_checkpoints(
+    scenario: Scenario, home: Path, system: System, objects: Mapping[str, Policy] = NO_OBJECTS
+) -> dict[str, Checkpoint]:
     """Return the checkpoints that the scenario names, by label, after a check that every policy can be made.
 
-    `home` is the folder that the scenario's relative paths start from. Raises ValueError, `policies[i]: ...`.
+    `home` is the folder that the scenario's relative paths start from; `objects` are policies, by label, that need not
+    be made. Raises ValueError, `policies[i]: ...`.
     """
     checkpoints = named_checkpoints(scenario, home, system)
-    check_policies(scenario, home, system, checkpoints)
+    check_policies(_with_stand_ins(scenario, objects), home, system, checkpoints)
     return checkpoints
 
 
 def prepare_run(
-    scenario: Scenario, home: Path, system: System, named: Mapping[str, Checkpoint], out: Path, phases: RunProgress
+    scenario: Scenario,
+    home: Path,
+    system: System,
+    named: Mapping[str, Checkpoint],
+    out: Path,
+    phases: RunProgress,
+    objects: Mapping[str, Policy] = NO_OBJECTS,
 ) -> Preparation:
     """Train the agents that have no checkpoint and store everything that a repetition needs in a new folder of `out`.
 
     Agents are trained on the layer times of `system`, which may be measured. `named` are the checkpoints that the
-    scenario names.
+    scenario names, `objects` the policies that the caller made.
     """
     measured = measured_of(system)
     trained = train_missing(scenario, home, phases, lambda other: with_measured(other, measured))
@@ -55,4 +66,19 @@ def prepare_run(
         checkpoint.save(folder / checkpoint_file(label))
     if trained:
         write_learning(folder / "learning.csv", {label: curve for label, (_, curve) in trained.items()})
-    return Preparation(folder, partial(policies_of, scenario, home, system, checkpoints))
+    types = dict(zip(scenario.labels, (section.type for section in scenario.policies), strict=True))
+    checked = {label: UsersOwn(types[label], policy, system) for label, policy in objects.items()}
+
+    def make_policies() -> dict[str, Policy]:
+        return policies_of(_with_stand_ins(scenario, objects), home, system, checkpoints) | checked
+
+    return Preparation(folder, make_policies)
+
+
+def _with_stand_ins(scenario: Scenario, objects: Mapping[str, Policy]) -> Scenario:
+    """Return the scenario with another policy in the place of each object, so that places and labels stay."""
+    policies = tuple(
+        PlainSection(type="random", label=label) if label in objects else section
+        for label, section in zip(scenario.labels, scenario.policies, strict=True)
+    )
+    return scenario.model_copy(update={"policies": policies})

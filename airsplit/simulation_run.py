@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agents.evaluation import HOSTS, evaluate, for_hosts, on_hosts
 from airsplit.completion import complete_run
-from airsplit.preparation import load_checkpoints, prepare_run
+from airsplit.preparation import NO_OBJECTS, load_checkpoints, prepare_run
 from emulator.policy import Compute, Policy, Totals
 from emulator.record import Records
 from emulator.simulation import Simulation
@@ -27,24 +27,31 @@ if TYPE_CHECKING:
 
 
 def run_simulation(
-    scenario: Scenario, file: Path, out: Path, command: tuple[str, ...], progress: RunProgress, hil: str | None = None
+    scenario: Scenario,
+    file: Path,
+    out: Path,
+    command: tuple[str, ...],
+    progress: RunProgress,
+    hil: str | None = None,
+    objects: Mapping[str, Policy] = NO_OBJECTS,
 ) -> Run:
     """Simulate a scenario under every policy that it names; write records, figures and a report to a folder in `out`.
 
     `file` is the scenario's file: relative paths start from its folder, and error messages from its name. `hil` is
-    `local` or the HOST:PORT of a broker: the scenario's `hil.policies` then also run on workers. `command` is what the
-    user called, for the manifest. Raises ValueError, one line, for bad input.
+    `local` or the HOST:PORT of a broker: the scenario's `hil.policies` then also run on workers. `command` is the
+    user's call, for the manifest. `objects` are policies that the caller made, by their labels in the scenario.
+    Raises ValueError, one line, for bad input.
     """
     started = datetime.now(UTC)
     home = file.parent
     with ExitStack() as stack:
         stack.enter_context(prefix_errors(file))
         system = build(scenario, home)
-        checkpoints = load_checkpoints(scenario, home, system)
+        checkpoints = load_checkpoints(scenario, home, system, objects)
         phases = stack.enter_context(progress)
         lab = stack.enter_context(workers_of(hil, scenario, system, phases)) if hil else None
         system = system if lab is None else lab.system
-        folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, phases)
+        folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, phases, objects)
         totals = run_policies(scenario, make_policies, system, lab and lab.compute_of, folder, phases)
         told = ExecutionFacts("sim") if lab is None else told_by_workers(lab, scenario)
         return complete_run(scenario, system, folder, started, command, totals, told, phases)

@@ -5,7 +5,9 @@ Results go to standard output, messages to standard error, one line each. Exit c
 need when they run, so that the others start at once.
 """
 
+import importlib.util
 import logging
+import os
 import signal
 import sys
 from importlib.metadata import version
@@ -51,12 +53,24 @@ def options(
     """Where should each part of a neural network run when devices and servers are joined by a 5G link?"""
 
 
+def require_own_packages() -> None:
+    """Raise MissingDependency if a package of another project hides one of ours on the path."""
+    root = Path(__file__).parents[2]
+    for name in ("agents", "emulator", "hil", "results", "topologies"):
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin != str(root / name / "__init__.py"):
+            found = "no package" if spec is None else spec.origin or "a folder without __init__.py"
+            raise MissingDependency(f"package {name} of {root}: {found} is found instead; take it off PYTHONPATH")
+
+
 def main() -> None:
     """Run the command line; an error becomes one line on standard error and an exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that processes that we started end with us
     sys.path.append(str(Path.cwd()))  # policies named `module:Class` are imported from the working directory
+    os.environ["MPLBACKEND"] = "agg"  # figures are files; the backend of a notebook's kernel may not be installed here
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
+        require_own_packages()
         app()
     except (MissingDependency, RelayFailed) as error:
         fail(4, str(error))

@@ -1,0 +1,156 @@
+"""A scenario for Python code: loaded with changes, ready to run."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airsplit.finished_run import FinishedRun
+from emulator.policy import Policy
+from emulator.system import System
+
+if TYPE_CHECKING:
+    from topologies.schema.scenario import Scenario
+
+Policies = Sequence[str] | Mapping[str, str | Policy]
+
+
+@dataclass(frozen=True)
+class LoadedScenario:
+    """A scenario file and the changes to it, as the arguments of `--set`. The file is read again by every method."""
+
+    file: Path
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the scenario's policies."""
+        return self._scenario().labels
+
+    def system(self) -> System:
+        """Build the emulator's system: devices, links with their traces, cells, and streams of tasks."""
+        from topologies.build import build
+        from topologies.loading.loader import prefix_errors
+
+        with prefix_errors(self.file):
+            return build(self._scenario(), self.file.parent)
+
+    def run(
+        self,
+        policies: Policies | None = None,
+        *,
+        seed: int | None = None,
+        out: str | PathLike[str] = "runs",
+        hil: str | None = None,
+        progress: bool = False,
+    ) -> FinishedRun:
+        """Simulate the scenario under each policy, as `airsplit run` does, and return the finished run.
+
+        `policies` are labels of the scenario, types such as `exact`, or names `module:Class`; or a mapping from new
+        labels to these or to objects with a method `decide(observation)`. Default: all policies of the scenario. An
+        object decides itself, not a copy: give a new object to each run if it keeps state. A run of objects of
+        classes that no other process can import cannot be repeated.
+
+        `seed` replaces the scenario's seed, `out` is the folder for folders of runs, `hil` is `local` or the HOST:PORT
+        of a broker with workers, and `progress` prints phases on standard error. Raises ValueError for bad input.
+        A finished run may still be invalid: see `manifest.valid`.
+        """
+        from airsplit.simulation_run import run_simulation
+        from results.progress import RunProgress
+        from topologies.loading.loader import load as load_scenario
+
+        objects = _objects(policies)
+        overrides = (
+            self.overrides if policies is None else (*self.overrides, *_choice(self._scenario(), self, policies))
+        )
+        scenario = load_scenario(self.file, overrides, seed)
+        settings = [word for override in overrides for word in ("--set", override)]
+        options = {"--seed": seed, "--out": Path(out), "--hil": hil}
+        given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+        command = ("airsplit", "run", str(self.file), *settings, *given)
+        return FinishedRun(
+            run_simulation(scenario, self.file, Path(out), command, RunProgress(not progress), hil, objects=objects)
+        )
+
+    def _scenario(self) -> "Scenario":
+        from topologies.loading.loader import load as load_scenario
+
+        return load_scenario(self.file, self.overrides)
+
+
+def load(file: str | PathLike[str], overrides: Mapping[str, Any] | None = None) -> LoadedScenario:
+    """Load and check a scenario.
+
+    `overrides` change values by their paths, such as `{"duration_s": 10, "links[0].delay_ms": 8}`, in order. A nested
+    mapping changes the keys in it and keeps the others: `{"training": {"steps": 2048}}` is
+    `{"training.steps": 2048}`. To replace a whole section, set it to None first. Paths of files in overrides start from
+    the working directory, those in the scenario from its folder. Raises ValueError, one line, for bad input.
+    """
+    loaded = LoadedScenario(Path(file), tuple(_settings(overrides or {})))
+    loaded._scenario()
+    return loaded
+
+
+def _settings(overrides: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    """Yield the overrides as arguments of `--set`, values in JSON, which is YAML too."""
+    for key, value in overrides.items():
+        path = f"{place}.{key}" if place else str(key)
+        if isinstance(value, Mapping) and value:
+            yield from _settings(value, path)
+        else:
+            yield f"{path}={_in_json(path, value)}"
+
+
+def _in_json(path: str, value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_plain)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: must be plain data, such as numbers, strings and lists ({error})") from error
+
+
+def _plain(value: object) -> object:
+    """Return a path as a string, and a number of NumPy as a Python number."""
+    if isinstance(value, PathLike):
+        return str(value)
+    if callable(item := getattr(value, "item", None)):
+        return item()
+    raise TypeError(f"not {type(value).__name__}")
+
+
+def _objects(policies: Policies | None) -> dict[str, Policy]:
+    """Return the policies that are objects, by label. Raises ValueError for one without the method."""
+    if policies is None or not isinstance(policies, Mapping):
+        return {}
+    objects = {label: policy for label, policy in policies.items() if not isinstance(policy, str)}
+    for label, policy in objects.items():
+        if not callable(getattr(policy, "decide", None)):
+            raise ValueError(f"policies[{label!r}]: must be a policy's name or have a method decide(observation)")
+    return objects
+
+
+def _choice(scenario: "Scenario", loaded: LoadedScenario, policies: Policies) -> Iterator[str]:
+    """Yield the overrides that replace the policies of a scenario, in `hil` and `realtime` too."""
+    if isinstance(policies, str):
+        raise ValueError(f"policies={policies}: must be a list of names or a mapping")
+    pairs = list(policies.items()) if isinstance(policies, Mapping) else [(None, name) for name in policies]
+    sections = [_section(scenario, loaded.file.parent, label, policy) for label, policy in pairs]
+    yield f"policies={_in_json('policies', sections)}"
+    labels = {section.get("label", section["type"].rpartition(":")[2]) for section in sections}
+    if scenario.hil is not None:
+        kept = [label for label in scenario.hil.policies if label in labels]
+        yield f"hil.policies={_in_json('hil.policies', kept)}" if kept else "hil=null"
+    if scenario.realtime.policy is not None and scenario.realtime.policy not in labels:
+        yield "realtime.policy=null"
+
+
+def _section(scenario: "Scenario", home: Path, label: str | None, policy: str | Policy) -> dict[str, Any]:
+    """Return the section of a policy: that of its label in the scenario, or a new one of its type."""
+    if not isinstance(policy, str):
+        return {"type": f"{type(policy).__module__}:{type(policy).__name__}", "label": label}
+    if policy not in scenario.labels:
+        return {"type": policy} | ({"label": label} if label else {})
+    section = scenario.policies[scenario.labels.index(policy)].model_dump(mode="json", exclude_defaults=True)
+    files = {key: str((home / section[key]).resolve()) for key in ("file", "checkpoint") if key in section}
+    return section | files | ({"label": label} if label else {})

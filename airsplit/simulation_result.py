@@ -1,0 +1,47 @@
+"""Simulate a system under one policy, without a scenario's report: for experiments in Python code."""
+
+from contextlib import ExitStack
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+from airsplit.finished_run import read_records
+from emulator.policy import Policy, Totals
+from emulator.record import Records
+from emulator.system import System
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class SimulationResult(NamedTuple):
+    """Records of a simulation, with the columns of `FinishedRun.tasks` and `FinishedRun.stages`, and totals."""
+
+    tasks: "pd.DataFrame"
+    stages: "pd.DataFrame"
+    totals: Totals
+
+
+def simulate(
+    system: System, policy: str | Policy, *, label: str | None = None, folder: str | PathLike[str] | None = None
+) -> SimulationResult:
+    """Simulate all tasks of `system` under a policy, to the end of the last task.
+
+    `policy` is an object with a method `decide(observation)`, or the name of a policy without settings: `exact`,
+    `random`, `module:Class`. `label` names it in the records; default: the name or class. With `folder`,
+    tasks.parquet and stages.parquet are kept there. Raises ValueError if the policy's decisions cannot be carried out.
+    """
+    from agents.registry import UsersOwn, make_policy
+    from emulator.simulation import Simulation
+
+    name = policy if isinstance(policy, str) else type(policy).__name__
+    if policy in ("fixed", "replay"):
+        raise ValueError(f"policy={policy}: must be a policy without settings; {policy} is run from a scenario")
+    decider = make_policy(policy, {}, system) if isinstance(policy, str) else UsersOwn(name, policy, system)
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(TemporaryDirectory()) if folder is None else folder)
+        place.mkdir(parents=True, exist_ok=True)
+        with Records(place) as records:
+            totals = Simulation(system).run(decider, label or name, records)
+        return SimulationResult(read_records(place / "tasks.parquet"), read_records(place / "stages.parquet"), totals)
