@@ -225,7 +225,7 @@ LIMITS = (
     Limit("modules in the largest folder", 20, largest_folder),
     Limit("modules in the longest chain of imports in a folder", 7, longest_chain, enforced=False),
     Limit("circles of imports", 0, circles),
-    Limit("imports upwards or sideways between packages", 0, upward_imports, enforced=False),
+    Limit("imports upwards or sideways between packages", 0, upward_imports),
     Limit("files that a task runs through, SimPy engine", 8, files_of_a_task("SimPy engine"), enforced=False),
     Limit("files that a task runs through, compiled engine", 10, files_of_a_task("compiled engine"), enforced=False),
 )

@@ -147,7 +147,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "hil" / "mqtt").mkdir(parents=True)
     (tmp_path / "hil" / "mqtt" / "broker.py").write_text("class Broker:\n    def serve(self): self.port = 1\nPORT = 1")
     (tmp_path / "topologies").mkdir()
-    schema = {"$defs": {"Hil": {"properties": {"duration_s": {}}}}}
+    schema: dict[str, object] = {"$defs": {"Hil": {"properties": {"duration_s": {}}}}}
     (tmp_path / "topologies" / "scenario.schema.json").write_text(json.dumps(schema))
     (tmp_path / "Makefile").write_text("test: lint\nlint:\n")
     (tmp_path / "other.md").write_text("# Two words\n")
