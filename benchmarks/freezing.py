@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from emulator.channel.air.closed_loop import WAITING, ClosedLoop
-from emulator.channel.air.full_buffer import AirInterface, air_of
+from emulator.channel.air.closed_loop import NOT_RELEASED, ClosedLoop
+from emulator.channel.air.full_buffer import AirInterface, initial_air_state
 from emulator.channel.large_scale.track import static
 from emulator.channel.radio import Base, Direction, Fading, Profile, Radio, Ue
 from emulator.channel.signal import Signal
@@ -76,7 +76,7 @@ class Delays(NamedTuple):
 def air(profile: Profile, speed_kmh: float, direction: Direction, unit: int, seconds: int = SECONDS) -> Channel:
     """A UE that stands where one branch's SINR is `SINR_DB`, while its surroundings pass by at the speed."""
     radio, entity = _at_sinr(profile, speed_kmh / 3.6, direction), f"ue{unit}"
-    heard = Signal(radio, static(50.0, 0.0), 1, entity, direction).following(seconds * NS_PER_S // SLOT_NS)
+    heard = Signal(radio, static(50.0, 0.0), 1, entity, direction).next_slots(seconds * NS_PER_S // SLOT_NS)
     key = draw_key(1, entity, "freezing")
     columns = AirInterface(radio.carrier, radio.adaptation, radio.harq, key).feed(heard.sinr, heard.symbols)
     behaviour = {name: columns[name] for name in ("capacity_bits", "harq_delay_ns", "block_lost")}
@@ -86,7 +86,7 @@ def air(profile: Profile, speed_kmh: float, direction: Direction, unit: int, sec
 def _at_sinr(profile: Profile, speed_mps: float, direction: Direction) -> Radio:
     """Whatever the losses are: the powers make up for them."""
     still = Radio(fading=Fading("none", branches=1), ue=Ue(p0_dbm=200.0), base=Base())
-    got_db = 10 * np.log10(Signal(still, static(50.0, 0.0), 1, "ue", direction).following(1).sinr[0, 0])
+    got_db = 10 * np.log10(Signal(still, static(50.0, 0.0), 1, "ue", direction).next_slots(1).sinr[0, 0])
     more_db = float(SINR_DB - got_db)
     return replace(
         still,
@@ -102,7 +102,7 @@ def delays(channel: Channel, arrivals_ns: Ints, size_bytes: int, ramp: Ramp | No
     frozen = np.array([each.release_ns for now in arrivals_ns.tolist() if (each := link.enqueue(now, size_bytes))])
     radio = channel.radio
     loop = ClosedLoop(
-        air_of(radio.carrier, radio.adaptation, radio.harq, channel.key),
+        initial_air_state(radio.carrier, radio.adaptation, radio.harq, channel.key),
         arrivals_ns,
         np.full(len(arrivals_ns), size_bytes),
         ramp,
@@ -110,7 +110,7 @@ def delays(channel: Channel, arrivals_ns: Ints, size_bytes: int, ramp: Ramp | No
     )
     loop.feed(channel.sinr, channel.symbols)
     closed = loop.release_ns()
-    both = (closed != WAITING) & (frozen <= channel.trace.period_ns)
+    both = (closed != NOT_RELEASED) & (frozen <= channel.trace.period_ns)
     return Delays((frozen - arrivals_ns)[both], (closed - arrivals_ns)[both])
 
 

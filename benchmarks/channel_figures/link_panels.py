@@ -9,9 +9,8 @@ import numpy.typing as npt
 from scipy.constants import speed_of_light
 
 from benchmarks.channel_figures.points import Curve, Panel, Sizes, of_counts, of_means
-from emulator.channel.air.block_error import Curve as ErrorCurve
-from emulator.channel.air.block_error import block_error, least_sinr_db
-from emulator.channel.air.blocks import blocks_of, indicators_of
+from emulator.channel.air.block_error import ErrorCurve, block_error, least_sinr_db
+from emulator.channel.air.blocks import block_table, cqi_thresholds
 from emulator.channel.air.expected import ONE_WAY
 from emulator.channel.air.full_buffer import AirInterface, Columns
 from emulator.channel.duplex import symbols
@@ -56,7 +55,7 @@ def steady(sinr_db: float, slots: int, first_db: float) -> Floats:
 
 def error_curve(carrier: Carrier, adaptation: Adaptation, mcs: int) -> tuple[ErrorCurve, float]:
     """The curve of a code block of a whole slot, and how many of them a block has."""
-    blocks, symbol_count = blocks_of(carrier, adaptation), int(symbols(carrier, "downlink").max())
+    blocks, symbol_count = block_table(carrier, adaptation), int(symbols(carrier, "downlink").max())
     middle_db, slope = float(blocks.middle_db[symbol_count, mcs]), float(blocks.slope_per_db[symbol_count, mcs])
     return ErrorCurve(middle_db, slope), float(blocks.code_blocks[symbol_count, mcs])
 
@@ -69,7 +68,7 @@ def block_errors(slots: int) -> Panel:
     """First transmissions at a steady SINR, of the schemes that the 15 indicators lead to."""
     curves, points = {}, {}
     fine_db = np.arange(-9.0, 30.0, 0.05)
-    blocks, least_db = blocks_of(NARROW, ONCE), indicators_of(NARROW, ONCE).least_db
+    blocks, least_db = block_table(NARROW, ONCE), cqi_thresholds(NARROW, ONCE).least_db
     for mcs in range(len(blocks.beta)):
         curves[f"{mcs}"] = Curve(fine_db, errors_at(fine_db, *error_curve(NARROW, ONCE, mcs)))
     for cqi in range(1, len(least_db)):
@@ -102,7 +101,7 @@ def efficiency(slots: int) -> Panel:
             implementation_loss_db=loss_db,
         )
         curves[label] = Curve(fine_db, two_schemes(fine_db, adaptation))
-        at_db = EFFICIENCY_DB[indicators_of(ONE_WAY, adaptation).least_db[1] + 0.2 < EFFICIENCY_DB]
+        at_db = EFFICIENCY_DB[cqi_thresholds(ONE_WAY, adaptation).least_db[1] + 0.2 < EFFICIENCY_DB]
         found = [[goodput(float(sinr_db), adaptation, slots, seed) for sinr_db in at_db] for seed in range(LOOPS)]
         points[label] = of_means(at_db, np.array(found), two_schemes(at_db, adaptation))
     return Panel(curves, points, exact=False)
@@ -118,10 +117,10 @@ def goodput(sinr_db: float, adaptation: Adaptation, slots: int, seed: int) -> fl
 def two_schemes(sinr_db: Floats, adaptation: Adaptation) -> Floats:
     """The loop shares its time between the last scheme within the target and the next, so that the target is met; a
     failure costs one slot more. 0 below the least CQI."""
-    blocks, target = blocks_of(ONE_WAY, adaptation), adaptation.bler_target
+    blocks, target = block_table(ONE_WAY, adaptation), adaptation.bler_target
     symbol_count, last = int(symbols(ONE_WAY, "downlink")[0]), len(blocks.beta) - 1
     found = np.zeros(len(sinr_db))
-    for place in np.flatnonzero(sinr_db >= indicators_of(ONE_WAY, adaptation).least_db[1]):
+    for place in np.flatnonzero(sinr_db >= cqi_thresholds(ONE_WAY, adaptation).least_db[1]):
         errors = [errors_at(sinr_db[[place]], *error_curve(ONE_WAY, adaptation, mcs))[0] for mcs in range(last + 1)]
         low = max((mcs for mcs in range(last + 1) if errors[mcs] <= target), default=0)
         share = 0.0 if low == last or errors[low] > target else (target - errors[low]) / (errors[low + 1] - errors[low])
@@ -137,7 +136,7 @@ def residual(slots: int) -> Panel:
     adaptation = replace(ONCE, implementation_loss_db=0.0)
     harq = Harq(max_transmissions=4, round_trip_ns=slot_ns(NARROW.mu), processes=8)
     each, count = error_curve(NARROW, adaptation, 0)
-    start_db = float(indicators_of(NARROW, adaptation).least_db[1]) + 0.01
+    start_db = float(cqi_thresholds(NARROW, adaptation).least_db[1]) + 0.01
     at_db = each.middle_db + RESIDUAL_STEPS_DB
     fine_db = np.arange(at_db[0] - 0.3, at_db[-1] + 0.3, 0.02)
     left, blocks = np.zeros((4, len(at_db))), np.zeros(len(at_db))

@@ -89,8 +89,8 @@ def stream(
     described: list[Columns] = []  # the slots that `air` still holds
     done = 0
     while done < slots:
-        left = slots - done - air.held_slots
-        heard = signal.following(min(chunk_slots, left) if left > 0 else TAIL_SLOTS)
+        left = slots - done - air.undecided_slots
+        heard = signal.next_slots(min(chunk_slots, left) if left > 0 else TAIL_SLOTS)
         described.append(heard.described)
         blocks = air.feed(heard.sinr, heard.symbols)
         final = len(blocks["capacity_bits"])

@@ -49,7 +49,7 @@ class Signal:
         if radio.bursts is not None:
             self._bursts = BurstShare(radio.bursts, generator(seed, entity, f"channel bursts {direction}"))
 
-    def following(self, slots: int) -> Slots:
+    def next_slots(self, slots: int) -> Slots:
         """As many slots after those of the last call; how calls cut them changes no value."""
         edges_ns = np.arange(self._done, self._done + slots + 1, dtype=np.int64) * self._slot_ns
         self._done += slots

@@ -1,1 +1,1 @@
-"""The air interface: blocks, modulation and coding, link adaptation and HARQ."""
+"""The air interface: transport blocks, modulation and coding, link adaptation and HARQ."""

@@ -1,7 +1,6 @@
-"""How likely a block fails at a signal-to-noise ratio: logistic curves about tabulated 10 % points.
+"""Block error probability at a signal-to-noise ratio: logistic curves through tabulated 10 % points.
 
-The tables' points are those of additive white Gaussian noise; a channel that varies over the band is
-brought to one by `effective_sinr`.
+The tables are for additive white Gaussian noise; `effective_sinr` maps a frequency-selective channel to it.
 """
 
 import math
@@ -16,19 +15,19 @@ from emulator.core.arrays import Floats
 from emulator.core.compiled import in_place
 
 
-class Curve(NamedTuple):
-    """A code block fails with probability 1 / (1 + exp(`slope_per_db` (SNR - `middle_db`)))."""
+class ErrorCurve(NamedTuple):
+    """Error probability of a code block: 1 / (1 + exp(`slope_per_db` (SNR - `middle_db`)))."""
 
     middle_db: float
     slope_per_db: float
 
 
 @cache
-def tenth_points_db(mcs_table_number: int) -> Floats:
-    """SNR at a code block error rate of 0.1, by MCS and code block size of the table, shape (MCSs, sizes).
+def ten_percent_points_db(mcs_table_number: int) -> Floats:
+    """Return the SNR at a code block error rate of 0.1, by MCS and code block size, shape (MCSs, sizes).
 
-    Where the table has no value the gap to Shannon's SNR, 10 log10(2^efficiency - 1), is that of the nearest
-    MCS with a value at this size (of two as near, the lower).
+    A missing value has the same gap to Shannon's SNR, 10 log10(2^efficiency - 1), as the nearest MCS with a value at
+    this size (the lower of two at equal distance).
     """
     rows = table("bler")["tables"][str(mcs_table_number)]
     efficiency = mcs_table(mcs_table_number).efficiency
@@ -44,44 +43,44 @@ def tenth_points_db(mcs_table_number: int) -> Floats:
     return points_db
 
 
-def curve(mcs_table_number: int, mcs: int, code_block_bits: int, implementation_loss_db: float) -> Curve:
-    """The error curve of a code block: its 10 % point linear in the logarithm of the size between the table's
-    sizes and held beyond them, moved up by the implementation loss; its slope grows with the root of the size."""
+def error_curve(mcs_table_number: int, mcs: int, code_block_bits: int, implementation_loss_db: float) -> ErrorCurve:
+    """Return the error curve of a code block. Its 10 % point is interpolated in the logarithm of the size, held beyond
+    the table's sizes, and moved up by the implementation loss; its slope grows with the square root of the size."""
     rule = table("bler")
     sizes = np.log2(rule["code_block_bits"])
-    tenth_db = np.interp(np.log2(code_block_bits), sizes, tenth_points_db(mcs_table_number)[mcs])
+    tenth_db = np.interp(np.log2(code_block_bits), sizes, ten_percent_points_db(mcs_table_number)[mcs])
     slope = rule["slope_per_db"] * math.sqrt(code_block_bits / rule["slope_bits"])
     rate = rule["error_rate"]
-    return Curve(float(tenth_db) + implementation_loss_db - math.log((1 - rate) / rate) / slope, slope)
+    return ErrorCurve(float(tenth_db) + implementation_loss_db - math.log((1 - rate) / rate) / slope, slope)
 
 
 @in_place
 def block_error(sinr_db: float, middle_db: float, slope_per_db: float, code_blocks: float) -> float:
-    """The probability that a transport block fails: 1 - (1 - p)^C, when any of its code blocks does."""
+    """Return the error probability of a transport block, 1 - (1 - p)^C: it fails if any code block does."""
     steps = slope_per_db * (sinr_db - middle_db)
     if steps > 700.0:
         return 0.0
-    # log(1 - p) = -log(1 + exp(-steps)), the larger of the two exponentials taken out
+    # log(1 - p) = -log(1 + exp(-steps)), with the larger exponential factored out
     log_passes = -math.log1p(math.exp(-steps)) if steps > 0 else steps - math.log1p(math.exp(steps))
     return -math.expm1(code_blocks * log_passes)
 
 
-def least_sinr_db(error: float, each: Curve, code_blocks: int) -> float:
-    """The SINR at which a transport block fails with this probability: the inverse of `block_error`."""
+def least_sinr_db(error: float, each: ErrorCurve, code_blocks: int) -> float:
+    """Return the SINR at which a transport block fails with probability `error`: the inverse of `block_error`."""
     fails = -math.expm1(math.log1p(-error) / code_blocks)
     return each.middle_db + math.log((1 - fails) / fails) / each.slope_per_db
 
 
 @cache
 def betas(mcs_table_number: int) -> Floats:
-    """beta of `effective_sinr` by MCS, shape (MCSs,)."""
+    """Return the beta of `effective_sinr` by MCS, shape (MCSs,)."""
     return np.array(table("eesm")["beta"][str(mcs_table_number)], dtype=np.float64)
 
 
 @in_place
 def effective_sinr(sinr: Floats, shares: Floats, beta: float) -> float:
-    """The SINR of white noise that a decoder finds as hard as these: exponential effective SINR mapping,
-    -beta ln(sum of shares x exp(-sinr / beta)); `sinr` and `shares` (sum 1) have shape (groups,), all linear."""
+    """Return the exponential effective SINR, -beta ln(sum of shares x exp(-sinr / beta)): the SINR of white noise with
+    the same error rate. `sinr`, linear, and `shares`, of sum 1, have shape (groups,)."""
     least = float(sinr[0])
     for group in range(1, len(sinr)):
         least = min(least, float(sinr[group]))

@@ -1,32 +1,32 @@
-"""The air interface driven by actual messages: what a frozen trace is measured against.
+"""The air interface driven by actual messages: the reference for delays over a frozen trace.
 
-Blocks go only where there is something to send, so that the outer loop, the soft buffers and the base
-station's knowledge of the UE's buffer follow the traffic. In the uplink (with a `Ramp`):
+Blocks are sent only if there is data, so that the outer loop, the soft buffers and the base station's knowledge of the
+UE's buffer depend on the traffic. Uplink (with a `Ramp`):
 
-- a message that comes to an empty buffer asks at the next multiple of `period_ns`, and is granted
-  `delay_ns` later one slot of `first_bytes` (0: a slot, and all that is in the buffer by then is known);
-- every block tells what is left in the buffer behind it, which the base station knows `report_ns` after the
-  block's slot; it grants whole slots while it knows of more than it has granted since;
-- for `idle_ns` after the last bits it goes on granting whole slots, asked or not, but for the time between a
-  first grant that did not hold all and its report.
+- A message that arrives at an empty buffer requests a grant at the next multiple of `period_ns`. `delay_ns` later it
+  is granted `first_bytes` in one slot (0: the whole slot, and the base station then knows the buffer).
+- Each block reports the bits left in the buffer. The base station receives the report `report_ns` after the block's
+  slot, and grants whole slots while the last report exceeds what it has granted since.
+- For `idle_ns` after the last bits it grants whole slots without a request, except between a first grant that was
+  too small and its report.
 
-The downlink has no ramp: the buffer is the base station's own. A block that is not full is padded, and has
-the error rate of a full one. Release is in order, as acknowledged mode's; a block that HARQ lost costs
-`retransmission_ns` more, but no capacity, as in `emulator.link`.
+The downlink has no ramp: the buffer is in the base station. A block that is not full is padded and has the error rate
+of a full block. Messages are released in order, as in RLC acknowledged mode; a block lost by HARQ costs another
+`retransmission_ns` but no capacity, as in `emulator.link`.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from emulator.channel.air.slot import NOTHING, Air, serve
+from emulator.channel.air.slot import NO_BLOCK, AirState, run_slot
 from emulator.core.arrays import Floats, Ints
 from emulator.core.compiled import Record, Table, in_place
 from emulator.system import Ramp
 
 BUFFER = np.dtype(
     [
-        # what it is
+        # settings
         ("uplink", np.bool_),
         ("idle_ns", np.int64),
         ("period_ns", np.int64),
@@ -34,47 +34,47 @@ BUFFER = np.dtype(
         ("first_bits", np.int64),
         ("report_slots", np.int64),
         ("retransmission_ns", np.int64),
-        # what has happened
-        ("come", np.int64),  # messages so far
-        ("head", np.int64),  # the message whose bits go next
-        ("head_bits", np.int64),  # of them, left
-        ("bits", np.int64),  # of all that came, left
-        ("used", np.bool_),
-        ("sent_ns", np.int64),  # the end of the last slot with new bits
-        ("asked", np.bool_),
-        ("granted_ns", np.int64),  # when what was asked for is granted
-        ("rest", np.bool_),  # the last bits went by a first grant that left some
-        ("known_bits", np.int64),  # known to the base station to be left, beyond what it granted
-        ("granted_bits", np.int64),  # in all
-        ("reports", np.int64),  # buffer status reports sent so far
-        ("heard", np.int64),  # and of them, known
+        # state
+        ("arrived_messages", np.int64),
+        ("head", np.int64),  # the message whose bits are sent next
+        ("head_bits", np.int64),  # its bits in the buffer
+        ("bits", np.int64),  # all bits in the buffer
+        ("has_sent", np.bool_),
+        ("last_sent_ns", np.int64),  # end of the last slot with new bits
+        ("grant_requested", np.bool_),
+        ("grant_ns", np.int64),  # time of the requested grant
+        ("partial_first_grant", np.bool_),  # the last block had a first grant too small for the buffer
+        ("known_bits", np.int64),  # bits in the buffer known to the base station and not granted yet
+        ("granted_bits", np.int64),  # so far
+        ("sent_reports", np.int64),  # buffer status reports so far
+        ("received_reports", np.int64),  # by the base station, so far
     ]
 )
-STATUS = np.dtype([("from_slot", np.int64), ("bits", np.int64), ("granted_bits", np.int64)])
-CARRIED = np.dtype([("first", np.int64), ("last", np.int64)])  # messages with bits in a process's block
-WAITING = -1  # no release yet
+BUFFER_REPORT = np.dtype([("from_slot", np.int64), ("bits", np.int64), ("granted_bits", np.int64)])
+MESSAGE_RANGE = np.dtype([("first", np.int64), ("last", np.int64)])  # the messages with bits in a block
+NOT_RELEASED = -1
 
 
 class Loop(NamedTuple):
     """The air interface, the buffer, and the messages in order of arrival, shape (messages,)."""
 
-    air: Air
+    air: AirState
     buffer: Table  # BUFFER, shape (1,)
-    statuses: Table  # ring, STATUS
-    carried: Table  # CARRIED, shape (processes,)
+    reports: Table  # ring, BUFFER_REPORT
+    message_ranges: Table  # MESSAGE_RANGE, shape (processes,)
     arrivals_ns: Ints
     bits: Ints
-    done_ns: Ints  # the end of the last decided block that carried a bit of the message
+    decided_ns: Ints  # end of the last decided block with bits of the message
 
 
 class ClosedLoop:
-    """Messages over the air interface `air` (fresh, from `air_of`); `arrivals_ns` must not decrease.
+    """Messages sent over the air interface `air`, in its initial state; `arrivals_ns` ascend.
 
-    Raises ValueError, naming the message, when they do or when one is empty.
+    Raises ValueError, with the message's index, if arrivals decrease or a message is empty.
     """
 
     def __init__(
-        self, air: Air, arrivals_ns: Ints, sizes_bytes: Ints, ramp: Ramp | None = None, retransmission_ns: int = 0
+        self, air: AirState, arrivals_ns: Ints, sizes_bytes: Ints, ramp: Ramp | None = None, retransmission_ns: int = 0
     ) -> None:
         if np.any(np.diff(arrivals_ns, prepend=0) < 0):
             first = int(np.argmax(np.diff(arrivals_ns, prepend=0) < 0))
@@ -88,122 +88,124 @@ class ClosedLoop:
             buffer["uplink"] = True
             buffer["idle_ns"], buffer["period_ns"], buffer["delay_ns"] = ramp.idle_ns, ramp.period_ns, ramp.delay_ns
             buffer["first_bits"] = ramp.first_bytes * 8
-            buffer["report_slots"] = -(-ramp.report_ns // int(air.loop["slot_ns"][0])) + 1
+            buffer["report_slots"] = -(-ramp.report_ns // int(air.transmitter["slot_ns"][0])) + 1
         self._loop = Loop(
-            air, buffer, np.zeros(int(buffer["report_slots"][0]) + 1, STATUS), np.zeros(len(air.processes), CARRIED),
-            arrivals_ns, sizes_bytes * 8, np.full(len(arrivals_ns), WAITING, dtype=np.int64),
+            air, buffer, np.zeros(int(buffer["report_slots"][0]) + 1, BUFFER_REPORT), np.zeros(len(air.processes), MESSAGE_RANGE),
+            arrivals_ns, sizes_bytes * 8, np.full(len(arrivals_ns), NOT_RELEASED, dtype=np.int64),
         )  # fmt: skip
 
     def feed(self, sinr: Floats, symbols: Ints) -> None:
-        """The next slots' linear SINR by group, shape (slots, groups), and their symbols, shape (slots,)."""
+        """Run the next slots: linear SINR by group, shape (slots, groups), and data symbols, shape (slots,)."""
         _run(self._loop, sinr, symbols)
 
     def release_ns(self) -> Ints:
-        """When each message has left, in order, with all that came before it, shape (messages,); WAITING where
-        that is still open."""
-        left = int(self._loop.buffer["head"][0])
-        still = self._loop.carried["first"][self._loop.air.processes["open"]]
-        left = min(left, int(still.min(initial=left)))
-        released = np.full(len(self._loop.done_ns), WAITING, dtype=np.int64)
-        released[:left] = np.maximum.accumulate(self._loop.done_ns[:left])
-        return released
+        """Return when each message was released, in order, shape (messages,); NOT_RELEASED if it was not yet."""
+        sent = int(self._loop.buffer["head"][0])
+        pending = self._loop.message_ranges["first"][self._loop.air.processes["pending"]]
+        released = min(sent, int(pending.min(initial=sent)))
+        release_ns = np.full(len(self._loop.decided_ns), NOT_RELEASED, dtype=np.int64)
+        release_ns[:released] = np.maximum.accumulate(self._loop.decided_ns[:released])
+        return release_ns
 
 
 @in_place
 def _run(loop: Loop, sinr: Floats, symbols: Ints) -> None:
     air, buffer = loop.air, loop.buffer[0]
     for index in range(len(symbols)):
-        slot = air.loop[0].slot
-        start_ns, end_ns = slot * air.loop[0].slot_ns, (slot + 1) * air.loop[0].slot_ns
-        _take_in(loop, start_ns)
-        _hear_statuses(loop, slot)
-        room = _granted(buffer, start_ns)
-        process = serve(air, sinr[index], symbols[index], room > 0).process
-        if process == NOTHING:
+        slot = air.transmitter[0].slot
+        start_ns, end_ns = slot * air.transmitter[0].slot_ns, (slot + 1) * air.transmitter[0].slot_ns
+        _enqueue_arrivals(loop, start_ns)
+        _receive_reports(loop, slot)
+        granted = _grantable_bits(buffer, start_ns)
+        process = run_slot(air, sinr[index], symbols[index], granted > 0).process
+        if process == NO_BLOCK:
             continue
         block = air.processes[process]
         if block.transmissions == 1:
-            _fill(loop, process, min(room, air.blocks.bits[block.symbols, block.mcs]), slot)
-            buffer.sent_ns = end_ns
-        if not block.open:
+            _fill_block(loop, process, min(granted, air.blocks.bits[block.symbols, block.mcs]), slot)
+            buffer.last_sent_ns = end_ns
+        if not block.pending:
             late_ns = buffer.retransmission_ns if block.failed else 0
-            for message in range(loop.carried[process].first, loop.carried[process].last + 1):
-                loop.done_ns[message] = max(loop.done_ns[message], end_ns + late_ns)
+            for message in range(loop.message_ranges[process].first, loop.message_ranges[process].last + 1):
+                loop.decided_ns[message] = max(loop.decided_ns[message], end_ns + late_ns)
 
 
 @in_place
-def _take_in(loop: Loop, start_ns: int) -> None:
-    """Messages that came by the slot's start; one that finds the buffer empty asks for a grant."""
+def _enqueue_arrivals(loop: Loop, start_ns: int) -> None:
+    """Put the messages that arrived by the slot's start into the buffer; the first in an empty buffer requests a
+    grant."""
     buffer = loop.buffer[0]
-    while buffer.come < len(loop.bits) and loop.arrivals_ns[buffer.come] <= start_ns:
-        now_ns, bits = loop.arrivals_ns[buffer.come], loop.bits[buffer.come]
+    while buffer.arrived_messages < len(loop.bits) and loop.arrivals_ns[buffer.arrived_messages] <= start_ns:
+        now_ns, bits = loop.arrivals_ns[buffer.arrived_messages], loop.bits[buffer.arrived_messages]
         if buffer.bits == 0:
             buffer.head_bits = bits
-            buffer.asked = buffer.uplink
-            asks_ns = -(-now_ns // buffer.period_ns) * buffer.period_ns if buffer.period_ns > 0 else now_ns
-            buffer.granted_ns = asks_ns + buffer.delay_ns
+            buffer.grant_requested = buffer.uplink
+            request_ns = -(-now_ns // buffer.period_ns) * buffer.period_ns if buffer.period_ns > 0 else now_ns
+            buffer.grant_ns = request_ns + buffer.delay_ns
         buffer.bits += bits
-        buffer.come += 1
+        buffer.arrived_messages += 1
 
 
 @in_place
-def _hear_statuses(loop: Loop, slot: int) -> None:
-    """What the base station knows: the last report that reached it, less what it granted since that was sent."""
+def _receive_reports(loop: Loop, slot: int) -> None:
+    """Update what the base station knows: the last report received, less the bits granted since it was sent."""
     buffer = loop.buffer[0]
     if not buffer.uplink:
         buffer.known_bits = buffer.bits
-    while buffer.heard < buffer.reports and loop.statuses[buffer.heard % len(loop.statuses)].from_slot <= slot:
-        status = loop.statuses[buffer.heard % len(loop.statuses)]
-        buffer.known_bits = max(0, status.bits - (buffer.granted_bits - status.granted_bits))
-        buffer.heard += 1
+    while buffer.received_reports < buffer.sent_reports:
+        report = loop.reports[buffer.received_reports % len(loop.reports)]
+        if report.from_slot > slot:
+            break
+        buffer.known_bits = max(0, report.bits - (buffer.granted_bits - report.granted_bits))
+        buffer.received_reports += 1
 
 
 @in_place
-def _granted(buffer: Record, start_ns: int) -> int:
-    """Bits that a slot may carry as far as grants go, at most those in the buffer; 0: no grant, or nothing there."""
+def _grantable_bits(buffer: Record, start_ns: int) -> int:
+    """Return the buffered bits that the grants permit in a slot; 0 without a grant or without bits."""
     if buffer.bits == 0:
         return 0
     if _has_full_grant(buffer, start_ns):
         return int(buffer.bits)
-    if not buffer.asked or start_ns < buffer.granted_ns:
+    if not buffer.grant_requested or start_ns < buffer.grant_ns:
         return 0
     return int(buffer.bits if buffer.first_bits == 0 else min(buffer.bits, buffer.first_bits))
 
 
 @in_place
 def _has_full_grant(buffer: Record, start_ns: int) -> bool:
-    """Whether the base station grants whole slots: it knows of bits, or goes on granting after the last ones."""
-    goes_on = buffer.used and not buffer.rest and start_ns - buffer.sent_ns < buffer.idle_ns
-    return bool(buffer.known_bits > 0 or goes_on)
+    """Whether the base station grants whole slots: it knows of bits, or sent some less than `idle_ns` ago."""
+    in_use = buffer.has_sent and not buffer.partial_first_grant and start_ns - buffer.last_sent_ns < buffer.idle_ns
+    return bool(buffer.known_bits > 0 or in_use)
 
 
 @in_place
-def _fill(loop: Loop, process: int, room: int, slot: int) -> None:
-    """Put the next bits of the buffer into a new block, and the report of what is left behind them."""
-    buffer, carried = loop.buffer[0], loop.carried[process]
-    asked_for = not _has_full_grant(buffer, slot * loop.air.loop[0].slot_ns)
-    if asked_for:
-        buffer.heard = buffer.reports  # what is still under way is of before the request
+def _fill_block(loop: Loop, process: int, bits: int, slot: int) -> None:
+    """Move the next `bits` from the buffer into a new block, with a report of the bits that remain."""
+    buffer, messages = loop.buffer[0], loop.message_ranges[process]
+    first_grant = not _has_full_grant(buffer, slot * loop.air.transmitter[0].slot_ns)
+    if first_grant:
+        buffer.received_reports = buffer.sent_reports  # reports still in flight are older than the request
         buffer.known_bits = buffer.bits if buffer.first_bits == 0 else 0
-    buffer.rest = asked_for and buffer.first_bits > 0 and room < buffer.bits
-    buffer.asked = False
-    buffer.used = True
-    buffer.bits -= room
-    buffer.granted_bits += room
-    buffer.known_bits = max(0, buffer.known_bits - room)
-    carried.first = buffer.head
-    while room > 0:
-        carried.last = buffer.head
-        taken = min(room, buffer.head_bits)
-        room -= taken
+    buffer.partial_first_grant = first_grant and buffer.first_bits > 0 and bits < buffer.bits
+    buffer.grant_requested = False
+    buffer.has_sent = True
+    buffer.bits -= bits
+    buffer.granted_bits += bits
+    buffer.known_bits = max(0, buffer.known_bits - bits)
+    messages.first = buffer.head
+    while bits > 0:
+        messages.last = buffer.head
+        taken = min(bits, buffer.head_bits)
+        bits -= taken
         buffer.head_bits -= taken
         if buffer.head_bits == 0:
             buffer.head += 1
             if buffer.head < len(loop.bits):
                 buffer.head_bits = loop.bits[buffer.head]
     if buffer.uplink:
-        status = loop.statuses[buffer.reports % len(loop.statuses)]
-        status.from_slot = slot + buffer.report_slots
-        status.bits = buffer.bits
-        status.granted_bits = buffer.granted_bits
-        buffer.reports += 1
+        report = loop.reports[buffer.sent_reports % len(loop.reports)]
+        report.from_slot = slot + buffer.report_slots
+        report.bits = buffer.bits
+        report.granted_bits = buffer.granted_bits
+        buffer.sent_reports += 1

@@ -1,4 +1,4 @@
-"""What a link carries in the long run at a steady SINR: for judging recordings, and for tables."""
+"""Long-run goodput at a constant SINR, to predict the rates of recordings."""
 
 from functools import cache
 
@@ -13,9 +13,9 @@ from emulator.core.arrays import Floats
 from emulator.core.randomness import draw_key
 
 ONE_WAY = Carrier(tdd="")
-"""The default carrier, all of its slots in one direction."""
-USUAL_HARQ = Harq()
-LOWEST_DB, HIGHEST_DB, STEP_DB = -20.0, 50.0, 0.5  # beyond: no CQI below, and the greatest MCS above
+"""The default carrier with all slots in one direction."""
+DEFAULT_HARQ = Harq()
+LOWEST_DB, HIGHEST_DB, STEP_DB = -20.0, 50.0, 0.5  # CQI 0 below, the highest MCS above
 SETTLING_SLOTS, COUNTED_SLOTS = 1_000, 4_000
 
 
@@ -23,15 +23,15 @@ def expected_efficiency(
     sinr_db: npt.ArrayLike,
     adaptation: Adaptation,
     carrier: Carrier = ONE_WAY,
-    harq: Harq = USUAL_HARQ,
+    harq: Harq = DEFAULT_HARQ,
     direction: Direction = "downlink",
 ) -> Floats:
-    """Goodput in bit/s per Hz of channel bandwidth at an SINR that is the same in all slots and resource
-    blocks; NaN stays NaN, shape as `sinr_db`.
+    """Return the goodput in bit/s per Hz of channel bandwidth at an SINR that is constant over time and frequency, in
+    the shape of `sinr_db`; NaN stays NaN.
 
-    Guard bands, control, reference symbols, HARQ and the carrier's TDD pattern are in it: with a carrier
-    without pattern, multiply by the share of time that the direction has. It is the air interface itself
-    that is run, at steps of half a decibel, with the line between them.
+    Guard bands, control, reference symbols, HARQ and the carrier's TDD pattern are included; for a carrier without a
+    pattern, multiply by the direction's share of time. The air interface itself is run at steps of 0.5 dB, with linear
+    interpolation.
     """
     grid_db = np.arange(LOWEST_DB, HIGHEST_DB + STEP_DB, STEP_DB)
     found: Floats = np.interp(

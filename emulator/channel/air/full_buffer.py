@@ -1,12 +1,12 @@
-"""The air interface under a full buffer: from SINR to the columns of a frozen trace."""
+"""The air interface with a full buffer: from SINR to the columns of a trace."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from emulator.channel.air.blocks import blocks_of, indicators_of
-from emulator.channel.air.slot import LOOP, NOTHING, PROCESS, REPORT, Air, serve
+from emulator.channel.air.blocks import block_table, cqi_thresholds
+from emulator.channel.air.slot import CQI_REPORT, NO_BLOCK, PROCESS, TRANSMITTER, AirState, run_slot
 from emulator.channel.numerology import group_prbs, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Harq
 from emulator.core.arrays import Floats, Ints
@@ -15,9 +15,9 @@ from emulator.core.compiled import Record, Table, in_place
 Columns = dict[str, npt.NDArray[Any]]
 
 USUAL_ROUND_TRIP_SLOTS = 8
-"""Engineering: 4 to 8 slots to the acknowledgement (TS 38.213 9.2.3), 2 to 4 to decode and schedule; LTE's 8 ms."""
+"""Engineering: 4 to 8 slots to the acknowledgement (TS 38.213 9.2.3), 2 to 4 to decode and schedule; LTE has 8 ms."""
 
-ROW = np.dtype(
+SLOT_RECORD = np.dtype(
     [
         ("capacity_bits", np.int64),
         ("harq_delay_ns", np.int64),
@@ -30,34 +30,34 @@ ROW = np.dtype(
 )
 
 
-def air_of(carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> Air:
-    """A sender that nothing has happened to yet; `key` addresses its blocks' draws.
+def initial_air_state(carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> AirState:
+    """Return the initial state of a transmitter; `key` identifies its random draws.
 
-    Raises ValueError, naming the value and the rule, when a setting breaks one.
+    Raises ValueError with value and rule if a setting breaks a rule.
     """
     _check(adaptation, harq)
     groups, length_ns = group_prbs(carrier), slot_ns(carrier.mu)
-    loop = np.zeros(1, LOOP)
-    loop["key"] = key
-    loop["slot_ns"] = length_ns
-    loop["cqi_period_slots"] = max(1, -(-adaptation.cqi_period_ns // length_ns))
-    loop["cqi_delay_slots"] = -(-adaptation.cqi_delay_ns // length_ns)
-    loop["up_db"] = adaptation.olla_up_db
-    loop["down_db"] = adaptation.olla_up_db * adaptation.bler_target / (1 - adaptation.bler_target)
-    loop["round_trip_slots"] = round_trip = _round_trip_slots(harq, length_ns)
-    loop["most"] = harq.max_transmissions
-    loop["unused"] = harq.processes
-    under_way = int(loop["cqi_delay_slots"][0] // loop["cqi_period_slots"][0]) + 2
-    return Air(
-        blocks_of(carrier, adaptation),
-        indicators_of(carrier, adaptation),
+    transmitter = np.zeros(1, TRANSMITTER)
+    transmitter["key"] = key
+    transmitter["slot_ns"] = length_ns
+    transmitter["cqi_period_slots"] = max(1, -(-adaptation.cqi_period_ns // length_ns))
+    transmitter["cqi_delay_slots"] = -(-adaptation.cqi_delay_ns // length_ns)
+    transmitter["up_db"] = adaptation.olla_up_db
+    transmitter["down_db"] = adaptation.olla_up_db * adaptation.bler_target / (1 - adaptation.bler_target)
+    transmitter["round_trip_slots"] = round_trip = _round_trip_slots(harq, length_ns)
+    transmitter["max_transmissions"] = harq.max_transmissions
+    transmitter["free_processes"] = harq.processes
+    reports_in_flight = int(transmitter["cqi_delay_slots"][0] // transmitter["cqi_period_slots"][0]) + 2
+    return AirState(
+        block_table(carrier, adaptation),
+        cqi_thresholds(carrier, adaptation),
         groups / groups.sum(),
-        loop,
+        transmitter,
         np.zeros(harq.processes, PROCESS),
         np.zeros((harq.processes, len(groups))),
         np.zeros(round_trip, dtype=np.int64),
         np.zeros(harq.processes, dtype=np.int64),
-        np.zeros(under_way, REPORT),
+        np.zeros(reports_in_flight, CQI_REPORT),
         np.arange(harq.processes, dtype=np.int64)[::-1].copy(),
     )
 
@@ -78,61 +78,61 @@ def _check(adaptation: Adaptation, harq: Harq) -> None:
 
 
 class AirInterface:
-    """One direction of a carrier with more to send than it carries, slot by slot.
+    """One direction of a carrier with a full buffer, slot by slot.
 
-    A slot that carries a new block has its size as `capacity_bits`; one that carries a repeated block, or
-    none, has 0. `harq_delay_ns`: from the slot's end to the end of the transmission that decided its block.
-    `block_lost`: that was the last allowed, and it failed. `cqi`: what the sender knows; `mcs`: of a new
-    block, else -1; `sinr_db`: effective over the band for the last new block's MCS, at least -40 dB;
-    `bler`: of a new block's first transmission, else NaN.
+    Columns: `capacity_bits`, the size of a new block, 0 in slots with a retransmission or without a block;
+    `harq_delay_ns`, from the slot's end to the end of the last transmission of its block; `block_lost`, whether that
+    failed too; `cqi`, as known to the transmitter; `mcs` of a new block, else -1; `sinr_db`, effective over the band
+    for the MCS of the last new block, at least -40 dB; `bler` of a new block's first transmission, else NaN.
     """
 
     def __init__(self, carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> None:
-        self._air = air_of(carrier, adaptation, harq, key)
-        self._held = np.zeros(0, ROW)
+        self._air = initial_air_state(carrier, adaptation, harq, key)
+        self._undecided = np.zeros(0, SLOT_RECORD)
 
     @property
-    def held_slots(self) -> int:
-        """Slots that were fed and not given out: those from the first on whose block is not decided yet."""
-        return len(self._held)
+    def undecided_slots(self) -> int:
+        """Number of slots that were fed but not returned: from the first whose block is still pending."""
+        return len(self._undecided)
 
     def feed(self, sinr: Floats, symbols: Ints) -> Columns:
-        """The next slots' linear SINR by resource block group, shape (slots, groups), and how many symbols of
-        each carry data of this direction, shape (slots,); the columns of the slots that are decided by now, in
-        order, from where the last call ended. How the slots are cut into calls changes no value."""
+        """Run the next slots and return the columns of all slots decided since the last call, in order.
+
+        `sinr`: linear, by resource block group, shape (slots, groups); `symbols`: data symbols of this direction,
+        shape (slots,). Values do not depend on how the slots are split into calls."""
         if sinr.shape != (len(symbols), len(self._air.shares)):
             raise ValueError(f"sinr: must be {len(symbols)} slots x {len(self._air.shares)} groups, not {sinr.shape}")
-        rows = np.concatenate((self._held, np.zeros(len(symbols), ROW)))
-        decided = _fill(self._air, rows, len(self._held), sinr, symbols)
-        self._held = rows[decided:].copy()
-        return {name: np.ascontiguousarray(rows[name][:decided]) for name in ROW.names or ()}
+        rows = np.concatenate((self._undecided, np.zeros(len(symbols), SLOT_RECORD)))
+        decided = _run(self._air, rows, len(self._undecided), sinr, symbols)
+        self._undecided = rows[decided:].copy()
+        return {name: np.ascontiguousarray(rows[name][:decided]) for name in SLOT_RECORD.names or ()}
 
 
 @in_place
-def _fill(air: Air, rows: Table, held: int, sinr: Floats, symbols: Ints) -> int:
-    """Serve the slots and write their rows, which begin after the `held` ones; how many rows are decided."""
-    loop = air.loop[0]
-    first = loop.slot - held  # the slot of row 0
+def _run(air: AirState, rows: Table, undecided: int, sinr: Floats, symbols: Ints) -> int:
+    """Run the slots and write their rows, after the `undecided` ones; return the number of rows decided by now."""
+    transmitter = air.transmitter[0]
+    first = transmitter.slot - undecided  # the slot of row 0
     for index in range(len(symbols)):
-        slot = loop.slot
-        sent = serve(air, sinr[index], symbols[index], True)
-        row = rows[held + index]
-        row.cqi = loop.cqi
-        row.sinr_db = sent.sinr_db
-        row.mcs = NOTHING
+        slot = transmitter.slot
+        outcome = run_slot(air, sinr[index], symbols[index], True)
+        row = rows[undecided + index]
+        row.cqi = transmitter.cqi
+        row.sinr_db = outcome.sinr_db
+        row.mcs = NO_BLOCK
         row.bler = np.nan
-        if sent.process == NOTHING:
+        if outcome.process == NO_BLOCK:
             continue
-        block = air.processes[sent.process]
+        block = air.processes[outcome.process]
         if block.transmissions == 1:
             row.capacity_bits = air.blocks.bits[block.symbols, block.mcs]
             row.mcs = block.mcs
-            row.bler = sent.error
-        if not block.open:
-            _decide(rows[block.slot - first], block, (slot - block.slot) * loop.slot_ns)
-    decided = held + len(symbols)
+            row.bler = outcome.error
+        if not block.pending:
+            _decide(rows[block.slot - first], block, (slot - block.slot) * transmitter.slot_ns)
+    decided = undecided + len(symbols)
     for process in range(len(air.processes)):
-        if air.processes[process].open:
+        if air.processes[process].pending:
             decided = min(decided, air.processes[process].slot - first)
     return decided
 

@@ -1,4 +1,4 @@
-"""Modulation and coding schemes, and the channel quality indicators that ask for them."""
+"""Tables of modulation and coding schemes (MCS) and of channel quality indicators (CQI)."""
 
 from functools import cache
 from typing import NamedTuple
@@ -9,37 +9,37 @@ from emulator.channel.standard_tables import table
 from emulator.core.arrays import Floats, Ints
 
 
-class Formats(NamedTuple):
-    """Rows of modulation order and code rate x 2048 (some are halves of 1/1024), shape (rows,) each."""
+class SchemeTable(NamedTuple):
+    """Modulation order and code rate x 2048 (some rates are odd multiples of 1/2048), shape (rows,) each."""
 
     order: Ints
     rate_2048: Ints
 
     @property
     def efficiency(self) -> Floats:
-        """Bits a resource element, shape (rows,)."""
+        """Bits per resource element, shape (rows,)."""
         found: Floats = self.order * self.rate_2048 / 2048
         return found
 
 
-def mcs_table(number: int) -> Formats:
-    """MCS 0 upwards of TS 38.214 Table 5.1.3.1-`number`, without the reserved rows."""
+def mcs_table(number: int) -> SchemeTable:
+    """Return MCS 0 upwards of TS 38.214 Table 5.1.3.1-`number`, without the reserved rows."""
     return _formats("mcs", number)
 
 
-def cqi_table(number: int) -> Formats:
-    """CQI 1 to 15, in rows 0 to 14, of CQI table `number` of TS 38.214 5.2.2.1."""
+def cqi_table(number: int) -> SchemeTable:
+    """Return CQI 1 to 15, in rows 0 to 14, of CQI table `number` of TS 38.214 5.2.2.1."""
     return _formats("cqi", number)
 
 
 def cqi_error_target(number: int) -> float:
-    """The block error rate that a CQI of the table promises (TS 38.214 5.2.2.1)."""
+    """Return the target block error rate of a CQI table (TS 38.214 5.2.2.1)."""
     return float(table("cqi")["tables"][str(number)]["block_error_target"])
 
 
 def mcs_of_cqi(number: int) -> list[tuple[int, int]]:
-    """For CQI 1 to 15 of a table, an (MCS table, MCS) of the same modulation and code rate: of the table of
-    the same number where it has one, else of the first that has. Error curves are known by MCS alone."""
+    """Return, for CQI 1 to 15, an (MCS table, MCS) with the same modulation and code rate, from the MCS table of the
+    same number if possible, else from the first that has one. Error curves are tabulated by MCS only."""
     wanted = cqi_table(number)
     found = []
     for order, rate in zip(wanted.order, wanted.rate_2048, strict=True):
@@ -53,10 +53,10 @@ def mcs_of_cqi(number: int) -> list[tuple[int, int]]:
 
 
 @cache
-def _formats(name: str, number: int) -> Formats:
+def _formats(name: str, number: int) -> SchemeTable:
     tables = table(name)["tables"]
     if str(number) not in tables:
         raise ValueError(f"{name}_table={number}: must be one of {', '.join(tables)}")
     rows = tables[str(number)]
     rate = np.array(rows["code_rate_1024"]) * 2
-    return Formats(np.array(rows["modulation_order"], dtype=np.int64), rate.astype(np.int64))
+    return SchemeTable(np.array(rows["modulation_order"], dtype=np.int64), rate.astype(np.int64))

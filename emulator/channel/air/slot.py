@@ -1,6 +1,6 @@
-"""One slot of the air interface: what was heard of earlier blocks, the CQI, the MCS, the block, its fate.
+"""One slot of the air interface: feedback of earlier blocks, CQI, MCS, and transmission of a block.
 
-Compiled, and the same whether the traffic is a full buffer (`air`) or actual messages (`closed_loop`).
+Compiled code, shared by the full buffer (`full_buffer`) and by actual messages (`closed_loop`).
 """
 
 import math
@@ -9,68 +9,68 @@ from typing import NamedTuple
 import numpy as np
 
 from emulator.channel.air.block_error import block_error, effective_sinr
-from emulator.channel.air.blocks import Blocks, Indicators
+from emulator.channel.air.blocks import BlockTable, CqiThresholds
 from emulator.core.arrays import Floats, Ints
 from emulator.core.compiled import Table, in_place
 from emulator.core.draws import uniform
 
-LOOP = np.dtype(
+TRANSMITTER = np.dtype(
     [
-        # what it is
-        ("key", np.int64),
+        # settings
+        ("key", np.int64),  # of the blocks' random draws
         ("slot_ns", np.int64),
         ("cqi_period_slots", np.int64),
         ("cqi_delay_slots", np.int64),
-        ("up_db", np.float64),
-        ("down_db", np.float64),
+        ("up_db", np.float64),  # steps of the outer loop, after a failure
+        ("down_db", np.float64),  # and after a success
         ("round_trip_slots", np.int64),
-        ("most", np.int64),  # transmissions of a block
-        # what has happened
-        ("slot", np.int64),  # the next to be served
-        ("due", np.int64),  # the slot from which on the next CQI is measured
-        ("reports", np.int64),  # CQIs measured so far
-        ("heard", np.int64),  # and of them, known to the sender
-        ("cqi", np.int64),
+        ("max_transmissions", np.int64),
+        # state
+        ("slot", np.int64),  # the next slot
+        ("next_cqi_slot", np.int64),  # the next CQI is measured in the first slot with data from here on
+        ("measured_reports", np.int64),  # CQI reports measured so far
+        ("received_reports", np.int64),  # CQI reports received so far
+        ("cqi", np.int64),  # last received
         ("offset_db", np.float64),  # of the outer loop
         ("mcs", np.int64),  # of the last new block
-        ("failed", np.int64),  # blocks put in line for another transmission so far
-        ("repeated", np.int64),  # and of them, sent again
-        ("unused", np.int64),  # processes without a block
+        ("queued_retransmissions", np.int64),  # so far
+        ("sent_retransmissions", np.int64),  # so far
+        ("free_processes", np.int64),
     ]
 )
 PROCESS = np.dtype(
     [
         ("slot", np.int64),  # of the first transmission
-        ("symbols", np.int64),  # in it
+        ("symbols", np.int64),  # of the first transmission
         ("mcs", np.int64),
-        ("transmissions", np.int64),
-        ("draw", np.float64),
-        ("failed", np.bool_),  # so far
-        ("open", np.bool_),  # failed, and to be sent again
+        ("transmissions", np.int64),  # so far
+        ("draw", np.float64),  # decides which transmissions fail
+        ("failed", np.bool_),  # all transmissions so far
+        ("pending", np.bool_),  # failed and waits for a retransmission
     ]
 )
-REPORT = np.dtype([("from_slot", np.int64), ("cqi", np.int64)])
-NOTHING = -1
-LEAST_SINR = 1e-4  # -40 dB: what is written for less
+CQI_REPORT = np.dtype([("from_slot", np.int64), ("cqi", np.int64)])
+NO_BLOCK = -1
+LEAST_SINR = 1e-4  # -40 dB, the lowest value recorded
 
 
-class Air(NamedTuple):
-    """All that a slot reads and writes. The rings are indexed by a counter modulo their length."""
+class AirState(NamedTuple):
+    """State of one direction of the air interface. Rings are indexed by a counter modulo their length."""
 
-    blocks: Blocks
-    indicators: Indicators
-    shares: Floats  # of the groups in the bandwidth, shape (groups,)
-    loop: Table  # LOOP, shape (1,)
-    processes: Table  # PROCESS
-    combined: Floats  # the SINR of an open block's transmissions added up, shape (processes, groups)
-    sent: Ints  # ring of the last round trip's slots: 1 + the process sent in each, 0: none
-    waiting: Ints  # ring of the processes whose block waits to be sent again
-    reports: Table  # ring, REPORT
-    unused: Ints  # stack of processes without a block, `loop.unused` of them
+    blocks: BlockTable
+    thresholds: CqiThresholds
+    shares: Floats  # of the resource block groups in the bandwidth, shape (groups,)
+    transmitter: Table  # TRANSMITTER, shape (1,)
+    processes: Table  # PROCESS, the HARQ processes
+    combined: Floats  # sum of the SINRs of a pending block's transmissions, shape (processes, groups)
+    sent_processes: Ints  # ring of the slots in a round trip: 1 + the process sent in a slot, 0: none
+    retransmission_queue: Ints  # ring of the processes that wait for a retransmission
+    reports: Table  # ring, CQI_REPORT
+    free_processes: Ints  # stack of free processes, `transmitter.free_processes` of them
 
 
-class Sent(NamedTuple):
-    """What a slot carried: a process, or NOTHING; the error rate of its transmission; and the slot's SINR."""
+class SlotOutcome(NamedTuple):
+    """Result of a slot: the process sent, or NO_BLOCK; the transmission's error probability; the effective SINR."""
 
     process: int
     error: float
@@ -78,115 +78,119 @@ class Sent(NamedTuple):
 
 
 @in_place
-def serve(air: Air, sinr: Floats, symbols: int, has_data: bool) -> Sent:
-    """The next slot, of which `symbols` carry data of this direction; `sinr` is linear, shape (groups,).
+def run_slot(air: AirState, sinr: Floats, symbols: int, has_data: bool) -> SlotOutcome:
+    """Run the next slot, in which `symbols` carry data of this direction; `sinr` is linear, shape (groups,).
 
-    A block that failed goes before a new one, which goes only when the sender `has_data` for it, a process
-    is unused and the CQI is not 0. `sinr_db` is effective, for the last new block's MCS.
+    A retransmission goes before a new block. A new block needs data (`has_data`), a free process and a CQI above 0.
+    The result's `sinr_db` is effective for the MCS of the last new block.
     """
-    loop = air.loop[0]
-    _hear_blocks(air)
-    process, error, linear = NOTHING, 0.0, -1.0
+    transmitter = air.transmitter[0]
+    _process_feedback(air)
+    process, error, linear = NO_BLOCK, 0.0, -1.0
     if air.blocks.bits[symbols, 0] > 0:
-        _measure(air, sinr)
-        _hear_reports(air)
-        process = _next_block(air, symbols, has_data)
+        _measure_cqi(air, sinr)
+        _receive_reports(air)
+        process = _select_block(air, symbols, has_data)
     else:
-        _hear_reports(air)
-    if process != NOTHING:
+        _receive_reports(air)
+    if process != NO_BLOCK:
         error, linear = _transmit(air, process, sinr, symbols)
-        air.sent[loop.slot % loop.round_trip_slots] = process + 1
+        air.sent_processes[transmitter.slot % transmitter.round_trip_slots] = process + 1
     if linear < 0.0:
-        linear = effective_sinr(sinr, air.shares, air.blocks.beta[loop.mcs])
-    loop.slot += 1
-    return Sent(process, error, 10.0 * math.log10(max(linear, LEAST_SINR)))
+        linear = effective_sinr(sinr, air.shares, air.blocks.beta[transmitter.mcs])
+    transmitter.slot += 1
+    return SlotOutcome(process, error, 10.0 * math.log10(max(linear, LEAST_SINR)))
 
 
 @in_place
-def _hear_blocks(air: Air) -> None:
-    """The sender learns how the transmission of a round trip ago went; the first of a block moves the outer
-    loop, whose steps balance at the target error rate. Where no MCS is left to move to, it stands still."""
-    loop = air.loop[0]
-    place = loop.slot % loop.round_trip_slots
-    process = air.sent[place] - 1
-    air.sent[place] = 0
-    if process == NOTHING:
+def _process_feedback(air: AirState) -> None:
+    """Process the acknowledgement of the transmission one round trip ago. That of a first transmission moves the
+    outer loop, whose steps balance at the target error rate; at the lowest or highest MCS it does not move."""
+    transmitter = air.transmitter[0]
+    index = transmitter.slot % transmitter.round_trip_slots
+    process = air.sent_processes[index] - 1
+    air.sent_processes[index] = 0
+    if process == NO_BLOCK:
         return
     block = air.processes[process]
     if block.transmissions == 1:
         if block.failed and block.mcs > 0:
-            loop.offset_db -= loop.up_db
+            transmitter.offset_db -= transmitter.up_db
         elif not block.failed and block.mcs < len(air.blocks.beta) - 1:
-            loop.offset_db += loop.down_db
-    if block.open:
-        air.waiting[loop.failed % len(air.waiting)] = process
-        loop.failed += 1
+            transmitter.offset_db += transmitter.down_db
+    if block.pending:
+        air.retransmission_queue[transmitter.queued_retransmissions % len(air.retransmission_queue)] = process
+        transmitter.queued_retransmissions += 1
     else:
-        air.unused[loop.unused] = process
-        loop.unused += 1
+        air.free_processes[transmitter.free_processes] = process
+        transmitter.free_processes += 1
 
 
 @in_place
-def _measure(air: Air, sinr: Floats) -> None:
-    """Measure a CQI in the first slot with data at or after each multiple of the period. The very first is
-    known at once: the connection was set up before."""
-    loop = air.loop[0]
-    if loop.slot < loop.due:
+def _measure_cqi(air: AirState, sinr: Floats) -> None:
+    """Measure a CQI in the first slot with data at or after each multiple of the period. The first CQI of all is
+    received at once, since the connection was set up before."""
+    transmitter = air.transmitter[0]
+    if transmitter.slot < transmitter.next_cqi_slot:
         return
-    report = air.reports[loop.reports % len(air.reports)]
-    report.cqi = _indicator(air.indicators, sinr, air.shares)
-    report.from_slot = loop.slot + (loop.cqi_delay_slots if loop.reports > 0 else 0)
-    loop.reports += 1
-    loop.due = (loop.slot // loop.cqi_period_slots + 1) * loop.cqi_period_slots
+    report = air.reports[transmitter.measured_reports % len(air.reports)]
+    report.cqi = _select_cqi(air.thresholds, sinr, air.shares)
+    report.from_slot = transmitter.slot + (transmitter.cqi_delay_slots if transmitter.measured_reports > 0 else 0)
+    transmitter.measured_reports += 1
+    transmitter.next_cqi_slot = (transmitter.slot // transmitter.cqi_period_slots + 1) * transmitter.cqi_period_slots
 
 
 @in_place
-def _indicator(indicators: Indicators, sinr: Floats, shares: Floats) -> int:
-    """The greatest CQI whose promise holds at this SINR (TS 38.214 5.2.2.1). No effective SINR is above the mean."""
+def _select_cqi(thresholds: CqiThresholds, sinr: Floats, shares: Floats) -> int:
+    """Return the highest CQI whose error target is met at this SINR (TS 38.214 5.2.2.1). An effective SINR is never
+    above the mean, which is compared first because it is cheaper."""
     mean = 0.0
     for group in range(len(sinr)):
         mean += shares[group] * sinr[group]
-    for cqi in range(len(indicators.least) - 1, 0, -1):
-        least = indicators.least[cqi]
-        if mean >= least and effective_sinr(sinr, shares, indicators.beta[cqi]) >= least:
+    for cqi in range(len(thresholds.least) - 1, 0, -1):
+        least = thresholds.least[cqi]
+        if mean >= least and effective_sinr(sinr, shares, thresholds.beta[cqi]) >= least:
             return cqi
     return 0
 
 
 @in_place
-def _hear_reports(air: Air) -> None:
-    loop = air.loop[0]
-    while loop.heard < loop.reports and air.reports[loop.heard % len(air.reports)].from_slot <= loop.slot:
-        loop.cqi = air.reports[loop.heard % len(air.reports)].cqi
-        loop.heard += 1
+def _receive_reports(air: AirState) -> None:
+    transmitter = air.transmitter[0]
+    while transmitter.received_reports < transmitter.measured_reports:
+        report = air.reports[transmitter.received_reports % len(air.reports)]
+        if report.from_slot > transmitter.slot:
+            break
+        transmitter.cqi = report.cqi
+        transmitter.received_reports += 1
 
 
 @in_place
-def _next_block(air: Air, symbols: int, has_data: bool) -> int:
-    """The process whose block goes in this slot, a new one set up where none waits."""
-    loop = air.loop[0]
-    if loop.repeated < loop.failed:
-        loop.repeated += 1
-        return int(air.waiting[(loop.repeated - 1) % len(air.waiting)])
-    if not has_data or loop.unused == 0 or loop.cqi == 0:
-        return NOTHING
-    loop.unused -= 1
-    process = air.unused[loop.unused]
+def _select_block(air: AirState, symbols: int, has_data: bool) -> int:
+    """Return the process to send in this slot: the next retransmission, else a new block, else NO_BLOCK."""
+    transmitter = air.transmitter[0]
+    if transmitter.sent_retransmissions < transmitter.queued_retransmissions:
+        transmitter.sent_retransmissions += 1
+        return int(air.retransmission_queue[(transmitter.sent_retransmissions - 1) % len(air.retransmission_queue)])
+    if not has_data or transmitter.free_processes == 0 or transmitter.cqi == 0:
+        return NO_BLOCK
+    transmitter.free_processes -= 1
+    process = air.free_processes[transmitter.free_processes]
     block = air.processes[process]
-    block.slot = loop.slot
+    block.slot = transmitter.slot
     block.symbols = symbols
-    block.mcs = loop.mcs = _scheme(air, symbols)
+    block.mcs = transmitter.mcs = _select_mcs(air, symbols)
     block.transmissions = 0
-    block.draw = uniform(loop.key, loop.slot, 0, 0)
+    block.draw = uniform(transmitter.key, transmitter.slot, 0, 0)
     return int(process)
 
 
 @in_place
-def _scheme(air: Air, symbols: int) -> int:
-    """The greatest MCS that reaches the target error rate at the SINR that the CQI stands for and the outer
-    loop corrects; the least where none does."""
-    loop = air.loop[0]
-    expected_db = air.indicators.least_db[loop.cqi] + loop.offset_db
+def _select_mcs(air: AirState, symbols: int) -> int:
+    """Return the highest MCS that meets the target error rate at the CQI's threshold plus the outer loop's offset,
+    or 0 if none does."""
+    transmitter = air.transmitter[0]
+    expected_db = air.thresholds.least_db[transmitter.cqi] + transmitter.offset_db
     for mcs in range(len(air.blocks.beta) - 1, 0, -1):
         if expected_db >= air.blocks.least_db[symbols, mcs]:
             return mcs
@@ -194,14 +198,14 @@ def _scheme(air: Air, symbols: int) -> int:
 
 
 @in_place
-def _transmit(air: Air, process: int, sinr: Floats, symbols: int) -> tuple[float, float]:
-    """Send a block and decide its fate: (its error rate, the effective SINR where it is the block's first, else -1).
+def _transmit(air: AirState, process: int, sinr: Floats, symbols: int) -> tuple[float, float]:
+    """Send a block. Return its error probability, and the effective SINR of a first transmission (else -1).
 
-    Chase combining adds up the SINR of the transmissions, each in proportion to its symbols. The error rate
-    is that of the SINR so combined; one draw decides a block, so that it fails a transmission, having failed
-    those before, with the rate's ratio to the rate before: what combining leaves is a share of what failed.
+    Chase combining: the SINRs of the transmissions add up, in proportion to their symbols, and the error probability
+    is that of the sum. One draw decides all transmissions of a block, so a block that failed n - 1 of them fails the
+    n-th with probability error_n / error_(n-1).
     """
-    loop, block = air.loop[0], air.processes[process]
+    transmitter, block = air.transmitter[0], air.processes[process]
     beta = air.blocks.beta[block.mcs]
     combined = air.combined[process]
     linear = -1.0
@@ -219,8 +223,8 @@ def _transmit(air: Air, process: int, sinr: Floats, symbols: int) -> tuple[float
     )
     block.transmissions += 1
     block.failed = block.draw < error
-    block.open = block.failed and block.transmissions < loop.most
-    if block.open and block.transmissions == 1:
+    block.pending = block.failed and block.transmissions < transmitter.max_transmissions
+    if block.pending and block.transmissions == 1:
         for group in range(len(sinr)):
             combined[group] = sinr[group]
     return error, linear

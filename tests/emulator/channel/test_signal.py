@@ -25,7 +25,7 @@ SLOTS = 30_000
 
 
 def heard(radio: Radio, direction: Direction, track: Track = WAY, slots: int = SLOTS, seed: int = 4) -> Slots:
-    return Signal(radio, track, seed, "ue1", direction).following(slots)
+    return Signal(radio, track, seed, "ue1", direction).next_slots(slots)
 
 
 def way(radio: Radio, track: Track = WAY, slots: int = SLOTS, seed: int = 4) -> Propagation:
@@ -112,7 +112,7 @@ def test_how_slots_are_cut_changes_no_value(cuts: list[int], direction: Directio
     whole = heard(FULL, direction, slots=6_000)
     signal = Signal(FULL, WAY, 4, "ue1", direction)
     places = sorted({0, 6_000, *cuts})
-    parts = [signal.following(stop - first) for first, stop in itertools.pairwise(places)]
+    parts = [signal.next_slots(stop - first) for first, stop in itertools.pairwise(places)]
     np.testing.assert_array_equal(np.concatenate([part.sinr for part in parts]), whole.sinr)
     np.testing.assert_array_equal(np.concatenate([part.symbols for part in parts]), whole.symbols)
     for name, values in whole.described.items():

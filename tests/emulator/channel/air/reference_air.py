@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from emulator.channel.air.blocks import blocks_of, indicators_of
+from emulator.channel.air.blocks import block_table, cqi_thresholds
 from emulator.channel.numerology import group_prbs, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Harq
 from emulator.core.arrays import Floats
@@ -47,7 +47,7 @@ class ReferenceAir:
 
     def __init__(self, carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> None:
         self.adaptation, self.harq, self.key = adaptation, harq, key
-        self.formats, self.indicators = blocks_of(carrier, adaptation), indicators_of(carrier, adaptation)
+        self.formats, self.indicators = block_table(carrier, adaptation), cqi_thresholds(carrier, adaptation)
         self.shares = group_prbs(carrier) / group_prbs(carrier).sum()
         length_ns = self.slot_ns = slot_ns(carrier.mu)
         self.round_trip = max(1, math.ceil((harq.round_trip_ns or 0) / length_ns))

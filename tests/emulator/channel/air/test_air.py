@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.channel.air.block_error import block_error
-from emulator.channel.air.blocks import blocks_of, indicators_of
+from emulator.channel.air.blocks import block_table, cqi_thresholds
 from emulator.channel.air.full_buffer import AirInterface, Columns
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs, peak_rate_bps, slot_ns
@@ -67,7 +67,7 @@ def test_how_the_slots_are_cut_into_calls_changes_no_value(
     parts = AirInterface(carrier, Adaptation(), harq, draw_key(seed, "ue", "blocks"))
     edges = [0, *sorted(cuts), 600]
     found = [parts.feed(sinr[a:b], served[a:b]) for a, b in pairwise(edges)]
-    assert parts.held_slots == 600 - len(whole["mcs"])
+    assert parts.undecided_slots == 600 - len(whole["mcs"])
     for name, expected in whole.items():
         assert np.array_equal(np.concatenate([part[name] for part in found]), expected, equal_nan=name == "bler")
 
@@ -79,7 +79,7 @@ def test_rows_are_held_until_their_block_is_decided() -> None:
     assert len(air.feed(flat(10.0, 1, FDD), pattern(1, FDD))["mcs"]) == 1
     rows = [len(air.feed(flat(-30.0, 1, FDD), pattern(1, FDD))["mcs"]) for _ in range(13)]
     assert rows == [0] * 12 + [1]
-    assert air.held_slots == 12
+    assert air.undecided_slots == 12
 
 
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
@@ -106,13 +106,13 @@ def test_what_harq_leaves_is_the_product_of_the_conditional_errors(seed: int) ->
     the blocks that failed before, with its rate's ratio to the rate before; all together, with the last rate."""
     adaptation = Adaptation(implementation_loss_db=0.0, cqi_period_ns=10**15)
     harq = Harq(max_transmissions=4, round_trip_ns=500_000, processes=8)
-    blocks = blocks_of(NARROW, adaptation)
+    blocks = block_table(NARROW, adaptation)
     sinr_db = float(blocks.middle_db[13, 0]) - 10 * np.log10(3.3)
     curves = [float(table[13, 0]) for table in (blocks.middle_db, blocks.slope_per_db, blocks.code_blocks)]
     errors = [block_error(sinr_db + 10 * np.log10(n), *curves) for n in (1, 2, 3, 4)]
     slots = 60_000
     sinr = flat(sinr_db, slots, NARROW)
-    sinr[0] = 10 ** (indicators_of(NARROW, adaptation).least_db[1] / 10 + 0.001)  # the one CQI ever measured: 1
+    sinr[0] = 10 ** (cqi_thresholds(NARROW, adaptation).least_db[1] / 10 + 0.001)  # the one CQI ever measured: 1
     columns = run(sinr, pattern(slots, NARROW), adaptation, harq, seed, NARROW)
     first = np.flatnonzero(columns["mcs"] == 0)[1:]
     delays, lost = columns["harq_delay_ns"][first] // 500_000, columns["block_lost"][first]
@@ -162,8 +162,8 @@ def test_combining_adds_up_the_signal(db_below: float, needed: int) -> None:
     """At a constant SINR so far below the middle of its curve a block passes with its second, third or fourth
     transmission, at 3.0, 4.8 or 6.0 dB more: the curve is so steep that every block does."""
     adaptation = Adaptation(olla_up_db=0.0, cqi_period_ns=10**15, implementation_loss_db=0.0)
-    blocks = blocks_of(FDD, adaptation)
-    start_db = indicators_of(FDD, adaptation).least_db[4] + 0.01
+    blocks = block_table(FDD, adaptation)
+    start_db = cqi_thresholds(FDD, adaptation).least_db[4] + 0.01
     mcs = int(np.flatnonzero(blocks.least_db[13] <= start_db).max())
     curves = [float(table[13, mcs]) for table in (blocks.middle_db, blocks.slope_per_db, blocks.code_blocks)]
     sinr_db = curves[0] - db_below
@@ -184,7 +184,7 @@ def test_combining_adds_up_the_signal(db_below: float, needed: int) -> None:
 def test_the_indicator_is_the_greatest_whose_promise_holds(number: int) -> None:
     """On a grid of steady SINRs, each its own link: 0 below the least, one step at each threshold."""
     adaptation = Adaptation(cqi_table=number, mcs_table=number)  # type: ignore[arg-type]  # parametrised
-    least_db = indicators_of(CARRIER, adaptation).least_db[1:]
+    least_db = cqi_thresholds(CARRIER, adaptation).least_db[1:]
     assert np.all(np.diff(least_db) > 0)
     for sinr_db in np.arange(-14.0, 32.0, 0.7):
         columns = run(flat(sinr_db, 90), pattern(90), adaptation, Harq(), 1)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.channel.air.closed_loop import ClosedLoop
-from emulator.channel.air.full_buffer import AirInterface, air_of
+from emulator.channel.air.full_buffer import AirInterface, initial_air_state
 from emulator.channel.numerology import group_prbs
 from emulator.channel.radio import Adaptation, Carrier, Harq
 from emulator.core.randomness import generator
@@ -106,7 +106,7 @@ def test_messages_are_released_as_by_the_reference(
     rng = generator(seed, "test", "reference messages")
     arrivals_ns = np.cumsum(rng.integers(0, gap_slots * SLOT_NS + 1, 25))
     sizes = rng.integers(1, largest + 1, 25)
-    loop = ClosedLoop(air_of(CARRIER, adaptation, harq, KEY), arrivals_ns, sizes, ramp, 3_000_000)
+    loop = ClosedLoop(initial_air_state(CARRIER, adaptation, harq, KEY), arrivals_ns, sizes, ramp, 3_000_000)
     loop.feed(sinr, symbols)
     expected = ReferenceLoop(ReferenceAir(CARRIER, adaptation, harq, KEY), arrivals_ns.tolist(), sizes.tolist(), ramp)
     expected.run(sinr, symbols.tolist())

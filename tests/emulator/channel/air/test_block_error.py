@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.channel.air.block_error import (
-    Curve,
+    ErrorCurve,
     betas,
     block_error,
-    curve,
     effective_sinr,
+    error_curve,
     least_sinr_db,
-    tenth_points_db,
+    ten_percent_points_db,
 )
 from emulator.channel.air.modulation import mcs_table
 from emulator.channel.standard_tables import table
@@ -30,7 +30,7 @@ def test_curves_pass_through_every_tabulated_point(number: int) -> None:
     for row, points in enumerate(rows["snr_db"]):
         for size, tenth_db in zip(SIZES, points, strict=True):
             if tenth_db is not None:
-                each = curve(number, rows["first_mcs"] + row, size, 1.5)
+                each = error_curve(number, rows["first_mcs"] + row, size, 1.5)
                 assert block_error(tenth_db + 1.5, *each, 1.0) == pytest.approx(0.1, rel=1e-9)
                 tabulated += 1
     assert tabulated > 90
@@ -38,7 +38,7 @@ def test_curves_pass_through_every_tabulated_point(number: int) -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_holes_keep_the_gap_to_shannon_of_their_neighbour(number: int) -> None:
-    points = tenth_points_db(number)
+    points = ten_percent_points_db(number)
     assert points.shape == (len(mcs_table(number).order), len(SIZES))
     gap_db = points - 10 * np.log10(2 ** mcs_table(number).efficiency[:, None] - 1)
     first = table("bler")["tables"][str(number)]["first_mcs"]
@@ -47,7 +47,7 @@ def test_holes_keep_the_gap_to_shannon_of_their_neighbour(number: int) -> None:
 
 
 def test_a_hole_above_the_table_is_filled_from_below() -> None:
-    points = tenth_points_db(1)
+    points = ten_percent_points_db(1)
     shannon_db = 10 * np.log10(2 ** mcs_table(1).efficiency - 1)
     for mcs in (27, 28):
         assert points[mcs, 1] - shannon_db[mcs] == pytest.approx(points[26, 1] - shannon_db[26])
@@ -55,7 +55,7 @@ def test_a_hole_above_the_table_is_filled_from_below() -> None:
 
 def test_between_sizes_the_point_is_linear_in_the_logarithm_and_beyond_them_held() -> None:
     def tenth_db(size: int) -> float:
-        return least_sinr_db(0.1, curve(2, 10, size, 0.0), 1)
+        return least_sinr_db(0.1, error_curve(2, 10, size, 0.0), 1)
 
     middle = round(math.sqrt(100 * 500))
     assert tenth_db(middle) == pytest.approx((tenth_db(100) + tenth_db(500)) / 2, abs=2e-3)
@@ -66,7 +66,7 @@ def test_between_sizes_the_point_is_linear_in_the_logarithm_and_beyond_them_held
 def test_longer_blocks_fall_steeper() -> None:
     """The slope at the middle, measured: 10 per dB at 3840 bits, doubled at four times the size."""
     for size, slope in ((3840, 10.0), (960, 5.0)):
-        each = curve(1, 4, size, 0.0)
+        each = error_curve(1, 4, size, 0.0)
         passes = [block_error(each.middle_db + step, *each, 1.0) for step in (-1e-4, 1e-4)]
         logits = [math.log(p / (1 - p)) for p in passes]
         assert (logits[0] - logits[1]) / 2e-4 == pytest.approx(slope, rel=1e-6)
@@ -76,7 +76,7 @@ def test_longer_blocks_fall_steeper() -> None:
 def test_a_block_passes_when_all_its_code_blocks_do(
     sinr_db: float, slope: float, blocks: int, middle_db: float
 ) -> None:
-    each = Curve(middle_db, slope)
+    each = ErrorCurve(middle_db, slope)
     one = block_error(sinr_db, *each, 1.0)
     assert one == pytest.approx(1 / (1 + math.exp(min(700.0, slope * (sinr_db - middle_db)))), rel=1e-9)
     assert block_error(sinr_db, *each, float(blocks)) == pytest.approx(1 - (1 - one) ** blocks, rel=1e-9, abs=1e-13)
@@ -84,7 +84,7 @@ def test_a_block_passes_when_all_its_code_blocks_do(
 
 @given(error=st.floats(1e-6, 0.999), size=st.integers(24, 8448), blocks=st.integers(1, 150))
 def test_the_least_sinr_gives_back_its_error(error: float, size: int, blocks: int) -> None:
-    each = curve(2, 12, size, 2.0)
+    each = error_curve(2, 12, size, 2.0)
     assert block_error(least_sinr_db(error, each, blocks), *each, float(blocks)) == pytest.approx(error, rel=1e-9)
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from emulator.channel.air.blocks import blocks_of
+from emulator.channel.air.blocks import block_table
 from emulator.channel.air.closed_loop import ClosedLoop
-from emulator.channel.air.full_buffer import AirInterface, air_of
+from emulator.channel.air.full_buffer import AirInterface, initial_air_state
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Harq
@@ -59,7 +59,7 @@ def closed(
     sinr: Floats, each: Ints, adaptation: Adaptation, harq: Harq, arrivals_ns: Ints, sizes: Ints,
     ramp: Ramp | None = None, retransmission_ns: int = 0,
 ) -> Ints:  # fmt: skip
-    loop = ClosedLoop(air_of(CARRIER, adaptation, harq, KEY), arrivals_ns, sizes, ramp, retransmission_ns)
+    loop = ClosedLoop(initial_air_state(CARRIER, adaptation, harq, KEY), arrivals_ns, sizes, ramp, retransmission_ns)
     loop.feed(sinr, each)
     return loop.release_ns()
 
@@ -107,7 +107,7 @@ def test_what_the_base_station_has_not_heard_of_waits() -> None:
     carrier = Carrier(2.1e9, 20e6, 0, tdd="")
     ramp = Ramp(0, 3 * MS, 10 * MS, 100, 5 * MS)
     loop = ClosedLoop(
-        air_of(carrier, STEADY, Harq(), KEY), np.array([0, 4 * MS, 9_500_000]), np.array([150, 40, 60]), ramp
+        initial_air_state(carrier, STEADY, Harq(), KEY), np.array([0, 4 * MS, 9_500_000]), np.array([150, 40, 60]), ramp
     )
     loop.feed(np.full((30, len(group_prbs(carrier))), 1e3), np.resize(symbols(carrier, "uplink"), 30))
     assert loop.release_ns().tolist() == [10 * MS, 10 * MS, 14 * MS]
@@ -118,7 +118,7 @@ def test_after_a_burst_the_base_station_goes_on_granting_for_a_while() -> None:
     carrier = Carrier(2.1e9, 20e6, 0, tdd="")
     ramp = Ramp(4 * MS, 3 * MS, 10 * MS, 0, 5 * MS)
     arrivals_ns = np.array([0, 6 * MS, 13 * MS])
-    loop = ClosedLoop(air_of(carrier, STEADY, Harq(), KEY), arrivals_ns, np.array([150, 40, 60]), ramp)
+    loop = ClosedLoop(initial_air_state(carrier, STEADY, Harq(), KEY), arrivals_ns, np.array([150, 40, 60]), ramp)
     loop.feed(np.full((40, len(group_prbs(carrier))), 1e3), np.resize(symbols(carrier, "uplink"), 40))
     assert loop.release_ns().tolist() == [4 * MS, 7 * MS, 24 * MS]
 
@@ -137,7 +137,7 @@ def test_light_traffic_loses_and_overtakes_nothing(seed: int, uplink: bool) -> N
     found = closed(sinr, each, Adaptation(), Harq(), arrivals_ns, sizes, ramp)
     assert np.all(np.diff(found) >= 0)
     assert np.all(found >= (-(-arrivals_ns // SLOT_NS) + 1) * SLOT_NS)
-    parts = ClosedLoop(air_of(CARRIER, Adaptation(), Harq(), KEY), arrivals_ns, sizes, ramp)
+    parts = ClosedLoop(initial_air_state(CARRIER, Adaptation(), Harq(), KEY), arrivals_ns, sizes, ramp)
     for begin in range(0, slots, 1_234):
         parts.feed(sinr[begin : begin + 1_234], each[begin : begin + 1_234])
     assert np.array_equal(parts.release_ns(), found)
@@ -158,7 +158,7 @@ def test_a_block_without_end_holds_back_what_came_later() -> None:
     slots = 12
     sinr = np.full((slots, len(group_prbs(CARRIER))), 1e-3)
     sinr[0] = 10.0
-    bits = int(blocks_of(CARRIER, STEADY).bits.max())
+    bits = int(block_table(CARRIER, STEADY).bits.max())
     sizes = np.full(40, bits // 80)
     found = closed(sinr, served(slots), replace(STEADY, cqi_period_ns=10**9), Harq(), np.zeros(40, np.int64), sizes)
     passed = int((found >= 0).sum())
@@ -173,4 +173,4 @@ def test_a_block_without_end_holds_back_what_came_later() -> None:
 )
 def test_messages_that_cannot_be_are_refused(arrivals_ns: list[int], sizes: list[int], rule: str) -> None:
     with pytest.raises(ValueError, match=f"^{rule}"):
-        ClosedLoop(air_of(CARRIER, STEADY, Harq(), KEY), np.array(arrivals_ns), np.array(sizes))
+        ClosedLoop(initial_air_state(CARRIER, STEADY, Harq(), KEY), np.array(arrivals_ns), np.array(sizes))

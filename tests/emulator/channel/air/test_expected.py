@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emulator.channel.air.block_error import block_error
-from emulator.channel.air.blocks import blocks_of, indicators_of
+from emulator.channel.air.blocks import block_table, cqi_thresholds
 from emulator.channel.air.expected import ONE_WAY, expected_efficiency
 from emulator.channel.air.full_buffer import AirInterface
 from emulator.channel.duplex import symbols
@@ -19,7 +19,7 @@ def test_the_loop_shares_its_time_between_two_schemes(sinr_db: float) -> None:
     """Small steps keep the outer loop at the edge between the last MCS within the target and the next: shares
     such that the target is met, each failure costing one slot more. The loop's end is within the 4 dB, of steps
     of 0.05 dB, that the offset moves in all: a share of 4 / 0.05 / blocks."""
-    blocks = blocks_of(ONE_WAY, GENTLE)
+    blocks = block_table(ONE_WAY, GENTLE)
     errors = np.array(
         [block_error(sinr_db, blocks.middle_db[13, mcs], blocks.slope_per_db[13, mcs], blocks.code_blocks[13, mcs])
          for mcs in range(28)]
@@ -43,8 +43,8 @@ def test_the_loop_shares_its_time_between_two_schemes(sinr_db: float) -> None:
 def test_it_rises_from_nothing_to_the_peak() -> None:
     grid_db = np.arange(-25.0, 60.0, 0.25)
     found = expected_efficiency(grid_db, Adaptation())
-    peak = blocks_of(ONE_WAY, Adaptation()).bits[13, -1] / (slot_ns(1) * 1e-9 * ONE_WAY.bandwidth_hz)
-    assert np.all(found[grid_db < indicators_of(ONE_WAY, Adaptation()).least_db[1] - 0.5] == 0)
+    peak = block_table(ONE_WAY, Adaptation()).bits[13, -1] / (slot_ns(1) * 1e-9 * ONE_WAY.bandwidth_hz)
+    assert np.all(found[grid_db < cqi_thresholds(ONE_WAY, Adaptation()).least_db[1] - 0.5] == 0)
     assert found[grid_db >= 30.0] == pytest.approx(np.full((grid_db >= 30.0).sum(), peak))
     assert np.all(np.diff(found) > -0.02 * peak)
     assert np.all(found < np.log2(1 + 10 ** (grid_db / 10)) + 1e-12)  # Shannon
@@ -53,7 +53,7 @@ def test_it_rises_from_nothing_to_the_peak() -> None:
 def test_a_pattern_takes_its_share() -> None:
     """At 40 dB every slot is of the greatest MCS: three whole slots and one of 9 symbols in five."""
     carrier = Carrier()
-    bits = blocks_of(carrier, Adaptation()).bits[:, -1]
+    bits = block_table(carrier, Adaptation()).bits[:, -1]
     expected = (3 * bits[13] + bits[9]) / 5 / (slot_ns(1) * 1e-9 * carrier.bandwidth_hz)
     assert expected_efficiency(40.0, Adaptation(), carrier) == pytest.approx(expected, rel=1e-3)
 
