@@ -1,10 +1,9 @@
-"""How much faster than life a channel is made, through to goodput, beside the impulse response alone of its slots.
+"""Speed of channel generation, from propagation to goodput, compared with the impulse response alone.
 
-The channel: one UE on a street of TR 38.901 UMi, TDL-C, 40 MHz at 30 kHz (slots of 0.5 ms), downlink: large scale,
-fading, SINR of 14 resource block groups, link adaptation, HARQ, bits; a UE at 30 km/h where nothing else is said.
-The peer makes less of it: the complex gains
-of the 24 taps of TDL-C in the same slots, each a sum of `SINUSOIDS` plane waves (Clarke's model as most write it in
-numpy), one receive antenna, one thread, and stops there.
+The channel: one UE in TR 38.901 UMi, TDL-C, 40 MHz at 30 kHz (slots of 0.5 ms), downlink: large scale, fading, SINR of
+14 resource block groups, link adaptation, HARQ, bits; 30 km/h unless stated. The peer computes less: the complex gains
+of the 24 taps of TDL-C in the same slots, each a sum of `SINUSOIDS` plane waves (Clarke's model, as usually written in
+numpy), with one receive antenna and one thread.
 """
 
 import sys
@@ -29,30 +28,30 @@ SPEEDS_MPS = {"": SPEED_MPS, "_3kmh": 3 / 3.6, "_120kmh": 120 / 3.6}
 SLOT_NS = 500_000
 SECONDS = 60
 REPEATS = 5
-SINUSOIDS = 20  # a tap: what Sionna takes where nothing else is said
-PEER_CHUNK = 2_000  # slots at once: faster than all in one, which leaves the caches
+SINUSOIDS = 20  # per tap: Sionna's default
+PEER_CHUNK = 2_000  # slots at once: faster than all at once, which does not fit in the caches
 DELAY_SPREAD_NS = 100.0
 
 
 def radio(branches: int = 1) -> Radio:
-    """The channel of the module's docstring."""
+    """Return the channel of the module's docstring."""
     return Radio(fading=Fading("tdl-c", DELAY_SPREAD_NS, branches=branches))
 
 
 def street(speed_mps: float, duration_ns: int) -> Track:
-    """Along a street that begins 20 m from the site, and back."""
+    """Return a track along a street that begins 20 m from the site, to and fro."""
     return to_and_fro(((20.0, 0.0), (20.0, 180.0)), speed_mps, duration_ns)
 
 
 def goodput_bits(seconds: int, speed_mps: float, entity: str = "ue1") -> int:
-    """All bits of a channel that is made and forgotten chunk by chunk."""
+    """Generate a channel chunk by chunk, without keeping it; return the sum of its bits."""
     duration_ns = seconds * NS_PER_S
     chunks = stream(radio(), street(speed_mps, duration_ns), duration_ns, 1, entity, "downlink")
     return sum(int(chunk["capacity_bits"].sum()) for chunk in chunks)
 
 
 def sum_of_sinusoids(seconds: int, speed_mps: float) -> float:
-    """The mean power of the peer's taps, of mean 1."""
+    """Compute the peer's taps; return the sum of their mean powers, about 1."""
     rng = generator(1, "peer", "waves")
     amplitudes = np.sqrt(tapped_delay_line("tdl-c", DELAY_SPREAD_NS).powers / SINUSOIDS)
     shape = (len(amplitudes), SINUSOIDS)
@@ -75,14 +74,14 @@ def impulse_response(
     phase: npt.NDArray[np.floating],
     times_s: npt.NDArray[np.floating],
 ) -> npt.NDArray[np.complex128]:
-    """Complex gains of all taps at all times, shape (taps, times); `turn` in rad/s, (taps, waves)."""
+    """Return the complex gains of all taps at all times, shape (taps, times); `turn` in rad/s, (taps, waves)."""
     waves = np.exp(1j * (turn[:, :, None] * times_s + phase[:, :, None]))
     taps: npt.NDArray[np.complex128] = amplitudes[:, None] * waves.sum(axis=1)
     return taps
 
 
 def rows() -> Iterator[Row]:
-    """The rows of `make bench` about the channel."""
+    """Return the rows of `make bench` for the channel."""
     for ending, speed_mps in SPEEDS_MPS.items():
         yield speed_row(ending, speed_mps)
     yield from linear_rows()
@@ -90,7 +89,7 @@ def rows() -> Iterator[Row]:
 
 
 def speed_row(ending: str, speed_mps: float, seconds: int = SECONDS, repeats: int = REPEATS) -> Row:
-    """Seconds of channel made in a second: medians, the ratio's over runs that took turns."""
+    """Return the seconds of channel generated per second: medians over alternating runs."""
     own: list[float] = []
     peer: list[float] = []
     goodput_bits(1, speed_mps)  # compiles
@@ -110,7 +109,7 @@ def speed_row(ending: str, speed_mps: float, seconds: int = SECONDS, repeats: in
 
 
 def linear_rows(seconds: int = SECONDS, repeats: int = REPEATS) -> list[Row]:
-    """What 8 UEs, and a UE for 8 times as long, take over 8 times what one takes: 1 where cost is linear."""
+    """Return the cost of 8 UEs, and of one UE for 8 times the duration, over 8 times the cost of one: 1 if linear."""
     ratios: dict[str, list[float]] = {"ues": [], "duration": []}
     goodput_bits(1, SPEED_MPS)  # compiles
     for repeat in range(repeats):
@@ -134,7 +133,7 @@ def linear_rows(seconds: int = SECONDS, repeats: int = REPEATS) -> list[Row]:
 
 
 def memory_row(seconds: int = SECONDS) -> Row:
-    """The most memory that a process holds that makes a channel ten times as long, beside one that does not."""
+    """Return the peak memory of a process that generates a channel, and of one that generates ten times as much."""
     short, long = (call_in_process(peak_mib, times * seconds) for times in (1, 10))
     print("channel_memory_growth: done", file=sys.stderr)
     return {
@@ -148,13 +147,13 @@ def memory_row(seconds: int = SECONDS) -> Row:
 
 
 def peak_mib(seconds: int) -> float:
-    """The most memory that this process has held, after a channel was made and forgotten chunk by chunk."""
+    """Generate a channel chunk by chunk; return the peak memory of this process."""
     goodput_bits(seconds, SPEED_MPS)
     return peak_memory_mib()
 
 
 def seconds_of(function: Callable[..., object], *arguments: object) -> float:
-    """What a call takes of one processor's time, all threads counted: others on the machine do not enter it."""
+    """Return the processor time of a call, over all threads; other programs do not affect it."""
     start = time.process_time()
     function(*arguments)
     return time.process_time() - start

@@ -1,13 +1,13 @@
-"""Fits to the first half of recordings, judged on the second: `python -m benchmarks.fits FOLDER`.
+"""Fits to the first half of recordings, evaluated on the second half: `python -m benchmarks.fits FOLDER`.
 
-Everything is of mean rates over the model's samples (100 ms, or a slot if that is longer), and of draws as long as the
-half. KS is the two-sample Kolmogorov-Smirnov distance. An autocorrelation time is read from the usual biased estimate
+All values are of mean rates over the model's samples (100 ms, or a slot if that is longer), and of draws as long as the
+half. KS is the two-sample Kolmogorov-Smirnov distance. A correlation time is read from the usual biased autocorrelation
 in two ways: where it first falls below 1/e, and integrated with Sokal's window
 (`emulator.trace.fitted.autocorrelation`).
 
-`chance` is what 25 % can mean: of neighbouring stretches of the half's length in one long draw, where the model is the
-truth, the share whose times agree within 25 %. Recordings whose name has a SHA-256 of an even first byte are those
-that the model was made on; all others judge it.
+`chance` is the agreement to expect if the model were true: the share of neighbouring parts, as long as the half, of one
+long draw whose times agree within 25 %. Recordings whose name has a SHA-256 with an even first byte were used to
+develop the model; the others evaluate it.
 """
 
 import argparse
@@ -34,14 +34,14 @@ from emulator.trace.formats.lists import parse_runs
 
 FORMATS: dict[str, Format] = {".csv": "csv", ".list": "list", ".up": "mahimahi", ".down": "mahimahi", "": "rate"}
 DRAWS = 16
-STRETCHES = 64  # of the long draw
+PARTS = 64  # of the long draw
 KS_MARGIN = 0.05
 TIME_MARGIN = 0.25
-NEITHER = ("README", "LICENSE", ".md")
+NOT_RECORDINGS = ("README", "LICENSE", ".md")
 
 
-class Judged(NamedTuple):
-    """One recording's row. Times: (1/e crossing, integrated) in s; the draws' is the median."""
+class Evaluation(NamedTuple):
+    """Results of one recording. Times are (1/e crossing, integrated) in s."""
 
     name: str
     developed_on: bool
@@ -65,15 +65,15 @@ class Judged(NamedTuple):
 
 
 def near(times: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
-    """1 where a time is within 25 % of its reference, else 0."""
+    """Return 1 where a time is within 25 % of its reference, else 0."""
     ratio: Floats = np.asarray(times, dtype=np.float64) / np.asarray(reference, dtype=np.float64)
     return (np.abs(ratio - 1) <= TIME_MARGIN).astype(np.float64)
 
 
 def recordings(folder: Path) -> Iterator[tuple[str, Trace]]:
-    """Every recording below the folder that an importer reads; what is refused is named on standard error."""
+    """Yield name and trace of each recording below the folder; print errors of import to standard error."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if path.suffix not in FORMATS or path.name.startswith(NEITHER):
+        if path.suffix not in FORMATS or path.name.startswith(NOT_RECORDINGS):
             continue
         try:
             found = choices(path)
@@ -90,7 +90,7 @@ def recordings(folder: Path) -> Iterator[tuple[str, Trace]]:
 
 
 def choices(path: Path) -> list[tuple[str, ListSeries | None]]:
-    """What a file holds: one recording, or each series of each run of a list."""
+    """Return label and choice of each recording in a file: one, or each series of each run of a list."""
     if FORMATS[path.suffix] != "list":
         return [("", None)]
     return [
@@ -101,27 +101,27 @@ def choices(path: Path) -> list[tuple[str, ListSeries | None]]:
 
 
 def times_s(rates_bps: Floats, sample_ns: int) -> list[float]:
-    """Crossing and integrated time in s."""
+    """Return crossing and integrated time in s."""
     shown = autocorrelation(rates_bps)
     return [times * sample_ns / NS_PER_S for times in (crossing_samples(shown), integrated_samples(shown))]
 
 
 def chance(model: RateModel) -> list[float]:
-    """See the module's text; one for each of the two times."""
+    """Return the chance (see the module's docstring) for each of the two times."""
     samples = model.span_samples
-    long = draw_rates_bps(model, STRETCHES * samples, 0, "long").reshape(STRETCHES, samples)
-    times = np.array([times_s(stretch, model.sample_ns) for stretch in long if stretch.any()])
+    parts = draw_rates_bps(model, PARTS * samples, 0, "long").reshape(PARTS, samples)
+    times = np.array([times_s(part, model.sample_ns) for part in parts if part.any()])
     return [float(share) for share in near(times[:-1], times[1:]).mean(axis=0)]
 
 
-def judge(name: str, trace: Trace) -> Judged:
-    """The row of one recording."""
+def evaluate(name: str, trace: Trace) -> Evaluation:
+    """Fit the first half of a recording and compare draws with both halves."""
     half = len(trace) // 2
     first, second = trace.slice(0, half), trace.slice(half, 2 * half)
     model = learn(first)
     before, after = (mean_rates_bps(part, model.sample_ns) for part in (first, second))
     draws = [draw_rates_bps(model, len(before), number, "judged") for number in range(DRAWS)]
-    return Judged(
+    return Evaluation(
         name,
         hashlib.sha256(Path(name).name.encode()).digest()[0] % 2 == 0,
         len(before),
@@ -135,8 +135,8 @@ def judge(name: str, trace: Trace) -> Judged:
     )
 
 
-def row(judged: Judged) -> str:
-    """One line of the table; `*` marks what holds."""
+def row(judged: Evaluation) -> str:
+    """Return one line of the table; `*` marks values within their margin."""
     parts = [
         f"{judged.name[-44:]:44} {'made on' if judged.developed_on else 'judges':7} {judged.samples:5} "
         f"{judged.sample_s:4g}  {judged.ks_halves:.3f} {max(judged.ks_draws):.3f}"
@@ -152,8 +152,8 @@ def row(judged: Judged) -> str:
     return "  ".join(parts)
 
 
-def summary(rows: list[Judged]) -> dict[str, str]:
-    """How many recordings hold what."""
+def summary(rows: list[Evaluation]) -> dict[str, str]:
+    """Count the recordings within each margin."""
     drawn = [each.drawn_s() for each in rows]
     first, second = [each.first_s for each in rows], [each.second_s for each in rows]
     single = np.mean([near(each.draws_s, each.first_s).mean(axis=0) for each in rows], axis=0)
@@ -186,7 +186,7 @@ def main() -> None:
         print(f"{'recording':52} {'n':>5} {'s':>4}  halves draws  {times}   {times}")
     for name, trace in recordings(chosen.folder):
         try:
-            rows.append(judge(name, trace))
+            rows.append(evaluate(name, trace))
         except ValueError as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue

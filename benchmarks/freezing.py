@@ -1,9 +1,7 @@
-"""What freezing costs: delays by a frozen trace beside those of the loop that the traffic itself drives.
+"""Delays over a frozen trace, compared with the closed loop: `python -m benchmarks.freezing`.
 
-    python -m benchmarks.freezing
-
-prints the tables of docs/emulator-freezing.md. Both meet the same SINR, slot by slot, and the same messages; the
-frozen trace was made by a full buffer, the closed loop adapts, repeats and grants for what there is to send.
+Prints the tables of docs/emulator-freezing.md. Both have the same SINR, slot by slot, and the same messages. The frozen
+trace was generated with a full buffer; in the closed loop, adaptation, retransmissions and grants follow the messages.
 """
 
 import sys
@@ -27,10 +25,10 @@ from emulator.link import Link
 from emulator.system import LinkSpec, Ramp
 from emulator.trace import Trace
 
-UNITS = 8  # UEs, each with a channel and messages of its own
+UES = 8  # each with its own channel and messages
 SECONDS = 60
 SLOT_NS = 500_000
-SINR_DB = 15.0  # of one branch, on average
+SINR_DB = 15.0  # mean per branch
 SPEEDS_KMH = (3, 30)
 PROFILES: tuple[Profile, ...] = ("none", "tdl-a", "tdl-b", "tdl-c", "tdl-d", "tdl-e", "rayleigh", "rice", "nakagami")
 LOADS = (0.05, 0.3, 0.6, 0.9)
@@ -53,7 +51,7 @@ RAMPS: dict[Direction, Ramp | None] = {
 
 
 class Channel(NamedTuple):
-    """A channel as the receiver meets it, what a full buffer gets of it, and the key of its blocks' draws."""
+    """SINR and data symbols of a channel, its trace under a full buffer, and the key of its blocks' draws."""
 
     radio: Radio
     sinr: Floats
@@ -66,28 +64,28 @@ Pair = tuple[Floats | Ints, Floats | Ints]
 
 
 class Delays(NamedTuple):
-    """Of the same messages, shape (messages,) each, ns."""
+    """Delays of the same messages in ns, shape (messages,) each."""
 
     frozen: Ints
     closed: Ints
 
 
-@lru_cache(2 * UNITS)
-def air(profile: Profile, speed_kmh: float, direction: Direction, unit: int, seconds: int = SECONDS) -> Channel:
-    """A UE that stands where one branch's SINR is `SINR_DB`, while its surroundings pass by at the speed."""
-    radio, entity = _at_sinr(profile, speed_kmh / 3.6, direction), f"ue{unit}"
-    heard = Signal(radio, static(50.0, 0.0), 1, entity, direction).next_slots(seconds * NS_PER_S // SLOT_NS)
+@lru_cache(2 * UES)
+def channel_of(profile: Profile, speed_kmh: float, direction: Direction, ue: int, seconds: int = SECONDS) -> Channel:
+    """Generate the channel of a static UE with mean SINR `SINR_DB` per branch, whose surroundings move at the speed."""
+    radio, entity = _at_sinr(profile, speed_kmh / 3.6, direction), f"ue{ue}"
+    slots = Signal(radio, static(50.0, 0.0), 1, entity, direction).next_slots(seconds * NS_PER_S // SLOT_NS)
     key = draw_key(1, entity, "freezing")
-    columns = AirInterface(radio.carrier, radio.adaptation, radio.harq, key).feed(heard.sinr, heard.symbols)
+    columns = AirInterface(radio.carrier, radio.adaptation, radio.harq, key).feed(slots.sinr, slots.symbols)
     behaviour = {name: columns[name] for name in ("capacity_bits", "harq_delay_ns", "block_lost")}
-    return Channel(radio, heard.sinr, heard.symbols, Trace(SLOT_NS, behaviour, "slot"), key)
+    return Channel(radio, slots.sinr, slots.symbols, Trace(SLOT_NS, behaviour, "slot"), key)
 
 
 def _at_sinr(profile: Profile, speed_mps: float, direction: Direction) -> Radio:
-    """Whatever the losses are: the powers make up for them."""
+    """Return settings with transmit powers that give `SINR_DB`, whatever the losses."""
     still = Radio(fading=Fading("none", branches=1), ue=Ue(p0_dbm=200.0), base=Base())
-    got_db = 10 * np.log10(Signal(still, static(50.0, 0.0), 1, "ue", direction).next_slots(1).sinr[0, 0])
-    more_db = float(SINR_DB - got_db)
+    found_db = 10 * np.log10(Signal(still, static(50.0, 0.0), 1, "ue", direction).next_slots(1).sinr[0, 0])
+    more_db = float(SINR_DB - found_db)
     return replace(
         still,
         fading=Fading(profile, 100.0, branches=2, scatter_mps=speed_mps),
@@ -97,7 +95,7 @@ def _at_sinr(profile: Profile, speed_mps: float, direction: Direction) -> Radio:
 
 
 def delays(channel: Channel, arrivals_ns: Ints, size_bytes: int, ramp: Ramp | None) -> Delays:
-    """Of all messages that both let go before the trace ends."""
+    """Return the delays of all messages that both release before the trace ends."""
     link = Link(LinkSpec("a", "b", channel.trace, queue_bytes=2**60, retransmission_ns=RLC_NS, ramp=ramp), 1)
     frozen = np.array([each.release_ns for now in arrivals_ns.tolist() if (each := link.enqueue(now, size_bytes))])
     radio = channel.radio
@@ -114,41 +112,41 @@ def delays(channel: Channel, arrivals_ns: Ints, size_bytes: int, ramp: Ramp | No
     return Delays((frozen - arrivals_ns)[both], (closed - arrivals_ns)[both])
 
 
-def arrivals(unit: int, mean_gap_ns: float, seconds: int, purpose: str) -> Ints:
-    """A Poisson process over all but the last twentieth of the time."""
-    rng = generator(1, f"ue{unit}", purpose)
+def arrivals(ue: int, mean_gap_ns: float, seconds: int, purpose: str) -> Ints:
+    """Draw a Poisson process over the first 95 % of the time."""
+    rng = generator(1, f"ue{ue}", purpose)
     until_ns = seconds * NS_PER_S * 0.95
     gaps = rng.exponential(mean_gap_ns, int(2 * until_ns / mean_gap_ns) + 100)
     at_ns = np.cumsum(gaps)
     return at_ns[at_ns < until_ns].astype(np.int64)
 
 
-def loaded(channel: Channel, unit: int, load: float, ramp: Ramp | None, seconds: int = SECONDS) -> Delays:
-    """Messages that ask for a share `load` of what a full buffer gets."""
+def loaded(channel: Channel, ue: int, load: float, ramp: Ramp | None, seconds: int = SECONDS) -> Delays:
+    """Return the delays of messages that offer a share `load` of the full buffer's rate."""
     gap_ns = MESSAGE_BYTES * 8 * NS_PER_S / (load * channel.trace.mean_rate_bps)
-    return delays(channel, arrivals(unit, gap_ns, seconds, f"load {load}"), MESSAGE_BYTES, ramp)
+    return delays(channel, arrivals(ue, gap_ns, seconds, f"load {load}"), MESSAGE_BYTES, ramp)
 
 
 def means(found: Sequence[Pair]) -> str:
-    """Mean of the first of each pair in ms, and by how much the second's differs."""
+    """Return the mean of the first of each pair in ms, and the relative difference of the second's mean."""
     both = np.array([[each.mean() for each in pair] for pair in found])
     return f"{both[:, 0].mean() / NS_PER_MS:.1f} | {_difference(both)}"
 
 
 def tails(found: Sequence[Pair]) -> str:
-    """By how much the 99th percentile of the second of each pair differs from that of the first."""
+    """Return the relative difference of the 99th percentiles of each pair."""
     return _difference(np.array([[np.percentile(each, 99) for each in pair] for pair in found]))
 
 
 def _difference(pairs: Floats) -> str:
-    """In percent, with its 95 % interval over units; `pairs` has shape (units, 2)."""
+    """Return the mean relative difference in percent with its 95 % interval; `pairs` has shape (UEs, 2)."""
     percent = 100 * (pairs[:, 1] / pairs[:, 0] - 1)
     half = stats.t.ppf(0.975, len(percent) - 1) * percent.std(ddof=1) / np.sqrt(len(percent))
     return f"{percent.mean():+.1f} ± {half:.1f}"
 
 
 def load_table() -> Iterator[str]:
-    """Lines: profile, speed and load; delays of either direction."""
+    """Yield the lines of the table by profile, speed and load."""
     yield "| profile | km/h | load | downlink, ms | frozen, % | 99 %, % | uplink, ms | frozen, % | 99 %, % |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for profile in PROFILES:
@@ -161,34 +159,33 @@ def load_table() -> Iterator[str]:
 
 def _loaded(profile: Profile, speed_kmh: float, direction: Direction, load: float) -> str:
     found = []
-    for unit in range(UNITS):
-        channel = air(profile, speed_kmh, direction, unit)
-        got = loaded(channel, unit, load, RAMPS[direction])
-        found.append((got.closed, got.frozen))
+    for ue in range(UES):
+        delay = loaded(channel_of(profile, speed_kmh, direction, ue), ue, load, RAMPS[direction])
+        found.append((delay.closed, delay.frozen))
     return f"{means(found)} | {tails(found)}"
 
 
 def burst_table() -> Iterator[str]:
-    """Lines: profile and size; delays of messages that come alone, and what a link without a ramp makes of them."""
+    """Yield the lines of the table of single messages by profile and size, also for an uplink without a ramp."""
     yield "| profile | bytes | downlink, ms | frozen, % | uplink, ms | frozen, % | without ramp, % |"
     yield "|---|---|---|---|---|---|---|"
     for profile in BURST_PROFILES:
         for size_bytes in BURSTS_BYTES:
-            down = means([(got.closed, got.frozen) for got in _bursts(profile, "downlink", size_bytes, None)])
+            down = means([(each.closed, each.frozen) for each in _bursts(profile, "downlink", size_bytes, None)])
             ramped = _bursts(profile, "uplink", size_bytes, RAMPS["uplink"])
-            bare = _bursts(profile, "uplink", size_bytes, None)
-            up = means([(got.closed, got.frozen) for got in ramped])
-            saturated = means([(got.closed, other.frozen) for got, other in zip(ramped, bare, strict=True)])
+            without_ramp = _bursts(profile, "uplink", size_bytes, None)
+            up = means([(each.closed, each.frozen) for each in ramped])
+            saturated = means([(one.closed, other.frozen) for one, other in zip(ramped, without_ramp, strict=True)])
             yield f"| {profile} | {size_bytes} | {down} | {up} | {saturated.split(' | ')[1]} |"
         print(f"bursts, {profile}: done", file=sys.stderr)
 
 
 def _bursts(profile: Profile, direction: Direction, size_bytes: int, ramp: Ramp | None) -> list[Delays]:
-    """Of each unit."""
+    """Return the delays of each UE."""
     found = []
-    for unit in range(UNITS):
-        channel = air(profile, BURST_SPEED_KMH, direction, unit)
-        found.append(delays(channel, arrivals(unit, BURST_GAP_NS, SECONDS, "bursts"), size_bytes, ramp))
+    for ue in range(UES):
+        channel = channel_of(profile, BURST_SPEED_KMH, direction, ue)
+        found.append(delays(channel, arrivals(ue, BURST_GAP_NS, SECONDS, "bursts"), size_bytes, ramp))
     return found
 
 

@@ -9,12 +9,12 @@ import pytest
 from scipy import stats
 
 from benchmarks.channel_figures.make import FIGURES, Panels, make
-from benchmarks.channel_figures.points import Panel, Points, Sizes, held, of_counts, of_means, of_ratios, verdict
+from benchmarks.channel_figures.points import Panel, Points, SampleSizes, held, of_counts, of_means, of_ratios, verdict
 from emulator.channel.radio import Adaptation
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "emulator-channel.md"
-FEW = Sizes(seeds=1, sites=60, fields=200, walks=30, slots=1_000)
+FEW = SampleSizes(seeds=1, sites=60, fields=200, walks=30, slots=1_000)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from emulator.trace.rules import BEHAVIOUR
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
 def test_under_a_full_buffer_frozen_and_closed_delays_are_the_same(direction: Direction) -> None:
     """All messages come at time 0, and fill nine tenths of the trace."""
-    channel = freezing.air("tdl-a", 30, direction, 2, seconds=2)
+    channel = freezing.channel_of("tdl-a", 30, direction, 2, seconds=2)
     count = int(channel.trace.cumulative_bits[-1] * 0.9) // 8_000
     got = freezing.delays(channel, np.zeros(count, dtype=np.int64), 1_000, None)
     assert len(got.frozen) == count > 200
@@ -26,7 +26,7 @@ def test_under_a_full_buffer_frozen_and_closed_delays_are_the_same(direction: Di
 
 def test_without_block_errors_freezing_costs_next_to_nothing() -> None:
     """A steady channel under an outer loop that stands still: one block in 10^4 fails; light traffic for 20 s."""
-    channel = freezing.air("none", 3, "downlink", 1, seconds=20)
+    channel = freezing.channel_of("none", 3, "downlink", 1, seconds=20)
     radio = replace(channel.radio, adaptation=Adaptation(olla_up_db=0.0))
     columns = AirInterface(radio.carrier, radio.adaptation, radio.harq, channel.key).feed(channel.sinr, channel.symbols)
     behaviour = {name: columns[name] for name in BEHAVIOUR}
@@ -40,14 +40,14 @@ def test_without_block_errors_freezing_costs_next_to_nothing() -> None:
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
 def test_every_channel_stands_at_the_stated_sinr(direction: Direction) -> None:
     """Two branches: twice the mean. In 20 s at 30 km/h it moves on by 1944 wavelengths: so many samples each."""
-    per_branch = freezing.air("rayleigh", 30, direction, 1, seconds=20).sinr.mean() / 2
+    per_branch = freezing.channel_of("rayleigh", 30, direction, 1, seconds=20).sinr.mean() / 2
     assert per_branch == pytest.approx(10 ** (freezing.SINR_DB / 10), rel=4 / np.sqrt(2 * 20 * 30 / 3.6 / 0.0857))
-    still = freezing.air("none", 3, direction, 1, seconds=1).sinr / 2
+    still = freezing.channel_of("none", 3, direction, 1, seconds=1).sinr / 2
     np.testing.assert_allclose(10 * np.log10(still), freezing.SINR_DB)
 
 
 def test_messages_come_at_the_stated_load() -> None:
-    channel = freezing.air("tdl-c", 3, "downlink", 1, seconds=20)
+    channel = freezing.channel_of("tdl-c", 3, "downlink", 1, seconds=20)
     got = freezing.loaded(channel, 1, 0.3, None, seconds=20)
     expected = 0.3 * channel.trace.mean_rate_bps / (8 * freezing.MESSAGE_BYTES) * 20 * 0.95
     assert len(got.closed) == pytest.approx(expected, abs=4 * np.sqrt(expected))

@@ -2,6 +2,6 @@
 
     python -m benchmarks.channel_figures docs/channel
 
-Points are simulated and stand in their 95 % intervals; lines are closed forms. The laws, and the ways to sample, are
-those that the tests of the channel hold it to.
+Points are simulated, with 95 % intervals; lines are closed forms. Closed forms and sampling are shared with the tests
+of the channel.
 """

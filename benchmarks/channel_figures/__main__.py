@@ -1,4 +1,4 @@
-"""`python -m benchmarks.channel_figures FOLDER`: each figure as a PDF and a PNG, and how many intervals hold."""
+"""`python -m benchmarks.channel_figures FOLDER`: draw each figure as PDF and PNG, count the intervals that hold."""
 
 import sys
 from pathlib import Path

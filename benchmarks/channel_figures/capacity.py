@@ -1,4 +1,4 @@
-"""Ergodic capacity and outage of fading, branches combined."""
+"""The figure of ergodic capacity and outage, with combined branches."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from scipy.special import expn
 
 from benchmarks.channel_figures.drawing import departures, draw_curve, draw_points, letter, plain_decades, shifted
-from benchmarks.channel_figures.points import Curve, Panel, Sizes, of_counts, of_means
+from benchmarks.channel_figures.points import Curve, Panel, SampleSizes, of_counts, of_means
 from emulator.core.arrays import Floats
 from results.figures.style import DASHES, INK, PAGE_IN, Look, looks, tidy
 from tests.emulator.channel.small_scale.fading_laws import LAWS, NAKAGAMI_M, RICE_K_DB, independent_powers
@@ -24,12 +24,12 @@ MARGIN_DB = np.arange(-33.0, 6.1, 3.0)
 LEAST_HITS = 5
 
 
-def panels(sizes: Sizes) -> dict[str, Panel]:
+def panels(sizes: SampleSizes) -> dict[str, Panel]:
     return {"ergodic capacity": ergodic(sizes.seeds), "outage": outage(sizes.seeds)}
 
 
 def powers(name: str, branches: int, seeds: int) -> Floats:
-    """Independent gains of combined branches, all seeds together."""
+    """Return independent gains of combined branches, of all seeds."""
     each = np.concatenate([independent_powers(name, seed) for seed in range(1, seeds + 1)])
     together: Floats = each[: len(each) // branches * branches].reshape(-1, branches).sum(axis=1)
     return together
@@ -48,15 +48,15 @@ def ergodic(seeds: int) -> Panel:
 
 
 def capacity(name: str, branches: int, snr: float) -> float:
-    """Of Rayleigh fading by exponential integrals (Alouini and Goldsmith, IEEE Trans. Veh. Technol. 48(4), 1999,
-    eq. 40), of the others by the integral over their law."""
+    """Return the capacity: of Rayleigh fading by exponential integrals (Alouini, Goldsmith, IEEE Trans. Veh. Technol.
+    48(4), 1999, eq. 40), otherwise by numerical integration over the distribution."""
     if LAWS[name].k or LAWS[name].m:
         return float(LAWS[name].power(branches).expect(lambda gain: np.log2(1 + snr * gain)))
     return float(np.exp(1 / snr) * sum(expn(order + 1, 1 / snr) for order in range(branches)) / np.log(2))
 
 
 def outage(seeds: int) -> Panel:
-    """The share of places whose gain is so far under one branch's mean."""
+    """Return the share of places whose gain is below one branch's mean by a margin."""
     curves, points = {}, {}
     fine_db = np.linspace(MARGIN_DB[0], MARGIN_DB[-1], 200)
     for label, (name, branches) in CASES.items():

@@ -1,4 +1,4 @@
-"""How a panel is drawn: closed forms as lines, simulated points with their intervals as marks."""
+"""Draws panels: closed forms as lines, simulated points as markers with intervals."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,13 +20,13 @@ POINT: dict[str, Any] = {
 
 
 def draw_curve(axes: Axes, curve: Curve, look: Look, label: str = "", **more: Any) -> None:
-    """A line; where marks show the same thing, it is theirs in the key."""
+    """Draw a line. Without a label it is not in the legend."""
     style = {"color": look.color, "linestyle": look.linestyle, "linewidth": 1.0, "zorder": 2} | more
     axes.plot(curve.x, curve.y, label=label or "_", **style)
 
 
 def draw_points(axes: Axes, points: Points, look: Look, label: str = "", filled: bool = False) -> None:
-    """Hollow marks, or filled ones, with bars from the low to the high end of the interval."""
+    """Draw markers with bars from the low to the high end of the interval."""
     bars = np.maximum([points.found - points.low, points.high - points.found], 0)
     axes.errorbar(
         points.x,
@@ -42,18 +42,18 @@ def draw_points(axes: Axes, points: Points, look: Look, label: str = "", filled:
 
 
 def shifted(points: Points, dx: float) -> Points:
-    """Moved aside, so that marks of one place can be told apart."""
+    """Move points in x, so that overlapping markers are separate."""
     return points._replace(x=points.x + dx)
 
 
 def departures(points: Points, unit: float = 1.0) -> Points:
-    """What was found less the closed form, in some unit."""
+    """Return the differences between simulation and closed form in a unit."""
     found, low, high = ((each - points.truth) / unit for each in points[1:4])
     return Points(points.x, found, low, high, points.truth)
 
 
 def plain_decades(axes: Axes, *names: str) -> None:
-    """A logarithmic axis (`x`, `y`) with powers of ten written plainly: 0.1, 1, 10 ... and 10⁻² below."""
+    """Make an axis (`x`, `y`) logarithmic, with labels 0.1, 1, 10 ..., and 10⁻² and so on below."""
     for name in names:
         getattr(axes, f"set_{name}scale")("log")
         axis = axes.xaxis if name == "x" else axes.yaxis
@@ -62,14 +62,14 @@ def plain_decades(axes: Axes, *names: str) -> None:
 
 
 def decade(value: float) -> str:
-    """A power of ten in few characters."""
+    """Format a power of ten."""
     if 0.05 < value < 5e4:
         return f"{value:,.0f}".replace(",", " ") if value > 1 else f"{value:g}"
     return "10" + f"{round(np.log10(value))}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def letter(panels: Iterable[Axes]) -> None:
-    """(a), (b) ... before the titles of the panels."""
+    """Put (a), (b) ... before the titles of the panels."""
     for number, axes in enumerate(panels):
         axes.set_title(f"({chr(ord('a') + number)}) {axes.get_title()}", loc="left")
         axes.set_title("")

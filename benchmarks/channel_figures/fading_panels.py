@@ -1,4 +1,4 @@
-"""Samples of small-scale fading, beside the laws that it follows."""
+"""Samples of small-scale fading, compared with closed forms."""
 
 from functools import partial
 
@@ -28,8 +28,8 @@ ALIKE = {
     "TDL-D, -E": ("tdl-d", "tdl-e"),
     "Nakagami": ("nakagami",),
 }
-"""The profiles of one law; TDL-D's and TDL-E's differ by 0.3 dB of K."""
-START = 250.0  # wavelengths: the border of two blocks of the process lies on the way
+"""Profiles with the same distribution; TDL-D and TDL-E differ by 0.3 dB of K."""
+START = 250.0  # wavelengths: the track crosses the border between two blocks of the process
 LEVELS_DB = np.arange(-20.0, 5.1, 2.5)
 A_WAVELENGTH, WAVELENGTHS = 400, 20
 LEAST_CROSSINGS = 40
@@ -37,7 +37,7 @@ SPECTRUM_POINTS, SPECTRUM_A_WAVELENGTH = 800, 4
 
 
 def envelope(seeds: int) -> Panel:
-    """The share of independent samples under each level."""
+    """Return the share of independent samples below each level."""
     levels_db, fine_db = np.linspace(-30.0, 5.0, 21), np.linspace(-32.0, 7.0, 200)
     curves, points = {}, {}
     for label, names in ALIKE.items():
@@ -53,7 +53,7 @@ def envelope(seeds: int) -> Panel:
 
 
 def autocorrelation(walks: int) -> Panel:
-    """Of complex gains (Rayleigh, Rice: the real part) and of the power's deviations from its mean (Nakagami)."""
+    """Return the autocorrelation of complex gains (Rayleigh, Rice: real part), or of the power (Nakagami)."""
     lags, fine = np.arange(0, 31), np.linspace(0.0, 3.0, 301)
     curves = {
         name: Curve(fine, LAWS[name].autocorrelation(j0(2 * np.pi * fine), fine).real) for name in ("rayleigh", "rice")
@@ -74,13 +74,13 @@ def autocorrelation(walks: int) -> Panel:
 
 
 def lagged(gains: Complexes | Floats, lag: int) -> Floats:
-    """The mean over the places of the product with what is `lag` places on, its real part, shape (walks,)."""
+    """Return the mean over places of the product with the value `lag` places later, real part, shape (walks,)."""
     return np.asarray((gains[: len(gains) - lag] * gains[lag:].conj()).mean(axis=0).real, dtype=np.float64)
 
 
 def nakagami_autocovariance(correlation: Floats) -> Floats:
-    """Of the power, its variance as 1, by that of the complex Rayleigh process at the same quantiles: a power series
-    in its square, by the coefficients of the map in Laguerre polynomials."""
+    """Return the autocorrelation of Nakagami power from that of the complex Rayleigh process with the same quantiles: a
+    power series in its square, with the coefficients of the mapping in Laguerre polynomials."""
     nodes, weights = roots_laguerre(120)
     mapped = nakagami_gain(nodes, NAKAGAMI_M)
     orders = np.arange(1, 40)
@@ -90,7 +90,7 @@ def nakagami_autocovariance(correlation: Floats) -> Floats:
 
 
 def fades(walks: int) -> dict[str, Panel]:
-    """Level-crossing rates a wavelength, and mean lengths of fades in wavelengths."""
+    """Return level-crossing rates per wavelength, and mean fade lengths in wavelengths."""
     names = {"rayleigh": 0, "tdl-c": 1, "rice": 0, "nakagami": 0, "tdl-d": 0}
     way_m = (START + np.arange(WAVELENGTHS * A_WAVELENGTH) / A_WAVELENGTH) * WAVELENGTH_M
     rate_curves, length_curves, rates, lengths = {}, {}, {}, {}
@@ -113,7 +113,8 @@ def fades(walks: int) -> dict[str, Panel]:
 
 
 def spectrum(walks: int) -> Panel:
-    """Doppler: the mean of windowed periodograms in dB, beside the transform of the windowed autocorrelation."""
+    """Return the Doppler spectrum: mean windowed periodograms in dB, and the transform of the windowed
+    autocorrelation."""
     count, each = SPECTRUM_POINTS, SPECTRUM_A_WAVELENGTH
     window = np.blackman(count)
     window /= np.sqrt((window**2).sum())
@@ -138,7 +139,7 @@ def spectrum(walks: int) -> Panel:
 
 
 def over_frequency(walks: int) -> Panel:
-    """The correlation of two frequencies, of its magnitude the part in phase with the closed form."""
+    """Return the correlation between two frequencies: the part in phase with the closed form."""
     apart_hz, fine_hz = np.linspace(0, 6e6, 13), np.linspace(0, 6.5e6, 220)
     curves, points = {}, {}
     for number, name in enumerate(LINES):
@@ -153,15 +154,15 @@ def over_frequency(walks: int) -> Panel:
 
 
 def responses(name: str, offsets_hz: Floats, walks: int) -> Complexes:
-    """Complex gains at 40 places some wavelengths apart, shape (places, walks, frequencies)."""
+    """Return complex gains at 40 places some wavelengths apart, shape (places, walks, frequencies)."""
     profile = tapped_delay_line(name, SPREAD_NS)
     process = Multipath(profile, 1.0, offsets_hz, walks, partial(generator, 1, "ue", f"taps of {name}"))
     return process.responses(np.arange(40.0) * 3.21)
 
 
 def taps(name: str, walks: int) -> Points:
-    """Tap powers in dB, estimated from the response over a band wide enough to tell the taps apart; taps of one delay
-    together."""
+    """Return tap powers in dB, estimated from the response over a band wide enough to resolve the taps; taps with the
+    same delay are added."""
     profile = tapped_delay_line(name, SPREAD_NS)
     delays_s, which = np.unique(profile.delays_s, return_inverse=True)
     offsets_hz = np.random.default_rng(0).uniform(-3e9, 3e9, 60)

@@ -1,4 +1,4 @@
-"""Path loss, the probability of a line of sight, and shadowing."""
+"""The figure of path loss, line-of-sight probability, and shadowing."""
 
 from typing import NamedTuple, get_args
 
@@ -10,11 +10,11 @@ from matplotlib.lines import Line2D
 from scipy import stats
 
 from benchmarks.channel_figures.drawing import departures, draw_curve, draw_points, letter, plain_decades
-from benchmarks.channel_figures.points import OUTSIDE, Curve, Panel, Points, Sizes, of_counts, of_means
-from emulator.channel.large_scale.environment import surroundings
+from benchmarks.channel_figures.points import TAIL, Curve, Panel, Points, SampleSizes, of_counts, of_means
+from emulator.channel.large_scale.environment import environment_parameters
 from emulator.channel.large_scale.path_loss import Geometry, los_probability, path_loss_db
 from emulator.channel.large_scale.propagation import propagate
-from emulator.channel.large_scale.random_field import rough_waves, values
+from emulator.channel.large_scale.random_field import field_values, rough_waves
 from emulator.channel.large_scale.track import static
 from emulator.channel.radio import Base, Environment, Radio
 from emulator.core.arrays import Floats
@@ -28,14 +28,14 @@ LABELS = ["UMi", "UMa", "RMa", "InH-mixed", "InH-open", "InF-SL", "InF-DL", "InF
 NAMES = dict(zip(ENVIRONMENTS, LABELS, strict=True))
 REACH_M = {name: (10.0, 3000.0) if name in OUTDOORS else (2.0, 300.0) for name in ENVIRONMENTS}
 PLACES = 9
-ENOUGH = 30  # sites in one state of sight that a mean is taken of
+MIN_SITES = 30  # in or out of line of sight, for a mean
 LAGS = np.linspace(0.0, 3.0, 13)  # in correlation distances
 CORRELATED = {"InF, 10 m": 10.0, "UMa out of sight, 50 m": 50.0, "RMa out of sight, 120 m": 120.0}
 
 
 class Survey(NamedTuple):
-    """Sites at several distances about one place, as many independent draws: their distances, shape (distances,);
-    path loss with shadowing, shadowing, and sight, shape (distances, sites)."""
+    """Sites at several distances from a place, each an independent draw: distances, shape (distances,); path loss with
+    shadowing, shadowing, and line of sight, shape (distances, sites)."""
 
     distances_m: Floats
     loss_db: Floats
@@ -54,7 +54,7 @@ def survey(environment: Environment, sites: int) -> Survey:
     return Survey(distances_m, loss_db, found.shadowing_db.reshape(shape), found.los.reshape(shape))
 
 
-def panels(sizes: Sizes) -> dict[str, Panel]:
+def panels(sizes: SampleSizes) -> dict[str, Panel]:
     surveys = {name: survey(name, sizes.sites) for name in ENVIRONMENTS}
     found = {
         "path loss outdoors": path_loss({name: surveys[name] for name in OUTDOORS}),
@@ -68,7 +68,7 @@ def panels(sizes: Sizes) -> dict[str, Panel]:
 
 
 def path_loss(surveys: dict[Environment, Survey]) -> Panel:
-    """The mean over sites of path loss with shadowing, of those in sight and those out of it."""
+    """Return mean path losses with shadowing over the sites in, and out of, line of sight."""
     curves, points = {}, {}
     for name, seen in surveys.items():
         fine_m = np.geomspace(*REACH_M[name], 200)
@@ -79,10 +79,10 @@ def path_loss(surveys: dict[Environment, Survey]) -> Panel:
 
 
 def mean_losses(environment: Environment, seen: Survey, los: bool) -> Points:
-    """At the distances at which enough sites are in this state of sight."""
+    """Return the means at distances with at least `MIN_SITES` sites in this state."""
     chosen = seen.los == los
     rows = []
-    for place in np.flatnonzero(chosen.sum(axis=1) >= ENOUGH):
+    for place in np.flatnonzero(chosen.sum(axis=1) >= MIN_SITES):
         at_m = seen.distances_m[[place]]
         rows.append(of_means(at_m, seen.loss_db[place, chosen[place], None], formula_db(environment, at_m, los)))
     return Points(*np.array(rows, dtype=np.float64).reshape(-1, len(Points._fields)).T)
@@ -94,11 +94,11 @@ def formula_db(environment: Environment, distance_m: Floats, los: bool) -> Float
 
 def geometry(environment: Environment) -> Geometry:
     radio = Radio()
-    return Geometry(surroundings(environment).base_height_m, radio.ue.height_m, radio.carrier.carrier_hz)
+    return Geometry(environment_parameters(environment).base_height_m, radio.ue.height_m, radio.carrier.carrier_hz)
 
 
 def line_of_sight(surveys: dict[Environment, Survey]) -> Panel:
-    """The share of sites in sight."""
+    """Return the share of sites in line of sight."""
     curves: dict[str, Curve] = {}
     points: dict[str, Points] = {}
     for name, seen in surveys.items():
@@ -111,7 +111,7 @@ def line_of_sight(surveys: dict[Environment, Survey]) -> Panel:
 
 
 def shadowing_correlation(fields: int) -> Panel:
-    """Products of a field's values at a random place and at each lag from it, one pair a field and lag."""
+    """Return mean products of a field's values at a random place and at lags from it, one place per field."""
     curves, points = {}, {}
     for number, (name, correlation_m) in enumerate(CORRELATED.items()):
         lags = LAGS[number % 2 :: 2]
@@ -119,8 +119,8 @@ def shadowing_correlation(fields: int) -> Panel:
         for seed in range(fields):
             rng = generator(seed, f"figure {name}", "field")
             waves = rough_waves(rng, correlation_m)
-            way_m = np.append(0.0, lags)[:, None] * correlation_m * np.array([1.0, 0.0])
-            pairs[seed] = values(waves, rng.uniform(-1e3, 1e3, 2) + way_m)
+            offsets_m = np.append(0.0, lags)[:, None] * correlation_m * np.array([1.0, 0.0])
+            pairs[seed] = field_values(waves, rng.uniform(-1e3, 1e3, 2) + offsets_m)
         fine = np.linspace(0.0, LAGS[-1], 100)
         curves[name] = Curve(fine * correlation_m, np.exp(-fine))
         points[name] = of_means(lags * correlation_m, pairs[:, :1] * pairs[:, 1:], np.exp(-lags))
@@ -128,16 +128,16 @@ def shadowing_correlation(fields: int) -> Panel:
 
 
 def shadowing_spread(surveys: dict[Environment, Survey]) -> Panel:
-    """Standard deviation of shadowing by state of sight, of the chi-square law; the table's as a stroke."""
+    """Return the standard deviation of shadowing by state, with chi-square intervals, and the table's value."""
     curves, points = {}, {}
     for state, los in (("los", True), ("nlos", False)):
         rows = []
         for number, (name, seen) in enumerate(surveys.items()):
-            row = surroundings(name)
+            row = environment_parameters(name)
             table_db = (row.los if los else row.nlos).sigma_db
             samples = seen.shadowing_db[seen.los == los]
             count, total = len(samples), float(samples @ samples)
-            ends = (np.sqrt(total / stats.chi2.isf(tail, count)) for tail in (OUTSIDE, 1 - OUTSIDE))
+            ends = (np.sqrt(total / stats.chi2.isf(tail, count)) for tail in (TAIL, 1 - TAIL))
             rows.append((number, np.sqrt(total / count), *ends, table_db))
             curves[f"{name} {state}"] = Curve(number + np.array([-0.4, 0.4]), np.full(2, table_db))
         points[state] = Points(*np.array(rows).T)

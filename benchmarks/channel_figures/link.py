@@ -1,4 +1,4 @@
-"""The figure of the link: block errors, spectral efficiency, HARQ, the outer loop."""
+"""The figure of the link: block errors, spectral efficiency, HARQ, and outer loop."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,14 +6,14 @@ from matplotlib.figure import Figure
 
 from benchmarks.channel_figures import link_panels
 from benchmarks.channel_figures.drawing import draw_curve, draw_points, letter, plain_decades
-from benchmarks.channel_figures.points import Panel, Sizes
+from benchmarks.channel_figures.points import Panel, SampleSizes
 from results.figures.style import DASHES, INK, PAGE_IN, Look, looks, tidy
 
 SIZE_IN = (5.0, PAGE_IN)
 BLACK = Look((0.15, 0.15, 0.15), "-", "o")
 
 
-def panels(sizes: Sizes) -> dict[str, Panel]:
+def panels(sizes: SampleSizes) -> dict[str, Panel]:
     return link_panels.panels(sizes)
 
 

@@ -1,4 +1,4 @@
-"""Runs of the air interface, beside what its tables and loops promise."""
+"""Runs of the air interface, compared with closed forms."""
 
 from dataclasses import replace
 from functools import partial
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.constants import speed_of_light
 
-from benchmarks.channel_figures.points import Curve, Panel, Sizes, of_counts, of_means
+from benchmarks.channel_figures.points import Curve, Panel, SampleSizes, of_counts, of_means
 from emulator.channel.air.block_error import ErrorCurve, block_error, least_sinr_db
 from emulator.channel.air.blocks import block_table, cqi_thresholds
 from emulator.channel.air.expected import ONE_WAY
@@ -24,20 +24,20 @@ from emulator.core.randomness import draw_key, generator
 NARROW = Carrier(3.5e9, 5e6, 1, tdd="")
 FULL_SLOT = int(symbols(NARROW, "downlink")[0])
 ONCE = Adaptation(olla_up_db=0.0, cqi_period_ns=10**15)
-"""One CQI at the start, and no outer loop: the MCS stays."""
-ERRORS = (0.97, 0.8, 0.5, 0.2, 0.05, 0.01)  # of the points on an error curve
+"""One CQI at the start and no outer loop: the MCS does not change."""
+ERRORS = (0.97, 0.8, 0.5, 0.2, 0.05, 0.01)  # error rates of the simulated points of a curve
 SCHEMES = {"256-QAM, 2 dB loss": (2, 2.0), "256-QAM, no loss": (2, 0.0), "64-QAM, 2 dB loss": (1, 2.0)}
 """MCS (and CQI) table and implementation loss."""
 EFFICIENCY_DB = np.arange(-7.0, 33.1, 2.5)
-LOOPS = 8  # repeats with draws of their own
-SETTLED = 4_000  # slots until an outer loop of small steps has found its place
+RUNS = 8  # with independent draws
+SETTLING_SLOTS = 4_000  # until an outer loop with small steps has converged
 RESIDUAL_STEPS_DB = np.arange(-7.5, 1.6, 0.75)
 TARGETS = (0.3, 0.1, 0.03)
 SPEED_MPS = 30 / 3.6
 
 
 def run(carrier: Carrier, adaptation: Adaptation, harq: Harq, seed: int, sinr: Floats) -> Columns:
-    """A full buffer's rows, for linear SINR of shape (slots,) or (slots, groups)."""
+    """Return the columns of a full buffer for a linear SINR of shape (slots,) or (slots, groups)."""
     shape = (len(sinr), len(group_prbs(carrier)))
     groups = np.broadcast_to(sinr[:, None], shape) if sinr.ndim == 1 else sinr
     served = np.resize(symbols(carrier, "downlink"), len(sinr))
@@ -46,15 +46,15 @@ def run(carrier: Carrier, adaptation: Adaptation, harq: Harq, seed: int, sinr: F
     )
 
 
-def steady(sinr_db: float, slots: int, first_db: float) -> Floats:
-    """One SINR, but for the first slot, in which the CQI is measured."""
+def constant_sinr(sinr_db: float, slots: int, first_db: float) -> Floats:
+    """Return a constant linear SINR, except in the first slot, in which the CQI is measured."""
     sinr = np.full(slots, 10 ** (sinr_db / 10))
     sinr[0] = 10 ** (first_db / 10)
     return sinr
 
 
 def error_curve(carrier: Carrier, adaptation: Adaptation, mcs: int) -> tuple[ErrorCurve, float]:
-    """The curve of a code block of a whole slot, and how many of them a block has."""
+    """Return the error curve of a code block, and the number of code blocks, of a transport block in a full slot."""
     blocks, symbol_count = block_table(carrier, adaptation), int(symbols(carrier, "downlink").max())
     middle_db, slope = float(blocks.middle_db[symbol_count, mcs]), float(blocks.slope_per_db[symbol_count, mcs])
     return ErrorCurve(middle_db, slope), float(blocks.code_blocks[symbol_count, mcs])
@@ -65,7 +65,7 @@ def errors_at(sinr_db: Floats, each: ErrorCurve, code_blocks: float) -> Floats:
 
 
 def block_errors(slots: int) -> Panel:
-    """First transmissions at a steady SINR, of the schemes that the 15 indicators lead to."""
+    """Return the error rates of first transmissions at constant SINR, for the MCSs selected by the 15 CQIs."""
     curves, points = {}, {}
     fine_db = np.arange(-9.0, 30.0, 0.05)
     blocks, least_db = block_table(NARROW, ONCE), cqi_thresholds(NARROW, ONCE).least_db
@@ -78,7 +78,7 @@ def block_errors(slots: int) -> Panel:
         at_db = np.array([least_sinr_db(error, each, int(count)) for error in ERRORS])
         hits, trials = np.zeros(len(at_db)), np.zeros(len(at_db))
         for place, sinr_db in enumerate(at_db.tolist()):
-            rows = run(NARROW, ONCE, Harq(max_transmissions=1), cqi, steady(sinr_db, slots, start_db))
+            rows = run(NARROW, ONCE, Harq(max_transmissions=1), cqi, constant_sinr(sinr_db, slots, start_db))
             lost = rows["block_lost"][1:][rows["mcs"][1:] == mcs]
             hits[place], trials[place] = lost.sum(), len(lost)
         points[f"{mcs}"] = of_counts(at_db, hits, trials, errors_at(at_db, each, count))
@@ -86,7 +86,7 @@ def block_errors(slots: int) -> Panel:
 
 
 def efficiency(slots: int) -> Panel:
-    """Goodput at a steady SINR, an outer loop of small steps, beside the closed form of its two schemes."""
+    """Return the goodput at constant SINR with an outer loop of small steps, and the closed form of its two MCSs."""
     fine_db = np.arange(-8.0, 36.0, 0.1)
     curves = {"Shannon": Curve(fine_db, np.log2(1 + 10 ** (fine_db / 10)))}
     for order in (8, 6):
@@ -102,21 +102,21 @@ def efficiency(slots: int) -> Panel:
         )
         curves[label] = Curve(fine_db, two_schemes(fine_db, adaptation))
         at_db = EFFICIENCY_DB[cqi_thresholds(ONE_WAY, adaptation).least_db[1] + 0.2 < EFFICIENCY_DB]
-        found = [[goodput(float(sinr_db), adaptation, slots, seed) for sinr_db in at_db] for seed in range(LOOPS)]
+        found = [[goodput(float(sinr_db), adaptation, slots, seed) for sinr_db in at_db] for seed in range(RUNS)]
         points[label] = of_means(at_db, np.array(found), two_schemes(at_db, adaptation))
     return Panel(curves, points, exact=False)
 
 
 def goodput(sinr_db: float, adaptation: Adaptation, slots: int, seed: int) -> float:
-    """bit/s/Hz after the loop has settled."""
-    rows = run(ONE_WAY, adaptation, Harq(), seed, np.full(SETTLED + slots, 10 ** (sinr_db / 10)))
-    bits = (rows["capacity_bits"] * ~rows["block_lost"])[SETTLED:]
+    """Return the goodput in bit/s/Hz after the outer loop has converged."""
+    rows = run(ONE_WAY, adaptation, Harq(), seed, np.full(SETTLING_SLOTS + slots, 10 ** (sinr_db / 10)))
+    bits = (rows["capacity_bits"] * ~rows["block_lost"])[SETTLING_SLOTS:]
     return float(bits.mean() / (slot_ns(ONE_WAY.mu) * 1e-9 * ONE_WAY.bandwidth_hz))
 
 
 def two_schemes(sinr_db: Floats, adaptation: Adaptation) -> Floats:
-    """The loop shares its time between the last scheme within the target and the next, so that the target is met; a
-    failure costs one slot more. 0 below the least CQI."""
+    """Return the goodput if the outer loop alternates between the highest MCS within the target and the next one so
+    that the target is met, and a failure costs one more slot. 0 below the lowest CQI."""
     blocks, target = block_table(ONE_WAY, adaptation), adaptation.bler_target
     symbol_count, last = int(symbols(ONE_WAY, "downlink")[0]), len(blocks.beta) - 1
     found = np.zeros(len(sinr_db))
@@ -131,8 +131,8 @@ def two_schemes(sinr_db: Floats, adaptation: Adaptation) -> Floats:
 
 
 def residual(slots: int) -> Panel:
-    """Blocks of MCS 0 that still fail after 1 to 4 transmissions: the product of the conditional error rates, each
-    the ratio of the rate at n times the SINR to that at n - 1 times."""
+    """Return the share of blocks of MCS 0 that fail after 1 to 4 transmissions: the product of the conditional error
+    rates, each the ratio of the error rate at n times the SINR to that at n - 1 times."""
     adaptation = replace(ONCE, implementation_loss_db=0.0)
     harq = Harq(max_transmissions=4, round_trip_ns=slot_ns(NARROW.mu), processes=8)
     each, count = error_curve(NARROW, adaptation, 0)
@@ -141,7 +141,7 @@ def residual(slots: int) -> Panel:
     fine_db = np.arange(at_db[0] - 0.3, at_db[-1] + 0.3, 0.02)
     left, blocks = np.zeros((4, len(at_db))), np.zeros(len(at_db))
     for place, sinr_db in enumerate(at_db.tolist()):
-        rows = run(NARROW, adaptation, harq, place, steady(sinr_db, slots, start_db))
+        rows = run(NARROW, adaptation, harq, place, constant_sinr(sinr_db, slots, start_db))
         first = np.flatnonzero(rows["mcs"] == 0)[1:]
         again = rows["harq_delay_ns"][first] // slot_ns(NARROW.mu)
         left[:, place] = [*((again >= n).sum() for n in (1, 2, 3)), rows["block_lost"][first].sum()]
@@ -163,12 +163,12 @@ def product_of_conditional_errors(sinr_db: Floats, each: ErrorCurve, code_blocks
     return product
 
 
-def outer_loop(sizes: Sizes) -> Panel:
-    """The share of first transmissions that failed so far, TDL-C at 30 km/h, beside the target that it tends to."""
+def outer_loop(sizes: SampleSizes) -> Panel:
+    """Return the share of first transmissions that failed so far, TDL-C at 30 km/h, and the target it converges to."""
     counts = np.unique(np.geomspace(20, 5 * sizes.slots, 14).astype(int))
     curves, points = {}, {}
     for target in TARGETS:
-        shares = np.array([failed_so_far(target, counts, seed) for seed in range(LOOPS)])
+        shares = np.array([failed_so_far(target, counts, seed) for seed in range(RUNS)])
         curves[f"{target:g}"] = Curve(np.array([20.0, counts[-1]]), np.full(2, target))
         at_last = np.where(counts == counts[-1], target, np.nan)
         points[f"{target:g}"] = of_means(counts.astype(float), shares, at_last)
@@ -186,7 +186,7 @@ def failed_so_far(target: float, counts: npt.NDArray[np.int64], seed: int) -> Fl
     return np.asarray(np.cumsum(failed)[counts - 1] / counts)
 
 
-def panels(sizes: Sizes) -> dict[str, Panel]:
+def panels(sizes: SampleSizes) -> dict[str, Panel]:
     return {
         "block errors": block_errors(sizes.slots // 4),
         "spectral efficiency": efficiency(sizes.slots),

@@ -1,4 +1,4 @@
-"""The figure of small-scale fading: envelope, correlation, Doppler, fades, frequency, delay."""
+"""The figure of small-scale fading: envelope, correlation, Doppler spectrum, fades, frequency correlation, taps."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -6,7 +6,7 @@ from matplotlib.gridspec import SubplotSpec
 
 from benchmarks.channel_figures import fading_panels
 from benchmarks.channel_figures.drawing import draw_curve, draw_points, letter, plain_decades
-from benchmarks.channel_figures.points import Panel, Sizes
+from benchmarks.channel_figures.points import Panel, SampleSizes
 from results.figures.style import INK, PAGE_IN, Look, looks, tidy
 from tests.emulator.channel.small_scale.fading_laws import NAKAGAMI_M, RICE_K_DB
 
@@ -25,7 +25,7 @@ LOOKS = looks(list(LABELS))
 OF_LAW = {"Rayleigh": "rayleigh", "Rice": "rice", "TDL-D, -E": "tdl-d", "Nakagami": "nakagami"}
 
 
-def panels(sizes: Sizes) -> dict[str, Panel]:
+def panels(sizes: SampleSizes) -> dict[str, Panel]:
     return {
         "envelope": fading_panels.envelope(sizes.seeds),
         "autocorrelation": fading_panels.autocorrelation(3 * sizes.walks),

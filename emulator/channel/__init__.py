@@ -1,1 +1,1 @@
-"""The radio channel: from geometry and fading to bits per slot."""
+"""The radio channel: geometry and fading become bits per slot."""

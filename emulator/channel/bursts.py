@@ -1,16 +1,16 @@
-"""Interference that comes and goes: on and off for exponential times (Gilbert's two states in continuous time)."""
+"""Bursty interference: exponential on and off times (Gilbert's two states in continuous time)."""
 
 import numpy as np
 
 from emulator.channel.radio import Bursts
 from emulator.core.arrays import Floats, Ints
 
-DRAWN = 512  # times at once: of no consequence but to speed
+DRAWN = 512  # times drawn at once; affects the speed only
 
 
 class BurstShare:
-    """How much of each slot a burst covers. Stationary from time 0 on: it begins on with the share of time that
-    bursts have, and the exponential law needs no memory of how long. Raises ValueError for a mean time below 1 ns."""
+    """Share of each slot that a burst covers. The process is stationary from time 0: the first state is on with the
+    long-run probability, and exponential times have no memory. Raises ValueError for a mean time below 1 ns."""
 
     def __init__(self, bursts: Bursts, rng: np.random.Generator) -> None:
         for name in ("mean_on_ns", "mean_off_ns"):
@@ -19,18 +19,18 @@ class BurstShare:
         self._rng = rng
         on_share = bursts.mean_on_ns / (bursts.mean_on_ns + bursts.mean_off_ns)
         self._means_ns = (bursts.mean_on_ns, bursts.mean_off_ns)
-        self._first_on = 0 if rng.random() < on_share else 1  # of the drawn times, each second one from here is on
-        self._edges_ns = np.zeros(1)  # where a state begins or ends: the kept part of all of them
-        self._on_ns = np.zeros(1)  # time spent on, up to each edge
+        self._first_on = 0 if rng.random() < on_share else 1  # index of the first drawn time that is on
+        self._edges_ns = np.zeros(1)  # changes of state; past ones are dropped
+        self._on_ns = np.zeros(1)  # cumulative on time at each edge
 
     def of(self, edges_ns: Ints) -> Floats:
-        """The share of each slot between successive edges that is on, shape (len(edges) - 1,). Calls must go
-        forwards in time; how they cut it changes no value."""
+        """Return the on share of each slot between successive edges, shape (len(edges) - 1,). Successive calls must go
+        forward in time; values do not depend on how time is split into calls."""
         while self._edges_ns[-1] < edges_ns[-1]:
             self._draw()
         on_ns = np.interp(edges_ns, self._edges_ns, self._on_ns)
         passed = int(np.searchsorted(self._edges_ns, edges_ns[-1], side="right")) - 1
-        even = passed - passed % 2  # so that the first of the kept states stays the one that it was
+        even = passed - passed % 2  # an even number, so that the first kept state has the same kind
         self._edges_ns, self._on_ns = self._edges_ns[even:], self._on_ns[even:]
         share: Floats = np.diff(on_ns) / np.diff(edges_ns)
         return share

@@ -1,4 +1,4 @@
-"""Which symbols of each slot carry data of which direction."""
+"""Data symbols of each slot, by direction: FDD, and TDD patterns."""
 
 from typing import get_args
 
@@ -10,21 +10,21 @@ from emulator.core.arrays import Ints
 from emulator.core.units import NS_PER_MS
 
 CONTROL_SYMBOLS = 1
-"""PDCCH at the head of a slot with downlink. Engineering: with 12 elements of DM-RS a resource block it
-makes an overhead of 14.3 %, next to the 14 % of TS 38.306 4.1.2."""
-SHORTEST_DOWNLINK = 3
-"""Symbols that a PDSCH of mapping type A takes at least: TS 38.214 Table 5.1.2.1-1."""
+"""PDCCH at the start of a slot with downlink. Engineering: with 12 DM-RS elements per resource block the overhead is
+14.3 %; TS 38.306 4.1.2 has 14 %."""
+MIN_DOWNLINK_SYMBOLS = 3
+"""Shortest PDSCH of mapping type A: TS 38.214 Table 5.1.2.1-1."""
 CONFIGURATION_NS = 20_000_000
-"""Patterns begin anew every 20 ms: TS 38.213 11.1."""
+"""TDD patterns restart every 20 ms: TS 38.213 11.1."""
 
 
 def symbols(carrier: Carrier, direction: Direction) -> Ints:
-    """Data symbols of each slot of the pattern, shape (slots of the pattern,); FDD is a pattern of one slot.
+    """Return the data symbols of each slot of the pattern, shape (slots of the pattern,); FDD has one slot.
 
-    Downlink: all but `CONTROL_SYMBOLS` of a D slot and of the downlink part of an S slot. Uplink: all of a
-    U slot, control being at the edges of the band; the uplink part of an S slot is left to sounding and control.
+    Downlink: a D slot, or the downlink part of an S slot, without `CONTROL_SYMBOLS`. Uplink: a whole U slot, as control
+    is at the edges of the band; the uplink part of an S slot is used for sounding and control.
 
-    Raises ValueError when the pattern breaks a rule or leaves the direction nothing.
+    Raises ValueError if the pattern breaks a rule or has no slot for the direction.
     """
     if direction not in get_args(Direction):
         raise ValueError(f"direction={direction!r}: must be one of {', '.join(get_args(Direction))}")
@@ -33,10 +33,10 @@ def symbols(carrier: Carrier, direction: Direction) -> Ints:
         return np.array([downlink if direction == "downlink" else SYMBOLS], dtype=np.int64)
     _check_pattern(carrier)
     if direction == "downlink":
-        each = {"D": downlink, "S": _downlink_data(carrier.special[0]), "U": 0}
+        by_letter = {"D": downlink, "S": _downlink_data(carrier.special[0]), "U": 0}
     else:
-        each = {"D": 0, "S": 0, "U": SYMBOLS}
-    found = np.array([each[letter] for letter in carrier.tdd], dtype=np.int64)
+        by_letter = {"D": 0, "S": 0, "U": SYMBOLS}
+    found = np.array([by_letter[letter] for letter in carrier.tdd], dtype=np.int64)
     if not found.any():
         raise SettingError("carrier.tdd", carrier.tdd, f"must leave the {direction} at least one slot")
     return found
@@ -44,7 +44,7 @@ def symbols(carrier: Carrier, direction: Direction) -> Ints:
 
 def _downlink_data(in_slot: int) -> int:
     left = in_slot - CONTROL_SYMBOLS
-    return left if left >= SHORTEST_DOWNLINK else 0
+    return left if left >= MIN_DOWNLINK_SYMBOLS else 0
 
 
 def _check_pattern(carrier: Carrier) -> None:

@@ -1,4 +1,4 @@
-"""A channel drawn from its settings: propagation, fading and link adaptation become a trace, chunk by chunk."""
+"""Generates the trace of a channel from its settings, chunk by chunk: propagation, fading, link adaptation."""
 
 import hashlib
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ from emulator.core.randomness import draw_key
 from emulator.trace import Interval, Trace
 from emulator.trace.writer import trace_writer
 
-VERSION = 2  # a change of what the same seed draws is a new version
-TAIL_SLOTS = 64  # at once, after the end, until the last blocks are decided
-CHUNK_SLOTS = 4_096  # their SINR stays in a processor's cache; of no consequence to any value
+CHANNEL_VERSION = 2  # changes whenever the same seed draws other values
+TAIL_SLOTS = 64  # per chunk after the end, until all blocks are decided
+CHUNK_SLOTS = 4_096  # their SINR fits in the processor's cache; affects the speed only
 
 
 def generate(radio: Radio, track: Track, duration_ns: int, seed: int, entity: str, direction: Direction) -> Trace:
-    """The channel of one UE in one direction, slot by slot, release rule `slot`: what a full buffer would get.
+    """Generate the trace of one UE and direction under a full buffer, release rule `slot`.
 
-    `capacity_bits` is the size of the block that begins in the slot; a slot with a retransmission, without data
-    symbols or without a grant has none. `harq_delay_ns` and `block_lost` tell what became of that block. Other
-    columns describe, kept to 0.01 (`bler` to 0.0001). Every draw is addressed by seed, entity and purpose alone,
-    so the lineage is too: traces of one seed and entity share it, whatever their settings.
+    `capacity_bits` is the size of the block first sent in the slot, 0 in slots with a retransmission, without data
+    symbols or without a grant; `harq_delay_ns` and `block_lost` belong to that block. All other columns describe the
+    channel, rounded to 0.01 (`bler` to 0.0001). Draws, and so the lineage, are addressed by seed, entity and purpose
+    only: traces of one seed and entity share their lineage, whatever their settings.
 
-    A UE that is out of coverage all that time has a trace that carries nothing.
+    The trace of a UE that is always out of coverage has no capacity.
 
-    Raises ValueError when the duration is not a whole number of slots, or settings break a rule.
+    Raises ValueError if the duration is not a whole number of slots, or settings break a rule.
     """
     parts = list(stream(radio, track, duration_ns, seed, entity, direction))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -43,7 +43,7 @@ def generate(radio: Radio, track: Track, duration_ns: int, seed: int, entity: st
 def generate_file(
     path: Path, radio: Radio, track: Track, duration_ns: int, seed: int, entity: str, direction: Direction
 ) -> str:
-    """Write what `generate` makes, in flat memory, however long; the trace's SHA-256. Raises as it does."""
+    """Write the trace of `generate` to a file, in constant memory. Return its SHA-256. Raises as `generate` does."""
     lineage, metadata = origin(radio, track, duration_ns, seed, entity, direction)
     with trace_writer(path, slot_ns(radio.carrier.mu), "slot", lineage, metadata) as writer:
         for part in stream(radio, track, duration_ns, seed, entity, direction):
@@ -54,19 +54,19 @@ def generate_file(
 def origin(
     radio: Radio, track: Track, duration_ns: int, seed: int, entity: str, direction: Direction
 ) -> tuple[tuple[Interval, ...], dict[str, Any]]:
-    """Lineage and metadata of a generated trace."""
-    way = hashlib.sha256(track.at_ns.astype("<i8").tobytes() + track.points_m.astype("<f8").tobytes())
+    """Return lineage and metadata of a generated trace."""
+    track_digest = hashlib.sha256(track.at_ns.astype("<i8").tobytes() + track.points_m.astype("<f8").tobytes())
     metadata = {
         "kind": "generated",
-        "generator": f"channel {VERSION}",
+        "generator": f"channel {CHANNEL_VERSION}",
         "spec_version": SPEC_VERSION,
         "radio": asdict(radio),
-        "track": {"points": len(track.at_ns), "sha256": way.hexdigest()},
+        "track": {"points": len(track.at_ns), "sha256": track_digest.hexdigest()},
         "seed": seed,
         "entity": entity,
         "direction": direction,
     }
-    return (Interval(f"channel {VERSION}: seed {seed}, entity {entity}", 0, duration_ns),), metadata
+    return (Interval(f"channel {CHANNEL_VERSION}: seed {seed}, entity {entity}", 0, duration_ns),), metadata
 
 
 def stream(
@@ -78,32 +78,31 @@ def stream(
     direction: Direction,
     chunk_slots: int = CHUNK_SLOTS,
 ) -> Iterator[Columns]:
-    """The columns of `generate`, some slots at a time, in order; the values do not depend on `chunk_slots`.
+    """Yield the columns of `generate` chunk by chunk; the values do not depend on `chunk_slots`.
 
-    A block's outcome may be known only slots later, so the channel is followed beyond the end until all are."""
+    The channel is simulated beyond the end until the outcome of all blocks is known."""
     slots = _whole_slots(radio, duration_ns)
     signal = Signal(radio, track, seed, entity, direction)
     air = AirInterface(
         radio.carrier, radio.adaptation, radio.harq, draw_key(seed, entity, f"channel blocks {direction}")
     )
-    described: list[Columns] = []  # the slots that `air` still holds
+    undecided: list[Columns] = []  # descriptions of the slots that `air` has not returned yet
     done = 0
     while done < slots:
         left = slots - done - air.undecided_slots
-        heard = signal.next_slots(min(chunk_slots, left) if left > 0 else TAIL_SLOTS)
-        described.append(heard.described)
-        blocks = air.feed(heard.sinr, heard.symbols)
-        final = len(blocks["capacity_bits"])
-        together = {name: np.concatenate([part[name] for part in described]) for name in heard.described}
-        described = [{name: values[final:] for name, values in together.items()}]
-        wanted = min(final, slots - done)
+        following = signal.next_slots(min(chunk_slots, left) if left > 0 else TAIL_SLOTS)
+        undecided.append(following.description)
+        blocks = air.feed(following.sinr, following.symbols)
+        decided = len(blocks["capacity_bits"])
+        description = {name: np.concatenate([part[name] for part in undecided]) for name in following.description}
+        undecided = [{name: values[decided:] for name, values in description.items()}]
+        wanted = min(decided, slots - done)
         if wanted:
-            yield {name: values[:wanted] for name, values in (_described(blocks) | together).items()}
-        done += final
+            yield {name: values[:wanted] for name, values in (_rounded(blocks) | description).items()}
+        done += decided
 
 
-def _described(blocks: Columns) -> Columns:
-    """The blocks' columns, those that describe rounded."""
+def _rounded(blocks: Columns) -> Columns:
     return blocks | {"sinr_db": np.round(blocks["sinr_db"], 2), "bler": np.round(blocks["bler"], 4)}
 
 

@@ -1,4 +1,4 @@
-"""Slots, resource blocks and their groups: the grid of a carrier."""
+"""The resource grid of a carrier: slots, resource blocks and resource block groups."""
 
 from typing import Any
 
@@ -14,19 +14,19 @@ LARGEST_MU = 4
 
 
 def slot_ns(mu: int) -> int:
-    """The length of a slot: 2^-mu ms (TS 38.211 4.3.2). Raises ValueError where there is no such numerology."""
+    """Return the length of a slot: 2^-mu ms (TS 38.211 4.3.2). Raises ValueError for an unknown numerology."""
     if mu not in range(LARGEST_MU + 1):
         raise SettingError("carrier.mu", mu, "must be 0, 1, 2, 3 or 4")
     return 1_000_000 >> mu
 
 
 def subcarrier_hz(mu: int) -> float:
-    """The subcarrier spacing: 15 x 2^mu kHz (TS 38.211 Table 4.2-1)."""
+    """Return the subcarrier spacing: 15 x 2^mu kHz (TS 38.211 Table 4.2-1)."""
     return 15e3 * (1 << mu)
 
 
 def frequency_range(carrier_hz: float) -> str:
-    """FR1 or FR2 (TS 38.101-1 Table 5.1-1). Raises ValueError for a frequency of neither."""
+    """Return FR1 or FR2 (TS 38.101-1 Table 5.1-1). Raises ValueError for a frequency of neither."""
     ranges = table("prb")["ranges"]
     for name, each in ranges.items():
         if each["lowest_mhz"] * 1e6 <= carrier_hz <= each["highest_mhz"] * 1e6:
@@ -38,9 +38,9 @@ def frequency_range(carrier_hz: float) -> str:
 
 
 def prbs(carrier: Carrier) -> int:
-    """Resource blocks of the carrier's bandwidth (TS 38.101-1 and -2 Table 5.3.2-1).
+    """Return the number of resource blocks in the carrier (TS 38.101-1 and -2 Table 5.3.2-1).
 
-    Raises ValueError when the standard has no such bandwidth at this spacing and frequency.
+    Raises ValueError if the standard has no such bandwidth at this spacing and frequency.
     """
     slot_ns(carrier.mu)
     name = frequency_range(carrier.carrier_hz)
@@ -57,8 +57,8 @@ def prbs(carrier: Carrier) -> int:
 
 
 def group_prbs(carrier: Carrier) -> Ints:
-    """Resource blocks of each resource block group, shape (groups,): all of the size that configuration 1 of
-    TS 38.214 Table 5.1.2.2.1-1 gives a bandwidth part as wide as the carrier, the last with what is left."""
+    """Return the resource blocks of each resource block group, shape (groups,): the size in configuration 1 of
+    TS 38.214 Table 5.1.2.2.1-1 for a bandwidth part as wide as the carrier; the last group has the rest."""
     count, groups = prbs(carrier), table("prb")["groups"]
     size = int(groups["group_size"][np.searchsorted(groups["up_to_resource_blocks"], count)])
     edges = np.append(np.arange(0, count, size, dtype=np.int64), count)
@@ -66,14 +66,14 @@ def group_prbs(carrier: Carrier) -> Ints:
 
 
 def group_offsets_hz(carrier: Carrier) -> Floats:
-    """The middle of each resource block group about the carrier's middle, shape (groups,)."""
+    """Return the centre frequency of each resource block group relative to the carrier's, shape (groups,)."""
     sizes = group_prbs(carrier)
     middles = np.cumsum(sizes) - sizes / 2 - prbs(carrier) / 2
     return middles * SUBCARRIERS * subcarrier_hz(carrier.mu)
 
 
 def peak_rate_bps(carrier: Carrier, direction: Direction, modulation_order: int) -> float:
-    """The approximate peak rate of TS 38.306 4.1.2, every symbol of every slot in this direction, scaling factor 1."""
+    """Return the approximate peak rate of TS 38.306 4.1.2, with all slots in this direction and scaling factor 1."""
     rule: dict[str, Any] = table("peak_rate")
     symbols_per_s = SYMBOLS * 1e9 / slot_ns(carrier.mu)
     overhead = rule["overhead"][frequency_range(carrier.carrier_hz)][direction]

@@ -1,4 +1,4 @@
-"""The numbers of the standard, and of measured error curves: data files beside the code."""
+"""Loads tables of the standard and of measured error curves from data files."""
 
 import json
 from functools import cache
@@ -8,7 +8,7 @@ from typing import Any
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """What `tables/<name>.json` holds; its notes say what it is and what is in doubt."""
+    """Return the content of `tables/<name>.json`; its notes state its sources and doubts."""
     text = (files("emulator.channel") / "tables" / f"{name}.json").read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(text)
     return found

@@ -89,10 +89,10 @@ class ClosedLoop:
             buffer["idle_ns"], buffer["period_ns"], buffer["delay_ns"] = ramp.idle_ns, ramp.period_ns, ramp.delay_ns
             buffer["first_bits"] = ramp.first_bytes * 8
             buffer["report_slots"] = -(-ramp.report_ns // int(air.transmitter["slot_ns"][0])) + 1
-        self._loop = Loop(
-            air, buffer, np.zeros(int(buffer["report_slots"][0]) + 1, BUFFER_REPORT), np.zeros(len(air.processes), MESSAGE_RANGE),
-            arrivals_ns, sizes_bytes * 8, np.full(len(arrivals_ns), NOT_RELEASED, dtype=np.int64),
-        )  # fmt: skip
+        reports = np.zeros(int(buffer["report_slots"][0]) + 1, BUFFER_REPORT)
+        ranges = np.zeros(len(air.processes), MESSAGE_RANGE)
+        decided_ns = np.full(len(arrivals_ns), NOT_RELEASED, dtype=np.int64)
+        self._loop = Loop(air, buffer, reports, ranges, arrivals_ns, sizes_bytes * 8, decided_ns)
 
     def feed(self, sinr: Floats, symbols: Ints) -> None:
         """Run the next slots: linear SINR by group, shape (slots, groups), and data symbols, shape (slots,)."""

@@ -1,1 +1,1 @@
-"""Large scale: where UEs and sites are, path loss, shadowing, handover."""
+"""Large scale: positions of UEs and sites, path loss, shadowing and handover."""

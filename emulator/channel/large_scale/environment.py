@@ -1,4 +1,4 @@
-"""The environments of TR 38.901: what Tables 7.4.1-1, 7.5-6, 7.6.3.1-2 and 7.8-7 say of each, read from a data file."""
+"""Parameters of the environments of TR 38.901 (Tables 7.4.1-1, 7.5-6, 7.6.3.1-2 and 7.8-7), read from a data file."""
 
 import math
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from emulator.channel.radio import Environment, Penetration, Radio, SettingError
 from emulator.channel.standard_tables import table
 
 
-class Line(NamedTuple):
-    """Path loss as a straight line over log distance: dB at 1 m and 1 GHz, dB a decade of 3-D distance, dB a
-    decade of carrier frequency, and dB a metre of UE height above 1.5 m."""
+class LogDistanceLaw(NamedTuple):
+    """Path loss, linear in log distance: dB at 1 m and 1 GHz, dB per decade of 3-D distance, dB per decade of carrier
+    frequency, and dB per metre of UE height above 1.5 m."""
 
     at_one_db: float
     distance_db: float
@@ -19,17 +19,17 @@ class Line(NamedTuple):
     height_db: float
 
 
-class State(NamedTuple):
-    """What holds in line of sight, out of it, or indoors: shadowing and its correlation distance, and the
-    (a, b, c) of log10 of the median delay spread in s = a log10(b + GHz) + c."""
+class SightParameters(NamedTuple):
+    """Parameters in line of sight, out of it, or indoors: standard deviation and correlation distance of shadowing, and
+    (a, b, c) of the median delay spread: log10 of seconds = a log10(b + GHz) + c."""
 
     sigma_db: float
     correlation_m: float
     delay_spread: tuple[float, float, float]
 
 
-class Hall(NamedTuple):
-    """A factory hall of Table 7.8-7: length, width, height; share of the floor, size and height of its clutter."""
+class FactoryHall(NamedTuple):
+    """A factory hall of Table 7.8-7: length, width and height; clutter's share of the floor, size and height."""
 
     size_m: tuple[float, float, float]
     clutter_density: float
@@ -38,9 +38,9 @@ class Hall(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """One environment's row of the tables; `o2i` and `indoor_m` (the farthest that a UE stands within a building)
-    where outdoor-to-indoor loss is given, `breakpoint_db` where the loss in line of sight has two slopes."""
+class EnvironmentParameters:
+    """Parameters of an environment. `o2i` and `indoor_m` (greatest depth of a UE in a building) if the standard has an
+    outdoor-to-indoor loss; `breakpoint_db` if the line-of-sight loss has two slopes."""
 
     name: Environment
     base_height_m: float
@@ -48,22 +48,22 @@ class Surroundings:
     nearest_m: float
     los_correlation_m: float
     least_delay_spread_ghz: float
-    los: State
-    nlos: State
-    o2i: State | None
-    los_line: Line | None
-    nlos_lines: tuple[Line, ...]
+    los: SightParameters
+    nlos: SightParameters
+    o2i: SightParameters | None
+    los_line: LogDistanceLaw | None
+    nlos_lines: tuple[LogDistanceLaw, ...]
     breakpoint_db: float | None
     beyond_breakpoint_sigma_db: float
     street_width_m: float
     building_height_m: float
-    hall: Hall | None
+    hall: FactoryHall | None
     indoor_m: float
     penetrations: tuple[Penetration, ...]
 
 
-def surroundings(environment: Environment) -> Surroundings:
-    """The tables' row of an environment. Raises ValueError when there is none of that name."""
+def environment_parameters(environment: Environment) -> EnvironmentParameters:
+    """Return the parameters of an environment. Raises ValueError for an unknown name."""
     rows: dict[str, Any] = table("large_scale")["environments"]
     if environment not in rows:
         raise ValueError(f"environment={environment!r}: must be one of {', '.join(rows)}")
@@ -71,11 +71,11 @@ def surroundings(environment: Environment) -> Surroundings:
 
 
 @cache
-def _row(environment: Environment) -> Surroundings:
+def _row(environment: Environment) -> EnvironmentParameters:
     row: dict[str, Any] = table("large_scale")["environments"][environment]
     hall = _hall(row["hall"]) if "hall" in row else None
     states = {name: _state(name, row[name], hall) for name in ("los", "nlos", "o2i") if name in row}
-    return Surroundings(
+    return EnvironmentParameters(
         name=environment,
         base_height_m=row["base_height_m"],
         ue_height_m=(row["ue_height_m"][0], row["ue_height_m"][1]),
@@ -85,8 +85,8 @@ def _row(environment: Environment) -> Surroundings:
         los=states["los"],
         nlos=states["nlos"],
         o2i=states.get("o2i"),
-        los_line=Line(*row["los_line"]) if "los_line" in row else None,
-        nlos_lines=tuple(Line(*line) for line in row.get("nlos_lines", ())),
+        los_line=LogDistanceLaw(*row["los_line"]) if "los_line" in row else None,
+        nlos_lines=tuple(LogDistanceLaw(*line) for line in row.get("nlos_lines", ())),
         breakpoint_db=row.get("breakpoint_db"),
         beyond_breakpoint_sigma_db=row.get("beyond_breakpoint_sigma_db", row["los"]["sigma_db"]),
         street_width_m=row.get("street_width_m", 0.0),
@@ -98,24 +98,24 @@ def _row(environment: Environment) -> Surroundings:
 
 
 def median_delay_spread_ns(environment: Environment, carrier_hz: float, los: bool) -> float:
-    """The median RMS delay spread outdoors, or within an indoor environment (TR 38.901 Table 7.5-6)."""
-    row = surroundings(environment)
+    """Return the median RMS delay spread outdoors, or in an indoor environment (TR 38.901 Table 7.5-6)."""
+    row = environment_parameters(environment)
     return _median_ns(row, row.los if los else row.nlos, carrier_hz)
 
 
 def indoor_delay_spread_ns(environment: Environment, carrier_hz: float) -> float:
-    """The median RMS delay spread of a UE in a building, served from outside (TR 38.901 Table 7.5-6, column O2I).
-    Raises ValueError where the table has no such column."""
-    row = surroundings(environment)
+    """Return the median RMS delay spread of a UE in a building, served from outside (TR 38.901 Table 7.5-6, O2I).
+    Raises ValueError if the environment has no such column."""
+    row = environment_parameters(environment)
     if row.o2i is None:
         raise ValueError(f"environment={environment!r}: must have outdoor base stations to serve a UE in a building")
     return _median_ns(row, row.o2i, carrier_hz)
 
 
 def require_valid(radio: Radio) -> None:
-    """Raise ValueError, one line, when heights, sites, carrier or penetration are outside what TR 38.901 describes,
-    or the load is no share."""
-    row = surroundings(radio.base.environment)
+    """Raise ValueError, one line, if heights, sites, carrier or penetration are outside the range of TR 38.901, or the
+    load is not between 0 and 1."""
+    row = environment_parameters(radio.base.environment)
     base_m = base_height_m(radio)
     lowest, highest = row.ue_height_m
     if not 0.5e9 <= radio.carrier.carrier_hz <= 100e9:
@@ -138,13 +138,13 @@ def require_valid(radio: Radio) -> None:
 
 
 def base_height_m(radio: Radio) -> float:
-    """The sites' height: as set, or the environment's own."""
+    """Return the sites' height: the setting, or the environment's default."""
     height_m = radio.base.height_m
-    return surroundings(radio.base.environment).base_height_m if height_m is None else height_m
+    return environment_parameters(radio.base.environment).base_height_m if height_m is None else height_m
 
 
-def _least_base_height_m(row: Surroundings, ue_height_m: float) -> float:
-    """Over what reflects the second path (UMi, UMa, RMa), over the clutter (InF-SH, InF-DH), or anywhere."""
+def _least_base_height_m(row: EnvironmentParameters, ue_height_m: float) -> float:
+    """Return the lowest site: above the reflecting ground (UMi, UMa, RMa) or the clutter (InF-SH, InF-DH)."""
     if row.name in ("umi", "uma"):
         return max(2.0, ue_height_m) if row.name == "uma" else 2.0
     if row.name == "rma":
@@ -154,21 +154,21 @@ def _least_base_height_m(row: Surroundings, ue_height_m: float) -> float:
     return 0.5
 
 
-def _hall(row: dict[str, Any]) -> Hall:
+def _hall(row: dict[str, Any]) -> FactoryHall:
     length_m, width_m, height_m = row["size_m"]
     size_m = (length_m, width_m, height_m)
-    return Hall(size_m, row["clutter_density"], row["clutter_size_m"], row["clutter_height_m"])
+    return FactoryHall(size_m, row["clutter_density"], row["clutter_size_m"], row["clutter_height_m"])
 
 
-def _state(name: str, row: dict[str, Any], hall: Hall | None) -> State:
+def _state(name: str, row: dict[str, Any], hall: FactoryHall | None) -> SightParameters:
     if hall is None:
         slope, shift, level = row["delay_spread"]
-        return State(row["sigma_db"], row["correlation_m"], (slope, shift, level))
-    return State(row["sigma_db"], row["correlation_m"], (0.0, 1.0, _hall_delay_spread(name, hall)))
+        return SightParameters(row["sigma_db"], row["correlation_m"], (slope, shift, level))
+    return SightParameters(row["sigma_db"], row["correlation_m"], (0.0, 1.0, _hall_delay_spread(name, hall)))
 
 
-def _hall_delay_spread(name: str, hall: Hall) -> float:
-    """log10 of the median delay spread in s, from a hall's volume over its surface (Table 7.5-6 part 3)."""
+def _hall_delay_spread(name: str, hall: FactoryHall) -> float:
+    """Return log10 of the median delay spread in s, from a hall's volume over its surface (Table 7.5-6 part 3)."""
     length_m, width_m, height_m = hall.size_m
     volume_m3 = length_m * width_m * height_m
     surface_m2 = 2 * (length_m * width_m + length_m * height_m + width_m * height_m)
@@ -176,7 +176,7 @@ def _hall_delay_spread(name: str, hall: Hall) -> float:
     return math.log10(slope * volume_m3 / surface_m2 + shift) + float(level)
 
 
-def _median_ns(row: Surroundings, state: State, carrier_hz: float) -> float:
+def _median_ns(row: EnvironmentParameters, state: SightParameters, carrier_hz: float) -> float:
     slope, shift, level = state.delay_spread
     ghz = max(carrier_hz / 1e9, row.least_delay_spread_ghz)
     return 1e9 * 10 ** float(slope * math.log10(shift + ghz) + level)

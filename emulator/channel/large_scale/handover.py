@@ -1,4 +1,4 @@
-"""Which of several sites serves a UE as it moves: event A3 of TS 38.331 5.5.4.4 with its time to trigger."""
+"""The serving site of a moving UE: event A3 of TS 38.331 5.5.4.4 with time to trigger."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,18 @@ from emulator.channel.radio import Handover
 from emulator.core.arrays import Floats, Ints
 from emulator.core.compiled import compiled
 
-NEVER_NS = -1
+NOT_STRONGER_NS = -1
 
 
 class Serving(NamedTuple):
-    """The site that serves from each instant on, both shape (h,)."""
+    """`site` serves from `from_ns` on, both of shape (h,)."""
 
     from_ns: Ints
     site: Ints
 
 
 def require_valid(settings: Handover) -> None:
-    """Raise ValueError, one line, when a time or the hysteresis breaks its rule."""
+    """Raise ValueError, one line, if a time or the hysteresis is out of range."""
     if settings.measurement_ns < 1:
         raise ValueError(f"base.handover.measurement_ns={settings.measurement_ns}: must be at least 1")
     for name in ("hysteresis_db", "time_to_trigger_ns", "interruption_ns"):
@@ -28,24 +28,25 @@ def require_valid(settings: Handover) -> None:
             raise ValueError(f"base.handover.{name}={value}: must be finite and at least 0")
 
 
-class Decider:
-    """Follows a UE from stretch to stretch of its way.
+class HandoverDecider:
+    """Decides the handovers of a UE, one part of its track after the other.
 
-    Strength is what a measurement sees after its own filter: path loss and shadowing without the fast fading. Every
-    `measurement_ns` each other site is compared with the serving one; one that was stronger by more than the
-    hysteresis at every measurement of `time_to_trigger_ns` takes over, the strongest of several. While a handover
-    interrupts the link nothing is measured.
+    Strength is path loss and shadowing without fast fading, as after the filter of a measurement. Every
+    `measurement_ns` the other sites are compared with the serving one. A site that was stronger by more than the
+    hysteresis at all measurements over `time_to_trigger_ns` takes over, the strongest if there are several. Nothing is
+    measured while a handover interrupts the link.
     """
 
     def __init__(self, settings: Handover, strength_db: Floats) -> None:
-        """`strength_db`, shape (sites,): at the start; the strongest serves first."""
+        """`strength_db`, shape (sites,), at the start: the strongest site serves first."""
         self._settings = settings
         self._state = np.array([int(np.argmax(strength_db)), 0], np.int64)  # serving site, end of the interruption
-        self._since_ns = np.full(len(strength_db), NEVER_NS)
+        self._since_ns = np.full(len(strength_db), NOT_STRONGER_NS)
 
-    def follow(self, at_ns: Ints, strength_db: Floats, from_ns: int, until_ns: int) -> tuple[Serving, Ints]:
-        """Who serves in [from, until), which follows the last stretch, and the interruptions that touch it, shape
-        (m, 2). `strength_db`, shape (sites, k), holds from its instant in `at_ns`, shape (k,), to the next."""
+    def decide(self, at_ns: Ints, strength_db: Floats, from_ns: int, until_ns: int) -> tuple[Serving, Ints]:
+        """Return the serving sites in [`from_ns`, `until_ns`), which follows the last call's interval, and the
+        interruptions that overlap it, shape (m, 2). `strength_db`, shape (sites, k), holds from its instant in
+        `at_ns`, shape (k,), to the next."""
         settings, site_before = self._settings, self._state[0]
         running = [[from_ns, self._state[1]]] if self._state[1] > from_ns else []
         changes = _handovers(
@@ -79,8 +80,8 @@ def _handovers(
     state: Ints,
     since_ns: Ints,
 ) -> Ints:
-    """Instant and new site of each handover, shape (h, 2); `state` and `since_ns` (since when each site is better)
-    are carried on."""
+    """Return time and new site of each handover, shape (h, 2). Updates `state` (serving site, end of the interruption)
+    and `since_ns` (since when each site is stronger)."""
     sites = len(strength_db)
     found = np.empty((16, 2), np.int64)
     count = point = 0
@@ -93,9 +94,9 @@ def _handovers(
         best = -1
         for site in range(sites):
             if site == state[0] or strength_db[site, point] <= level_db:
-                since_ns[site] = NEVER_NS
+                since_ns[site] = NOT_STRONGER_NS
                 continue
-            if since_ns[site] == NEVER_NS:
+            if since_ns[site] == NOT_STRONGER_NS:
                 since_ns[site] = now_ns
             ripe = now_ns - since_ns[site] >= trigger_ns
             if ripe and (best < 0 or strength_db[site, point] > strength_db[best, point]):
@@ -106,5 +107,5 @@ def _handovers(
             found[count, 0], found[count, 1] = now_ns, best
             count += 1
             state[0], state[1] = best, now_ns + interruption_ns
-            since_ns[:] = NEVER_NS
+            since_ns[:] = NOT_STRONGER_NS
     return found[:count]

@@ -1,4 +1,4 @@
-"""Tracks from files: where a UE was, in metres or as latitude and longitude."""
+"""Loads recorded tracks of UEs, in metres or as latitude and longitude."""
 
 import csv
 import io
@@ -18,10 +18,10 @@ DEGREES = ["time_s", "latitude", "longitude"]
 
 
 def load_track(path: Path) -> Track:
-    """A CSV file with the columns `time_s,x_m,y_m`, or `time_s,latitude,longitude` in degrees, which become metres
+    """Read a CSV file with the columns `time_s,x_m,y_m`, or `time_s,latitude,longitude` in degrees, which become metres
     east and north of the first place (equirectangular projection). Time starts at the first row.
 
-    Raises ValueError, one line with path, row, value and rule, when a value breaks one; OSError when there is no file.
+    Raises ValueError, one line with path, row, value and rule; OSError if there is no file.
     """
     reader = csv.reader(io.StringIO(decode(path, path.read_bytes())))
     header = [name.strip() for name in next(reader, [])]
@@ -41,7 +41,7 @@ def load_track(path: Path) -> Track:
 
 
 def _place(path: Path, line: int, header: list[str], row: list[str]) -> tuple[float, float, float]:
-    """A row's time and place; the limits of a latitude keep the projection from dividing by 0 at a pole."""
+    """Parse time and place of a row. The limit of latitudes excludes the poles, where the projection degenerates."""
     if len(row) != len(header):
         raise row_error(path, line, "row", ",".join(row), f"have {len(header)} values")
     limits = (STAMP_LIMIT_S, 89.0, 180.0) if header == DEGREES else (STAMP_LIMIT_S, 1e7, 1e7)
@@ -54,8 +54,8 @@ def _place(path: Path, line: int, header: list[str], row: list[str]) -> tuple[fl
 
 
 def _local_m(degrees: Floats) -> Floats:
-    """Latitudes and longitudes, shape (n, 2), as metres east and north of the first. A way across the date line
-    takes the short side."""
+    """Convert latitudes and longitudes, shape (n, 2), to metres east and north of the first. A track may cross the date
+    line."""
     latitude, longitude = degrees[:, 0], degrees[:, 1]
     east = (longitude - longitude[0] + 180) % 360 - 180
     shrink = math.cos(math.radians(latitude[0]))

@@ -1,4 +1,4 @@
-"""The small-scale fading that a link's settings ask for, in and out of line of sight."""
+"""Small-scale fading by a link's settings, in and out of line of sight."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,14 +15,14 @@ from emulator.core.arrays import Flags, Floats
 
 
 class Gains(Protocol):
-    """A process of power gains over the way travelled, at several frequencies."""
+    """A process of power gains over distance travelled, at G frequencies."""
 
     def gains(self, travelled_m: Floats) -> Floats:
-        """Power gains at places of the way (from 0 m, nondecreasing within a call), shape (places, G)."""
+        """Return power gains at distances (from 0 m, nondecreasing within a call), shape (places, G)."""
 
 
 class Receiver(NamedTuple):
-    """Where the gains are taken: frequencies about the carrier (G,), and antennas that fade independently."""
+    """The receiver: frequency offsets from the carrier, shape (G,), and antennas with independent fading."""
 
     wavelength_m: float
     offsets_hz: Floats
@@ -30,21 +30,21 @@ class Receiver(NamedTuple):
 
 
 class Constant(NamedTuple):
-    """No fading: the gain of the antennas alone."""
+    """No fading: the gain is the number of antennas."""
 
     receiver: Receiver
 
     def gains(self, travelled_m: Floats) -> Floats:
-        """The number of branches everywhere, shape (places, G)."""
+        """Return the number of branches everywhere, shape (places, G)."""
         return np.full((len(travelled_m), len(self.receiver.offsets_hz)), float(self.receiver.branches))
 
 
-class SmallScale:
-    """Fading along the way of a UE that is now in line of sight, now not.
+class FadingProcess:
+    """Fading along the track of a UE that is sometimes in line of sight.
 
-    Each of the two states is a process of its own, which goes on, unseen, while the other holds; where the settings
-    make both the same, it is one process. `draws(purpose, index)` is a generator of the entity, e.g.
-    `partial(generator, seed, entity)`; `purpose` tells one radio path from another.
+    Each of the two states has its own process, which continues while the other state holds; if the settings make both
+    equal, there is one process. `draws(purpose, index)` returns a generator of the entity, e.g.
+    `partial(generator, seed, entity)`; `purpose` identifies the radio path.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class SmallScale:
         self._frequencies = len(receiver.offsets_hz)
 
     def gains(self, travelled_m: Floats, los: Flags) -> Floats:
-        """Power gains at places of the way, nondecreasing within a call, in the state that `los` (places,) says;
-        mean `branches`, shape (places, G)."""
+        """Return power gains of mean `branches` at distances, nondecreasing within a call, shape (places, G). `los`,
+        shape (places,): whether in line of sight."""
         if self._in_sight is self._blocked or not los.any():
             return self._blocked.gains(travelled_m)
         together = np.empty((len(travelled_m), self._frequencies))

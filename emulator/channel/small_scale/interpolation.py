@@ -1,4 +1,4 @@
-"""Values of a process with Jakes' spectrum between the points of a grid: the best linear estimate."""
+"""Interpolation of a process with Jakes' spectrum between the points of a grid: the best linear estimate."""
 
 import numpy as np
 from scipy.special import j0
@@ -6,16 +6,14 @@ from scipy.special import j0
 from emulator.core.arrays import Floats
 from emulator.core.compiled import in_place
 
-POINTS = 8  # the points that an estimate is made of
-FRACTIONS = 256  # places between two points for which the weights are tabulated
+POINTS = 8  # grid points in an estimate
+FRACTIONS = 256  # tabulated places between two points
 
 
 def weight_table(points_per_wavelength: float) -> Floats:
-    """Weights of the `POINTS` points around a place, for `FRACTIONS` + 1 places between the middle two, both ends
-    included: those of least mean square error for the autocorrelation J0(2 pi d / wavelength). Shape
-    (FRACTIONS + 1, POINTS).
-
-    The error is 69 dB under the power with 4 points per wavelength.
+    """Return the weights of the `POINTS` points around a place, for `FRACTIONS` + 1 places from one of the middle two
+    points to the other, shape (FRACTIONS + 1, POINTS). They have the least mean square error for the autocorrelation
+    J0(2 pi d / wavelength): 69 dB below the power with 4 points per wavelength.
     """
     turn = 2 * np.pi / points_per_wavelength
     points = np.arange(POINTS)
@@ -27,8 +25,8 @@ def weight_table(points_per_wavelength: float) -> Floats:
 
 @in_place
 def estimate(rows: Floats, place: float, table: Floats, values: Floats) -> None:
-    """`values` (columns,) at `place` = i + share of `rows` (points, columns): the table's weights, themselves
-    interpolated, on the rows i to i + POINTS - 1."""
+    """Write the estimate at `place` = i + share of `rows` (points, columns) to `values` (columns,): rows i to
+    i + POINTS - 1 with weights interpolated in the table."""
     first = int(place)
     fine = (place - first) * FRACTIONS
     entry = min(int(fine), FRACTIONS - 1)
@@ -43,8 +41,9 @@ def estimate(rows: Floats, place: float, table: Floats, values: Floats) -> None:
 
 @in_place
 def powers_between(rows: Floats, places: Floats, table: Floats, branches: int, values: Floats, powers: Floats) -> None:
-    """`powers` (places, frequencies): squared magnitudes at each place, summed over branches. `rows` has the real
-    parts of a branch's frequencies, then the imaginary ones, then those of the next; `values` is scratch (columns,)."""
+    """Write squared magnitudes at each place, summed over branches, to `powers` (places, frequencies). A row of `rows`
+    has the real parts of a branch's frequencies, its imaginary parts, then the next branch; `values` (columns,) is
+    scratch space."""
     frequencies = powers.shape[1]
     for index in range(len(places)):
         estimate(rows, places[index], table, values)
@@ -59,6 +58,6 @@ def powers_between(rows: Floats, places: Floats, table: Floats, branches: int, v
 
 @in_place
 def values_between(rows: Floats, places: Floats, table: Floats, values: Floats) -> None:
-    """`values` (places, columns) at each place of `rows` (points, columns)."""
+    """Write the estimates at each place of `rows` (points, columns) to `values` (places, columns)."""
     for index in range(len(places)):
         estimate(rows, places[index], table, values[index])

@@ -1,8 +1,8 @@
-"""The gain of a multipath link at several frequencies, as a process over the way travelled.
+"""Gains of a multipath link at several frequencies, as a process over distance travelled.
 
-All scattered taps share Jakes' spectrum, so the responses at G frequencies are G Gaussian processes that differ over
-the way as one does, with a covariance among them that the delay profile gives. They are made from as many independent
-processes as that covariance has eigenvalues of weight (at most G, or the taps if these are fewer).
+All scattered taps have Jakes' spectrum, so the responses at G frequencies are G Gaussian processes with the same
+spectrum; the delay profile gives their covariance. They are mixed from independent processes, one for each significant
+eigenvalue of the covariance (at most the smaller of G and the number of taps).
 """
 
 from collections.abc import Iterator
@@ -15,33 +15,33 @@ from emulator.channel.small_scale.scattering import POINTS_PER_WAVELENGTH, SEGME
 from emulator.core.arrays import Complexes, Floats
 from emulator.core.compiled import in_place
 
-STEADY_DOPPLER = 0.7  # of the line-of-sight path, over the largest shift (TR 38.901 7.7.2)
-NEGLIGIBLE = 1e-8  # share of the power that is left out of the covariance
+LOS_DOPPLER = 0.7  # Doppler shift of the line-of-sight path over the maximum shift (TR 38.901 7.7.2)
+NEGLIGIBLE = 1e-8  # processes with a smaller share of the power are left out
 
 
 class Multipath:
-    """|H|^2 at the frequencies `offsets_hz` (G,) about the carrier, summed over `branches` receive antennas that fade
-    independently (maximum-ratio combining): its mean is `branches`.
+    """|H|^2 at frequency offsets `offsets_hz`, shape (G,), summed over `branches` receive antennas with independent
+    fading (maximum-ratio combining); its mean is `branches`.
 
-    A pure function of the way travelled, whatever the steps and calls in which it is asked for. Memory is flat, and
-    time goes with the places asked for and the segments they lie in: way that is jumped over costs nothing. `draws`
-    gives the generator of each block of the scattered waves, by its index.
+    Gains are a pure function of distance, however the distances are split into calls. Memory is constant; computing
+    time depends on the number of distances and of segments that contain them. `draws` returns the generator of a block
+    of scattered waves by its index.
     """
 
     def __init__(self, profile: DelayProfile, wavelength_m: float, offsets_hz: Floats, branches: int, draws: Draws):
         self._points_per_m = POINTS_PER_WAVELENGTH / wavelength_m
         self._mixing = _mixing(profile, offsets_hz)
         self._scattering = Scattering(branches * len(self._mixing), draws)
-        self._steady = np.sqrt(profile.steady) * profile.steering(offsets_hz)[0]
+        self._line_of_sight = np.sqrt(profile.los_power) * profile.steering(offsets_hz)[0]
         self._weights = weight_table(POINTS_PER_WAVELENGTH)
         self._branches, self._frequencies = branches, len(offsets_hz)
-        self._number = -2  # of the segment that `_rows` ends with; the rows before it are of the one before
+        self._number = -2  # the segment in `_rows`, after the last points of the segment before
         self._rows = np.zeros((POINTS - 1 + SEGMENT, 2 * branches * len(offsets_hz)))
 
     def gains(self, travelled_m: Floats) -> Floats:
-        """Power gains at places of the way, nondecreasing within a call, shape (places, G).
+        """Return power gains at distances, nondecreasing within a call, shape (places, G).
 
-        Raises ValueError when the way goes back.
+        Raises ValueError if distances decrease or are negative.
         """
         powers = np.empty((len(travelled_m), self._frequencies))
         values = np.empty(self._rows.shape[1])
@@ -50,7 +50,7 @@ class Multipath:
         return powers
 
     def responses(self, travelled_m: Floats) -> Complexes:
-        """Complex gains of each branch, as `gains`, shape (places, branches, G)."""
+        """Return the complex gains of each branch, shape (places, branches, G). Raises as `gains` does."""
         values = np.empty((len(travelled_m), self._rows.shape[1]))
         for part, places in self._parts(travelled_m):
             values_between(self._rows, places, self._weights, values[part])
@@ -59,7 +59,8 @@ class Multipath:
         return together
 
     def _parts(self, travelled_m: Floats) -> Iterator[tuple[slice, Floats]]:
-        """For each segment that places lie in: which of them do, and where in `_rows`, made by then."""
+        """Yield, for each segment that contains places, their slice and their positions in `_rows`, after filling
+        `_rows` with the segment."""
         if len(travelled_m) and (travelled_m[0] < 0 or np.any(travelled_m[1:] < travelled_m[:-1])):
             raise ValueError("travelled_m: must be at least 0 and not go back")
         places = travelled_m * self._points_per_m + SEGMENT  # from segment 1 on, as there is none before 0
@@ -72,7 +73,7 @@ class Multipath:
             start = end
 
     def _move_to(self, number: int) -> None:
-        """Make the rows of a segment, and of the points just before it."""
+        """Fill `_rows` with a segment and the points just before it."""
         if number == self._number:
             return
         if number != self._number + 1:
@@ -84,21 +85,21 @@ class Multipath:
         self._rows[: POINTS - 1] = self._rows[SEGMENT:]
         rows = self._rows[POINTS - 1 :]
         mix(self._scattering.segment(number), self._mixing, rows.reshape(SEGMENT, self._branches, -1))
-        if self._steady.any():
-            self._add_steady(number, rows)
+        if self._line_of_sight.any():
+            self._add_line_of_sight(number, rows)
 
-    def _add_steady(self, number: int, rows: Floats) -> None:
-        """Add the line-of-sight path: a phasor that turns with the way, for all branches the same, as the scattered
-        waves it is added to have any phase alike."""
+    def _add_line_of_sight(self, number: int, rows: Floats) -> None:
+        """Add the line-of-sight path: a phasor that rotates with distance. It can be the same for all branches, because
+        the phase of the scattered waves is uniform."""
         points = np.arange(number * SEGMENT, (number + 1) * SEGMENT)
-        responses = np.exp(2j * np.pi * STEADY_DOPPLER / POINTS_PER_WAVELENGTH * points)[:, None] * self._steady
+        responses = np.exp(2j * np.pi * LOS_DOPPLER / POINTS_PER_WAVELENGTH * points)[:, None] * self._line_of_sight
         rows += np.tile(np.concatenate((responses.real, responses.imag), axis=1), self._branches)
 
 
 def _mixing(profile: DelayProfile, offsets_hz: Floats) -> Floats:
-    """What the real and the imaginary part of each independent process add to the real and the imaginary parts at the
-    frequencies, shape (processes, 2, 2 G): together they have the covariance of the taps, but for less than
-    `NEGLIGIBLE` each."""
+    """Return the weights of the real and the imaginary part of each independent process in the real, then imaginary
+    parts at the frequencies, shape (processes, 2, 2 G). The mixture has the covariance of the taps, without processes
+    below `NEGLIGIBLE`."""
     taps = np.sqrt(profile.powers)[:, None] * profile.steering(offsets_hz)
     _, strengths, directions = np.linalg.svd(taps, full_matrices=False)
     kept = strengths**2 > NEGLIGIBLE * len(offsets_hz)
@@ -110,9 +111,8 @@ def _mixing(profile: DelayProfile, offsets_hz: Floats) -> Floats:
 
 @in_place
 def mix(processes: Complexes, mixing: Floats, rows: Floats) -> None:
-    """`rows` (points, branches, 2 G): the real, then the imaginary parts of each branch's own processes, of
-    `processes` (branches x each's, points), weighed by `mixing` (each's, 2, 2 G): of a real part, and of an imaginary
-    one."""
+    """Mix `processes` (branches x processes of a branch, points) with the weights `mixing` (processes of a branch, 2,
+    2 G) into `rows` (points, branches, 2 G), the real, then the imaginary parts at G frequencies."""
     each = mixing.shape[0]
     for point in range(rows.shape[0]):
         for branch in range(rows.shape[1]):

@@ -1,4 +1,4 @@
-"""Nakagami-m fading: the depth of the fades is free, from worse than Rayleigh (m < 1) to almost steady."""
+"""Nakagami-m fading, from deeper fades than Rayleigh's (m < 1) to almost constant gain."""
 
 import numpy as np
 from scipy.special import gammainccinv, gammaincinv
@@ -10,7 +10,7 @@ from emulator.core.arrays import Floats
 
 
 class Nakagami:
-    """Power gains whose magnitude is Nakagami-m in each branch, flat over frequency; the rest as `Multipath`."""
+    """Power gains with Nakagami-m magnitude in each branch, flat over frequency; otherwise as `Multipath`."""
 
     def __init__(self, m: float, wavelength_m: float, offsets_hz: Floats, branches: int, draws: Draws):
         self._m = m
@@ -18,18 +18,17 @@ class Nakagami:
         self._multipath = Multipath(rayleigh(), wavelength_m, np.zeros(1), branches, draws)
 
     def gains(self, travelled_m: Floats) -> Floats:
-        """Power gains of mean `branches`, the same at all frequencies, shape (places, G)."""
+        """Return power gains of mean `branches`, equal at all frequencies, shape (places, G)."""
         rayleigh_gains = np.abs(self._multipath.responses(travelled_m)[:, :, 0]) ** 2
         gains = nakagami_gain(rayleigh_gains, self._m).sum(axis=1)
         return np.repeat(gains[:, None], self._frequencies, axis=1)
 
 
 def nakagami_gain(rayleigh_gain: Floats, m: float) -> Floats:
-    """The power gain of Nakagami-m fading at the same quantiles as Rayleigh fading: Gamma with shape `m` and mean 1
-    (Nakagami, "The m-distribution", 1960). The order of fades, and so the Doppler, is kept; shape as
-    `rayleigh_gain`."""
+    """Map Rayleigh power gains to the same quantiles of Nakagami-m fading: Gamma with shape `m` and mean 1 (Nakagami,
+    "The m-distribution", 1960). The order of fades, and so the Doppler, is kept; shape as `rayleigh_gain`."""
     gain = np.empty_like(rayleigh_gain)
-    low = rayleigh_gain < np.log(2)  # each half by the tail in which the quantile is small
+    low = rayleigh_gain < np.log(2)  # each half uses the tail with the smaller probability
     gain[low] = gammaincinv(m, -np.expm1(-rayleigh_gain[low]))
     gain[~low] = gammainccinv(m, np.exp(-rayleigh_gain[~low]))
     return gain / m

@@ -57,8 +57,8 @@ def test_downlink_is_signal_over_noise_and_the_load_of_the_others() -> None:
     noise_mw = 10 ** ((-174 + decibels(np.array(30e3)) + 7) / 10)
     sinr = 2 * own_mw / (noise_mw + 0.3 * (received_mw.sum(axis=0) - own_mw))
     np.testing.assert_allclose(got.sinr, np.repeat(sinr[:, None], 14, axis=1), rtol=1e-9)
-    np.testing.assert_allclose(got.described["rsrp_dbm"], decibels(own_mw), atol=0.00501)
-    np.testing.assert_array_equal(got.described["serving"], site)
+    np.testing.assert_allclose(got.description["rsrp_dbm"], decibels(own_mw), atol=0.00501)
+    np.testing.assert_array_equal(got.description["serving"], site)
     assert set(np.unique(site)) >= {0, 1}
 
 
@@ -85,11 +85,11 @@ def test_what_describes_the_slots_is_the_propagation_to_who_serves(direction: Di
         ("distance_m", found.distance_m),
     ):
         along = np.stack([np.interp(np.arange(SLOTS) * SLOT_NS, found.at_ns, each) for each in values])
-        np.testing.assert_allclose(got.described[name], along[site, np.arange(SLOTS)], atol=0.00502)
+        np.testing.assert_allclose(got.description[name], along[site, np.arange(SLOTS)], atol=0.00502)
     still = heard(replace(radio, fading=Fading("none", branches=2)), direction)
     faded_db = decibels((got.sinr / still.sinr).mean(axis=1))
-    np.testing.assert_allclose(got.described["fading_db"], faded_db, atol=0.00501)
-    assert got.described["los"].dtype == np.bool_ and got.described["serving"].dtype == np.int8
+    np.testing.assert_allclose(got.description["fading_db"], faded_db, atol=0.00501)
+    assert got.description["los"].dtype == np.bool_ and got.description["serving"].dtype == np.int8
 
 
 def test_nothing_is_sent_while_a_handover_interrupts() -> None:
@@ -115,8 +115,8 @@ def test_how_slots_are_cut_changes_no_value(cuts: list[int], direction: Directio
     parts = [signal.next_slots(stop - first) for first, stop in itertools.pairwise(places)]
     np.testing.assert_array_equal(np.concatenate([part.sinr for part in parts]), whole.sinr)
     np.testing.assert_array_equal(np.concatenate([part.symbols for part in parts]), whole.symbols)
-    for name, values in whole.described.items():
-        np.testing.assert_array_equal(np.concatenate([part.described[name] for part in parts]), values)
+    for name, values in whole.description.items():
+        np.testing.assert_array_equal(np.concatenate([part.description[name] for part in parts]), values)
 
 
 def test_bursts_add_their_power_while_they_last() -> None:
@@ -135,10 +135,10 @@ def test_bursts_add_their_power_while_they_last() -> None:
 def test_a_tdd_carrier_fades_the_same_both_ways_and_an_fdd_one_does_not() -> None:
     """Lone site, TDL-C: fading of both directions in dB; 15 m/s crosses half a wavelength in 6 slots."""
     radio = replace(PLAIN, base=Base(), fading=Fading("tdl-c", 100.0, branches=1))
-    up, down = (heard(radio, way).described["fading_db"] for way in DIRECTIONS)
+    up, down = (heard(radio, way).description["fading_db"] for way in DIRECTIONS)
     np.testing.assert_array_equal(up, down)
     fdd = replace(radio, carrier=Carrier(tdd=""))
-    up, down = (heard(fdd, way).described["fading_db"] for way in DIRECTIONS)
+    up, down = (heard(fdd, way).description["fading_db"] for way in DIRECTIONS)
     independent = SLOTS * SLOT_NS * 1e-9 * 15 / 0.0857  # wavelengths travelled
     assert abs(np.corrcoef(up, down)[0, 1]) < 4 / np.sqrt(independent)
     assert np.ptp(up) > 3
@@ -159,4 +159,4 @@ def test_in_a_building_nobody_is_in_sight() -> None:
     inside = replace(PLAIN, base=Base(), ue=Ue(penetration="low"), fading=Fading("auto", branches=1))
     as_c = replace(inside, fading=Fading("tdl-c", 1e9 * 10**-6.62, branches=1))
     got, expected = (heard(radio, "downlink", static(30.0, 0.0), 4_000) for radio in (inside, as_c))
-    np.testing.assert_allclose(got.described["fading_db"], expected.described["fading_db"], atol=0.0101)
+    np.testing.assert_allclose(got.description["fading_db"], expected.description["fading_db"], atol=0.0101)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.channel.large_scale.handover import Decider
+from emulator.channel.large_scale.handover import HandoverDecider
 from emulator.channel.radio import Handover
 from emulator.core.arrays import Floats, Ints
 from emulator.core.randomness import generator
@@ -65,11 +65,11 @@ def test_handovers_are_those_of_the_definition_however_the_way_is_cut(
 ) -> None:
     at_ns, strength_db = ways(seed, sites, step_ms * MS_NS)
     expected = by_definition(settings, at_ns, strength_db)
-    decider = Decider(settings, strength_db[:, 0])
+    decider = HandoverDecider(settings, strength_db[:, 0])
     found: list[tuple[int, int]] = []
     serving_before = int(np.argmax(strength_db[:, 0]))
     for from_ns, until_ns in pairwise([0, *sorted(cuts), DURATION_NS]):
-        serving, pauses_ns = decider.follow(at_ns, strength_db, from_ns, until_ns)
+        serving, pauses_ns = decider.decide(at_ns, strength_db, from_ns, until_ns)
         assert (serving.from_ns[0], serving.site[0]) == (from_ns, serving_before)
         found += [(int(now), int(site)) for now, site in zip(serving.from_ns[1:], serving.site[1:], strict=True)]
         serving_before = int(serving.site[-1])
@@ -87,7 +87,7 @@ def test_a_crossing_is_followed_after_hysteresis_and_time_to_trigger() -> None:
     measurement at 1400 ms (steps are held), and for 160 ms at the one at 1560 ms."""
     at_ns = np.arange(0, DURATION_NS, 100 * MS_NS)
     strength_db = np.stack([np.zeros(len(at_ns)), np.arange(len(at_ns)) - 10.0])
-    serving, pauses_ns = Decider(Handover(), strength_db[:, 0]).follow(at_ns, strength_db, 0, DURATION_NS)
+    serving, pauses_ns = HandoverDecider(Handover(), strength_db[:, 0]).decide(at_ns, strength_db, 0, DURATION_NS)
     assert serving.from_ns.tolist() == [0, 1560 * MS_NS]
     assert serving.site.tolist() == [0, 1]
     assert pauses_ns.tolist() == [[1560 * MS_NS, 1610 * MS_NS]]
@@ -96,6 +96,6 @@ def test_a_crossing_is_followed_after_hysteresis_and_time_to_trigger() -> None:
 def test_a_short_peak_is_not_followed() -> None:
     at_ns = np.array([0, 400, 520]) * MS_NS
     strength_db = np.array([[0.0, 0.0, 0.0], [-5.0, 20.0, -5.0]])
-    serving, pauses_ns = Decider(Handover(), strength_db[:, 0]).follow(at_ns, strength_db, 0, DURATION_NS)
+    serving, pauses_ns = HandoverDecider(Handover(), strength_db[:, 0]).decide(at_ns, strength_db, 0, DURATION_NS)
     assert serving.site.tolist() == [0]
     assert pauses_ns.shape == (0, 2)

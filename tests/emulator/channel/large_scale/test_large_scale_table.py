@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from emulator.channel.large_scale.environment import surroundings
+from emulator.channel.large_scale.environment import environment_parameters
 from emulator.channel.radio import Environment
 from emulator.channel.standard_tables import table
 
@@ -33,26 +33,26 @@ HALLS = {  # Table 7.8-7: size, density, size and height of the clutter
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_shadowing_is_as_wide_and_as_long_as_tabulated(environment: Environment) -> None:
-    row = surroundings(environment)
+    row = environment_parameters(environment)
     states = (row.los, row.nlos, row.o2i)
     assert tuple(state and (state.sigma_db, state.correlation_m) for state in states) == SHADOWING[environment]
 
 
 @pytest.mark.parametrize("environment", HEIGHTS_M)
 def test_sites_stand_as_high_as_the_standards(environment: Environment) -> None:
-    assert surroundings(environment).base_height_m == HEIGHTS_M[environment]
+    assert environment_parameters(environment).base_height_m == HEIGHTS_M[environment]
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_sight_lasts_as_far_as_tabulated(environment: Environment) -> None:
     """In a factory half the clutter's size."""
     expected = HALLS[environment][2] / 2 if environment in HALLS else SIGHT_M[environment]
-    assert surroundings(environment).los_correlation_m == expected
+    assert environment_parameters(environment).los_correlation_m == expected
 
 
 @pytest.mark.parametrize("environment", HALLS)
 def test_halls_are_those_of_the_calibration(environment: Environment) -> None:
-    assert surroundings(environment).hall == HALLS[environment]
+    assert environment_parameters(environment).hall == HALLS[environment]
 
 
 def test_buildings_lose_with_the_tabulated_spread() -> None:

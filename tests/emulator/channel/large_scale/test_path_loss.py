@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.channel.large_scale.environment import (
+    environment_parameters,
     indoor_delay_spread_ns,
     median_delay_spread_ns,
-    surroundings,
 )
 from emulator.channel.large_scale.path_loss import (
     Geometry,
@@ -22,7 +22,7 @@ from emulator.channel.large_scale.path_loss import (
     path_loss_db,
     rural_breakpoint_m,
     shadowing_sigma_db,
-    tall_ue,
+    tall_ue_factor,
 )
 from emulator.channel.radio import Environment
 from emulator.core.randomness import generator
@@ -44,7 +44,7 @@ def chance(environment: Environment, distance_m: float, geometry: Geometry) -> f
 
 
 def geometry_of(environment: Environment, carrier_hz: float = 3.5e9, ue_height_m: float = 1.5) -> Geometry:
-    return Geometry(surroundings(environment).base_height_m, ue_height_m, carrier_hz)
+    return Geometry(environment_parameters(environment).base_height_m, ue_height_m, carrier_hz)
 
 
 def umi(d: float, base: float, ue: float, f: float, los: bool) -> float:
@@ -205,7 +205,7 @@ def test_effective_environment_height_as_often_as_stated(seed: int) -> None:
     """At 22.5 m the ground is 1 m with probability 1 / (1 + C), else 12, 15, 18 or 21 m, each as likely."""
     draws = generator(seed, "test", "roofs").random(4000)
     found = np.array([ground_m("uma", np.array([200.0]), 22.5, draw)[0] for draw in draws])
-    plain = 1 / (1 + float(tall_ue(np.array([200.0]), 22.5)[0]))
+    plain = 1 / (1 + float(tall_ue_factor(np.array([200.0]), 22.5)[0]))
     assert set(found) == {1.0, 12.0, 15.0, 18.0, 21.0}
     for height_m, share in [(1.0, plain), *((roof_m, (1 - plain) / 4) for roof_m in (12.0, 15.0, 18.0, 21.0))]:
         error = math.sqrt(share * (1 - share) / len(draws))

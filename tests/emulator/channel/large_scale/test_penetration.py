@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from emulator.channel.large_scale.environment import surroundings
-from emulator.channel.large_scale.penetration import OUTDOORS, indoors, wall_loss_db
+from emulator.channel.large_scale.environment import environment_parameters
+from emulator.channel.large_scale.penetration import NO_INDOOR_LOSS, draw_indoor_loss, wall_loss_db
 from emulator.channel.radio import Environment, Penetration
 from emulator.core.randomness import generator
 
@@ -33,8 +33,8 @@ def test_wall_loss(model: Penetration, carrier_hz: float, worked_db: float) -> N
 def test_depth_and_loss_are_distributed_as_stated(
     environment: Environment, model: Penetration, farthest_m: float, sigma_db: float, seed: int
 ) -> None:
-    row = surroundings(environment)
-    found = [indoors(generator(seed, f"ue {ue}", "penetration"), row, model, 3.5e9) for ue in range(800)]
+    row = environment_parameters(environment)
+    found = [draw_indoor_loss(generator(seed, f"ue {ue}", "penetration"), row, model, 3.5e9) for ue in range(800)]
     depths_m = np.array([inside.depth_m for inside in found])
     # the lesser of two uniform draws: 1 - (1 - d / D)^2
     assert stats.kstest(depths_m, lambda d: 1 - (1 - d / farthest_m) ** 2).pvalue > 1e-3
@@ -43,4 +43,7 @@ def test_depth_and_loss_are_distributed_as_stated(
 
 
 def test_outdoors_costs_nothing() -> None:
-    assert indoors(generator(1, "ue", "penetration"), surroundings("inf-sh"), "none", 3.5e9) == OUTDOORS
+    assert (
+        draw_indoor_loss(generator(1, "ue", "penetration"), environment_parameters("inf-sh"), "none", 3.5e9)
+        == NO_INDOOR_LOSS
+    )

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from emulator.channel.large_scale.environment import surroundings
+from emulator.channel.large_scale.environment import environment_parameters
 from emulator.channel.large_scale.path_loss import Geometry, los_probability, path_loss_db, shadowing_sigma_db
-from emulator.channel.large_scale.propagation import Journey, Propagation, propagate
+from emulator.channel.large_scale.propagation import Propagation, PropagationStream, propagate
 from emulator.channel.large_scale.track import static, to_and_fro, waypoints
 from emulator.channel.radio import Base, Carrier, Environment, Handover, Penetration, Radio, Ue
 
@@ -29,7 +29,7 @@ def ring(environment: Environment, radius_m: float, penetration: Penetration = "
 
 
 def geometry_of(radio: Radio) -> Geometry:
-    base_m = surroundings(radio.base.environment).base_height_m
+    base_m = environment_parameters(radio.base.environment).base_height_m
     return Geometry(base_m, radio.ue.height_m, radio.carrier.carrier_hz)
 
 
@@ -90,7 +90,7 @@ def columns(found: Propagation) -> tuple[npt.NDArray[np.generic], ...]:
 def test_however_the_way_is_cut_the_values_are_the_same() -> None:
     track, duration_ns = to_and_fro(ROUND, 20.0, 60 * SECOND_NS, pause_ns=SECOND_NS), 60 * SECOND_NS
     whole = propagate(THREE, track, duration_ns, 5, "ue")
-    journey = Journey(THREE, track, 5, "ue")
+    journey = PropagationStream(THREE, track, 5, "ue")
     edges_ns = [0, 1, 999_999_937, 7 * SECOND_NS, 7 * SECOND_NS + 1, 41 * SECOND_NS, duration_ns]
     serving: list[tuple[int, int]] = []
     pauses: list[list[int]] = []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from emulator.channel.large_scale.random_field import rough_waves, smooth_waves, values
+from emulator.channel.large_scale.random_field import field_values, rough_waves, smooth_waves
 from emulator.core.arrays import Floats
 from emulator.core.randomness import generator
 
@@ -17,15 +17,15 @@ def test_a_field_is_the_sum_of_its_waves() -> None:
     points_m = generator(1, "test", "points").uniform(-5e3, 5e3, (1500, 2))
     phase = points_m[:, :1] * waves[0] + points_m[:, 1:] * waves[1] + waves[2]
     expected = np.sqrt(2 / len(waves[0])) * np.cos(2 * np.pi * phase).sum(axis=1)
-    np.testing.assert_allclose(values(waves, points_m), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(field_values(waves, points_m), expected, rtol=0, atol=1e-9)
 
 
 def test_a_places_value_does_not_depend_on_the_others() -> None:
     waves = rough_waves(generator(1, "test", "sum"), 7.0)
     points_m = generator(1, "test", "points").uniform(-5e3, 5e3, (1500, 2))
-    together = values(waves, points_m)
+    together = field_values(waves, points_m)
     for first, last in [(0, 1), (511, 513), (1, 1500), (700, 707)]:
-        assert np.array_equal(values(waves, points_m[first:last]), together[first:last])
+        assert np.array_equal(field_values(waves, points_m[first:last]), together[first:last])
 
 
 @pytest.mark.parametrize(("correlation_m", "angle"), [(6.0, 0.0), (37.0, 1.0), (120.0, 2.5)])
@@ -47,7 +47,7 @@ def sampled(correlation_m: float, angle: float, smooth: bool) -> Floats:
     for seed in range(SEEDS):
         rng = generator(seed, "test", "field")
         waves = smooth_waves(rng, correlation_m) if smooth else rough_waves(rng, correlation_m)
-        found[seed] = values(waves, rng.uniform(-1e3, 1e3, 2) + LAGS[:, np.newaxis] * correlation_m * direction)
+        found[seed] = field_values(waves, rng.uniform(-1e3, 1e3, 2) + LAGS[:, np.newaxis] * correlation_m * direction)
     return found
 
 
@@ -65,7 +65,7 @@ def test_a_smooth_field_crosses_a_level_as_often_as_rice_says() -> None:
     for seed in range(len(crossings)):
         waves = smooth_waves(generator(seed, "test", "crossings"), 50.0)
         along = np.stack([np.arange(0, 2000, 0.25), np.zeros(8000)], axis=1)
-        above = values(waves, along) > 0.5
+        above = field_values(waves, along) > 0.5
         crossings[seed] = [(above[step:] != above[:-step])[::step].sum() for step in (1, 8)]
     expected = 2000 * np.sqrt(2) / (np.pi * 50.0) * np.exp(-0.125)
     errors = crossings.std(axis=0, ddof=1) / np.sqrt(len(crossings))

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.channel.large_scale.recorded_track import load_track
-from emulator.channel.large_scale.track import Track, between, fine, pace, static, to_and_fro, travelled_m, waypoints
+from emulator.channel.large_scale.track import (
+    Track,
+    points_between,
+    speed_profile,
+    static,
+    subdivide,
+    to_and_fro,
+    travelled_m,
+    waypoints,
+)
 
 SECOND_NS = 10**9
 
@@ -29,7 +38,7 @@ def place(track: Track, at_ns: float) -> list[float]:
 @given(track=tracks())
 def test_a_fine_track_is_the_same_way(track: Track) -> None:
     end_ns = int(track.at_ns[-1])
-    at_ns, points_m = between(fine(track), 0, end_ns)
+    at_ns, points_m = points_between(subdivide(track), 0, end_ns)
     assert at_ns[0] == 0
     assert at_ns[-1] == end_ns
     assert (np.diff(at_ns) > 0).all()
@@ -46,13 +55,13 @@ def test_a_fine_track_is_the_same_way(track: Track) -> None:
 @given(track=tracks(), edges=st.lists(st.integers(0, 20 * SECOND_NS), min_size=1, max_size=6))
 def test_a_stretch_holds_the_points_about_it(track: Track, edges: list[int]) -> None:
     """Against all points: from the last at or before its start to the first at or after its end."""
-    cut = fine(track)
-    at_ns, points_m = between(cut, 0, max(20 * SECOND_NS, int(track.at_ns[-1])))
+    cut = subdivide(track)
+    at_ns, points_m = points_between(cut, 0, max(20 * SECOND_NS, int(track.at_ns[-1])))
     for from_ns, until_ns in zip([0, *sorted(edges)], sorted(edges), strict=False):
         first = np.flatnonzero(at_ns <= from_ns)[-1]
         later = np.flatnonzero(at_ns >= until_ns)
         last = later[0] if len(later) else len(at_ns) - 1
-        stretch = between(cut, from_ns, until_ns)
+        stretch = points_between(cut, from_ns, until_ns)
         assert np.array_equal(stretch.at_ns, at_ns[first : last + 1])
         assert np.array_equal(stretch.points_m, points_m[first : last + 1])
 
@@ -61,7 +70,7 @@ def test_a_stretch_holds_the_points_about_it(track: Track, edges: list[int]) -> 
 def test_way_travelled_is_the_integral_of_the_pace(track: Track, scatter_mps: float) -> None:
     """Against a sum over every piece, and a standing UE after the last."""
     at_ns = np.linspace(0, int(track.at_ns[-1]) + SECOND_NS, 7).astype(np.int64)
-    for now_ns, found in zip(at_ns, travelled_m(pace(track, scatter_mps), at_ns), strict=True):
+    for now_ns, found in zip(at_ns, travelled_m(speed_profile(track, scatter_mps), at_ns), strict=True):
         total = max(0, now_ns - track.at_ns[-1]) / 1e9 * scatter_mps
         for piece, length_m in enumerate(track.lengths_m):
             start_ns, stop_ns = track.at_ns[piece : piece + 2]
@@ -71,7 +80,10 @@ def test_way_travelled_is_the_integral_of_the_pace(track: Track, scatter_mps: fl
 
 
 def test_a_static_ue_moves_only_by_its_surroundings() -> None:
-    assert list(travelled_m(pace(static(3, 4), 0.3), np.array([0, 10 * SECOND_NS]))) == [0.0, pytest.approx(3.0)]
+    assert list(travelled_m(speed_profile(static(3, 4), 0.3), np.array([0, 10 * SECOND_NS]))) == [
+        0.0,
+        pytest.approx(3.0),
+    ]
 
 
 def test_waypoints_with_pauses() -> None:

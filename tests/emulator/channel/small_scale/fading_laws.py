@@ -20,7 +20,7 @@ NAKAGAMI_M = 2.5
 WAVELENGTH_M = 0.1
 OFFSET_HZ = 7e6
 APART = 520.3  # wavelengths between places that no block of the process reaches both of
-STEADY_DOPPLER = 0.7  # of a line-of-sight path
+LOS_DOPPLER = 0.7  # of a line-of-sight path
 
 
 class Law(NamedTuple):
@@ -39,7 +39,7 @@ class Law(NamedTuple):
 
     def autocorrelation(self, scattered: Floats, wavelengths: Floats) -> Complexes:
         """Of the complex gain, from that of the scattered waves."""
-        steady = np.exp(-2j * np.pi * STEADY_DOPPLER * wavelengths)
+        steady = np.exp(-2j * np.pi * LOS_DOPPLER * wavelengths)
         together: Complexes = (scattered + self.k * steady) / (self.k + 1)
         return together
 
@@ -54,7 +54,7 @@ class Law(NamedTuple):
         spread = 2 * np.pi * np.sqrt(variance / 2)  # of its slope: half the mean square of Jakes' shifts
 
         def rising(angle: float) -> float:
-            mean = 2 * np.pi * STEADY_DOPPLER * steady * np.sin(angle)
+            mean = 2 * np.pi * LOS_DOPPLER * steady * np.sin(angle)
             up = spread * np.exp(-((mean / spread) ** 2) / 2) / np.sqrt(2 * np.pi) + mean * ndtr(mean / spread)
             distance2 = level**2 + steady**2 - 2 * level * steady * np.cos(angle)
             return float(up * level / (2 * np.pi * variance) * np.exp(-distance2 / (2 * variance)))

@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.special import expn
 
 from emulator.channel.radio import Fading, Profile
-from emulator.channel.small_scale.fading import Receiver, SmallScale
+from emulator.channel.small_scale.fading import FadingProcess, Receiver
 from emulator.channel.small_scale.nakagami import nakagami_gain
 from emulator.core.arrays import Floats
 from emulator.core.randomness import generator
@@ -61,7 +61,7 @@ def test_outage_of_combined_branches(name: Profile, seed: int, branches: int) ->
     """The share of places whose gain is under a threshold, as of the binomial law."""
     fading = Fading(name, 300.0, RICE_K_DB, NAKAGAMI_M, branches)
     receiver = Receiver(WAVELENGTH_M, np.array([OFFSET_HZ]), branches)
-    process = SmallScale(fading, lambda los: 0.0, receiver, partial(generator, seed, "ue"), "fading")
+    process = FadingProcess(fading, lambda los: 0.0, receiver, partial(generator, seed, "ue"), "fading")
     places = 1000
     gains = process.gains(np.arange(float(places)) * (APART * WAVELENGTH_M), np.zeros(places, dtype=bool))[:, 0]
     for outage in (0.01, 0.1, 0.5):

@@ -13,8 +13,8 @@ from emulator.channel.small_scale.scattering import (
     POINTS_PER_WAVELENGTH,
     SEGMENT,
     Scattering,
+    fade_in_weights,
     line_powers,
-    rising,
 )
 from emulator.core.randomness import generator
 
@@ -24,7 +24,7 @@ def autocorrelation(lag: int) -> float:
     powers = line_powers()
     lines = np.arange(len(powers)) - len(powers) // 2
     in_block = (powers * np.cos(2 * np.pi * lines * lag / BLOCK)).sum()
-    weights = np.concatenate((rising(), np.ones(SEGMENT - FADE), rising()[::-1]))
+    weights = np.concatenate((fade_in_weights(), np.ones(SEGMENT - FADE), fade_in_weights()[::-1]))
     return float(in_block * (weights[: BLOCK - lag] * weights[lag:]).sum() / SEGMENT)
 
 
@@ -37,7 +37,7 @@ def test_autocorrelation_is_bessels_as_closely_as_is_said(wavelengths: int, erro
 
 def test_power_is_one_at_every_place() -> None:
     assert line_powers().sum() == pytest.approx(1)
-    assert rising() ** 2 + rising()[::-1] ** 2 == pytest.approx(np.ones(FADE))
+    assert fade_in_weights() ** 2 + fade_in_weights()[::-1] ** 2 == pytest.approx(np.ones(FADE))
 
 
 def test_a_segment_does_not_depend_on_those_asked_for_before() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emulator.channel.radio import Fading, Profile
 from emulator.channel.small_scale.delay_profile import tapped_delay_line
-from emulator.channel.small_scale.fading import Receiver, SmallScale
+from emulator.channel.small_scale.fading import FadingProcess, Receiver
 from emulator.channel.small_scale.multipath import Multipath
 from emulator.core.arrays import Floats
 from emulator.core.randomness import generator
@@ -33,9 +33,9 @@ PROFILES: list[Profile] = [
 ]
 
 
-def small_scale(profile: Profile, seed: int = 1) -> SmallScale:
+def small_scale(profile: Profile, seed: int = 1) -> FadingProcess:
     fading = Fading(profile)
-    return SmallScale(fading, lambda los: 50.0 if los else 200.0, RECEIVER, partial(generator, seed, "ue"), "fading")
+    return FadingProcess(fading, lambda los: 50.0 if los else 200.0, RECEIVER, partial(generator, seed, "ue"), "fading")
 
 
 def states(places: int) -> npt.NDArray[np.bool_]:
@@ -121,7 +121,7 @@ def test_sight_chooses_the_delay_line_and_its_spread() -> None:
 
 def test_one_kind_of_fading_goes_on_through_changes_of_sight() -> None:
     way_m = way(3000, 0.2)
-    fading = SmallScale(Fading("tdl-c", 300.0), lambda los: 0.0, RECEIVER, partial(generator, 1, "ue"), "fading")
+    fading = FadingProcess(Fading("tdl-c", 300.0), lambda los: 0.0, RECEIVER, partial(generator, 1, "ue"), "fading")
     process = Multipath(
         tapped_delay_line("tdl-c", 300.0), *RECEIVER, partial(generator, 1, "ue", "fading out of sight")
     )

@@ -1,4 +1,4 @@
-"""Propagation as the slots of one UE meet it."""
+"""Large-scale propagation at the slots of one UE."""
 
 from typing import NamedTuple
 
@@ -8,9 +8,9 @@ from emulator.channel.large_scale.propagation import Propagation
 from emulator.core.arrays import Flags, Floats, Ints
 
 
-class Reception(NamedTuple):
-    """Large-scale propagation at the starts of some slots, that to the serving site of shape (slots,);
-    `coupling_loss_db`, path loss and shadowing less the antenna's gain, is that to each site, (sites, slots)."""
+class SlotPropagation(NamedTuple):
+    """Large-scale propagation to the serving site at the starts of slots, shape (slots,). `coupling_loss_db`, path loss
+    plus shadowing minus antenna gain, is for all sites, shape (sites, slots)."""
 
     site: Ints
     distance_m: Floats
@@ -25,14 +25,14 @@ class Reception(NamedTuple):
         return self.coupling_loss_db[self.site, np.arange(len(self.site))]
 
 
-def received(propagation: Propagation, antenna_gain_db: float, at_ns: Ints) -> Reception:
-    """Propagation at ascending instants: losses and distance linearly between the points of the path, line of
-    sight and serving site as they last were. A value depends on its own instant alone."""
+def propagation_at(propagation: Propagation, antenna_gain_db: float, at_ns: Ints) -> SlotPropagation:
+    """Return the propagation at ascending instants: losses and distance interpolated linearly between the points of the
+    track, line of sight and serving site of the last point. A value depends on its own instant only."""
     last_point = np.maximum(np.searchsorted(propagation.at_ns, at_ns, side="right") - 1, 0)
     switch = np.searchsorted(propagation.serving_from_ns, at_ns, side="right") - 1
     site = propagation.serving_site[switch].astype(np.int64)
     loss_db = propagation.path_loss_db + propagation.shadowing_db - antenna_gain_db
-    return Reception(
+    return SlotPropagation(
         site,
         _along(propagation, propagation.distance_m, site, at_ns),
         _along(propagation, propagation.path_loss_db, site, at_ns),
@@ -43,7 +43,7 @@ def received(propagation: Propagation, antenna_gain_db: float, at_ns: Ints) -> R
 
 
 def _along(propagation: Propagation, values: Floats, site: Ints, at_ns: Ints) -> Floats:
-    """Of the serving site, between the points of the path; shape as `at_ns`."""
+    """Interpolate the serving site's values between the points of the track, shape as `at_ns`."""
     found = np.empty(len(at_ns))
     for number in np.flatnonzero(np.bincount(site)).tolist():
         here = site == number
