@@ -1,9 +1,9 @@
-# Each target sets up what it needs; `.venv/.ready-*` is written last, so an interrupted set-up is done again.
+# Each target sets up its own needs. `.venv/.ready-*` is written last, so that an interrupted set-up is repeated.
 PYTHON ?= python3
 READY := .venv/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
 BIN := .venv/bin
 
-# Mininet comes with the system (Debian and Ubuntu: apt-get install mininet), for the system's own Python.
+# Mininet is a package of the system (Debian and Ubuntu: apt-get install mininet), for the system's own Python.
 SYSTEM_PYTHON ?= /usr/bin/python3
 
 .PHONY: setup demo mininet emulate-demo test lint house bench bench-realtime check-agents channel-figures
@@ -21,11 +21,11 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/airsplit run topologies/quickstart.yaml --hil local
 
-# A link to that one package: no other of the system's packages comes along. It needs distutils, which newer Pythons
-# have from setuptools.
+# Link to this one package, so that no other package of the system is visible. Mininet needs distutils, which newer
+# Pythons get from setuptools.
 mininet: $(READY)
 	@package=$$($(SYSTEM_PYTHON) -c 'import mininet; print(*mininet.__path__)' 2>/dev/null) || \
-		{ echo "Mininet: must be installed (Debian and Ubuntu: apt-get install mininet bridge-utils iproute2 iputils-ping)" >&2; exit 4; }; \
+		{ echo "Mininet is not installed (Debian and Ubuntu: apt-get install mininet bridge-utils iproute2 iputils-ping)" >&2; exit 4; }; \
 	ln -sfn "$$package" "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mininet"
 	@$(BIN)/python -c 'import distutils' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt setuptools >&2
 
@@ -43,7 +43,7 @@ lint: $(READY)
 house: $(READY)
 	@$(BIN)/python -m benchmarks.house
 
-# `make bench ONLY="sim cell"` runs those only.
+# `make bench ONLY="sim cell"` runs these benchmarks only.
 bench: $(READY)
 	@$(BIN)/python -m benchmarks $(ONLY)
 

@@ -45,7 +45,7 @@ def test_the_simulation_and_its_peers_write_the_same_rows(clients: int) -> None:
 
 
 @pytest.mark.parametrize("peer", [simpy_peer, heapq_peer])
-def test_one_nanosecond_more_of_service_is_noticed(
+def test_one_more_nanosecond_of_service_is_noticed(
     peer: Callable[[System, Records], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = workload(10, 20 * NS_PER_S)
@@ -60,7 +60,7 @@ def test_tasks_queue_at_links_and_servers_in_the_compared_workload() -> None:
     assert sum(wait > 0 for wait in rows["link_waiting_ns"].to_pylist()) > 20
 
 
-def test_rows_say_what_was_measured_beside_what() -> None:
+def test_rows_name_the_value_and_its_peer() -> None:
     rows = list(speed_rows(10, 200, 1))
     assert [each["name"] for each in rows][:2] == ["sim_tasks_per_s_n10", "sim_tasks_per_s_n10_heapq"]
     assert all(list(each) == KEYS for each in rows)
@@ -82,7 +82,7 @@ def test_the_channels_goodput_is_that_of_its_trace() -> None:
     assert channel.goodput_bits(2, channel.SPEED_MPS) == trace.capacity_bits.sum() > 0
 
 
-def test_the_channels_peer_makes_the_taps_of_the_same_delay_line() -> None:
+def test_the_channels_peer_generates_the_taps_of_the_same_delay_line() -> None:
     """Powers and autocorrelation J0 of each tap, over 300 sets of waves; errors from their spread."""
     rng = generator(1, "test", "waves")
     powers = tapped_delay_line("tdl-c", 100.0).powers
@@ -101,7 +101,7 @@ def test_the_channels_peer_makes_the_taps_of_the_same_delay_line() -> None:
     assert channel.sum_of_sinusoids(1, 30.0) == pytest.approx(1, abs=0.5)
 
 
-def test_rows_about_the_channel_say_what_was_measured_beside_what() -> None:
+def test_rows_about_the_channel_name_the_value_and_its_peer() -> None:
     rows = [channel.speed_row("", channel.SPEED_MPS, 1, 1), *channel.linear_rows(1, 1)]
     assert [each["name"] for each in rows] == [
         "channel_tdlc_realtime_factor",

@@ -1,10 +1,11 @@
 """The structure of the source tree is within the limits of `make house`, and what breaks a limit is found."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.entered_files import entered_files
+from benchmarks.entered_files import compiled_functions, entered_files
 from benchmarks.house import (
     LIMITS,
     ROOT,
@@ -19,7 +20,7 @@ from benchmarks.house import (
     main,
     upward_imports,
 )
-from benchmarks.tasks import compiled_engine
+from benchmarks.tasks import compiled_engine, simpy_peer
 
 
 def planted(root: Path, **files: str) -> Tree:
@@ -128,6 +129,31 @@ def test_the_files_of_a_task_are_those_of_its_functions_and_of_compiled_ones() -
     files = entered_files(compiled_engine, ROOT)
     assert {"emulator/link/__init__.py", "emulator/device.py", "emulator/record.py"} <= files
     assert not {"emulator/system.py", "emulator/workload.py", "emulator/trace/writer.py"} & files
+
+
+def test_what_runs_without_a_task_too_is_not_counted() -> None:
+    assert entered_files(simpy_peer, ROOT) == {"emulator/record.py"}
+
+
+def innermost() -> int:
+    return 1
+
+
+def middle() -> int:
+    return INNERMOST.py_func()
+
+
+INNERMOST = SimpleNamespace(py_func=innermost)  # a compiled function holds its Python function so
+BOUND = SimpleNamespace(code=SimpleNamespace(py_func=middle))  # an object that holds a compiled function
+
+
+def outermost() -> object:
+    return lambda: BOUND
+
+
+def test_compiled_functions_are_found_through_objects_that_hold_them_and_nested_functions() -> None:
+    found = compiled_functions([(outermost.__code__, outermost.__globals__)])
+    assert found == {middle.__code__, innermost.__code__}
 
 
 def test_limits_have_names_that_differ() -> None:
