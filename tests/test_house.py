@@ -139,7 +139,7 @@ def innermost() -> int:
     return 1
 
 
-def middle() -> int:
+def middle() -> object:
     return INNERMOST.py_func()
 
 
