@@ -1,4 +1,4 @@
-"""Models as chains: any slice, built alone, is that part of the whole; a cut changes no bit."""
+"""Models as chains: slices built alone equal the parts of the whole, to the bit."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from topologies.models.resnet import PaddedShortcut, Residual
 from topologies.profiles import load_profile
 
 SEED = 5
-EXECUTED = ("alexnet", "llama-15m", "nin", "resnet32", "resnet50", "vgg16")  # those that fit a test's time
+EXECUTED = ("alexnet", "llama-15m", "nin", "resnet32", "resnet50", "vgg16")  # small enough for a test
 TOKENS = 12
 
 
@@ -34,7 +34,7 @@ def whole(request: pytest.FixtureRequest) -> Chain:
 
 
 def sent(activation: Tensor) -> Tensor:
-    """As another process gets it: the same bytes, in memory of its own."""
+    """Return a copy, as received by another process."""
     payload = bytearray(activation.contiguous().numpy().tobytes())
     return torch.frombuffer(payload, dtype=activation.dtype).reshape(activation.shape)
 
@@ -43,7 +43,7 @@ def same(one: Tensor, other: Tensor) -> bool:
     return one.dtype == other.dtype and torch.equal(one, other)
 
 
-def test_a_cut_anywhere_changes_no_bit(whole: Chain) -> None:
+def test_cut_at_any_layer_gives_identical_output(whole: Chain) -> None:
     name, stop = whole.plan.name, whole.stop
     x = example_input(name, SEED, tokens=TOKENS)
     expected = whole(x)
@@ -55,12 +55,12 @@ def test_a_cut_anywhere_changes_no_bit(whole: Chain) -> None:
         assert same(whole.run(sent(activation), cut, stop), expected), f"{name} cut before layer {cut}"
 
 
-def test_a_slice_built_alone_is_that_part_of_the_whole(whole: Chain) -> None:
+def test_slice_built_alone_equals_that_part_of_the_whole(whole: Chain) -> None:
     name, stop = whole.plan.name, whole.stop
     activation = example_input(name, SEED, tokens=TOKENS)
     expected = whole(activation)
     tensors: dict[str, Tensor] = {}
-    for index in range(stop):  # the most cuts that there can be: each layer elsewhere
+    for index in range(stop):  # each layer in a slice of its own
         alone = build(name, SEED, index, index + 1)
         activation = alone(sent(activation))
         tensors |= alone.state_dict()
@@ -71,7 +71,7 @@ def test_a_slice_built_alone_is_that_part_of_the_whole(whole: Chain) -> None:
 
 
 @pytest.mark.parametrize("name", ["nin", "resnet32"])
-def test_two_slices_built_alone_are_the_whole_at_every_cut(name: str) -> None:
+def test_two_slices_built_alone_equal_the_whole_at_every_cut(name: str) -> None:
     x = example_input(name, SEED)
     expected = build(name, SEED)(x)
     stop = len(load_profile(name).layers)
@@ -79,8 +79,8 @@ def test_two_slices_built_alone_are_the_whole_at_every_cut(name: str) -> None:
         assert same(build(name, SEED, cut)(sent(build(name, SEED, 0, cut)(x))), expected)
 
 
-def test_activations_have_the_profile_s_size_and_keep_theirs(whole: Chain) -> None:
-    """Untrained as they are, the weights neither silence nor blow up the signal on its way."""
+def test_activations_have_the_profiles_size_and_bounded_variance(whole: Chain) -> None:
+    """Untrained weights neither suppress nor amplify the signal."""
     profile = load_profile(whole.plan.name)
     tokens = TOKENS if profile.family == "causal_lm" else 1
     x = example_input(whole.plan.name, SEED, tokens=tokens)
@@ -93,7 +93,7 @@ def test_activations_have_the_profile_s_size_and_keep_theirs(whole: Chain) -> No
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_an_image_s_batch_or_a_prompt_s_length_is_free(name: str) -> None:
+def test_batches_and_prompts_of_any_size_run(name: str) -> None:
     chain = outline(name)
     shape = (3, *chain.plan.input_shape) if chain.plan.family == "vision" else (3, 7)
     dtype = torch.float32 if chain.plan.family == "vision" else torch.int64
@@ -102,7 +102,7 @@ def test_an_image_s_batch_or_a_prompt_s_length_is_free(name: str) -> None:
     assert chain(torch.empty(shape, dtype=dtype, device="meta")).shape == expected
 
 
-def test_weights_follow_the_seed_alone() -> None:
+def test_weights_depend_on_the_seed_alone() -> None:
     state = torch.get_rng_state()
     one, again, other = (build("resnet32", seed).state_dict() for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
@@ -116,7 +116,7 @@ def test_layers_of_one_shape_have_different_weights() -> None:
     assert not torch.equal(tensors[f"layers.1.{key}"], tensors[f"layers.2.{key}"])
 
 
-def test_a_slice_holds_its_layers_and_no_other() -> None:
+def test_slice_contains_only_its_layers() -> None:
     chain = build("tinyllama-1.1b", SEED, 20, 21)
     tensors = chain.state_dict()
     assert {key.split(".")[1] for key in tensors} == {"20"}
@@ -127,7 +127,7 @@ def test_a_slice_holds_its_layers_and_no_other() -> None:
     assert not list(chain.buffers())
 
 
-def test_an_outline_takes_the_weights_that_it_is_sent() -> None:
+def test_outline_loads_weights() -> None:
     built = build("llama-15m", SEED, 2, 8)
     received = outline("llama-15m", 2, 8)
     assert all(tensor.is_meta for tensor in received.state_dict().values())
@@ -136,7 +136,7 @@ def test_an_outline_takes_the_weights_that_it_is_sent() -> None:
     assert same(received(hidden), built(hidden))
 
 
-def test_a_language_model_is_the_one_of_transformers() -> None:
+def test_language_model_equals_that_of_transformers() -> None:
     chain = build("llama-15m", SEED)
     reference = LlamaForCausalLM(configuration("llama-15m")).train(mode=False)
     names = {"layers.0.weight": "model.embed_tokens.weight", "layers.7.0.weight": "model.norm.weight"}
@@ -152,7 +152,7 @@ def test_a_language_model_is_the_one_of_transformers() -> None:
         assert same(chain(tokens), reference(tokens, use_cache=False).logits)
 
 
-def test_a_language_model_does_not_look_ahead() -> None:
+def test_language_model_is_causal() -> None:
     chain = build("llama-15m", SEED)
     tokens = example_input("llama-15m", SEED, tokens=9)
     changed = tokens.clone()
@@ -162,7 +162,7 @@ def test_a_language_model_does_not_look_ahead() -> None:
     assert not torch.allclose(one[:, 6:], other[:, 6:])
 
 
-def test_an_untrained_shortcut_passes_every_second_pixel() -> None:
+def test_padded_shortcut_passes_every_second_pixel() -> None:
     x = torch.arange(2 * 3 * 4 * 4, dtype=torch.float32).reshape(2, 3, 4, 4)
     y = PaddedShortcut(2)(x)
     assert y.shape == (2, 5, 2, 2)
@@ -170,7 +170,7 @@ def test_an_untrained_shortcut_passes_every_second_pixel() -> None:
     assert torch.equal(y[:, 3:], torch.zeros(2, 2, 2, 2))
 
 
-def test_a_residual_block_adds_its_shortcut() -> None:
+def test_residual_block_adds_its_shortcut() -> None:
     block = Residual([torch.nn.Identity(), torch.nn.Identity()], torch.nn.Identity())
     assert torch.equal(block(torch.tensor([-1.0, 2.0])), torch.tensor([0.0, 4.0]))
 
@@ -184,19 +184,19 @@ def test_a_residual_block_adds_its_shortcut() -> None:
         ("vgg16", 5, 22, "vgg16: layers=5-22: must lie within 0-21"),
     ],
 )
-def test_layers_that_do_not_exist_are_refused(name: str, first: int, stop: int, complaint: str) -> None:
+def test_nonexistent_layers_are_refused(name: str, first: int, stop: int, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         build(name, SEED, first, stop)
 
 
 @pytest.mark.parametrize(("first", "stop"), [(1, 4), (2, 6), (3, 3)])
-def test_layers_that_a_slice_does_not_hold_are_refused(first: int, stop: int) -> None:
+def test_layers_outside_a_slice_are_refused(first: int, stop: int) -> None:
     chain = outline("vgg16", 2, 5)
     with pytest.raises(ValueError, match=f"vgg16: layers={first}-{stop}: must lie within 2-5"):
         chain.run(torch.empty(1, 64, 224, 224, device="meta"), first, stop)
 
 
-def test_example_inputs_differ_by_number_and_follow_the_seed() -> None:
+def test_example_inputs_depend_on_seed_and_index() -> None:
     assert torch.equal(example_input("nin", 1, 2), example_input("nin", 1, 2))
     assert not torch.equal(example_input("nin", 1, 2), example_input("nin", 1, 3))
     tokens = example_input("llama-15m", 1, tokens=1000)
@@ -205,7 +205,7 @@ def test_example_inputs_differ_by_number_and_follow_the_seed() -> None:
     assert 31_000 < tokens.max() < 32_000
 
 
-def test_a_convolutional_network_needs_no_transformers() -> None:
+def test_convolutional_network_does_not_import_transformers() -> None:
     code = "import sys; from topologies.models import build; build('nin', 1); print('transformers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -1,4 +1,4 @@
-"""Profiles: what is shipped is what the models have, and what was published about them."""
+"""Shipped profiles against the models and published numbers."""
 
 import json
 import math
@@ -20,12 +20,12 @@ from topologies.profiles import PROFILES_FOLDER, load_profile, profile_names, sa
 VISION = tuple(name for name in model_names() if name not in SHAPES)
 
 
-def test_a_profile_is_shipped_for_every_model() -> None:
+def test_every_model_has_a_shipped_profile() -> None:
     assert set(profile_names()) == set(model_names())
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_the_shipped_profile_is_a_freshly_taken_one(name: str, tmp_path: Path) -> None:
+def test_shipped_profiles_are_current(name: str, tmp_path: Path) -> None:
     taken = take_profile(name)
     assert load_profile(name) == taken
     save_profile(taken, tmp_path / "taken.json")
@@ -42,23 +42,23 @@ def test_the_shipped_profile_is_a_freshly_taken_one(name: str, tmp_path: Path) -
         ("nin", 966_986),  # Lin et al. 2014: about 0.97 M
         ("llama2-7b", 6_738_415_616),  # the published checkpoint
         ("tinyllama-1.1b", 1_100_048_384),  # the published checkpoint
-        ("llama-15m", 15_191_712 + 32_000 * 288),  # stories15M, and the output matrix of its own
-        ("llama-110m", 109_529_856 + 32_000 * 768),  # stories110M, and the output matrix of its own
+        ("llama-15m", 15_191_712 + 32_000 * 288),  # stories15M, plus the separate output matrix
+        ("llama-110m", 109_529_856 + 32_000 * 768),  # stories110M, plus the separate output matrix
     ],
 )
-def test_parameters_are_the_published_number(name: str, parameters: int) -> None:
+def test_parameter_counts_equal_the_published_ones(name: str, parameters: int) -> None:
     assert sum(weight.numel() for weight in outline(name).parameters()) == parameters
 
 
 @pytest.mark.parametrize(
     ("name", "gmacs"), [("vgg16", 15.47), ("alexnet", 0.71), ("resnet50", 4.09), ("resnet32", 0.069), ("nin", 0.2225)]
 )
-def test_multiply_accumulates_are_the_published_number(name: str, gmacs: float) -> None:
+def test_multiply_accumulates_equal_the_published_ones(name: str, gmacs: float) -> None:
     assert sum(layer.flops for layer in load_profile(name).layers) / 2e9 == pytest.approx(gmacs, rel=0.008)
 
 
 def test_vgg16_layer_by_layer() -> None:
-    """2 k² C_in C_out H W for a convolution, 2 C_in C_out for a dense layer; pools multiply nothing."""
+    """2 k² C_in C_out H W for a convolution, 2 C_in C_out for a dense layer, 0 for a pool."""
     flops, elements, inputs, side = [], [], 3, 224
     for outputs, convolutions in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         for _ in range(convolutions):
@@ -77,7 +77,7 @@ def test_vgg16_layer_by_layer() -> None:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_language_models_have_their_closed_forms(name: str) -> None:
+def test_language_models_match_closed_forms(name: str) -> None:
     profile, config = load_profile(name), configuration(name)
     hidden, vocabulary = config.hidden_size, config.vocab_size
     embedding, *decoders, head = profile.layers
@@ -99,7 +99,7 @@ def test_llama2_7b_sends_8192_bytes_a_token_and_caches_half_a_mebibyte() -> None
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_weight_bytes_are_those_of_the_tensors_that_a_host_gets(name: str) -> None:
+def test_weight_bytes_are_those_of_the_layers_tensors(name: str) -> None:
     profile = load_profile(name)
     for index in range(len(profile.layers)):
         tensors = outline(name, index, index + 1).state_dict().values()
@@ -107,7 +107,7 @@ def test_weight_bytes_are_those_of_the_tensors_that_a_host_gets(name: str) -> No
 
 
 @pytest.mark.parametrize("name", VISION)
-def test_images_leave_as_scores_of_the_classes(name: str) -> None:
+def test_last_activation_of_an_image_is_its_class_scores(name: str) -> None:
     plan = model_plan(name)
     classes, side = {224: (1000, 224), 32: (10, 32)}[plan.input_shape[-1]]
     assert load_profile(name).input_shape == (3, side, side)
@@ -128,7 +128,7 @@ names = st.text(min_size=1, max_size=8)
         st.lists(st.builds(Layer, names, counts, counts, st.integers(1, 2**62), counts, counts), min_size=1).map(tuple),
     )
 )
-def test_what_is_saved_is_what_is_loaded(tmp_path_factory: pytest.TempPathFactory, profile: ModelProfile) -> None:
+def test_saved_profile_loads_as_the_same(tmp_path_factory: pytest.TempPathFactory, profile: ModelProfile) -> None:
     path = tmp_path_factory.mktemp("profile") / "own.json"
     save_profile(profile, path)
     assert load_profile(str(path)) == profile
@@ -163,7 +163,7 @@ def _layer(**changes: Any) -> str:
         (_layer(name=""), "layers[0].name='': must have at least 1 character"),
     ],
 )
-def test_a_malformed_profile_is_refused_in_one_line(tmp_path: Path, text: str, complaint: str) -> None:
+def test_malformed_profile_is_refused_in_one_line(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "own.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"own\.json") as caught:
@@ -172,14 +172,14 @@ def test_a_malformed_profile_is_refused_in_one_line(tmp_path: Path, text: str, c
     assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_profile_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_unknown_profile_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^model=vgg61: must be one of alexnet, .*vgg16, or the path"):
         load_profile("vgg61")
     with pytest.raises(ValueError, match=r"none\.json: profile: must be an existing file"):
         load_profile(str(tmp_path / "none.json"))
 
 
-def test_profiles_are_read_without_torch() -> None:
+def test_loading_profiles_does_not_import_torch() -> None:
     code = """
 import sys
 from topologies.profiles import load_profile, profile_names
@@ -191,7 +191,7 @@ print(sorted({"torch", "transformers"} & set(sys.modules)))
     assert done.stdout == "[]\n"
 
 
-def test_activation_bytes_follow_precision_and_tokens() -> None:
+def test_activation_bytes_depend_on_precision_and_tokens() -> None:
     profile = load_profile("vgg16")
     elements = math.prod((64, 112, 112))
     assert [profile.activation_bytes(3, 1, precision) for precision in ("int8", "fp16", "fp32")] == [

@@ -1,5 +1,5 @@
-"""The quickstart holds a real decision: evaluated here from links and devices alone, each task by itself on
-an empty system whose channel is known."""
+"""The quickstart's placement decision is not trivial: evaluated from links and devices alone, for each task in
+isolation on an empty system with a known channel."""
 
 from collections import Counter, defaultdict
 from functools import cache
@@ -27,7 +27,7 @@ def system_of(seed: int) -> System:
     return build(load(PATH, seed=seed), PATH.parent)
 
 
-def cross(network: Network, source: str, target: str, now_ns: int, size_bytes: int) -> int:
+def send(network: Network, source: str, target: str, now_ns: int, size_bytes: int) -> int:
     for link in network.route(source, target):
         link.reset()
         delivery = link.enqueue(now_ns, size_bytes)
@@ -37,8 +37,8 @@ def cross(network: Network, source: str, target: str, now_ns: int, size_bytes: i
 
 
 def delay_ns(network: Network, task: Task, placement: Placement) -> int:
-    """One image through all partitions; a text as its prompt, then token by token, each id going back to
-    the first partition, and all ids to the source."""
+    """Return the delay of a task: an image passes all partitions once; a text passes them for its prompt and then for
+    each token, whose id returns to the first partition; all ids return to the source."""
     model, now_ns = task.kind.model, task.arrival_ns
     image = model.family == "vision"
     steps = [(1, 0)] if image else [(task.prompt_tokens, task.prompt_tokens // 2)]
@@ -47,24 +47,24 @@ def delay_ns(network: Network, task: Task, placement: Placement) -> int:
     for tokens, context in steps:
         for node, first, stop in placement:
             if where != node:
-                now_ns = cross(network, where, node, now_ns, size)
+                now_ns = send(network, where, node, now_ns, size)
             now_ns += network.devices[node].service_ns(model.name, first, stop, tokens, context)
             where, size = node, model.layers[stop - 1].activation_elements * tokens  # int8: a byte each
         size = TOKEN_ID_BYTES
     if where != task.source:
         result = task.kind.result_bytes if image else task.output_tokens * TOKEN_ID_BYTES
-        now_ns = cross(network, where, task.source, now_ns, result)
+        now_ns = send(network, where, task.source, now_ns, result)
     return now_ns - task.arrival_ns
 
 
 def pattern(source: str, placement: Placement) -> str:
-    """A placement for whichever UE asks: what a fixed split fixes."""
+    """Return a placement with the source's name replaced by `ue`, as in a fixed split."""
     return describe(tuple(part._replace(node="ue" if part.node == source else part.node) for part in placement))
 
 
 @cache
 def delays(seed: int) -> dict[str, list[dict[str, int]]]:
-    """For each kind, for each of its tasks: the delay by every candidate."""
+    """Return the delays of all candidate placements, by task kind, for each task."""
     system = system_of(seed)
     network = Network(system)
     found = defaultdict(list)
@@ -78,7 +78,7 @@ def delays(seed: int) -> dict[str, list[dict[str, int]]]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_optimum_uses_three_placements_or_more_one_of_them_interior(seed: int) -> None:
+def test_optimum_uses_at_least_three_placements_and_a_split(seed: int) -> None:
     tasks = [(kind, task) for kind, many in delays(seed).items() for task in many]
     chosen = Counter((kind, min(task, key=task.__getitem__)) for kind, task in tasks)
     common = [place for (_, place), times in chosen.items() if times >= 0.1 * len(tasks)]
@@ -87,7 +87,7 @@ def test_the_optimum_uses_three_placements_or_more_one_of_them_interior(seed: in
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_fixed_split_is_worse_by_five_per_cent_or_more(seed: int) -> None:
+def test_best_fixed_split_is_at_least_five_per_cent_worse(seed: int) -> None:
     by_kind = delays(seed)
     optimum = fmean(min(task.values()) for many in by_kind.values() for task in many)
     sums = [{place: sum(task[place] for task in many) for place in many[0]} for many in by_kind.values()]
@@ -96,8 +96,8 @@ def test_every_fixed_split_is_worse_by_five_per_cent_or_more(seed: int) -> None:
     assert fixed >= 1.05 * optimum
 
 
-def test_full_precision_on_the_air_would_take_the_decision_away() -> None:
-    """In fp32 no activation of AlexNet but the last pool's is smaller than the photograph."""
+def test_full_precision_activations_leave_one_useful_cut() -> None:
+    """In fp32 only the last pool's activation of AlexNet is smaller than the photograph."""
     image = system_of(1).kinds["image"]
     smaller = {
         precision: [
@@ -110,14 +110,14 @@ def test_full_precision_on_the_air_would_take_the_decision_away() -> None:
     assert smaller == {"int8": ["pool1", "pool2", "conv4", "conv5", "pool5"], "fp32": ["pool5"]}
 
 
-def test_no_ue_holds_the_whole_image_model() -> None:
+def test_no_ue_can_hold_the_whole_image_model() -> None:
     for (source, kind), places in system_of(1).placements.items():
         whole = any(len(place) == 1 and place[0].node == source for place in places)
         assert whole == (kind == "text")
 
 
-def test_the_shared_walk_of_a_task_alone_agrees() -> None:
-    """The emulator's own, on links that are new and not reset, for some candidates of each kind."""
+def test_delays_agree_with_the_emulators_isolated_task() -> None:
+    """Compares some candidates of each kind, on new links."""
     system = system_of(1)
     network = Network(system)
 
@@ -132,8 +132,8 @@ def test_the_shared_walk_of_a_task_alone_agrees() -> None:
             assert delay_ns(network, task, place) == sojourn_ns(network, task, place, new)
 
 
-def test_the_workers_part_has_tasks_enough() -> None:
-    """At least 100 of them in the stretch that runs on workers."""
+def test_hil_duration_has_enough_tasks() -> None:
+    """At least 100 tasks arrive in the part that runs on workers."""
     scenario = load(PATH)
     assert scenario.hil is not None
     assert len(scenario.hil.policies) == 2
@@ -146,7 +146,7 @@ def test_the_workers_part_has_tasks_enough() -> None:
         assert sum(1 for _ in arrived) >= 100
 
 
-def test_the_scenario_is_what_it_says() -> None:
+def test_scenario_has_its_nodes_duration_and_models() -> None:
     system = system_of(1)
     roles = Counter(node.role for node in system.nodes.values())
     assert roles == {"ue": 3, "gnb": 1, "edge": 2, "cloud": 1}

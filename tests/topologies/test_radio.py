@@ -1,4 +1,4 @@
-"""What a scenario says about the air, in the emulator's words."""
+"""Conversion of cells, radios and tracks to the emulator's types."""
 
 import math
 from dataclasses import fields, replace
@@ -32,7 +32,7 @@ def good(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_cell_and_a_radio_of_no_keys_are_the_emulators_defaults() -> None:
+def test_defaults_of_cell_and_radio_are_the_emulators() -> None:
     assert radio_of(CellSection(), HERE) == radio.Radio()
 
 
@@ -103,20 +103,20 @@ EXPECTED = radio.Radio(
 )
 
 
-def test_every_key_of_the_air_reaches_the_emulator_in_its_units() -> None:
+def test_all_radio_keys_reach_the_emulator_in_its_units() -> None:
     assert (
         radio_of(CellSection.model_validate(CELL), RadioSection.model_validate({"at_m": (1.0, 2.0), **UE})) == EXPECTED
     )
 
 
-def test_the_case_above_leaves_no_key_at_its_default() -> None:
+def test_expected_radio_has_no_default_value() -> None:
     for name in ("carrier", "base", "ue", "fading", "adaptation", "harq"):
         mine, plain = getattr(EXPECTED, name), getattr(radio.Radio(), name)
         same = [f.name for f in fields(mine) if getattr(mine, f.name) == getattr(plain, f.name)]
         assert not same, (name, same)
 
 
-def test_a_ue_stays_walks_and_comes_back() -> None:
+def test_tracks_of_static_one_way_and_returning_ues() -> None:
     still = track_of(HERE, 9 * NS, 1, "ue1", Path())
     assert (still.at_ns.tolist(), still.points_m.tolist()) == ([0], [[30.0, 40.0]])
     square = ((0.0, 0.0), (10.0, 0.0), (10.0, 5.0))
@@ -128,7 +128,7 @@ def test_a_ue_stays_walks_and_comes_back() -> None:
     assert {tuple(point) for point in again.points_m.tolist()} == set(square)
 
 
-def test_a_recorded_way_is_read(tmp_path: Path) -> None:
+def test_recorded_track_is_read(tmp_path: Path) -> None:
     (tmp_path / "way.csv").write_text("time_s,x_m,y_m\n0,1,2\n3,4,5\n")
     track = track_of(RadioSection(track="way.csv"), NS, 1, "ue1", tmp_path)
     assert (track.at_ns.tolist(), track.points_m.tolist()) == ([0, 3 * NS], [[1.0, 2.0], [4.0, 5.0]])
@@ -141,22 +141,22 @@ def test_a_recorded_way_is_read(tmp_path: Path) -> None:
     seed=st.integers(0, 99),
     centre=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
 )
-def test_a_wandering_ue_stays_in_its_ring(
+def test_random_waypoints_stay_in_the_ring(
     nearest: float, width: float, length: float, seed: int, centre: tuple[float, float]
 ) -> None:
     ring = RingSection(nearest_m=nearest, farthest_m=nearest + width, about_m=centre)
-    way = np.array(random_waypoints(ring, length, seed, "ue1")) - np.array(centre)
-    steps = np.diff(way, axis=0)
+    track = np.array(random_waypoints(ring, length, seed, "ue1")) - np.array(centre)
+    steps = np.diff(track, axis=0)
     assert np.hypot(steps[:, 0], steps[:, 1]).sum() >= length
-    parts = np.linspace(0, 1, 50)[:, None, None]
-    all_along = way[:-1] + parts * steps
+    fractions = np.linspace(0, 1, 50)[:, None, None]
+    all_along = track[:-1] + fractions * steps
     distances = np.hypot(all_along[..., 0], all_along[..., 1])
     assert distances.min() >= nearest * (1 - 1e-9) - 1e-9
     assert distances.max() <= (nearest + width) * (1 + 1e-9) + 1e-9
 
 
-def test_the_first_places_of_wanderers_are_even_over_the_rings_area() -> None:
-    """The share of the area that is nearer is uniform: Kolmogorov-Smirnov at 1 %."""
+def test_random_waypoints_are_uniform_over_the_ring() -> None:
+    """The share of the ring's area inside a point's radius is uniform: Kolmogorov-Smirnov test at 1 %."""
     ring = RingSection(nearest_m=20, farthest_m=120)
     radii = np.array([math.hypot(*random_waypoints(ring, 0.0, seed, "ue1")[0]) for seed in range(1_000)])
     share = np.sort((radii**2 - 20**2) / (120**2 - 20**2))
@@ -164,7 +164,7 @@ def test_the_first_places_of_wanderers_are_even_over_the_rings_area() -> None:
     assert max((ranks - share).max(), (share - ranks + 1e-3).max()) < 1.63 / math.sqrt(1_000)
 
 
-def test_a_longer_way_begins_as_a_shorter_one_and_each_ue_has_its_own() -> None:
+def test_longer_track_begins_with_the_shorter_and_ues_differ() -> None:
     short, long = (random_waypoints(RingSection(), length, 4, "ue1") for length in (100.0, 1_000.0))
     assert long[: len(short)] == short
     assert (
@@ -174,7 +174,7 @@ def test_a_longer_way_begins_as_a_shorter_one_and_each_ue_has_its_own() -> None:
     )
 
 
-def test_ues_of_a_cell_with_a_scheduler_share_its_groups(good: Path) -> None:
+def test_ues_of_a_cell_with_a_scheduler_share_its_block_groups(good: Path) -> None:
     system = build(load(good, ["cells.gnb.scheduler=pf", "cells.gnb.window_slots=50"]), good.parent)
     assert system.cells == {
         "gnb uplink": CellSpec("pf", 13, 50),  # 51 resource blocks of 20 MHz in groups of 4
@@ -189,7 +189,7 @@ def test_without_a_scheduler_every_ue_has_all_resource_blocks(good: Path) -> Non
     assert {link.cell for link in system.links} == {""}
 
 
-def test_both_directions_are_generated_from_one_way(good: Path) -> None:
+def test_both_directions_are_generated_from_one_track(good: Path) -> None:
     good.write_text(good.read_text().replace("    downlink: {rate_mbps: 50}\n", ""))
     up, down = build(load(good), good.parent).links[:2]
     for name in ("path_loss_db", "shadowing_db", "fading_db", "los", "distance_m"):
@@ -197,7 +197,7 @@ def test_both_directions_are_generated_from_one_way(good: Path) -> None:
     assert up.trace.sha256 != down.trace.sha256
 
 
-def test_background_goes_with_the_direction_that_says_so(good: Path) -> None:
+def test_background_is_in_its_direction_only(good: Path) -> None:
     traffic = "links[0].uplink.background={rate_per_s: 5, size_kb: 1.5}"
     system = build(load(good, ["cells.gnb.scheduler=rr", traffic]), good.parent)
     assert [link.background for link in system.links[:2]] == [Background(5, 1_500), None]
@@ -218,15 +218,20 @@ FROM_GRANT, FROM_OTHER = Ramp(10_000_000, 4_000_000, 5_000_000, 300, 3_000_000),
         ((f"links[0].uplink.ramp={GRANT}", f"links[0].ramp={OTHER}"), FROM_GRANT, FROM_OTHER),
     ],
 )
-def test_the_nearest_ramp_holds(good: Path, overrides: tuple[str, ...], up: Ramp | None, down: Ramp | None) -> None:
+def test_most_specific_ramp_takes_precedence(
+    good: Path, overrides: tuple[str, ...], up: Ramp | None, down: Ramp | None
+) -> None:
     scenario = load(good, overrides)
     assert [link.ramp for link in build(scenario, good.parent).links[:2]] == [up, down]
     exported = exported_link(scenario, next(scenario.link_entries()))
     assert not {"radio", "ramp"} & set(exported)
-    assert [exported[way].get("ramp") is None for way in ("uplink", "downlink")] == [up is None, down is None]
+    assert [exported[direction].get("ramp") is None for direction in ("uplink", "downlink")] == [
+        up is None,
+        down is None,
+    ]
 
 
-def test_every_copy_of_a_station_has_the_cell_of_its_entry(good: Path) -> None:
+def test_all_copies_of_a_base_station_have_its_cell(good: Path) -> None:
     text = good.read_text().replace("{name: gnb, role: gnb}", '{name: "gnb{i}", role: gnb, count: 2}')
     text = text.replace('["ue{i}", gnb]', '["ue{i}", "gnb{i}"]').replace("[gnb, edge1]", '["gnb{i}", edge1]')
     text = text.replace("gnb: {bandwidth_mhz: 20}", '"gnb{i}": {bandwidth_mhz: 20, scheduler: rr}')
@@ -249,7 +254,7 @@ def test_one_ues_speed_changes_no_others_channel(good: Path) -> None:
     assert traces[0]["ue1"] != traces[1]["ue1"]
 
 
-def test_traces_are_asked_for_in_the_words_of_a_scenario() -> None:
+def test_trace_request_has_the_keys_of_a_scenario() -> None:
     plain = trace_request("inf-sh", ())
     assert (plain.cell, plain.radio) == (CellSection(environment="inf-sh"), RadioSection(ring=RingSection()))
     placed = trace_request("umi", ("radio.at_m=[10, 20]", "cell.carrier_ghz=2.6", "radio.fading.profile=rice"))
@@ -270,25 +275,25 @@ def test_traces_are_asked_for_in_the_words_of_a_scenario() -> None:
         ("cell.tdd=DDDD", r"trace new: cell.tdd=DDDD: must leave the uplink at least one slot"),
     ],
 )
-def test_what_cannot_be_asked_for_is_one_line(override: str, message: str) -> None:
+def test_invalid_trace_request_is_refused_in_one_line(override: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         trace_request("umi", (override,))
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_that_holds_other_traces_is_refused_before_the_work(tmp_path: Path) -> None:
+def test_folder_with_other_traces_is_refused_before_generation(tmp_path: Path) -> None:
     what, before = trace_request("umi", ("radio.at_m=[30, 0]",)), tmp_path / "ue2-uplink.parquet"
     before.touch()
     with pytest.raises(ValueError, match=r"must hold no other traces, and holds ue2-uplink\.parquet$"):
         list(new_traces(what, 1, ("uplink",), NS // 10, 1, tmp_path))
     assert list(tmp_path.iterdir()) == [before]
     before.unlink()
-    for _ in range(2):  # the same traces once more replace their files
+    for _ in range(2):  # a second call replaces the files
         made = [path.name for path, _ in new_traces(what, 1, ("uplink",), NS // 10, 1, tmp_path)]
         assert made == [path.name for path in tmp_path.iterdir()] == ["ue1-uplink.parquet"]
 
 
-def test_what_fails_leaves_no_folder_behind_and_no_file_is_taken_for_one(tmp_path: Path) -> None:
+def test_failed_generation_leaves_no_new_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "there").mkdir()
     narrow = trace_request("umi", ("radio.to_and_fro_m=[[30, 0], [30.000001, 0]]",))

@@ -31,18 +31,18 @@ def node_of(name: str, role: Role, memory: int | None) -> Node:
 def every_fitting_assignment(
     source: str, model: ModelProfile, nodes: dict[str, Node], cuts: set[int], most: int
 ) -> set[Placement]:
-    """By assigning each layer by itself and keeping what obeys the rules: no enumeration of cuts at all."""
+    """Return all valid placements by brute force: assign each layer separately, then filter."""
     found = set()
     hosts = [node for node in nodes.values() if node.device and (node.role != "ue" or node.name == source)]
-    for way in product(hosts, repeat=len(model.layers)):
-        runs = [0] + [layer for layer in range(1, len(way)) if way[layer] != way[layer - 1]] + [len(way)]
-        placement = tuple(Partition(way[a].name, a, b) for a, b in pairwise(runs))
-        names = [part.node for part in placement]
+    for chosen in product(hosts, repeat=len(model.layers)):
+        runs = [0] + [layer for layer in range(1, len(chosen)) if chosen[layer] != chosen[layer - 1]] + [len(chosen)]
+        placement = tuple(Partition(chosen[a].name, a, b) for a, b in pairwise(runs))
+        names = [partition.node for partition in placement]
         ranks = [ROLES.index(nodes[name].role) for name in names]
         fits = all(
-            device is not None and model.weight_bytes(part.first, part.stop) <= device.memory_bytes
-            for part in placement
-            for device in [nodes[part.node].device]
+            device is not None and model.weight_bytes(partition.first, partition.stop) <= device.memory_bytes
+            for partition in placement
+            for device in [nodes[partition.node].device]
         )
         if fits and len(names) == len(set(names)) <= most and ranks == sorted(ranks) and set(runs[1:-1]) <= cuts:
             found.add(placement)
@@ -55,7 +55,7 @@ def every_fitting_assignment(
     cuts=st.sets(st.integers(1, 4)),
     most=st.integers(1, 4),
 )
-def test_candidates_are_all_that_fit_and_nothing_else(
+def test_candidates_equal_brute_force_enumeration(
     weights: list[int], memories: list[int | None], cuts: set[int], most: int
 ) -> None:
     model = model_of(weights)
@@ -70,7 +70,7 @@ def test_candidates_are_all_that_fit_and_nothing_else(
         check_placement(placement, model)
 
 
-def test_candidates_come_in_a_stable_order_the_whole_model_at_the_source_first() -> None:
+def test_candidates_have_a_stable_order_beginning_with_the_source() -> None:
     nodes = {"edge1": node_of("edge1", "edge", 9), "ue1": node_of("ue1", "ue", 9)}
     found = candidates("ue1", model_of([1, 1, 1]), nodes, [1, 2], 2)
     assert found == (
@@ -82,7 +82,7 @@ def test_candidates_come_in_a_stable_order_the_whole_model_at_the_source_first()
 
 
 @pytest.mark.parametrize("cut", [0, 2, 4])
-def test_a_split_leaves_out_a_node_without_layers(cut: int) -> None:
+def test_split_has_no_empty_partition(cut: int) -> None:
     check_placement(split("ue1", "edge1", cut, 4), model_of([1] * 4))
     assert len(split("ue1", "edge1", cut, 4)) == (2 if cut == 2 else 1)
 
@@ -107,14 +107,14 @@ def test_adding_a_ue_changes_no_others_channel_or_arrivals(tmp_path: Path) -> No
     assert channels_and_arrivals(three, "ue3")[0] != channels_and_arrivals(three, "ue1")[0]
 
 
-def test_another_seed_is_another_channel_and_other_arrivals() -> None:
+def test_another_seed_gives_other_channels_and_arrivals() -> None:
     path = FOLDER / "quickstart.yaml"
     first, second = (channels_and_arrivals(build(load(path, seed=seed), FOLDER), "ue1") for seed in (5, 6))
     assert first[0] != second[0]
     assert first[1] != second[1]
 
 
-def test_training_systems_share_no_data_with_the_run_nor_with_each_other() -> None:
+def test_training_systems_share_no_data_with_the_run_or_each_other() -> None:
     scenario = load(FOLDER / "quickstart.yaml")
     systems = [build(scenario, FOLDER)] + [training_system(scenario, FOLDER, index) for index in range(3)]
     for position, one in enumerate(systems):
@@ -125,7 +125,7 @@ def test_training_systems_share_no_data_with_the_run_nor_with_each_other() -> No
             assert channels_and_arrivals(one, "ue1") != channels_and_arrivals(other, "ue1")
 
 
-def test_training_on_a_recording_uses_the_part_set_aside(tmp_path: Path) -> None:
+def test_training_uses_the_training_interval_of_a_recording(tmp_path: Path) -> None:
     (tmp_path / "x.log").write_text("".join(f"{second} {1 + second}\n" for second in range(10)))
     path = tmp_path / "replay.yaml"
     trace = "{trace: {file: x.log, format: rate, interval_s: [0, 4], training_interval_s: [4, 8]}}"
@@ -135,7 +135,7 @@ def test_training_on_a_recording_uses_the_part_set_aside(tmp_path: Path) -> None
     assert build(scenario, tmp_path).links[0].trace.mean_rate_bps == (1 + 2 + 3 + 4) / 4 * 1e6
 
 
-def test_many_ues_are_a_hundred() -> None:
+def test_many_ues_has_a_hundred_ues() -> None:
     system = build(load(FOLDER / "many-ues.yaml"), FOLDER)
     roles = [node.role for node in system.nodes.values()]
     assert (roles.count("ue"), roles.count("edge")) == (100, 10)
@@ -143,7 +143,7 @@ def test_many_ues_are_a_hundred() -> None:
     assert all(system.placements.values())
 
 
-def test_campus_replay_asks_for_its_recording() -> None:
+def test_campus_replay_requires_a_recording() -> None:
     with pytest.raises(ValueError, match=r"^campus-replay.yaml: links\[0\].uplink.trace.file: must be given"):
         load(FOLDER / "campus-replay.yaml")
 
@@ -155,7 +155,7 @@ def test_campus_replay_asks_for_its_recording() -> None:
         ("mahimahi/Verizon-LTE-short.up", ("format=mahimahi", "scale=1")),
     ],
 )
-def test_campus_replay_plays_recordings(recordings: Path, recording: str, overrides: tuple[str, ...]) -> None:
+def test_campus_replay_runs_on_recordings(recordings: Path, recording: str, overrides: tuple[str, ...]) -> None:
     given_keys = (f"file={recordings / recording}", *overrides)
     scenario = load(FOLDER / "campus-replay.yaml", [f"links[0].uplink.trace.{key}" for key in given_keys])
     uplink = build(scenario, FOLDER).links[0].trace
@@ -163,7 +163,7 @@ def test_campus_replay_plays_recordings(recordings: Path, recording: str, overri
     assert uplink.period_ns > 10_000_000_000
 
 
-def test_scenarios_are_read_without_torch() -> None:
+def test_loading_scenarios_does_not_import_torch() -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from topologies.build import build; from topologies.loading.loader import load\n"

@@ -1,4 +1,4 @@
-"""What `airsplit emulate` takes of a scenario."""
+"""The part of a scenario that `airsplit emulate` runs."""
 
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ def with_realtime(scenario: Scenario, **keys: object) -> Scenario:
     return scenario.model_copy(update={"realtime": scenario.realtime.model_copy(update=keys)})
 
 
-def test_the_policy_is_the_one_asked_for_or_the_scenarios_or_the_first(scenario: Scenario) -> None:
+def test_policy_is_that_of_the_option_then_of_the_scenario_then_the_first(scenario: Scenario) -> None:
     assert with_one_policy(scenario, None).labels == ("random",)
     assert with_one_policy(with_realtime(scenario, policy="pool1"), None).labels == ("pool1",)
     asked = with_one_policy(with_realtime(scenario, policy="random"), "pool1")
@@ -36,14 +36,13 @@ def test_the_policy_is_the_one_asked_for_or_the_scenarios_or_the_first(scenario:
         with_one_policy(scenario, "best")
 
 
-def test_a_scenario_with_one_policy_is_a_scenario(scenario: Scenario, tmp_path: Path) -> None:
-    """What a run's folder stores is read again."""
+def test_scenario_with_one_policy_can_be_stored_and_loaded(scenario: Scenario, tmp_path: Path) -> None:
     stored = tmp_path / "stored.yaml"
     stored.write_text(yaml.safe_dump(with_one_policy(scenario, "pool1").model_dump(mode="json", exclude_defaults=True)))
     assert load(stored).labels == ("pool1",)
 
 
-def test_a_part_has_the_same_channels_and_the_first_of_the_same_tasks(scenario: Scenario, tmp_path: Path) -> None:
+def test_emulated_system_has_the_same_channels_and_the_first_tasks(scenario: Scenario, tmp_path: Path) -> None:
     whole = build(scenario, tmp_path)
     part = emulated_system(with_realtime(scenario, duration_s=1.0), whole)
     assert part.links == whole.links
@@ -54,7 +53,7 @@ def test_a_part_has_the_same_channels_and_the_first_of_the_same_tasks(scenario: 
     assert emulated_system(with_realtime(scenario, duration_s=9.0), whole).duration_ns == whole.duration_ns
 
 
-def test_a_part_without_tasks_runs_and_offers_none(scenario: Scenario, tmp_path: Path) -> None:
+def test_emulated_system_without_tasks_runs(scenario: Scenario, tmp_path: Path) -> None:
     idle = emulated_system(without_tasks(scenario), build(scenario, tmp_path))
     assert (idle.streams, idle.placements) == ((), {})
     ((_, policy),) = policies_of(with_one_policy(scenario, "random"), tmp_path, idle, {}).items()

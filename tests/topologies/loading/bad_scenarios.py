@@ -1,4 +1,4 @@
-"""Scenarios that must be refused, each with what the one line about it must say."""
+"""Invalid scenarios and their expected error messages."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -61,8 +61,8 @@ Edit = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Case:
-    """A scenario file (GOOD after `edit`, or `text`), files beside it, and overrides; `expected` stands
-    in the message, which names `file`."""
+    """A scenario file (GOOD after `edit`, or `text`), files `beside` it, and overrides. The message must contain
+    `expected` and `file`."""
 
     id: str
     expected: str
@@ -73,7 +73,7 @@ class Case:
     file: str = "bad.yaml"
 
     def write(self, folder: Path) -> Path:
-        """Write the case's files; the path of the scenario's, which one case does without."""
+        """Write the case's files; return the path of the scenario, which in one case does not exist."""
         path = folder / "bad.yaml"
         for name, content in self.beside.items():
             (folder / name).write_text(content, encoding="utf-8")
@@ -104,7 +104,7 @@ def put(path: str, value: object) -> Edit:
 
 
 def drop(path: str) -> Edit:
-    """Take away what is at a path."""
+    """Delete the value at a path."""
 
     def edit(data: dict[str, Any]) -> None:
         *way, last = (int(key) if key.isdigit() else key for key in path.split("."))
@@ -126,7 +126,7 @@ def add(path: str, value: object) -> Edit:
 
 
 def trace(**keys: object) -> Edit:
-    """A recording in the place of the uplink's generated channel."""
+    """Replace the uplink's generated channel by a recording."""
     return put("links.0.uplink", {"trace": keys})
 
 
@@ -136,7 +136,7 @@ def recorded(**keys: object) -> Edit:
 
 
 def learned_on(**keys: object) -> Edit:
-    """A recording, and an agent that has to be trained."""
+    """Add a recording, and an agent without a checkpoint."""
 
     def edit(data: dict[str, Any]) -> None:
         trace(**keys)(data)
@@ -145,33 +145,33 @@ def learned_on(**keys: object) -> Edit:
     return edit
 
 
-def two_origins(data: dict[str, Any]) -> None:
-    """The downlink has a rate already."""
+def trace_and_rate(data: dict[str, Any]) -> None:
+    """Add a recording to the downlink, which has a constant rate."""
     data["links"][0]["downlink"]["trace"] = {"file": "x.log"}
 
 
 def two_links_of_one_recording(data: dict[str, Any]) -> None:
-    """The downlink replays what the uplink sets aside for training."""
+    """Replay in the downlink the uplink's training interval."""
     trace(file="x.log", format="rate", interval_s=[0, 10], training_interval_s=[10, 20])(data)
     data["links"][0]["downlink"] = {"trace": {"file": "x.log", "format": "rate"}}
 
 
 def unacknowledged(data: dict[str, Any]) -> None:
-    """A bearer that loses activations, for tasks that may go over it."""
+    """Use an unacknowledged bearer, with tasks that allow it."""
     data["links"][0]["bearer"] = "um"
     for task in data["tasks"]:
         task["transport"] = "udp"
 
 
 def no_ue(data: dict[str, Any]) -> None:
-    """The UEs become edge servers on wires."""
+    """Turn the UEs into edge servers with wired links."""
     data["nodes"][0]["role"] = "edge"
     data["links"][0] = {"between": ["ue{i}", "gnb"], "rate_mbps": 10}
     del data["cells"]
 
 
 def switched(name: str = "s1", **keys: object) -> Edit:
-    """A switch between the gNB and the edge server."""
+    """Add a switch between the gNB and the edge server."""
 
     def edit(data: dict[str, Any]) -> None:
         data["nodes"].append({"name": name, "role": "switch", **keys})
@@ -182,7 +182,7 @@ def switched(name: str = "s1", **keys: object) -> Edit:
 
 
 def looped(data: dict[str, Any]) -> None:
-    """Three switches in a ring."""
+    """Add three switches in a loop."""
     switched()(data)
     data["nodes"] += [{"name": name, "role": "switch"} for name in ("s2", "s3")]
     for a, b in (("s1", "s2"), ("s2", "s3"), ("s3", "s1")):
@@ -190,7 +190,7 @@ def looped(data: dict[str, Any]) -> None:
 
 
 def switched_with(path: str, value: object) -> Edit:
-    """The switch, and another value at a path."""
+    """Add a switch, and set a value at a path."""
 
     def edit(data: dict[str, Any]) -> None:
         switched()(data)
@@ -200,19 +200,19 @@ def switched_with(path: str, value: object) -> Edit:
 
 
 def radio_to_a_switch(data: dict[str, Any]) -> None:
-    """A cell at what forwards frames and sends nothing of its own."""
+    """Move the cell and its links to a switch."""
     switched()(data)
     data["links"][0]["between"] = ["ue{i}", "s1"]
     data["cells"]["s1"] = data["cells"].pop("gnb")
 
 
 def realtime(**keys: object) -> Edit:
-    """The section `realtime`."""
+    """Set the section `realtime`."""
     return put("realtime", keys)
 
 
 def commanded(**keys: object) -> Edit:
-    """A program in a host; a cable for one of the nodes."""
+    """Add a command, and a real device that replaces edge1."""
     return realtime(hosts=[{"nodes": "edge1", "interface": "eth7"}], commands=[{"run": "true", **keys}])
 
 
@@ -263,18 +263,20 @@ CASES = [
     Case("between-one", "links[1].between[1]: must be given", put("links.1.between", ["gnb"])),
     Case("wired-and-radio", "links[0]: must give either rate_mbps, or radio, or uplink", put("links.0.rate_mbps", 5)),
     Case("nothing-to-carry", "links[0]: must give radio, or a trace or a rate_mbps in both", drop("links.0.radio")),
-    Case("two-origins", "links[0].downlink: must give only one of trace, rate_mbps", two_origins),
-    Case("no-way", "links[0].radio: must give exactly one of at_m, waypoints_m", put("links.0.radio", {})),
-    Case("two-ways", "links[0].radio: must give exactly one of at_m", put("links.0.radio.track", "way.csv")),
+    Case("two-origins", "links[0].downlink: must give only one of trace, rate_mbps", trace_and_rate),
+    Case("no-movement", "links[0].radio: must give exactly one of at_m, waypoints_m", put("links.0.radio", {})),
+    Case("two-movements", "links[0].radio: must give exactly one of at_m", put("links.0.radio.track", "track.csv")),
     Case(
-        "no-track", "links[0].radio.track=way.csv: must be an existing file", put("links.0.radio", {"track": "way.csv"})
+        "no-track",
+        "links[0].radio.track=track.csv: must be an existing file",
+        put("links.0.radio", {"track": "track.csv"}),
     ),
     Case(
         "malformed-track",
         "bad.yaml: links[0].radio: ",
-        put("links.0.radio", {"track": "way.csv"}),
-        beside={"way.csv": "time_s,x_m,y_m\n0,1,2\n1,here,2\n"},
-        file="way.csv",
+        put("links.0.radio", {"track": "track.csv"}),
+        beside={"track.csv": "time_s,x_m,y_m\n0,1,2\n1,here,2\n"},
+        file="track.csv",
     ),
     Case(
         "ring",
@@ -298,7 +300,7 @@ CASES = [
     Case("layers", "cells.gnb.layers=3: must be at most fading.branches, 2", put("cells.gnb.layers", 3)),
     Case("cell-unused", "cells.edge1: must be at an end of a link with radio", put("cells.edge1", {})),
     Case(
-        "short-way",
+        "short-leg",
         "links[0].radio.to_and_fro_m=[[0.0, 0.0], [1e-06, 0.0]]: one way must last",
         put("links.0.radio", {"to_and_fro_m": [[0, 0], [1e-6, 0]]}),
     ),
@@ -423,7 +425,7 @@ CASES = [
         "cost.erasure_s=0: must be above 0, since links[0].bearer=um",
         unacknowledged,
     ),
-    # speeds and times that whole nanoseconds cannot hold
+    # rates and times beyond the range of int64 nanoseconds
     Case("slow-compute", "compute_gflops=1e-300: must be at least 0.001", put("devices.phone.compute_gflops", 1e-300)),
     Case("slow-memory", "memory_gb_per_s=1e-300: must be at least", put("devices.phone.memory_gb_per_s", 1e-300)),
     Case("slow-load", "devices.phone.load_mb_per_s=1e-300: must be", put("devices.phone.load_mb_per_s", 1e-300)),

@@ -16,18 +16,18 @@ from topologies.loading.checks import RENAMED_SETTINGS
 from topologies.loading.loader import load, prefix_errors
 
 
-def test_the_scenario_that_cases_spoil_is_good(tmp_path: Path) -> None:
+def test_scenario_of_the_cases_is_valid_before_its_edits(tmp_path: Path) -> None:
     path = tmp_path / "good.yaml"
     path.write_text(GOOD)
     assert len(build(load(path), tmp_path).links) == 6
 
 
-def test_there_are_many_cases_and_none_twice() -> None:
+def test_there_are_many_cases_with_different_ids() -> None:
     assert len({case.id for case in CASES}) == len(CASES) >= 40
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_one_line_names_file_path_value_and_rule(case: Case, tmp_path: Path) -> None:
+def test_error_is_one_line_with_file_path_value_and_message(case: Case, tmp_path: Path) -> None:
     path = case.write(tmp_path)
     with pytest.raises(ValueError, match=re.escape(case.expected)) as caught:
         scenario = load(path, case.overrides)
@@ -40,13 +40,13 @@ def test_one_line_names_file_path_value_and_rule(case: Case, tmp_path: Path) -> 
     assert "\n" not in message
 
 
-def test_renamed_settings_are_no_settings_and_their_new_names_are() -> None:
+def test_renamed_settings_map_unknown_names_to_known_names() -> None:
     known = {each.name for each in (*fields(PpoSettings), *fields(A3cSettings))}
     assert not known & set(RENAMED_SETTINGS)
     assert known >= set(RENAMED_SETTINGS.values())
 
 
-def test_training_refuses_the_data_of_the_run_even_from_a_copied_file(tmp_path: Path) -> None:
+def test_training_refuses_data_of_the_run_from_a_copied_file(tmp_path: Path) -> None:
     path = tmp_path / "copied.yaml"
     rates = "".join(f"{second} {1 + second % 7}\n" for second in range(30))
     for name in ("a.log", "b.log"):
@@ -59,12 +59,12 @@ def test_training_refuses_the_data_of_the_run_even_from_a_copied_file(tmp_path: 
     assert "\n" not in str(caught.value)
 
 
-def places(value: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The path of every value below the top."""
+def paths_of(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield the paths of all nested values."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, below in inner:
-        yield (*way, key)
-        yield from places(below, (*way, key))
+        yield (*above, key)
+        yield from paths_of(below, (*above, key))
 
 
 JUNK: list[object] = [
@@ -89,15 +89,15 @@ JUNK: list[object] = [
 
 
 @settings(max_examples=400)
-@given(way=st.sampled_from(list(places(yaml.safe_load(GOOD)))), junk=st.sampled_from(JUNK))
-def test_junk_anywhere_gives_one_line_or_does_no_harm(
-    tmp_path_factory: pytest.TempPathFactory, way: tuple[str | int, ...], junk: object
+@given(keys=st.sampled_from(list(paths_of(yaml.safe_load(GOOD)))), junk=st.sampled_from(JUNK))
+def test_any_value_anywhere_is_accepted_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, keys: tuple[str | int, ...], junk: object
 ) -> None:
     data = yaml.safe_load(GOOD)
     place = data
-    for key in way[:-1]:
+    for key in keys[:-1]:
         place = place[key]
-    place[way[-1]] = junk
+    place[keys[-1]] = junk
     path = tmp_path_factory.getbasetemp() / "junk.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False))
     try:

@@ -26,7 +26,7 @@ def good(tmp_path: Path) -> Path:
     return path
 
 
-def test_overrides_reach_values_lists_and_keys_that_the_file_leaves_out(good: Path) -> None:
+def test_overrides_set_values_lists_and_missing_keys(good: Path) -> None:
     overrides = ["links[1].delay_ms=5", "tasks[0].cuts=[2, 4]", "links[1].ramp.idle_ms=1", "links[1].ramp.delay_ms=2"]
     scenario = load(good, overrides)
     assert scenario.links[1].delay_ms == 5
@@ -36,7 +36,7 @@ def test_overrides_reach_values_lists_and_keys_that_the_file_leaves_out(good: Pa
     assert scenario.links[0] == load(good).links[0]
 
 
-def test_the_last_override_and_the_seed_option_win(good: Path) -> None:
+def test_last_override_and_seed_option_take_precedence(good: Path) -> None:
     assert load(good, ["seed=7", "seed=8"]).seed == 8
     assert load(good, ["seed=7"], seed=9).seed == 9
 
@@ -46,11 +46,11 @@ def test_keys_with_dashes_can_be_overridden(good: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["8e3", "8000", "8_000", "8000.0", "8.0e+3"])
-def test_numbers_may_be_written_as_in_yaml_1_2(good: Path, text: str) -> None:
+def test_numbers_of_yaml_1_2_are_read(good: Path, text: str) -> None:
     assert load(good, [f"devices.server.memory_mb={text}"]).devices["server"].memory_mb == 8_000
 
 
-def test_paths_in_the_file_start_at_its_folder_and_those_of_overrides_at_the_working_directory(
+def test_paths_in_the_file_are_relative_to_it_and_in_overrides_to_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenarios, elsewhere = tmp_path / "scenarios", tmp_path / "elsewhere"
@@ -66,7 +66,7 @@ def test_paths_in_the_file_start_at_its_folder_and_those_of_overrides_at_the_wor
     assert overridden.links[0].trace.mean_rate_bps == 5e6
 
 
-def test_templates_make_numbered_nodes_links_and_sources(good: Path) -> None:
+def test_templates_expand_to_numbered_nodes_links_and_sources(good: Path) -> None:
     system = build(load(good), good.parent)
     assert list(system.nodes) == ["ue1", "ue2", "gnb", "edge1"]
     ends = [(link.source, link.target) for link in system.links]
@@ -126,7 +126,7 @@ def test_units_of_devices() -> None:
     assert (spec.load_bytes_per_s, spec.layer_overhead_ns) == (5e6, 6_000)
 
 
-def test_recorded_arrivals_come_from_a_file(good: Path) -> None:
+def test_recorded_arrivals_are_read_from_a_file(good: Path) -> None:
     (good.parent / "a.json").write_text(json.dumps({"arrival_ns": [5, 5, 9]}))
     scenario = load(good, [f"tasks[0].arrivals={{recorded: {{file: {good.parent / 'a.json'}}}}}"])
     assert build(scenario, good.parent).streams[0].arrivals == Recorded((5, 5, 9))
@@ -142,14 +142,14 @@ def test_a_part_of_a_recording_is_replayed_and_scaled(good: Path) -> None:
     assert [(interval.start_ns, interval.stop_ns) for interval in up.lineage] == [(4_000_000_000, 6_000_000_000)]
 
 
-def test_the_resolved_text_is_the_scenario_itself(good: Path) -> None:
+def test_resolved_text_loads_as_the_same_scenario(good: Path) -> None:
     scenario = load(good, ["seed=3", "links[1].delay_ms=2"])
     again = good.parent / "scenario.yaml"
     again.write_text(resolved_yaml(scenario, good.parent))
     assert load(again) == scenario
 
 
-def test_a_run_folder_holds_all_that_a_replay_of_recordings_needs(good: Path, tmp_path: Path) -> None:
+def test_run_folder_contains_the_recordings(good: Path, tmp_path: Path) -> None:
     (good.parent / "x.log").write_text(RATES)
     (good.parent / "a.json").write_text(json.dumps({"arrival_ns": [1, 2]}))
     text = good.read_text().replace("uplink: {}", "uplink: {trace: {file: x.log, format: rate, scale: 2}}")
@@ -168,7 +168,7 @@ def test_a_run_folder_holds_all_that_a_replay_of_recordings_needs(good: Path, tm
     assert [stream.arrivals for stream in again.streams] == [stream.arrivals for stream in system.streams]
 
 
-def test_a_stored_scenario_leaves_nothing_to_train_on_its_recordings(good: Path, tmp_path: Path) -> None:
+def test_stored_scenario_has_checkpoints_and_needs_no_training(good: Path, tmp_path: Path) -> None:
     (good.parent / "x.log").write_text(RATES)
     trace = "{trace: {file: x.log, format: rate, interval_s: [0, 10], training_interval_s: [10, 20]}}"
     text = good.read_text().replace("uplink: {}", f"uplink: {trace}")
@@ -188,7 +188,7 @@ def test_a_stored_scenario_leaves_nothing_to_train_on_its_recordings(good: Path,
     assert learned == ["checkpoints/ppo.safetensors", "checkpoints/mine.safetensors"]
 
 
-def test_a_moved_folder_holds_its_decisions_and_profiles(good: Path, tmp_path: Path) -> None:
+def test_moved_folder_contains_its_decisions_and_profiles(good: Path, tmp_path: Path) -> None:
     home = good.parent
     save_profile(load_profile("nin"), home / "mine.json")
     (home / "d.jsonl").write_text("decisions")
@@ -217,11 +217,11 @@ def test_a_moved_folder_holds_its_decisions_and_profiles(good: Path, tmp_path: P
     assert str(home) not in (moved / "scenario.yaml").read_text()
 
 
-def test_a_moved_folder_holds_its_recorded_ways(good: Path, tmp_path: Path) -> None:
+def test_moved_folder_contains_its_recorded_tracks(good: Path, tmp_path: Path) -> None:
     home = good.parent
-    (home / "ways").mkdir()
-    (home / "ways" / "walk.csv").write_text("time_s,x_m,y_m\n0,30,0\n2,33,0\n")
-    good.write_text(good.read_text().replace("{at_m: [40, 0]}", "{track: ways/walk.csv}"))
+    (home / "tracks").mkdir()
+    (home / "tracks" / "walk.csv").write_text("time_s,x_m,y_m\n0,30,0\n2,33,0\n")
+    good.write_text(good.read_text().replace("{at_m: [40, 0]}", "{track: tracks/walk.csv}"))
     scenario = load(good)
     before = build(scenario, home)
     run = tmp_path / "run"
@@ -229,12 +229,12 @@ def test_a_moved_folder_holds_its_recorded_ways(good: Path, tmp_path: Path) -> N
         (run / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, run / place)
     (run / "scenario.yaml").write_text(resolved_yaml(scenario, home))
-    shutil.rmtree(home / "ways")
+    shutil.rmtree(home / "tracks")
     again = build(load(run / "scenario.yaml"), run)
     assert [link.trace.sha256 for link in again.links] == [link.trace.sha256 for link in before.links]
 
 
-def test_paths_deep_in_an_override_start_at_the_working_directory(
+def test_nested_paths_of_an_override_are_relative_to_the_working_directory(
     good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -258,7 +258,7 @@ def test_paths_deep_in_an_override_start_at_the_working_directory(
     assert system.streams[0].kind.model == load_profile("nin")
 
 
-def test_a_files_name_stands_once_before_what_is_wrong() -> None:
+def test_error_begins_with_the_files_name_once() -> None:
     for text in ("links[0]: must be\nbetter", "x.yaml: links[0]: must be better"):
         with (
             pytest.raises(ValueError, match=r"^x\.yaml: links\[0\]: must be better$"),
@@ -267,24 +267,24 @@ def test_a_files_name_stands_once_before_what_is_wrong() -> None:
             raise ValueError(text)
 
 
-def test_hosts_may_be_given_longer_than_the_run_lasts(good: Path) -> None:
+def test_hil_duration_may_exceed_the_runs(good: Path) -> None:
     hil = load(good, ["hil.duration_s=9"]).hil
     assert hil is not None and hil.duration_s == 9
 
 
-def test_a_cost_of_erasures_lets_bearers_lose(good: Path) -> None:
+def test_unacknowledged_bearers_are_allowed_with_an_erasure_cost(good: Path) -> None:
     overrides = ["links[0].bearer=um", "tasks[0].transport=udp", "tasks[1].transport=udp", "cost.erasure_s=0.5"]
     system = build(load(good, overrides), good.parent)
     assert (system.links[0].bearer, system.cost.erasure_s) == ("um", 0.5)
 
 
 @pytest.mark.parametrize("rate", ["1e-9", "1e-300", "5e-324"])
-def test_hardly_any_arrivals_are_none_in_a_run(good: Path, rate: str) -> None:
+def test_very_low_arrival_rates_give_no_tasks(good: Path, rate: str) -> None:
     stream = build(load(good, [f"tasks[0].arrivals.poisson.rate_per_s={rate}"]), good.parent).streams[0]
     assert list(stream.tasks(1, 10**15)) == []
 
 
-def test_recorded_requests_need_lengths_from_somewhere(good: Path) -> None:
+def test_recorded_requests_need_token_counts(good: Path) -> None:
     (good.parent / "a.json").write_text('{"arrival_ns": [1, 2]}')
     text = good.read_text().replace("{periodic: {interval_ms: 500}}", "{recorded: {file: a.json}}")
     good.write_text(
@@ -294,7 +294,7 @@ def test_recorded_requests_need_lengths_from_somewhere(good: Path) -> None:
         load(good)
 
 
-def test_stored_traces_take_the_place_of_generated_ones(good: Path) -> None:
+def test_stored_traces_replace_generated_ones(good: Path) -> None:
     stored = {"ue1-gnb": constant(1e6), "edge1-gnb": constant(2e6)}
     links = {(link.source, link.target): link.trace for link in build(load(good), good.parent, stored).links}
     fresh = {(link.source, link.target): link.trace for link in build(load(good), good.parent).links}
@@ -303,7 +303,7 @@ def test_stored_traces_take_the_place_of_generated_ones(good: Path) -> None:
     assert links["ue2", "gnb"].sha256 == fresh["ue2", "gnb"].sha256 != fresh["ue1", "gnb"].sha256
 
 
-def test_scenarios_never_change(good: Path) -> None:
+def test_scenarios_are_immutable(good: Path) -> None:
     scenario = load(good)
     with pytest.raises(ValidationError):
         scenario.seed = 5
@@ -316,10 +316,10 @@ def test_labels_default_to_types_and_classes_to_their_names(good: Path) -> None:
     assert scenario.labels == ("random", "Best")
 
 
-def test_the_schema_for_editors_is_current() -> None:
+def test_json_schema_is_current() -> None:
     committed = Path(__file__).parents[3] / "topologies" / "scenario.schema.json"
     assert json.loads(committed.read_text()) == json_schema(), "write json_schema() to topologies/scenario.schema.json"
 
 
-def test_the_schema_describes_every_key_of_the_shipped_scenarios() -> None:
+def test_json_schema_describes_all_keys_of_the_shipped_scenarios() -> None:
     assert set(json_schema()["properties"]) == set(Scenario.model_fields)

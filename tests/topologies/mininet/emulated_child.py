@@ -1,4 +1,4 @@
-"""Runs in a private world: brings a scenario's network up, does what it was asked for, and prints JSON of it."""
+"""Child process in private namespaces: starts a scenario's network, runs experiments, prints their results as JSON."""
 
 import json
 import subprocess
@@ -23,14 +23,14 @@ LEAD_NS = 100_000_000
 
 @contextmanager
 def running(network: EmulatedNetwork) -> Iterator[dict[str, Any]]:
-    """Links follow their traces within it; afterwards it holds what the relay counted, and packets by link."""
+    """Run the relay within the context; yield a dict that afterwards contains its counts, and the packets by link."""
     log = Path(mkdtemp()) / "packets.parquet"
     start_ns = time.monotonic_ns() + LEAD_NS
     network.relay.begin(start_ns, log)
     time.sleep(LEAD_NS / 1e9 * 1.5)
     found: dict[str, Any] = {}
     yield found
-    time.sleep(0.3)  # what is still under way
+    time.sleep(0.3)  # for packets in flight
     ended: RelayCounts = network.relay.end()
     found["ended"] = ended._asdict()
     links = pq.read_table(log)["link"].to_pylist()
@@ -38,23 +38,23 @@ def running(network: EmulatedNetwork) -> Iterator[dict[str, Any]]:
 
 
 def ping(network: EmulatedNetwork, source: str, target: str) -> subprocess.Popen[bytes]:
-    """One packet there and one back, by name."""
+    """Start one ping, by name."""
     started: subprocess.Popen[bytes] = network.hosts[source].popen(["ping", "-c", "1", "-W", "5", target])
     return started
 
 
 def ping_all(network: EmulatedNetwork) -> dict[str, Any]:
-    """Every host pings every other."""
+    """Ping from each host to each other."""
     return pings(network, list(permutations(network.hosts, 2)))
 
 
 def ping_cloud(network: EmulatedNetwork) -> dict[str, Any]:
-    """Every host pings the cloud."""
+    """Ping from each host to the cloud."""
     return pings(network, [(name, "cloud") for name in network.hosts if name != "cloud"])
 
 
 def pings(network: EmulatedNetwork, pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """One packet each; the time to live with which answers come."""
+    """Send one ping per pair; return the time to live of the answers."""
     with running(network) as found:
         started = {ends: ping(network, *ends) for ends in pairs}
         said = {ends: each.communicate()[0].decode() for ends, each in started.items()}
@@ -63,14 +63,14 @@ def pings(network: EmulatedNetwork, pairs: list[tuple[str, str]]) -> dict[str, A
 
 
 def silence(network: EmulatedNetwork) -> dict[str, Any]:
-    """Nobody says anything for a second."""
+    """Leave the network idle for a second."""
     with running(network) as found:
         time.sleep(1)
     return found
 
 
 def interfaces(network: EmulatedNetwork) -> dict[str, Any]:
-    """Which interfaces each node has in its namespace, and which are out here; who is known by name."""
+    """Return the interfaces and the known names inside the nodes' namespaces and outside of them."""
     here = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     nodes = {node.name: node.cmd("ip -o link") for node in (*network.net.hosts, *network.net.switches)}
     six = [node.cmd("ip -6 addr") for node in (*network.net.hosts, *network.net.switches)]
@@ -86,7 +86,7 @@ def interfaces(network: EmulatedNetwork) -> dict[str, Any]:
 
 
 def burn(network: EmulatedNetwork) -> dict[str, Any]:
-    """The processor time that two programs at once have in a second in a limited host, and in another."""
+    """Return the processor time of two concurrent programs in a second, in a limited and in an unlimited host."""
     script = "timeout 1 sh -c 'while :; do :; done' & timeout 1 sh -c 'while :; do :; done' & wait; times"
     found = {}
     for name in ("edge1", "cloud"):
@@ -96,17 +96,17 @@ def burn(network: EmulatedNetwork) -> dict[str, Any]:
     return found
 
 
-def main(path: str, asked: str, *overrides: str) -> None:
-    """Print what was found, by what was asked for (names with commas), or the one line that refuses the scenario."""
+def main(path: str, experiments: str, *overrides: str) -> None:
+    """Print the results of the experiments (names separated by commas), or the error."""
     scenario = load(Path(path), overrides)
     system = build(scenario, Path(path).parent)
-    Relay(system.links, system.cells, system.seed, system.duration_ns).close()  # has compiled what it needs
+    Relay(system.links, system.cells, system.seed, system.duration_ns).close()  # compiles before the measurement
     before = time.monotonic()
     try:
         with emulated_network(scenario, system) as network:
             up_s = time.monotonic() - before
             tools = {each.__name__: each for each in (silence, interfaces, burn, ping_all, ping_cloud)}
-            found = {name: tools[name](network) for name in asked.split(",")}
+            found = {name: tools[name](network) for name in experiments.split(",")}
             print(json.dumps({"up_s": up_s, **found}))
     except (ValueError, RuntimeError) as error:
         print(json.dumps({"refused": f"{type(error).__name__}: {error}"}))

@@ -7,11 +7,11 @@ from mininet.nodelib import LinuxBridge
 
 
 class LearningBridge(LinuxBridge):  # type: ignore[misc]  # Mininet has no types
-    """Told nothing: it floods until it has heard of a host."""
+    """Without a static table: floods frames to unknown hosts."""
 
 
 class DeadSwitch(Switch):  # type: ignore[misc]  # Mininet has no types
     """Forwards nothing."""
 
     def start(self, controllers: Any) -> None:
-        """Start, and do nothing."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""Programs in network, process and mount namespaces that die with the test."""
+"""Programs in network, process and mount namespaces that end with the test."""
 
 import os
 import shutil
@@ -28,8 +28,8 @@ needs_mininet = pytest.mark.skipif(bool(_why_not()), reason=_why_not() or "nothi
 
 
 def in_private_world(folder: Path, *arguments: str, more: Mapping[str, str] | None = None) -> tuple[int, str, str]:
-    """Run this environment's Python there with arguments, and `folder` for temporary files; its exit code and what it
-    said."""
+    """Run this environment's Python in private namespaces, with `folder` for temporary files; return its exit code,
+    stdout and stderr."""
     environment = os.environ | {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)} | dict(more or {})
     done = subprocess.run(
         [*TIED, *NAMESPACES, sys.executable, *arguments],

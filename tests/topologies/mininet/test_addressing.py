@@ -1,4 +1,4 @@
-"""Hop by hop, what hosts and switches are told leads every packet along the simulation's route."""
+"""Routes and forwarding tables lead every packet along the simulation's path."""
 
 from collections.abc import Mapping
 from itertools import pairwise, permutations

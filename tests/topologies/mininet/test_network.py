@@ -1,4 +1,4 @@
-"""A scenario as a network of namespaces and real packets, in a private world of its own."""
+"""Emulated networks with real packets, in private namespaces."""
 
 import json
 import os
@@ -16,8 +16,7 @@ from topologies.loading.loader import load
 
 pytestmark = needs_mininet
 
-# Two switches between hosts, one of which has a longer name than an interface may have, and another that has two ways
-# into the switches.
+# Two switches between hosts. One host has a name longer than an interface may have, another is linked to both switches.
 SWITCHED = """
 name: switched
 seed: 1
@@ -59,17 +58,17 @@ def switched(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def bridged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the child found between two of Mininet's bridges."""
+    """Return the child's results for the scenario with two of Mininet's bridges."""
     folder = tmp_path_factory.mktemp("bridged")
     path = folder / "switched.yaml"
     path.write_text(SWITCHED)
     return emulate(folder, path, "silence,interfaces,ping_all,burn", LIMITED)
 
 
-def emulate(folder: Path, path: Path, asked: str, *overrides: str) -> dict[str, Any]:
-    """What the child found of the scenario."""
+def emulate(folder: Path, path: Path, experiments: str, *overrides: str) -> dict[str, Any]:
+    """Return the child's results."""
     child = ("-m", "tests.topologies.mininet.emulated_child")
-    code, said, errors = in_private_world(folder, *child, str(path), asked, *overrides)
+    code, said, errors = in_private_world(folder, *child, str(path), experiments, *overrides)
     assert code == 0, errors
     found: dict[str, Any] = json.loads(said)
     return found
@@ -80,7 +79,7 @@ def hosts_of(system: System) -> list[str]:
 
 
 def expected(system: System, pairs: list[tuple[str, str]]) -> tuple[dict[str, int], list[int]]:
-    """Of pings between hosts, by the simulation's ways: times to live of the answers, and packets by link."""
+    """Return the expected times to live of pings' answers, and packets by link, from the simulation's paths."""
     paths = ShortestPaths([(link.source, link.target) for link in system.links])
     ttl, packets = {}, [0] * len(system.links)
     for a, b in pairs:
@@ -103,19 +102,19 @@ def check_pings(found: dict[str, Any], system: System, pairs: list[tuple[str, st
     assert found["ended"]["non_ipv4"] == 0
 
 
-def test_packets_between_switches_go_the_simulation_s_way_and_no_other(bridged: dict[str, Any], switched: Path) -> None:
+def test_packets_through_switches_follow_the_simulations_paths(bridged: dict[str, Any], switched: Path) -> None:
     system = build(load(switched), switched.parent)
     check_pings(bridged["ping_all"], system, all_pairs(system))
 
 
-def test_a_switch_that_learns_has_learnt_before_the_run(switched: Path) -> None:
+def test_learning_switch_has_learnt_addresses_before_the_run(switched: Path) -> None:
     learning = "realtime.switch=tests.topologies.mininet.own_switches:LearningBridge"
     found = emulate(switched.parent, switched, "ping_all", learning)
     system = build(load(switched), switched.parent)
     check_pings(found["ping_all"], system, all_pairs(system))
 
 
-def test_every_host_of_the_quickstart_reaches_every_other_by_name(tmp_path: Path) -> None:
+def test_hosts_of_the_quickstart_reach_each_other_by_name(tmp_path: Path) -> None:
     path = ROOT / "topologies" / "quickstart.yaml"
     overrides = ["duration_s=5", "realtime.duration_s=5"]
     found = emulate(tmp_path, path, "ping_all", *overrides)
@@ -123,11 +122,11 @@ def test_every_host_of_the_quickstart_reaches_every_other_by_name(tmp_path: Path
     check_pings(found["ping_all"], system, all_pairs(system))
 
 
-def test_nobody_says_anything_unasked(bridged: dict[str, Any]) -> None:
+def test_idle_network_has_no_packets(bridged: dict[str, Any]) -> None:
     assert sum(bridged["silence"]["packets"]) == bridged["silence"]["ended"]["non_ipv4"] == 0
 
 
-def test_ends_lie_inside_and_names_are_known_there_alone(bridged: dict[str, Any]) -> None:
+def test_interfaces_and_names_exist_only_inside_the_namespaces(bridged: dict[str, Any]) -> None:
     found = bridged["interfaces"]
     assert found["here"] == 1  # the loopback
     assert found["nodes"]["gnb"] == ["gnb-eth0", "gnb-eth1", "gnb-eth2", "lo"]
@@ -142,13 +141,13 @@ def test_ends_lie_inside_and_names_are_known_there_alone(bridged: dict[str, Any]
 
 
 @pytest.mark.skipif(not Path("/sys/fs/cgroup/cpu/cpu.shares").exists(), reason="needs control groups of version 1")
-def test_a_limited_host_has_its_share_of_the_processors(bridged: dict[str, Any]) -> None:
-    share_s = 0.05 * (os.cpu_count() or 1)  # of the one second that two programs run
+def test_limited_host_gets_its_share_of_the_processors(bridged: dict[str, Any]) -> None:
+    share_s = 0.05 * (os.cpu_count() or 1)  # of one second
     assert 0.3 * share_s < bridged["burn"]["edge1"] < 1.5 * share_s < bridged["burn"]["cloud"]
     assert not list(Path("/sys/fs/cgroup").glob("cpu/airsplit-*"))
 
 
-def test_a_hundred_ues_come_up_soon_and_reach_the_cloud(tmp_path: Path) -> None:
+def test_network_of_a_hundred_ues_starts_quickly(tmp_path: Path) -> None:
     path = ROOT / "topologies" / "many-ues.yaml"
     found = emulate(tmp_path, path, "ping_cloud", "duration_s=0.5")
     assert found["up_s"] < 30
@@ -187,9 +186,7 @@ def test_mn_builds_a_scenario(switched: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_does_not_reach_mn_which_would_clean_up(
-    switched: Path, text: str, spoilt: str, refusal: str
-) -> None:
+def test_errors_in_a_scenario_do_not_reach_mn(switched: Path, text: str, spoilt: str, refusal: str) -> None:
     switched.write_text(SWITCHED.replace(text, spoilt))
     options = ["--custom", "topologies/mn.py", "--topo", f"airsplit,scenario={switched}"]
     code, _, said = in_private_world(switched.parent, "/usr/bin/mn", *options)

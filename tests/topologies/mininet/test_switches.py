@@ -1,4 +1,4 @@
-"""Switches are named, and what cannot be one is refused in one line."""
+"""Lookup of switch classes by name."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from topologies.mininet.nodes import StaticBridge
 from topologies.mininet.switches import switch_class
 
 
-def test_switches_are_mininet_s_or_the_user_s_own() -> None:
+def test_switch_classes_of_mininet_and_of_users_are_found() -> None:
     assert switch_class("LinuxBridge") is StaticBridge
     assert switch_class("tests.topologies.mininet.own_switches:LearningBridge").__name__ == LearningBridge.__name__
 
@@ -24,7 +24,7 @@ def test_switches_are_mininet_s_or_the_user_s_own() -> None:
         ("no.such:Switch", r"must be a class that can be imported \(ModuleNotFoundError: No module named 'no'\)"),
     ],
 )
-def test_what_is_no_switch_of_a_private_network_is_refused(name: str, rule: str) -> None:
+def test_unusable_switch_classes_are_refused(name: str, rule: str) -> None:
     with pytest.raises(ValueError, match=f"^realtime.switch={name}: {rule}") as caught:
         switch_class(name)
     assert "\n" not in str(caught.value)
