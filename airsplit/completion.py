@@ -24,8 +24,8 @@ def complete_run(
     started: datetime,
     command: tuple[str, ...],
     totals: Mapping[str, Totals],
-    told: ExecutionFacts,
-    phases: RunProgress,
+    execution: ExecutionFacts,
+    progress: RunProgress,
 ) -> Run:
     """Write the bound, the computers' energy, summary, figures, report and manifest of a run whose records are
     complete. `totals` are those of each simulated policy by label; `command` is what the user called."""
@@ -40,14 +40,14 @@ def complete_run(
     manifest = describe_run(
         folder,
         scenario.name,
-        facts_of(scenario, system, told),
+        facts_of(scenario, system, execution),
         seeds={"scenario": scenario.seed, "training": scenario.training.seed},
         command=command,
         started=started,
         threads={"torch": 1},
-        checks=(*little, *told.checks),
-        broker=told.broker,
-        workers={name: dict(facts) for name, facts in told.workers.items()},
+        checks=(*little, *execution.checks),
+        broker=execution.broker,
+        workers={name: dict(facts) for name, facts in execution.workers.items()},
     )
-    finish_run(folder, manifest, phases)
+    finish_run(folder, manifest, progress)
     return Run(folder, manifest)

@@ -55,22 +55,23 @@ def run_emulation(
 
     started = datetime.now(UTC)
     home = file.parent
-    with prefix_errors(file), progress as phases:
+    with prefix_errors(file), progress:
         require_interfaces(scenario)
         system = build(scenario, home)
         require_network(scenario, system)
         checkpoints = load_checkpoints(scenario, home, system)
-        folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, phases)
+        out.mkdir(parents=True, exist_ok=True)  # if it cannot be made, fail before agents are trained
+        folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress)
         part = emulated_system(scenario, system)
         with Records(folder) as records:
             totals, decisions = simulate_one(part, make_policies(), records)
             if prompt:
-                found = emulation.open_prompt(scenario, home, part, folder, phases)
+                found = emulation.open_prompt(scenario, home, part, folder, progress)
             else:
-                found = emulation.emulate(scenario, home, part, decisions, folder, phases)
+                found = emulation.emulate(scenario, home, part, decisions, folder, progress)
             append_real_tasks(records, scenario.labels[0] + EMULATED_SUFFIX, folder)
-        told = check_emulation(found, scenario, part, folder)
-        return complete_run(scenario, part, folder, started, command, totals, told, phases)
+        execution = check_emulation(found, scenario, part, folder)
+        return complete_run(scenario, part, folder, started, command, totals, execution, progress)
 
 
 def simulate_one(

@@ -47,7 +47,7 @@ def prepare_run(
     system: System,
     named: Mapping[str, Checkpoint],
     out: Path,
-    phases: RunProgress,
+    progress: RunProgress,
     objects: Mapping[str, Policy] = NO_OBJECTS,
 ) -> Preparation:
     """Train the agents that have no checkpoint and store everything that a repetition needs in a new folder of `out`.
@@ -56,7 +56,7 @@ def prepare_run(
     scenario names, `objects` the policies that the caller made.
     """
     measured = measured_of(system)
-    trained = train_missing(scenario, home, phases, lambda other: with_measured(other, measured))
+    trained = train_missing(scenario, home, progress, lambda other: with_measured(other, measured))
     checkpoints = {**named, **{label: checkpoint for label, (checkpoint, _) in trained.items()}}
     text = resolved_yaml(scenario, home)
     inputs = " ".join([text, *(link.trace.sha256 for link in system.links)])

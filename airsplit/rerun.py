@@ -47,12 +47,12 @@ def repeat_run(folder: Path, progress: RunProgress) -> Repetition:
     checkpoints = {path.stem: Checkpoint.load(path) for path in sorted((folder / "checkpoints").glob("*.safetensors"))}
     make_policies = partial(policies_of, scenario, folder, system, checkpoints)
     mismatch = ""
-    with progress as phases, tempfile.TemporaryDirectory() as scratch:
+    with progress, tempfile.TemporaryDirectory() as scratch:
         if finished.manifest.facts.rung == "emu":
             mismatch = _repeat_emulation(folder, emulated_system(scenario, system), make_policies(), Path(scratch))
         else:
             replayed = partial(Replayed, folder, system=system) if finished.manifest.facts.rung == "hil" else None
-            run_policies(scenario, make_policies, system, replayed, Path(scratch), phases)
+            run_policies(scenario, make_policies, system, replayed, Path(scratch), progress)
         again = records_sha256([Path(scratch) / name for name in RECORDS])
     return Repetition(finished.manifest.records_sha256, again, mismatch)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agents.evaluation import HOSTS, evaluate, for_hosts, on_hosts
 from airsplit.completion import complete_run
 from airsplit.preparation import NO_OBJECTS, load_checkpoints, prepare_run
+from emulator.core.units import NS_PER_S
 from emulator.policy import Compute, Policy, Totals
 from emulator.record import Records
 from emulator.simulation import Simulation
@@ -48,13 +49,20 @@ def run_simulation(
         stack.enter_context(prefix_errors(file))
         system = build(scenario, home)
         checkpoints = load_checkpoints(scenario, home, system, objects)
-        phases = stack.enter_context(progress)
-        lab = stack.enter_context(workers_of(hil, scenario, system, phases)) if hil else None
+        if hil and scenario.hil is None:
+            raise ValueError(f"{scenario.name}: hil: must name workers and policies")
+        out.mkdir(parents=True, exist_ok=True)  # if it cannot be made, fail before workers measure and agents train
+        stack.enter_context(progress)
+        lab = stack.enter_context(workers(hil, scenario, system, progress)) if hil else None
         system = system if lab is None else lab.system
-        folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, phases, objects)
-        totals = run_policies(scenario, make_policies, system, lab and lab.compute_of, folder, phases)
-        told = ExecutionFacts("sim") if lab is None else told_by_workers(lab, scenario)
-        return complete_run(scenario, system, folder, started, command, totals, told, phases)
+        folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress, objects)
+        totals = run_policies(scenario, make_policies, system, lab and lab.compute_of, folder, progress)
+        execution = (
+            ExecutionFacts("sim")
+            if lab is None
+            else describe_workers(lab, for_hosts(scenario, system).duration_ns / NS_PER_S)
+        )
+        return complete_run(scenario, system, folder, started, command, totals, execution, progress)
 
 
 def run_policies(
@@ -63,13 +71,13 @@ def run_policies(
     system: System,
     compute_of: Callable[[str], Compute] | None,
     folder: Path,
-    phases: RunProgress,
+    progress: RunProgress,
 ) -> dict[str, Totals]:
     """Run every policy in simulation, then the scenario's `hil.policies` with the times that `compute_of(label)` gives.
 
     Records go to `folder`. Returns totals by label.
     """
-    simulating, on_workers = partial(phases, "simulating policies"), partial(phases, "running on hosts")
+    simulating, on_workers = partial(progress, "simulating policies"), partial(progress, "running on hosts")
     with Records(folder) as records:
         totals = evaluate(make_policies(), lambda _: Simulation(system), records, simulating)
         if compute_of is not None:
@@ -83,19 +91,16 @@ def run_policies(
     return totals
 
 
-def workers_of(where: str, scenario: Scenario, system: System, phases: RunProgress) -> "AbstractContextManager[Lab]":
+def workers(where: str, scenario: Scenario, system: System, progress: RunProgress) -> "AbstractContextManager[Lab]":
     """Return the lab of workers. Imports torch, which other runs do not need."""
     from hil.testbed.lab import open_lab
 
-    return open_lab(where, scenario, system, phases)
+    return open_lab(where, scenario, system, progress)
 
 
-def told_by_workers(lab: "Lab", scenario: Scenario) -> ExecutionFacts:
-    """Return what the manifest says of the workers of a run."""
-    if scenario.hil is None:
-        raise ValueError(f"{scenario.name}: hil: must name workers and policies")
+def describe_workers(lab: "Lab", duration_s: float) -> ExecutionFacts:
+    """Return what the manifest says of the workers, which ran the first `duration_s` of the scenario."""
     facts = lab.describe()
-    duration_s = min(scenario.duration_s, scenario.hil.duration_s)
     notes = [
         f"Rows that end in {HOSTS} are of the first {duration_s:g} s: workers ran every partition, and "
         "activations went from worker to worker over MQTT. The others are simulated on the layer times that these "

@@ -16,6 +16,7 @@ import pytest
 
 import airsplit
 from airsplit.cli import main
+from emulator.trace import constant
 from tests.topologies.loading.bad_scenarios import CASES, GOOD, Case
 
 ROOT = Path(airsplit.__file__).parents[1]
@@ -352,6 +353,35 @@ def test_a_trace_out_of_coverage_is_made_told_checked_and_drawn(tmp_path: Path) 
     assert (drawn.returncode, drawn.stderr) == (0, "")
     refused = call("trace", "export", trace, "--format", "mahimahi", "--out", tmp_path / "far.txt")
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (3, "", 1)
+
+
+def test_figures_do_not_depend_on_matplotlibs_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace, drawn = tmp_path / "t.parquet", []
+    constant(1e6).save(trace)
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nsavefig.bbox: tight\nsavefig.dpi: 10\n")
+    for name, value in (("NOTHING", ""), ("MPLBACKEND", "module://not.installed"), ("MPLCONFIGDIR", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+        done = call("trace", "plot", trace, "--out", tmp_path / "t.png")
+        assert done.returncode == 0, done.stderr
+        drawn.append((tmp_path / "t.png").read_bytes())
+    assert drawn[0] == drawn[1] == drawn[2]
+
+
+def test_package_of_another_project_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.append({str(ROOT)!r}); from airsplit.cli import main; main()"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1)
+    assert str(tmp_path / "agents" / "__init__.py") in done.stderr
+
+
+def test_folder_of_runs_that_cannot_be_made_is_refused_before_the_work() -> None:
+    done = call("run", "topologies/quickstart.yaml", "--out", "/proc/none")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "/proc/none: No such file or directory\n")
 
 
 def test_a_file_that_is_not_there_is_named() -> None:

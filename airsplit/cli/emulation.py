@@ -30,5 +30,5 @@ def emulate(
         sandbox.require()
         sys.exit(sandbox.run_inside([sys.executable, *sys.orig_argv[1:]]))
     command = ("airsplit", *sys.argv[1:])
-    phases = RunProgress(quiet or cli)  # bars would write over the prompt
-    print_run(run_emulation(chosen, scenario, out, command, phases, prompt=cli), as_json)
+    progress = RunProgress(quiet or cli)  # bars would write over the prompt
+    print_run(run_emulation(chosen, scenario, out, command, progress, prompt=cli), as_json)

@@ -25,9 +25,9 @@ def train(
 
     require_folder(out)
     chosen = load(scenario, overrides or ())
-    with prefix_errors(scenario), RunProgress(quiet) as phases:
+    with prefix_errors(scenario), RunProgress(quiet) as progress:
         seed = chosen.training.seed if seed is None else seed
-        checkpoint = train_one(chosen, scenario.parent, agent, seed, phases)
+        checkpoint = train_one(chosen, scenario.parent, agent, seed, progress)
     checkpoint.save(out)
     print_written(out, checkpoint.sha256, as_json)
 

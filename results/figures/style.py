@@ -77,9 +77,18 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 @contextmanager
+def _settings() -> Iterator[None]:
+    """Apply SETTINGS over the library's defaults, not over a user's matplotlibrc; restore all settings at the end."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)
+        yield
+
+
+@contextmanager
 def page(height_in: float, width_in: float = PAGE_IN) -> Iterator[Figure]:
     """A figure to draw and save in: the settings hold inside, and nothing of them is left behind."""
-    with mpl.rc_context(SETTINGS):
+    with _settings():
         yield Figure(figsize=(width_in, height_in), layout="constrained")
 
 
@@ -103,7 +112,7 @@ def save(figure: Figure, path: Path) -> Path:
 def pdf_pages(path: Path) -> Iterator[PdfPages]:
     """A PDF to save several figures in, one a page, with the fonts and without the dates of `save`."""
     dates = {"CreationDate": None, "ModDate": None}
-    with mpl.rc_context(SETTINGS), atomic_write(path) as partial, PdfPages(partial, metadata=dates) as pages:
+    with _settings(), atomic_write(path) as partial, PdfPages(partial, metadata=dates) as pages:
         yield pages
 
 
