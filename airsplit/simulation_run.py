@@ -57,11 +57,7 @@ def run_simulation(
         system = system if lab is None else lab.system
         folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress, objects)
         totals = run_policies(scenario, make_policies, system, lab and lab.compute_of, folder, progress)
-        execution = (
-            ExecutionFacts("sim")
-            if lab is None
-            else describe_workers(lab, for_hosts(scenario, system).duration_ns / NS_PER_S)
-        )
+        execution = ExecutionFacts("sim") if lab is None else describe_workers(lab, for_hosts(scenario, system))
         return complete_run(scenario, system, folder, started, command, totals, execution, progress)
 
 
@@ -98,9 +94,10 @@ def workers(where: str, scenario: Scenario, system: System, progress: RunProgres
     return open_lab(where, scenario, system, progress)
 
 
-def describe_workers(lab: "Lab", duration_s: float) -> ExecutionFacts:
-    """Return what the manifest says of the workers, which ran the first `duration_s` of the scenario."""
+def describe_workers(lab: "Lab", system: System) -> ExecutionFacts:
+    """Return what the manifest says of the workers that ran the tasks of `system`."""
     facts = lab.describe()
+    duration_s = system.duration_ns / NS_PER_S
     notes = [
         f"Rows that end in {HOSTS} are of the first {duration_s:g} s: workers ran every partition, and "
         "activations went from worker to worker over MQTT. The others are simulated on the layer times that these "
