@@ -20,8 +20,10 @@ class Finding(NamedTuple):
 
 def examine() -> Iterator[Finding]:
     """Yield a finding for each requirement; changes nothing."""
-    for need in requirements.NEEDS:
-        yield Finding(need.name, *requirements.examine(need), f"emulation in real time: {need.remedy}")
+    for requirement in requirements.REQUIREMENTS:
+        yield Finding(
+            requirement.name, *requirements.check(requirement), f"emulation in real time: {requirement.remedy}"
+        )
     yield _path("mosquitto", find_mosquitto(), "airsplit broker --mosquitto: apt-get install mosquitto")
     yield _path("CUDA", shutil.which("nvidia-smi"), "workers on a GPU: NVIDIA's driver and a CUDA build of torch")
     model = Path("/proc/device-tree/model")

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmarks.realtime.kills import KILLS, Killed, killed
+from benchmarks.realtime.kills import KILLS, KillResult, kill_emulation
+from benchmarks.rows import interruptible_children
 from emulator.core.errors import MissingDependency
 from emulator.core.randomness import generator
 from emulator.realtime.sandbox.cpu_groups import CpuGroups
@@ -57,12 +58,12 @@ def test_nothing_is_left_of_emulations_killed_at_random_moments(tmp_path: Path) 
     scenario = write(tmp_path, duration_s=60.0, hosts=limits())
     after_s = generator(4, "test", "kills").uniform(0, AT_MOST_S, len(KILLS))
 
-    def kill(row: int) -> Killed:
+    def kill(row: int) -> KillResult:
         folder = tmp_path / str(row)
         command = [str(scenario), "--policy", "fixed", "--out", str(folder / "runs")]
-        return killed(KILLS[row], command, folder, after_s[row])
+        return kill_emulation(KILLS[row], command, folder, after_s[row])
 
-    with ThreadPoolExecutor(len(KILLS)) as at_once:
+    with interruptible_children(), ThreadPoolExecutor(len(KILLS)) as at_once:
         ends = list(at_once.map(kill, range(len(KILLS))))
     for expected, end in zip(KILLS, ends, strict=True):
         assert (expected, end.code, end.left) == (expected, expected.code, ())

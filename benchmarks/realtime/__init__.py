@@ -1,1 +1,1 @@
-"""What emulation in real time does on this machine, beside what it should do: `make bench-realtime`, as root."""
+"""Measure emulation in real time on this machine against what it should be: `make bench-realtime`, as root."""

@@ -1,71 +1,60 @@
-"""`make bench-realtime`: all rows as one JSON list on standard output, progress on standard error.
+"""`make bench-realtime`: a JSON object a line on standard output as soon as it is measured, progress on standard error.
 
-As root; exit code 4 where something is missing. What is between two hosts is measured in a private world, emulations
-make their own. With the word `short`, links alone and seconds instead of minutes: whether it works at all.
+As root. Exit code 1 if a benchmark failed, 4 if a requirement is not met. Links between two hosts are measured in a
+sandbox, emulations make their own. With the word `short`, links alone for seconds instead of minutes: a smoke test.
 """
 
-import json
 import shutil
 import sys
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks.realtime import ceiling, emulations, rates, schedule
-from benchmarks.realtime.rows import FULL, SHORT, Lengths, Row
+from benchmarks.realtime.lengths import FULL, SHORT
+from benchmarks.rows import FAILED, interruptible_children, run_benchmarks
 from emulator.core.errors import MissingDependency
 from emulator.realtime.sandbox import inside, run_inside
-from emulator.realtime.sandbox.requirements import NEEDS as EMULATION
-from emulator.realtime.sandbox.requirements import Need, require
+from emulator.realtime.sandbox.requirements import REQUIREMENTS as EMULATION
+from emulator.realtime.sandbox.requirements import Requirement, require
 from results.run.machine import machine_now
 
-MISSING = 4
-ROWS = "rows.json"
+UNMET = 4  # exit code
 
 
-def program(name: str, package: str) -> Need:
-    """A program that measures."""
+def program(name: str, package: str) -> Requirement:
+    """Require a measuring program."""
 
-    def look() -> str:
+    def find() -> str:
         found = shutil.which(name)
         if found is None:
             raise FileNotFoundError(f"no {name}")
         return found
 
-    return Need(name, look, f"apt-get install {package}")
+    return Requirement(name, find, f"apt-get install {package}")
 
 
-NEEDS = (*EMULATION, program("iperf3", "iperf3"), program("ping", "iputils-ping"))
+REQUIREMENTS = (*EMULATION, program("iperf3", "iperf3"), program("ping", "iputils-ping"))
 
 
 def main(words: list[str]) -> int:
-    """The command's exit code. Inside a world, the last word is a folder for the rows."""
+    """Run the benchmarks and return the exit code. This process runs those of links again, in a sandbox."""
     lengths = SHORT if "short" in words else FULL
+    machine = {"machine": this_machine()}
     if inside():
-        (Path(words[-1]) / ROWS).write_text(json.dumps(rows_between_hosts(lengths)))
-        return 0
+        links = schedule.benchmarks(lengths) | rates.benchmarks(lengths) | ceiling.benchmarks(lengths)
+        return run_benchmarks(links, extra=machine)
     try:
-        require(NEEDS)
+        require(REQUIREMENTS)
     except MissingDependency as error:
         print(error, file=sys.stderr)
-        return MISSING
-    with TemporaryDirectory() as folder:
-        code = run_inside([sys.executable, "-m", "benchmarks.realtime", *words, folder])
-        if code:
-            return code
-        rows: list[Row] = json.loads((Path(folder) / ROWS).read_text())
-    machine = this_machine()
-    json.dump([each | {"machine": machine} for each in [*rows, *emulations.rows(lengths)]], sys.stdout, indent=2)
-    print()
-    return 0
-
-
-def rows_between_hosts(lengths: Lengths) -> list[Row]:
-    """Points 1 to 3."""
-    return [*schedule.rows(lengths), *rates.rows(lengths), *ceiling.rows(lengths)]
+        return UNMET
+    code = run_inside([sys.executable, "-m", "benchmarks.realtime", *words])
+    if code not in (0, FAILED):  # the run was ended
+        return code
+    with interruptible_children():  # some emulations are killed by SIGINT
+        return max(code, run_benchmarks(emulations.benchmarks(lengths), extra=machine))
 
 
 def this_machine() -> str:
-    """Processor, cores and kernel."""
+    """Describe processor, cores and kernel."""
     machine = machine_now({})
     return f"{machine.cpu_model}, {machine.cores} cores, {machine.system}"
 

@@ -1,18 +1,22 @@
-"""Points 4 and 5: real against simulated sojourns of the quickstart's tasks, by part; what is left of emulations that
-are killed; two at once.
+"""Emulations: real against simulated sojourns of the quickstart's tasks, by part; leftovers of killed emulations; two
+emulations at once.
 
-Each emulation is a command of its own, outside of every private world but the one that it makes for itself.
+Each emulation is a command of its own, which makes its own sandbox.
 """
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from benchmarks.realtime.kills import COMMAND, KILLS, killed
-from benchmarks.realtime.rows import Lengths, Row, row
+from benchmarks.realtime.kills import COMMAND, KILLS, kill_emulation
+from benchmarks.realtime.lengths import Lengths
+from benchmarks.rows import Benchmark, Row, row
 from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_MS
 from results.agreement import PART_COLUMNS, read_agreement
@@ -20,47 +24,52 @@ from results.run.folder import open_run
 from results.run.manifest import Manifest
 
 QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
-CARRIED_OUT = (0, 5)  # exit codes: 5 where the run says itself that it is invalid
-LONGEST_WAIT_S = 8.0  # before an emulation is killed whose network is up
+FINISHED = (0, 5)  # exit codes; 5: a check failed
+MAX_KILL_DELAY_S = 8.0  # after the network is up
 TOGETHER = 2
 
 
-def rows(lengths: Lengths) -> list[Row]:
-    """The rows of points 4 and 5; none where no seconds of emulation are asked for."""
+def benchmarks(lengths: Lengths) -> dict[str, Benchmark]:
+    """The benchmarks of emulations; none if `lengths` has no seconds of emulation."""
     if lengths.emulated_s == 0:
-        return []
+        return {}
+    return {
+        "emulate": partial(emulate_rows, lengths),
+        "emulate_killed": partial(kill_rows, lengths),
+        "emulate_together": partial(together_rows, lengths),
+    }
+
+
+def emulate_rows(lengths: Lengths) -> Iterator[Row]:
+    """Yield the rows of one emulation."""
     with TemporaryDirectory() as folder:
-        return [
-            *sojourn_rows(*emulated(Path(folder) / "alone", lengths.emulated_s)),
-            *kill_rows(Path(folder), lengths),
-            together_row(Path(folder), lengths),
-        ]
+        yield from sojourn_rows(*finish(start(Path(folder), lengths), Path(folder)))
 
 
-def command(out: Path, seconds: int) -> list[str]:
-    """What follows `airsplit emulate`."""
-    return [str(QUICKSTART), "--out", str(out), "--set", f"realtime.duration_s={seconds}"]
+def arguments(out: Path, lengths: Lengths) -> list[str]:
+    """Return the arguments of `airsplit emulate`."""
+    return [str(QUICKSTART), "--out", str(out), "--set", f"realtime.duration_s={lengths.emulated_s}"]
 
 
-def emulated(out: Path, seconds: int) -> tuple[Manifest, pd.DataFrame]:
-    """A run's manifest, and its tasks in both worlds. Raises RuntimeError where it came to nothing."""
-    return finished(subprocess.Popen([*COMMAND, *command(out, seconds)], stdout=subprocess.DEVNULL), out)
+def start(folder: Path, lengths: Lengths) -> "subprocess.Popen[bytes]":
+    """Start an emulation whose run goes to `folder`."""
+    return subprocess.Popen([*COMMAND, *arguments(folder, lengths)], stdout=subprocess.DEVNULL)
 
 
-def finished(process: "subprocess.Popen[bytes]", out: Path) -> tuple[Manifest, pd.DataFrame]:
-    """Wait for the run, and read it."""
-    if process.wait() not in CARRIED_OUT:
+def finish(process: "subprocess.Popen[bytes]", out: Path) -> tuple[Manifest, pd.DataFrame]:
+    """Wait for the run; return its manifest and its tasks, simulated and real. Raises RuntimeError if it failed."""
+    if process.wait() not in FINISHED:
         raise RuntimeError(f"{process.args!r}: exit code {process.returncode}")
     (folder,) = (path for path in out.glob("*/*") if path.is_dir())
     tasks = read_agreement(folder / "agreement.parquet")
     if tasks is None:
-        raise RuntimeError(f"{folder}: must hold agreement.parquet")
+        raise RuntimeError(f"{folder} has no agreement.parquet")
     print(f"emulation {out.name}: done", file=sys.stderr)
     return open_run(folder).manifest, tasks
 
 
 def sojourn_rows(manifest: Manifest, tasks: pd.DataFrame) -> list[Row]:
-    """Differences of sojourns over all tasks that were answered in both worlds; the parts' means add up to theirs."""
+    """Return the differences of sojourns of all tasks answered in both; the means of the parts add up to their mean."""
     simulated_ms, real_ms = tasks["simulated_ns"] / NS_PER_MS, tasks["real_ns"] / NS_PER_MS
     growth_ms = real_ms - simulated_ms
     parts = [
@@ -87,7 +96,7 @@ def sojourn_rows(manifest: Manifest, tasks: pd.DataFrame) -> list[Row]:
 
 
 def failed_checks_row(name: str, manifests: list[Manifest]) -> Row:
-    """How many of the checks that runs make on themselves failed."""
+    """Return how many of the runs' own checks failed."""
     checks = [check for manifest in manifests for check in manifest.checks]
     failed = [check for check in checks if not check.passed]
     for check in failed:
@@ -95,29 +104,27 @@ def failed_checks_row(name: str, manifests: list[Manifest]) -> Row:
     return row(name, len(failed), "checks", "all checks", len(checks))
 
 
-def kill_rows(folder: Path, lengths: Lengths) -> list[Row]:
-    """Emulations killed at random moments after their network was seen up: what was left of each of them."""
+def kill_rows(lengths: Lengths) -> Iterator[Row]:
+    """Yield the number of leftovers of emulations killed at random moments after their network was seen up."""
     rng = generator(1, "benchmark", "kills")
     left: list[str] = []
     for number in range(lengths.kills):
         kill = KILLS[number % len(KILLS)]
-        after_s = rng.uniform(0, LONGEST_WAIT_S)
-        place = folder / f"kill{number}"
-        found = killed(kill, command(place / "runs", lengths.emulated_s), place, after_s)
-        left += found.left
-        if found.code != kill.code:
-            left.append(f"exit code {found.code} instead of {kill.code}")
-        print(
-            f"kill {number + 1} of {lengths.kills}: {kill.number.name} to the {kill.who}: {found.left}", file=sys.stderr
-        )
-    return [row("emulate_killed_left", len(left), "things left", "emulations killed, each seen alive", lengths.kills)]
+        after_s = rng.uniform(0, MAX_KILL_DELAY_S)
+        with TemporaryDirectory() as folder:
+            result = kill_emulation(kill, arguments(Path(folder) / "runs", lengths), Path(folder), after_s)
+        left += result.left
+        if result.code != kill.code:
+            left.append(f"exit code {result.code} instead of {kill.code}")
+        done = f"kill {number + 1} of {lengths.kills}: {kill.number.name} to the {kill.process}"
+        print(f"{done}: {result.left}", file=sys.stderr)
+    yield row("emulate_killed_left", len(left), "things left", "emulations killed, each seen alive", lengths.kills)
 
 
-def together_row(folder: Path, lengths: Lengths) -> Row:
-    """Emulations of the same scenario at the same time."""
-    outs = [folder / f"together{number}" for number in range(TOGETHER)]
-    processes = [
-        subprocess.Popen([*COMMAND, *command(out, lengths.emulated_s)], stdout=subprocess.DEVNULL) for out in outs
-    ]
-    manifests = [finished(*each)[0] for each in zip(processes, outs, strict=True)]
-    return failed_checks_row("emulate_together_failed_checks", manifests)
+def together_rows(lengths: Lengths) -> Iterator[Row]:
+    """Yield the failed checks of emulations of the same scenario at the same time."""
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        outs = [Path(folder) / f"together{number}" for number in range(TOGETHER)]
+        processes = [stack.enter_context(start(out, lengths)) for out in outs]
+        manifests = [finish(*each)[0] for each in zip(processes, outs, strict=True)]
+    yield failed_checks_row("emulate_together_failed_checks", manifests)

@@ -1,69 +1,69 @@
-"""Datagrams on every link of a case at once, and what relay and hosts note of them."""
+"""Datagrams on all links of a case at once, and what the relay and the hosts record of them."""
 
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.realtime.cases import Case, plan
-from benchmarks.realtime.hosts import Pair, by_relay, by_veth
-from benchmarks.realtime.programs import Exchange, Exchanged, Plan
+from benchmarks.realtime.cases import LinkCase, send_plan
+from benchmarks.realtime.hosts import HostPair, by_relay, by_veth
+from benchmarks.realtime.programs import Exchange, ExchangeTimes, SendPlan
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.system import LinkSpec
 
 SEED = 1
-LEAD_NS = 300 * NS_PER_MS  # from the word to go to the traces' time 0
-GRACE_NS = 2 * NS_PER_S  # for what is on its way when the last is sent
+START_DELAY_NS = 300 * NS_PER_MS  # until the traces' time 0
+GRACE_NS = 2 * NS_PER_S  # for packets on their way after the last one is sent
 
 
-class Crossing(NamedTuple):
-    """What was to be sent over a link, and what became of it."""
+class LinkResult(NamedTuple):
+    """The datagrams planned for a link, and their times."""
 
     link: LinkSpec
-    plan: Plan
-    exchanged: Exchanged
+    plan: SendPlan
+    times: ExchangeTimes
 
 
-class Carried(NamedTuple):
-    """A crossing for each link, in their order; the traces' time 0 on CLOCK_MONOTONIC, and the relay's log."""
+class CaseResult(NamedTuple):
+    """A result for each link, in their order; the traces' time 0 on CLOCK_MONOTONIC, and the relay's log."""
 
-    crossings: tuple[Crossing, ...]
+    links: tuple[LinkResult, ...]
     start_ns: int
     log: Path
 
 
-def carry(case: Case, duration_ns: int, folder: Path) -> Carried:
-    """Send over all links of the case for so long. Raises RuntimeError where the relay did not see all of it."""
+def exchange(case: LinkCase, duration_ns: int, folder: Path) -> CaseResult:
+    """Send over all links of the case. Raises RuntimeError if the relay did not log all of the datagrams."""
     log = folder / "packets.parquet"
-    plans = [plan(link, number, duration_ns) for number, link in enumerate(case.links)]
-    with by_relay(case.lanes, SEED, duration_ns, case.cells) as (relay, pairs):
-        ways = [way for pair in pairs for way in (pair, Pair(pair.right, pair.left))]
+    plans = [send_plan(link, number, duration_ns) for number, link in enumerate(case.links)]
+    with by_relay(case.link_pairs, SEED, duration_ns, case.cells) as (relay, pairs):
+        directions = [direction for pair in pairs for direction in (pair, HostPair(pair.right, pair.left))]
         exchanges = [
-            Exchange(way, each, _new(folder, number))
-            for number, (way, each) in enumerate(zip(ways, plans, strict=True))
+            Exchange(direction, plan, _new_folder(folder, number))
+            for number, (direction, plan) in enumerate(zip(directions, plans, strict=True))
         ]
-        start_ns = time.monotonic_ns() + LEAD_NS
+        start_ns = time.monotonic_ns() + START_DELAY_NS
         relay.begin(start_ns, log)
-        found = _carried_out(exchanges, start_ns, duration_ns)
-        ended = relay.end()
-    sent = sum(len(each.at_ns) for each in plans)
-    if (ended.packets, ended.non_ipv4, ended.unlogged) != (sent, 0, 0):
-        raise RuntimeError(f"{case.name}: the relay must see the {sent} packets that were sent, all logged: {ended}")
-    return Carried(tuple(map(Crossing, case.links, plans, found)), start_ns, log)
+        times = _run(exchanges, start_ns, duration_ns)
+        counts = relay.end()
+    sent = sum(len(plan.at_ns) for plan in plans)
+    if (counts.packets, counts.non_ipv4, counts.unlogged) != (sent, 0, 0):
+        raise RuntimeError(f"{case.name}: the relay did not log all of the {sent} packets that were sent: {counts}")
+    return CaseResult(tuple(map(LinkResult, case.links, plans, times)), start_ns, log)
 
 
-def carry_by_veth(planned: Plan, duration_ns: int, folder: Path) -> Exchanged:
-    """Send from one host to another with nothing between them."""
+def exchange_by_veth(plan: SendPlan, duration_ns: int, folder: Path) -> ExchangeTimes:
+    """Send between two hosts without a relay."""
     with by_veth() as pair:
-        return _carried_out([Exchange(pair, planned, folder)], time.monotonic_ns() + LEAD_NS, duration_ns)[0]
+        return _run([Exchange(pair, plan, folder)], time.monotonic_ns() + START_DELAY_NS, duration_ns)[0]
 
 
-def _carried_out(exchanges: list[Exchange], start_ns: int, duration_ns: int) -> list[Exchanged]:
-    for exchange in exchanges:
-        exchange.go(start_ns, start_ns + duration_ns + GRACE_NS)
-    return [exchange.finish() for exchange in exchanges]
+def _run(exchanges: list[Exchange], start_ns: int, duration_ns: int) -> list[ExchangeTimes]:
+    for each in exchanges:
+        each.start(start_ns, start_ns + duration_ns + GRACE_NS)
+    return [each.finish() for each in exchanges]
 
 
-def _new(folder: Path, number: int) -> Path:
+def _new_folder(folder: Path, number: int) -> Path:
     path = folder / f"{number}"
     path.mkdir()
     return path

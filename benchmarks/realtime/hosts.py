@@ -1,6 +1,6 @@
-"""Two hosts, each a network namespace of its own, with the relay or a kernel veth pair between them.
+"""Two hosts in network namespaces of their own, joined by the relay or by a kernel veth pair.
 
-Only inside a private world (`emulator.realtime.sandbox`): names of interfaces are taken as they come.
+For use inside a sandbox (`emulator.realtime.sandbox`) only, because interfaces have fixed names.
 """
 
 import subprocess
@@ -11,89 +11,89 @@ from typing import NamedTuple
 
 from emulator.realtime.relay import Relay
 from emulator.realtime.relay.tap import open_tap
+from emulator.realtime.sandbox import KILLED_WITH_PARENT
 from emulator.realtime.sandbox.namespaces import network_of
 from emulator.system import CellSpec, LinkSpec
 
 TCP_BYTES = 16 * 1024 * 1024  # of a socket's buffers: more than the bandwidth-delay product of any link here
-ENDING_WITH_US = ("setpriv", "--pdeathsig", "KILL")
-# Programs of hosts come before this machine's other work, which is not to be measured, and after the relay and its log.
-FIRST = ("nice", "-n", "-10")
-HOLDER = (*ENDING_WITH_US, "unshare", "--net", "sleep", "infinity")
+# Programs of hosts run ahead of other work of this machine, which is not measured, and after the relay and its log.
+HOST_PRIORITY = ("nice", "-n", "-10")
+HOLDER = (*KILLED_WITH_PARENT, "unshare", "--net", "sleep", "infinity")
 
 
 class Host(NamedTuple):
-    """A network namespace, held by a process."""
+    """A network namespace, kept alive by a process."""
 
     pid: int
     address: str
 
     def start(self, command: Sequence[str]) -> "subprocess.Popen[str]":
-        """A program in the host, its standard input and output by pipes."""
+        """Start a program in the host, with pipes for standard input and output."""
         with network_of(self.pid):
             return subprocess.Popen(
-                [*ENDING_WITH_US, *FIRST, *command],
+                [*KILLED_WITH_PARENT, *HOST_PRIORITY, *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
 
     def run(self, command: Sequence[str]) -> str:
-        """What a program in the host prints. Raises CalledProcessError where it fails."""
+        """Run a program in the host and return its output. Raises CalledProcessError if it fails."""
         with network_of(self.pid):
-            return subprocess.run([*FIRST, *command], check=True, capture_output=True, text=True).stdout
+            return subprocess.run([*HOST_PRIORITY, *command], check=True, capture_output=True, text=True).stdout
 
 
-class Pair(NamedTuple):
-    """Two hosts that are joined."""
+class HostPair(NamedTuple):
+    """Two joined hosts."""
 
     left: Host
     right: Host
 
 
-class Lane(NamedTuple):
-    """A connection: `there` from the left host to the right one, `back` the other way."""
+class LinkPair(NamedTuple):
+    """Both links of a connection: `there` from the left to the right host, and `back`."""
 
     there: LinkSpec
     back: LinkSpec
 
 
-class Joined(NamedTuple):
-    """Pairs of hosts, in the order of their lanes; link 2i of the relay is `there` of lane i, link 2i + 1 `back`."""
+class RelayNetwork(NamedTuple):
+    """Pairs of hosts in the order of their link pairs: links 2i and 2i + 1 of the relay are those of pair i."""
 
     relay: Relay
-    pairs: tuple[Pair, ...]
+    pairs: tuple[HostPair, ...]
 
 
 @contextmanager
 def by_relay(
-    lanes: Sequence[Lane], seed: int, duration_ns: int, cells: Mapping[str, CellSpec] | None = None
-) -> Iterator[Joined]:
-    """A pair of hosts a lane, all links in one relay."""
-    links = [link for lane in lanes for link in lane]
+    link_pairs: Sequence[LinkPair], seed: int, duration_ns: int, cells: Mapping[str, CellSpec] | None = None
+) -> Iterator[RelayNetwork]:
+    """Join two hosts for each link pair, with all links in one relay."""
+    links = [link for pair in link_pairs for link in pair]
     with ExitStack() as stack:
         relay = stack.enter_context(Relay(links, cells or {}, seed, duration_ns))
         pairs = []
-        for number in range(len(lanes)):
-            pair = Pair(*(stack.enter_context(_host(f"10.77.{number}.{end}")) for end in (1, 2)))
+        for number in range(len(link_pairs)):
+            pair = HostPair(*(stack.enter_context(_host(f"10.77.{number}.{end}")) for end in (1, 2)))
             ends = []
             for host in pair:
                 with network_of(host.pid):
-                    ends.append(open_tap("air0"))
-            _join(pair, "air0", "air0")
+                    ends.append(open_tap("tap0"))
+            _join(pair, "tap0", "tap0")
             relay.attach(2 * number, ends[0], ends[1])
             relay.attach(2 * number + 1, ends[1], ends[0])
             pairs.append(pair)
-        yield Joined(relay, tuple(pairs))
+        yield RelayNetwork(relay, tuple(pairs))
 
 
 @contextmanager
-def by_veth() -> Iterator[Pair]:
-    """A pair of hosts with nothing between them that has a rate or a delay."""
+def by_veth() -> Iterator[HostPair]:
+    """Join two hosts directly, without rate or delay."""
     with ExitStack() as stack:
-        pair = Pair(*(stack.enter_context(_host(f"10.77.0.{end}")) for end in (1, 2)))
-        peer = ["peer", "name", "air0", "netns", str(pair.right.pid)]
-        pair.left.run(["ip", "link", "add", "air0", "type", "veth", *peer])
-        _join(pair, "air0", "air0")
+        pair = HostPair(*(stack.enter_context(_host(f"10.77.0.{end}")) for end in (1, 2)))
+        peer = ["peer", "name", "tap0", "netns", str(pair.right.pid)]
+        pair.left.run(["ip", "link", "add", "tap0", "type", "veth", *peer])
+        _join(pair, "tap0", "tap0")
         yield pair
 
 
@@ -101,7 +101,7 @@ def by_veth() -> Iterator[Pair]:
 def _host(address: str) -> Iterator[Host]:
     with subprocess.Popen(HOLDER) as holder:
         try:
-            while _network(holder.pid) in (None, _network("self")):
+            while _network_namespace(holder.pid) in (None, _network_namespace("self")):
                 if holder.poll() is not None:
                     raise RuntimeError(f"{' '.join(HOLDER)}: exit code {holder.returncode}")
             yield Host(holder.pid, address)
@@ -109,33 +109,35 @@ def _host(address: str) -> Iterator[Host]:
             holder.kill()
 
 
-def _network(pid: int | str) -> str | None:
+def _network_namespace(pid: int | str) -> str | None:
     try:
         return str(Path(f"/proc/{pid}/ns/net").readlink())
     except FileNotFoundError:
         return None
 
 
-def _join(pair: Pair, left: str, right: str) -> None:
-    """Addresses, routes, and neighbours that nobody has to ask for; no IPv6."""
-    settings = {
+def _join(pair: HostPair, left: str, right: str) -> None:
+    """Set addresses, routes and permanent neighbours, so that no ARP is needed; disable IPv6."""
+    sysctls = {
         "ipv6/conf/all/disable_ipv6": "1",
         "ipv4/tcp_rmem": f"4096 131072 {TCP_BYTES}",
         "ipv4/tcp_wmem": f"4096 65536 {TCP_BYTES}",
     }
     for host, other, name in ((pair.left, pair.right, left), (pair.right, pair.left, right)):
         with network_of(host.pid):
-            for key, value in settings.items():
+            for key, value in sysctls.items():
                 path = Path("/proc/sys/net") / key
                 if path.exists():
                     path.write_text(value)
         host.run(["ip", "link", "set", "lo", "up"])
         host.run(["ip", "addr", "add", f"{host.address}/32", "dev", name])
-        host.run(["ip", "link", "set", name, "address", _hardware(host), "up"])
-        host.run(["ip", "neigh", "add", other.address, "lladdr", _hardware(other), "dev", name, "nud", "permanent"])
+        host.run(["ip", "link", "set", name, "address", _hardware_address(host), "up"])
+        host.run(
+            ["ip", "neigh", "add", other.address, "lladdr", _hardware_address(other), "dev", name, "nud", "permanent"]
+        )
         host.run(["ip", "route", "add", other.address, "dev", name])
 
 
-def _hardware(host: Host) -> str:
-    """A locally administered address (IEEE 802) from the IP address."""
+def _hardware_address(host: Host) -> str:
+    """Return a locally administered address (IEEE 802) made from the IP address."""
     return "02:00:" + ":".join(f"{int(part):02x}" for part in host.address.split("."))

@@ -1,4 +1,4 @@
-"""The programs of `traffic`, as those have them who start them in hosts."""
+"""Start and control the programs of `traffic` in hosts."""
 
 import subprocess
 import sys
@@ -7,20 +7,20 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from benchmarks.realtime.hosts import Host, Pair
+from benchmarks.realtime.hosts import Host, HostPair
 from emulator.core.arrays import Ints
 
 
-class Plan(NamedTuple):
-    """When to send, from the start on, and IP bytes; shape (datagrams,) each."""
+class SendPlan(NamedTuple):
+    """When to send each datagram, from the start on, and its IP bytes; shape (datagrams,) each."""
 
     at_ns: Ints
     size_bytes: Ints
 
 
-class Exchanged(NamedTuple):
-    """On CLOCK_MONOTONIC: just before each datagram was handed to the kernel, shape (datagrams,), and for those that
-    arrived, in that order, their number and when the other kernel had them."""
+class ExchangeTimes(NamedTuple):
+    """Times on CLOCK_MONOTONIC: `sent_ns` just before each datagram was passed to the kernel, shape (datagrams,).
+    `number` and `received_ns`: the datagrams that arrived, in that order, and when the other kernel received them."""
 
     sent_ns: Ints
     number: Ints
@@ -28,47 +28,47 @@ class Exchanged(NamedTuple):
 
 
 class Exchange:
-    """The two programs, from the left to the right host: ready when made, then `go`, then `finish`."""
+    """A sender in the left host and a receiver in the right one, ready when constructed."""
 
-    def __init__(self, pair: Pair, plan: Plan, folder: Path) -> None:
+    def __init__(self, pair: HostPair, plan: SendPlan, folder: Path) -> None:
         self._sent, self._received = folder / "sent.npz", folder / "received.npz"
         np.savez(folder / "plan.npz", at_ns=plan.at_ns, size_bytes=plan.size_bytes)
-        self._receiver = started(pair.right, "receive", str(self._received))
-        self._sender = started(pair.left, "send", pair.right.address, str(folder / "plan.npz"), str(self._sent))
+        self._receiver = start_program(pair.right, "receive", str(self._received))
+        self._sender = start_program(pair.left, "send", pair.right.address, str(folder / "plan.npz"), str(self._sent))
 
-    def go(self, start_ns: int, stop_ns: int) -> None:
-        """The plan's time 0, and when the receiver stops."""
-        tell_ns(self._sender, start_ns)
-        tell_ns(self._receiver, stop_ns)
+    def start(self, start_ns: int, stop_ns: int) -> None:
+        """Set the plan's time 0, and when the receiver stops."""
+        write_ns(self._sender, start_ns)
+        write_ns(self._receiver, stop_ns)
 
-    def finish(self) -> Exchanged:
-        """What was sent and arrived, once both are done. Raises RuntimeError where one of them failed."""
+    def finish(self) -> ExchangeTimes:
+        """Return the times of all datagrams when both programs have ended. Raises RuntimeError if one failed."""
         for program in (self._sender, self._receiver):
             expect(program, "done")
             program.communicate()
         with np.load(self._sent) as sent, np.load(self._received) as received:
-            return Exchanged(sent["sent_ns"], received["number"], received["received_ns"])
+            return ExchangeTimes(sent["sent_ns"], received["number"], received["received_ns"])
 
 
-def started(host: Host, *words: str) -> "subprocess.Popen[str]":
-    """One of the programs, ready."""
+def start_program(host: Host, *words: str) -> "subprocess.Popen[str]":
+    """Start one of the programs and wait until it is ready."""
     program = host.start([sys.executable, "-m", "benchmarks.realtime.traffic", *words])
     expect(program, "ready")
     return program
 
 
-def tell_ns(program: "subprocess.Popen[str]", at_ns: int) -> None:
-    """Tell a time to a program that waits for it."""
+def write_ns(program: "subprocess.Popen[str]", at_ns: int) -> None:
+    """Send a time to a program that waits for it."""
     pipe = _pipe(program.stdin)
     pipe.write(f"{at_ns}\n")
     pipe.flush()
 
 
 def expect(program: "subprocess.Popen[str]", word: str) -> None:
-    """Read a word that a program says. Raises RuntimeError where it says another, or ends."""
-    said = _pipe(program.stdout).readline().strip()
-    if said != word:
-        raise RuntimeError(f"{program.args!r}: said {said!r}, not {word!r}")
+    """Read a word from a program. Raises RuntimeError if it prints another one or ends."""
+    printed = _pipe(program.stdout).readline().strip()
+    if printed != word:
+        raise RuntimeError(f"{program.args!r}: printed {printed!r} instead of {word!r}")
 
 
 def _pipe(stream: IO[str] | None) -> IO[str]:

@@ -1,9 +1,8 @@
-"""Three programs that are run in hosts, and know no more than they need to: `send ADDRESS PLAN OUT`, `receive OUT`
-and `flood ADDRESS RATE_BPS`.
+"""Three programs that run in hosts: `send ADDRESS PLAN OUT`, `receive OUT` and `flood ADDRESS RATE_BPS`.
 
-Datagrams that are planned carry their number; the receiver notes it with the kernel's stamp of their arrival. Each
-program says `ready`, is then told on its standard input, in nanoseconds of CLOCK_MONOTONIC, when to start (but for the
-receiver) and when to stop (but for the sender, whose plan says it), and says `done`.
+Planned datagrams carry their number; the receiver records it with the kernel's stamp of the arrival. Each program
+prints `ready`, reads from standard input when to start (except the receiver) and when to stop (except the sender, which
+has a plan) in nanoseconds of CLOCK_MONOTONIC, and prints `done` at the end.
 """
 
 import socket
@@ -17,7 +16,7 @@ import numpy as np
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
 
-HEADERS_BYTES = 28  # IPv4 and UDP
+UDP_HEADERS_BYTES = 28  # with IPv4
 NUMBER_BYTES = 8
 PACKET_BYTES = 1_500
 SEGMENTS = 44  # of that size in 64 KiB
@@ -26,13 +25,13 @@ UDP_SEGMENT = 103  # linux/udp.h
 SO_TIMESTAMPNS, SO_SNDBUFFORCE, SO_RCVBUFFORCE = 35, 32, 33  # asm-generic/socket.h
 BUFFER_BYTES = 256 * 1024 * 1024
 FLOOD_PAUSE_S = 0.001
-RECEIVE_PAUSE_S = 0.02  # the stamps are the kernel's: a receiver need not be in time
+RECEIVE_PAUSE_S = 0.02  # the kernel stamps arrivals, so the receiver may read late
 CALIBRATION_NS = 100 * NS_PER_MS
-READINGS = 5  # of which the quickest counts
+READINGS = 5  # the quickest one counts
 
 
 def send(address: str, plan: Path, out: Path) -> None:
-    """Send as planned; a datagram that is due with others goes right after them."""
+    """Send as planned; datagrams that are due together are sent one right after the other."""
     with np.load(plan) as planned:
         at_ns, size_bytes = planned["at_ns"].tolist(), planned["size_bytes"].tolist()
     datagram = memoryview(bytearray(max(size_bytes)))
@@ -40,35 +39,35 @@ def send(address: str, plan: Path, out: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_BYTES)
         sender.connect((address, PORT))
-        start_ns = told_ns()
+        start_ns = read_start_ns()
         for number, (due_ns, size) in enumerate(zip(at_ns, size_bytes, strict=True)):
             wait_ns = start_ns + due_ns - time.monotonic_ns()
             if wait_ns > 0:
                 time.sleep(wait_ns / NS_PER_S)
             datagram[:NUMBER_BYTES] = number.to_bytes(NUMBER_BYTES, "little")
             sent_ns[number] = time.monotonic_ns()
-            sender.send(datagram[: size - HEADERS_BYTES])
+            sender.send(datagram[: size - UDP_HEADERS_BYTES])
     np.savez(out, sent_ns=np.array(sent_ns))
     print("done", flush=True)
 
 
 def receive(out: Path) -> None:
-    """Note what arrives, until told to stop."""
-    number, seen_ns, calibrations = array("q"), array("q"), [clock_offset_ns()]
+    """Record arrivals until the time to stop."""
+    number, stamp_ns, calibrations = array("q"), array("q"), [clock_offset_ns()]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
         receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         receiver.bind(("", PORT))
         receiver.setblocking(False)
-        stop_ns = told_ns()
+        stop_ns = read_start_ns()
         while time.monotonic_ns() < stop_ns:
             time.sleep(RECEIVE_PAUSE_S)
-            _drain(receiver, number, seen_ns)
+            _drain(receiver, number, stamp_ns)
             if time.time_ns() - calibrations[-1][0] > CALIBRATION_NS:
                 calibrations.append(clock_offset_ns())
     at_ns, offset_ns = np.array(calibrations).T
     # subtracted before interpolating: nanoseconds of the epoch do not fit a float
-    real_ns = np.array(seen_ns)
+    real_ns = np.array(stamp_ns)
     along = np.interp((real_ns - at_ns[0]).astype(float), (at_ns - at_ns[0]).astype(float), offset_ns - offset_ns[0])
     received_ns = real_ns - offset_ns[0] - np.rint(along).astype(np.int64)
     np.savez(out, number=np.array(number), received_ns=received_ns)
@@ -76,7 +75,7 @@ def receive(out: Path) -> None:
 
 
 def clock_offset_ns() -> tuple[int, int]:
-    """CLOCK_REALTIME, in which the kernel stamps what it receives, and by how much it is ahead of CLOCK_MONOTONIC."""
+    """Return CLOCK_REALTIME, the clock of the kernel's stamps, and how far it is ahead of CLOCK_MONOTONIC."""
     readings = []
     for _ in range(READINGS):
         before_ns, real_ns, after_ns = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
@@ -85,8 +84,8 @@ def clock_offset_ns() -> tuple[int, int]:
     return at_ns, offset_ns
 
 
-def _drain(receiver: socket.socket, number: "array[int]", seen_ns: "array[int]") -> None:
-    """Take all that is there; `struct timespec` of 64-bit words is the only control message."""
+def _drain(receiver: socket.socket, number: "array[int]", stamp_ns: "array[int]") -> None:
+    """Read all waiting datagrams; the only control message is a `struct timespec` of 64-bit words."""
     while True:
         try:
             data, control, _, _ = receiver.recvmsg(NUMBER_BYTES, 64)
@@ -94,17 +93,17 @@ def _drain(receiver: socket.socket, number: "array[int]", seen_ns: "array[int]")
             return
         number.append(int.from_bytes(data, "little"))
         stamp = control[0][2]
-        seen_ns.append(int.from_bytes(stamp[:8], "little") * NS_PER_S + int.from_bytes(stamp[8:16], "little"))
+        stamp_ns.append(int.from_bytes(stamp[:8], "little") * NS_PER_S + int.from_bytes(stamp[8:16], "little"))
 
 
 def flood(address: str, rate_bps: float) -> None:
-    """Send full packets, keeping to the rate on average; what this host or the way drops is not sent again."""
-    payload = bytes(PACKET_BYTES - HEADERS_BYTES)
+    """Send full packets at an average rate; dropped ones are not sent again."""
+    payload = bytes(PACKET_BYTES - UDP_HEADERS_BYTES)
     segment = [(socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", len(payload)))]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_BYTES)
         sender.connect((address, PORT))
-        start_ns = told_ns()
+        start_ns = read_start_ns()
         stop_ns = int(sys.stdin.readline())
         time.sleep(max(0, start_ns - time.monotonic_ns()) / NS_PER_S)
         sent = 0
@@ -118,8 +117,8 @@ def flood(address: str, rate_bps: float) -> None:
     print("done", flush=True)
 
 
-def told_ns() -> int:
-    """Say `ready`, and wait to be told a time."""
+def read_start_ns() -> int:
+    """Print `ready`, and wait for a time on standard input."""
     print("ready", flush=True)
     return int(sys.stdin.readline())
 

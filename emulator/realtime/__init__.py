@@ -1,1 +1,1 @@
-"""Real packets through the links of a scenario: the relay, its log, and how far it was from the schedule."""
+"""Real packets over the links of a scenario in real time: the relay, its log, and their verification."""

@@ -1,18 +1,20 @@
-"""The relay's log: a row for each packet that came, in the order in which it was known what became of it."""
+"""The relay's log: a row for each packet that arrived, in the order in which outcomes were known."""
 
 import pyarrow as pa
 
 DELIVERED, FULL, NO_COVERAGE, LOST, UNFINISHED, REFUSED = range(6)
 OUTCOMES = ("delivered", "full", "no coverage", "lost", "unfinished", "refused")
-NEVER_NS = -1  # in the place of a time that there is not
+NEVER_NS = -1  # a time that does not exist
 
-# Times are nanoseconds of the trace: CLOCK_MONOTONIC less the start. `order` counts all arrivals of a run from 0 on,
-# whichever link they came on: links of a cell meet in this order, and a reader that wants it back knows what is
-# still to come. `number` counts those of the packet's link from 0 on, and addresses its draws. `start_ns`: the first
-# bit goes. `release_ns`: the packet reaches the other end by the schedule; of one that was lost, would have.
-# `departure_ns`: it was written there. A packet that found no room has none of the three, one that was lost no
-# departure, an unfinished one no departure and, where its cell had not decided, nothing else either. One that was
-# refused the kernel at the other end did not take when its time had come: its interface was down.
+# Times are nanoseconds of the trace: CLOCK_MONOTONIC minus the start.
+# - `order` counts the arrivals at all links from 0 on: links of a cell take packets in this order.
+# - `number` counts the arrivals at the packet's link from 0 on, and selects its random draws.
+# - `start_ns`: the link sends the first bit.
+# - `release_ns`: the packet reaches the other end by the schedule (for a lost packet: it would have).
+# - `departure_ns`: the packet was written to the other end.
+# Dropped packets (full, no coverage) have none of the three times. Lost packets have no departure. Unfinished packets
+# have no departure, and no times at all if their cell had not scheduled them yet. Refused packets were not accepted by
+# the kernel at the other end, because the interface was down.
 PACKETS = pa.schema(
     [
         ("link", pa.int16()),

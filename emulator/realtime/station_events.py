@@ -1,25 +1,25 @@
-"""What stations write down while they carry real tasks: a row for each thing that happens to one, and when.
+"""The log of stations while they carry real tasks: a row for each event of a task.
 
-A task goes through its stages, pass after pass (`step`): the message on its way to a stage, then the service there.
-The way of the result home is the stage after the last, as in the records. What happens, in this order, each by the
-station at which it does:
+A task passes through its stages, pass after pass (`step`): a message to the stage, then the service there. The result's
+way home is the stage after the last, as in the records. A stage has these events, in this order, each logged by the
+station at which it happens:
 
 | event | at | meaning |
 |---|---|---|
-| woke | source | it turns to the task, whose arrival was due; step 0, stage 0 |
-| published | sender | the message to this stage is made, and now handed to the socket; `size_bytes`: all of it, headers of its own included, those of MQTT, TCP, UDP and IP not |
-| received | receiver | the whole message is there, or as much of it as will come |
-| decoded | receiver | it is what a partition (or, of a result, the source) can use |
+| woke | source | the station turns to the task, whose arrival was due; step 0, stage 0 |
+| published | sender | the message to this stage is complete and passed to the socket; `size_bytes`: its size without headers of MQTT, TCP, UDP and IP |
+| received | receiver | the whole message has arrived, or as much of it as will |
+| decoded | receiver | the input of a partition (or, at the source, the result) is ready |
 | started | receiver | the station's one server turns to it |
-| loaded | receiver | weights that were not there would be now; only where some were missing |
+| loaded | receiver | missing weights would be loaded now; only if some were missing |
 | computed | receiver | the partition has run |
-| finished | receiver | its time is up: that of the model, or of the computing where that took longer |
+| finished | receiver | the service ends: at the model's time, or after the computation if that took longer |
 
-Instead of `started`, one of FAILURES may come: the task ends there, and that is its reason.
+One of FAILURES may replace `started`: it is the reason for which the task ends there.
 
-What stays at a node (a source's own layers, the next pass of a model that is in one place) has no message and so none
-of published, received and decoded. A task is done with the last of its rows. From one row to the next of a task
-every nanosecond belongs to one thing, so that the differences add up to the sojourn.
+A stage whose input is at the node already (a source's own layers, the next pass of a model on one device) has no message,
+and so no events published, received and decoded. A task ends with its last row. The time between two rows of a task has
+one cause each, so that the differences add up to the sojourn.
 """  # noqa: E501  (a row of a table cannot be broken)
 
 import pyarrow as pa
@@ -29,7 +29,7 @@ FAILURES = ("device queue full", "memory", "station error")
 
 _name = pa.dictionary(pa.int32(), pa.string())
 
-# Times are nanoseconds of the trace: CLOCK_MONOTONIC less the start, as in the relay's log of packets.
+# Times are nanoseconds of the trace: CLOCK_MONOTONIC minus the start, as in the relay's log.
 STATION_EVENTS = pa.schema(
     [
         ("node", _name),
@@ -40,6 +40,6 @@ STATION_EVENTS = pa.schema(
         ("stage", pa.int16()),
         ("event", _name),
         ("at_ns", pa.int64()),
-        ("size_bytes", pa.int64()),  # of a message when it is published and when it is received; otherwise 0
+        ("size_bytes", pa.int64()),  # of the message in the rows published and received; otherwise 0
     ]
 )

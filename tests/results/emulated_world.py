@@ -18,7 +18,7 @@ from emulator.task import parse
 from emulator.trace import constant
 from emulator.workload import Periodic, Stream
 from results.agreement import write_agreement
-from tests.emulator.realtime.logs import LATE_NS, Arrival, Row, relayed, write
+from tests.emulator.realtime.logs import LATE_NS, Arrival, LogRow, relayed, write
 from tests.emulator.systems import CONVNET, IMAGE, Fixed
 
 US = 1_000
@@ -165,7 +165,7 @@ def write_world(
     write_events(folder / "events.parquet", sorted(events, key=lambda event: event[7]))
     arrivals = sorted((packet for each in told for packet in each.packets), key=lambda packet: packet.now_ns)
     arrivals = sorted([*arrivals, *more], key=lambda packet: packet.now_ns)
-    rows: list[Row] = relayed(system.links, {}, system.seed, arrivals, 10 * NS_PER_S)
+    rows: list[LogRow] = relayed(system.links, {}, system.seed, arrivals, 10 * NS_PER_S)
     assert all(row.outcome == DELIVERED for row in rows)
     write(folder / "packets.parquet", spoil(rows))
     write_agreement(folder, system, SIMULATED, EMULATED)

@@ -14,7 +14,7 @@ from mininet.nodelib import LinuxBridge
 from emulator.core.errors import MissingDependency
 from emulator.realtime.relay.tap import open_tap
 from emulator.realtime.sandbox.cpu_groups import CpuGroups
-from emulator.realtime.sandbox.iproute import run_all
+from emulator.realtime.sandbox.iproute import run_batch
 from emulator.realtime.sandbox.namespaces import network_of
 from topologies.mininet.addressing import Addressing, DuplexLink, Forwarding
 from topologies.mininet.wiring import Wiring
@@ -58,7 +58,7 @@ class ScenarioHost(Host):  # type: ignore[misc]  # Mininet has no types
         (one line) if a command fails."""
         address = self.network.addresses[self.name]
         with network_of(self.pid):
-            run_all("ip", _ip_commands(self.name, self.network))
+            run_batch("ip", _ip_commands(self.name, self.network))
         for interface in self.intfList():
             interface.ip, interface.prefixLen = address, "32"
         # Mininet gives each host mounts of its own.
@@ -99,7 +99,7 @@ class StaticBridge(LinuxBridge):  # type: ignore[misc]  # Mininet has no types
         """Start forwarding."""
         super().start(controllers)
         with network_of(self.pid):
-            run_all("bridge", (f"fdb add {entry.mac} dev {entry.interface} master static" for entry in self.table))
+            run_batch("bridge", (f"fdb add {entry.mac} dev {entry.interface} master static" for entry in self.table))
 
 
 class TapInterface(Intf):  # type: ignore[misc]  # Mininet has no types
@@ -137,7 +137,7 @@ class TraceLink(Link):  # type: ignore[misc]  # Mininet has no types
                 self._descriptors.append(open_tap(name))
                 apply_sysctls({f"ipv6/conf/{name}/disable_ipv6": "1"})
                 if not isinstance(node, ScenarioHost):  # hosts do it later in `config`; switches expect it done
-                    run_all("ip", [f"link set {name} address {mac} up"])
+                    run_batch("ip", [f"link set {name} address {mac} up"])
 
     def stop(self) -> None:
         """Close both ends, and the relay, which holds copies of the descriptors."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from emulator.core.errors import MissingDependency
-from emulator.realtime.sandbox import outside
-from emulator.realtime.sandbox.real_device import plugged, require_free
+from emulator.realtime.sandbox import outer_network
+from emulator.realtime.sandbox.real_device import moved_into_host, require_unused
 from topologies.mininet.network import EmulatedNetwork
 from topologies.schema.scenario import Scenario
 
@@ -14,7 +14,7 @@ def require_interfaces(scenario: Scenario) -> None:
     """Raise ValueError (one line) unless the machine has all the interfaces and none is in use."""
     for place, _, interface in _named(scenario):
         try:
-            require_free(interface, outside())
+            require_unused(interface, outer_network())
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from error
 
@@ -29,7 +29,7 @@ def plugged_devices(scenario: Scenario, emulated: EmulatedNetwork) -> Iterator[N
         for place, node, interface in _named(scenario):
             host = emulated.hosts[node]
             try:
-                stack.enter_context(plugged(interface, outside(), host.pid, emulated.address(node)))
+                stack.enter_context(moved_into_host(interface, outer_network(), host.pid, emulated.address(node)))
             except MissingDependency as error:
                 raise MissingDependency(f"{place}: {error}") from error
         yield

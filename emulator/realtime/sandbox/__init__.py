@@ -1,8 +1,8 @@
-"""A private world for an emulation: network, process and mount namespaces that die with it.
+"""A sandbox for an emulation: network, process and mount namespaces that end with it.
 
-The command that a user starts is a supervisor; what it does is done by a copy of it inside. So nothing is ever
-cleaned by name, two emulations with equal names run side by side, and whichever of the processes is killed, and
-however, the kernel takes the rest down.
+The user's command only supervises and re-executes itself inside the sandbox. Nothing is therefore cleaned up by name,
+two emulations with equal names run side by side, and whichever process is killed, and however, the kernel ends the
+rest.
 """
 
 import os
@@ -12,79 +12,81 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from emulator.realtime.sandbox.cpu_groups import PREFIX, ROOT, VERSION_1
+from emulator.realtime.sandbox.cpu_groups import CGROUP_ROOT, GROUP_PREFIX, VERSION_1
 from emulator.realtime.sandbox.requirements import NAMESPACES, SHARED_MEMORY, require
 from emulator.realtime.sandbox.terminal import terminal_returned
 
-__all__ = ["inside", "outside", "require", "run_inside"]
+__all__ = ["inside", "outer_network", "require", "run_inside"]
 
-MARK = "AIRSPLIT_WORLD"  # names the process namespace of the world, in the environment of all inside
-OUTSIDE = "AIRSPLIT_OUTSIDE"  # there too: the command's descriptor of the network namespace outside
-TIED = ("setpriv", "--pdeathsig", "KILL")  # to this process: killed with it
-PLAIN_PYTHON = (sys.executable, "-I", "-S")  # no packages: it starts at once and weighs little
-FIRST_PROCESS = str(Path(__file__).with_name("init.py"))
-LAST_PROCESS = str(Path(__file__).with_name("reaper.py"))
-ENDINGS = (signal.SIGINT, signal.SIGTERM)
+INSIDE_VARIABLE = "AIRSPLIT_SANDBOX"  # in the environment of all processes inside: the sandbox's process namespace
+OUTER_NETWORK_VARIABLE = "AIRSPLIT_OUTER_NETWORK"  # the command's descriptor of the network namespace outside
+KILLED_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
+PLAIN_PYTHON = (sys.executable, "-I", "-S")  # without packages: starts fast and needs little memory
+INIT = str(Path(__file__).with_name("init.py"))
+REAPER = str(Path(__file__).with_name("reaper.py"))
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def inside() -> bool:
-    """Whether this process runs in a private world."""
-    return os.environ.get(MARK) == str(Path("/proc/self/ns/pid").readlink())
+    """Whether this process runs in a sandbox."""
+    return os.environ.get(INSIDE_VARIABLE) == str(Path("/proc/self/ns/pid").readlink())
 
 
-def outside() -> int:
-    """A descriptor of the network namespace that the world was made from, where the machine's interfaces are: for the
-    command of a world alone, not for programs that it starts. Raises RuntimeError elsewhere."""
+def outer_network() -> int:
+    """Return a descriptor of the network namespace that the sandbox was made from, which has the machine's interfaces.
+    For the sandbox's command, not for programs that it starts. Raises RuntimeError outside a sandbox."""
     if not inside():
-        raise RuntimeError("the network outside is known inside a private world only")
-    descriptor = int(os.environ[OUTSIDE])
+        raise RuntimeError("outer_network() called outside a sandbox")
+    descriptor = int(os.environ[OUTER_NETWORK_VARIABLE])
     os.set_inheritable(descriptor, False)
     return descriptor
 
 
 def run_inside(command: Sequence[str]) -> int:
-    """Run `command`, a program and its arguments, in a private world, and return its exit code when nothing of that
-    world is left: 128 + N if signal N ended the command; 130 or 143 if SIGINT or SIGTERM reached this process, which
-    ends everything at once. Standard streams and the working directory are the caller's, `TMPDIR` is the world's own
-    and in memory, and the loopback interface is up.
+    """Run `command`, a program and its arguments, in a sandbox. Return its exit code when nothing of the sandbox is
+    left: 128 + N if signal N ended the command; 130 or 143 if SIGINT or SIGTERM reached this process, which ends
+    everything at once. Standard streams and the working directory are the caller's, `TMPDIR` is private and in memory,
+    and the loopback interface is up.
 
-    To be called by the main thread: the kernel ties the world's life to the thread that made it.
+    To be called by the main thread: the kernel ends the sandbox with the thread that made it.
     """
-    heeded = {number for number in ENDINGS if signal.getsignal(number) is not signal.SIG_IGN}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*heeded, signal.SIGCHLD})
+    handled = {number for number in END_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*handled, signal.SIGCHLD})
     try:
-        return _run(command, heeded)
+        return _run(command, handled)
     finally:
-        while signal.sigtimedwait(heeded, 0):  # the same wish to end, said twice
+        while signal.sigtimedwait(handled, 0):  # discards repeated signals
             pass
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _run(command: Sequence[str], heeded: set[signal.Signals]) -> int:
-    """The world ends when nobody holds the lifeline's writing end any more: at the latest with this process. What
-    the kernel keeps of it is removed by a process that ends after it."""
-    lifeline, held = os.pipe()
-    told, name = os.pipe()
+def _run(command: Sequence[str], handled: set[signal.Signals]) -> int:
+    """Run the command with its init process and the reaper. The sandbox ends when the write end of the lifeline pipe
+    is closed, at the latest with this process; the reaper then removes what the kernel keeps."""
+    lifeline, lifeline_end = os.pipe()
+    reaper_input, name = os.pipe()
     network = os.open("/proc/self/ns/net", os.O_RDONLY)
-    environment = {**os.environ, OUTSIDE: str(network)}
-    first = [*TIED, *NAMESPACES, *PLAIN_PYTHON, FIRST_PROCESS, str(lifeline), str(name), SHARED_MEMORY, MARK, *command]
-    last = [*PLAIN_PYTHON, LAST_PROCESS, *(f"{root}/{PREFIX}" for root in (ROOT, ROOT / VERSION_1))]
+    environment = {**os.environ, OUTER_NETWORK_VARIABLE: str(network)}
+    init = [*PLAIN_PYTHON, INIT, str(lifeline), str(name), SHARED_MEMORY, INSIDE_VARIABLE, *command]
+    reaper = [*PLAIN_PYTHON, REAPER, *(f"{root}/{GROUP_PREFIX}" for root in (CGROUP_ROOT, CGROUP_ROOT / VERSION_1))]
     with (
         terminal_returned(),
-        subprocess.Popen(last, stdin=told, stdout=subprocess.DEVNULL, start_new_session=True),
-        subprocess.Popen(first, pass_fds=[lifeline, name, network], env=environment) as process,
+        subprocess.Popen(reaper, stdin=reaper_input, stdout=subprocess.DEVNULL, start_new_session=True),
+        subprocess.Popen(
+            [*KILLED_WITH_PARENT, *NAMESPACES, *init], pass_fds=[lifeline, name, network], env=environment
+        ) as process,
     ):
-        for passed_on in (lifeline, told, name, network):
+        for passed_on in (lifeline, reaper_input, name, network):
             os.close(passed_on)
         try:
-            return _await_end(process, heeded)
+            return _await_end(process, handled)
         finally:
-            os.close(held)
+            os.close(lifeline_end)
 
 
-def _await_end(process: subprocess.Popen[bytes], heeded: set[signal.Signals]) -> int:
+def _await_end(process: subprocess.Popen[bytes], handled: set[signal.Signals]) -> int:
     while (code := process.poll()) is None:
-        number = signal.sigwait({*heeded, signal.SIGCHLD})
-        if number in heeded:
+        number = signal.sigwait({*handled, signal.SIGCHLD})
+        if number in handled:
             return 128 + number
     return code if code >= 0 else 128 - code

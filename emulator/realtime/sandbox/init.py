@@ -1,7 +1,7 @@
-"""The first process of a private world: readies it, starts the command in it, and ends it.
+"""The init process of a sandbox: prepares it, starts the command in it, and ends it.
 
-Run by `emulator.realtime.sandbox` as a program, with the interpreter's own modules alone. Whatever ends this process
-ends the world: the kernel kills all others in it.
+`emulator.realtime.sandbox` runs this file as a program without any packages. If this process ends, for whatever
+reason, the kernel kills all others in the sandbox.
 """
 
 import os
@@ -10,40 +10,40 @@ import sys
 import threading
 from pathlib import Path
 
-KILLED = 137  # 128 + SIGKILL, as shells say it
+KILLED = 137  # 128 + SIGKILL, the exit code that a shell would give
 
 
-def ready(memory: str) -> None:
-    """Bring the loopback interface up, and mount memory of the world's own at `memory`, for temporary files and shared
-    arrays: nobody has to remove them, they end with the world."""
+def prepare(memory: str) -> None:
+    """Bring the loopback interface up, and mount private memory at `memory` for temporary files and shared arrays,
+    which the kernel frees with the sandbox."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "airsplit", memory], check=True)
 
 
 def end_with(lifeline: int) -> None:
-    """End the world when nobody holds the other end of the pipe `lifeline` any more."""
+    """End the sandbox when the other end of the pipe `lifeline` is closed."""
     os.read(lifeline, 1)
     os._exit(KILLED)
 
 
-def main(lifeline: int, name: int, memory: str, mark: str, command: list[str]) -> int:
-    """Tell the pipe `name` the world's name, the inode of its network namespace, and hold it open. Run `command`,
-    whose environment has its process namespace as `mark` and its temporary files in `memory`, and be parent to its
-    orphans.
+def main(lifeline: int, name: int, memory: str, inside_variable: str, command: list[str]) -> int:
+    """Write the sandbox's name, the inode of its network namespace, to the pipe `name` and keep the pipe open. Run
+    `command` with the process namespace in the environment variable `inside_variable` and with temporary files in
+    `memory`, and adopt orphaned processes.
 
-    Returns the command's exit code, 128 + N if signal N ended it.
+    Return the command's exit code, 128 + N if signal N ended it.
     """
     os.set_inheritable(lifeline, False)
     os.set_inheritable(name, False)
     threading.Thread(target=end_with, args=(lifeline,), daemon=True).start()
     os.write(name, str(Path("/proc/self/ns/net").stat().st_ino).encode())
-    ready(memory)
-    environment = {**os.environ, "TMPDIR": memory, mark: str(Path("/proc/self/ns/pid").readlink())}
+    prepare(memory)
+    environment = {**os.environ, "TMPDIR": memory, inside_variable: str(Path("/proc/self/ns/pid").readlink())}
     # This process keeps the supervisor's blocked signals; the command starts with none blocked.
-    copy = os.posix_spawnp(command[0], command, environment, setsigmask=[])
+    child = os.posix_spawnp(command[0], command, environment, setsigmask=[])
     while True:
         ended, status = os.wait()
-        if ended == copy:
+        if ended == child:
             code = os.waitstatus_to_exitcode(status)
             return code if code >= 0 else 128 - code
 

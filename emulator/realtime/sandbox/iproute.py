@@ -1,4 +1,4 @@
-"""What is asked of iproute2's programs, in the caller's network namespace."""
+"""Commands to iproute2's programs, in the caller's network namespace."""
 
 import json
 import subprocess
@@ -8,10 +8,10 @@ from typing import Any
 from emulator.core.errors import MissingDependency
 
 
-def run_all(tool: str, orders: Iterable[str], descriptors: Iterable[int] = ()) -> None:
-    """Have `ip` or `bridge` carry out many orders in one process, which has these descriptors open, too. Raises
-    MissingDependency, one line, where the machine refuses one."""
-    text = "".join(f"{order}\n" for order in orders)
+def run_batch(tool: str, commands: Iterable[str], descriptors: Iterable[int] = ()) -> None:
+    """Run many commands of `ip` or `bridge` in one process, which inherits the descriptors. Raises MissingDependency,
+    one line, if one of them fails."""
+    text = "".join(f"{command}\n" for command in commands)
     done = subprocess.run(
         [tool, "-batch", "-"], input=text, capture_output=True, text=True, check=False, pass_fds=tuple(descriptors)
     )
@@ -19,9 +19,9 @@ def run_all(tool: str, orders: Iterable[str], descriptors: Iterable[int] = ()) -
         raise MissingDependency(f"{tool}: {' '.join(done.stderr.split())}")
 
 
-def described(*question: str) -> list[dict[str, Any]]:
-    """What `ip -json` answers. Raises MissingDependency, one line, where it refuses to."""
-    done = subprocess.run(["ip", "-json", *question], capture_output=True, text=True, check=False)
+def query(*arguments: str) -> list[dict[str, Any]]:
+    """Return the answer of `ip -json`. Raises MissingDependency, one line, if it fails."""
+    done = subprocess.run(["ip", "-json", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise MissingDependency(f"ip: {' '.join(done.stderr.split())}")
     return list(json.loads(done.stdout))

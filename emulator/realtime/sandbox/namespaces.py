@@ -1,4 +1,4 @@
-"""Work inside another process's network namespace, without a process of its own for it."""
+"""Enter the network namespace of another process for a while."""
 
 import ctypes
 import os
@@ -11,22 +11,22 @@ CLONE_NEWNET = 0x4000_0000  # linux/sched.h
 
 @contextmanager
 def network_of(pid: int) -> Iterator[None]:
-    """Within it, the calling thread is in the network namespace of a process: interfaces that it makes, sockets that
-    it opens, processes that it starts and what it finds under /proc/sys/net are of that namespace.
+    """Move the calling thread into the network namespace of a process: interfaces and sockets that it makes, processes
+    that it starts and its view of /proc/sys/net are then those of that namespace.
 
-    Raises OSError where there is no such process, or no right to enter (CAP_SYS_ADMIN).
+    Raises OSError if there is no such process, or without the right to enter (CAP_SYS_ADMIN).
     """
     other = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with network_behind(other):
+        with network_of_descriptor(other):
             yield
     finally:
         os.close(other)
 
 
 @contextmanager
-def network_behind(namespace: int) -> Iterator[None]:
-    """As `network_of`, of an open descriptor of a network namespace. Raises OSError without the right to enter."""
+def network_of_descriptor(namespace: int) -> Iterator[None]:
+    """Do the same as `network_of` for an open descriptor of a network namespace."""
     own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         _enter(namespace)
@@ -38,8 +38,8 @@ def network_behind(namespace: int) -> Iterator[None]:
         os.close(own)
 
 
-def own_network() -> int:
-    """The inode of the calling thread's network namespace, which tells namespaces apart."""
+def own_network_inode() -> int:
+    """Return the inode of the calling thread's network namespace, which identifies it."""
     return Path("/proc/thread-self/ns/net").stat().st_ino
 
 

@@ -1,4 +1,4 @@
-"""What emulation in real time needs of a machine beside Python: looked for, each alone, before anything starts."""
+"""What emulation in real time requires of a machine beside Python, checked before anything starts."""
 
 import importlib
 import os
@@ -15,25 +15,26 @@ NAMESPACES = ("unshare", "--net", "--pid", "--mount", "--fork", "--kill-child", 
 SHARED_MEMORY = "/dev/shm"
 
 
-class Need(NamedTuple):
-    """One thing: `look` says what was seen of it, or raises OSError or ImportError with why it is of no use."""
+class Requirement(NamedTuple):
+    """`find` returns a description of what was found; it raises OSError or ImportError with the reason if the
+    requirement is not met."""
 
     name: str
-    look: Callable[[], str]
+    find: Callable[[], str]
     remedy: str
 
 
-def look_for_root() -> str:
-    """The user's id. Raises PermissionError where it is not root's."""
+def find_root() -> str:
+    """Return the user's id. Raises PermissionError if the user is not root."""
     user = os.geteuid()
     if user != 0:
         raise PermissionError(f"this is user id {user}")
     return f"user id {user}"
 
 
-def look_for_namespaces() -> str:
-    """The kinds of namespaces. Raises OSError where this machine makes none, or nothing may be mounted in them: in a
-    container not even root may."""
+def find_namespaces() -> str:
+    """Return the kinds of namespaces. Raises OSError if they cannot be made or nothing can be mounted in them: in a
+    container even root may lack the right."""
     mount = ("mount", "-t", "tmpfs", "airsplit", SHARED_MEMORY)
     done = subprocess.run([*NAMESPACES, *mount], capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -41,9 +42,9 @@ def look_for_namespaces() -> str:
     return "network, processes, mounts"
 
 
-def look_for_mininet() -> str:
-    """The path of Mininet's program that starts hosts. Raises FileNotFoundError without it or iproute2, ImportError
-    where Python does not find Mininet's modules or what they need."""
+def find_mininet() -> str:
+    """Return the path of Mininet's program that starts hosts. Raises FileNotFoundError without it or iproute2,
+    ImportError if Python does not find Mininet's modules or their dependencies."""
     paths = [shutil.which(program) for program in PROGRAMS]
     if None in paths:
         raise FileNotFoundError(f"no {PROGRAMS[paths.index(None)]}")
@@ -51,32 +52,34 @@ def look_for_mininet() -> str:
     return str(paths[0])
 
 
-def look_for_tun() -> str:
-    """The device that makes TAP interfaces. Raises OSError where it cannot be opened."""
+def find_tun() -> str:
+    """Return the device that makes TAP interfaces. Raises OSError if it cannot be opened."""
     os.close(os.open(TUN, os.O_RDWR))
     return TUN
 
 
-ROOT = Need("root", look_for_root, "run as root (sudo)")
-MININET = Need("Mininet", look_for_mininet, "apt-get install mininet bridge-utils, then `make mininet`")
-TUN_DEVICE = Need(TUN, look_for_tun, "modprobe tun; in a container, start it with --device /dev/net/tun")
-WORLD = Need("namespaces", look_for_namespaces, "in a container, start it with --privileged")
-NEEDS = (ROOT, WORLD, MININET, TUN_DEVICE)
+ROOT_USER = Requirement("root", find_root, "run as root (sudo)")
+MININET = Requirement("Mininet", find_mininet, "apt-get install mininet bridge-utils, then `make mininet`")
+TUN_DEVICE = Requirement(TUN, find_tun, "modprobe tun; in a container, start it with --device /dev/net/tun")
+PRIVATE_NAMESPACES = Requirement("namespaces", find_namespaces, "in a container, start it with --privileged")
+REQUIREMENTS = (ROOT_USER, PRIVATE_NAMESPACES, MININET, TUN_DEVICE)
 
 
-def examine(need: Need) -> tuple[bool, str]:
-    """Whether a thing is of use here, and what was seen of it or why not, in a few words."""
+def check(requirement: Requirement) -> tuple[bool, str]:
+    """Return whether a requirement is met, and what was found or the reason, in a few words."""
     try:
-        return True, need.look()
+        return True, requirement.find()
     except OSError as error:
         return False, error.strerror or str(error)
     except ImportError as error:
         return False, str(error)
 
 
-def require(needs: Sequence[Need] = NEEDS) -> None:
-    """Raises MissingDependency for the first of `needs` that this machine lacks."""
-    for need in needs:
-        found, why = examine(need)
-        if not found:
-            raise MissingDependency(f"{need.name}: emulation in real time needs it ({why}): {need.remedy}")
+def require(requirements: Sequence[Requirement] = REQUIREMENTS) -> None:
+    """Raise MissingDependency for the first requirement that this machine does not meet."""
+    for requirement in requirements:
+        met, reason = check(requirement)
+        if not met:
+            raise MissingDependency(
+                f"{requirement.name}: emulation in real time needs it ({reason}): {requirement.remedy}"
+            )

@@ -1,4 +1,4 @@
-"""Who the terminal belongs to: Ctrl-C ends an emulation, but at a prompt inside it only what was typed there."""
+"""Ownership of the terminal: Ctrl-C ends an emulation, but at its prompt only the command that was typed there."""
 
 import os
 import signal
@@ -8,9 +8,8 @@ from contextlib import contextmanager
 
 
 def take_terminal() -> None:
-    """Make this process, and what it starts from here on, the terminal's foreground: Ctrl-C no longer reaches its
-    supervisor, nor what was started before. Ctrl-Z is without effect: real packets cannot wait. Without a terminal,
-    nothing happens."""
+    """Make this process and its later children the terminal's foreground: Ctrl-C no longer reaches the supervisor or
+    earlier children. Ctrl-Z is ignored, because real packets cannot wait. Does nothing without a terminal."""
     if _foreground() is not None:
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         os.setpgid(0, 0)
@@ -19,7 +18,7 @@ def take_terminal() -> None:
 
 @contextmanager
 def terminal_returned() -> Iterator[None]:
-    """Take the terminal back in the end, if it was this process's before."""
+    """At exit, take the terminal back if it was this process's before."""
     before = _foreground()
     try:
         yield
@@ -29,15 +28,15 @@ def terminal_returned() -> Iterator[None]:
 
 
 def _foreground() -> int | None:
-    """The process group that has the terminal, if there is one; it is 0 for a group of an outer namespace."""
+    """Return the foreground process group, 0 if it belongs to an outer namespace, None without a terminal."""
     try:
         return os.tcgetpgrp(sys.stdin.fileno())
-    except (OSError, ValueError):  # no terminal, not this process's own, or a closed standard input
+    except (OSError, ValueError):  # no terminal, the terminal of another session, or a closed standard input
         return None
 
 
 def _give_to(group: int) -> None:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})  # or the kernel would stop who asks
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})  # otherwise the kernel stops this process
     try:
         os.tcsetpgrp(sys.stdin.fileno(), group)
     finally:

@@ -1,4 +1,4 @@
-"""How late packets really left, against the schedule: per link and over all, streamed from the relay's log."""
+"""Lateness of real departures against the schedule, per link and over all links, streamed from the relay's log."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +10,14 @@ from emulator.core.arrays import Ints
 from emulator.realtime.packet_log import DELIVERED
 from emulator.realtime.verification.log_reader import rows
 
-LEADING = 8  # bits of a value that bins tell apart
+LEADING = 8  # leading bits of a value that bins distinguish
 HALF = 1 << (LEADING - 1)
 BINS = (53 - LEADING + 2) * HALF  # up to 2^53 ns, a hundred days
 
 
 class Lateness(NamedTuple):
-    """Of `packets` delivered: real departure less the schedule's release. `early` of them left before; nothing may.
-    The quantiles are at least the true ones, and at most 1/128 greater; `max_ns` is exact. 0 where none was delivered.
-    """
+    """Real departure less release of the `packets` delivered. `early` packets left before their release, which must not
+    happen. The quantiles exceed the exact ones by at most 1/128; `max_ns` is exact. All are 0 without packets."""
 
     packets: int
     early: int
@@ -28,19 +27,19 @@ class Lateness(NamedTuple):
 
 
 class Latenesses(NamedTuple):
-    """Over all links, and of each that delivered anything, by its place among the scenario's."""
+    """Lateness over all links, and of each link that delivered packets, by its index."""
 
     overall: Lateness
     links: Mapping[int, Lateness]
 
 
 def lateness(log: Path) -> Latenesses:
-    """Read a relay's log once, in memory that does not grow with it. Raises as `arrivals.rows` does."""
+    """Compute the lateness from a relay's log in one pass and constant memory. Raises as `log_reader.rows` does."""
     counts: dict[int, Ints] = {}
     early: dict[int, int] = {}
     latest_ns: dict[int, int] = {}
-    for some in rows(log):
-        delivered = some[some["outcome"] == DELIVERED]
+    for batch in rows(log):
+        delivered = batch[batch["outcome"] == DELIVERED]
         late_ns = delivered["departure_ns"] - delivered["release_ns"]
         for link in np.unique(delivered["link"]).tolist():
             own_ns = late_ns[delivered["link"] == link]
@@ -54,7 +53,7 @@ def lateness(log: Path) -> Latenesses:
 
 
 def bin_of(values: Ints) -> Ints:
-    """The bin of each value of 0..2^53: the value itself while it is short, then by its length and leading bits."""
+    """Return the bin of each value of 0..2^53: the value itself if it is short, else by its length and leading bits."""
     _, length = np.frexp(values.astype(np.float64))
     beyond = np.maximum(length.astype(np.int64) - LEADING, 0)
     bins: Ints = beyond * HALF + (values >> beyond)
@@ -62,7 +61,7 @@ def bin_of(values: Ints) -> Ints:
 
 
 def top_of(place: int) -> int:
-    """The greatest value in a bin."""
+    """Return the greatest value in a bin."""
     beyond = max(place // HALF - 1, 0)
     return ((place - beyond * HALF + 1) << beyond) - 1
 

@@ -1,4 +1,4 @@
-"""Hosts that are network namespaces, joined by a relay: what Mininet builds, with less around it."""
+"""Hosts in network namespaces, joined by a relay, as Mininet builds them."""
 
 import os
 import subprocess
@@ -16,14 +16,16 @@ from emulator.realtime.sandbox.namespaces import network_of
 from emulator.system import CellSpec, LinkSpec, Node
 from topologies.mininet.addressing import Addressing, addressing
 
-SETTINGS = ("net/ipv4/ip_forward=1", "net/ipv4/conf/all/rp_filter=0", "net/ipv4/conf/default/rp_filter=0")
+SYSCTLS = ("net/ipv4/ip_forward=1", "net/ipv4/conf/all/rp_filter=0", "net/ipv4/conf/default/rp_filter=0")
 
 needs_namespaces = pytest.mark.skipif(
     os.geteuid() != 0 or not Path("/dev/net/tun").exists(), reason="needs root and /dev/net/tun"
 )
 
 
-class Network(NamedTuple):
+class RelayedHosts(NamedTuple):
+    """Hosts joined by a relay."""
+
     relay: Relay
     pids: Mapping[str, int]
     plan: Addressing
@@ -32,7 +34,7 @@ class Network(NamedTuple):
 
 @contextmanager
 def namespace(name: str = "host") -> Iterator[int]:
-    """The id of a process in a network namespace of its own, which goes away with the context or with us."""
+    """Yield the id of a process in a new network namespace, which ends with the context or with this process."""
     with subprocess.Popen(
         ["unshare", "--net", "sh", "-c", "ip link set lo up; echo; exec cat", name],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -43,7 +45,7 @@ def namespace(name: str = "host") -> Iterator[int]:
 
 
 def inside(pid: int, *command: str) -> str:
-    """What a command says that is run in the network namespace of a process."""
+    """Run a command in the network namespace of a process and return its output."""
     with network_of(pid):
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -51,8 +53,8 @@ def inside(pid: int, *command: str) -> str:
 @contextmanager
 def network(
     nodes: Mapping[str, Node], links: Sequence[LinkSpec], cells: Mapping[str, CellSpec], duration_ns: int
-) -> Iterator[Network]:
-    """A namespace for each node, addressed and joined as an emulated network, by an open relay."""
+) -> Iterator[RelayedHosts]:
+    """Make a namespace for each node, addressed and joined by a relay as in an emulated network."""
     plan = addressing(nodes, links)
     with ExitStack() as stack:
         pids = {name: stack.enter_context(namespace(name)) for name in nodes}
@@ -61,18 +63,18 @@ def network(
         taps = {}
         for node, ports in plan.ports.items():
             with network_of(pids[node]):
-                for setting in SETTINGS:
+                for setting in SYSCTLS:
                     key, value = setting.split("=")
                     Path("/proc/sys", key).write_text(value)
                 Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
                 for port in ports:
                     taps[node, port.number] = open_tap(port.interface)
-                    told = [f"link set {port.interface} address {port.mac} up"]
+                    commands = [f"link set {port.interface} address {port.mac} up"]
                     if node in plan.addresses:
-                        told.append(f"address add {plan.addresses[node]}/32 dev {port.interface}")
-                    _ip(told)
+                        commands.append(f"address add {plan.addresses[node]}/32 dev {port.interface}")
+                    _ip(commands)
                 if node in plan.addresses:
-                    _ip(_ways(plan, node))
+                    _ip(_neighbours_and_routes(plan, node))
         for wire in plan.duplex_links:
             a, b = (LinkEnd(pids[p.node], p.interface, p.mac, plan.addresses.get(p.node)) for p in (wire.a, wire.b))
             ends |= {wire.forward: (a, b), wire.backward: (b, a)}
@@ -81,10 +83,10 @@ def network(
             relay.attach(wire.backward, tap_b, tap_a)
         for descriptor in taps.values():
             os.close(descriptor)
-        yield Network(relay, pids, plan, [ends[index] for index in range(len(links))])
+        yield RelayedHosts(relay, pids, plan, [ends[index] for index in range(len(links))])
 
 
-def _ways(plan: Addressing, node: str) -> list[str]:
+def _neighbours_and_routes(plan: Addressing, node: str) -> list[str]:
     near = [
         f"neighbour replace {plan.addresses[each.node]} lladdr {each.mac} dev {each.interface} nud permanent"
         for each in plan.neighbours[node]

@@ -1,4 +1,4 @@
-"""What a relay that keeps to the schedule would log, made with `Link` and `Cell` alone."""
+"""Logs of a relay that keeps to the schedule, made with `Link` and `Cell` alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,14 +24,14 @@ LATE_NS = 50_000
 
 
 class Arrival(NamedTuple):
-    """A packet that the relay reads."""
+    """A packet that arrives at the relay."""
 
     link: int
     now_ns: int
     size_bytes: int
 
 
-class Row(NamedTuple):
+class LogRow(NamedTuple):
     """A row of the log."""
 
     link: int
@@ -46,7 +46,7 @@ class Row(NamedTuple):
 
     @property
     def known_ns(self) -> int:
-        """When the relay knows what became of it."""
+        """When the relay knows the outcome."""
         if self.outcome == UNFINISHED:
             return 2**63 - 1
         return self.arrival_ns if self.release_ns == NEVER_NS else max(self.departure_ns, self.release_ns)
@@ -54,33 +54,33 @@ class Row(NamedTuple):
 
 def relayed(
     links: Sequence[LinkSpec], cells: Mapping[str, CellSpec], seed: int, arrivals: Iterable[Arrival], end_ns: int
-) -> list[Row]:
-    """The rows in the order in which they are logged; each departure is a little late."""
+) -> list[LogRow]:
+    """The rows in the order of the log; each departure is a little late."""
     plain = {place: Link(spec, seed) for place, spec in enumerate(links) if not spec.cell}
     shared = {name: Cell(spec, _members(links, name), seed) for name, spec in cells.items()}
     counts = [0] * len(links)
-    came: dict[tuple[int, int], Row] = {}
+    rows: dict[tuple[int, int], LogRow] = {}
     for order, (link, now_ns, size_bytes) in enumerate(arrivals):
         number = counts[link]
         counts[link] += 1
-        row = Row(link, order, number, now_ns, size_bytes, NEVER_NS, NEVER_NS, NEVER_NS, UNFINISHED)
+        row = LogRow(link, order, number, now_ns, size_bytes, NEVER_NS, NEVER_NS, NEVER_NS, UNFINISHED)
         name = links[link].cell
         if name:
             for done in shared[name].advance(now_ns):
-                _settle(came, _places(links, name)[done.link], done, end_ns)
+                _settle(rows, _places(links, name)[done.link], done, end_ns)
             accepted = shared[name].enqueue(now_ns, _places(links, name).index(link), size_bytes, number)
-            came[link, number] = row if accepted else _refused(row, links[link])
+            rows[link, number] = row if accepted else _dropped(row, links[link])
         else:
             delivery = plain[link].enqueue(now_ns, size_bytes, number)
-            came[link, number] = _refused(row, links[link]) if delivery is None else _left(row, delivery, end_ns)
+            rows[link, number] = _dropped(row, links[link]) if delivery is None else _crossed(row, delivery, end_ns)
     for name, cell in shared.items():
         for done in cell.advance(end_ns):
-            _settle(came, _places(links, name)[done.link], done, end_ns)
-    return sorted(came.values(), key=lambda row: row.known_ns)
+            _settle(rows, _places(links, name)[done.link], done, end_ns)
+    return sorted(rows.values(), key=lambda row: row.known_ns)
 
 
-def write(path: Path, rows: Iterable[Row], rows_a_group: int = 1_000) -> Path:
-    """The rows as the relay's file."""
+def write(path: Path, rows: Iterable[LogRow], rows_a_group: int = 1_000) -> Path:
+    """Write the rows as the relay's file."""
     columns = zip(*rows, strict=True)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, PACKETS, strict=True)]
     pq.write_table(pa.table(arrays, schema=PACKETS), path, row_group_size=rows_a_group)
@@ -95,15 +95,15 @@ def _places(links: Sequence[LinkSpec], cell: str) -> list[int]:
     return [place for place, spec in enumerate(links) if spec.cell == cell]
 
 
-def _settle(came: dict[tuple[int, int], Row], link: int, done: Delivered, end_ns: int) -> None:
-    came[link, done.message] = _left(came[link, done.message], done.delivery, end_ns)
+def _settle(rows: dict[tuple[int, int], LogRow], link: int, done: Delivered, end_ns: int) -> None:
+    rows[link, done.message] = _crossed(rows[link, done.message], done.delivery, end_ns)
 
 
-def _refused(row: Row, spec: LinkSpec) -> Row:
+def _dropped(row: LogRow, spec: LinkSpec) -> LogRow:
     return row._replace(outcome=FULL if spec.trace.carries else NO_COVERAGE)
 
 
-def _left(row: Row, delivery: Delivery, end_ns: int) -> Row:
+def _crossed(row: LogRow, delivery: Delivery, end_ns: int) -> LogRow:
     row = row._replace(start_ns=delivery.start_ns, release_ns=delivery.arrival_ns)
     if delivery.arrival_ns > end_ns:
         return row

@@ -1,4 +1,4 @@
-"""Superframes and their segments in plain Python, after the RFCs: what the compiled code is compared with."""
+"""Superframes and their segments in plain Python, after the RFCs: the reference for the compiled code."""
 
 import struct
 from collections.abc import Sequence
@@ -55,8 +55,8 @@ def complement(data: bytes) -> int:
 
 
 def superframe(whole: Segment, segment_bytes: int, in_one_piece_bytes: int = 0) -> bytes:
-    """The frame in which Linux hands over so much payload, to be cut into segments of so many bytes. A host that passes
-    it on counts the payload's first `in_one_piece_bytes` among the headers."""
+    """The frame in which Linux passes a payload on, to be cut into segments of `segment_bytes`. A host that forwards it
+    counts the payload's first `in_one_piece_bytes` among the headers."""
     open_checksum = ~complement(whole.pseudo_header()) & 0xFFFF
     ip = whole.ip(whole.tcp(open_checksum))
     start = 14 + 20 + len(whole.ip_options)
@@ -69,12 +69,12 @@ def superframe(whole: Segment, segment_bytes: int, in_one_piece_bytes: int = 0) 
 
 
 def plain(ip: bytes, ether_type: int = 0x0800) -> bytes:
-    """A frame of one packet whose checksums are done."""
+    """A frame of one packet with complete checksums."""
     return VIRTIO.pack(0, 0, 0, 0, 0, 0) + ETHERNET.pack(*MACS, ether_type) + ip
 
 
 def datagram(size_bytes: int, number: int = 0) -> bytes:
-    """A frame with an IP packet of so many bytes, at least 28, that bears a number."""
+    """A frame with a numbered IP packet of `size_bytes`, at least 28."""
     whole = Segment(identification=number & 0xFFFF)
     return plain(whole.ip(number.to_bytes(8, "big") + bytes(size_bytes - 28)))
 
@@ -85,7 +85,7 @@ def number_of(frame: bytes) -> int:
 
 
 def segments(whole: Segment, segment_bytes: int) -> list[Segment]:
-    """What goes over the wire (RFC 9293, 3.7; CWR only once, RFC 3168, 6.1.2; an identification each, RFC 6864)."""
+    """The segments on the wire (RFC 9293, 3.7; CWR only once, RFC 3168, 6.1.2; an identification each, RFC 6864)."""
     count = -(-len(whole.payload) // segment_bytes)
     found = []
     for place in range(count):
@@ -108,8 +108,8 @@ def segments(whole: Segment, segment_bytes: int) -> list[Segment]:
 
 
 def on_the_wire(frame: bytes) -> list[bytes]:
-    """What a network card that segments and fills in checksums makes of a frame: its IP packets. Raises where the
-    frame's headers contradict each other."""
+    """The IP packets that a network card with segmentation and checksum offload makes of a frame. Fails if the frame's
+    headers contradict each other."""
     flags, kind, headers_bytes, size, start, offset = VIRTIO.unpack_from(frame)
     ip = frame[24:]
     assert headers_bytes <= len(frame) - 10  # Linux refuses others
@@ -134,13 +134,13 @@ def on_the_wire(frame: bytes) -> list[bytes]:
 
 
 def _filled_in(ip: bytes, start: int, offset: int) -> bytes:
-    """A card that only fills in checksums: the sum from `start` on, what the field already holds included."""
+    """Complete the checksum as a card does: the sum from `start` on, including the field's value."""
     at = start - 14 + offset
     return ip[:at] + struct.pack("!H", complement(ip[start - 14 :])) + ip[at + 2 :]
 
 
 def payload_of(packets: Sequence[bytes]) -> bytes:
-    """What TCP packets carry, one behind the other."""
+    """The joined payload of TCP packets."""
     parts = []
     for ip in packets:
         tcp_at = (ip[0] & 15) * 4

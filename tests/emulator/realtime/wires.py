@@ -1,4 +1,4 @@
-"""A relay whose hosts are sockets of the test: no right of root is needed, and every byte is the test's own."""
+"""A relay whose hosts are sockets of the test: needs no root, and the test controls every byte."""
 
 import socket
 import time
@@ -18,15 +18,15 @@ from emulator.trace import constant
 
 SEED = 5
 DURATION_NS = 60 * NS_PER_S
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 BUFFER_BYTES = 4_000_000
 FAST = LinkSpec("a", "b", constant(1e12))
 
 Columns = dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]
 
 
-class Wire(NamedTuple):
-    """The two ends of a direction."""
+class LinkSockets(NamedTuple):
+    """Sockets at both ends of a link."""
 
     near: socket.socket
     far: socket.socket
@@ -36,52 +36,52 @@ class Wire(NamedTuple):
             self.near.send(frame)
 
     def receive(self, count: int) -> list[bytes]:
-        """The next so many frames; raises TimeoutError."""
+        """Receive `count` frames. Raises TimeoutError."""
         return [self.far.recv(MAX_FRAME_BYTES) for _ in range(count)]
 
     def is_silent(self) -> bool:
-        """Whether nothing has come."""
+        """Whether no frame waits."""
         self.far.setblocking(False)
         try:
             return not self.far.recv(MAX_FRAME_BYTES)
         except BlockingIOError:
             return True
         finally:
-            self.far.settimeout(PATIENCE_S)
+            self.far.settimeout(TIMEOUT_S)
 
 
-class Wires(NamedTuple):
-    """A relay, and the ends of its links."""
+class SocketRelay(NamedTuple):
+    """A relay and the sockets of its links."""
 
     relay: Relay
-    links: Sequence[Wire]
+    links: Sequence[LinkSockets]
 
     def begin(self, log: Path) -> None:
-        """A run that starts in a moment; back when it has."""
+        """Begin a run and wait for its start."""
         start_ns = time.monotonic_ns() + 20 * NS_PER_MS
         self.relay.begin(start_ns, log)
         time.sleep(max(0, start_ns - time.monotonic_ns()) / NS_PER_S)
 
     def end(self, log: Path) -> tuple[RelayCounts, Columns]:
-        """What the run was, and its log in the order of arrivals."""
+        """End the run; return its counts, and its log in the order of arrivals."""
         ended = self.relay.end()
         table = pq.read_table(log).sort_by("order")
         return ended, {name: table[name].to_numpy() for name in table.column_names}
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends that keep frames apart, as an interface does."""
+    """Two connected sockets that preserve frames, as an interface does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
-    ours.settimeout(PATIENCE_S)
+    ours.settimeout(TIMEOUT_S)
     theirs.setblocking(False)
     return ours, theirs
 
 
 @contextmanager
-def wires(links: Sequence[LinkSpec], cells: Mapping[str, CellSpec] | None = None) -> Iterator[Wires]:
-    """A relay of these links, whose ends are sockets."""
+def wires(links: Sequence[LinkSpec], cells: Mapping[str, CellSpec] | None = None) -> Iterator[SocketRelay]:
+    """Open a relay of these links with sockets at their ends."""
     with ExitStack() as stack:
         relay = stack.enter_context(Relay(links, cells or {}, SEED, DURATION_NS))
         ends = []
@@ -90,5 +90,5 @@ def wires(links: Sequence[LinkSpec], cells: Mapping[str, CellSpec] | None = None
             far, target = pair()
             with source, target:
                 relay.attach(link, source.fileno(), target.fileno())
-            ends.append(Wire(stack.enter_context(near), stack.enter_context(far)))
-        yield Wires(relay, ends)
+            ends.append(LinkSockets(stack.enter_context(near), stack.enter_context(far)))
+        yield SocketRelay(relay, ends)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from emulator.core.units import NS_PER_MS
 from emulator.trace import Trace
 from results.agreement import PART_TITLES
-from tests.emulator.realtime.logs import LATE_NS, Arrival, Row
+from tests.emulator.realtime.logs import LATE_NS, Arrival, LogRow
 from tests.results.emulated_world import (
     BACK,
     BYTE_NS,
@@ -240,7 +240,7 @@ def test_datagrams_are_handed_on_one_by_one(tmp_path: Path) -> None:
 
 
 def test_a_message_whose_packets_are_not_there_is_said_to_be_unmatched(tmp_path: Path) -> None:
-    def without_the_second(rows: list[Row]) -> list[Row]:
+    def without_the_second(rows: list[LogRow]) -> list[LogRow]:
         left_out = next(row for row in rows if row.link == UP and row.number == 1)
         return [row for row in rows if row is not left_out]
 

@@ -14,7 +14,7 @@ from emulator.system import Control, Cost, LinkSpec, Node, System
 from emulator.trace import constant
 from results.agreement.checks import ALL_LINKS, examine
 from results.run.manifest import Check, EmulationFacts
-from tests.emulator.realtime.logs import LATE_NS, Arrival, Row, relayed, write
+from tests.emulator.realtime.logs import LATE_NS, Arrival, LogRow, relayed, write
 
 LINKS = (LinkSpec("a", "b", constant(10e6), queue_bytes=15_000), LinkSpec("b", "a", constant(1e9)))
 SYSTEM = System(
@@ -32,7 +32,7 @@ FACTS = EmulationFacts(
 ENDED = RelayCounts(packets=1_400, unlogged=0, overflowed=0, non_ipv4=0, broken=())
 
 
-def rows() -> list[Row]:
+def rows() -> list[LogRow]:
     """1200 packets on the first link, some of which its queue has no room for, and 200 on the second."""
     many = [Arrival(0, number * NS_PER_MS, 1_500) for number in range(1_200)]
     few = [Arrival(1, number * 5 * NS_PER_MS, 100) for number in range(200)]
@@ -40,7 +40,7 @@ def rows() -> list[Row]:
 
 
 def examined(
-    folder: Path, rows: Sequence[Row], ended: RelayCounts = ENDED
+    folder: Path, rows: Sequence[LogRow], ended: RelayCounts = ENDED
 ) -> tuple[dict[tuple[str, str], Check], tuple[str, ...]]:
     """The checks by name and subject, and the notes."""
     write(folder / "packets.parquet", rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from emulator.core.errors import MissingDependency
-from emulator.realtime.sandbox import TIED
+from emulator.realtime.sandbox import KILLED_WITH_PARENT
 from emulator.realtime.sandbox.requirements import NAMESPACES, require
 
 ROOT = Path(__file__).parents[3]
@@ -32,7 +32,7 @@ def in_private_world(folder: Path, *arguments: str, more: Mapping[str, str] | No
     stdout and stderr."""
     environment = os.environ | {"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)} | dict(more or {})
     done = subprocess.run(
-        [*TIED, *NAMESPACES, sys.executable, *arguments],
+        [*KILLED_WITH_PARENT, *NAMESPACES, sys.executable, *arguments],
         env=environment, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr

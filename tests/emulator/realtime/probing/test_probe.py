@@ -1,4 +1,4 @@
-"""Links probed with real packets, through the real relay."""
+"""Links are probed with real packets through the real relay."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -37,14 +37,14 @@ def probed(
     relayed: Sequence[LinkSpec] | None = None,
     duration_ns: int = 60_000 * MS,
 ) -> Rows:
-    """The rows by direction; `relayed`: other links than those that the probe is told of."""
+    """The reports by direction; `relayed`: links of the relay that differ from those of the probe."""
     with network(places, links if relayed is None else relayed, cells, duration_ns) as net:
         rows = probe(net.relay, links, cells, 1, duration_ns, net.ends, folder / "packets.parquet")
     return {(row.source, row.target): row for row in rows}
 
 
 def nr(every: int, seed: int) -> Trace:
-    """Slots of 0.5 ms, of which each `every`-th carries something."""
+    """Slots of 0.5 ms, of which each `every`-th has capacity."""
     bits = np.zeros(8_000, np.int64)
     bits[every - 1 :: every] = np.random.default_rng(seed).integers(20_000, 60_000, 8_000 // every)
     return Trace(MS // 2, {"capacity_bits": bits}, "slot")
@@ -78,7 +78,7 @@ def test_wired_links_carry_their_rates_and_delays(tmp_path: Path) -> None:
 
 
 @needs_namespaces
-def test_a_relay_that_carries_half_and_is_late_is_found_out(tmp_path: Path) -> None:
+def test_a_relay_with_half_the_rate_and_more_delay_is_detected(tmp_path: Path) -> None:
     promised = both("gnb", "edge", constant(100e6), 5 * MS)
     kept = [replace(promised[0], trace=constant(50e6)), replace(promised[1], delay_ns=25 * MS)]
     rows = probed(nodes(gnb="gnb", edge="edge"), promised, {}, tmp_path, kept)
@@ -109,7 +109,7 @@ def test_links_over_the_air_are_measured_against_their_own_schedule(tmp_path: Pa
 
 
 @needs_namespaces
-def test_background_ends_with_the_run_that_is_shorter_than_probing(tmp_path: Path) -> None:
+def test_background_traffic_ends_with_a_run_that_is_shorter_than_probing(tmp_path: Path) -> None:
     links = [
         LinkSpec("gnb", "ue1", nr(1, 1), cell="dl"),
         LinkSpec("ue1", "gnb", constant(20e6)),
@@ -122,7 +122,7 @@ def test_background_ends_with_the_run_that_is_shorter_than_probing(tmp_path: Pat
 
 
 @needs_namespaces
-def test_a_link_without_coverage_has_a_row_without_figures(tmp_path: Path) -> None:
+def test_a_link_without_coverage_has_a_row_without_rates_and_delays(tmp_path: Path) -> None:
     later, never = np.zeros(60, np.int64), np.zeros(60, np.int64)
     later[50:] = 10_000_000
     links = [
@@ -174,7 +174,7 @@ def test_a_flood_is_what_its_link_can_carry_and_hold() -> None:
 
 
 def test_a_late_wake_up_leaves_the_rate_as_it_is() -> None:
-    """Ten packets in a thousand, among them the last, are 3 ms late: by their times alone the rate were 3 % less."""
+    """Ten packets of a thousand, among them the last, are 3 ms late: from their times alone the rate would be 3 % less."""
     release_ns = np.arange(1_000) * 100_000
     received_ns = release_ns + 40_000
     received_ns[-10:] += 3 * MS
@@ -186,14 +186,14 @@ def test_a_late_wake_up_leaves_the_rate_as_it_is() -> None:
     assert slower.measured_bps == pytest.approx(90e6, rel=1e-4)
 
 
-def test_of_too_few_packets_or_no_time_between_them_there_is_no_rate() -> None:
+def test_too_few_packets_or_no_time_between_them_give_no_rate() -> None:
     few, none = np.array([1, 2]), np.zeros(0, np.int64)
     assert rates(few, few, few, few) == rates(none, none, none, none) == (None, None, None)
     at_once = np.full(9, 5)
     assert rates(at_once, at_once, at_once, at_once + np.arange(9)).scheduled_bps is None
 
 
-def test_the_table_has_a_row_a_direction_and_nothing_for_what_is_not_known(tmp_path: Path) -> None:
+def test_the_table_has_a_row_for_each_link_and_leaves_unknown_values_empty(tmp_path: Path) -> None:
     known = ProbeReport(0, "ue1", "gnb", 5, 10, 10, 2e6, 3e6, 1e6, 50, 50, 1_000, 1_100, 100, 900, 80, 0, 0)
     unknown = ProbeReport(1, "gnb", "ue1", 6, 0, 0, None, None, None, 50, 0, None, None, None, None, None, 0, 0)
     write_probe_reports(tmp_path / "links.csv", [known, unknown])

@@ -19,7 +19,7 @@ from emulator.realtime.relay.packet_queues import MAX_CHUNKS
 from emulator.realtime.relay.process import RelayProcess
 from emulator.realtime.relay.state import LOG_ROW
 from tests.emulator.realtime.segments import Segment, datagram, superframe
-from tests.emulator.realtime.wires import FAST, Wire, pair
+from tests.emulator.realtime.wires import FAST, LinkSockets, pair
 
 
 class Handle:
@@ -36,7 +36,7 @@ class Handle:
 
 
 @contextmanager
-def running(process: RelayProcess, control: socket.socket) -> Iterator[tuple[Handle, Wire]]:
+def running(process: RelayProcess, control: socket.socket) -> Iterator[tuple[Handle, LinkSockets]]:
     """Run the process; yield its handle and the ends of its one link."""
     thread = Thread(target=process.run)
     thread.start()
@@ -45,7 +45,7 @@ def running(process: RelayProcess, control: socket.socket) -> Iterator[tuple[Han
         with near, source, far, target:
             handle = Handle(control)
             handle.request("attach", 0, descriptors=(source.fileno(), target.fileno()))
-            yield handle, Wire(near, far)
+            yield handle, LinkSockets(near, far)
     finally:
         control.close()
         thread.join()

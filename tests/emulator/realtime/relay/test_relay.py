@@ -1,4 +1,4 @@
-"""The relay's process: what goes in comes out by the schedule of the simulation, and every packet has its row."""
+"""The relay delivers packets by the schedule of the simulation, and logs each of them."""
 
 import os
 import time
@@ -41,7 +41,7 @@ def slotted(rate_bps: float, **columns: object) -> Trace:
 
 
 def of_link(log: Columns, link: int, outcome: int = DELIVERED) -> list[int]:
-    """The numbers of a link's packets that ended so."""
+    """The numbers of a link's packets with this outcome."""
     rows = (log["link"] == link) & (log["outcome"] == outcome)
     return [int(number) for number in log["number"][rows]]
 
@@ -115,7 +115,7 @@ def test_a_superframe_that_is_released_at_once_stays_one(tmp_path: Path) -> None
         assert net.end(tmp_path / "log")[0].packets == 42
 
 
-def test_what_finds_no_room_is_cut_out_of_a_superframe(tmp_path: Path) -> None:
+def test_dropped_segments_are_cut_out_of_a_superframe(tmp_path: Path) -> None:
     link = LinkSpec("a", "b", constant(8e6), queue_bytes=3_500)
     whole = Segment(payload=os.urandom(9_000))
     with wires([link]) as net:
@@ -130,7 +130,7 @@ def test_what_finds_no_room_is_cut_out_of_a_superframe(tmp_path: Path) -> None:
         assert packets == [segment.packet() for segment in segments(whole, 1_000)[:3]]
 
 
-def test_lost_segments_of_a_datagram_bearer_are_the_addressed_ones_in_every_run(tmp_path: Path) -> None:
+def test_lost_segments_of_a_datagram_bearer_are_the_same_in_every_run(tmp_path: Path) -> None:
     link = replace(FAST, bearer="um", loss=0.4)
     whole = Segment(payload=os.urandom(30_000))
     found = []
@@ -152,7 +152,7 @@ def test_lost_segments_of_a_datagram_bearer_are_the_addressed_ones_in_every_run(
     assert found[0] == found[1]
 
 
-def test_a_link_that_carries_nothing_takes_nothing(tmp_path: Path) -> None:
+def test_a_link_without_capacity_drops_every_packet(tmp_path: Path) -> None:
     nothing = Trace(NS_PER_MS, {"capacity_bits": np.zeros(1, np.int64)}, "slot")
     links = [LinkSpec("a", "b", nothing), LinkSpec("b", "a", replace(nothing, slot_ns=500_000), cell="cell")]
     with wires([*links, LinkSpec("c", "a", slotted(1e6), cell="cell")], {"cell": CellSpec("rr", 1)}) as net:
@@ -164,7 +164,7 @@ def test_a_link_that_carries_nothing_takes_nothing(tmp_path: Path) -> None:
         assert net.links[0].is_silent() and net.links[1].is_silent()
 
 
-def test_what_is_inside_at_the_end_is_unfinished_and_passes_then(tmp_path: Path) -> None:
+def test_packets_inside_at_the_end_are_unfinished_and_written_then(tmp_path: Path) -> None:
     links = [
         LinkSpec("a", "b", constant(8e6), delay_ns=NS_PER_S),
         LinkSpec("u", "g", slotted(40e3), cell="cell"),
@@ -189,7 +189,7 @@ def test_what_is_inside_at_the_end_is_unfinished_and_passes_then(tmp_path: Path)
         assert number_of(net.links[1].receive(1)[0]) == 7
 
 
-def test_stray_frames_take_no_number_and_only_arp_crosses(tmp_path: Path) -> None:
+def test_other_frames_than_ipv4_take_no_number_and_only_arp_passes(tmp_path: Path) -> None:
     arp, other = plain(b"who has", 0x0806), plain(bytes(60), 0x86DD)
     slow = LinkSpec("a", "b", constant(80e3), delay_ns=100 * NS_PER_MS)
     with wires([slow]) as net:
@@ -217,7 +217,7 @@ def test_outside_a_run_frames_pass_at_once_and_leave_no_row(tmp_path: Path) -> N
         assert net.links[0].receive(50) == frames
 
 
-def test_a_run_begins_with_links_as_new(tmp_path: Path) -> None:
+def test_a_run_begins_with_fresh_links(tmp_path: Path) -> None:
     link = LinkSpec("a", "b", constant(80e3), queue_bytes=1_000)  # 100 ms to send what the queue holds
     with wires([link]) as net:
         for log in (tmp_path / "one", tmp_path / "two"):

@@ -1,4 +1,4 @@
-"""The relay's process where something fails: other ends, its log, what it is asked for, itself, its parent."""
+"""Failures of the relay's surroundings: interfaces, its log, its requests, its process, its parent."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ from tests.emulator.realtime.wires import DURATION_NS, FAST, SEED, pair, wires
 SLOTS = Trace(NS_PER_MS // 2, {"capacity_bits": np.full(40, 500)}, "slot")
 
 
-def test_what_the_other_end_does_not_take_is_refused(tmp_path: Path) -> None:
+def test_a_packet_that_the_other_end_does_not_accept_is_refused(tmp_path: Path) -> None:
     with wires([FAST]) as net:
         net.begin(tmp_path / "log")
         net.links[0].far.close()
@@ -31,7 +31,7 @@ def test_what_the_other_end_does_not_take_is_refused(tmp_path: Path) -> None:
         assert list(net.end(tmp_path / "log")[1]["outcome"]) == [REFUSED]
 
 
-def test_an_interface_that_is_gone_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_broken_interface_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
     with wires([FAST, replace(FAST, source="b", target="a")]) as net:
         net.begin(tmp_path / "log")
         net.links[0].near.close()
@@ -41,7 +41,7 @@ def test_an_interface_that_is_gone_is_told_and_the_others_go_on(tmp_path: Path) 
         assert (ended.packets, ended.broken) == (1, (0,))
 
 
-def test_a_link_can_be_given_other_ends() -> None:
+def test_the_ends_of_a_link_can_be_replaced() -> None:
     with wires([FAST]) as net:
         (near, source), (far, target) = pair(), pair()
         with near, source, far, target:
@@ -52,7 +52,7 @@ def test_a_link_can_be_given_other_ends() -> None:
             net.links[0].send(datagram(100))
 
 
-def test_an_end_that_was_replaced_wakes_nobody_though_others_have_it_open() -> None:
+def test_a_replaced_end_does_not_wake_the_relay_while_others_have_it_open() -> None:
     (old, old_source), (new, source), (far, target) = pair(), pair(), pair()
     with Relay([FAST], {}, SEED, DURATION_NS) as relay, old, old_source, new, source, far, target:
         for each in (old_source, source):
@@ -65,7 +65,7 @@ def test_an_end_that_was_replaced_wakes_nobody_though_others_have_it_open() -> N
         assert sum(psutil.Process(relay.pid).cpu_times()[:2]) - before_s < 0.1
 
 
-def test_a_log_that_cannot_be_written_is_one_line_and_the_relay_lives_on(tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_reported_in_one_line_and_the_relay_goes_on(tmp_path: Path) -> None:
     with wires([FAST]) as net:
         with pytest.raises(RelayFailed, match=r"^relay: .*nowhere/log: folder must exist$"):
             net.relay.begin(time.monotonic_ns(), tmp_path / "nowhere" / "log")
@@ -73,19 +73,19 @@ def test_a_log_that_cannot_be_written_is_one_line_and_the_relay_lives_on(tmp_pat
         assert number_of(net.links[0].receive(1)[0]) == 4
 
 
-def test_what_cannot_be_emulated_is_one_line() -> None:
+def test_an_unknown_cell_is_reported_in_one_line() -> None:
     with pytest.raises(RelayFailed, match=r"^relay: links\.a-b\.cell=none: must be one of no cells$"):
         Relay([replace(FAST, cell="none", trace=SLOTS)], {}, SEED, DURATION_NS)
 
 
-def test_a_relay_that_was_killed_is_one_line(tmp_path: Path) -> None:
+def test_a_killed_relay_is_reported_in_one_line(tmp_path: Path) -> None:
     with wires([FAST]) as net:
         os.kill(net.relay.pid, signal.SIGKILL)
         with pytest.raises(RelayFailed, match=r"^relay: its process has ended"):
             net.relay.begin(time.monotonic_ns(), tmp_path / "log")
 
 
-def test_the_process_goes_with_its_parent() -> None:
+def test_the_process_ends_with_its_parent() -> None:
     code = (
         "import sys, time\n"
         "from emulator.realtime.relay import Relay\n"

@@ -1,4 +1,4 @@
-"""Real TCP and UDP of two hosts over the relay: every byte arrives as it was sent."""
+"""Real TCP and UDP between hosts over the relay: every byte arrives as it was sent."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from emulator.realtime.sandbox.namespaces import network_of
 from emulator.realtime.verification.conformance import replay
 from emulator.system import LinkSpec, Node
 from emulator.trace import Trace, constant
-from tests.emulator.realtime.hosts import Network, inside, needs_namespaces, network
+from tests.emulator.realtime.hosts import RelayedHosts, inside, needs_namespaces, network
 
 pytestmark = needs_namespaces
 
@@ -31,8 +31,8 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def sent_by_tcp(net: Network, data: bytes) -> bytes:
-    """What host b receives when a sends so much by TCP."""
+def sent_by_tcp(net: RelayedHosts, data: bytes) -> bytes:
+    """The bytes that host b receives when a sends them by TCP."""
     with network_of(net.pids["b"]):
         server = socket.create_server((net.plan.addresses["b"], PORT))
     found: list[bytes] = []
@@ -54,8 +54,8 @@ def sent_by_tcp(net: Network, data: bytes) -> bytes:
     return b"".join(found)
 
 
-def sent_by_udp(net: Network, parts: list[bytes], gap_s: float) -> list[bytes]:
-    """What datagrams host b receives when a sends these."""
+def sent_by_udp(net: RelayedHosts, parts: list[bytes], gap_s: float) -> list[bytes]:
+    """The datagrams that host b receives when a sends these."""
     with network_of(net.pids["b"]):
         server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with network_of(net.pids["a"]):
@@ -83,7 +83,7 @@ def both_ways(trace: Trace, delay_ns: int = 0, queue_bytes: int = 10_000_000) ->
     ]
 
 
-def test_a_file_crosses_by_tcp_whatever_the_link(tmp_path: Path) -> None:
+def test_tcp_carries_a_file_over_links_of_every_kind(tmp_path: Path) -> None:
     data = os.urandom(3_000_000)
     bits = np.array([250_000, 0, 100_000, 400_000], np.int64)
     slots = Trace(500_000, {"capacity_bits": bits}, "slot")
@@ -109,7 +109,7 @@ def test_a_file_crosses_by_tcp_whatever_the_link(tmp_path: Path) -> None:
         assert agreement.complete, agreement.first
 
 
-def test_datagrams_cross_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_datagrams_arrive_complete_or_not_at_all(tmp_path: Path) -> None:
     parts = [number.to_bytes(4, "big") + os.urandom(20 + 37 * number % 1_440) for number in range(400)]
     links = both_ways(constant(20e6), queue_bytes=30_000)
     with network(NODES, links, {}, DURATION_NS) as net:
@@ -123,7 +123,7 @@ def test_datagrams_cross_whole_or_not_at_all(tmp_path: Path) -> None:
     assert found == crossed
 
 
-def test_a_datagram_in_ip_fragments_is_a_packet_each(tmp_path: Path) -> None:
+def test_each_ip_fragment_of_a_datagram_is_a_packet(tmp_path: Path) -> None:
     part = os.urandom(20_000)
     with network(NODES, both_ways(constant(100e6)), {}, DURATION_NS) as net:
         net.relay.begin(time.monotonic_ns(), tmp_path / "log")
@@ -133,7 +133,7 @@ def test_a_datagram_in_ip_fragments_is_a_packet_each(tmp_path: Path) -> None:
     assert sizes == [1_500] * 13 + [20_008 - 13 * 1_480 + 20]
 
 
-def test_a_file_crosses_hop_by_hop(tmp_path: Path) -> None:
+def test_tcp_carries_a_file_hop_by_hop(tmp_path: Path) -> None:
     nodes = {name: Node(name, "edge") for name in ("a", "m", "b")}
     ways = [("a", "m"), ("m", "a"), ("m", "b"), ("b", "m")]
     links = [LinkSpec(source, target, constant(80e6), NS_PER_MS) for source, target in ways]
@@ -148,7 +148,7 @@ def test_a_file_crosses_hop_by_hop(tmp_path: Path) -> None:
         assert rows["size_bytes"].to_numpy()[mine].sum() > len(data)
 
 
-def test_a_host_passes_superframes_on_that_the_next_link_takes_apart(tmp_path: Path) -> None:
+def test_a_forwarding_host_passes_superframes_on_to_the_next_link(tmp_path: Path) -> None:
     nodes = {name: Node(name, "edge") for name in ("a", "m", "b")}
     fast, slow = constant(1e12), constant(50e6)
     ways = [("a", "m", fast), ("m", "a", fast), ("m", "b", slow), ("b", "m", slow)]
@@ -162,7 +162,7 @@ def test_a_host_passes_superframes_on_that_the_next_link_takes_apart(tmp_path: P
     assert set(rows["outcome"].to_pylist()) <= {DELIVERED, UNFINISHED}
 
 
-def test_an_interface_that_is_down_is_no_end(tmp_path: Path) -> None:
+def test_an_interface_that_is_down_does_not_end_the_relay(tmp_path: Path) -> None:
     with network(NODES, both_ways(constant(1e9)), {}, DURATION_NS) as net:
         net.relay.begin(time.monotonic_ns(), tmp_path / "log")
         interface = net.plan.ports["b"][0].interface

@@ -1,4 +1,4 @@
-"""A real device in a host's place: a veth pair is the cable, a network namespace the device."""
+"""A real device in the place of a node: a veth pair is the cable, a network namespace the device."""
 
 import os
 import re
@@ -16,12 +16,12 @@ import pytest
 import emulator.realtime.sandbox.real_device
 from emulator.core.errors import MissingDependency
 from emulator.realtime.sandbox.namespaces import network_of
-from emulator.realtime.sandbox.real_device import ON_CABLE, plugged, require_free
+from emulator.realtime.sandbox.real_device import HOST_ADDRESS, moved_into_host, require_unused
 from emulator.system import LinkSpec, Node
 from emulator.trace import constant
-from tests.emulator.realtime.hosts import Network, inside, namespace, needs_namespaces, network
+from tests.emulator.realtime.hosts import RelayedHosts, inside, namespace, needs_namespaces, network
 
-ROOT = Path(__file__).parents[4]
+TREE = Path(__file__).parents[4]
 MS = 1_000_000
 DELAYS_NS = {("ue1", "gnb"): 4 * MS, ("gnb", "edge"): 6 * MS}
 LINKS = [
@@ -42,7 +42,7 @@ class Bench(NamedTuple):
     machine: int  # processes in their namespaces
     device: int
     outside: int  # a descriptor of the machine's
-    net: Network
+    net: RelayedHosts
 
 
 @contextmanager
@@ -75,11 +75,11 @@ def ping(pid: int, address: str) -> float:
 def test_a_device_at_the_cable_is_the_node(tmp_path: Path) -> None:
     with bench() as lab:
         address, edge = configure(lab), lab.net.plan.addresses["edge"]
-        with plugged("lab0", lab.outside, lab.net.pids["ue1"], address):
+        with moved_into_host("lab0", lab.outside, lab.net.pids["ue1"], address):
             assert "lab0" not in inside(lab.machine, "ip", "-brief", "link")
             lab.net.relay.begin(time.monotonic_ns(), tmp_path / "packets.parquet")
             to_edge, to_device = ping(lab.device, edge), ping(lab.net.pids["edge"], address)
-            on_cable = ping(lab.device, ON_CABLE)
+            on_cable = ping(lab.device, HOST_ADDRESS)
             received = transfer(lab.device, lab.net.pids["edge"], edge)
             with network_of(lab.device):
                 broadcast = ["ping", "-q", "-b", "-c", "3", "-i", "0.05", "-W", "0.2", "10.77.255.255"]
@@ -115,7 +115,7 @@ def test_the_interface_is_back_afterwards_as_it_was(state: str) -> None:
     with bench() as lab:
         address, host = configure(lab), lab.net.pids["ue1"]
         inside(lab.machine, "ip", "link", "set", "lab0", state)
-        with pytest.raises(KeyboardInterrupt), plugged("lab0", lab.outside, host, address):
+        with pytest.raises(KeyboardInterrupt), moved_into_host("lab0", lab.outside, host, address):
             raise KeyboardInterrupt
         flags = re.search(r"<(.*?)>", inside(lab.machine, "ip", "link", "show", "dev", "lab0"))
         assert flags is not None
@@ -124,12 +124,12 @@ def test_the_interface_is_back_afterwards_as_it_was(state: str) -> None:
 
 
 def test_a_device_that_does_not_answer_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulator.realtime.sandbox.real_device, "ANSWER_S", 0.5)
+    monkeypatch.setattr(emulator.realtime.sandbox.real_device, "ANSWER_TIMEOUT_S", 0.5)
     with bench() as lab:
         address = lab.net.plan.addresses["ue1"]
         with (
             pytest.raises(MissingDependency, match=rf"nobody answers at {address}/16"),
-            plugged("lab0", lab.outside, lab.net.pids["ue1"], address),
+            moved_into_host("lab0", lab.outside, lab.net.pids["ue1"], address),
         ):
             pass
         assert "lab0" in inside(lab.machine, "ip", "-brief", "link")
@@ -137,22 +137,22 @@ def test_a_device_that_does_not_answer_is_asked_for(monkeypatch: pytest.MonkeyPa
 
 def test_an_interface_that_the_machine_uses_is_refused() -> None:
     with bench() as lab:
-        require_free("lab0", lab.outside)
+        require_unused("lab0", lab.outside)
         with pytest.raises(ValueError, match="must be an interface of this machine"):
-            require_free("lab9", lab.outside)
+            require_unused("lab9", lab.outside)
         inside(lab.machine, "ip", "address", "add", "192.0.2.7/24", "dev", "lab0")
         with pytest.raises(ValueError, match=r"must have no address.*192\.0\.2\.7"):
-            require_free("lab0", lab.outside)
+            require_unused("lab0", lab.outside)
 
 
-def test_a_world_knows_the_network_outside() -> None:
-    """A private world, made from a network namespace of its own, takes an interface of it in and gives it back."""
+def test_a_sandbox_knows_the_network_outside() -> None:
+    """A sandbox, made from a network namespace of its own, takes an interface of it in and gives it back."""
     within = (
         "import subprocess\n"
-        "from emulator.realtime.sandbox.namespaces import network_behind\n"
-        "from emulator.realtime.sandbox import outside\n"
+        "from emulator.realtime.sandbox.namespaces import network_of_descriptor\n"
+        "from emulator.realtime.sandbox import outer_network\n"
         "assert not subprocess.run(['ip', '-brief', 'link', 'show', 'type', 'veth'], capture_output=True).stdout\n"
-        "with network_behind(outside()):\n"
+        "with network_of_descriptor(outer_network()):\n"
         "    print(subprocess.run(['ip', '-brief', 'link', 'show', 'type', 'veth'], capture_output=True).stdout)\n"
     )
     run = "import sys; from emulator.realtime.sandbox import run_inside; sys.exit(run_inside(sys.argv[1:]))"
@@ -162,7 +162,7 @@ def test_a_world_knows_the_network_outside() -> None:
             [sys.executable, "-c", run, sys.executable, "-c", within],
             capture_output=True,
             text=True,
-            cwd=ROOT,
+            cwd=TREE,
             check=True,
         )
     assert "lab0" in done.stdout

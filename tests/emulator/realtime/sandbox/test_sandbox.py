@@ -1,4 +1,4 @@
-"""A private world: what is the same inside, what is its own, how it ends, and that nothing is left of it."""
+"""A sandbox: what it shares and what is private, how it ends, and that nothing is left of it."""
 
 import os
 import signal
@@ -15,9 +15,9 @@ import pytest
 
 from emulator.core.errors import MissingDependency
 from emulator.realtime.sandbox import inside
-from emulator.realtime.sandbox.cpu_groups import PREFIX, CpuGroups
+from emulator.realtime.sandbox.cpu_groups import GROUP_PREFIX, CpuGroups
 
-ROOT = Path(__file__).parents[4]
+TREE = Path(__file__).parents[4]
 RUN = "import sys; from emulator.realtime.sandbox import run_inside; sys.exit(run_inside(sys.argv[1:]))"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="private namespaces need root: run the tests as root")
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="private namespaces ne
 
 @contextmanager
 def supervised(*command: str) -> Iterator[subprocess.Popen[str]]:
-    """A supervisor of `command`; its end, should the test fail, ends the world too."""
+    """A supervisor of `command`; its end, should the test fail, ends the sandbox too."""
     with subprocess.Popen(
         [sys.executable, "-c", RUN, *command],
-        cwd=ROOT,
+        cwd=TREE,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -111,7 +111,7 @@ def test_orphans_do_not_stay_as_zombies() -> None:
     assert outcome("sh", "-c", script)[1] == "0\n"
 
 
-def test_supervisor_killed_before_the_world_is_ready_leaves_nothing() -> None:
+def test_supervisor_killed_before_the_sandbox_is_ready_leaves_nothing() -> None:
     with supervised("sleep", "1000") as process:
         descendants = below(process.pid)
         process.kill()
@@ -129,7 +129,7 @@ os.execvp("sleep", ["sleep", "1000"])
 
 @pytest.mark.parametrize("kill", [os.kill, os.killpg])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_control_groups_of_a_killed_world_do_not_stay(
+def test_control_groups_of_a_killed_sandbox_do_not_stay(
     number: signal.Signals, kill: Callable[[int, signal.Signals], None]
 ) -> None:
     try:
@@ -140,7 +140,7 @@ def test_control_groups_of_a_killed_world_do_not_stay(
         assert process.stdout is not None
         folder = Path(process.stdout.readline().strip())
         assert folder.is_dir()
-        assert folder.parent.name.startswith(PREFIX)
+        assert folder.parent.name.startswith(GROUP_PREFIX)
         kill(process.pid, number)
         process.wait(10)
         give_up = time.monotonic() + 5 * (number == signal.SIGKILL)  # else all is over with the supervisor

@@ -1,4 +1,4 @@
-"""A private world on a terminal: what is typed reaches the command, and Ctrl-C whom it should."""
+"""A sandbox on a terminal: input reaches the command, and Ctrl-C the right processes."""
 
 import os
 import pty
@@ -15,7 +15,7 @@ import pytest
 
 from tests.emulator.realtime.sandbox.test_sandbox import RUN
 
-ROOT = Path(__file__).parents[4]
+TREE = Path(__file__).parents[4]
 PROMPT = """
 from emulator.realtime.sandbox.terminal import take_terminal
 take_terminal()
@@ -70,7 +70,7 @@ def at_terminal(*command: str) -> Iterator[tuple[Terminal, int]]:
     """A supervisor of `command` as the leader of a terminal's session."""
     pid, descriptor = pty.fork()
     if pid == 0:
-        os.chdir(ROOT)
+        os.chdir(TREE)
         os.execv(sys.executable, [sys.executable, "-c", *command])
     try:
         yield Terminal(descriptor), pid

@@ -1,4 +1,4 @@
-"""Replay agrees with what `Link` and `Cell` do, whatever that is, and finds one packet that was treated otherwise."""
+"""Replay agrees with `Link` and `Cell` on random runs, and finds a single packet that was treated otherwise."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from emulator.realtime.verification.log_reader import LOGGED_PACKET, in_order
 from emulator.system import CellSpec, LinkSpec
 from emulator.trace import constant
 from tests.emulator.cell.test_cell import CellCase, cell_cases
-from tests.emulator.realtime.logs import Arrival, Row, relayed, write
+from tests.emulator.realtime.logs import Arrival, LogRow, relayed, write
 from tests.emulator.strategies import nothing, offers, slots, specs
 
 FOREVER_NS = 2**63 - 1
@@ -25,7 +25,7 @@ SEED = 7
 
 
 def agreement(
-    links: Sequence[LinkSpec], cells: Mapping[str, CellSpec], rows: Sequence[Row], seed: int = SEED
+    links: Sequence[LinkSpec], cells: Mapping[str, CellSpec], rows: Sequence[LogRow], seed: int = SEED
 ) -> Agreement:
     with TemporaryDirectory() as folder:
         return replay(links, cells, seed, FOREVER_NS, write(Path(folder) / "log.parquet", rows, 5))
@@ -37,7 +37,7 @@ def merged(*arrivals: list[Arrival]) -> list[Arrival]:
 
 @st.composite
 def plain_cases(draw: st.DrawFn) -> tuple[list[LinkSpec], int, list[Arrival], int]:
-    """A few links that share no cell, packets in order of time, and when the run ends."""
+    """Some links that share no cell, packets in order of time, and the end of the run."""
     links = draw(st.lists(specs(), min_size=1, max_size=3))
     arrivals = merged(
         *(
@@ -51,7 +51,7 @@ def plain_cases(draw: st.DrawFn) -> tuple[list[LinkSpec], int, list[Arrival], in
 
 @settings(max_examples=60)
 @given(plain_cases())
-def test_what_links_do_agrees(case: tuple[list[LinkSpec], int, list[Arrival], int]) -> None:
+def test_runs_over_links_agree(case: tuple[list[LinkSpec], int, list[Arrival], int]) -> None:
     links, seed, arrivals, end_ns = case
     found = agreement(links, {}, relayed(links, {}, seed, arrivals, end_ns), seed)
     assert found == Agreement(len(arrivals), 0, 0, 0, 0, "")
@@ -59,8 +59,8 @@ def test_what_links_do_agrees(case: tuple[list[LinkSpec], int, list[Arrival], in
 
 @settings(max_examples=60)
 @given(cell_cases(), st.integers(0, 500))
-def test_what_a_cell_does_agrees(case: CellCase, more_slots: int) -> None:
-    """Beside it, a link in no cell whose packets come at the same times."""
+def test_runs_over_a_cell_agree(case: CellCase, more_slots: int) -> None:
+    """With a link in no cell whose packets arrive at the same times."""
     spec, links, seed, offered = case
     arrivals = [Arrival(offer.link, offer.message.now_ns, offer.message.size_bytes) for offer in offered]
     alone = LinkSpec("gnb", "cloud", constant(8_000_000), delay_ns=1_000)
@@ -72,7 +72,7 @@ def test_what_a_cell_does_agrees(case: CellCase, more_slots: int) -> None:
 
 
 def test_links_of_two_cells_meet_in_the_order_of_arrival() -> None:
-    """At one instant to the nanosecond; what comes first gets the group."""
+    """At the same nanosecond; the first to arrive gets the group."""
     trace = slots(80, 80, 80, 0, slot_ns=1_000, release="slot")
     links = [LinkSpec(f"ue{i}", "gnb", trace, cell=f"cell{i % 2}") for i in range(6)]
     cells = {"cell0": CellSpec("rr", 2), "cell1": CellSpec("pf", 3, 4)}
@@ -97,15 +97,15 @@ KINDS = [
 CELLS = {"cell": CellSpec("pf", 4, 20)}
 
 
-def logged() -> list[Row]:
+def logged() -> list[LogRow]:
     rng = np.random.default_rng(2)
     times_ns = np.sort(rng.integers(0, 400_000_000, 3_000)).tolist()
     arrivals = [Arrival(int(rng.integers(6)), at_ns, int(rng.integers(40, 1_500))) for at_ns in times_ns]
     return relayed(KINDS, CELLS, SEED, arrivals, 390_000_000)
 
 
-def place_of(rows: list[Row], outcome: int, link: int) -> int:
-    """In the middle of the run."""
+def place_of(rows: list[LogRow], outcome: int, link: int) -> int:
+    """The place of such a row in the middle of the run."""
     return [place for place, row in enumerate(rows) if (row.outcome, row.link) == (outcome, link)][10]
 
 
@@ -115,7 +115,7 @@ def test_all_kinds_agree() -> None:
     assert agreement(KINDS, CELLS, rows) == Agreement(3_000, 0, 0, 0, 0, "")
 
 
-def test_what_the_other_end_refused_agrees_where_it_came_by_the_schedule() -> None:
+def test_a_refused_packet_agrees_if_it_was_released_by_the_schedule() -> None:
     rows = logged()
     place = place_of(rows, DELIVERED, 0)
     rows[place] = rows[place]._replace(outcome=REFUSED, departure_ns=NEVER_NS)
@@ -177,7 +177,7 @@ def test_another_seed_loses_other_packets() -> None:
     assert agreement(KINDS, CELLS, logged(), SEED + 1).different_drops > 50
 
 
-def test_a_row_that_is_not_there_is_counted() -> None:
+def test_a_missing_row_is_counted() -> None:
     rows = [row for row in logged() if row.order not in (100, 101, 2_000)]
     found = agreement(KINDS, CELLS, rows)
     assert (found.packets, found.missing, found.complete) == (2_997, 3, False)
@@ -192,7 +192,7 @@ def test_a_row_that_is_not_there_is_counted() -> None:
         (lambda row: row._replace(size_bytes=0), "size_bytes=0: must be at least 1"),
     ],
 )
-def test_what_no_relay_logs_is_refused(change: Callable[[Row], Row], rule: str) -> None:
+def test_a_log_that_no_relay_writes_is_refused(change: Callable[[LogRow], LogRow], rule: str) -> None:
     rows = logged()
     place = [row.order for row in rows].index(1_500)
     rows[place] = change(rows[place])
@@ -200,9 +200,9 @@ def test_what_no_relay_logs_is_refused(change: Callable[[Row], Row], rule: str) 
         agreement(KINDS, CELLS, rows)
 
 
-def test_rows_wait_for_no_more_than_a_limited_number_of_others(tmp_path: Path) -> None:
-    """A row that is not there at all does not hold up all others for ever; one that comes too late is refused."""
-    rows = [Row(0, order, order, order, 40, 0, 0, 0, DELIVERED) for order in range(200_000)]
+def test_a_limited_number_of_rows_waits_for_another(tmp_path: Path) -> None:
+    """A missing row does not hold all later ones; a row that appears too late is refused."""
+    rows = [LogRow(0, order, order, order, 40, 0, 0, 0, DELIVERED) for order in range(200_000)]
     without = write(tmp_path / "without.parquet", [*rows[:10], *rows[11:]])
     lengths = [len(some) for some in in_order(without, 70_000)]
     assert sum(lengths) == 199_999
@@ -215,7 +215,7 @@ def test_rows_wait_for_no_more_than_a_limited_number_of_others(tmp_path: Path) -
 
 
 def test_no_more_than_a_part_of_a_log_is_held(tmp_path: Path) -> None:
-    """A million rows of noise, 50 MB that no compression makes smaller."""
+    """A million rows of noise, 50 MB that cannot be compressed."""
     rng = np.random.default_rng(1)
     count, groups = 50_000, 20
     with pq.ParquetWriter(tmp_path / "log.parquet", PACKETS) as writer:
@@ -229,7 +229,7 @@ def test_no_more_than_a_part_of_a_log_is_held(tmp_path: Path) -> None:
     assert max(held) < 25_000_000
 
 
-def test_a_file_that_is_no_log_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_log_is_refused_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "log.parquet"
     path.write_bytes(b"PAR1")
     with pytest.raises(ValueError, match=r"log.parquet: must be a log that a relay wrote"):

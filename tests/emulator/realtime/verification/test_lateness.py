@@ -1,4 +1,4 @@
-"""Lateness is what the log says, by link and over all, whatever its spread."""
+"""Lateness from a log agrees with exact quantiles, by link and over all links."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ import pytest
 
 from emulator.realtime.packet_log import DELIVERED, LOST, NEVER_NS, UNFINISHED
 from emulator.realtime.verification.lateness import BINS, Lateness, bin_of, lateness, top_of
-from tests.emulator.realtime.logs import Row, write
+from tests.emulator.realtime.logs import LogRow, write
 
 
-def row(link: int, order: int, late_ns: int, outcome: int = DELIVERED) -> Row:
+def row(link: int, order: int, late_ns: int, outcome: int = DELIVERED) -> LogRow:
     release_ns = 1_000 * order + 10_000
     departure_ns = release_ns + late_ns if outcome == DELIVERED else NEVER_NS
-    return Row(link, order, order, 1_000 * order, 1_500, 0, release_ns, departure_ns, outcome)
+    return LogRow(link, order, order, 1_000 * order, 1_500, 0, release_ns, departure_ns, outcome)
 
 
 def test_quantiles_are_those_of_all_values_within_a_bin(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_quantiles_are_those_of_all_values_within_a_bin(tmp_path: Path) -> None:
         assert p99_ns <= own.p99_ns <= p99_ns * (1 + 1 / 128)
 
 
-def test_only_what_was_delivered_can_be_late_and_early_ones_are_counted(tmp_path: Path) -> None:
+def test_only_delivered_packets_can_be_late_and_early_ones_are_counted(tmp_path: Path) -> None:
     rows = [row(4, 0, 100), row(4, 1, 0, LOST), row(4, 2, 0, UNFINISHED), row(4, 3, -5), row(2, 4, 0, LOST)]
     found = lateness(write(tmp_path / "log.parquet", rows))
     assert found.links == {4: Lateness(2, 1, 0, 100, 100)}
