@@ -174,7 +174,7 @@ def test_a_flood_is_what_its_link_can_carry_and_hold() -> None:
 
 
 def test_a_late_wake_up_leaves_the_rate_as_it_is() -> None:
-    """Ten packets of a thousand, among them the last, are 3 ms late; by their times alone the rate would be 3 % less."""
+    """Ten packets of a thousand, among them the last, are 3 ms late. By their times alone the rate is 3 % less."""
     release_ns = np.arange(1_000) * 100_000
     received_ns = release_ns + 40_000
     received_ns[-10:] += 3 * MS
