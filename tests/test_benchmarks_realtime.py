@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.realtime import __main__ as main_module
+from benchmarks.realtime import ceiling, emulations, rates, schedule
 from benchmarks.realtime.__main__ import REQUIREMENTS, UNMET
 from benchmarks.realtime.cases import LinkCase, link_case, measurable, send_plan
 from benchmarks.realtime.emulations import sojourn_rows
@@ -91,11 +92,9 @@ def test_a_failed_benchmark_of_links_leaves_its_error_and_the_others_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(main_module, "inside", lambda: True)
-    monkeypatch.setattr(main_module.schedule, "benchmarks", lambda _: {"broken": one_row_then_failure})
-    monkeypatch.setattr(main_module.rates, "benchmarks", lambda _: {})
-    monkeypatch.setattr(
-        main_module.ceiling, "benchmarks", lambda _: {"sound": lambda: [row("sound", 3, "s", "peer", 1)]}
-    )
+    monkeypatch.setattr(schedule, "benchmarks", lambda _: {"broken": one_row_then_failure})
+    monkeypatch.setattr(rates, "benchmarks", lambda _: {})
+    monkeypatch.setattr(ceiling, "benchmarks", lambda _: {"sound": lambda: [row("sound", 3, "s", "peer", 1)]})
     assert main_module.main(["short"]) == FAILED
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [each["name"] for each in printed] == ["broken_first", "broken", "sound"]
@@ -110,7 +109,7 @@ def test_emulations_run_after_failed_links_and_can_be_interrupted(
     """As a background job of a shell, which ignores SIGINT."""
     monkeypatch.setattr(main_module, "require", lambda _: None)
     monkeypatch.setattr(main_module, "run_inside", lambda _: links_code)
-    monkeypatch.setattr(main_module.emulations, "benchmarks", lambda _: {"emulate": interrupted_child})
+    monkeypatch.setattr(emulations, "benchmarks", lambda _: {"emulate": interrupted_child})
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         assert main_module.main([]) == code
@@ -122,7 +121,7 @@ def test_emulations_run_after_failed_links_and_can_be_interrupted(
 def test_no_emulation_runs_after_the_links_were_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(main_module, "require", lambda _: None)
     monkeypatch.setattr(main_module, "run_inside", lambda _: 130)
-    monkeypatch.setattr(main_module.emulations, "benchmarks", lambda _: pytest.fail("emulations were asked for"))
+    monkeypatch.setattr(emulations, "benchmarks", lambda _: pytest.fail("emulations were asked for"))
     assert main_module.main([]) == 130
 
 

@@ -30,11 +30,11 @@ QUEUE_BYTES = 2_000_000  # enough for no slot to find the queue empty
 def benchmarks(lengths: Lengths) -> dict[str, Benchmark]:
     """A benchmark for each constant rate and kind of traffic, and one for the overload of each varying case."""
     varying = [name for name in measurable(lengths.cases) if name in ("lte", "nr")]
-    return (
-        {f"tcp_rate_{rate}": partial(tcp_rows, rate, lengths) for rate in lengths.rates_mbps}
-        | {f"udp_overload_{rate}": partial(constant_overload_rows, rate, lengths) for rate in lengths.rates_mbps}
-        | {f"udp_overload_{name}": partial(case_overload_rows, name, lengths) for name in varying}
-    )
+    return {
+        **{f"tcp_rate_{rate}": partial(tcp_rows, rate, lengths) for rate in lengths.rates_mbps},
+        **{f"udp_overload_{rate}": partial(constant_overload_rows, rate, lengths) for rate in lengths.rates_mbps},
+        **{f"udp_overload_{name}": partial(case_overload_rows, name, lengths) for name in varying},
+    }
 
 
 def constant_link(rate_bps: float, delay_ns: int = 0) -> LinkSpec:

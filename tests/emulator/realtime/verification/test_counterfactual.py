@@ -54,9 +54,9 @@ def test_packets_that_arrived_at_once_leave_a_link_as_they_did(case: tuple[LinkS
     link = Link(spec, seed)
     delivered = [link.enqueue(*message) for message in messages]
     arrivals = [PacketArrival(0, number, now_ns, size_bytes) for now_ns, size_bytes, number in messages]
-    messages = [whole(arrivals, places) for places in bursts(arrivals)]
-    found = counterfactuals(SingleLink(spec, seed), arrivals, messages)
-    for each in messages:
+    asked = [whole(arrivals, places) for places in bursts(arrivals)]
+    found = counterfactuals(SingleLink(spec, seed), arrivals, asked)
+    for each in asked:
         releases = [delivered[place] for place, _ in each.packets]
         if None in releases:
             assert each not in found
@@ -71,9 +71,9 @@ def test_packets_that_arrived_at_once_leave_a_cell_as_they_did(case: CellCase, d
     spec, links, seed, offered = case
     links = [replace(link, background=None) for link in links]  # for which time would not end
     offered = [Offer(offer.link, offer.message._replace(number=place)) for place, offer in enumerate(offered)]
-    entered, found = run(Cell(spec, links, seed), offered, 2**40)
+    entered, delivered = run(Cell(spec, links, seed), offered, 2**40)
     arrivals = [PacketArrival(link, number, now_ns, size_bytes) for link, (now_ns, size_bytes, number) in offered]
-    arrived_ns = {(each.link, each.message): each.delivery.arrival_ns for each in found}
+    arrived_ns = {(each.link, each.message): each.delivery.arrival_ns for each in delivered}
     messages = [whole(arrivals, places) for places in bursts(arrivals)]
     messages = [each for each in messages if data.draw(st.booleans())]
     found = counterfactuals(CellLinks(spec, links, seed, FOREVER_NS), arrivals, messages)
@@ -88,8 +88,8 @@ def test_packets_that_arrived_at_once_leave_a_cell_as_they_did(case: CellCase, d
 def test_pauses_of_the_sender_and_headers_are_left_out() -> None:
     """Three packets of 100 bytes, 1 ms apart, of which 20 are headers; one byte takes 1 us."""
     arrivals = [PacketArrival(0, number, number * 1_000_000, 100) for number in range(3)]
-    messages = message_of(arrivals, (0, 1, 2), 240)
-    (times,) = counterfactuals(SingleLink(WIRE, 1), arrivals, [messages]).values()
+    message = message_of(arrivals, (0, 1, 2), 240)
+    (times,) = counterfactuals(SingleLink(WIRE, 1), arrivals, [message]).values()
     assert times == Counterfactual(300 * BYTE_NS + 500, 240 * BYTE_NS + 500)
 
 
