@@ -28,7 +28,7 @@ _TENSOR = struct.Struct("!4sBBBB4I6Qf")
 # magic, version, kind, index, count, digest of the whole, digest of this chunk
 _CHUNK = struct.Struct("!4sBBxxII32s32s")
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
 class MessageKind(IntEnum):
@@ -74,7 +74,7 @@ class Tensor(NamedTuple):
     kind: MessageKind
     stage_id: StageId
     precision: Precision
-    values: Floats
+    values: Float32Array
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def encode_tensor(tensor: Tensor) -> bytes:
     return header + payload
 
 
-def encode_elements(values: Floats, precision: Precision) -> tuple[bytes, float]:
+def encode_elements(values: Float32Array, precision: Precision) -> tuple[bytes, float]:
     """Return the elements without a header, and the scale (1 unless int8). Raises ValueError for values that are
     not finite."""
     peak = float(np.max(np.abs(values), initial=0.0))
@@ -122,7 +122,9 @@ def encode_elements(values: Floats, precision: Precision) -> tuple[bytes, float]
     return payload, scale
 
 
-def decode_elements(payload: bytes | memoryview, precision: Precision, scale: float, shape: tuple[int, ...]) -> Floats:
+def decode_elements(
+    payload: bytes | memoryview, precision: Precision, scale: float, shape: tuple[int, ...]
+) -> Float32Array:
     """Invert `encode_elements`. Raises Malformed unless the payload fits the shape, the scale is finite and positive,
     and every value is finite."""
     dtype = _DTYPES[precision]
@@ -131,7 +133,7 @@ def decode_elements(payload: bytes | memoryview, precision: Precision, scale: fl
     if not (math.isfinite(scale) and scale > 0):
         raise Malformed(f"tensor: scale={scale}: must be finite and positive")
     elements = np.frombuffer(payload, dtype).reshape(shape).astype(np.float32)
-    values: Floats = elements * np.float32(scale) if precision is Precision.int8 else elements
+    values: Float32Array = elements * np.float32(scale) if precision is Precision.int8 else elements
     if not np.all(np.isfinite(values)):
         raise Malformed("tensor: values must be finite")
     return values

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from hil.codec import Floats
+from hil.codec import Float32Array
 from hil.deployment import LayerId
 from topologies.models.chain import DTYPES, Chain
 from topologies.models.registry import build, example_input, model_plan, outline
@@ -112,16 +112,16 @@ class Runtime:
             values = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
         return values.to(DTYPES[model_plan(model).weight_dtype])
 
-    def from_wire(self, model: str, values: Floats) -> torch.Tensor:
+    def from_wire(self, model: str, values: Float32Array) -> torch.Tensor:
         """Return a received activation in the type that the model computes in."""
         return torch.from_numpy(values).to(DTYPES[model_plan(model).weight_dtype])
 
-    def to_wire(self, x: torch.Tensor) -> Floats:
+    def to_wire(self, x: torch.Tensor) -> Float32Array:
         """Return an activation in the type that the codec encodes."""
-        values: Floats = x.to(torch.float32).numpy()
+        values: Float32Array = x.to(torch.float32).numpy()
         return values
 
-    def scores(self, model: str, output: torch.Tensor) -> Floats:
+    def scores(self, model: str, output: torch.Tensor) -> Float32Array:
         """Return the result of a task from the last layer's output: the scores of the classes, or of the next token."""
         return self.to_wire(output[:, -1] if model_plan(model).family == "causal_lm" else output)
 

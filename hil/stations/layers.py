@@ -10,7 +10,7 @@ from hil.deployment import LayerId
 from hil.errors import Malformed
 from hil.runtime import Runtime
 from hil.stations.messages import MessageKey, StationMessage
-from hil.stations.schedule import Job, Leg, Schedule
+from hil.stations.schedule import Leg, Schedule, StationJob
 from hil.stations.weight_cache import WeightCache
 
 _TOKEN = struct.Struct("<i")
@@ -42,11 +42,11 @@ class NodeLayers:
                 if key not in self._inputs:
                     self._inputs[key] = self._runtime.task_input(*key)
 
-    def input(self, job: Job) -> torch.Tensor:
+    def input(self, job: StationJob) -> torch.Tensor:
         """Return the input of the first partition."""
         return self._inputs[self._input_key(job)]
 
-    def decode(self, job: Job, message: StationMessage) -> torch.Tensor:
+    def decode(self, job: StationJob, message: StationMessage) -> torch.Tensor:
         """Return the input of a partition from the message received for it: an activation's values or a token's number.
         An image or prompt message has the right size and random bytes: the input drawn beforehand is returned. Raises
         ValueError for a message of the wrong size."""
@@ -63,7 +63,7 @@ class NodeLayers:
         values = decode_elements(message.data, Precision[plan.precision], message.scale, shape)
         return self._runtime.from_wire(plan.model, values)
 
-    def run(self, job: Job, key: MessageKey, x: torch.Tensor) -> torch.Tensor:
+    def run(self, job: StationJob, key: MessageKey, x: torch.Tensor) -> torch.Tensor:
         """Return the output of a partition in one pass. A language model in a single partition runs all its passes;
         the first pass's output is returned."""
         plan = self._schedule.plan(job)
@@ -78,7 +78,7 @@ class NodeLayers:
             self._tokens[key.job] = tokens
         return output
 
-    def record_answer(self, job: Job, key: MessageKey, output: torch.Tensor) -> int:
+    def record_answer(self, job: StationJob, key: MessageKey, output: torch.Tensor) -> int:
         """Return the first 8 bytes of the SHA-256 of the last partition's fp32 scores, and store its token; return 0
         for any other partition."""
         plan = self._schedule.plan(job)
@@ -89,7 +89,7 @@ class NodeLayers:
         scores = self._runtime.scores(plan.model, output)
         return int.from_bytes(sha256(scores.tobytes()).digest()[:8], "little")
 
-    def encode(self, job: Job, key: MessageKey, leg: Leg, output: torch.Tensor) -> StationMessage:
+    def encode(self, job: StationJob, key: MessageKey, leg: Leg, output: torch.Tensor) -> StationMessage:
         """Return the message that carries a partition's output: an activation, a token, or the result (the tokens, or
         the scores cut or padded to the result's size). Raises ValueError for values that are not finite."""
         plan, next_key = self._schedule.plan(job), MessageKey(key.job, leg.step, leg.stage)
@@ -120,7 +120,7 @@ class NodeLayers:
         self._runtime.warm_up(model, seed, first, stop)
         self._runtime.run(model, seed, first, stop, one)
 
-    def _input_key(self, job: Job) -> tuple[str, int, int]:
+    def _input_key(self, job: StationJob) -> tuple[str, int, int]:
         return self._schedule.plan(job).model, job.input_seed, job.prompt_tokens or 1
 
 

@@ -6,7 +6,7 @@ from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, check_placement, passes
 from hil.mqtt.client import Address
-from hil.stations.schedule import SCHEDULE_VERSION, Computer, Job, Schedule, StationPlan
+from hil.stations.schedule import SCHEDULE_VERSION, Computer, Schedule, StationJob, StationPlan
 from hil.task_inputs import input_seed
 
 WEIGHTS_SEED = 0  # untrained weights take as long as any
@@ -34,7 +34,7 @@ def make_schedule(
         plan = _plan(network, task, placement)
         number = plans.setdefault(plan, len(plans))
         jobs.append(
-            Job(
+            StationJob(
                 number,
                 task.number,
                 task.arrival_ns,

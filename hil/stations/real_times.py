@@ -1,6 +1,7 @@
 """Combine the logs of an emulation's stations into events (Parquet) and records of tasks and stages in real time."""
 
 from collections.abc import Iterator, Sequence
+from enum import IntEnum
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,26 +16,35 @@ from emulator.simulation.task_steps import DONE, FAILED, MISSED, OUTCOMES, eithe
 from emulator.task import describe
 from hil.stations.event_log import EVENT_ROW, FAILURE_EVENTS, Event, read_log
 from hil.stations.processes import events_file
-from hil.stations.schedule import Job, Schedule
+from hil.stations.schedule import Schedule, StationJob
 
 NOT_ANSWERED = "not answered"
 MEASURED = "measured"
 GATHERED_ROW = np.dtype([*EVENT_ROW.descr, ("node", "<u4")])
 EventRows = np.ndarray[tuple[int], np.dtype[np.void]]
 
-WAITING, LOAD, SERVICE, TRANSFER = range(4)
+
+class DelayPart(IntEnum):
+    """A part of a task's delay at one stage."""
+
+    WAITING = 0
+    LOAD = 1
+    SERVICE = 2
+    TRANSFER = 3
+
+
 # The part of the delay that the time before an event belongs to, in the event's stage. Transfer includes the source's
 # lateness, encoding, decoding, and both hosts' network stacks.
 PART_OF = {
-    Event.WOKE: TRANSFER,
-    Event.PUBLISHED: TRANSFER,
-    Event.RECEIVED: TRANSFER,
-    Event.DECODED: TRANSFER,
-    Event.STARTED: WAITING,
-    Event.LOADED: LOAD,
-    Event.COMPUTED: SERVICE,
-    Event.FINISHED: SERVICE,
-} | dict.fromkeys(FAILURE_EVENTS, WAITING)
+    Event.WOKE: DelayPart.TRANSFER,
+    Event.PUBLISHED: DelayPart.TRANSFER,
+    Event.RECEIVED: DelayPart.TRANSFER,
+    Event.DECODED: DelayPart.TRANSFER,
+    Event.STARTED: DelayPart.WAITING,
+    Event.LOADED: DelayPart.LOAD,
+    Event.COMPUTED: DelayPart.SERVICE,
+    Event.FINISHED: DelayPart.SERVICE,
+} | dict.fromkeys(FAILURE_EVENTS, DelayPart.WAITING)
 
 
 def gather(schedule: Schedule, folder: Path) -> EventRows:
@@ -72,7 +82,7 @@ def write_events(path: Path, schedule: Schedule, rows: EventRows) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
-class RealTask(NamedTuple):
+class RealTaskTimes(NamedTuple):
     """A task in real time: by stage (the result's transfer last) the parts of its delay in ns and its erased fraction,
     and the reason if it failed. All parts add up to its sojourn."""
 
@@ -86,7 +96,7 @@ class RealTask(NamedTuple):
         return sum(map(sum, self.parts_ns))
 
 
-def real_tasks(schedule: Schedule, rows: EventRows) -> Iterator[tuple[Job, RealTask]]:
+def real_tasks(schedule: Schedule, rows: EventRows) -> Iterator[tuple[StationJob, RealTaskTimes]]:
     """Yield every job of the schedule in order, with its times from gathered rows."""
     columns = zip(
         *(rows[name].tolist() for name in ("job", "step", "stage", "event", "at_ns", "size_bytes")), strict=True
@@ -101,7 +111,7 @@ def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Eve
     for job, real in real_tasks(schedule, rows):
         plan = schedule.plan(job)
         names = (label, plan.source, plan.kind, job.task)
-        sums_ns = [sum(stage[part] for stage in real.parts_ns) for part in range(4)]
+        sums_ns = [sum(stage[part] for stage in real.parts_ns) for part in DelayPart]
         erased = 0.0
         for fraction in real.erased:
             erased = either(erased, fraction)
@@ -118,7 +128,7 @@ def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Eve
             )
 
 
-def _sum_parts(schedule: Schedule, job: Job, events: Sequence[tuple[int, ...]]) -> RealTask:
+def _sum_parts(schedule: Schedule, job: StationJob, events: Sequence[tuple[int, ...]]) -> RealTaskTimes:
     """Add the time between consecutive events to the later event's part and stage."""
     stages = len(schedule.plan(job).placement) + 1
     parts_ns = [[0, 0, 0, 0] for _ in range(stages)]
@@ -136,10 +146,10 @@ def _sum_parts(schedule: Schedule, job: Job, events: Sequence[tuple[int, ...]]) 
             reason = Event(event).text
     if events and _is_last_event(schedule, job, events[-1]):
         reason = ""
-    return RealTask(parts_ns, erased, reason)
+    return RealTaskTimes(parts_ns, erased, reason)
 
 
-def _is_last_event(schedule: Schedule, job: Job, row: tuple[int, ...]) -> bool:
+def _is_last_event(schedule: Schedule, job: StationJob, row: tuple[int, ...]) -> bool:
     """Return whether an event completes its job: the result is decoded, or was computed where it is wanted."""
     plan = schedule.plan(job)
     _, step, stage, event, *_ = row

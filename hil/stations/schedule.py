@@ -46,7 +46,7 @@ class StationPlan:
 
 
 @dataclass(frozen=True)
-class Job:
+class StationJob:
     """One task of plan number `plan`. `service_ns` is the modelled time of each visit to a node, pass by pass and
     partition by partition; a single partition has one visit for all passes. The first partition's input is drawn
     from `input_seed`."""
@@ -96,7 +96,7 @@ class Schedule:
     computers: Mapping[str, Computer]
     weight_bytes: Mapping[str, tuple[int, ...]]
     plans: tuple[StationPlan, ...]
-    jobs: tuple[Job, ...]
+    jobs: tuple[StationJob, ...]
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     def __post_init__(self) -> None:
@@ -119,25 +119,25 @@ class Schedule:
             if not 0 <= first < stop <= len(self.weight_bytes.get(plan.model, ())):
                 raise ValueError(f"{path}.placement: {first}-{stop}: must be layers of {plan.model}")
 
-    def plan(self, job: Job) -> StationPlan:
+    def plan(self, job: StationJob) -> StationPlan:
         """Return the plan of a job."""
         return self.plans[job.plan]
 
-    def steps(self, job: Job) -> int:
+    def steps(self, job: StationJob) -> int:
         """Return the number of passes of a job through its partitions (`emulator.simulation.task_steps.steps`)."""
         plan = self.plans[job.plan]
         return max(1, job.output_tokens) if plan.tokens and len(plan.placement) > 1 else 1
 
-    def modelled_ns(self, job: Job, step: int, stage: int) -> int:
+    def modelled_ns(self, job: StationJob, step: int, stage: int) -> int:
         """Return the modelled service time of a visit."""
         return job.service_ns[step * len(self.plans[job.plan].placement) + stage]
 
-    def first_leg(self, job: Job) -> Leg:
+    def first_leg(self, job: StationJob) -> Leg:
         """The way of a job's input to its first partition."""
         plan = self.plans[job.plan]
         return Leg(0, 0, plan.placement[0].node, job.prompt_tokens * TOKEN_BYTES or plan.input_bytes)
 
-    def next_leg(self, job: Job, step: int, stage: int) -> Leg:
+    def next_leg(self, job: StationJob, step: int, stage: int) -> Leg:
         """Where a job goes from its visit to partition `stage` in pass `step`: to the next partition, into the next
         pass, or back to the source."""
         plan = self.plans[job.plan]
@@ -149,13 +149,13 @@ class Schedule:
         result_bytes = job.output_tokens * TOKEN_BYTES or plan.result_bytes
         return Leg(step, len(plan.placement), plan.source, result_bytes)
 
-    def begins_at(self, job: Job) -> str:
+    def begins_at(self, job: StationJob) -> str:
         """Return the node whose station starts a job: its source, or its first partition's node if the input is not
         sent."""
         leg = self.first_leg(job)
         return self.plans[job.plan].source if leg.size_bytes else leg.node
 
-    def ends_at(self, job: Job) -> str:
+    def ends_at(self, job: StationJob) -> str:
         """Return the node where a job is done: its source, or its last partition's node if the result is not sent."""
         plan = self.plans[job.plan]
         leg = self.next_leg(job, self.steps(job) - 1, len(plan.placement) - 1)

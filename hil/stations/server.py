@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hil.stations.event_log import Event, StationLog
 from hil.stations.messages import MessageKey, ReceivedMessage, StationMessage
 from hil.stations.priority import normal_priority, raise_priority
-from hil.stations.schedule import Job, Schedule
+from hil.stations.schedule import Schedule, StationJob
 from hil.stations.transports import Transport
 from hil.stations.weight_cache import WeightCache
 
@@ -27,7 +27,7 @@ LOG = logging.getLogger("airsplit.station")
 class Visit(NamedTuple):
     """A queued partition: its input `x`, and the modelled time to load its missing weights."""
 
-    job: Job
+    job: StationJob
     key: MessageKey
     x: "torch.Tensor"
     load_ns: int
@@ -165,7 +165,7 @@ class Station:
         self._log.write(key, Event.FINISHED, time.monotonic_ns())
         return output
 
-    def _submit(self, job: Job, key: MessageKey, x: "torch.Tensor") -> None:
+    def _submit(self, job: StationJob, key: MessageKey, x: "torch.Tensor") -> None:
         """Queue a partition, or fail its task as the simulation's device does (`emulator.device.submit`)."""
         if self._weight_cache is None or self._layers is None:
             raise ValueError(f"{self._name} has no device: it cannot run a partition")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 
 from hil import codec, control_messages
-from hil.codec import Floats, MessageKind
+from hil.codec import Float32Array, MessageKind
 from hil.errors import Malformed, MissingDependency
 from hil.mqtt.client import Address, make_client
 from hil.testbed.ledger import (
@@ -42,7 +42,7 @@ class CoordinatorConnection:
         self.ledger = Ledger()
         self.statuses: dict[str, control_messages.Status] = {}
         self.reports: dict[tuple[int, int], control_messages.Report] = {}  # of the open task: by attempt and stage
-        self.result: Floats | None = None  # of the open task
+        self.result: Float32Array | None = None  # of the open task
         self.broker_version = ""
         self.malformed = 0
         self._changed = threading.Condition()

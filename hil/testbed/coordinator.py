@@ -15,7 +15,7 @@ from emulator.simulation.network import Network
 from emulator.system import LayerTimes, System
 from emulator.task import Placement, Task, passes
 from hil import control_messages
-from hil.codec import Floats
+from hil.codec import Float32Array
 from hil.deployment import LayerId
 from hil.errors import MissingDependency
 from hil.mqtt.client import Address
@@ -28,10 +28,10 @@ from hil.testbed.fleet import Fleet, WorkerRefused
 from hil.testbed.ledger import MAX_ATTEMPTS, WORKER_LOST, Begun, Broken, Ledger
 
 LOG = logging.getLogger("airsplit.coordinator")
-LENGTHS = (1, 64)  # tokens of two passes: separate the fixed time from the time per token
-REPEATS = 5
+PASS_TOKENS = (1, 64)  # tokens of two passes: separate the fixed time from the time per token
+MEASURE_REPEATS = 5
 WARN_AFTER_S = 1.0  # retained statuses arrive at once; after this, log the workers that are missing
-Progress = Callable[[int, int], None]
+LayerProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Inference(NamedTuple):
     the reason of the `failure`."""
 
     reports: tuple[control_messages.Report, ...]
-    result: Floats | None
+    result: Float32Array | None
     attempts: int
     failure: str | None = None
 
@@ -62,7 +62,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
     def __init__(
         self,
         broker: Address,
-        hosts: Mapping[str, NodeWorker],
+        node_workers: Mapping[str, NodeWorker],
         system: System,
         timeout_s: float = 60.0,
         weights_seed: int = 0,
@@ -76,11 +76,13 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         """
         self._layers_by_node = layer_measurement.layers_by_node(system)
         for node in self._layers_by_node:
-            if node not in hosts:
+            if node not in node_workers:
                 raise ValueError(f"hil.workers: {node}: must be the node of a worker")
         self._system = system
-        self._hosts = dict(hosts)
-        self._assignment = Assignment({node: host.worker for node, host in hosts.items()}, self._layers_by_node)
+        self._node_workers = dict(node_workers)
+        self._assignment = Assignment(
+            {node: node_worker.worker for node, node_worker in node_workers.items()}, self._layers_by_node
+        )
         self._timeout_s = timeout_s
         self._join_s = join_s
         self._seed = weights_seed
@@ -118,7 +120,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         return {
             "broker": self._connection.broker_version,
             "workers": {name: asdict(status) for name, status in sorted(self._connection.statuses.items())},
-            "nodes": {node: asdict(host) for node, host in sorted(self._hosts.items())},
+            "nodes": {node: asdict(node_worker) for node, node_worker in sorted(self._node_workers.items())},
             "moves": [move._asdict() for move in self.moves],
             "weights_seed": self._seed,
             "tasks_done": self.ledger.done,
@@ -127,7 +129,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             "messages_malformed": self._connection.malformed,
         }
 
-    def deploy(self, progress: Progress = lambda done, total: None) -> None:
+    def deploy(self, progress: LayerProgress = lambda done, total: None) -> None:
         """Send every layer of a candidate placement to the worker of its node, once. `progress(done, total)` counts
         layers. Raises MissingDependency if a worker is lost or refuses."""
         wanted = sorted(
@@ -153,7 +155,10 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         progress(len(wanted), len(wanted))
 
     def measure_layers(
-        self, progress: Progress = lambda done, total: None, repeats: int = REPEATS, lengths: tuple[int, int] = LENGTHS
+        self,
+        progress: LayerProgress = lambda done, total: None,
+        repeats: int = MEASURE_REPEATS,
+        lengths: tuple[int, int] = PASS_TOKENS,
     ) -> System:
         """Return the system with measured layer times.
 
@@ -206,7 +211,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         inference = self.infer(task, placement)
         if inference.failure is not None:
             return Execution((), "measured", inference.attempts, inference.failure)
-        scales = [self._hosts[node].time_scale for node, _, _ in placement]
+        scales = [self._node_workers[node].time_scale for node, _, _ in placement]
         first_pass = [round(report.service_ns * scale) for report, scale in zip(inference.reports, scales, strict=True)]
         if not later:
             return Execution([first_pass], "measured", inference.attempts)
@@ -283,13 +288,13 @@ class Coordinator(AbstractContextManager["Coordinator"]):
     def _layer_times(
         self, node: str, worker_ns: Mapping[tuple[str, str], Mapping[int, Mapping[int, int]]]
     ) -> dict[str, LayerTimes]:
-        host, spec = self._hosts[node], self._system.nodes[node].device
+        node_worker, spec = self._node_workers[node], self._system.nodes[node].device
         if spec is None:
             raise ValueError(f"nodes: {node}: must have a device to run partitions")
         models = self._system.models
         return {
             model: layer_measurement.measured_layer_times(
-                spec, models[model], host.time_scale, worker_ns[host.worker, model]
+                spec, models[model], node_worker.time_scale, worker_ns[node_worker.worker, model]
             )
             for model in self._layers_by_node[node]
         }

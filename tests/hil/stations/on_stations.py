@@ -20,8 +20,8 @@ from hil.mqtt.client import Address
 from hil.stations.event_log import Event
 from hil.stations.planning import WEIGHTS_SEED
 from hil.stations.processes import Launch, Stations, launch_here
-from hil.stations.real_times import EventRows, RealTask, gather, real_tasks
-from hil.stations.schedule import Job, Schedule, StationPlan, write_schedule
+from hil.stations.real_times import EventRows, RealTaskTimes, gather, real_tasks
+from hil.stations.schedule import Schedule, StationJob, StationPlan, write_schedule
 from topologies.models.chain import Chain
 from topologies.models.registry import build, example_input
 
@@ -61,7 +61,7 @@ class StationRun(NamedTuple):
     waiting: tuple[str, ...]  # the nodes that still waited for answers at the end
     dropped: dict[str, int]
 
-    def of(self, job: int) -> tuple[Job, StationPlan, RealTask]:
+    def of(self, job: int) -> tuple[StationJob, StationPlan, RealTaskTimes]:
         """Return a job, its plan and its times."""
         each = self.schedule.jobs[job]
         return each, self.schedule.plan(each), list(real_tasks(self.schedule, self.rows))[job][1]

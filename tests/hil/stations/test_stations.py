@@ -14,7 +14,7 @@ from emulator.task import Partition, Placement, Task, TaskKind
 from hil.mqtt.broker import Broker
 from hil.stations.event_log import Event
 from hil.stations.planning import make_schedule
-from hil.stations.real_times import LOAD, MEASURED, SERVICE, WAITING, real_tasks, write_events, write_real_tasks
+from hil.stations.real_times import MEASURED, DelayPart, real_tasks, write_events, write_real_tasks
 from tests.hil.lab import kind
 from tests.hil.stations.on_stations import FAST, StationRun, answer_of, free_addresses, make_system, run
 from topologies.profiles import load_profile
@@ -99,7 +99,7 @@ def test_parts_add_up_and_no_visit_is_shorter_than_modelled(finished: StationRun
         assert all(part >= 0 for stage in real.parts_ns for part in stage)
         visits = len(plan.placement)
         for stage in range(visits):
-            held_ns = real.parts_ns[stage][LOAD] + real.parts_ns[stage][SERVICE]
+            held_ns = real.parts_ns[stage][DelayPart.LOAD] + real.parts_ns[stage][DelayPart.SERVICE]
             assert held_ns >= sum(job.service_ns[stage::visits])
         (woke_ns,) = finished.at_ns(number, Event.WOKE, 0)
         assert woke_ns >= job.arrival_ns
@@ -120,7 +120,7 @@ def test_queue_is_first_in_first_out_with_one_server(finished: StationRun) -> No
     assert began == sorted(began)
     assert all(end_ns <= begin_ns for end_ns, begin_ns in zip(ended, began[1:], strict=False))
     modelled_ns = finished.schedule.jobs[FIRST_OF_BURST].service_ns[0]
-    waited = [finished.of(number)[2].parts_ns[0][WAITING] for number in burst]
+    waited = [finished.of(number)[2].parts_ns[0][DelayPart.WAITING] for number in burst]
     assert all(later - sooner >= modelled_ns for sooner, later in pairwise(waited))
     assert waited[-1] < BURST * modelled_ns + 100_000_000
 
@@ -181,5 +181,5 @@ def test_missing_weights_take_the_modelled_loading_time(finished: StationRun) ->
     _, plan, real = finished.of(0)
     first, stop = plan.placement[0].first, plan.placement[0].stop
     load_ns = round(sum(finished.schedule.weight_bytes["alexnet"][first:stop]))  # at 1 GB/s
-    assert 0 <= real.parts_ns[0][LOAD] - load_ns < 20_000_000
-    assert finished.of(1)[2].parts_ns[0][LOAD] == 0  # loaded now
+    assert 0 <= real.parts_ns[0][DelayPart.LOAD] - load_ns < 20_000_000
+    assert finished.of(1)[2].parts_ns[0][DelayPart.LOAD] == 0  # loaded now
