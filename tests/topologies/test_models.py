@@ -89,7 +89,7 @@ def test_activations_have_the_profiles_size_and_bounded_variance(whole: Chain) -
         assert x.numel() == layer.activation_elements * tokens
         assert 0.02 < x.std() < 20, layer.name
         if profile.family == "vision" and index < len(profile.layers) - 1:
-            assert x.min() >= 0, f"{layer.name} ends with a rectifier, or pools what did"
+            assert x.min() >= 0, f"{layer.name} ends with a ReLU, or pools after one"
 
 
 @pytest.mark.parametrize("name", model_names())
@@ -176,7 +176,7 @@ def test_residual_block_adds_its_shortcut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "first", "stop", "complaint"),
+    ("name", "first", "stop", "message"),
     [
         ("vgg61", 0, 1, "model=vgg61: must be one of alexnet"),
         ("vgg16", -1, 3, "vgg16: layers=-1-3: must lie within 0-21"),
@@ -184,8 +184,8 @@ def test_residual_block_adds_its_shortcut() -> None:
         ("vgg16", 5, 22, "vgg16: layers=5-22: must lie within 0-21"),
     ],
 )
-def test_nonexistent_layers_are_refused(name: str, first: int, stop: int, complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+def test_nonexistent_layers_are_refused(name: str, first: int, stop: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         build(name, SEED, first, stop)
 
 

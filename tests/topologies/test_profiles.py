@@ -146,7 +146,7 @@ def _layer(**changes: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("", "must be JSON: "),
         ("[]", "must be a section with keys"),
@@ -163,12 +163,12 @@ def _layer(**changes: Any) -> str:
         (_layer(name=""), "layers[0].name='': must have at least 1 character"),
     ],
 )
-def test_malformed_profile_is_refused_in_one_line(tmp_path: Path, text: str, complaint: str) -> None:
+def test_malformed_profile_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "own.json"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"own\.json") as caught:
         load_profile(str(path))
-    assert str(caught.value).startswith(f"{path}: {complaint}")
+    assert str(caught.value).startswith(f"{path}: {message}")
     assert "\n" not in str(caught.value)
 
 

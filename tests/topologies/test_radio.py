@@ -21,7 +21,7 @@ from topologies.new_traces import new_traces, trace_request
 from topologies.schema.cells import CellSection
 from topologies.schema.radio import RadioSection, RingSection, radio_of
 
-HERE = RadioSection(at_m=(30.0, 40.0))
+STATIC = RadioSection(at_m=(30.0, 40.0))
 NS = 1_000_000_000
 
 
@@ -33,7 +33,7 @@ def good(tmp_path: Path) -> Path:
 
 
 def test_defaults_of_cell_and_radio_are_the_emulators() -> None:
-    assert radio_of(CellSection(), HERE) == radio.Radio()
+    assert radio_of(CellSection(), STATIC) == radio.Radio()
 
 
 CELL: dict[str, Any] = {
@@ -111,13 +111,13 @@ def test_all_radio_keys_reach_the_emulator_in_its_units() -> None:
 
 def test_expected_radio_has_no_default_value() -> None:
     for name in ("carrier", "base", "ue", "fading", "adaptation", "harq"):
-        mine, plain = getattr(EXPECTED, name), getattr(radio.Radio(), name)
-        same = [f.name for f in fields(mine) if getattr(mine, f.name) == getattr(plain, f.name)]
+        value, default = getattr(EXPECTED, name), getattr(radio.Radio(), name)
+        same = [f.name for f in fields(value) if getattr(value, f.name) == getattr(default, f.name)]
         assert not same, (name, same)
 
 
 def test_tracks_of_static_one_way_and_returning_ues() -> None:
-    still = track_of(HERE, 9 * NS, 1, "ue1", Path())
+    still = track_of(STATIC, 9 * NS, 1, "ue1", Path())
     assert (still.at_ns.tolist(), still.points_m.tolist()) == ([0], [[30.0, 40.0]])
     square = ((0.0, 0.0), (10.0, 0.0), (10.0, 5.0))
     once = track_of(RadioSection(waypoints_m=square, speed_mps=5.0, pause_s=1.0), 99 * NS, 1, "ue1", Path())
@@ -282,14 +282,14 @@ def test_invalid_trace_request_is_refused_in_one_line(override: str, message: st
 
 
 def test_folder_with_other_traces_is_refused_before_generation(tmp_path: Path) -> None:
-    what, before = trace_request("umi", ("radio.at_m=[30, 0]",)), tmp_path / "ue2-uplink.parquet"
-    before.touch()
+    request, existing = trace_request("umi", ("radio.at_m=[30, 0]",)), tmp_path / "ue2-uplink.parquet"
+    existing.touch()
     with pytest.raises(ValueError, match=r"must hold no other traces, and holds ue2-uplink\.parquet$"):
-        list(new_traces(what, 1, ("uplink",), NS // 10, 1, tmp_path))
-    assert list(tmp_path.iterdir()) == [before]
-    before.unlink()
+        list(new_traces(request, 1, ("uplink",), NS // 10, 1, tmp_path))
+    assert list(tmp_path.iterdir()) == [existing]
+    existing.unlink()
     for _ in range(2):  # a second call replaces the files
-        made = [path.name for path, _ in new_traces(what, 1, ("uplink",), NS // 10, 1, tmp_path)]
+        made = [path.name for path, _ in new_traces(request, 1, ("uplink",), NS // 10, 1, tmp_path)]
         assert made == [path.name for path in tmp_path.iterdir()] == ["ue1-uplink.parquet"]
 
 

@@ -11,7 +11,7 @@ from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S, ns_from_s
 from topologies.schema.radio import RadioSection, RingSection
 
-Point = tuple[float, float]  # x and y in m
+Position = tuple[float, float]  # x and y in m
 
 
 def track_of(section: RadioSection, duration_ns: int, seed: int, ue: str, folder: Path) -> Track:
@@ -30,7 +30,7 @@ def track_of(section: RadioSection, duration_ns: int, seed: int, ue: str, folder
     return waypoints(random_waypoints(section.ring or RingSection(), length_m, seed, ue), section.speed_mps, pause_ns)
 
 
-def random_waypoints(ring: RingSection, length_m: float, seed: int, ue: str) -> tuple[Point, ...]:
+def random_waypoints(ring: RingSection, length_m: float, seed: int, ue: str) -> tuple[Position, ...]:
     """Return random waypoints (Johnson and Maltz, "Dynamic source routing in ad hoc wireless networks", Mobile
     Computing, 1996), uniform over a ring. The path is at least `length_m` long and never closer to the centre than the
     ring. A longer path begins with the shorter one of the same seed."""
@@ -46,14 +46,14 @@ def random_waypoints(ring: RingSection, length_m: float, seed: int, ue: str) -> 
     return tuple((float(x), float(y)) for x, y in np.array(points) + centre)
 
 
-def _random_point(rng: np.random.Generator, ring: RingSection) -> Point:
+def _random_point(rng: np.random.Generator, ring: RingSection) -> Position:
     """Draw a point, uniform over the area of the ring around the origin."""
     area, turn = rng.random(2)
     radius_m = math.sqrt(ring.nearest_m**2 + area * (ring.farthest_m**2 - ring.nearest_m**2))
     return radius_m * math.cos(2 * math.pi * turn), radius_m * math.sin(2 * math.pi * turn)
 
 
-def _distance_to_origin_m(start: Point, stop: Point) -> float:
+def _distance_to_origin_m(start: Position, stop: Position) -> float:
     """Return the distance of a straight segment from the origin."""
     (ax, ay), (dx, dy) = start, (stop[0] - start[0], stop[1] - start[1])
     squared = dx * dx + dy * dy

@@ -62,9 +62,9 @@ class ScenarioHost(Host):  # type: ignore[misc]  # Mininet has no types
         for interface in self.intfList():
             interface.ip, interface.prefixLen = address, "32"
         # Mininet gives each host mounts of its own.
-        said = self.cmd(f"mount --bind {shlex.quote(str(self.hosts_file))} /etc/hosts")
-        if said:
-            raise MissingDependency(f"{self.name}: mount: {' '.join(said.split())}")
+        output = self.cmd(f"mount --bind {shlex.quote(str(self.hosts_file))} /etc/hosts")
+        if output:
+            raise MissingDependency(f"{self.name}: mount: {' '.join(output.split())}")
         return {}
 
 

@@ -38,9 +38,9 @@ def _import_class(module: str, name: str) -> object:
     try:
         return cast(object, getattr(importlib.import_module(module), name))
     except Exception as error:  # importing runs the user's code, which can raise anything
-        said = " ".join(str(error).split())
+        message = " ".join(str(error).split())
         raise ValueError(
-            f"realtime.switch={module}:{name}: must be a class that can be imported ({type(error).__name__}: {said})"
+            f"realtime.switch={module}:{name}: must be a class that can be imported ({type(error).__name__}: {message})"
         ) from error
 
 

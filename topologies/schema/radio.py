@@ -11,7 +11,7 @@ from topologies.schema.cells import CellSection, Decibels, Point, in_emulator_un
 
 MOVEMENT_KEYS = ("at_m", "waypoints_m", "to_and_fro_m", "ring", "track")
 MIN_RING_WIDTH_M = 1.0  # in a narrower ring, hardly any straight leg between two points stays within it
-Points = Annotated[tuple[Point, ...], Field(strict=False, min_length=2, max_length=10_000)]
+Waypoints = Annotated[tuple[Point, ...], Field(strict=False, min_length=2, max_length=10_000)]
 
 
 class RingSection(Section):
@@ -50,9 +50,9 @@ class RadioSection(Section):
 
     at_m: Point | None = None
     """Static position."""
-    waypoints_m: Points | None = None
+    waypoints_m: Waypoints | None = None
     """Moves along the points and stays at the last one."""
-    to_and_fro_m: Points | None = None
+    to_and_fro_m: Waypoints | None = None
     """Moves along the points and back, repeatedly."""
     ring: RingSection | None = None
     """Random waypoints around a centre, different for each UE."""

@@ -30,8 +30,8 @@ def with_realtime(scenario: Scenario, **keys: object) -> Scenario:
 def test_policy_is_that_of_the_option_then_of_the_scenario_then_the_first(scenario: Scenario) -> None:
     assert with_one_policy(scenario, None).labels == ("random",)
     assert with_one_policy(with_realtime(scenario, policy="pool1"), None).labels == ("pool1",)
-    asked = with_one_policy(with_realtime(scenario, policy="random"), "pool1")
-    assert (asked.labels, asked.realtime.policy, asked.hil) == (("pool1",), "pool1", None)
+    chosen = with_one_policy(with_realtime(scenario, policy="random"), "pool1")
+    assert (chosen.labels, chosen.realtime.policy, chosen.hil) == (("pool1",), "pool1", None)
     with pytest.raises(ValueError, match="--policy best: must be the label of a policy: random, pool1"):
         with_one_policy(scenario, "best")
 

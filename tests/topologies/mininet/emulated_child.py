@@ -18,16 +18,16 @@ from topologies.build import build
 from topologies.loading.loader import load
 from topologies.mininet.network import EmulatedNetwork, emulated_network
 
-LEAD_NS = 100_000_000
+START_LEAD_NS = 100_000_000
 
 
 @contextmanager
 def running(network: EmulatedNetwork) -> Iterator[dict[str, Any]]:
     """Run the relay within the context; yield a dict that afterwards contains its counts, and the packets by link."""
     log = Path(mkdtemp()) / "packets.parquet"
-    start_ns = time.monotonic_ns() + LEAD_NS
+    start_ns = time.monotonic_ns() + START_LEAD_NS
     network.relay.begin(start_ns, log)
-    time.sleep(LEAD_NS / 1e9 * 1.5)
+    time.sleep(START_LEAD_NS / 1e9 * 1.5)
     found: dict[str, Any] = {}
     yield found
     time.sleep(0.3)  # for packets in flight
@@ -57,8 +57,8 @@ def pings(network: EmulatedNetwork, pairs: list[tuple[str, str]]) -> dict[str, A
     """Send one ping per pair; return the time to live of the answers."""
     with running(network) as found:
         started = {ends: ping(network, *ends) for ends in pairs}
-        said = {ends: each.communicate()[0].decode() for ends, each in started.items()}
-    ttl = {f"{a} {b}": int(text.partition("ttl=")[2].split()[0]) for (a, b), text in said.items() if "ttl=" in text}
+        outputs = {ends: each.communicate()[0].decode() for ends, each in started.items()}
+    ttl = {f"{a} {b}": int(text.partition("ttl=")[2].split()[0]) for (a, b), text in outputs.items() if "ttl=" in text}
     return {"ttl": ttl, **found}
 
 

@@ -68,9 +68,9 @@ def bridged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def emulate(folder: Path, path: Path, experiments: str, *overrides: str) -> dict[str, Any]:
     """Return the child's results."""
     child = ("-m", "tests.topologies.mininet.emulated_child")
-    code, said, errors = in_private_world(folder, *child, str(path), experiments, *overrides)
+    code, output, errors = in_private_world(folder, *child, str(path), experiments, *overrides)
     assert code == 0, errors
-    found: dict[str, Any] = json.loads(said)
+    found: dict[str, Any] = json.loads(output)
     return found
 
 
@@ -166,17 +166,17 @@ def test_a_switch_that_does_not_forward_is_refused(switched: Path) -> None:
 def test_mn_builds_a_scenario(switched: Path) -> None:
     topo = f"airsplit,scenario={switched},log={switched.parent / 'packets.parquet'}"
     options = ["--custom", "topologies/mn.py", "--topo", topo, "--test", "pingall"]
-    code, _, said = in_private_world(switched.parent, "/usr/bin/mn", *options)
-    assert code == 0, said
-    assert "Results: 0% dropped (30/30 received)" in said
+    code, _, stderr = in_private_world(switched.parent, "/usr/bin/mn", *options)
+    assert code == 0, stderr
+    assert "Results: 0% dropped (30/30 received)" in stderr
     system = build(load(switched), switched.parent)
     _, packets = expected(system, all_pairs(system))
-    assert f"*** {sum(packets)} packets over {len(system.links)} links, 0 stray" in said
+    assert f"*** {sum(packets)} packets over {len(system.links)} links, 0 stray" in stderr
 
 
 @pytest.mark.skipif(not Path("/usr/bin/mn").exists(), reason="needs Mininet's command, mn")
 @pytest.mark.parametrize(
-    ("text", "spoilt", "refusal"),
+    ("text", "edited", "message"),
     [
         ("seed: 1", "seed: -1", "seed=-1: must be at least 0"),
         (
@@ -186,10 +186,10 @@ def test_mn_builds_a_scenario(switched: Path) -> None:
         ),
     ],
 )
-def test_errors_in_a_scenario_do_not_reach_mn(switched: Path, text: str, spoilt: str, refusal: str) -> None:
-    switched.write_text(SWITCHED.replace(text, spoilt))
+def test_errors_in_a_scenario_do_not_reach_mn(switched: Path, text: str, edited: str, message: str) -> None:
+    switched.write_text(SWITCHED.replace(text, edited))
     options = ["--custom", "topologies/mn.py", "--topo", f"airsplit,scenario={switched}"]
-    code, _, said = in_private_world(switched.parent, "/usr/bin/mn", *options)
+    code, _, stderr = in_private_world(switched.parent, "/usr/bin/mn", *options)
     assert code == 3
-    assert said.splitlines()[-1] == f"airsplit: switched.yaml: {refusal}"
-    assert "leaning up" not in said
+    assert stderr.splitlines()[-1] == f"airsplit: switched.yaml: {message}"
+    assert "leaning up" not in stderr

@@ -15,7 +15,7 @@ def test_switch_classes_of_mininet_and_of_users_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rule"),
+    ("name", "message"),
     [
         ("NoSwitch", "must be a class of Mininet's switches"),
         ("CPULimitedHost", "must be a class of Mininet's switches"),
@@ -24,7 +24,7 @@ def test_switch_classes_of_mininet_and_of_users_are_found() -> None:
         ("no.such:Switch", r"must be a class that can be imported \(ModuleNotFoundError: No module named 'no'\)"),
     ],
 )
-def test_unusable_switch_classes_are_refused(name: str, rule: str) -> None:
-    with pytest.raises(ValueError, match=f"^realtime.switch={name}: {rule}") as caught:
+def test_unusable_switch_classes_are_refused(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^realtime.switch={name}: {message}") as caught:
         switch_class(name)
     assert "\n" not in str(caught.value)
