@@ -1,4 +1,4 @@
-"""What all tests share: reproducible hypothesis, and the recordings where there are any."""
+"""Shared by all tests: reproducible hypothesis, and the folder of recordings."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ settings.load_profile("repeatable")
 
 @pytest.fixture(scope="session")
 def recordings() -> Path:
-    """The folder of recorded channels, which is beside the repository and not in it."""
+    """Return the folder of recorded channels, beside the repository. Skip the test if there is none."""
     folder = Path(__file__).parents[2] / "shared" / "traces"
     if not folder.is_dir():
         pytest.skip(f"no recordings at {folder}: put some there to test the importers on them")

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: exit codes, one-line errors, digests, folders."""
+"""The command line in new processes: exit codes, one-line errors, digests, folders."""
 
 import json
 import os
@@ -24,7 +24,7 @@ COMMAND = [sys.executable, "-m", "airsplit"]
 
 
 def call(*arguments: str | Path, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
-    """Run `airsplit` in a process of its own."""
+    """Run `airsplit` in a new process."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     return subprocess.run(
         [*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT, env=environment
@@ -92,7 +92,7 @@ def test_rerun_notices_a_manifest_that_differs(finished: Path, tmp_path: Path) -
     assert "records_sha256" in done.stderr
 
 
-def test_figures_and_report_can_be_made_anew(finished: Path) -> None:
+def test_figures_and_report_can_be_made_again(finished: Path) -> None:
     (finished / "report.html").unlink()
     figures = json.loads(call("figures", finished, "--json").stdout)
     assert all((ROOT / path).is_file() for path in figures)
@@ -109,7 +109,7 @@ def test_table_and_report_path_go_to_stdout_and_progress_to_stderr(tmp_path: Pat
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-def test_bad_scenario_is_one_line_exit_3_and_no_folder(
+def test_bad_scenario_gives_one_line_exit_code_3_and_no_folder(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = case.write(tmp_path)
@@ -135,7 +135,7 @@ def test_bad_scenario_is_one_line_exit_3_and_no_folder(
         (b"1\n2\n3\n", "must be a trace that airsplit wrote"),
     ],
 )
-def test_bad_trace_is_one_line_and_exit_3(content: bytes, rule: str, tmp_path: Path) -> None:
+def test_bad_trace_gives_one_line_and_exit_code_3(content: bytes, rule: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.parquet"
     path.write_bytes(content)
     done = call("trace", "check", path)
@@ -169,7 +169,7 @@ def test_exit_codes(arguments: tuple[str, ...], code: int) -> None:
         assert done.stderr.count("\n") == 1
 
 
-def test_mahimahi_comes_back_byte_for_byte_through_the_command_line(tmp_path: Path) -> None:
+def test_mahimahi_import_and_export_return_the_same_bytes(tmp_path: Path) -> None:
     recording = tmp_path / "recording"
     recording.write_bytes(b"0\n3\n3\n7\n12\n12\n")
     trace, exported = tmp_path / "t.parquet", tmp_path / "exported"
@@ -182,7 +182,7 @@ def test_mahimahi_comes_back_byte_for_byte_through_the_command_line(tmp_path: Pa
     assert len(facts["sha256"]) == 64
 
 
-def test_generated_traces_are_the_same_in_another_process(tmp_path: Path) -> None:
+def test_generated_traces_are_equal_in_another_process(tmp_path: Path) -> None:
     settings = ("--model", "umi", "--ues", "2", "--duration", "2s", "--seed", "9", "--set", "radio.speed_mps=10")
     made = []
     for seed in ("1", "2"):
@@ -203,7 +203,7 @@ def test_generated_traces_are_the_same_in_another_process(tmp_path: Path) -> Non
     assert picture.read_bytes().startswith(b"%PDF")
 
 
-def test_one_direction_of_one_ue_may_be_a_file_alone(tmp_path: Path) -> None:
+def test_trace_of_one_direction_of_one_ue_may_be_a_file(tmp_path: Path) -> None:
     one = ("trace", "new", "--out", tmp_path / "x.parquet", "--duration", "500ms")
     done = call(*one, "--direction", "uplink", "--json")
     assert done.returncode == 0, done.stderr
@@ -224,7 +224,7 @@ def test_trained_checkpoint_is_used_by_a_run(tmp_path: Path) -> None:
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Iterator[Path]:
-    """The folder of a run that was killed while it worked."""
+    """Return the folder of a run that was killed before its end."""
     command = [*COMMAND, "run", "topologies/quickstart.yaml", "--out", str(tmp_path), "--quiet"]
     with subprocess.Popen([*command, "--set", "duration_s=600", *SHORT[4:]], cwd=ROOT) as process:
         deadline = time.monotonic() + 60
@@ -244,7 +244,7 @@ def test_killed_run_has_no_manifest_and_is_refused(killed: Path) -> None:
         assert "must hold manifest.json: the run did not finish" in done.stderr
 
 
-def test_policy_that_cannot_be_made_is_found_before_anything_else(tmp_path: Path) -> None:
+def test_policy_that_cannot_be_made_is_refused_before_the_run(tmp_path: Path) -> None:
     scenario = tmp_path / "late.yaml"
     scenario.write_text(GOOD.replace("{type: random}", "{type: 'no_such_module:Policy'}"))
     done = call("run", scenario, "--out", tmp_path / "runs", "--quiet")
@@ -253,7 +253,7 @@ def test_policy_that_cannot_be_made_is_found_before_anything_else(tmp_path: Path
     assert not list((tmp_path / "runs").glob("*/*"))
 
 
-def test_users_own_policy_class_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_custom_policy_class_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_policy.py").write_text(
         "class Last:\n    def __init__(self, back): self.back = back\n"
         "    def decide(self, observation): return observation.candidates[-self.back]\n"
@@ -266,7 +266,7 @@ def test_users_own_policy_class_decides(tmp_path: Path, monkeypatch: pytest.Monk
     assert "Last" in [row["policy"] for row in json.loads(done.stdout)["summary"]]
 
 
-def test_policy_that_decides_nothing_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_policy_that_returns_nothing_gives_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "lazy_policy.py").write_text("class Lazy:\n    def decide(self, observation): pass\n")
     scenario = tmp_path / "lazy.yaml"
     scenario.write_text(GOOD.replace("{type: random}", "{type: 'lazy_policy:Lazy'}"))
@@ -279,7 +279,7 @@ def test_policy_that_decides_nothing_is_one_line(tmp_path: Path, monkeypatch: py
 
 @pytest.fixture
 def on_a_recording(tmp_path: Path) -> Path:
-    """A scenario that replays a part of a recording and trains on another."""
+    """Return a scenario that replays one part of a recording and trains on another part."""
     rates = "".join(f"{second} {1 + second % 7}\n" for second in range(40))
     (tmp_path / "walk.txt").write_text(rates)
     recorded = "{trace: {file: walk.txt, format: rate, interval_s: [0, 10], training_interval_s: [10, 40]}}"
@@ -289,7 +289,7 @@ def on_a_recording(tmp_path: Path) -> Path:
     return scenario
 
 
-def test_checkpoint_of_another_agent_is_refused_before_anything_else(tmp_path: Path) -> None:
+def test_checkpoint_of_another_agent_is_refused_before_the_run(tmp_path: Path) -> None:
     checkpoint = tmp_path / "a3c.safetensors"
     short = ("--set", "training.steps=2048", "--set", "training.traces=1")
     done = call("train", "topologies/quickstart.yaml", "--agent", "a3c", "--out", checkpoint, "--quiet", *short)
@@ -312,7 +312,7 @@ def test_moved_run_of_an_agent_trained_on_a_recording_can_be_repeated(on_a_recor
     assert again.returncode == 0, again.stderr
 
 
-def test_run_without_any_task_is_a_table_of_zeros(tmp_path: Path) -> None:
+def test_run_without_tasks_gives_a_table_of_zeros(tmp_path: Path) -> None:
     scenario = tmp_path / "idle.yaml"
     scenario.write_text(
         GOOD.replace("duration_s: 2", "duration_s: 0.0001").replace(
@@ -342,7 +342,7 @@ def test_ues_far_out_of_coverage_are_an_outcome(tmp_path: Path) -> None:
     assert call("rerun", folder).returncode == 0
 
 
-def test_a_trace_out_of_coverage_is_made_told_checked_and_drawn(tmp_path: Path) -> None:
+def test_trace_without_coverage_can_be_made_checked_and_drawn(tmp_path: Path) -> None:
     far = ("--set", "radio.ring.nearest_m=12000", "--set", "radio.ring.farthest_m=28000")
     trace = tmp_path / "far.parquet"
     made = call("trace", "new", "--out", trace, "--duration", "1s", "--direction", "uplink", *far)
@@ -379,17 +379,17 @@ def test_package_of_another_project_is_named(tmp_path: Path, monkeypatch: pytest
     assert str(tmp_path / "agents" / "__init__.py") in done.stderr
 
 
-def test_folder_of_runs_that_cannot_be_made_is_refused_before_the_work() -> None:
+def test_output_folder_that_cannot_be_made_is_refused_before_the_work() -> None:
     done = call("run", "topologies/quickstart.yaml", "--out", "/proc/none")
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "/proc/none: No such file or directory\n")
 
 
-def test_a_file_that_is_not_there_is_named() -> None:
+def test_missing_file_is_named() -> None:
     for arguments in (("info", "missing.parquet"), ("plot", "missing.parquet", "--out", "x.pdf"), ("rtt", "missing")):
         assert call("trace", *arguments).stderr == f"{arguments[1]}: No such file or directory\n"
 
 
-def test_every_command_that_writes_says_what_as_json(tmp_path: Path) -> None:
+def test_commands_that_write_a_file_print_it_as_json(tmp_path: Path) -> None:
     trace = tmp_path / "t.parquet"
     one = ("--duration", "1s", "--direction", "uplink")
     (made,) = json.loads(call("trace", "new", "--out", trace, *one, "--json").stdout)
@@ -398,7 +398,7 @@ def test_every_command_that_writes_says_what_as_json(tmp_path: Path) -> None:
     assert call("--version").stdout.startswith("airsplit ")
 
 
-def test_file_in_a_folder_that_is_not_there_is_refused_before_the_work(tmp_path: Path) -> None:
+def test_output_file_in_a_missing_folder_is_refused_before_the_work(tmp_path: Path) -> None:
     missing = tmp_path / "none" / "file.parquet"
     for arguments in (
         ("train", "topologies/quickstart.yaml", "--agent", "ppo"),

@@ -43,7 +43,7 @@ realtime:
 
 @contextmanager
 def machine_and_device() -> Iterator[tuple[int, int]]:
-    """Processes in their namespaces: the machine has `lab0`, whose other end is the device's."""
+    """Yield a process in the machine's namespace, with `lab0`, and one in the namespace of the device behind `lab0`."""
     with namespace() as machine, namespace() as device:
         inside(machine, "ip", "link", "add", "lab0", "type", "veth", "peer", "eth0", "netns", str(device))
         inside(machine, "ip", "link", "set", "lab0", "up")
@@ -59,7 +59,7 @@ def emulate(machine: int, folder: Path) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200, check=False)
 
 
-def test_a_device_is_a_node_for_the_run_and_its_interface_comes_back(tmp_path: Path) -> None:
+def test_real_device_is_a_node_during_the_run_and_its_interface_is_returned(tmp_path: Path) -> None:
     with machine_and_device() as (machine, _):
         done = emulate(machine, tmp_path)
         assert done.returncode in {0, 5}, done.stderr  # 5: a busy machine was late
@@ -79,7 +79,7 @@ def test_a_device_is_a_node_for_the_run_and_its_interface_comes_back(tmp_path: P
     assert max(errors) < 0.02
 
 
-def test_an_interface_that_is_not_there_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+def test_missing_interface_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
     with namespace() as machine:
         done = emulate(machine, tmp_path)
     assert done.returncode == 3

@@ -1,4 +1,4 @@
-"""`airsplit emulate` on a machine with others: killed, twice at once, at a terminal, and where something is missing."""
+"""`airsplit emulate` when killed, twice at once, at a terminal, and with a missing requirement."""
 
 import json
 import os
@@ -27,7 +27,7 @@ START_S = 240.0  # where what is compiled must be, on a busy machine
 
 
 def limits() -> list[dict[str, Any]]:
-    """A host with a share of the processors, where the machine has groups for that."""
+    """Return a host with a share of the processors, if the machine has control groups."""
     try:
         CpuGroups()
     except MissingDependency:
@@ -37,7 +37,7 @@ def limits() -> list[dict[str, Any]]:
 
 @emulates
 @pytest.mark.timeout(600)
-def test_ctrl_c_at_the_prompt_interrupts_what_runs_there_and_not_the_network(tmp_path: Path) -> None:
+def test_ctrl_c_at_the_prompt_interrupts_the_running_command_and_not_the_network(tmp_path: Path) -> None:
     command = ["-m", "airsplit", "emulate", str(write(tmp_path)), "--cli", "--out", str(tmp_path / "runs")]
     run = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"
     with at_terminal(SHELL, run, *command) as (terminal, _):
@@ -54,7 +54,7 @@ def test_ctrl_c_at_the_prompt_interrupts_what_runs_there_and_not_the_network(tmp
 
 @emulates
 @pytest.mark.timeout(600)
-def test_nothing_is_left_of_emulations_killed_at_random_moments(tmp_path: Path) -> None:
+def test_emulations_killed_at_random_times_leave_nothing(tmp_path: Path) -> None:
     scenario = write(tmp_path, duration_s=60.0, hosts=limits())
     after_s = generator(4, "test", "kills").uniform(0, AT_MOST_S, len(KILLS))
 
@@ -68,7 +68,7 @@ def test_nothing_is_left_of_emulations_killed_at_random_moments(tmp_path: Path) 
     for expected, end in zip(KILLS, ends, strict=True):
         assert (expected, end.code, end.left) == (expected, expected.code, ())
         assert end.before.interfaces == {"ue1-eth0", "gnb-eth0", "gnb-eth1", "edge1-eth0"}
-        assert len(end.before.networks) == 4  # the hosts' and the world's
+        assert len(end.before.networks) == 4  # three hosts and the sandbox
     assert len(set.union(*(set(end.before.networks) for end in ends))) == 4 * len(KILLS)
 
 
@@ -87,32 +87,32 @@ def test_two_emulations_of_one_scenario_at_once_do_not_disturb_each_other(tmp_pa
             assert list(real["task"]) == list(range(OFFERED))
             assert (real["outcome"] != "failed").all()
             checked = {check["name"]: check["value"] for check in manifest["checks"]}
-            assert checked["packets unlike the simulation's"] == 0  # one of the other's would be
+            assert checked["packets unlike the simulation's"] == 0  # packets of the other emulation would differ
 
 
-# ---------------------------------------------------------------- what is missing
+# ---------------------------------------------------------------- missing requirements
 
-# Another user, who may read all files, so that this tests the want of root and not of a Python interpreter.
-SOMEBODY = (
+# Another user who may read all files: this process lacks root, but not the Python interpreter.
+OTHER_USER = (
     *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
     *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
 )
 
 
 def modules_of(package: str) -> str:
-    """The folder of a package's modules, behind all links; nothing where it is not installed."""
+    """Return the real path of a package's folder; empty if the package is not installed."""
     found = find_spec(package)
     return os.path.realpath(((found and found.submodule_search_locations) or [""])[0])
 
 
 def without(folder: str) -> tuple[str, ...]:
-    """What follows runs where a folder is empty."""
+    """Return a prefix that runs a command with an empty folder in the place of `folder`."""
     return ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {folder} && exec "$@"', "sh")
 
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that everybody can read and write; a test's own is its user's alone."""
+    """Yield a folder that every user can read and write, unlike `tmp_path`."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o777)
@@ -123,17 +123,17 @@ def open_folder() -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("wrapper", "said"),
     [
-        (SOMEBODY, "root: emulation in real time needs it (this is user id 65534): run as root (sudo)"),
+        (OTHER_USER, "root: emulation in real time needs it (this is user id 65534): run as root (sudo)"),
         (without(modules_of("mininet")), "Mininet: emulation in real time needs it (No module named"),
         (without("/dev/net"), "/dev/net/tun: emulation in real time needs it (No such file or directory): modprobe"),
     ],
     ids=["root", "Mininet", "tun"],
 )
-def test_what_is_missing_is_said_in_one_line_before_anything_is_made(
+def test_missing_requirement_gives_one_line_and_no_folder(
     open_folder: Path, wrapper: tuple[str, ...], said: str
 ) -> None:
     command = [*wrapper, *COMMAND, "emulate", str(write(open_folder)), "--out", str(open_folder / "runs")]
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(open_folder)}  # beside the source not everybody can write
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(open_folder)}  # the other user cannot write beside the source
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1)
     assert done.stderr.startswith(said)

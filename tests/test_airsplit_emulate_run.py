@@ -1,4 +1,4 @@
-"""`airsplit emulate` from a scenario to a report: real packets, real programs, and each way in which it can fail."""
+"""`airsplit emulate` from a scenario to a report, and each of its failures."""
 
 import json
 import os
@@ -48,7 +48,7 @@ OFFERED = 20
 LOOSE_MS = 200.0  # this may be a busy machine
 DATAGRAMS = ("--set", "links[1].bearer=um", "--set", "tasks[0].transport=udp", "--set", "cost.erasure_s=1")
 
-# A program that ends a station: in the world of the emulation there are no other processes than its own.
+# A program that kills a station. In the sandbox of the emulation it finds no processes but those of the emulation.
 KILLER = """
 import psutil
 for process in psutil.process_iter():
@@ -76,7 +76,7 @@ def write(folder: Path, **realtime: object) -> Path:
 
 
 def emulated(folder: Path, *arguments: str, **realtime: object) -> tuple[int, Path, dict[str, Any]]:
-    """The exit code, the run's folder and its manifest."""
+    """Emulate; return the exit code, the run's folder and its manifest."""
     done = call("emulate", write(folder, **realtime), "--out", folder / "runs", "--json", *arguments)
     assert done.returncode in (0, 5), done.stderr
     run = Path(json.loads(done.stdout)["run"])
@@ -88,7 +88,7 @@ def failed_checks(manifest: dict[str, Any]) -> set[str]:
 
 
 @emulates
-def test_every_task_is_answered_by_real_packets_too_and_can_be_looked_at_again(tmp_path: Path) -> None:
+def test_every_task_is_completed_with_real_packets_and_the_run_can_be_repeated(tmp_path: Path) -> None:
     code, run, manifest = emulated(tmp_path, "--policy", "fixed")
     assert (code, manifest["valid"], manifest["facts"]["rung"]) == (0, True, "emu"), failed_checks(manifest)
     assert manifest["facts"]["duration_s"] == DURATION_S
@@ -112,11 +112,11 @@ def test_every_task_is_answered_by_real_packets_too_and_can_be_looked_at_again(t
     again = call("rerun", run)
     assert again.returncode == 0, again.stderr
     (run / "hosts" / "ue1.station").write_bytes(b"")
-    assert call("rerun", run).returncode == 5  # nobody heard of the tasks
+    assert call("rerun", run).returncode == 5  # the tasks have no events
 
 
 @emulates
-def test_commands_alone_are_a_run_without_tasks(tmp_path: Path) -> None:
+def test_run_of_commands_needs_no_tasks(tmp_path: Path) -> None:
     commands = [
         {"node": "edge1", "run": "iperf3 -s -1"},
         {"node": "ue1", "run": "iperf3 -c edge1 -t 1 -J", "at_s": 0.5},
@@ -134,7 +134,7 @@ def test_commands_alone_are_a_run_without_tasks(tmp_path: Path) -> None:
 
 
 @emulates
-def test_what_is_too_late_or_fails_is_an_invalid_run(tmp_path: Path) -> None:
+def test_late_packets_and_failed_commands_make_the_run_invalid(tmp_path: Path) -> None:
     commands = [
         {"node": "ue1", "run": "ping -c 3 -i 0.2 edge1"},
         {"node": "gnb", "run": "no-such-program"},
@@ -148,7 +148,7 @@ def test_what_is_too_late_or_fails_is_an_invalid_run(tmp_path: Path) -> None:
 
 
 @emulates
-def test_a_station_that_dies_loses_tasks_and_not_the_run(tmp_path: Path) -> None:
+def test_killed_station_fails_tasks_and_not_the_run(tmp_path: Path) -> None:
     (tmp_path / "killer.py").write_text(KILLER)
     commands = [{"node": "gnb", "run": f"{sys.executable} killer.py", "at_s": 1.0}]
     code, run, manifest = emulated(tmp_path, "--policy", "fixed", grace_s=1.0, commands=commands)
@@ -162,7 +162,7 @@ def test_a_station_that_dies_loses_tasks_and_not_the_run(tmp_path: Path) -> None
 
 
 @emulates
-def test_without_a_broker_tasks_go_as_datagrams(tmp_path: Path) -> None:
+def test_without_a_broker_tasks_are_sent_as_datagrams(tmp_path: Path) -> None:
     code, run, manifest = emulated(tmp_path, "--policy", "fixed", "--set", "broker=null", *DATAGRAMS)
     assert (code, manifest["broker"]) == (0, None), failed_checks(manifest)
     tasks = pd.read_parquet(run / "tasks.parquet")
@@ -182,7 +182,7 @@ def test_the_prompt_is_in_the_shaped_network(tmp_path: Path) -> None:
     assert len(packets) == 8  # two pings and their answers, over two links each
 
 
-def test_bad_input_is_one_line_and_makes_nothing(tmp_path: Path) -> None:
+def test_bad_input_gives_one_line_and_no_folder(tmp_path: Path) -> None:
     path = write(tmp_path)
     for arguments, rule in (
         (("--policy", "best"), "small.yaml: --policy best: must be the label of a policy: random, fixed"),
@@ -197,7 +197,7 @@ def test_bad_input_is_one_line_and_makes_nothing(tmp_path: Path) -> None:
 
 
 @emulates
-def test_what_only_mininet_knows_to_be_bad_makes_nothing_either(tmp_path: Path) -> None:
+def test_bad_switch_class_gives_one_line_and_no_folder(tmp_path: Path) -> None:
     path = write(tmp_path, switch="NoSuchSwitch")
     switched = yaml.safe_load(path.read_text())
     switched["nodes"].append({"name": "s1", "role": "switch"})
@@ -209,7 +209,7 @@ def test_what_only_mininet_knows_to_be_bad_makes_nothing_either(tmp_path: Path) 
     assert not (tmp_path / "runs").exists()
 
 
-def test_without_root_it_says_so_and_makes_nothing(
+def test_missing_root_gives_one_line_and_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

@@ -1,4 +1,4 @@
-"""Fits on the command line, and the table of fits."""
+"""Fitted models on the command line, and the table of fits."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_recordings_kind_is_learned_and_drawn(recording: Path, tmp_path: Path) -> None:
+def test_model_is_fitted_to_a_recording_and_drawn_from(recording: Path, tmp_path: Path) -> None:
     model, figure, drawn = (tmp_path / name for name in ("model.json", "fit.pdf", "drawn.parquet"))
     options = ("--format", "rate", "--out", model, "--figure", figure)
     facts = json.loads(call("trace", "fit", recording, *options, "--json"))
@@ -44,7 +44,7 @@ def test_a_recordings_kind_is_learned_and_drawn(recording: Path, tmp_path: Path)
     assert np.array_equal(Trace.load(drawn).capacity_bits, trace.capacity_bits[:20])
 
 
-def test_a_part_of_a_trace_is_learned_from(recording: Path, tmp_path: Path) -> None:
+def test_model_can_be_fitted_to_the_first_part_of_a_trace(recording: Path, tmp_path: Path) -> None:
     trace, model = tmp_path / "t.parquet", tmp_path / "model.json"
     call("trace", "import", recording, "--format", "rate", "--out", trace)
     printed = call("trace", "fit", trace, "--out", model, "--until", "60s", "--sample", "2s")
@@ -57,7 +57,7 @@ def test_a_part_of_a_trace_is_learned_from(recording: Path, tmp_path: Path) -> N
     assert model.read_bytes() == before
 
 
-def test_a_draw_that_is_no_traces_file_or_nobodys_is_refused(recording: Path, tmp_path: Path) -> None:
+def test_draw_with_a_bad_ending_or_entity_is_refused(recording: Path, tmp_path: Path) -> None:
     call("trace", "fit", recording, "--format", "rate", "--out", tmp_path / "model.json")
     before = sorted(tmp_path.iterdir())
     for name, entity, message in (
@@ -70,7 +70,7 @@ def test_a_draw_that_is_no_traces_file_or_nobodys_is_refused(recording: Path, tm
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_what_a_fit_would_not_look_at_is_refused_before_the_work(recording: Path, tmp_path: Path) -> None:
+def test_useless_options_of_a_fit_are_refused_before_the_work(recording: Path, tmp_path: Path) -> None:
     for more, message in (
         (("--columns", "run=1"), f"{recording}: columns: must be given for csv and list alone, not for a trace"),
         (("--figure", "fit.jpg"), "fit.jpg: ending must be one of .pdf, .png, .svg"),
@@ -81,7 +81,7 @@ def test_what_a_fit_would_not_look_at_is_refused_before_the_work(recording: Path
     assert [path.name for path in tmp_path.iterdir()] == [recording.name]
 
 
-def test_the_table_of_fits(
+def test_table_of_fits(
     recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "damaged.csv").write_text("nothing\n")
@@ -100,5 +100,5 @@ def test_the_table_of_fits(
     assert all(max(each["ks_draws"]) <= each["ks_halves"] + 0.05 for each in found["recordings"])
 
 
-def test_a_time_is_near_within_a_quarter_of_its_reference() -> None:
+def test_time_is_near_within_a_quarter_of_its_reference() -> None:
     assert fits.near([1.24, 1.26, 0.76, 0.74], 1.0).tolist() == [1, 0, 1, 0]

@@ -1,4 +1,4 @@
-"""The command line with hosts: real broker, real workers, partitions run for real; and a worker lost in mid-run."""
+"""The command line with a broker and workers that run partitions, and with a worker lost during a run."""
 
 import json
 import subprocess
@@ -79,7 +79,7 @@ def test_run_on_local_workers_is_measured_and_can_be_replayed(scenario: Path, tm
     assert again.returncode == 0, again.stderr
 
 
-def test_hil_without_hosts_in_the_scenario_is_bad_input(tmp_path: Path) -> None:
+def test_hil_without_workers_in_the_scenario_is_bad_input(tmp_path: Path) -> None:
     path = tmp_path / "nohil.yaml"
     path.write_text(SCENARIO.split("hil:", maxsplit=1)[0])
     done = call("run", path, "--hil", "local", "--out", tmp_path / "runs")
@@ -109,7 +109,7 @@ def test_broker_command_prints_its_address_and_hosts_lists_workers() -> None:
 
 @contextmanager
 def run_in_progress(scenario: Path, out: Path, address: str) -> Iterator[subprocess.Popen[str]]:
-    """A run on the workers of a broker, handed over when it has begun to use them."""
+    """Start a run on the workers of a broker; yield it when it begins to use them."""
     command = [*COMMAND, "run", str(scenario), "--hil", address, "--out", str(out), "--json"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -119,7 +119,7 @@ def run_in_progress(scenario: Path, out: Path, address: str) -> Iterator[subproc
         yield process
 
 
-def test_worker_killed_in_mid_run_loses_no_task_and_doubles_none(scenario: Path, tmp_path: Path) -> None:
+def test_worker_killed_during_a_run_loses_and_repeats_no_task(scenario: Path, tmp_path: Path) -> None:
     with ExitStack() as stack:
         address = stack.enter_context(embedded()).address
         workers = stack.enter_context(local_workers(address, ["phone", "edge1"]))

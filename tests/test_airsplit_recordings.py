@@ -15,7 +15,7 @@ def call(*arguments: str | Path) -> str:
     return done.stdout
 
 
-def test_a_run_is_imported_in_shorter_slots(tmp_path: Path) -> None:
+def test_run_of_a_recording_is_imported_in_shorter_slots(tmp_path: Path) -> None:
     (tmp_path / "walk.list").write_text("Run 1\n1,2\nRun 2\n3,4,5\n")
     out = tmp_path / "t.parquet"
     call("trace", "import", tmp_path / "walk.list", "--format", "list", "--columns", "run=2", "--slot", "1ms",
@@ -24,13 +24,13 @@ def test_a_run_is_imported_in_shorter_slots(tmp_path: Path) -> None:
     assert trace.capacity_bits.tolist() == [3_000] * 100 + [4_000] * 100 + [5_000] * 100
 
 
-def test_an_import_writes_traces_alone(tmp_path: Path) -> None:
+def test_import_writes_only_trace_files(tmp_path: Path) -> None:
     arguments = ("trace", "import", "missing.txt", "--format", "rate", "--out", tmp_path / "t.csv")
     done = CliRunner().invoke(app, list(map(str, arguments)))
     assert str(done.exception) == f"{tmp_path / 't.csv'}: ending must be .parquet"
 
 
-def test_a_direction_ends_beside_the_other(tmp_path: Path) -> None:
+def test_import_can_end_with_the_other_direction(tmp_path: Path) -> None:
     (tmp_path / "walk.up").write_text("1\n900\n")
     (tmp_path / "walk.down").write_text("1\n700\n")
     for name, other in (("up", "down"), ("down", "up")):
@@ -40,7 +40,7 @@ def test_a_direction_ends_beside_the_other(tmp_path: Path) -> None:
         assert Trace.load(out).period_ns == 700_000_000
 
 
-def test_pings_are_told_run_by_run(tmp_path: Path) -> None:
+def test_pings_are_summarised_for_each_run(tmp_path: Path) -> None:
     (tmp_path / "ping").mkdir()
     (tmp_path / "ping" / "walk.list").write_text("Run 1\n10,30\nRun 3\n7\n")
     runs = json.loads(call("trace", "rtt", tmp_path / "ping" / "walk.list", "--json"))
@@ -48,7 +48,7 @@ def test_pings_are_told_run_by_run(tmp_path: Path) -> None:
     assert call("trace", "rtt", tmp_path / "ping" / "walk.list").splitlines()[1].startswith("run=3 probes=1 p5_ms=7 ")
 
 
-def test_rates_are_predicted_on_a_page_each(tmp_path: Path) -> None:
+def test_rates_are_predicted_on_a_page_for_each_file(tmp_path: Path) -> None:
     header = "time_since_start,Throughput,nr_ssRsrp,nr_ssSinr,movingSpeed,nrStatus,direction\n"
     rows = [f"{at},{40 + at % 7},-90,{5 + at % 9},1.5,CONNECTED,downlink\n" for at in range(80)]
     (tmp_path / "walk.csv").write_text(header + "".join(rows))
@@ -63,14 +63,14 @@ def test_rates_are_predicted_on_a_page_each(tmp_path: Path) -> None:
     assert plain.startswith("file=walk.csv width_hz=2e+07 anchor_bps=0 origin=declared samples_judged=40 ")
 
 
-def test_what_cannot_be_predicted_is_named(tmp_path: Path) -> None:
+def test_recording_without_sinr_cannot_be_predicted(tmp_path: Path) -> None:
     (tmp_path / "walk.csv").write_text("time,rate\n" + "".join(f"{at},5\n" for at in range(60)))
     arguments = ("trace", "predict", tmp_path / "walk.csv", "--columns", "time=time,rate=rate", "--out")
     done = CliRunner().invoke(app, [*map(str, arguments), str(tmp_path / "page.pdf")])
     assert str(done.exception) == "walk.csv: columns: must hold sinr_db (kept on import), not capacity_bits"
 
 
-def test_a_width_is_declared_or_fitted(tmp_path: Path) -> None:
+def test_width_cannot_be_both_declared_and_fitted(tmp_path: Path) -> None:
     arguments = ("trace", "predict", "walk.csv", "--width-mhz", "20", "--fit", "width", "--out", tmp_path / "page.pdf")
     done = CliRunner().invoke(app, list(map(str, arguments)))
     assert str(done.exception) == "--fit width: must not be given beside --width-mhz, which declares what it fits"
