@@ -1,4 +1,4 @@
-"""Measured layer times survive their file, and anything else in it is one line."""
+"""Measured layer times are saved and loaded; other files are refused in one line."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from emulator.layer_times import load_measured, save_measured
 from emulator.system import LayerTimes
 
 
-def test_times_survive_their_file(tmp_path: Path) -> None:
+def test_saved_times_are_loaded_unchanged(tmp_path: Path) -> None:
     measured = {"edge1": {"llm": LayerTimes((1, 2), (3, 4), (5, 6))}}
     save_measured(tmp_path / "measured.json", measured)
     assert load_measured(tmp_path / "measured.json") == measured
@@ -25,7 +25,7 @@ def test_times_survive_their_file(tmp_path: Path) -> None:
         "",
     ],
 )
-def test_anything_else_is_one_line(content: str, tmp_path: Path) -> None:
+def test_other_files_are_refused_in_one_line(content: str, tmp_path: Path) -> None:
     path = tmp_path / "measured.json"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ValueError) as caught:

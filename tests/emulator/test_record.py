@@ -1,4 +1,4 @@
-"""Rows are written as they come, found again as they were, and digested by their values."""
+"""Records are written row by row, read back unchanged, and digested by their values."""
 
 import tracemalloc
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ def write_all(path: Path, values: Iterable[tuple[Any, ...]]) -> Path:
     return path
 
 
-def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
+def test_rows_are_read_back_unchanged(tmp_path: Path) -> None:
     with Records(tmp_path) as records:
         for number in range(100):
             records.tasks.append(task_row(number))
@@ -74,7 +74,7 @@ def test_a_run_without_tasks_leaves_empty_tables(tmp_path: Path) -> None:
     assert pq.read_schema(tmp_path / "stages.parquet").equals(STAGE_SCHEMA)
 
 
-def test_what_was_recorded_before_an_error_is_kept(tmp_path: Path) -> None:
+def test_rows_before_an_error_are_kept(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), Records(tmp_path) as records:
         records.tasks.append(task_row(7))
         raise ZeroDivisionError
@@ -88,7 +88,7 @@ def test_rows_are_written_in_groups_of_bounded_size(tmp_path: Path) -> None:
     assert file.read(["task"])["task"].to_pylist() == list(range(2 * ROW_GROUP_ROWS + 10))
 
 
-def test_memory_is_flat_however_many_rows_are_written(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     """The peak of four times as many rows is the same to a tenth: Python's own memory and Arrow's."""
     peaks = []
     for groups in (1, 4):
@@ -105,7 +105,7 @@ def rewrite(path: Path, to: Path, table: pa.Table | None = None, **options: Any)
     return to
 
 
-def test_digest_sees_values_and_not_how_they_are_stored(tmp_path: Path) -> None:
+def test_digest_depends_on_values_and_not_on_storage(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.parquet", 1_000)
     digest = records_sha256([path])
     others = [
@@ -133,7 +133,7 @@ def test_digest_does_not_depend_on_the_order_of_the_dictionary(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("column", "value"), [("policy", "policy9"), ("policy", ""), ("task", -1), ("energy_j", 4 / 7 * (1 + 1e-15))]
 )
-def test_digest_sees_every_value(tmp_path: Path, column: str, value: object) -> None:
+def test_digest_depends_on_every_value(tmp_path: Path, column: str, value: object) -> None:
     path = write(tmp_path / "rows.parquet", 10)
     rows = pq.read_table(path).to_pylist()
     rows[4][column] = value
@@ -141,7 +141,7 @@ def test_digest_sees_every_value(tmp_path: Path, column: str, value: object) -> 
     assert records_sha256([changed]) != records_sha256([path])
 
 
-def test_digest_sees_the_order_of_rows_columns_and_files(tmp_path: Path) -> None:
+def test_digest_depends_on_the_order_of_rows_columns_and_files(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.parquet", 10)
     table = pq.read_table(path)
     turned = rewrite(path, tmp_path / "turned.parquet", table.take(list(range(9, -1, -1))))

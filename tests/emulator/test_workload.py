@@ -1,4 +1,4 @@
-"""Arrivals and lengths follow their laws, and belong to their stream alone."""
+"""Arrivals and lengths follow their distributions, and depend on their stream only."""
 
 from dataclasses import replace
 from itertools import islice, pairwise
@@ -60,7 +60,7 @@ def test_recorded_arrivals_without_lengths_draw_them() -> None:
     assert [task.prompt_tokens for task in Stream("ue1", IMAGE, Recorded((1, 2))).tasks(1, 10)] == [0, 0]
 
 
-def test_lengths_are_geometric_and_cut_at_their_maxima() -> None:
+def test_lengths_are_geometric_and_truncated_at_their_maxima() -> None:
     """P(X >= k) = (1 - 1/m)^(k-1); the maximum takes all that lies beyond it."""
     tokens = Tokens(prompt_mean=40, prompt_max=100, output_mean=6, output_max=10_000)
     tasks = first_tasks(Stream("ue1", CHAT, Poisson(1.0), tokens), 20_000)
@@ -74,7 +74,7 @@ def test_lengths_are_geometric_and_cut_at_their_maxima() -> None:
 
 
 @pytest.mark.parametrize("arrivals", [Poisson(30.0), Periodic(7_000_000), Recorded(tuple(range(0, 10**9, 10**7)))])
-def test_a_longer_run_begins_as_the_shorter_one_did(arrivals: Arrivals) -> None:
+def test_a_longer_run_begins_with_the_tasks_of_a_shorter_one(arrivals: Arrivals) -> None:
     stream = Stream("ue1", CHAT, arrivals, Tokens(20, 50, 5, 10))
     short, long = list(stream.tasks(4, NS_PER_S // 2)), list(stream.tasks(4, NS_PER_S))
     assert long[: len(short)] == short and len(long) > len(short)
@@ -93,7 +93,7 @@ def test_streams_differ_by_source_kind_and_seed_and_by_nothing_else() -> None:
         assert not {time for time, _ in one} & {time for time, _ in other}
 
 
-def test_lengths_do_not_move_arrivals() -> None:
+def test_lengths_do_not_change_arrivals() -> None:
     with_lengths = Stream("ue1", CHAT, Poisson(5.0), Tokens(20, 99, 5, 99))
     without = Stream("ue1", CHAT, Poisson(5.0))
     assert arrivals_ns(first_tasks(with_lengths, 3_000)) == arrivals_ns(first_tasks(without, 3_000))

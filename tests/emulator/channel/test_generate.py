@@ -1,4 +1,4 @@
-"""A channel's trace: the same wherever and however it is made, and everybody's own."""
+"""Generated traces: reproducible, independent of chunks and of other UEs."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def made(radio: Radio = TWO_SITES, direction: Direction = "downlink", seconds: i
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_a_trace_has_a_block_a_slot_and_says_where_it_came_from(direction: Direction) -> None:
+def test_a_trace_has_one_block_per_slot_and_its_lineage(direction: Direction) -> None:
     trace = made(direction=direction)
     assert (trace.slot_ns, trace.release, trace.period_ns) == (500_000, "slot", 2 * SECOND_NS)
     assert trace.columns.keys() == DESCRIBED | {"capacity_bits", "harq_delay_ns", "block_lost"}
@@ -52,7 +52,7 @@ def test_a_trace_has_a_block_a_slot_and_says_where_it_came_from(direction: Direc
 
 
 @pytest.mark.parametrize("chunk_slots", [1, 7, 64, 1_000, 10_000])
-def test_how_many_slots_are_made_at_once_changes_no_value(chunk_slots: int) -> None:
+def test_values_do_not_depend_on_the_chunk_size(chunk_slots: int) -> None:
     whole = generate(TWO_SITES, WAY, SECOND_NS, 5, "ue1", "downlink")
     parts = list(stream(TWO_SITES, WAY, SECOND_NS, 5, "ue1", "downlink", chunk_slots))
     for name, values in whole.columns.items():
@@ -62,13 +62,13 @@ def test_how_many_slots_are_made_at_once_changes_no_value(chunk_slots: int) -> N
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_a_longer_trace_begins_as_the_shorter_one(direction: Direction) -> None:
+def test_a_longer_trace_begins_with_the_shorter_one(direction: Direction) -> None:
     shorter, longer = (made(direction=direction, seconds=seconds) for seconds in (1, 3))
     for name, values in shorter.columns.items():
         np.testing.assert_array_equal(longer.columns[name][: len(shorter)], values)
 
 
-def test_a_file_written_in_flat_memory_is_the_trace(tmp_path: Path) -> None:
+def test_a_generated_file_is_the_trace(tmp_path: Path) -> None:
     trace = made()
     digest = generate_file(tmp_path / "t.parquet", TWO_SITES, WAY, 2 * SECOND_NS, 5, "ue1", "downlink")
     loaded = Trace.load(tmp_path / "t.parquet")
@@ -94,8 +94,8 @@ def test_the_same_seed_gives_the_same_trace_in_another_process() -> None:
         assert done.stdout.strip() == here
 
 
-def test_another_ues_speed_changes_nobody_else() -> None:
-    """Between two makings of ue1 another UE moves at another speed; the sites' maps are the same to both."""
+def test_another_ues_speed_changes_nothing() -> None:
+    """Another UE with another speed is generated between two generations of ue1; both share the sites' fields."""
     before = made()
     slow, fast = (
         generate(TWO_SITES, waypoints(((20.0, 20.0), (20.0, 180.0)), speed), SECOND_NS, 5, "ue2", "downlink")
@@ -109,15 +109,15 @@ def test_another_ues_speed_changes_nobody_else() -> None:
     assert not before.shares_lineage(slow)
 
 
-def test_both_directions_of_a_tdd_carrier_meet_the_same_propagation() -> None:
+def test_both_directions_of_a_tdd_carrier_have_the_same_propagation() -> None:
     up, down = (made(direction=direction) for direction in DIRECTIONS)
     for name in OF_THE_WAY:
         np.testing.assert_array_equal(up.columns[name], down.columns[name])
     assert up.shares_lineage(down)
 
 
-def test_settings_that_do_not_touch_the_way_leave_it_alone() -> None:
-    """Who speaks lower meets the same channel: the lineage ignores settings for that."""
+def test_settings_of_the_link_do_not_change_the_propagation() -> None:
+    """A UE with less power has the same channel; this is why the lineage ignores settings."""
     plain, quiet = made(), made(replace(TWO_SITES, base=replace(TWO_SITES.base, tx_power_dbm=5.0)))
     for name in ("path_loss_db", "shadowing_db", "fading_db", "los", "serving"):
         np.testing.assert_array_equal(plain.columns[name], quiet.columns[name])
@@ -147,7 +147,7 @@ def test_a_perfect_channel_carries_the_peak_rate(mu: int, tdd: str) -> None:
     ("mu", "carrier_hz", "bandwidth_hz"),
     [(0, 2.1e9, 5e6), (1, 3.5e9, 100e6), (2, 3.5e9, 100e6), (3, 28e9, 400e6), (4, 28e9, 100e6)],
 )
-def test_no_numerology_waits_for_a_process_on_a_perfect_channel(
+def test_no_numerology_lacks_processes_on_a_perfect_channel(
     mu: int, carrier_hz: float, bandwidth_hz: float, direction: Direction
 ) -> None:
     """Every slot of an FDD carrier has a block, at the rate of TS 38.306, or up to 4.5 % more: its overhead is 18 % in
@@ -166,7 +166,7 @@ def test_no_numerology_waits_for_a_process_on_a_perfect_channel(
     assert rate_bps == pytest.approx(peak_rate_bps(radio.carrier, direction, 8), rel=0.05)
 
 
-def test_a_duration_of_no_whole_slots_is_refused() -> None:
+def test_a_duration_must_be_a_whole_number_of_slots() -> None:
     for duration_ns in (0, -1_000_000, 1_250_000):
         with pytest.raises(
             ValueError, match=f"duration_ns={duration_ns}: must be a whole number of slots of 500000 ns"
@@ -174,7 +174,7 @@ def test_a_duration_of_no_whole_slots_is_refused() -> None:
             generate(TWO_SITES, WAY, duration_ns, 1, "ue", "downlink")
 
 
-def test_a_ue_out_of_coverage_has_a_trace_that_carries_nothing(tmp_path: Path) -> None:
+def test_a_ue_out_of_coverage_has_a_trace_without_capacity(tmp_path: Path) -> None:
     dead = replace(TWO_SITES, base=replace(TWO_SITES.base, tx_power_dbm=-150.0))
     trace = generate(dead, WAY, SECOND_NS, 1, "ue", "downlink")
     assert len(trace) == 2_000 and not trace.carries

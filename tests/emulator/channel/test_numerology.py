@@ -1,4 +1,4 @@
-"""The grid of a carrier, who may use which of its symbols, and its peak rate."""
+"""The resource grid of a carrier, the data symbols of each direction, and the peak rate."""
 
 import re
 from dataclasses import replace
@@ -53,7 +53,7 @@ def test_resource_blocks_fit_their_channel(carrier: Carrier, expected: int) -> N
         ),
     ],
 )
-def test_a_grid_that_the_standard_lacks_is_refused_in_one_line(carrier: Carrier, rule: str) -> None:
+def test_a_grid_outside_the_standard_is_refused_in_one_line(carrier: Carrier, rule: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(rule)}"):
         prbs(carrier)
 
@@ -70,7 +70,7 @@ def test_groups_are_of_configuration_1(mhz: float, count: int, size: int, groups
     assert 0 < sizes[-1] <= size
 
 
-def test_groups_lie_side_by_side_about_the_carrier() -> None:
+def test_groups_are_adjacent_and_centred_on_the_carrier() -> None:
     offsets, sizes = group_offsets_hz(PLAIN), group_prbs(PLAIN)
     widths = sizes * 12 * 30e3
     for (left, left_width), (right, right_width) in pairwise(zip(offsets, widths, strict=True)):
@@ -88,7 +88,7 @@ def test_groups_lie_side_by_side_about_the_carrier() -> None:
         ("", (10, 2, 2), [13], [14]),
     ],
 )
-def test_the_pattern_parts_the_symbols(
+def test_a_pattern_assigns_the_symbols(
     tdd: str, special: tuple[int, int, int], downlink: list[int], uplink: list[int]
 ) -> None:
     carrier = replace(PLAIN, tdd=tdd, special=special)
@@ -110,7 +110,7 @@ def test_the_pattern_parts_the_symbols(
         (PLAIN, "sidelink", "direction='sidelink': must be one of"),
     ],
 )
-def test_patterns_that_cannot_be_are_refused(carrier: Carrier, direction: Direction, rule: str) -> None:
+def test_invalid_patterns_are_refused(carrier: Carrier, direction: Direction, rule: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(rule)}"):
         symbols(carrier, direction)
 
@@ -126,7 +126,7 @@ def test_the_peak_rate_is_that_of_the_formula() -> None:
     assert ratio == pytest.approx(0.92 / 0.86)
 
 
-def test_what_a_slot_carries_has_the_overhead_of_the_formula() -> None:
+def test_a_slot_has_about_the_overhead_of_the_formula() -> None:
     """Control and DM-RS leave 144 and 156 of 168 elements: TS 38.306 counts 14 % and 8 % (within a point)."""
     for direction, overhead in (("downlink", 0.14), ("uplink", 0.08)):
         data = symbols(replace(PLAIN, tdd=""), direction)[0] * 12 - PLAIN.dmrs_re  # type: ignore[arg-type]  # parametrised

@@ -1,4 +1,4 @@
-"""SINR and what describes it, against the link budget written out once more from the propagation."""
+"""SINR and descriptive columns, compared with a second implementation of the link budget."""
 
 import itertools
 from dataclasses import replace
@@ -62,7 +62,7 @@ def test_downlink_is_signal_over_noise_and_the_load_of_the_others() -> None:
     assert set(np.unique(site)) >= {0, 1}
 
 
-def test_uplink_is_power_controlled_and_meets_the_noise_rise() -> None:
+def test_uplink_has_power_control_and_noise_rise() -> None:
     radio = replace(PLAIN, ue=Ue(p0_dbm=-90.0, alpha=0.9, tx_power_dbm=15.0))
     got = heard(radio, "uplink")
     found = way(radio)
@@ -75,7 +75,7 @@ def test_uplink_is_power_controlled_and_meets_the_noise_rise() -> None:
 
 
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
-def test_what_describes_the_slots_is_the_propagation_to_who_serves(direction: Direction) -> None:
+def test_descriptive_columns_are_the_propagation_to_the_serving_site(direction: Direction) -> None:
     radio = replace(PLAIN, fading=Fading("tdl-c", 100.0, branches=2))
     got, found = heard(radio, direction), way(radio)
     site = serving(found)
@@ -108,7 +108,7 @@ FULL = replace(PLAIN, fading=Fading("auto", branches=2), bursts=Bursts(15.0, 3_0
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 5_999), max_size=6), st.sampled_from(["uplink", "downlink"]))
-def test_how_slots_are_cut_changes_no_value(cuts: list[int], direction: Direction) -> None:
+def test_values_do_not_depend_on_how_slots_are_split(cuts: list[int], direction: Direction) -> None:
     whole = heard(FULL, direction, slots=6_000)
     signal = Signal(FULL, WAY, 4, "ue1", direction)
     places = sorted({0, 6_000, *cuts})
@@ -120,7 +120,7 @@ def test_how_slots_are_cut_changes_no_value(cuts: list[int], direction: Directio
 
 
 def test_bursts_add_their_power_while_they_last() -> None:
-    """Half of the time 20 dB over the noise: SINR falls by 10 log10(1 + 100 share), nothing in between but edges."""
+    """Half of the time 20 dB over the noise: the SINR falls by 10 log10(1 + 100 share)."""
     lone = replace(PLAIN, base=Base())
     bursts = replace(lone, bursts=Bursts(20.0, 40_000_000, 40_000_000))
     for direction in DIRECTIONS:
@@ -144,7 +144,7 @@ def test_a_tdd_carrier_fades_the_same_both_ways_and_an_fdd_one_does_not() -> Non
     assert np.ptp(up) > 3
 
 
-def test_layers_share_the_power_and_take_a_branch_each() -> None:
+def test_layers_share_the_power_and_each_costs_a_branch() -> None:
     two = replace(PLAIN, carrier=Carrier(layers=2), fading=Fading("none", branches=4))
     one = replace(PLAIN, fading=Fading("none", branches=3))
     for direction in DIRECTIONS:
@@ -154,7 +154,7 @@ def test_layers_share_the_power_and_take_a_branch_each() -> None:
         heard(replace(PLAIN, carrier=Carrier(layers=3)), "downlink", slots=10)
 
 
-def test_in_a_building_nobody_is_in_sight() -> None:
+def test_a_ue_in_a_building_is_never_in_line_of_sight() -> None:
     """`auto` is TDL-C there, with the spread of the table's O2I column: 240 ns in UMi."""
     inside = replace(PLAIN, base=Base(), ue=Ue(penetration="low"), fading=Fading("auto", branches=1))
     as_c = replace(inside, fading=Fading("tdl-c", 1e9 * 10**-6.62, branches=1))

@@ -1,4 +1,4 @@
-"""Draws belong to their address: who asks, for what, and which one; nothing else moves them."""
+"""Draws depend on their address only: seed, entity, purpose and index."""
 
 import numpy as np
 from hypothesis import given
@@ -48,7 +48,7 @@ def test_draws_are_even_along_each_counter_and_unrelated_between_neighbours() ->
         assert abs(np.corrcoef(draws[:-1], draws[1:])[0, 1]) < 4 / np.sqrt(count)
 
 
-def test_every_part_of_an_address_matters_and_parts_do_not_run_together() -> None:
+def test_every_part_of_an_address_matters() -> None:
     addresses = [
         (1, "ue1", "loss", 0),
         (2, "ue1", "loss", 0),
@@ -64,7 +64,7 @@ def test_every_part_of_an_address_matters_and_parts_do_not_run_together() -> Non
     assert {len(address(*each)) for each in addresses} == {16}
 
 
-def test_a_generator_is_its_own_whatever_was_drawn_elsewhere() -> None:
+def test_a_generator_does_not_depend_on_other_draws() -> None:
     alone = generator(7, "ue1", "arrivals").random(5)
     generator(7, "ue2", "arrivals").random(1_000)
     assert (generator(7, "ue1", "arrivals").random(5) == alone).all()

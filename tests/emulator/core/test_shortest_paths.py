@@ -1,4 +1,4 @@
-"""Tables of next hops, one at each node, lead along the ways that the simulation takes."""
+"""Next-hop tables, one at each node, give the same paths as the simulation."""
 
 from itertools import product
 
@@ -17,7 +17,7 @@ def both_ways(roads: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 @given(roads=ROADS)
-def test_the_rest_of_a_way_is_the_way_from_where_it_has_come_to(roads: list[tuple[str, str]]) -> None:
+def test_the_rest_of_a_path_is_the_path_from_each_node_on_it(roads: list[tuple[str, str]]) -> None:
     links = both_ways(roads)
     paths = ShortestPaths(links)
     for source, target in product(NAMES, NAMES):
@@ -29,11 +29,11 @@ def test_the_rest_of_a_way_is_the_way_from_where_it_has_come_to(roads: list[tupl
             assert path[hops:] == paths.path(links[row][1], target)
 
 
-def test_of_equal_ways_the_earlier_link_is_taken() -> None:
+def test_the_earlier_link_wins_among_equal_paths() -> None:
     assert ShortestPaths(both_ways([("a", "c"), ("a", "b"), ("b", "d"), ("c", "d")])).path("a", "d") == (0, 6)
     assert ShortestPaths(both_ways([("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")])).path("a", "d") == (0, 4)
 
 
-def test_where_there_is_no_way_it_is_said() -> None:
+def test_an_unreachable_node_is_an_error() -> None:
     with pytest.raises(ValueError, match="nodes: b must be reachable from a"):
         ShortestPaths([("b", "a")]).path("a", "b")

@@ -11,6 +11,6 @@ def test_times_with_units(text: str, ns: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "60", "s", "soon", "0s", "-1s", "nans", "1e9s", "5 h"])
-def test_what_is_no_time_is_refused_by_name(text: str) -> None:
+def test_invalid_times_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=f"^--duration {text}: must be "):
         ns_from_text("--duration", text)

@@ -1,4 +1,4 @@
-"""Importers keep what a file says, refuse what breaks a rule and name the place; Mahimahi comes back byte for byte."""
+"""Importers keep a file's values and refuse errors with their place; Mahimahi files are exported byte for byte."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def test_mahimahi_slot_ends_at_the_opportunity(tmp_path: Path) -> None:
     np.testing.assert_array_equal(trace.capacity_bits, [24_000, 0, 12_000, 0, 12_000])
 
 
-def test_mahimahi_opportunity_at_zero_belongs_to_the_round_before(tmp_path: Path) -> None:
+def test_mahimahi_opportunity_at_zero_belongs_to_the_period_before(tmp_path: Path) -> None:
     trace = import_trace(written(tmp_path, "0\n0\n2\n"), "mahimahi")
     np.testing.assert_array_equal(trace.capacity_bits, [0, 36_000])
 
@@ -60,7 +60,7 @@ def test_mahimahi_opportunity_at_zero_belongs_to_the_round_before(tmp_path: Path
         b"100\n",
     ],
 )
-def test_mahimahi_comes_back_byte_for_byte(content: bytes, tmp_path: Path) -> None:
+def test_mahimahi_is_exported_byte_for_byte(content: bytes, tmp_path: Path) -> None:
     trace = import_trace(written(tmp_path, content), "mahimahi")
     trace.save(tmp_path / "t.parquet")
     export_mahimahi(Trace.load(tmp_path / "t.parquet"), tmp_path / "back")
@@ -73,7 +73,7 @@ def test_mahimahi_comes_back_byte_for_byte(content: bytes, tmp_path: Path) -> No
     st.sampled_from(["\n", "\r\n"]),
     st.booleans(),
 )
-def test_any_mahimahi_file_comes_back(values: list[int], last: int, newline: str, ends: bool) -> None:
+def test_any_mahimahi_file_is_exported_unchanged(values: list[int], last: int, newline: str, ends: bool) -> None:
     opportunities = [*sorted(value for value in values if value <= last), last]
     content = (newline.join(map(str, opportunities)) + newline * ends).encode()
     with tempfile.TemporaryDirectory() as folder:
@@ -114,7 +114,7 @@ def test_export_of_any_trace_carries_fractions_of_packets(bits: list[int], slot_
         assert sent_by((ms - 1) * 1_000_000) < packet * 12_000
 
 
-def test_export_forgets_the_files_layout_once_values_changed(tmp_path: Path) -> None:
+def test_export_uses_the_default_layout_for_changed_values(tmp_path: Path) -> None:
     trace = import_trace(written(tmp_path, "0\n0\n2\n4"), "mahimahi")
     export_mahimahi(trace.slice(0, 2), tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == b"2\n"
@@ -122,7 +122,7 @@ def test_export_forgets_the_files_layout_once_values_changed(tmp_path: Path) -> 
     assert (tmp_path / "out").read_bytes() == b"2\n2\n4\n4\n4\n4\n4\n4\n"
 
 
-def test_export_of_what_is_no_whole_millisecond_is_refused(tmp_path: Path) -> None:
+def test_export_needs_a_period_of_whole_milliseconds(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="period_ns=500000: must be whole milliseconds"):
         export_mahimahi(constant(1e9, 500_000), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -184,7 +184,7 @@ def test_rate_mean_is_the_time_weighted_one(samples: list[tuple[int, float]]) ->
     assert trace.mean_rate_bps == pytest.approx(expected, abs=1 / sum(holds))
 
 
-def test_csv_reads_its_map(tmp_path: Path) -> None:
+def test_csv_is_read_by_its_column_map(tmp_path: Path) -> None:
     content = 't,who,r,s\n10,"a,b",100,1\n10,x,300,3\n11,x,-,9\n12,x,500,-\n13,x,0,\n'
     trace = import_trace(written(tmp_path, content), "csv", replace(PLAIN, rate_unit="kbit/s"))
     np.testing.assert_array_equal(trace.capacity_bits, [200_000, 200_000, 500_000, 0])
@@ -256,7 +256,7 @@ def test_uccmisl_rows_around_a_ping_are_left_out(tmp_path: Path) -> None:
         import_trace(written(tmp_path, lost), "csv")
 
 
-def test_the_longer_of_two_directions_ends_with_the_shorter(tmp_path: Path) -> None:
+def test_the_longer_of_two_directions_is_cut_to_the_shorter(tmp_path: Path) -> None:
     up = import_trace(written(tmp_path, "1\n3\n7\n", "up"), "mahimahi")
     down = import_trace(written(tmp_path, "2\n5\n", "down"), "mahimahi")
     assert cut_to_length_of(up, down).period_ns == cut_to_length_of(down, up).period_ns == 5_000_000
@@ -370,7 +370,7 @@ def test_format_and_columns_must_fit(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_map_is_read_from_one_line(text: str, expected: CsvColumns) -> None:
+def test_a_column_map_is_parsed(text: str, expected: CsvColumns) -> None:
     assert parse_columns(text) == expected
 
 
@@ -389,13 +389,13 @@ def test_a_map_is_read_from_one_line(text: str, expected: CsvColumns) -> None:
         ("time=t,rate=r,block_lost=b", "columns.keep='block_lost': must not be a column that decides"),
     ],
 )
-def test_a_map_that_breaks_a_rule_is_refused(text: str, rule: str) -> None:
+def test_an_invalid_column_map_is_refused(text: str, rule: str) -> None:
     with pytest.raises(ValueError, match=re.escape(rule)):
         parse_columns(text)
 
 
 @pytest.mark.parametrize("time", ["1e308", "-1e306", "1e11"])
-def test_a_stamp_that_no_clock_shows_is_refused(time: str, tmp_path: Path) -> None:
+def test_an_impossible_timestamp_is_refused(time: str, tmp_path: Path) -> None:
     rule = f"='{time}': must lie within 1e+10 s of 0"
     with pytest.raises(ValueError, match=re.escape(f"row 1: time{rule}")):
         import_trace(written(tmp_path, f"{time} 1\n"), "rate")
@@ -403,7 +403,7 @@ def test_a_stamp_that_no_clock_shows_is_refused(time: str, tmp_path: Path) -> No
         import_trace(written(tmp_path, f"t,r\n{time},1\n"), "csv", CsvColumns(time="t", rate="r"))
 
 
-def test_seconds_since_1970_are_stamps(tmp_path: Path) -> None:
+def test_seconds_since_1970_are_timestamps(tmp_path: Path) -> None:
     trace = import_trace(written(tmp_path, "1700000000 1\n1700000001 2\n"), "rate")
     np.testing.assert_array_equal(trace.capacity_bits, [1_000_000, 2_000_000])
 
@@ -424,6 +424,6 @@ def test_summary_is_of_whole_seconds(tmp_path: Path) -> None:
     assert facts["sha256"] == trace.sha256 and facts["lineage"][0]["start_ns"] == 0
 
 
-def test_summary_of_less_than_a_second_is_one_stretch() -> None:
+def test_summary_of_less_than_a_second_has_one_rate() -> None:
     facts = summary(constant(2e6))
     assert facts["rate_1s_p5_bps"] == facts["rate_1s_p95_bps"] == facts["mean_rate_bps"] == 2e6

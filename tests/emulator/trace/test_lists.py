@@ -1,4 +1,4 @@
-"""NUWiNS `.list` files: runs and series are found, stamps are mended as the docs say, pings are no rates."""
+"""NUWiNS `.list` files: runs and series are selected, timestamps corrected, pings refused as rates."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_a_run_is_chosen_by_its_number(choice: str | None, rates_mbps: list[floa
     np.testing.assert_array_equal(trace.capacity_bits * 10 / 1e6, rates_mbps)
 
 
-def test_values_without_stamps_may_be_said_to_be_farther_apart(tmp_path: Path) -> None:
+def test_the_step_of_values_without_timestamps_can_be_set(tmp_path: Path) -> None:
     trace = import_trace(written(tmp_path, TWO_RUNS), "list", ListSeries(step_s=0.5))
     assert trace.slot_ns == 500_000_000
     assert trace.mean_rate_bps == pytest.approx(3.5e6 / 3, rel=1e-6)
@@ -66,7 +66,7 @@ def test_runs_share_no_lineage_but_the_series_of_one_run_do(tmp_path: Path) -> N
         ([9_000, 9_100, 9_200, 0, 100, 400, 500, 600], [0, 1, 2, 3, 4, 7, 8, 9]),  # the clock starts again
     ],
 )
-def test_stamps_are_believed_where_later_ones_agree(stamps_ms: list[int], steps: list[int]) -> None:
+def test_a_gap_needs_the_agreement_of_later_timestamps(stamps_ms: list[int], steps: list[int]) -> None:
     found, step_ms = regular_steps(np.array(stamps_ms))
     assert (found.tolist(), step_ms) == (steps, 100)
 
@@ -75,7 +75,7 @@ def test_stamps_are_believed_where_later_ones_agree(stamps_ms: list[int], steps:
     st.lists(st.integers(1, 30), min_size=2, max_size=50),
     st.lists(st.tuples(st.integers(0, 48), st.integers(-20, 20)), max_size=8),
 )
-def test_every_value_has_a_step_of_its_own(gaps: list[int], wrong: list[tuple[int, int]]) -> None:
+def test_every_value_takes_one_step(gaps: list[int], wrong: list[tuple[int, int]]) -> None:
     """Whatever a clock does within the limit, values keep their order, and none is merged or lost. Where it is
     right, its steps are those of the stamps."""
     true = np.cumsum([0, *gaps])
@@ -141,7 +141,7 @@ def test_a_choice_that_breaks_a_rule_is_refused(choice: str, rule: str) -> None:
         parse_choice(choice, "list")
 
 
-def test_pings_are_round_trip_times_and_no_rates(tmp_path: Path) -> None:
+def test_pings_are_refused_as_rates(tmp_path: Path) -> None:
     path = written(tmp_path / "ping" / "static", "Run 1\n10,20,30\nRun 4\n5.5\n")
     first, second = ping_summary(path)
     assert first == {"run": 1, "probes": 3, "p5_ms": 11, "p50_ms": 20, "p95_ms": 29, "max_ms": 30}

@@ -1,9 +1,9 @@
-"""Every recording at hand of a covered format imports, with the mean rate that the file itself has.
+"""Available recordings of all formats are imported with the mean rate of the file.
 
-The file's own mean is computed here without the importers. Mahimahi: 12,000 bits an opportunity over the
-last value. Rates: the time-weighted mean of what was read, where rows of one stamp count as their mean,
-each stamp's rate holds until the next, and the last for the most common step. Rows that a recording's own
-description calls an artefact do not count: the start of an uplink test, the seconds around a ping.
+The file's mean is computed here without the importers. Mahimahi: 12,000 bits per opportunity, over the last value.
+Rates: the time-weighted mean, where rows of one timestamp count as their mean, a rate holds until the next timestamp,
+and the last holds for the most common step. Rows that the recording's documentation calls artefacts do not count: the
+start of an uplink test, the seconds around a ping.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""A trace keeps its values, says when they were changed, and loses no bit when it is cut or scaled."""
+"""Traces: storage, digest, rules, lineage, and exact slicing, scaling and resampling."""
 
 import hashlib
 import itertools
@@ -36,7 +36,7 @@ def trace() -> Trace:
     )
 
 
-def test_loads_what_was_saved(trace: Trace, tmp_path: Path) -> None:
+def test_a_saved_trace_is_loaded_unchanged(trace: Trace, tmp_path: Path) -> None:
     trace.save(tmp_path / "t.parquet")
     loaded = Trace.load(tmp_path / "t.parquet")
     assert (loaded.slot_ns, loaded.release, loaded.lineage, loaded.metadata, loaded.sha256) == (
@@ -67,14 +67,14 @@ def test_a_trace_needs_a_folder_to_be_saved_in(trace: Trace, tmp_path: Path) -> 
     assert str(caught.value) == f"{path}: folder must exist"
 
 
-def test_digest_is_the_stated_one() -> None:
+def test_digest_equals_its_definition() -> None:
     bits = hashlib.sha256((5).to_bytes(8, "little") + (7).to_bytes(8, "little")).hexdigest()
     lost = hashlib.sha256(bytes([0, 1])).hexdigest()
     expected = hashlib.sha256(f"1000 fluid block_lost |b1 2 {lost} capacity_bits <i8 2 {bits}".encode())
     assert make([5, 7], block_lost=np.array([False, True])).sha256 == expected.hexdigest()
 
 
-def test_digest_is_of_values_alone(trace: Trace) -> None:
+def test_digest_depends_on_values_only(trace: Trace) -> None:
     reordered = dict(reversed(list(trace.columns.items())))
     strided = {name: np.repeat(values, 2)[::2] for name, values in reordered.items()}
     swapped = {**reordered, "snr_db": reordered["snr_db"].astype(">f4")}
@@ -92,7 +92,7 @@ def test_digest_is_of_values_alone(trace: Trace) -> None:
         make([8, 0, 12_000], snr_db=np.zeros(3)),
     ],
 )
-def test_digest_tells_traces_apart(other: Trace) -> None:
+def test_different_traces_have_different_digests(other: Trace) -> None:
     assert other.sha256 != make([8, 0, 12_000]).sha256
 
 
@@ -129,7 +129,7 @@ def test_chunks_that_break_a_rule_leave_no_file(chunks: list[dict[str, Any]], ru
 
 
 def rewritten(source: Path, target: Path, table: pa.Table | None = None, **header: Any) -> Path:
-    """The file at `source` with another table or other fields of its header, as a hand would change it."""
+    """Rewrite the file at `source` with another table or other fields of its header."""
     stored = pq.ParquetFile(source).read()
     known = {**json.loads(stored.schema.metadata[b"airsplit.trace"]), **header}
     changed = stored if table is None else table
@@ -209,7 +209,7 @@ def test_too_many_bits_or_too_long_is_refused() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no trace at all", b'{"slot_ns": 1000}'])
-def test_a_file_that_is_no_trace_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(content)
     assert "must be a trace that airsplit wrote" in refusal(tmp_path / "t.parquet")
 
@@ -223,7 +223,7 @@ def test_a_table_without_the_header_a_folder_and_nothing_are_refused(tmp_path: P
         Trace.load(tmp_path / "absent.parquet")
 
 
-def test_a_damaged_file_never_passes_as_other_values(trace: Trace, tmp_path: Path) -> None:
+def test_a_damaged_file_is_never_loaded_with_other_values(trace: Trace, tmp_path: Path) -> None:
     trace.save(tmp_path / "t.parquet")
     sound = (tmp_path / "t.parquet").read_bytes()
     damaged = tmp_path / "damaged.parquet"
@@ -250,7 +250,7 @@ traces = st.builds(
 
 
 @given(traces, st.data())
-def test_slices_put_together_are_the_whole(trace: Trace, data: st.DataObject) -> None:
+def test_slices_add_up_to_the_trace(trace: Trace, data: st.DataObject) -> None:
     cut = data.draw(st.integers(1, len(trace)))
     head, tail = trace.capacity_bits[:cut], trace.capacity_bits[cut:]
     for first, stop, expected in ((0, cut, head), (cut, len(trace), tail)):
@@ -275,7 +275,7 @@ def test_scaling_rounds_the_running_sum(trace: Trace, factor: float) -> None:
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, float("nan"), float("inf"), 1e18])
-def test_a_factor_that_is_no_scale_is_refused(factor: float) -> None:
+def test_an_invalid_factor_is_refused(factor: float) -> None:
     with pytest.raises(ValueError, match=rf"factor={re.escape(str(factor))}: must be above 0"):
         make([8, 2]).scale(factor)
 
@@ -294,7 +294,7 @@ def test_resampling_conserves_bits_up_to_every_common_edge(trace: Trace, data: s
     assert other.lineage == trace.lineage
 
 
-def test_columns_that_describe_hold_through_slots_that_are_cut() -> None:
+def test_descriptive_columns_hold_in_divided_slots() -> None:
     """Whole parts of a slot have its SINR; slots that straddle two have none, nor do blocks that were cut."""
     whole = make([3, 5, 7], sinr_db=np.array([1.5, np.nan, -3.0]), harq_delay_ns=np.array([5, 0, 5]))
     np.testing.assert_array_equal(whole.resample(500).columns["sinr_db"], [1.5, 1.5, np.nan, np.nan, -3, -3])
@@ -302,13 +302,13 @@ def test_columns_that_describe_hold_through_slots_that_are_cut() -> None:
     assert set(whole.resample(1_500).columns) == set(whole.resample(600).columns) == {"capacity_bits"}
 
 
-def test_resampling_to_what_does_not_divide_the_period_is_refused() -> None:
+def test_resampling_needs_a_divisor_of_the_period() -> None:
     for slot_ns in (0, -5, 7, 3_001):
         with pytest.raises(ValueError, match=rf"slot_ns={slot_ns}: must divide the period of 3000 ns"):
             make([1, 2, 3]).resample(slot_ns)
 
 
-def test_resampling_keeps_whole_rounds_when_slots_grow_finer() -> None:
+def test_resampling_to_finer_slots_keeps_the_bits_of_a_period() -> None:
     np.testing.assert_array_equal(make([3, 0, 5]).resample(500).capacity_bits, [1, 2, 0, 0, 2, 3])
     np.testing.assert_array_equal(make([3, 0, 5]).resample(3_000).capacity_bits, [8])
 
@@ -329,13 +329,13 @@ def test_rate_over_any_window_is_the_bits_in_it(trace: Trace, start_ns: int, len
     assert trace.rate_bps(start_ns, stop_ns) == pytest.approx(float(exact), rel=1e-12, abs=tolerance + 1e-9)
 
 
-def test_slices_outside_are_refused() -> None:
+def test_slices_out_of_range_are_refused() -> None:
     for first, stop in ((-1, 2), (0, 4), (2, 2), (2, 1)):
         with pytest.raises(ValueError, match=rf"slice {first}:{stop}: must lie within the 3 slots"):
             make([1, 2, 3]).slice(first, stop)
 
 
-def test_lineage_is_shared_exactly_by_overlapping_stretches() -> None:
+def test_lineage_is_shared_exactly_by_overlapping_intervals() -> None:
     whole = make([1] * 10)
     head, tail, middle = whole.slice(0, 5), whole.slice(5, 10), whole.slice(4, 6)
     assert not head.shares_lineage(tail) and not tail.shares_lineage(head)
@@ -353,11 +353,11 @@ def test_lineage_of_several_sources_is_kept_whole_when_sliced() -> None:
 
 
 @pytest.mark.parametrize("rate_bps", [1e9, 1_500_000.0, 999.0, 333_333.0, 0.6])
-def test_a_constant_link_carries_its_rate(rate_bps: float) -> None:
+def test_a_constant_trace_has_its_rate(rate_bps: float) -> None:
     assert constant(rate_bps).mean_rate_bps == pytest.approx(rate_bps, abs=0.5)
 
 
-def test_a_constant_link_needs_a_rate() -> None:
+def test_a_constant_trace_needs_a_positive_rate() -> None:
     for rate_bps in (0.0, -1.0, float("nan")):
         with pytest.raises(ValueError, match=r"rate_bps=.*: must be above 0"):
             constant(rate_bps)
@@ -366,11 +366,11 @@ def test_a_constant_link_needs_a_rate() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=300))
-def test_whole_bits_never_drift(bits: list[float]) -> None:
+def test_rounding_errors_of_whole_bits_do_not_add_up(bits: list[float]) -> None:
     whole = whole_bits(bits)
     assert np.abs(np.cumsum(whole) - np.cumsum(bits)).max() <= 0.5
     assert whole.min() >= 0
 
 
-def test_the_limit_leaves_room_for_one_more_round() -> None:
+def test_twice_the_limit_fits_64_bits() -> None:
     assert np.iinfo(np.int64).max >= 2 * BITS_LIMIT - 1

@@ -1,6 +1,5 @@
-"""The air interface and its traffic a second time, the slow way: lists and plain numbers, every block kept for ever,
-every question answered by looking through all that happened. Shared with the code under test are only the tables of
-blocks and CQIs and the key of the draws."""
+"""A slow reference of the air interface and its traffic: lists and plain numbers, all blocks kept, every decision made
+from the full history. It shares only the tables of blocks and CQIs and the draws with the code under test."""
 
 import math
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ class Sending:
 
 @dataclass
 class Block:
-    """A block: what it is, what of which message it carries, and its transmissions so far."""
+    """A block: its size, the bits of each message in it, and its transmissions so far."""
 
     slot: int
     symbols: int
@@ -43,7 +42,7 @@ class Block:
 
 
 class ReferenceAir:
-    """Serve slot after slot; `blocks` and `cqis` tell what happened."""
+    """Runs slot after slot; `blocks` and `cqis` are the history."""
 
     def __init__(self, carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> None:
         self.adaptation, self.harq, self.key = adaptation, harq, key
@@ -59,7 +58,7 @@ class ReferenceAir:
         self.sinrs_db: list[float] = []
 
     def serve(self, sinr: Floats, symbols: int, has_data: bool) -> Block | None:
-        """The new block of the next slot, if there is one."""
+        """Run the next slot; return its new block, if any."""
         slot = len(self.cqis)
         if symbols and (not self.measured or slot // self.period > self.measured[-1][0] // self.period):
             self.measured.append((slot, self.indicator(sinr)))
@@ -94,7 +93,7 @@ class ReferenceAir:
         return eesm(sinr, self.shares, self.formats.beta[mcs])
 
     def to_repeat(self, slot: int) -> Block | None:
-        """Of the blocks known to have failed, not yet sent again, the one that failed first."""
+        """Return the block to retransmit: of those known to have failed and not sent again, the first that failed."""
         waiting = [
             block
             for block in self.blocks
@@ -106,7 +105,7 @@ class ReferenceAir:
         return block.is_over(self.harq.max_transmissions) and block.sendings[-1].slot + self.round_trip <= slot
 
     def scheme(self, cqi: int, symbols: int, slot: int) -> int:
-        """By the CQI's SINR and all steps of the outer loop that are known of."""
+        """Select the MCS by the CQI's SINR and all known steps of the outer loop."""
         top = len(self.formats.beta) - 1
         target, up_db = self.adaptation.bler_target, self.adaptation.olla_up_db
         offset_db = 0.0  # step by step: where steps cancel, their rounding decides between equals
@@ -139,7 +138,7 @@ def eesm(sinr: Floats, shares: Floats, beta: float) -> float:
 
 
 class ReferenceLoop:
-    """Messages over the air: `left` holds the bits of each that have not gone in a block."""
+    """Messages over the air: `left` has the bits of each message that are not in a block yet."""
 
     def __init__(self, air: ReferenceAir, arrivals_ns: list[int], sizes_bytes: list[int], ramp: Ramp | None) -> None:
         self.air, self.ramp = air, ramp
@@ -168,8 +167,8 @@ class ReferenceLoop:
             self.come += 1
 
     def has_full_grant(self, now_ns: int) -> bool:
-        """By the last report, of the blocks since the last request, that has been heard; or, for a while after the
-        last block, without any, unless that was a first grant too small whose report is under way."""
+        """Whether whole slots are granted: by the last report received from the blocks since the last request, or
+        without a report for a while after the last block, unless that had a first grant that was too small."""
         if self.ramp is None or not self.air.blocks:
             return self.ramp is None
         blocks = self.air.blocks
@@ -204,7 +203,7 @@ class ReferenceLoop:
         block.left_bits = sum(self.left[: self.come])
 
     def release_ns(self, retransmission_ns: int) -> list[int]:
-        """When each message has left, -1 where it has not by the end of the slots."""
+        """Return when each message was released, -1 if not by the end of the slots."""
         found: list[int] = []
         for message, left in enumerate(self.left):
             carriers = [block for block in self.air.blocks if message in block.bits_of]

@@ -1,4 +1,4 @@
-"""The air interface under a full buffer against closed forms and counted frequencies."""
+"""The air interface with a full buffer, compared with closed forms and expected frequencies."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -28,7 +28,7 @@ def flat(sinr_db: float, slots: int, carrier: Carrier = CARRIER) -> Floats:
 
 
 def fading(mean_db: float, slots: int, seed: int, memory: float = 0.98) -> Floats:
-    """A Rayleigh-faded SINR with first-order memory, alike in all groups but for a little noise."""
+    """Return a Rayleigh-faded SINR with first-order memory, nearly equal in all groups."""
     rng = generator(seed, "test", "fading")
     parts = rng.standard_normal((slots, 2)) * np.sqrt((1 - memory**2) / 2)
     for slot in range(1, slots):
@@ -56,7 +56,7 @@ def run(
     processes=st.integers(1, 8),
     tdd=st.sampled_from(["DDDSU", "DDSUU", "DSUU", ""]),
 )
-def test_how_the_slots_are_cut_into_calls_changes_no_value(
+def test_values_do_not_depend_on_how_slots_are_split_into_calls(
     seed: int, cuts: list[int], most: int, processes: int, tdd: str
 ) -> None:
     carrier = replace(CARRIER, tdd=tdd)
@@ -72,7 +72,7 @@ def test_how_the_slots_are_cut_into_calls_changes_no_value(
         assert np.array_equal(np.concatenate([part[name] for part in found]), expected, equal_nan=name == "bler")
 
 
-def test_rows_are_held_until_their_block_is_decided() -> None:
+def test_rows_are_returned_when_their_block_is_decided() -> None:
     """Good in its first slot alone, where the CQI is measured, and then 30 dB too little: the block of slot 1 is
     decided with its fourth transmission, three round trips of 4 slots later, and no row from it on before."""
     air = AirInterface(FDD, Adaptation(cqi_period_ns=10**9), Harq(round_trip_ns=4_000_000), 1)
@@ -101,7 +101,7 @@ def test_at_60_db_a_slot_carries_the_peak_rate_of_the_standard(carrier: Carrier,
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_harq_leaves_is_the_product_of_the_conditional_errors(seed: int) -> None:
+def test_residual_errors_of_harq_are_the_product_of_the_conditional_errors(seed: int) -> None:
     """At an SINR where even MCS 0 fails: n transmissions add up to n times the SINR. Each transmission fails, of
     the blocks that failed before, with its rate's ratio to the rate before; all together, with the last rate."""
     adaptation = Adaptation(implementation_loss_db=0.0, cqi_period_ns=10**15)
@@ -130,7 +130,7 @@ def test_what_harq_leaves_is_the_product_of_the_conditional_errors(seed: int) ->
 
 @pytest.mark.parametrize("target", [0.03, 0.1, 0.3])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_outer_loop_keeps_first_transmissions_at_its_target(seed: int, target: float) -> None:
+def test_the_outer_loop_keeps_the_error_rate_of_first_transmissions_at_its_target(seed: int, target: float) -> None:
     """The loop's steps add up to the way it has gone, which the tables bound however long it takes: failures x up -
     passes x down is below 60 dB, of 20 000 blocks and more. Blocks at an end of the tables do not move it outwards."""
     slots, up_db = 60_000, 0.5
@@ -158,7 +158,7 @@ def test_blocks_fail_as_often_as_their_error_rates_say(seed: int) -> None:
 
 
 @pytest.mark.parametrize(("db_below", "needed"), [(1.0, 2), (2.0, 2), (3.9, 3), (5.2, 4)])
-def test_combining_adds_up_the_signal(db_below: float, needed: int) -> None:
+def test_chase_combining_adds_up_the_sinrs(db_below: float, needed: int) -> None:
     """At a constant SINR so far below the middle of its curve a block passes with its second, third or fourth
     transmission, at 3.0, 4.8 or 6.0 dB more: the curve is so steep that every block does."""
     adaptation = Adaptation(olla_up_db=0.0, cqi_period_ns=10**15, implementation_loss_db=0.0)
@@ -181,8 +181,8 @@ def test_combining_adds_up_the_signal(db_below: float, needed: int) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_the_indicator_is_the_greatest_whose_promise_holds(number: int) -> None:
-    """On a grid of steady SINRs, each its own link: 0 below the least, one step at each threshold."""
+def test_the_cqi_is_the_highest_that_meets_its_error_target(number: int) -> None:
+    """For links of constant SINRs on a grid: 0 below the lowest threshold, one step at each threshold."""
     adaptation = Adaptation(cqi_table=number, mcs_table=number)  # type: ignore[arg-type]  # parametrised
     least_db = cqi_thresholds(CARRIER, adaptation).least_db[1:]
     assert np.all(np.diff(least_db) > 0)
@@ -191,8 +191,8 @@ def test_the_indicator_is_the_greatest_whose_promise_holds(number: int) -> None:
         assert set(columns["cqi"].tolist()) == {int((least_db <= sinr_db).sum())}
 
 
-def test_an_indicator_is_heard_of_when_its_delay_is_over() -> None:
-    """Measured at 0 (known at once), 10, 20 ms; the channel changes at 5 ms, which is known from 10 + 4 ms on."""
+def test_a_cqi_report_is_received_after_its_delay() -> None:
+    """Measured at 0 (received at once), 10, 20 ms; a change at 5 ms is known from 10 + 4 ms on."""
     slots = 60
     sinr = flat(5.0, slots)
     sinr[10:] = flat(20.0, slots - 10)
@@ -204,8 +204,8 @@ def test_an_indicator_is_heard_of_when_its_delay_is_over() -> None:
     assert cqi[28:].tolist() == [after] * (len(cqi) - 28)
 
 
-def test_a_measurement_waits_for_a_slot_of_its_direction() -> None:
-    """Due in the fifth slot, which is the uplink's: measured in the sixth, known two slots later."""
+def test_a_cqi_is_measured_in_a_slot_of_its_direction() -> None:
+    """Due in the fifth slot, an uplink slot: measured in the sixth, received two slots later."""
     slots = 20
     sinr = flat(5.0, slots)
     sinr[5:] = flat(20.0, slots - 5)
@@ -214,7 +214,7 @@ def test_a_measurement_waits_for_a_slot_of_its_direction() -> None:
     assert np.flatnonzero(np.diff(cqi)).tolist() == [6]
 
 
-def test_out_of_range_nothing_new_is_sent() -> None:
+def test_no_block_is_sent_at_cqi_0() -> None:
     columns = run(flat(-15.0, 50), pattern(50), Adaptation(), Harq(), 1)
     assert not columns["capacity_bits"].any()
     assert set(columns["mcs"].tolist()) == {-1}
@@ -223,7 +223,7 @@ def test_out_of_range_nothing_new_is_sent() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("tdd", ["DDDSU", "DSUU", ""])
-def test_every_slot_carries_one_block_or_a_repetition(seed: int, tdd: str) -> None:
+def test_each_slot_has_a_new_block_or_a_retransmission(seed: int, tdd: str) -> None:
     """From the rows alone, what each slot did: a new block, a repetition (a block's delay tells of its last), or,
     with every process taken, nothing. No slot does two things, and no block is sent in a slot without symbols."""
     carrier, slots = replace(CARRIER, tdd=tdd), 4_000
@@ -253,7 +253,7 @@ def test_every_slot_carries_one_block_or_a_repetition(seed: int, tdd: str) -> No
 
 
 def test_too_few_processes_leave_slots_empty() -> None:
-    """A process is taken for a round trip: two of them send two blocks in eight slots of an errorless channel."""
+    """A block occupies a process for a round trip: two processes send two blocks in eight slots without errors."""
     columns = run(flat(60.0, 800, FDD), pattern(800, FDD), Adaptation(), Harq(8, 8_000_000, 2), 1, FDD)
     assert (columns["mcs"] >= 0).reshape(-1, 8).sum(axis=1).tolist() == [2] * 100
 
@@ -267,11 +267,11 @@ def test_too_few_processes_leave_slots_empty() -> None:
         (Adaptation(), Harq(processes=0), "processes=0: must be at least 1"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(adaptation: Adaptation, harq: Harq, rule: str) -> None:
+def test_invalid_settings_are_refused(adaptation: Adaptation, harq: Harq, rule: str) -> None:
     with pytest.raises(ValueError, match=f"^{rule}"):
         AirInterface(CARRIER, adaptation, harq, 1)
 
 
-def test_a_signal_of_another_shape_is_refused() -> None:
+def test_sinr_of_another_shape_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^sinr: must be 5 slots x 14 groups, not \(5, 3\)"):
         AirInterface(CARRIER, Adaptation(), Harq(), 1).feed(np.ones((5, 3)), pattern(5))

@@ -49,7 +49,7 @@ RAMPS = st.builds(
 
 
 def channel(seed: int, mean_db: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Fades of ten slots, different in each group; slots of any number of symbols that a pattern can leave."""
+    """Draw fades of ten slots, different in each group, and the data symbols of slots."""
     rng = generator(seed, "test", "reference channel")
     shape = (SLOTS // 10, len(group_prbs(CARRIER)))
     sinr = 10 ** (mean_db / 10) * np.repeat(rng.exponential(size=shape), 10, axis=0)
@@ -58,9 +58,7 @@ def channel(seed: int, mean_db: float) -> tuple[npt.NDArray[np.float64], npt.NDA
 
 @settings(max_examples=60)
 @given(seed=st.integers(0, 999), mean_db=st.floats(-6, 35), adaptation=ADAPTATIONS, harq=HARQS)
-def test_a_full_buffer_gives_the_rows_of_the_reference(
-    seed: int, mean_db: float, adaptation: Adaptation, harq: Harq
-) -> None:
+def test_full_buffer_equals_the_reference(seed: int, mean_db: float, adaptation: Adaptation, harq: Harq) -> None:
     sinr, symbols = channel(seed, mean_db)
     air = AirInterface(CARRIER, adaptation, harq, KEY)
     found = air.feed(sinr, symbols)
@@ -99,7 +97,7 @@ def test_a_full_buffer_gives_the_rows_of_the_reference(
     gap_slots=st.sampled_from([0, 2, 6, 12]),
     largest=st.sampled_from([30, 1_000, 5_000]),
 )
-def test_messages_are_released_as_by_the_reference(
+def test_release_times_equal_the_reference(
     seed: int, mean_db: float, adaptation: Adaptation, harq: Harq, ramp: Ramp | None, gap_slots: int, largest: int
 ) -> None:
     sinr, symbols = channel(seed, mean_db)

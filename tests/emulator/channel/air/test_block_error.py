@@ -1,4 +1,4 @@
-"""Error curves and the effective SINR: that they pass through their tables, and their limits."""
+"""Error curves and effective SINR: tabulated points and limits."""
 
 import math
 
@@ -37,7 +37,7 @@ def test_curves_pass_through_every_tabulated_point(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_holes_keep_the_gap_to_shannon_of_their_neighbour(number: int) -> None:
+def test_missing_points_have_the_gap_to_shannon_of_their_neighbour(number: int) -> None:
     points = ten_percent_points_db(number)
     assert points.shape == (len(mcs_table(number).order), len(SIZES))
     gap_db = points - 10 * np.log10(2 ** mcs_table(number).efficiency[:, None] - 1)
@@ -46,14 +46,14 @@ def test_holes_keep_the_gap_to_shannon_of_their_neighbour(number: int) -> None:
     assert np.all(gap_db > 0)  # no code is better than Shannon's, holes included
 
 
-def test_a_hole_above_the_table_is_filled_from_below() -> None:
+def test_a_missing_point_above_the_table_is_filled_from_below() -> None:
     points = ten_percent_points_db(1)
     shannon_db = 10 * np.log10(2 ** mcs_table(1).efficiency - 1)
     for mcs in (27, 28):
         assert points[mcs, 1] - shannon_db[mcs] == pytest.approx(points[26, 1] - shannon_db[26])
 
 
-def test_between_sizes_the_point_is_linear_in_the_logarithm_and_beyond_them_held() -> None:
+def test_points_are_interpolated_in_the_logarithm_of_the_size_and_held_beyond() -> None:
     def tenth_db(size: int) -> float:
         return least_sinr_db(0.1, error_curve(2, 10, size, 0.0), 1)
 
@@ -63,7 +63,7 @@ def test_between_sizes_the_point_is_linear_in_the_logarithm_and_beyond_them_held
     assert tenth_db(8) == pytest.approx(tenth_db(24))
 
 
-def test_longer_blocks_fall_steeper() -> None:
+def test_longer_blocks_have_steeper_curves() -> None:
     """The slope at the middle, measured: 10 per dB at 3840 bits, doubled at four times the size."""
     for size, slope in ((3840, 10.0), (960, 5.0)):
         each = error_curve(1, 4, size, 0.0)
@@ -83,7 +83,7 @@ def test_a_block_passes_when_all_its_code_blocks_do(
 
 
 @given(error=st.floats(1e-6, 0.999), size=st.integers(24, 8448), blocks=st.integers(1, 150))
-def test_the_least_sinr_gives_back_its_error(error: float, size: int, blocks: int) -> None:
+def test_least_sinr_inverts_block_error(error: float, size: int, blocks: int) -> None:
     each = error_curve(2, 12, size, 2.0)
     assert block_error(least_sinr_db(error, each, blocks), *each, float(blocks)) == pytest.approx(error, rel=1e-9)
 
@@ -101,7 +101,7 @@ def test_the_effective_sinr_lies_between_the_worst_and_the_mean(sinr: list[float
     assert effective_sinr(np.full(len(values), sinr[0]), shares, beta) == pytest.approx(sinr[0], rel=1e-9)
 
 
-def test_shares_count_a_group_as_often_as_it_has_blocks() -> None:
+def test_groups_are_weighted_by_their_resource_blocks() -> None:
     parted = effective_sinr(np.array([1.0, 1.0, 1.0, 5.0]), np.full(4, 0.25), 2.0)
     assert effective_sinr(np.array([1.0, 5.0]), np.array([0.75, 0.25]), 2.0) == pytest.approx(parted)
 

@@ -1,4 +1,4 @@
-"""The loop that actual messages drive: equal to the frozen one where traffic is saturated, by hand where it is not."""
+"""The closed loop: equal to the frozen trace for saturated traffic, and to results by hand for light traffic."""
 
 from dataclasses import replace
 
@@ -67,8 +67,8 @@ def closed(
 @pytest.mark.parametrize("most", [1, 2, 4])
 @pytest.mark.parametrize("mean_db", [3.0, 18.0])
 @pytest.mark.parametrize("seed", range(4))
-def test_with_a_full_buffer_it_is_the_frozen_trace(seed: int, mean_db: float, most: int) -> None:
-    """Messages of all sizes, so many at time 0 that the buffer is never empty: to the ns, lost blocks included."""
+def test_with_a_full_buffer_the_closed_loop_equals_the_frozen_trace(seed: int, mean_db: float, most: int) -> None:
+    """Enough messages of all sizes at time 0 that the buffer is never empty: equal to the ns, with lost blocks."""
     slots = 3_000
     harq = Harq(max_transmissions=most, processes=6)
     sinr, each = faded(mean_db, slots, seed), served(slots)
@@ -85,8 +85,8 @@ def test_with_a_full_buffer_it_is_the_frozen_trace(seed: int, mean_db: float, mo
 
 @pytest.mark.parametrize("first_bytes", [0, 700, 10**9])
 @pytest.mark.parametrize("period_ns", [0, 10 * MS])
-def test_on_a_channel_without_errors_bursts_are_those_of_the_link(first_bytes: int, period_ns: int) -> None:
-    """Long gaps, one message a burst, no outer loop: request, grant, first grant and report are then all there is."""
+def test_without_errors_bursts_equal_those_of_the_link(first_bytes: int, period_ns: int) -> None:
+    """Long gaps, one message per burst, no outer loop: only request, grant, first grant and report remain."""
     slots = 40_000
     ramp = Ramp(5 * MS, 3 * MS, period_ns, first_bytes, 4 * MS)
     sinr, each = np.full((slots, len(group_prbs(CARRIER))), 10**3.0), served(slots)
@@ -100,7 +100,7 @@ def test_on_a_channel_without_errors_bursts_are_those_of_the_link(first_bytes: i
     assert found.tolist() == expected
 
 
-def test_what_the_base_station_has_not_heard_of_waits() -> None:
+def test_bits_wait_until_the_base_station_receives_their_report() -> None:
     """FDD uplink, slots of 1 ms. A message at 0 asks at once and is granted at 3 ms: slot 3 carries its first 100
     bytes and says that 50 are left, heard 5 ms after the slot: slot 9 carries them, and 40 bytes of one that came
     at 4 ms. One at 9.5 ms finds the buffer empty, asks at the occasion of 10 ms, and goes in slot 13."""
@@ -113,7 +113,7 @@ def test_what_the_base_station_has_not_heard_of_waits() -> None:
     assert loop.release_ns().tolist() == [10 * MS, 10 * MS, 14 * MS]
 
 
-def test_after_a_burst_the_base_station_goes_on_granting_for_a_while() -> None:
+def test_grants_continue_for_a_while_after_a_burst() -> None:
     """As before, with 4 ms of it: a message 2 ms after the last goes at once; one 6 ms after, by request."""
     carrier = Carrier(2.1e9, 20e6, 0, tdd="")
     ramp = Ramp(4 * MS, 3 * MS, 10 * MS, 0, 5 * MS)
@@ -125,7 +125,7 @@ def test_after_a_burst_the_base_station_goes_on_granting_for_a_while() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("uplink", [False, True])
-def test_light_traffic_loses_and_overtakes_nothing(seed: int, uplink: bool) -> None:
+def test_light_traffic_is_released_completely_and_in_order(seed: int, uplink: bool) -> None:
     """Every message is released, in order, not before its bits could have gone in one slot after its arrival;
     and cutting the slots into calls changes nothing."""
     slots = 8_000
@@ -143,7 +143,7 @@ def test_light_traffic_loses_and_overtakes_nothing(seed: int, uplink: bool) -> N
     assert np.array_equal(parts.release_ns(), found)
 
 
-def test_a_message_that_has_not_left_by_the_end_is_waiting() -> None:
+def test_a_message_not_released_by_the_end_is_marked() -> None:
     slots = 10
     sizes = np.array([100, 10**7, 5])
     found = closed(
@@ -153,8 +153,8 @@ def test_a_message_that_has_not_left_by_the_end_is_waiting() -> None:
     assert found[1:].tolist() == [-1, -1]
 
 
-def test_a_block_without_end_holds_back_what_came_later() -> None:
-    """Nothing passes after the first slot: the messages in failed blocks stay waiting, and so do all behind them."""
+def test_a_pending_block_holds_back_later_messages() -> None:
+    """No block passes after the first slot: messages in pending blocks, and all later ones, are not released."""
     slots = 12
     sinr = np.full((slots, len(group_prbs(CARRIER))), 1e-3)
     sinr[0] = 10.0
@@ -171,6 +171,6 @@ def test_a_block_without_end_holds_back_what_came_later() -> None:
     ("arrivals_ns", "sizes", "rule"),
     [([5, 4], [1, 1], r"arrivals_ns\[1\]=4: must not come before"), ([5, 6], [1, 0], r"sizes_bytes\[1\]=0: must be")],
 )
-def test_messages_that_cannot_be_are_refused(arrivals_ns: list[int], sizes: list[int], rule: str) -> None:
+def test_invalid_messages_are_refused(arrivals_ns: list[int], sizes: list[int], rule: str) -> None:
     with pytest.raises(ValueError, match=f"^{rule}"):
         ClosedLoop(initial_air_state(CARRIER, STEADY, Harq(), KEY), np.array(arrivals_ns), np.array(sizes))

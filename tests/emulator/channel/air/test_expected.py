@@ -1,4 +1,4 @@
-"""The long run at a steady SINR against a closed form of the outer loop, and its limits."""
+"""Long-run goodput at constant SINR, compared with a closed form of the outer loop, and its limits."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ GENTLE = Adaptation(olla_up_db=0.05)
 
 
 @pytest.mark.parametrize("sinr_db", [6.5, 11.0, 17.5, 22.0])
-def test_the_loop_shares_its_time_between_two_schemes(sinr_db: float) -> None:
+def test_the_outer_loop_alternates_between_two_mcs(sinr_db: float) -> None:
     """Small steps keep the outer loop at the edge between the last MCS within the target and the next: shares
     such that the target is met, each failure costing one slot more. The loop's end is within the 4 dB, of steps
     of 0.05 dB, that the offset moves in all: a share of 4 / 0.05 / blocks."""
@@ -40,7 +40,7 @@ def test_the_loop_shares_its_time_between_two_schemes(sinr_db: float) -> None:
     assert expected_efficiency(sinr_db, GENTLE) == pytest.approx(expected, rel=0.03)  # fewer blocks, and the settling
 
 
-def test_it_rises_from_nothing_to_the_peak() -> None:
+def test_efficiency_rises_from_0_to_the_peak() -> None:
     grid_db = np.arange(-25.0, 60.0, 0.25)
     found = expected_efficiency(grid_db, Adaptation())
     peak = block_table(ONE_WAY, Adaptation()).bits[13, -1] / (slot_ns(1) * 1e-9 * ONE_WAY.bandwidth_hz)
@@ -50,15 +50,15 @@ def test_it_rises_from_nothing_to_the_peak() -> None:
     assert np.all(found < np.log2(1 + 10 ** (grid_db / 10)) + 1e-12)  # Shannon
 
 
-def test_a_pattern_takes_its_share() -> None:
-    """At 40 dB every slot is of the greatest MCS: three whole slots and one of 9 symbols in five."""
+def test_a_tdd_pattern_reduces_the_efficiency() -> None:
+    """At 40 dB all slots have the highest MCS: three full slots and one of 9 symbols in five."""
     carrier = Carrier()
     bits = block_table(carrier, Adaptation()).bits[:, -1]
     expected = (3 * bits[13] + bits[9]) / 5 / (slot_ns(1) * 1e-9 * carrier.bandwidth_hz)
     assert expected_efficiency(40.0, Adaptation(), carrier) == pytest.approx(expected, rel=1e-3)
 
 
-def test_what_is_not_known_stays_unknown() -> None:
+def test_nan_stays_nan() -> None:
     found = expected_efficiency(np.array([[np.nan, 10.0]]), Adaptation())
     assert found.shape == (1, 2)
     assert np.isnan(found[0, 0])

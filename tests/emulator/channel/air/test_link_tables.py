@@ -1,4 +1,4 @@
-"""The link level's tables against what is printed beside them: efficiencies, gaps to Shannon's bound, check sums."""
+"""Tables of the air interface, compared with published efficiencies, gaps to Shannon's bound, and check sums."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Transport block sizes against known vectors and against the standard's steps in fractions."""
+"""Transport block sizes, compared with known vectors and with the standard's steps in fractions."""
 
 import math
 from fractions import Fraction
@@ -29,7 +29,7 @@ VECTORS = [
 
 
 @pytest.mark.parametrize(("prbs", "symbols", "order", "rate_1024", "layers", "expected"), VECTORS)
-def test_sizes_are_those_of_the_vectors(
+def test_sizes_equal_known_vectors(
     prbs: int, symbols: int, order: int, rate_1024: int, layers: int, expected: int
 ) -> None:
     assert tbs_bits(resource_elements(prbs, symbols, 12, 0), order, 2 * rate_1024, layers) == expected
@@ -107,18 +107,18 @@ def test_schemes_rise_in_efficiency(number: int, first: float, last: float) -> N
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_each_indicator_has_a_scheme_of_its_kind(number: int) -> None:
+def test_each_cqi_has_an_mcs_of_its_modulation_and_rate(number: int) -> None:
     wanted = cqi_table(number)
     for index, (other, mcs) in enumerate(mcs_of_cqi(number)):
         assert mcs_table(other).order[mcs] == wanted.order[index]
         assert mcs_table(other).rate_2048[mcs] == wanted.rate_2048[index]
 
 
-def test_only_the_third_table_promises_one_error_in_a_hundred_thousand() -> None:
+def test_only_the_third_table_has_a_target_of_1e_5() -> None:
     assert [cqi_error_target(number) for number in (1, 2, 3)] == [0.1, 0.1, 1e-5]
 
 
 @pytest.mark.parametrize("number", [0, 4])
-def test_tables_that_are_not_there_are_refused(number: int) -> None:
+def test_unknown_tables_are_refused(number: int) -> None:
     with pytest.raises(ValueError, match=f"^mcs_table={number}: must be one of 1, 2, 3"):
         mcs_table(number)

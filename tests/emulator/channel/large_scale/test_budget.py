@@ -23,12 +23,12 @@ def test_noise_is_k_t_b() -> None:
     assert noise_dbm(1e6, 0.0) == pytest.approx(-114.0)
 
 
-def test_a_carriers_power_is_that_of_all_its_subcarriers() -> None:
+def test_subcarrier_powers_add_up_to_the_carriers_power() -> None:
     each_mw = milliwatts(per_subcarrier_dbm(np.array([33.0, -5.0]), 106))
     np.testing.assert_allclose(each_mw * 106 * 12, 10 ** np.array([3.3, -0.5]))
 
 
-def test_uplink_power_makes_up_for_a_share_of_the_loss_until_the_ue_can_no_more() -> None:
+def test_uplink_power_compensates_a_share_of_the_loss_up_to_the_maximum() -> None:
     """P0 -80, alpha 0.8, 106 blocks of 30 kHz: -80 + 10 log10(212) + 0.8 PL, at most 23 dBm."""
     losses_db = np.array([60.0, 80.0, 90.0, 120.0])
     got_dbm = uplink_power_dbm(Ue(p0_dbm=-80.0, alpha=0.8, tx_power_dbm=23.0), 1, 106, losses_db)
@@ -43,7 +43,7 @@ def share(bursts: Bursts, seed: int) -> BurstShare:
 
 
 @given(st.integers(0, 50), st.lists(st.integers(1, 3_000), max_size=8))
-def test_bursts_are_the_same_however_time_is_cut(seed: int, cuts: list[int]) -> None:
+def test_bursts_do_not_depend_on_how_time_is_split_into_calls(seed: int, cuts: list[int]) -> None:
     bursts = Bursts(10.0, 700_000, 2 * MS)
     edges_ns = np.arange(3_001, dtype=np.int64) * MS // 2
     whole = share(bursts, seed).of(edges_ns)
@@ -55,7 +55,7 @@ def test_bursts_are_the_same_however_time_is_cut(seed: int, cuts: list[int]) -> 
 
 
 @pytest.mark.parametrize(("on_ms", "off_ms"), [(2, 6), (5, 1)])
-def test_bursts_last_exponentially_and_take_their_share_from_the_start(on_ms: int, off_ms: int) -> None:
+def test_bursts_are_exponential_and_stationary_from_the_start(on_ms: int, off_ms: int) -> None:
     """Slots of 10 us; the correlation of two states t apart falls as exp(-t (1/on + 1/off))."""
     bursts = Bursts(10.0, on_ms * MS, off_ms * MS)
     edges_ns = np.arange(2_000_001, dtype=np.int64) * MS // 100
@@ -74,6 +74,6 @@ def test_bursts_last_exponentially_and_take_their_share_from_the_start(on_ms: in
 
 
 @pytest.mark.parametrize("name", ["mean_on_ns", "mean_off_ns"])
-def test_bursts_that_last_no_time_are_refused(name: str) -> None:
+def test_bursts_of_zero_length_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"^bursts.{name}=0: must be at least 1"):
         share(replace(Bursts(10.0, MS, MS), **{name: 0}), 1)

@@ -1,4 +1,4 @@
-"""Handover against a second, plainer reading of event A3 with its time to trigger."""
+"""Handovers, compared with a direct implementation of event A3 with time to trigger."""
 
 from itertools import pairwise, takewhile
 
@@ -60,7 +60,7 @@ settings_of = st.builds(
     step_ms=st.integers(7, 90),
     cuts=st.lists(st.integers(1, DURATION_NS - 1), max_size=4, unique=True),
 )
-def test_handovers_are_those_of_the_definition_however_the_way_is_cut(
+def test_handovers_equal_the_definition_however_time_is_split(
     settings: Handover, seed: int, sites: int, step_ms: int, cuts: list[int]
 ) -> None:
     at_ns, strength_db = ways(seed, sites, step_ms * MS_NS)
@@ -82,7 +82,7 @@ def test_handovers_are_those_of_the_definition_however_the_way_is_cut(
     assert found == expected
 
 
-def test_a_crossing_is_followed_after_hysteresis_and_time_to_trigger() -> None:
+def test_a_handover_follows_a_crossing_after_hysteresis_and_time_to_trigger() -> None:
     """The second site gains 1 dB each 100 ms from -10 dB on: 3 dB better after 1300 ms, so more than that at the
     measurement at 1400 ms (steps are held), and for 160 ms at the one at 1560 ms."""
     at_ns = np.arange(0, DURATION_NS, 100 * MS_NS)
@@ -93,7 +93,7 @@ def test_a_crossing_is_followed_after_hysteresis_and_time_to_trigger() -> None:
     assert pauses_ns.tolist() == [[1560 * MS_NS, 1610 * MS_NS]]
 
 
-def test_a_short_peak_is_not_followed() -> None:
+def test_a_short_peak_causes_no_handover() -> None:
     at_ns = np.array([0, 400, 520]) * MS_NS
     strength_db = np.array([[0.0, 0.0, 0.0], [-5.0, 20.0, -5.0]])
     serving, pauses_ns = HandoverDecider(Handover(), strength_db[:, 0]).decide(at_ns, strength_db, 0, DURATION_NS)

@@ -1,4 +1,4 @@
-"""The numbers of TR 38.901 that no formula shows, typed once more from its tables."""
+"""Large-scale parameters, compared with a second copy of TR 38.901's tables."""
 
 from typing import get_args
 
@@ -32,19 +32,19 @@ HALLS = {  # Table 7.8-7: size, density, size and height of the clutter
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_shadowing_is_as_wide_and_as_long_as_tabulated(environment: Environment) -> None:
+def test_sigma_and_correlation_distance_are_as_tabulated(environment: Environment) -> None:
     row = environment_parameters(environment)
     states = (row.los, row.nlos, row.o2i)
     assert tuple(state and (state.sigma_db, state.correlation_m) for state in states) == SHADOWING[environment]
 
 
 @pytest.mark.parametrize("environment", HEIGHTS_M)
-def test_sites_stand_as_high_as_the_standards(environment: Environment) -> None:
+def test_site_heights_are_as_in_the_standard(environment: Environment) -> None:
     assert environment_parameters(environment).base_height_m == HEIGHTS_M[environment]
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_sight_lasts_as_far_as_tabulated(environment: Environment) -> None:
+def test_correlation_distance_of_sight_is_as_tabulated(environment: Environment) -> None:
     """In a factory half the clutter's size."""
     expected = HALLS[environment][2] / 2 if environment in HALLS else SIGHT_M[environment]
     assert environment_parameters(environment).los_correlation_m == expected
@@ -55,7 +55,7 @@ def test_halls_are_those_of_the_calibration(environment: Environment) -> None:
     assert environment_parameters(environment).hall == HALLS[environment]
 
 
-def test_buildings_lose_with_the_tabulated_spread() -> None:
+def test_penetration_sigma_is_as_tabulated() -> None:
     """Table 7.4.3-2."""
     assert {model: each["sigma_db"] for model, each in table("large_scale")["penetrations"].items()} == {
         "low": 4.4,

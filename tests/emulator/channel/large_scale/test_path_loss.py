@@ -1,4 +1,4 @@
-"""Path loss and sight against the formulas of TR 38.901, written a second time, and against numbers worked by hand."""
+"""Path loss and line of sight, compared with a second implementation of TR 38.901 and with results by hand."""
 
 import math
 from collections.abc import Callable
@@ -158,7 +158,7 @@ def test_two_slopes_meet_at_the_breakpoint(environment: Environment) -> None:
     distances_m=st.tuples(st.floats(0.0, 5000.0), st.floats(0.0, 5000.0)),
     carrier_hz=st.floats(0.5e9, 100e9),
 )
-def test_loss_grows_with_distance_and_without_sight(
+def test_loss_grows_with_distance_and_out_of_sight(
     environment: Environment, distances_m: tuple[float, float], carrier_hz: float
 ) -> None:
     geometry = geometry_of(environment, carrier_hz)
@@ -201,7 +201,7 @@ def test_a_tall_ue_sees_farther_in_uma() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_effective_environment_height_as_often_as_stated(seed: int) -> None:
+def test_effective_environment_height_has_the_stated_distribution(seed: int) -> None:
     """At 22.5 m the ground is 1 m with probability 1 / (1 + C), else 12, 15, 18 or 21 m, each as likely."""
     draws = generator(seed, "test", "roofs").random(4000)
     found = np.array([ground_m("uma", np.array([200.0]), 22.5, draw)[0] for draw in draws])

@@ -42,7 +42,7 @@ def test_depth_and_loss_are_distributed_as_stated(
     assert stats.kstest(rest_db / sigma_db, "norm").pvalue > 1e-3
 
 
-def test_outdoors_costs_nothing() -> None:
+def test_there_is_no_loss_outdoors() -> None:
     assert (
         draw_indoor_loss(generator(1, "ue", "penetration"), environment_parameters("inf-sh"), "none", 3.5e9)
         == NO_INDOOR_LOSS

@@ -1,4 +1,4 @@
-"""A UE's way through TR 38.901: many sites about one place are as many independent draws."""
+"""Propagation by TR 38.901; many sites around one place are independent draws."""
 
 from dataclasses import replace
 from typing import get_args
@@ -22,7 +22,7 @@ ROUND = ((10.0, 20.0), (150.0, 20.0), (150.0, 120.0))
 
 
 def ring(environment: Environment, radius_m: float, penetration: Penetration = "none") -> Radio:
-    """Sites at one distance all about the origin."""
+    """Return settings with sites in a circle around the origin."""
     angles = np.arange(SITES) * 2 * np.pi / SITES
     sites_m = tuple((float(x), float(y)) for x, y in radius_m * np.stack([np.cos(angles), np.sin(angles)], axis=1))
     return Radio(base=Base(environment=environment, sites_m=sites_m), ue=Ue(penetration=penetration))
@@ -35,8 +35,10 @@ def geometry_of(radio: Radio) -> Geometry:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize(("radius_m", "seed"), [(12.0, 1), (30.0, 2), (120.0, 3)])
-def test_sight_path_loss_and_shadowing_of_a_place(environment: Environment, radius_m: float, seed: int) -> None:
-    """As many sites in sight as probable, each path loss that of its sight, shadowing normal with the sigma of it."""
+def test_sight_path_loss_and_shadowing_have_their_distributions(
+    environment: Environment, radius_m: float, seed: int
+) -> None:
+    """The share of sites in sight is the probability; path loss and shadowing's normal law are those of the state."""
     radio = ring(environment, radius_m)
     found = propagate(radio, static(0, 0), SECOND_NS, seed, "ue")
     geometry, los, distances_m = geometry_of(radio), found.los[:, 0], np.full(SITES, radius_m)
@@ -52,7 +54,7 @@ def test_sight_path_loss_and_shadowing_of_a_place(environment: Environment, radi
     ("radius_m", "los", "correlation_m", "sigma_db"), [(8.0, True, 10.0, 4.0), (2500.0, False, 13.0, 7.82)]
 )
 @pytest.mark.parametrize("seed", [1, 2])
-def test_shadowing_along_the_way_keeps_its_correlation(
+def test_shadowing_along_a_track_has_its_correlation(
     radius_m: float, los: bool, correlation_m: float, sigma_db: float, seed: int
 ) -> None:
     radio = ring("umi", radius_m)
@@ -69,7 +71,7 @@ def test_shadowing_along_the_way_keeps_its_correlation(
 
 @pytest.mark.parametrize(("environment", "sigma_db"), [("umi", 7.0), ("uma", 7.0), ("rma", 8.0)])
 def test_a_ue_in_a_building(environment: Environment, sigma_db: float) -> None:
-    """One loss for all sites, over the outdoor loss; shadowing of its own sigma; sight as of the way outside."""
+    """One penetration loss for all sites; O2I sigma of shadowing; line of sight by the outdoor distance."""
     radio = ring(environment, 60.0, "low")
     found = propagate(radio, static(0, 0), SECOND_NS, 1, "ue")
     outdoors = path_loss_db(environment, np.full(SITES, 60.0), geometry_of(radio), found.los[:, 0])
@@ -87,7 +89,7 @@ def columns(found: Propagation) -> tuple[npt.NDArray[np.generic], ...]:
     return tuple(found)
 
 
-def test_however_the_way_is_cut_the_values_are_the_same() -> None:
+def test_values_do_not_depend_on_how_time_is_split() -> None:
     track, duration_ns = to_and_fro(ROUND, 20.0, 60 * SECOND_NS, pause_ns=SECOND_NS), 60 * SECOND_NS
     whole = propagate(THREE, track, duration_ns, 5, "ue")
     journey = PropagationStream(THREE, track, 5, "ue")
@@ -109,8 +111,8 @@ def test_however_the_way_is_cut_the_values_are_the_same() -> None:
     assert len(serving) > 5
 
 
-def test_another_ue_and_its_speed_change_nothing_for_a_ue() -> None:
-    """Nor for itself at a place: only the instants at which it is there."""
+def test_another_ue_changes_nothing() -> None:
+    """A UE's own speed changes only the instants at which it reaches a place."""
     walk, drive = waypoints(ROUND, 2.0), waypoints(ROUND, 20.0)
     before = propagate(THREE, walk, 120 * SECOND_NS, 5, "ue 1")
     propagate(THREE, drive, 120 * SECOND_NS, 5, "ue 2")
@@ -121,14 +123,14 @@ def test_another_ue_and_its_speed_change_nothing_for_a_ue() -> None:
         assert np.array_equal(getattr(before, name), getattr(faster, name)), name
 
 
-def test_a_site_more_changes_nothing_of_the_others() -> None:
+def test_another_site_changes_nothing_for_the_others() -> None:
     more = replace(THREE, base=replace(THREE.base, sites_m=((-50.0, 0.0), *THREE.base.sites_m)))
     before, after = (propagate(radio, waypoints(ROUND, 20.0), 12 * SECOND_NS, 5, "ue") for radio in (THREE, more))
     assert np.array_equal(before.shadowing_db, after.shadowing_db[1:])
     assert np.array_equal(before.los, after.los[1:])
 
 
-def test_the_strongest_serves_first_and_the_cost_is_that_of_the_way() -> None:
+def test_the_strongest_site_serves_first_and_cost_depends_on_the_track() -> None:
     for seed in range(20):
         found = propagate(THREE, static(100.0, 60.0), 3600 * SECOND_NS, seed, "ue")
         assert found.path_loss_db.shape == (3, 1)
@@ -137,7 +139,7 @@ def test_the_strongest_serves_first_and_the_cost_is_that_of_the_way() -> None:
     assert len(slow.at_ns) == len(fast.at_ns) == 4 * 240 + 1
 
 
-def test_a_handover_takes_the_link_away_for_its_interruption() -> None:
+def test_a_handover_interrupts_the_link() -> None:
     radio = replace(THREE, base=replace(THREE.base, handover=Handover(interruption_ns=30_000_000)))
     found = propagate(radio, waypoints(ROUND, 10.0), 24 * SECOND_NS, 5, "ue")
     assert len(found.serving_site) > 1
@@ -180,7 +182,7 @@ def test_a_handover_takes_the_link_away_for_its_interruption() -> None:
         ),
     ],
 )
-def test_what_the_standard_does_not_describe(radio: Radio, message: str) -> None:
+def test_settings_outside_the_standard_are_refused(radio: Radio, message: str) -> None:
     with pytest.raises(ValueError, match="must") as caught:
         propagate(radio, static(0, 0), SECOND_NS, 1, "ue")
     assert str(caught.value) == message

@@ -1,4 +1,4 @@
-"""Random fields against their covariance, over independent seeds: one pair of places a seed and lag."""
+"""Random fields, compared with their covariance over independent seeds, one pair of places per seed and lag."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_a_field_is_the_sum_of_its_waves() -> None:
     np.testing.assert_allclose(field_values(waves, points_m), expected, rtol=0, atol=1e-9)
 
 
-def test_a_places_value_does_not_depend_on_the_others() -> None:
+def test_a_points_value_does_not_depend_on_other_points() -> None:
     waves = rough_waves(generator(1, "test", "sum"), 7.0)
     points_m = generator(1, "test", "points").uniform(-5e3, 5e3, (1500, 2))
     together = field_values(waves, points_m)
@@ -29,13 +29,13 @@ def test_a_places_value_does_not_depend_on_the_others() -> None:
 
 
 @pytest.mark.parametrize(("correlation_m", "angle"), [(6.0, 0.0), (37.0, 1.0), (120.0, 2.5)])
-def test_correlation_is_exponential(correlation_m: float, angle: float) -> None:
+def test_rough_fields_have_exponential_correlation(correlation_m: float, angle: float) -> None:
     pairs = sampled(correlation_m, angle, smooth=False)
     assert_correlation(pairs, np.exp(-LAGS))
 
 
 @pytest.mark.parametrize(("correlation_m", "angle"), [(1.0, 0.3), (50.0, 1.2)])
-def test_correlation_of_what_is_cut_is_gaussian(correlation_m: float, angle: float) -> None:
+def test_smooth_fields_have_gaussian_correlation(correlation_m: float, angle: float) -> None:
     pairs = sampled(correlation_m, angle, smooth=True)
     assert_correlation(pairs, np.exp(-(LAGS**2)))
 
@@ -59,8 +59,8 @@ def assert_correlation(pairs: Floats, expected: Floats) -> None:
     assert stats.kstest(pairs[:, 0], "norm").pvalue > 1e-3
 
 
-def test_a_smooth_field_crosses_a_level_as_often_as_rice_says() -> None:
-    """And not more often where one looks closer."""
+def test_level_crossings_of_a_smooth_field_follow_rice() -> None:
+    """Also with a finer step."""
     crossings = np.empty((300, 2))
     for seed in range(len(crossings)):
         waves = smooth_waves(generator(seed, "test", "crossings"), 50.0)

@@ -1,4 +1,4 @@
-"""Ways of a UE: their points, their cutting, and the way travelled."""
+"""Tracks of UEs: points, subdivision, and distance travelled."""
 
 from pathlib import Path
 
@@ -31,12 +31,12 @@ def tracks(draw: st.DrawFn) -> Track:
 
 
 def place(track: Track, at_ns: float) -> list[float]:
-    """By linear interpolation, which holds the last place."""
+    """Interpolate linearly; the last place holds."""
     return [float(np.interp(at_ns, track.at_ns, track.points_m[:, axis])) for axis in (0, 1)]
 
 
 @given(track=tracks())
-def test_a_fine_track_is_the_same_way(track: Track) -> None:
+def test_subdividing_keeps_the_track(track: Track) -> None:
     end_ns = int(track.at_ns[-1])
     at_ns, points_m = points_between(subdivide(track), 0, end_ns)
     assert at_ns[0] == 0
@@ -53,8 +53,8 @@ def test_a_fine_track_is_the_same_way(track: Track) -> None:
 
 
 @given(track=tracks(), edges=st.lists(st.integers(0, 20 * SECOND_NS), min_size=1, max_size=6))
-def test_a_stretch_holds_the_points_about_it(track: Track, edges: list[int]) -> None:
-    """Against all points: from the last at or before its start to the first at or after its end."""
+def test_points_between_covers_the_interval(track: Track, edges: list[int]) -> None:
+    """Compared with all points: from the last at or before the start to the first at or after the end."""
     cut = subdivide(track)
     at_ns, points_m = points_between(cut, 0, max(20 * SECOND_NS, int(track.at_ns[-1])))
     for from_ns, until_ns in zip([0, *sorted(edges)], sorted(edges), strict=False):
@@ -67,8 +67,8 @@ def test_a_stretch_holds_the_points_about_it(track: Track, edges: list[int]) -> 
 
 
 @given(track=tracks(), scatter_mps=st.floats(0, 3))
-def test_way_travelled_is_the_integral_of_the_pace(track: Track, scatter_mps: float) -> None:
-    """Against a sum over every piece, and a standing UE after the last."""
+def test_distance_travelled_is_the_integral_of_the_speed(track: Track, scatter_mps: float) -> None:
+    """Compared with a sum over all pieces, with a UE that stands still after the last."""
     at_ns = np.linspace(0, int(track.at_ns[-1]) + SECOND_NS, 7).astype(np.int64)
     for now_ns, found in zip(at_ns, travelled_m(speed_profile(track, scatter_mps), at_ns), strict=True):
         total = max(0, now_ns - track.at_ns[-1]) / 1e9 * scatter_mps
@@ -94,7 +94,7 @@ def test_waypoints_with_pauses() -> None:
 
 
 @pytest.mark.parametrize("pause_ns", [0, 3 * SECOND_NS])
-def test_to_and_fro_comes_by_again(pause_ns: int) -> None:
+def test_to_and_fro_returns(pause_ns: int) -> None:
     track = to_and_fro(((0, 0), (10, 0), (10, 20)), 5.0, 100 * SECOND_NS, pause_ns)
     assert track.at_ns[-1] >= 100 * SECOND_NS
     way_ns = 6 * SECOND_NS + 2 * pause_ns  # there, with the pause at its middle and at its end
@@ -105,7 +105,7 @@ def test_to_and_fro_comes_by_again(pause_ns: int) -> None:
         assert place(track, now_ns) == pytest.approx(place(track, back_ns))
 
 
-def test_to_and_fro_between_one_place_stands() -> None:
+def test_to_and_fro_at_one_place_stands_still() -> None:
     assert to_and_fro(((1, 2), (1, 2)), 5.0, SECOND_NS).points_m.tolist() == [[1, 2]]
 
 
@@ -119,7 +119,9 @@ def test_to_and_fro_between_one_place_stands() -> None:
         (((0.0, float("inf")),), 1.0, 0, "track.points_m: must be finite"),
     ],
 )
-def test_faults_of_a_way(points_m: tuple[tuple[float, float]], speed_mps: float, pause_ns: int, message: str) -> None:
+def test_invalid_waypoints_are_refused(
+    points_m: tuple[tuple[float, float]], speed_mps: float, pause_ns: int, message: str
+) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         waypoints(points_m, speed_mps, pause_ns)
 
@@ -132,12 +134,12 @@ def test_faults_of_a_way(points_m: tuple[tuple[float, float]], speed_mps: float,
         ([0, 5, 5], r"track.at_ns: row 2: 5: must be above the one before"),
     ],
 )
-def test_faults_of_instants(at_ns: list[int], message: str) -> None:
+def test_invalid_instants_are_refused(at_ns: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         Track(np.array(at_ns, np.int64), np.zeros((len(at_ns), 2)))
 
 
-def test_a_way_to_and_fro_that_is_hardly_one_is_refused() -> None:
+def test_too_many_passes_are_refused() -> None:
     with pytest.raises(
         ValueError, match=r"^track.to_and_fro_m=2 points: one way must last 0.01 ms or more, not 7e-06$"
     ):
@@ -171,7 +173,7 @@ def test_recorded_as_latitude_and_longitude(tmp_path: Path) -> None:
         ("time_s,latitude,longitude\n0,95,0\n", "row 2: latitude='95.0': must lie within 89 of 0"),
     ],
 )
-def test_faults_of_a_recorded_track(tmp_path: Path, content: str, message: str) -> None:
+def test_invalid_recorded_tracks_are_refused(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "way.csv"
     path.write_text(content)
     with pytest.raises(ValueError, match=r"^.*way\.csv: ") as caught:

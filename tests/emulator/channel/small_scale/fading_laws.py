@@ -1,4 +1,4 @@
-"""What each fading profile must look like at one frequency, written from closed forms alone, and samples of it."""
+"""Closed forms of each fading profile at one frequency, and samples of the process."""
 
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ class Law(NamedTuple):
     m: float
 
     def power(self, branches: int) -> Any:
-        """The power gain of `branches` branches of mean 1 each, summed."""
+        """Return the distribution of the summed power gain of `branches` branches of mean 1."""
         if self.m:
             return stats.gamma(self.m * branches, scale=1 / self.m)
         if self.k:
@@ -38,7 +38,7 @@ class Law(NamedTuple):
         return stats.gamma(branches)
 
     def autocorrelation(self, scattered: Floats, wavelengths: Floats) -> Complexes:
-        """Of the complex gain, from that of the scattered waves."""
+        """Return the autocorrelation of the complex gain from that of the scattered waves."""
         steady = np.exp(-2j * np.pi * LOS_DOPPLER * wavelengths)
         together: Complexes = (scattered + self.k * steady) / (self.k + 1)
         return together
@@ -91,7 +91,7 @@ def nakagami(seed: int, branches: int) -> Nakagami:
 
 @cache
 def independent_powers(name: str, seed: int) -> Floats:
-    """Power gains of single branches that have nothing in common, shape (samples,)."""
+    """Draw independent power gains of single branches, shape (samples,)."""
     if name == "nakagami":
         return nakagami(seed, 1).gains(np.arange(1500.0) * (APART * WAVELENGTH_M))[:, 0]
     way_m = np.arange(64.0) * (APART * WAVELENGTH_M)
@@ -100,7 +100,7 @@ def independent_powers(name: str, seed: int) -> Floats:
 
 
 def powers_along(name: str, seed: int, way_m: Floats, walks: int) -> Floats:
-    """Power gains along one way, `walks` times from draws of their own, shape (places, walks)."""
+    """Draw power gains along a track for independent walks, shape (places, walks)."""
     if name == "nakagami":
         return nakagami_gain(powers_along("rayleigh", seed, way_m, walks), NAKAGAMI_M)
     powers: Floats = np.abs(multipath(name, seed, walks).responses(way_m)[:, :, 0]) ** 2

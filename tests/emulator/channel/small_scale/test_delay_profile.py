@@ -1,4 +1,4 @@
-"""Tapped delay lines: their tables, and what the process over the way makes of them at several frequencies."""
+"""Tapped delay lines: tables, and the process at several frequencies."""
 
 from functools import partial
 
@@ -49,9 +49,7 @@ def meets(each_walks: Floats, expected: Floats, allowance: float) -> bool:
     ],
 )
 @pytest.mark.parametrize("spread_ns", [10.0, 300.0])
-def test_tables_have_the_delay_spread_that_they_are_scaled_to(
-    name: str, taps: int, rms: float, spread_ns: float
-) -> None:
+def test_delay_lines_have_the_requested_delay_spread(name: str, taps: int, rms: float, spread_ns: float) -> None:
     profile = tapped_delay_line(name, spread_ns)
     assert len(profile.delays_s) == len(profile.powers) == taps
     assert profile.rms_delay_spread_s() == pytest.approx(rms * spread_ns * 1e-9, abs=5e-5 * spread_ns * 1e-9)
@@ -65,7 +63,7 @@ def test_the_first_tap_has_the_k_factor_of_its_table(name: str, k_db: float) -> 
 
 
 @pytest.mark.parametrize("name", ["tdl-a", "tdl-b", "tdl-c"])
-def test_without_a_line_of_sight_nothing_is_steady(name: str) -> None:
+def test_delay_lines_without_line_of_sight_have_no_such_power(name: str) -> None:
     assert tapped_delay_line(name, SPREAD_NS).los_power == 0
 
 
@@ -75,7 +73,7 @@ def test_one_tap_is_flat(profile: DelayProfile) -> None:
     assert np.abs(gains - gains[:, :, :1]).max() < 1e-12
 
 
-def test_a_line_that_is_not_in_the_table_is_refused() -> None:
+def test_an_unknown_delay_line_is_refused() -> None:
     with pytest.raises(ValueError, match="profile 'tdl-f': must be one of tdl-a, tdl-b, tdl-c, tdl-d, tdl-e"):
         tapped_delay_line("tdl-f", SPREAD_NS)
 
@@ -94,7 +92,7 @@ def test_frequency_correlation_is_the_transform_of_the_delay_profile(name: str, 
 
 @every_seed
 @every_line
-def test_taps_have_the_tables_powers_and_fade_on_their_own(name: str, seed: int) -> None:
+def test_taps_have_the_tabulated_powers_and_fade_independently(name: str, seed: int) -> None:
     """Each tap's gain is estimated from one response, over a band wide enough to tell the taps apart."""
     profile = tapped_delay_line(name, SPREAD_NS)
     delays_s, which = np.unique(profile.delays_s, return_inverse=True)  # two taps of TDL-E have one delay

@@ -1,4 +1,4 @@
-"""How deep fades are, against closed forms; samples that share nothing, tolerances from their number."""
+"""Distribution of the fading gain, compared with closed forms on independent samples."""
 
 from functools import partial
 
@@ -42,13 +42,13 @@ def of_branches(name: str, seed: int, branches: int) -> Floats:
 @every_profile
 @every_seed
 @pytest.mark.parametrize("branches", [1, 2, 4])
-def test_power_follows_its_law(name: str, seed: int, branches: int) -> None:
+def test_power_follows_its_distribution(name: str, seed: int, branches: int) -> None:
     """Kolmogorov and Smirnov's distance, its exact distribution for this many samples."""
     powers = of_branches(name, seed, branches)
     assert stats.kstest(powers, LAWS[name].power(branches).cdf).pvalue > ONE_IN
 
 
-def test_the_test_of_laws_tells_them_apart() -> None:
+def test_the_test_distinguishes_distributions() -> None:
     """The same samples do not pass for Rice 1.5 dB steadier, nor for Nakagami of half as much m again."""
     powers = of_branches("rice", 1, 1)
     assert stats.kstest(powers, Law(10 ** ((RICE_K_DB + 1.5) / 10), 0.0).power(1).cdf).pvalue < ONE_IN
@@ -97,7 +97,7 @@ def test_nakagami_keeps_quantiles(m: float) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in LAWS if name != "nakagami"])
-def test_gains_are_the_branches_squares_summed(name: str) -> None:
+def test_gains_are_the_sum_of_the_branches_squares(name: str) -> None:
     way_m = np.linspace(0, 500, 999) * WAVELENGTH_M
     squares = np.abs(multipath(name, 1, 3).responses(way_m)) ** 2
     assert multipath(name, 1, 3).gains(way_m) == pytest.approx(squares.sum(axis=1), rel=1e-12)

@@ -1,5 +1,4 @@
-"""How fast fades come and go over the way travelled, against closed forms; errors are those among walks that share
-nothing."""
+"""Variation of fading over distance, compared with closed forms on independent walks."""
 
 import numpy as np
 import pytest
@@ -29,8 +28,8 @@ def way(start_wavelengths: float, wavelengths: float, a_wavelength: int) -> Floa
 
 @every_seed
 @pytest.mark.parametrize("name", [name for name in LAWS if name != "nakagami"])
-def test_autocorrelation_is_bessels(name: str, seed: int) -> None:
-    """Across a border of blocks, 256 wavelengths from the start."""
+def test_autocorrelation_is_a_bessel_function(name: str, seed: int) -> None:
+    """Also across the border of two blocks, 256 wavelengths from the start."""
     responses = multipath(name, seed, 400).responses(way(230, 60, 10))[:, :, 0]
     for lag in LAGS:
         products = (responses[:-lag] * responses[lag:].conj()).mean(axis=0)
@@ -72,6 +71,6 @@ def test_level_crossings_and_durations_of_fades(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("level", [0.1, 0.5, 1.0, 1.5])
-def test_the_closed_form_of_crossings_is_rayleighs_without_a_line_of_sight(level: float) -> None:
+def test_crossings_without_line_of_sight_are_rayleighs(level: float) -> None:
     expected = np.sqrt(2 * np.pi) * level * np.exp(-(level**2))
     assert LAWS["rayleigh"].crossings(level) == pytest.approx(expected, rel=1e-9)

@@ -1,4 +1,4 @@
-"""The blocks that scattered waves are made of: their exact covariance, worked out from their weights."""
+"""Blocks of scattered waves: their exact covariance, computed from their weights."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ from emulator.core.randomness import generator
 
 
 def autocorrelation(lag: int) -> float:
-    """Of the process, `lag` points apart, averaged over the first point's place."""
+    """Return the autocorrelation at `lag` points, averaged over places."""
     powers = line_powers()
     lines = np.arange(len(powers)) - len(powers) // 2
     in_block = (powers * np.cos(2 * np.pi * lines * lag / BLOCK)).sum()
@@ -29,7 +29,7 @@ def autocorrelation(lag: int) -> float:
 
 
 @pytest.mark.parametrize(("wavelengths", "error"), [(5, 0.001), (20, 0.004), (BLOCK // POINTS_PER_WAVELENGTH, 0.02)])
-def test_autocorrelation_is_bessels_as_closely_as_is_said(wavelengths: int, error: float) -> None:
+def test_autocorrelation_is_a_bessel_function_within_the_stated_error(wavelengths: int, error: float) -> None:
     lags = np.arange(wavelengths * POINTS_PER_WAVELENGTH)
     expected = j0(2 * np.pi * lags / POINTS_PER_WAVELENGTH)
     assert [autocorrelation(int(lag)) for lag in lags] == pytest.approx(expected, abs=error)
@@ -40,7 +40,7 @@ def test_power_is_one_at_every_place() -> None:
     assert fade_in_weights() ** 2 + fade_in_weights()[::-1] ** 2 == pytest.approx(np.ones(FADE))
 
 
-def test_a_segment_does_not_depend_on_those_asked_for_before() -> None:
+def test_a_segment_does_not_depend_on_earlier_ones() -> None:
     draws = partial(generator, 1, "ue", "waves")
     walked = Scattering(2, draws)
     for number in range(5):
@@ -48,7 +48,7 @@ def test_a_segment_does_not_depend_on_those_asked_for_before() -> None:
     assert np.array_equal(before, Scattering(2, draws).segment(4))
 
 
-def test_no_power_lies_beyond_the_largest_shift() -> None:
+def test_there_is_no_power_beyond_the_maximum_doppler_shift() -> None:
     """Fading from block to block widens lines by a few times the inverse of the fade's length, which is left out."""
     process = Scattering(1, partial(generator, 1, "ue", "waves"))
     way = np.concatenate([process.segment(number)[0] for number in range(4)])
@@ -57,8 +57,8 @@ def test_no_power_lies_beyond_the_largest_shift() -> None:
     assert power[shifts > 1 + 4 * POINTS_PER_WAVELENGTH / FADE].sum() < 1e-6 * power.sum()
 
 
-def test_estimates_between_points_are_as_close_as_is_said() -> None:
-    """Mean square error of a weighted sum of points, from the covariance; half way between two it is greatest."""
+def test_estimates_between_points_have_the_stated_error() -> None:
+    """The mean square error of a weighted sum of points, from the covariance, is largest half way between two."""
     table = weight_table(POINTS_PER_WAVELENGTH)
     turn = 2 * np.pi / POINTS_PER_WAVELENGTH
     points = np.arange(POINTS)
@@ -71,8 +71,8 @@ def test_estimates_between_points_are_as_close_as_is_said() -> None:
 
 @pytest.mark.parametrize("shift", [0.0, 0.3, 0.7, -0.95])
 @pytest.mark.parametrize("place", [0.0, 0.001, 0.499, 0.5, 0.75, 0.9999, 2.3])
-def test_a_plane_wave_is_met_between_points(shift: float, place: float) -> None:
-    """At any place, not those of the table alone."""
+def test_a_plane_wave_is_interpolated_between_points(shift: float, place: float) -> None:
+    """At any place, also between those of the table."""
     turns = 2 * np.pi * shift / POINTS_PER_WAVELENGTH
     rows = np.stack((np.cos(turns * np.arange(12)), np.sin(turns * np.arange(12))), axis=1)
     values = np.empty(2)

@@ -1,4 +1,4 @@
-"""A link's gains are a function of the way: how the way is cut into steps and calls changes no bit of them."""
+"""Fading gains are a pure function of distance, however distances are split into calls."""
 
 import tracemalloc
 from functools import partial
@@ -53,7 +53,7 @@ def whole(profile: Profile, way_m: Floats) -> Floats:
 @pytest.mark.parametrize("profile", PROFILES)
 @settings(max_examples=5, deadline=None)
 @given(cuts=st.lists(st.integers(0, 2000), max_size=6), speed=st.sampled_from([0.003, 0.1, 2.0, 45.0]))
-def test_calls_change_no_bit(profile: Profile, cuts: list[int], speed: float) -> None:
+def test_values_do_not_depend_on_how_distances_are_split(profile: Profile, cuts: list[int], speed: float) -> None:
     way_m = np.cumsum(np.random.default_rng(3).uniform(0, 2 * speed * WAVELENGTH_M, 2000))
     fading = small_scale(profile)
     edges = [0, *sorted(cuts), 2000]
@@ -62,20 +62,20 @@ def test_calls_change_no_bit(profile: Profile, cuts: list[int], speed: float) ->
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_twice_the_speed_meets_every_other_gain(profile: Profile) -> None:
+def test_twice_the_speed_gives_every_other_gain(profile: Profile) -> None:
     way_m = way(4000, 0.13)
     assert np.array_equal(whole(profile, way_m)[::2], small_scale(profile).gains(way_m[::2], states(4000)[::2]))
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_way_that_is_jumped_over_changes_no_bit(profile: Profile) -> None:
+def test_skipped_distance_changes_nothing(profile: Profile) -> None:
     way_m = way(6000, 0.4)
     late = whole(profile, way_m)[5990:]
     assert np.array_equal(late, small_scale(profile).gains(way_m[5990:], states(6000)[5990:]))
 
 
 @pytest.mark.parametrize("profile", [profile for profile in PROFILES if profile != "none"])
-def test_every_seed_fades_on_its_own(profile: Profile) -> None:
+def test_seeds_fade_independently(profile: Profile) -> None:
     way_m = way(100, 1.0)
     assert not np.any(whole(profile, way_m) == small_scale(profile, 2).gains(way_m, states(100)))
 
@@ -85,16 +85,16 @@ def test_no_fading_is_the_gain_of_the_antennas() -> None:
 
 
 @pytest.mark.parametrize("way_m", [[1.0, 0.9], [-0.1, 0.0]])
-def test_a_way_that_goes_back_is_refused(way_m: list[float]) -> None:
+def test_decreasing_distances_are_refused(way_m: list[float]) -> None:
     with pytest.raises(ValueError, match="travelled_m: must be at least 0 and not go back"):
         whole("rayleigh", np.array(way_m))
 
 
-def test_nothing_is_made_for_no_places() -> None:
+def test_no_places_give_no_gains() -> None:
     assert whole("auto", np.zeros(0)).shape == (0, 5)
 
 
-def test_memory_is_flat() -> None:
+def test_memory_does_not_grow_with_distance() -> None:
     """The most that is held on the way does not grow with the way: 60 segments after 4."""
     fading = small_scale("tdl-c")
     peaks = []
@@ -107,8 +107,8 @@ def test_memory_is_flat() -> None:
     assert peaks[1] < 1.1 * peaks[0]
 
 
-def test_sight_chooses_the_delay_line_and_its_spread() -> None:
-    """TDL-D of the spread in line of sight, TDL-C out of it: two processes over one way."""
+def test_line_of_sight_selects_the_delay_line_and_its_spread() -> None:
+    """TDL-D in line of sight, TDL-C out of it: two processes over one track."""
     way_m, los = way(3000, 0.2), states(3000)
     gains = small_scale("auto").gains(way_m, los)
     for state, purpose, line, spread_ns in (
@@ -119,7 +119,7 @@ def test_sight_chooses_the_delay_line_and_its_spread() -> None:
         assert np.array_equal(gains[los == state], process.gains(way_m)[los == state])
 
 
-def test_one_kind_of_fading_goes_on_through_changes_of_sight() -> None:
+def test_one_profile_continues_through_changes_of_sight() -> None:
     way_m = way(3000, 0.2)
     fading = FadingProcess(Fading("tdl-c", 300.0), lambda los: 0.0, RECEIVER, partial(generator, 1, "ue"), "fading")
     process = Multipath(

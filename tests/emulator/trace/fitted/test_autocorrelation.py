@@ -10,7 +10,7 @@ from emulator.trace.fitted.autocorrelation import autocorrelation, crossing_samp
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=40).filter(lambda values: len(set(values)) > 1))
-def test_every_lag_is_the_sum_that_it_stands_for(values: list[int]) -> None:
+def test_every_lag_equals_its_definition(values: list[int]) -> None:
     centred = np.array(values) - np.mean(values)
     size = len(values)
     sums = [sum(centred[at] * centred[at + lag] for at in range(size - lag)) for lag in range(size)]
@@ -18,13 +18,13 @@ def test_every_lag_is_the_sum_that_it_stands_for(values: list[int]) -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 1e9, 0.1])
-def test_values_that_never_change_are_uncorrelated(value: float) -> None:
+def test_constant_values_are_uncorrelated(value: float) -> None:
     shown = autocorrelation(np.full(20, value))
     assert shown[0] == 1
     assert not shown[1:].any()
 
 
-def test_the_crossing_lies_on_the_line_between_two_lags() -> None:
+def test_the_crossing_is_interpolated_between_two_lags() -> None:
     assert crossing_samples(np.array([1.0, 0.5, 0.3, 0.9])) == pytest.approx(1 + (0.5 - 1 / math.e) / 0.2)
     assert crossing_samples(np.array([1.0, 0.0])) == pytest.approx(1 - 1 / math.e)
     assert crossing_samples(np.array([1.0, 0.9])) == 2

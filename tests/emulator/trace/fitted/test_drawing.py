@@ -30,7 +30,7 @@ def circular_autocorrelation(values: Floats) -> Floats:
 
 @pytest.mark.parametrize("samples", [600, 601, 1200, 6001])
 @pytest.mark.parametrize("model", [FADES, OUTAGES], ids=["fades", "outages"])
-def test_a_draw_has_the_models_distribution_whole(model: RateModel, samples: int) -> None:
+def test_a_draw_has_exactly_the_models_distribution(model: RateModel, samples: int) -> None:
     rates = np.sort(draw_rates_bps(model, samples, 1, "ue"))
     zeros = round(samples * model.zero_share)
     assert np.count_nonzero(rates == 0) == zeros
@@ -44,14 +44,14 @@ def test_a_draw_has_the_models_distribution_whole(model: RateModel, samples: int
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("quantiles", [GAUSSIAN, SKEWED], ids=["gaussian", "skewed"])
 def test_a_draw_has_the_models_correlation_around_its_period(quantiles: tuple[float, ...], seed: int) -> None:
-    """Not on average over draws: each. What remains is what a distribution does not let be put right."""
+    """Each draw, not only the mean. The rest is the error that the distribution imposes."""
     model = replace(FADES, quantiles_bps=quantiles, zero_share=0.0)
     wanted = circular_correlation(spectrum(model.correlation, model.sample_ns, 600, 600), 600)
     found = circular_autocorrelation(draw_rates_bps(model, 600, seed, "ue"))
     assert np.abs(found - wanted).max() < 0.02
 
 
-def test_the_period_of_the_recording_is_the_slowest_thing_there_is() -> None:
+def test_nothing_is_slower_than_the_period_of_the_recording() -> None:
     power = spectrum(SLOW, NS_PER_S, 600, 600)
     assert power[0] == 0
     assert power.min() >= 0
@@ -59,7 +59,7 @@ def test_the_period_of_the_recording_is_the_slowest_thing_there_is() -> None:
 
 
 @pytest.mark.parametrize("times", [2, 5])
-def test_a_longer_period_has_the_line_between_the_spectrums_points(times: int) -> None:
+def test_the_spectrum_of_a_longer_period_is_interpolated(times: int) -> None:
     """A triangle about each frequency is Fejér's kernel at each lag."""
     base = circular_correlation(spectrum(SLOW, NS_PER_S, 600, 600), 600)
     long = circular_correlation(spectrum(SLOW, NS_PER_S, 600, times * 600), times * 600)
@@ -69,14 +69,14 @@ def test_a_longer_period_has_the_line_between_the_spectrums_points(times: int) -
 
 
 @pytest.mark.parametrize("model", [replace(FADES, zero_share=0.0), OUTAGES], ids=["steady", "outages"])
-def test_records_show_the_autocorrelation_that_is_expected_of_them(model: RateModel) -> None:
-    """The mean over independent draws, to four standard errors and what `draw` cannot put right (see above)."""
+def test_draws_show_the_expected_autocorrelation(model: RateModel) -> None:
+    """The mean over independent draws, to four standard errors and the error of each draw (see above)."""
     shown = np.array([autocorrelation(draw_rates_bps(model, 600, seed, "ue")) for seed in range(64)])
     wrong = np.abs(shown.mean(axis=0) - expected_autocorrelation(SLOW, model, 600))
     assert (wrong <= 4 * shown.std(axis=0) / math.sqrt(64) + 0.02)[:300].all()
 
 
-def test_outages_are_as_many_and_as_long_as_the_chain_has_them() -> None:
+def test_outages_have_the_number_and_length_of_the_chains() -> None:
     model = replace(OUTAGES, zero_share=0.2, outage_ns=5 * NS_PER_S)
     for seed in range(5):
         bad = np.zeros(1000, dtype=bool)
@@ -87,7 +87,7 @@ def test_outages_are_as_many_and_as_long_as_the_chain_has_them() -> None:
 
 
 def test_stays_of_a_chain_are_geometric() -> None:
-    """Given many, their lengths are those of the chain: P(length > 1) = 1 - the chance to leave."""
+    """With many stays, P(length > 1) = 1 - the probability to leave."""
     rng = generator(3, "ue", "test")
     lengths = random_composition(50_000, 10_000, rng)
     assert lengths.sum() == 50_000
@@ -97,7 +97,7 @@ def test_stays_of_a_chain_are_geometric() -> None:
         assert (lengths > length).mean() == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / 10_000))
 
 
-def test_every_composition_is_as_likely() -> None:
+def test_all_compositions_are_equally_likely() -> None:
     rng = generator(1, "ue", "test")
     found = Counter(tuple(random_composition(6, 3, rng).tolist()) for _ in range(2_000))
     assert len(found) == math.comb(5, 2)
@@ -113,7 +113,7 @@ def test_draws_are_addressed() -> None:
     assert trace.shares_lineage(draw(OUTAGES, 5 * NS_PER_S, 1, "ue1"))
 
 
-def test_a_shorter_draw_is_a_stretch_of_the_recordings_length() -> None:
+def test_a_shorter_draw_is_part_of_one_as_long_as_the_recording() -> None:
     whole, part = (draw(FADES, seconds * NS_PER_S, 1, "ue1") for seconds in (600, 40))
     assert np.array_equal(part.capacity_bits, whole.capacity_bits[:40])
 
@@ -127,6 +127,6 @@ def test_the_bits_are_those_of_the_rates() -> None:
 
 
 @pytest.mark.parametrize("duration_ns", [0, -NS_PER_S, NS_PER_S + 1])
-def test_a_draw_is_whole_samples(duration_ns: int) -> None:
+def test_a_duration_must_be_a_whole_number_of_samples(duration_ns: int) -> None:
     with pytest.raises(ValueError, match=r"^duration=.* s: must be a whole number of samples of 1 s$"):
         draw(FADES, duration_ns, 1, "ue1")

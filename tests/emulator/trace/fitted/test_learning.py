@@ -1,4 +1,4 @@
-"""What is learned is what was there: from processes with known parameters, and from recordings where there are some."""
+"""Fits to processes with known parameters, and to recordings if there are any."""
 
 import json
 import math
@@ -59,7 +59,7 @@ def test_the_correlation_of_a_known_process_is_found(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_outages_that_come_unannounced_are_a_chains(seed: int) -> None:
+def test_sudden_outages_are_fitted_by_a_chain(seed: int) -> None:
     """Share and mean stay, to four standard errors: stays and the times between them are geometric."""
     rng = generator(seed, "test", "chain")
     stays, bad, good = 200, 4.0, 16.0
@@ -76,7 +76,7 @@ def test_outages_that_come_unannounced_are_a_chains(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_zeros_at_the_bottoms_of_fades_are_the_fades(seed: int) -> None:
+def test_zeros_at_the_bottoms_of_fades_are_no_outages(seed: int) -> None:
     levels = autoregression(4_000, 30, seed)
     model = learn(trace_of(1e6 * np.maximum(levels + 1, 0)))
     assert model.outage_ns is None
@@ -102,7 +102,7 @@ def test_the_distribution_is_never_far_from_the_recorded_one(bits: list[int]) ->
     assert distance <= np.diff(PROBABILITIES).max() * len(positive) / len(bits) + 1 / len(bits) + 2e-4
 
 
-def test_a_rate_that_never_changes_is_drawn_as_it_is() -> None:
+def test_a_constant_rate_is_drawn_unchanged() -> None:
     model = learn(trace_of([5_000] * 20))
     assert draw(model, 30 * NS_PER_S, 1, "ue").capacity_bits.tolist() == [5_000] * 30
 
@@ -116,7 +116,7 @@ def test_samples_are_a_slot_or_100_ms() -> None:
     assert mean_rates_bps(short, 100 * NS_PER_MS)[:2].tolist() == [50_500, 150_500]
 
 
-def test_what_it_was_learned_from_is_kept() -> None:
+def test_the_lineage_of_the_recording_is_kept() -> None:
     trace = trace_of(np.arange(1, 40))
     assert learn(trace).learned_from == trace.lineage
 
@@ -129,12 +129,12 @@ def test_what_it_was_learned_from_is_kept() -> None:
         (trace_of([0] * 1_600 + [7], NS_PER_MS), None, "at least one sample must carry bits"),
     ],
 )
-def test_what_cannot_be_learned_from(trace: Trace, sample_ns: int | None, rule: str) -> None:
+def test_unsuitable_recordings_are_refused(trace: Trace, sample_ns: int | None, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         learn(trace, sample_ns)
 
 
-def test_what_stands_beside_zeros() -> None:
+def test_zero_runs_and_the_rank_beside_them() -> None:
     runs, rank = zero_runs(np.array([0, 1, 0, 0, 4, 3, 2, 0.0]))
     assert runs == 3
     assert rank == pytest.approx((1 + 1 + 7 + 3) / 8 / 4)
@@ -147,7 +147,7 @@ def test_the_apparent_doppler_is_where_jakes_falls_to_1_over_e() -> None:
     assert correlation.jitter_share == 0
 
 
-def test_a_model_is_stored_and_read_again(tmp_path: Path) -> None:
+def test_a_saved_model_is_loaded_unchanged(tmp_path: Path) -> None:
     model = learn(trace_of(np.r_[np.arange(40), 0, 0, 0, np.arange(90)]))
     save_model(model, tmp_path / "model.json")
     assert load_model(tmp_path / "model.json") == model
@@ -169,7 +169,7 @@ def test_a_model_is_stored_and_read_again(tmp_path: Path) -> None:
         ({"more": 1}, "unexpected"),
     ],
 )
-def test_a_damaged_model_is_one_line(change: dict[str, object], rule: str, tmp_path: Path) -> None:
+def test_a_damaged_model_is_refused_in_one_line(change: dict[str, object], rule: str, tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     save_model(learn(trace_of(np.arange(1, 40))), path)
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
@@ -194,8 +194,8 @@ def test_rules_of_a_correlation(values: tuple[float, int, float, int, float], ru
 
 
 @pytest.mark.skipif(not RECORDINGS, reason=f"no recordings under {FOLDER}")
-def test_first_halves_of_recordings_foretell_their_second_halves() -> None:
-    """The distribution, of each; and draws forget as fast as what they were fitted to, in nine recordings of ten."""
+def test_first_halves_of_recordings_predict_their_second_halves() -> None:
+    """In distribution, each; the correlation time of draws is that of the fitted half in nine recordings of ten."""
     times = []
     for path in RECORDINGS:
         trace = import_trace(path, "rate")
@@ -210,8 +210,8 @@ def test_first_halves_of_recordings_foretell_their_second_halves() -> None:
     assert (np.abs(np.array(times) - 1) <= 0.25).mean() >= 0.9
 
 
-def test_outages_are_drawn_again() -> None:
-    """A model of a draw finds the share and the stays that were drawn."""
+def test_a_model_of_a_draw_has_its_outages() -> None:
+    """A model fitted to a draw has the drawn share and lengths of outages."""
     model = RateModel(
         NS_PER_S,
         2_000 * NS_PER_S,
