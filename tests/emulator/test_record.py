@@ -18,9 +18,9 @@ SMALL = pa.schema(
 
 
 def task_row(number: int) -> tuple[Any, ...]:
-    who = (f"policy{number % 2}", f"ue{number % 3}", "image", number)
+    names = (f"policy{number % 2}", f"ue{number % 3}", "image", number)
     parts = (number, 2, 3, 4, 1)
-    return (*who, 10 * number, "ue1:0-4", *parts, number + 9, 0.1 * number, 0.25, True, "done", "", 1, "modelled")
+    return (*names, 10 * number, "ue1:0-4", *parts, number + 9, 0.1 * number, 0.25, True, "done", "", 1, "modelled")
 
 
 def stage_row(number: int) -> tuple[Any, ...]:

@@ -24,11 +24,11 @@ WAY = waypoints(((20.0, 10.0), (20.0, 190.0)), 15.0)  # from the first site to t
 SLOTS = 30_000
 
 
-def heard(radio: Radio, direction: Direction, track: Track = WAY, slots: int = SLOTS, seed: int = 4) -> Slots:
+def receive(radio: Radio, direction: Direction, track: Track = WAY, slots: int = SLOTS, seed: int = 4) -> Slots:
     return Signal(radio, track, seed, "ue1", direction).next_slots(slots)
 
 
-def way(radio: Radio, track: Track = WAY, slots: int = SLOTS, seed: int = 4) -> Propagation:
+def propagation_of(radio: Radio, track: Track = WAY, slots: int = SLOTS, seed: int = 4) -> Propagation:
     return propagate(radio, track, slots * SLOT_NS, seed, "ue1")
 
 
@@ -49,8 +49,8 @@ def decibels(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def test_downlink_is_signal_over_noise_and_the_load_of_the_others() -> None:
     """33 dBm over 106 x 12 subcarriers of 30 kHz, a noise figure of 7 dB, two branches: twice the signal."""
-    got = heard(PLAIN, "downlink")
-    found = way(PLAIN)
+    got = receive(PLAIN, "downlink")
+    found = propagation_of(PLAIN)
     received_mw = 10 ** ((33 - decibels(np.array(106 * 12.0)) - coupling_db(found)) / 10)
     site = serving(found)
     own_mw = received_mw[site, np.arange(SLOTS)]
@@ -64,8 +64,8 @@ def test_downlink_is_signal_over_noise_and_the_load_of_the_others() -> None:
 
 def test_uplink_has_power_control_and_noise_rise() -> None:
     radio = replace(PLAIN, ue=Ue(p0_dbm=-90.0, alpha=0.9, tx_power_dbm=15.0))
-    got = heard(radio, "uplink")
-    found = way(radio)
+    got = receive(radio, "uplink")
+    found = propagation_of(radio)
     loss_db = coupling_db(found)[serving(found), np.arange(SLOTS)]
     asked_dbm = -90 + decibels(np.array(2.0 * 106)) + 0.9 * loss_db
     assert asked_dbm.min() < 15 < asked_dbm.max()
@@ -77,7 +77,7 @@ def test_uplink_has_power_control_and_noise_rise() -> None:
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
 def test_descriptive_columns_are_the_propagation_to_the_serving_site(direction: Direction) -> None:
     radio = replace(PLAIN, fading=Fading("tdl-c", 100.0, branches=2))
-    got, found = heard(radio, direction), way(radio)
+    got, found = receive(radio, direction), propagation_of(radio)
     site = serving(found)
     for name, values in (
         ("path_loss_db", found.path_loss_db),
@@ -86,7 +86,7 @@ def test_descriptive_columns_are_the_propagation_to_the_serving_site(direction: 
     ):
         along = np.stack([np.interp(np.arange(SLOTS) * SLOT_NS, found.at_ns, each) for each in values])
         np.testing.assert_allclose(got.description[name], along[site, np.arange(SLOTS)], atol=0.00502)
-    still = heard(replace(radio, fading=Fading("none", branches=2)), direction)
+    still = receive(replace(radio, fading=Fading("none", branches=2)), direction)
     faded_db = decibels((got.sinr / still.sinr).mean(axis=1))
     np.testing.assert_allclose(got.description["fading_db"], faded_db, atol=0.00501)
     assert got.description["los"].dtype == np.bool_ and got.description["serving"].dtype == np.int8
@@ -95,9 +95,9 @@ def test_descriptive_columns_are_the_propagation_to_the_serving_site(direction: 
 def test_nothing_is_sent_while_a_handover_interrupts() -> None:
     radio = replace(PLAIN, base=replace(PLAIN.base, handover=Handover(interruption_ns=50_200_000)))
     for direction, pattern in zip(DIRECTIONS, ([0, 0, 0, 0, 14], [13, 13, 13, 9, 0]), strict=True):
-        got = heard(radio, direction)
+        got = receive(radio, direction)
         interrupted = np.zeros(SLOTS, dtype=np.bool_)
-        for begin_ns, end_ns in way(radio).interruptions_ns:
+        for begin_ns, end_ns in propagation_of(radio).interruptions_ns:
             interrupted[begin_ns // SLOT_NS : -(-end_ns // SLOT_NS)] = True
         assert 101 <= interrupted.sum() < SLOTS
         np.testing.assert_array_equal(got.symbols, np.where(interrupted, 0, np.tile(pattern, SLOTS // 5)))
@@ -109,7 +109,7 @@ FULL = replace(PLAIN, fading=Fading("auto", branches=2), bursts=Bursts(15.0, 3_0
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 5_999), max_size=6), st.sampled_from(["uplink", "downlink"]))
 def test_values_do_not_depend_on_how_slots_are_split(cuts: list[int], direction: Direction) -> None:
-    whole = heard(FULL, direction, slots=6_000)
+    whole = receive(FULL, direction, slots=6_000)
     signal = Signal(FULL, WAY, 4, "ue1", direction)
     places = sorted({0, 6_000, *cuts})
     parts = [signal.next_slots(stop - first) for first, stop in itertools.pairwise(places)]
@@ -124,7 +124,7 @@ def test_bursts_add_their_power_while_they_last() -> None:
     lone = replace(PLAIN, base=Base())
     bursts = replace(lone, bursts=Bursts(20.0, 40_000_000, 40_000_000))
     for direction in DIRECTIONS:
-        clear, disturbed = (heard(radio, direction, slots=6_000) for radio in (lone, bursts))
+        clear, disturbed = (receive(radio, direction, slots=6_000) for radio in (lone, bursts))
         share = (clear.sinr[:, 0] / disturbed.sinr[:, 0] - 1) / 100
         assert share.min() > -1e-12 and share.max() < 1 + 1e-9
         inside = (share > 1e-9) & (share < 1 - 1e-9)
@@ -135,10 +135,10 @@ def test_bursts_add_their_power_while_they_last() -> None:
 def test_a_tdd_carrier_fades_the_same_both_ways_and_an_fdd_one_does_not() -> None:
     """Lone site, TDL-C: fading of both directions in dB; 15 m/s crosses half a wavelength in 6 slots."""
     radio = replace(PLAIN, base=Base(), fading=Fading("tdl-c", 100.0, branches=1))
-    up, down = (heard(radio, way).description["fading_db"] for way in DIRECTIONS)
+    up, down = (receive(radio, propagation_of).description["fading_db"] for propagation_of in DIRECTIONS)
     np.testing.assert_array_equal(up, down)
     fdd = replace(radio, carrier=Carrier(tdd=""))
-    up, down = (heard(fdd, way).description["fading_db"] for way in DIRECTIONS)
+    up, down = (receive(fdd, propagation_of).description["fading_db"] for propagation_of in DIRECTIONS)
     independent = SLOTS * SLOT_NS * 1e-9 * 15 / 0.0857  # wavelengths travelled
     assert abs(np.corrcoef(up, down)[0, 1]) < 4 / np.sqrt(independent)
     assert np.ptp(up) > 3
@@ -148,15 +148,15 @@ def test_layers_share_the_power_and_each_costs_a_branch() -> None:
     two = replace(PLAIN, carrier=Carrier(layers=2), fading=Fading("none", branches=4))
     one = replace(PLAIN, fading=Fading("none", branches=3))
     for direction in DIRECTIONS:
-        each, alone = (heard(radio, direction, slots=100).sinr for radio in (two, one))
+        each, alone = (receive(radio, direction, slots=100).sinr for radio in (two, one))
         np.testing.assert_allclose(each, alone / 2)
     with pytest.raises(ValueError, match=r"^carrier.layers=3: must be at most fading.branches, 2"):
-        heard(replace(PLAIN, carrier=Carrier(layers=3)), "downlink", slots=10)
+        receive(replace(PLAIN, carrier=Carrier(layers=3)), "downlink", slots=10)
 
 
 def test_a_ue_in_a_building_is_never_in_line_of_sight() -> None:
     """`auto` is TDL-C there, with the spread of the table's O2I column: 240 ns in UMi."""
     inside = replace(PLAIN, base=Base(), ue=Ue(penetration="low"), fading=Fading("auto", branches=1))
     as_c = replace(inside, fading=Fading("tdl-c", 1e9 * 10**-6.62, branches=1))
-    got, expected = (heard(radio, "downlink", static(30.0, 0.0), 4_000) for radio in (inside, as_c))
+    got, expected = (receive(radio, "downlink", static(30.0, 0.0), 4_000) for radio in (inside, as_c))
     np.testing.assert_allclose(got.description["fading_db"], expected.description["fading_db"], atol=0.0101)

@@ -15,7 +15,7 @@ from tests.emulator.reference import uniform
 
 
 @dataclass
-class Sending:
+class ReferenceTransmission:
     """One transmission of a block."""
 
     slot: int
@@ -32,13 +32,13 @@ class Block:
     draw: float
     error: float = math.nan
     combined: Floats = field(default_factory=lambda: np.zeros(0))
-    sendings: list[Sending] = field(default_factory=list)
+    transmissions: list[ReferenceTransmission] = field(default_factory=list)
     bits_of: dict[int, int] = field(default_factory=dict)
     left_bits: int = 0  # in the buffer behind it
     by_request: bool = False
 
-    def is_over(self, most: int) -> bool:
-        return bool(self.sendings) and (not self.sendings[-1].failed or len(self.sendings) == most)
+    def is_decided(self, most: int) -> bool:
+        return bool(self.transmissions) and (not self.transmissions[-1].failed or len(self.transmissions) == most)
 
 
 class ReferenceAir:
@@ -46,7 +46,7 @@ class ReferenceAir:
 
     def __init__(self, carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> None:
         self.adaptation, self.harq, self.key = adaptation, harq, key
-        self.formats, self.indicators = block_table(carrier, adaptation), cqi_thresholds(carrier, adaptation)
+        self.table, self.thresholds = block_table(carrier, adaptation), cqi_thresholds(carrier, adaptation)
         self.shares = group_prbs(carrier) / group_prbs(carrier).sum()
         length_ns = self.slot_ns = slot_ns(carrier.mu)
         self.round_trip = max(1, math.ceil((harq.round_trip_ns or 0) / length_ns))
@@ -57,32 +57,32 @@ class ReferenceAir:
         self.cqis: list[int] = []
         self.sinrs_db: list[float] = []
 
-    def serve(self, sinr: Floats, symbols: int, has_data: bool) -> Block | None:
+    def run_slot(self, sinr: Floats, symbols: int, has_data: bool) -> Block | None:
         """Run the next slot; return its new block, if any."""
         slot = len(self.cqis)
         if symbols and (not self.measured or slot // self.period > self.measured[-1][0] // self.period):
-            self.measured.append((slot, self.indicator(sinr)))
+            self.measured.append((slot, self.select_cqi(sinr)))
         known = [cqi for index, (at, cqi) in enumerate(self.measured) if at + (self.delay if index else 0) <= slot]
         cqi = known[-1] if known else 0
         self.cqis.append(cqi)
         new = None
         if symbols:
-            again = self.to_repeat(slot)
-            busy = sum(not self.is_known_to_be_over(block, slot) for block in self.blocks)
+            again = self.next_retransmission(slot)
+            busy = sum(not self.is_known_to_be_decided(block, slot) for block in self.blocks)
             if again is not None:
-                self.send(again, slot, sinr, symbols)
+                self.transmit(again, slot, sinr, symbols)
             elif has_data and cqi and busy < self.harq.processes:
-                new = Block(slot, symbols, self.scheme(cqi, symbols, slot), uniform(self.key, slot, 0, 0))
+                new = Block(slot, symbols, self.select_mcs(cqi, symbols, slot), uniform(self.key, slot, 0, 0))
                 self.blocks.append(new)
-                self.send(new, slot, sinr, symbols)
+                self.transmit(new, slot, sinr, symbols)
         self.sinrs_db.append(10 * math.log10(max(self.effective(sinr, self.last_mcs()), 1e-4)))
         return new
 
-    def indicator(self, sinr: Floats) -> int:
+    def select_cqi(self, sinr: Floats) -> int:
         holds = [
             cqi
             for cqi in range(1, 16)
-            if eesm(sinr, self.shares, self.indicators.beta[cqi]) >= self.indicators.least[cqi]
+            if eesm(sinr, self.shares, self.thresholds.beta[cqi]) >= self.thresholds.least[cqi]
         ]
         return max(holds, default=0)
 
@@ -90,46 +90,47 @@ class ReferenceAir:
         return self.blocks[-1].mcs if self.blocks else 0
 
     def effective(self, sinr: Floats, mcs: int) -> float:
-        return eesm(sinr, self.shares, self.formats.beta[mcs])
+        return eesm(sinr, self.shares, self.table.beta[mcs])
 
-    def to_repeat(self, slot: int) -> Block | None:
+    def next_retransmission(self, slot: int) -> Block | None:
         """Return the block to retransmit: of those known to have failed and not sent again, the first that failed."""
         waiting = [
             block
             for block in self.blocks
-            if not block.is_over(self.harq.max_transmissions) and block.sendings[-1].slot + self.round_trip <= slot
+            if not block.is_decided(self.harq.max_transmissions)
+            and block.transmissions[-1].slot + self.round_trip <= slot
         ]
-        return min(waiting, key=lambda block: block.sendings[-1].slot, default=None)
+        return min(waiting, key=lambda block: block.transmissions[-1].slot, default=None)
 
-    def is_known_to_be_over(self, block: Block, slot: int) -> bool:
-        return block.is_over(self.harq.max_transmissions) and block.sendings[-1].slot + self.round_trip <= slot
+    def is_known_to_be_decided(self, block: Block, slot: int) -> bool:
+        return block.is_decided(self.harq.max_transmissions) and block.transmissions[-1].slot + self.round_trip <= slot
 
-    def scheme(self, cqi: int, symbols: int, slot: int) -> int:
+    def select_mcs(self, cqi: int, symbols: int, slot: int) -> int:
         """Select the MCS by the CQI's SINR and all known steps of the outer loop."""
-        top = len(self.formats.beta) - 1
+        top = len(self.table.beta) - 1
         target, up_db = self.adaptation.bler_target, self.adaptation.olla_up_db
         offset_db = 0.0  # step by step: where steps cancel, their rounding decides between equals
         for block in self.blocks:
             if block.slot + self.round_trip <= slot:
-                if block.sendings[0].failed and block.mcs > 0:
+                if block.transmissions[0].failed and block.mcs > 0:
                     offset_db -= up_db
-                elif not block.sendings[0].failed and block.mcs < top:
+                elif not block.transmissions[0].failed and block.mcs < top:
                     offset_db += up_db * target / (1 - target)
-        expected_db = self.indicators.least_db[cqi] + offset_db
-        reached = np.flatnonzero(self.formats.least_db[symbols] <= expected_db)
+        expected_db = self.thresholds.least_db[cqi] + offset_db
+        reached = np.flatnonzero(self.table.least_db[symbols] <= expected_db)
         return int(reached.max(initial=0))
 
-    def send(self, block: Block, slot: int, sinr: Floats, symbols: int) -> None:
+    def transmit(self, block: Block, slot: int, sinr: Floats, symbols: int) -> None:
         part = sinr * symbols / block.symbols
         block.combined = block.combined + part if len(block.combined) else part
         place = (block.symbols, block.mcs)
         sinr_db = 10 * math.log10(max(self.effective(block.combined, block.mcs), 1e-4))
-        exponent = self.formats.slope_per_db[place] * (sinr_db - self.formats.middle_db[place])
+        exponent = self.table.slope_per_db[place] * (sinr_db - self.table.middle_db[place])
         one = 1 / (1 + math.exp(exponent)) if exponent < 700 else 0.0
-        error = 1 - (1 - one) ** self.formats.code_blocks[place]
-        if not block.sendings:
+        error = 1 - (1 - one) ** self.table.code_blocks[place]
+        if not block.transmissions:
             block.error = error
-        block.sendings.append(Sending(slot, block.draw < error))
+        block.transmissions.append(ReferenceTransmission(slot, block.draw < error))
 
 
 def eesm(sinr: Floats, shares: Floats, beta: float) -> float:
@@ -144,27 +145,27 @@ class ReferenceLoop:
         self.air, self.ramp = air, ramp
         self.arrivals_ns = arrivals_ns
         self.left = [8 * size for size in sizes_bytes]
-        self.asked_from_ns: int | None = None
-        self.come = 0
+        self.grant_ns: int | None = None
+        self.arrived = 0
 
     def run(self, sinr: Floats, symbols: list[int]) -> None:
         for slot, count in enumerate(symbols):
             now_ns = slot * self.air.slot_ns
-            self.take_in(now_ns)
-            there = sum(self.left[: self.come])
+            self.enqueue_arrivals(now_ns)
+            there = sum(self.left[: self.arrived])
             by_request = self.ramp is not None and not self.has_full_grant(now_ns)
-            grant = self.asked_for(now_ns, there) if by_request else there
-            block = self.air.serve(sinr[slot], count, grant > 0)
+            grant = self.first_grant(now_ns, there) if by_request else there
+            block = self.air.run_slot(sinr[slot], count, grant > 0)
             if block is not None:
-                self.fill(block, min(grant, int(self.air.formats.bits[block.symbols, block.mcs])), by_request)
+                self.fill(block, min(grant, int(self.air.table.bits[block.symbols, block.mcs])), by_request)
 
-    def take_in(self, now_ns: int) -> None:
-        while self.come < len(self.left) and self.arrivals_ns[self.come] <= now_ns:
-            if self.ramp is not None and not sum(self.left[: self.come]):
+    def enqueue_arrivals(self, now_ns: int) -> None:
+        while self.arrived < len(self.left) and self.arrivals_ns[self.arrived] <= now_ns:
+            if self.ramp is not None and not sum(self.left[: self.arrived]):
                 step_ns = max(1, self.ramp.period_ns)
-                asks_ns = math.ceil(self.arrivals_ns[self.come] / step_ns) * step_ns
-                self.asked_from_ns = asks_ns + self.ramp.delay_ns
-            self.come += 1
+                request_ns = math.ceil(self.arrivals_ns[self.arrived] / step_ns) * step_ns
+                self.grant_ns = request_ns + self.ramp.delay_ns
+            self.arrived += 1
 
     def has_full_grant(self, now_ns: int) -> bool:
         """Whether whole slots are granted: by the last report received from the blocks since the last request, or
@@ -173,46 +174,47 @@ class ReferenceLoop:
             return self.ramp is None
         blocks = self.air.blocks
         since = max(index for index, block in enumerate(blocks) if block.by_request)
-        heard = [i for i in range(since, len(blocks)) if self.heard_ns(blocks[i]) <= now_ns]
+        received = [i for i in range(since, len(blocks)) if self.received_ns(blocks[i]) <= now_ns]
         known = 0
-        if heard:
-            known = blocks[heard[-1]].left_bits - sum(sum(b.bits_of.values()) for b in blocks[heard[-1] + 1 :])
+        if received:
+            known = blocks[received[-1]].left_bits - sum(sum(b.bits_of.values()) for b in blocks[received[-1] + 1 :])
         last = blocks[-1]
-        waits = last.by_request and last.left_bits > 0 and self.ramp.first_bytes > 0 and self.heard_ns(last) > now_ns
+        waits = last.by_request and last.left_bits > 0 and self.ramp.first_bytes > 0 and self.received_ns(last) > now_ns
         return known > 0 or (not waits and now_ns - (last.slot + 1) * self.air.slot_ns < self.ramp.idle_ns)
 
-    def heard_ns(self, block: Block) -> int:
+    def received_ns(self, block: Block) -> int:
         assert self.ramp is not None
         at_once = block.by_request and self.ramp.first_bytes == 0
         return (block.slot + 1) * self.air.slot_ns + (0 if at_once else self.ramp.report_ns)
 
-    def asked_for(self, now_ns: int, there: int) -> int:
-        if self.ramp is None or self.asked_from_ns is None or now_ns < self.asked_from_ns:
+    def first_grant(self, now_ns: int, there: int) -> int:
+        if self.ramp is None or self.grant_ns is None or now_ns < self.grant_ns:
             return 0
         return min(there, 8 * self.ramp.first_bytes) if self.ramp.first_bytes else there
 
     def fill(self, block: Block, room: int, by_request: bool) -> None:
-        self.asked_from_ns = None
+        self.grant_ns = None
         block.by_request = by_request
-        for message in range(self.come):
+        for message in range(self.arrived):
             taken = min(room, self.left[message])
             if taken:
                 block.bits_of[message] = taken
                 self.left[message] -= taken
                 room -= taken
-        block.left_bits = sum(self.left[: self.come])
+        block.left_bits = sum(self.left[: self.arrived])
 
     def release_ns(self, retransmission_ns: int) -> list[int]:
         """Return when each message was released, -1 if not by the end of the slots."""
         found: list[int] = []
         for message, left in enumerate(self.left):
             carriers = [block for block in self.air.blocks if message in block.bits_of]
-            over = all(block.is_over(self.air.harq.max_transmissions) for block in carriers)
+            over = all(block.is_decided(self.air.harq.max_transmissions) for block in carriers)
             if left or not over or (found and found[-1] < 0):
                 found.append(-1)
                 continue
             ends = [
-                (block.sendings[-1].slot + 1) * self.air.slot_ns + block.sendings[-1].failed * retransmission_ns
+                (block.transmissions[-1].slot + 1) * self.air.slot_ns
+                + block.transmissions[-1].failed * retransmission_ns
                 for block in carriers
             ]
             found.append(max([*ends, *found[-1:]]))

@@ -73,8 +73,8 @@ def test_values_do_not_depend_on_how_slots_are_split_into_calls(
 
 
 def test_rows_are_returned_when_their_block_is_decided() -> None:
-    """Good in its first slot alone, where the CQI is measured, and then 30 dB too little: the block of slot 1 is
-    decided with its fourth transmission, three round trips of 4 slots later, and no row from it on before."""
+    """The SINR is good in the first slot, where the CQI is measured, then 30 dB lower. The block of slot 1 is decided
+    by its fourth transmission, three round trips of 4 slots later; no later row is returned before."""
     air = AirInterface(FDD, Adaptation(cqi_period_ns=10**9), Harq(round_trip_ns=4_000_000), 1)
     assert len(air.feed(flat(10.0, 1, FDD), pattern(1, FDD))["mcs"]) == 1
     rows = [len(air.feed(flat(-30.0, 1, FDD), pattern(1, FDD))["mcs"]) for _ in range(13)]
@@ -85,8 +85,8 @@ def test_rows_are_returned_when_their_block_is_decided() -> None:
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
 @pytest.mark.parametrize("carrier", [CARRIER, replace(CARRIER, bandwidth_hz=100e6, layers=4), FDD])
 def test_at_60_db_a_slot_carries_the_peak_rate_of_the_standard(carrier: Carrier, direction: Direction) -> None:
-    """TS 38.306 4.1.2, once the outer loop has found its way up from the promise of CQI 15. Sizes are rounded by
-    up to 1/64 (5.1.3.2), and the overheads differ by the point that a test of the pattern bounds."""
+    """TS 38.306 4.1.2, after the outer loop has risen from the threshold of CQI 15. Sizes are rounded by up to 1/64
+    (5.1.3.2), and the overheads differ by up to one percentage point (tested with the pattern)."""
     pattern_symbols = symbols(carrier, direction)
     slots = len(pattern_symbols) * 400
     served = np.resize(pattern_symbols, slots)
@@ -102,8 +102,8 @@ def test_at_60_db_a_slot_carries_the_peak_rate_of_the_standard(carrier: Carrier,
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_residual_errors_of_harq_are_the_product_of_the_conditional_errors(seed: int) -> None:
-    """At an SINR where even MCS 0 fails: n transmissions add up to n times the SINR. Each transmission fails, of
-    the blocks that failed before, with its rate's ratio to the rate before; all together, with the last rate."""
+    """At an SINR where even MCS 0 fails, n transmissions have n times the SINR. A block that failed n - 1 transmissions
+    fails the n-th with error_n / error_(n-1), so all n with error_n."""
     adaptation = Adaptation(implementation_loss_db=0.0, cqi_period_ns=10**15)
     harq = Harq(max_transmissions=4, round_trip_ns=500_000, processes=8)
     blocks = block_table(NARROW, adaptation)
@@ -131,8 +131,8 @@ def test_residual_errors_of_harq_are_the_product_of_the_conditional_errors(seed:
 @pytest.mark.parametrize("target", [0.03, 0.1, 0.3])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_outer_loop_keeps_the_error_rate_of_first_transmissions_at_its_target(seed: int, target: float) -> None:
-    """The loop's steps add up to the way it has gone, which the tables bound however long it takes: failures x up -
-    passes x down is below 60 dB, of 20 000 blocks and more. Blocks at an end of the tables do not move it outwards."""
+    """The loop's steps add up to its offset, which the tables bound: |failures x up - passes x down| < 60 dB over
+    20 000 blocks and more. Blocks with the lowest or highest MCS do not move the loop outwards."""
     slots, up_db = 60_000, 0.5
     columns = run(fading(16.0, slots, seed), pattern(slots), Adaptation(bler_target=target), Harq(), seed)
     mcs = columns["mcs"]
@@ -146,7 +146,7 @@ def test_the_outer_loop_keeps_the_error_rate_of_first_transmissions_at_its_targe
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_blocks_fail_as_often_as_their_error_rates_say(seed: int) -> None:
-    """The sum of the rates is the expected count of failures, its variance the sum of p (1 - p)."""
+    """The expected number of failures is the sum of the error probabilities p, its variance the sum of p (1 - p)."""
     slots = 40_000
     columns = run(fading(12.0, slots, seed), pattern(slots), Adaptation(), Harq(), seed)
     new = columns["mcs"] >= 0
@@ -159,8 +159,8 @@ def test_blocks_fail_as_often_as_their_error_rates_say(seed: int) -> None:
 
 @pytest.mark.parametrize(("db_below", "needed"), [(1.0, 2), (2.0, 2), (3.9, 3), (5.2, 4)])
 def test_chase_combining_adds_up_the_sinrs(db_below: float, needed: int) -> None:
-    """At a constant SINR so far below the middle of its curve a block passes with its second, third or fourth
-    transmission, at 3.0, 4.8 or 6.0 dB more: the curve is so steep that every block does."""
+    """At a constant SINR below the middle of the error curve, a block passes at its second, third or fourth
+    transmission, with 3.0, 4.8 or 6.0 dB more; the curve is so steep that every block does."""
     adaptation = Adaptation(olla_up_db=0.0, cqi_period_ns=10**15, implementation_loss_db=0.0)
     blocks = block_table(FDD, adaptation)
     start_db = cqi_thresholds(FDD, adaptation).least_db[4] + 0.01
@@ -224,8 +224,8 @@ def test_no_block_is_sent_at_cqi_0() -> None:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("tdd", ["DDDSU", "DSUU", ""])
 def test_each_slot_has_a_new_block_or_a_retransmission(seed: int, tdd: str) -> None:
-    """From the rows alone, what each slot did: a new block, a repetition (a block's delay tells of its last), or,
-    with every process taken, nothing. No slot does two things, and no block is sent in a slot without symbols."""
+    """By the rows, each slot has a new block, a retransmission (the last is known from a block's delay), or nothing if
+    all processes are occupied. No slot has two blocks, and no block is sent in a slot without symbols."""
     carrier, slots = replace(CARRIER, tdd=tdd), 4_000
     harq = Harq(max_transmissions=2, processes=16)
     served = pattern(slots, carrier)

@@ -64,7 +64,7 @@ def test_full_buffer_equals_the_reference(seed: int, mean_db: float, adaptation:
     found = air.feed(sinr, symbols)
     expected = ReferenceAir(CARRIER, adaptation, harq, KEY)
     for row, count in zip(sinr, symbols.tolist(), strict=True):
-        expected.serve(row, count, True)
+        expected.run_slot(row, count, True)
     open_from = min((b.slot for b in expected.blocks if not b.is_over(harq.max_transmissions)), default=SLOTS)
     assert len(found["mcs"]) == open_from
     assert found["cqi"].tolist() == expected.cqis[:open_from]
@@ -77,10 +77,10 @@ def test_full_buffer_equals_the_reference(seed: int, mean_db: float, adaptation:
         "bler": [math.nan] * SLOTS,
     }
     for block in expected.blocks:
-        rows["capacity_bits"][block.slot] = int(expected.formats.bits[block.symbols, block.mcs])
+        rows["capacity_bits"][block.slot] = int(expected.table.bits[block.symbols, block.mcs])
         rows["mcs"][block.slot] = block.mcs
-        rows["harq_delay_ns"][block.slot] = (block.sendings[-1].slot - block.slot) * SLOT_NS
-        rows["block_lost"][block.slot] = block.sendings[-1].failed
+        rows["harq_delay_ns"][block.slot] = (block.transmissions[-1].slot - block.slot) * SLOT_NS
+        rows["block_lost"][block.slot] = block.transmissions[-1].failed
         rows["bler"][block.slot] = block.error
     for name in ("capacity_bits", "mcs", "harq_delay_ns", "block_lost"):
         assert found[name].tolist() == rows[name][:open_from], name

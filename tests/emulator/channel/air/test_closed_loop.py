@@ -101,9 +101,9 @@ def test_without_errors_bursts_equal_those_of_the_link(first_bytes: int, period_
 
 
 def test_bits_wait_until_the_base_station_receives_their_report() -> None:
-    """FDD uplink, slots of 1 ms. A message at 0 asks at once and is granted at 3 ms: slot 3 carries its first 100
-    bytes and says that 50 are left, heard 5 ms after the slot: slot 9 carries them, and 40 bytes of one that came
-    at 4 ms. One at 9.5 ms finds the buffer empty, asks at the occasion of 10 ms, and goes in slot 13."""
+    """FDD uplink, slots of 1 ms. A message at 0 requests a grant at once and gets it at 3 ms. Slot 3 has its first 100
+    bytes and reports 50 more, received 5 ms after the slot. Slot 9 has these and the 40 bytes of a message that arrived
+    at 4 ms. A message at 9.5 ms finds the buffer empty, sends its request at 10 ms, and is sent in slot 13."""
     carrier = Carrier(2.1e9, 20e6, 0, tdd="")
     ramp = Ramp(0, 3 * MS, 10 * MS, 100, 5 * MS)
     loop = ClosedLoop(
@@ -114,7 +114,7 @@ def test_bits_wait_until_the_base_station_receives_their_report() -> None:
 
 
 def test_grants_continue_for_a_while_after_a_burst() -> None:
-    """As before, with 4 ms of it: a message 2 ms after the last goes at once; one 6 ms after, by request."""
+    """As before, with grants for 4 ms: a message 2 ms after the last is sent at once, one 6 ms after by request."""
     carrier = Carrier(2.1e9, 20e6, 0, tdd="")
     ramp = Ramp(4 * MS, 3 * MS, 10 * MS, 0, 5 * MS)
     arrivals_ns = np.array([0, 6 * MS, 13 * MS])
@@ -126,8 +126,8 @@ def test_grants_continue_for_a_while_after_a_burst() -> None:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("uplink", [False, True])
 def test_light_traffic_is_released_completely_and_in_order(seed: int, uplink: bool) -> None:
-    """Every message is released, in order, not before its bits could have gone in one slot after its arrival;
-    and cutting the slots into calls changes nothing."""
+    """Every message is released, in order, not earlier than in one slot after its arrival. Splitting the slots into
+    calls changes nothing."""
     slots = 8_000
     rng = generator(seed, "test", "light")
     arrivals_ns = np.sort(rng.integers(0, slots * SLOT_NS * 9 // 10, 600))

@@ -17,22 +17,22 @@ SPREAD_NS = 300.0
 WALKS = 60
 GROUPS_HZ = np.linspace(-18.7e6, 18.7e6, 14)  # the block groups of 40 MHz
 
-LEFT_OUT = 1e-5  # by far more than the share of the power that a covariance leaves out
+TOLERANCE = 1e-5  # by far more than the share of the power that a covariance leaves out
 
 every_seed = pytest.mark.parametrize("seed", SEEDS)
 every_line = pytest.mark.parametrize("name", LINES)
 
 
 def responses(profile: DelayProfile, offsets_hz: Floats, seed: int) -> Complexes:
-    """Complex gains at 40 places three wavelengths apart, shape (places, walks, frequencies); the walks share
-    nothing."""
+    """Return complex gains at 40 places three wavelengths apart, shape (places, walks, frequencies), of independent
+    walks."""
     process = Multipath(profile, 1.0, offsets_hz, WALKS, partial(generator, seed, "ue", "taps"))
     return process.responses(np.arange(40.0) * 3.21)
 
 
-def meets(each_walks: Floats, expected: Floats, allowance: float) -> bool:
-    """Whether the means over walks, the first axis, are those expected: Student's law for the number of walks, the
-    risk of a false alarm in any of the means 1 in 10,000."""
+def agrees(each_walks: Floats, expected: Floats, allowance: float) -> bool:
+    """Whether the means over walks, the first axis, agree with the expected values: Student's law, with a probability
+    of 1e-4 that any mean fails by chance."""
     means, errors = each_walks.mean(axis=0), stats.sem(each_walks, axis=0)
     reach = stats.t.isf(0.5e-4 / means.size, len(each_walks) - 1)
     return bool(np.all(np.abs(means - expected) < reach * errors + allowance))
@@ -86,8 +86,8 @@ def test_frequency_correlation_is_the_transform_of_the_delay_profile(name: str, 
     products = (gains[:, :, :1].conj() * gains).mean(axis=0)
     turns = np.exp(-2j * np.pi * np.outer(GROUPS_HZ - GROUPS_HZ[0], profile.delays_s))
     expected = turns @ profile.tap_powers()
-    assert meets(products.real, expected.real, LEFT_OUT)
-    assert meets(products.imag, expected.imag, LEFT_OUT)
+    assert agrees(products.real, expected.real, TOLERANCE)
+    assert agrees(products.imag, expected.imag, TOLERANCE)
 
 
 @every_seed
@@ -101,8 +101,8 @@ def test_taps_have_the_tabulated_powers_and_fade_independently(name: str, seed: 
     turns = np.exp(-2j * np.pi * np.outer(offsets_hz, delays_s))
     taps = responses(profile, offsets_hz, seed) @ np.linalg.pinv(turns).T
     products = np.einsum("pwi,pwj->wij", taps, taps.conj()) / len(taps)
-    assert meets(products.real, np.diag(powers), LEFT_OUT)
-    assert meets(products.imag, np.zeros((len(powers), len(powers))), LEFT_OUT)
+    assert agrees(products.real, np.diag(powers), TOLERANCE)
+    assert agrees(products.imag, np.zeros((len(powers), len(powers))), TOLERANCE)
     each = np.einsum("wii->wi", products).real
     spreads_s2 = (each * (delays_s - powers @ delays_s) ** 2).sum(axis=1)
-    assert meets(spreads_s2[:, None] / profile.rms_delay_spread_s() ** 2, np.ones(1), LEFT_OUT)
+    assert agrees(spreads_s2[:, None] / profile.rms_delay_spread_s() ** 2, np.ones(1), TOLERANCE)
