@@ -41,7 +41,7 @@ class Trace:
     end plus its HARQ delay (NR). `columns`: arrays with one value per slot, named with their unit. `capacity_bits` is
     required, `harq_delay_ns` and `block_lost` are optional, all others only describe the channel.
 
-    Raises ValueError with row, value and rule if a value breaks a rule.
+    Raises ValueError with row (slots count from 0), value and rule if a value breaks a rule.
     """
 
     slot_ns: int
@@ -51,7 +51,9 @@ class Trace:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check(self)
+        rules = Rules(self.slot_ns, self.release)
+        rules.add(self.columns)
+        rules.finish()
 
     def __len__(self) -> int:
         return len(self.capacity_bits)
@@ -173,13 +175,6 @@ class Trace:
         if (found := trace.sha256) != stored:
             raise ValueError(f"{path}: sha256 {found[:12]} must be the stored {stored[:12]}: values were changed")
         return trace
-
-
-def check(trace: Trace) -> None:
-    """Raise ValueError with row (slots count from 0), value and rule if a value breaks a rule."""
-    rules = Rules(trace.slot_ns, trace.release)
-    rules.add(trace.columns)
-    rules.finish()
 
 
 def whole_bits(bits: npt.ArrayLike) -> Ints:

@@ -20,10 +20,9 @@ class Digest:
     values) of each column. It does not depend on chunks, storage, metadata or lineage."""
 
     def __init__(self, slot_ns: int, release: str) -> None:
-        self._head = f"{slot_ns} {release}"
+        self._head, self._slots = f"{slot_ns} {release}", 0
         self._columns: dict[str, Any] = {}
         self._types: dict[str, str] = {}
-        self._slots = 0
 
     def add(self, columns: Columns) -> None:
         """Add the next slots. Raises ValueError unless all chunks have the same columns and types."""

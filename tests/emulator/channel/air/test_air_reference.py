@@ -65,7 +65,7 @@ def test_full_buffer_equals_the_reference(seed: int, mean_db: float, adaptation:
     expected = ReferenceAir(CARRIER, adaptation, harq, KEY)
     for row, count in zip(sinr, symbols.tolist(), strict=True):
         expected.run_slot(row, count, True)
-    open_from = min((b.slot for b in expected.blocks if not b.is_over(harq.max_transmissions)), default=SLOTS)
+    open_from = min((b.slot for b in expected.blocks if not b.is_decided(harq.max_transmissions)), default=SLOTS)
     assert len(found["mcs"]) == open_from
     assert found["cqi"].tolist() == expected.cqis[:open_from]
     assert np.allclose(found["sinr_db"], expected.sinrs_db[:open_from], rtol=1e-5, atol=1e-5)
