@@ -1,1 +1,1 @@
-"""What a run leaves behind: its folder, manifest, statistics, figures and report."""
+"""The results of a run: folder, manifest, statistics, figures and report."""

@@ -1,36 +1,36 @@
-"""Placements in words that hold for every source alike."""
+"""Describe placements in words that are the same for every source."""
 
 import pandas as pd
 
 from emulator.task import parse
 
-DEVICE = "device"  # the source of the task, whichever it is
+SOURCE_NAME = "device"  # stands for the task's source
 
 
-def in_words(placement: str, source: str) -> str:
-    """`ue1:0-5|edge1:5-16` of a task of ue1 as `5 on device, 11 on edge1`; of one node, `all on edge1`."""
+def placement_in_words(placement: str, source: str) -> str:
+    """Describe `ue1:0-5|edge1:5-16` of a task of ue1 as `5 on device, 11 on edge1`; a single node as `all on edge1`."""
     if not placement:
         return "none"
     partitions = parse(placement)
-    nodes = [DEVICE if partition.node == source else partition.node for partition in partitions]
+    nodes = [SOURCE_NAME if partition.node == source else partition.node for partition in partitions]
     if len(nodes) == 1:
         return f"all on {nodes[0]}"
     return ", ".join(f"{stop - first} on {node}" for node, (_, first, stop) in zip(nodes, partitions, strict=True))
 
 
 def device_share(placement: str, source: str) -> float:
-    """Which part of the layers the source runs itself, 0 to 1."""
+    """Return the share of the layers that run at the source, 0 to 1."""
     partitions = parse(placement) if placement else ()
     own = sum(stop - first for node, first, stop in partitions if node == source)
     return own / partitions[-1].stop if partitions else 0.0
 
 
 def placement_counts(tasks: pd.DataFrame) -> pd.DataFrame:
-    """How often each placement was chosen, whatever the source: columns `kind`, `words`, `device_share`,
-    `tasks`, `share` (of the kind's tasks), the most frequent of each kind first."""
+    """Count how often each placement was chosen, over all sources: columns `kind`, `words`, `device_share`, `tasks`,
+    `share` (of the kind's tasks), the most frequent of each kind first."""
     counts = tasks.groupby(["source", "kind", "placement"], observed=True).size().rename("tasks").reset_index()
     pairs = list(zip(counts["placement"], counts["source"], strict=True))
-    counts["words"] = [in_words(*pair) for pair in pairs]
+    counts["words"] = [placement_in_words(*pair) for pair in pairs]
     counts["device_share"] = [device_share(*pair) for pair in pairs]
     counts["kind"] = counts["kind"].astype(str)
     merged = counts.groupby(["kind", "words"], as_index=False).agg({"device_share": "first", "tasks": "sum"})

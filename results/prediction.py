@@ -1,10 +1,10 @@
-"""What the link model's rate for a recorded SINR has to do with the rate that was recorded beside it.
+"""Compare the rate that the link model predicts from a recorded SINR with the rate recorded at the same time.
 
 The model: rate = width x efficiency(SINR) + anchor. The efficiency is the goodput per Hz of the air interface at a
-steady SINR (`emulator.channel.air.expected`). The width stands for what a recording does not tell: bandwidth, layers,
-the direction's share of the time, the UE's share of the cell. The anchor is what an LTE cell carries beside NR where
-the two work together (NSA), as if constant. The scale of both is declared, or fitted on the first half of the samples
-that have a SINR. All errors are of the second half.
+constant SINR (`emulator.channel.air.expected`). The width stands for quantities that a recording does not contain:
+bandwidth, layers, the direction's share of the time, the UE's share of the cell. The anchor is the rate of an LTE cell
+that works together with NR (NSA), taken as constant. Width and anchor are declared, or fitted on the first half of the
+samples that have a SINR. All errors are of the second half.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,11 +25,11 @@ from emulator.trace.writer import is_trace_file
 from topologies.loading.loader import prefix_errors
 
 SMOOTH_S = 10.0
-LEAST_SAMPLES = 20  # in each half
+MIN_SAMPLES = 20  # in each half
 
 
 class Samples(NamedTuple):
-    """Means over `step_s`, shape (samples,) each; NaN where the recording has no SINR."""
+    """Means over `step_s`, shape (samples,) each; `sinr_db` is NaN where the recording has none."""
 
     step_s: float
     sinr_db: Floats
@@ -37,11 +37,13 @@ class Samples(NamedTuple):
 
 
 class Errors(NamedTuple):
-    """Of the second half. Over its mean measured rate: (mean predicted - measured), mean |error| and the root of the
-    mean squared error; the latter also of a constant (the first half's mean rate, SINR unseen) and of the best that
-    a function of the SINR could do, the second half's own mean rate in each dB. Then correlations of predicted with
-    measured rate, at the recording's step and as means over 10 s, and the greatest distance between the two
-    distributions (Kolmogorov-Smirnov)."""
+    """Errors in the second half.
+
+    `bias`, `mae`, `nrmse`: mean error, mean |error| and root mean squared error of the prediction, each divided by the
+    mean measured rate. `nrmse_of_constant`: that of the first half's mean rate. `nrmse_of_best`: that of the best
+    function of the SINR, the second half's own mean rate in each dB. `correlation`: of predicted and measured rate,
+    per sample and of means over 10 s. `ks`: Kolmogorov-Smirnov distance of the two distributions.
+    """
 
     bias: float
     mae: float
@@ -54,7 +56,7 @@ class Errors(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """rate = `width_hz` x efficiency + `anchor_bps`; `origin` says where the two come from."""
+    """rate = `width_hz` x efficiency + `anchor_bps`; `origin`: declared or fitted."""
 
     width_hz: float
     anchor_bps: float
@@ -62,27 +64,27 @@ class Scale(NamedTuple):
 
 
 Calibration = Callable[[Floats, Floats], Scale]
-"""Makes a scale from the first half's rates (bit/s) and efficiencies (bit/s/Hz), shape (samples,) each."""
+"""Returns the scale for the first half's rates (bit/s) and efficiencies (bit/s/Hz), shape (samples,) each."""
 
 
 def by_mean(rate_bps: Floats, efficiency: Floats) -> Scale:
-    """No anchor, and the width that makes the mean right."""
+    """Fit the width to the mean rate, without an anchor."""
     return Scale(float(rate_bps.mean() / efficiency.mean()), 0.0, "fitted")
 
 
 def with_anchor(rate_bps: Floats, efficiency: Floats) -> Scale:
-    """Width and anchor of least squares, neither below 0."""
+    """Fit width and anchor by least squares, neither below 0."""
     (width_mhz, anchor_mbps), _ = nnls(np.stack([efficiency, np.ones_like(efficiency)], axis=1), rate_bps / 1e6)
     return Scale(float(width_mhz * 1e6), float(anchor_mbps * 1e6), "fitted")
 
 
 def declared(width_hz: float) -> Calibration:
-    """No anchor, and a width that the user knows."""
+    """Return a calibration with the given width and no anchor."""
     return lambda _rate_bps, _efficiency: Scale(width_hz, 0.0, "declared")
 
 
 def calibration(fit: Literal["width", "anchor"] | None, width_mhz: float | None) -> Calibration:
-    """What `--fit` or `--width-mhz` ask for; without both, the fitted width. Raises ValueError for both."""
+    """Return the calibration for `--fit` or `--width-mhz`; by default fit the width. Raises ValueError for both."""
     if width_mhz is None:
         return with_anchor if fit == "anchor" else by_mean
     if fit is not None:
@@ -91,9 +93,9 @@ def calibration(fit: Literal["width", "anchor"] | None, width_mhz: float | None)
 
 
 class Prediction(NamedTuple):
-    """Predicted and measured rates, shape (samples,) each, NaN where there is no SINR; `judged` marks the samples
-    that count, those of the second half with a SINR. `covered` is the share of all that have one, `fresh` the share
-    of those whose SINR is another than the sample's before (phones repeat old values)."""
+    """Samples with predicted rates, shape (samples,), NaN without a SINR. `judged`: samples of the second half with a
+    SINR. `covered`: share of all samples with a SINR. `fresh`: share of those whose SINR differs from the one before
+    (phones repeat old values)."""
 
     samples: Samples
     predicted_bps: Floats
@@ -105,18 +107,18 @@ class Prediction(NamedTuple):
 
 
 def predict(trace: Trace, calibrate: Calibration = by_mean, adaptation: Adaptation | None = None) -> Prediction:
-    """The prediction for a trace that keeps `sinr_db`.
+    """Predict the rate of a trace that has `sinr_db`.
 
-    Raises ValueError when there is no such column, too little of it in a half, or no rate to be had from it.
+    Raises ValueError without that column, with too few samples in a half, or if its SINR allows no rate.
     """
     samples = samples_of(trace)
-    there = ~np.isnan(samples.sinr_db)
-    second = np.cumsum(there) > there.sum() // 2
-    fitted, judged = there & ~second, there & second
-    if fitted.sum() < LEAST_SAMPLES:
-        raise ValueError(f"sinr_db: must hold {2 * LEAST_SAMPLES} samples at least, not {there.sum()}")
-    efficiency = np.full(len(there), np.nan)
-    efficiency[there] = expected_efficiency(samples.sinr_db[there], adaptation or Adaptation())
+    known = ~np.isnan(samples.sinr_db)
+    second = np.cumsum(known) > known.sum() // 2
+    fitted, judged = known & ~second, known & second
+    if fitted.sum() < MIN_SAMPLES:
+        raise ValueError(f"sinr_db: must hold {2 * MIN_SAMPLES} samples at least, not {known.sum()}")
+    efficiency = np.full(len(known), np.nan)
+    efficiency[known] = expected_efficiency(samples.sinr_db[known], adaptation or Adaptation())
     if not efficiency[fitted].any():
         highest_db = samples.sinr_db[fitted].max()
         raise ValueError(f"sinr_db={highest_db:g}: must be high enough for some rate in the first half")
@@ -125,12 +127,12 @@ def predict(trace: Trace, calibrate: Calibration = by_mean, adaptation: Adaptati
     scale = calibrate(samples.rate_bps[fitted], efficiency[fitted])
     predicted_bps = scale.width_hz * efficiency + scale.anchor_bps
     errors = errors_of(samples, predicted_bps, judged, float(samples.rate_bps[fitted].mean()))
-    fresh = float(np.mean(np.diff(samples.sinr_db[there]) != 0))
-    return Prediction(samples, predicted_bps, judged, float(there.mean()), fresh, scale, errors)
+    fresh = float(np.mean(np.diff(samples.sinr_db[known]) != 0))
+    return Prediction(samples, predicted_bps, judged, float(known.mean()), fresh, scale, errors)
 
 
 def predict_files(files: Sequence[Path], columns: str | None, calibrate: Calibration) -> list[tuple[str, Prediction]]:
-    """Name and prediction of each file, a trace by its ending or else CSV. An error names the file."""
+    """Return name and prediction of each file, a trace or CSV by its suffix. Errors name the file."""
     found = []
     for file in files:
         trace = read(file, "parquet" if is_trace_file(file) else "csv", columns)
@@ -140,16 +142,16 @@ def predict_files(files: Sequence[Path], columns: str | None, calibrate: Calibra
 
 
 def facts(prediction: Prediction) -> dict[str, Any]:
-    """A prediction in a few numbers, ready for JSON."""
+    """Return the numbers of a prediction, for JSON."""
     counts = {"samples_judged": int(prediction.judged.sum()), "covered": prediction.covered, "fresh": prediction.fresh}
     return {**prediction.scale._asdict(), **counts, **prediction.errors._asdict()}
 
 
 def samples_of(trace: Trace) -> Samples:
-    """The trace's slots; means over seconds, where slots are shorter and divide one."""
+    """Return the trace's slots, or means over seconds if a second is a multiple of the slot."""
     if "sinr_db" not in trace.columns:
-        there = ", ".join(sorted(trace.columns))
-        raise ValueError(f"columns: must hold sinr_db (kept on import), not {there}")
+        names = ", ".join(sorted(trace.columns))
+        raise ValueError(f"columns: must hold sinr_db (kept on import), not {names}")
     slots = NS_PER_S // trace.slot_ns if trace.slot_ns < NS_PER_S and NS_PER_S % trace.slot_ns == 0 else 1
     whole = len(trace) // slots
     if whole == 0:
@@ -161,7 +163,7 @@ def samples_of(trace: Trace) -> Samples:
 
 
 def errors_of(samples: Samples, predicted_bps: Floats, judged: Flags, constant_bps: float) -> Errors:
-    """How far the prediction is off where it is judged, and how far the constant is."""
+    """Return the errors of the prediction in the judged samples; `constant_bps`: the constant to compare with."""
     measured, predicted = samples.rate_bps[judged], predicted_bps[judged]
     best = means_by_level(measured, np.rint(samples.sinr_db[judged]))
     mean = float(measured.mean())
@@ -181,7 +183,7 @@ def errors_of(samples: Samples, predicted_bps: Floats, judged: Flags, constant_b
 
 
 def means_of(values: Floats, counted: Flags, window: int) -> Floats:
-    """Means over consecutive windows of samples, shape (whole windows,); NaN where less than half of one counts."""
+    """Return means over consecutive windows, shape (windows,); NaN if less than half of a window's samples count."""
     whole = len(values) // window
     cut = np.where(counted, values, 0.0)[: whole * window].reshape(whole, window).sum(axis=1)
     count = counted[: whole * window].reshape(whole, window).sum(axis=1)
@@ -190,18 +192,18 @@ def means_of(values: Floats, counted: Flags, window: int) -> Floats:
 
 
 def means_by_level(values: Floats, levels: Floats) -> Floats:
-    """For each value, the mean of those of its level, shape as `values`."""
+    """Return for each value the mean of all values of its level."""
     _, level = np.unique(levels, return_inverse=True)
     means: Floats = (np.bincount(level, values) / np.bincount(level))[level]
     return means
 
 
 def root_mean_square(values: Floats) -> float:
-    """The root of the mean square."""
+    """Return the root mean square."""
     return float(np.sqrt(np.square(values).mean()))
 
 
 def correlation(one: Floats, other: Floats) -> float:
-    """Pearson's; NaN when either does not vary."""
+    """Return Pearson's correlation; NaN if either does not vary."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return float(np.corrcoef(one, other)[0, 1])

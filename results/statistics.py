@@ -1,13 +1,14 @@
-"""From records to a table: one row per policy, and what the figures need besides.
+"""Summarise records: one row per policy, and the columns that figures need.
 
-Definitions. A task's *delay* is its sojourn, from its arrival to its result at the source, and is known only for
-completed tasks (`done`, or `missed`: too late). Its *cost* is that of the scenario: delay plus a price for erased
-activations, or the price of a failure; every offered task has one. The *bound* of a task is the least cost that any
-candidate placement gives it alone on an empty system; the mean over all offered tasks is a relaxation that no policy
-can beat, and need not be within reach. The *gap* is (mean cost - mean bound) / mean bound. Energy is the mean over all
-offered tasks: what a failed task has used is spent.
+Definitions. A task's *delay* is its sojourn, from its arrival to its result at the source; only completed tasks have
+one (`done`, or `missed`: after the deadline). Its *cost* is defined by the scenario: delay plus a penalty for erased
+activations, or the penalty for a failure; every offered task has one. The *bound* of a task is the least cost that any
+candidate placement gives it alone on an empty system. The mean over all offered tasks is a relaxation: no policy can
+beat it, and it may be out of reach. The *gap* is (mean cost - mean bound) / mean bound. Energy is the mean over all
+offered tasks, since a failed task has used energy too.
 
-The bound is made from a model profile, so it bounds nothing measured: rows whose `compute` is not `modelled` have none.
+The bound is computed from a model profile and does not hold for measured compute times: only rows whose `compute` is
+`modelled` have one.
 """
 
 from collections.abc import Iterator
@@ -28,13 +29,13 @@ from results.run.folder import Run
 from results.run.reading import readable
 from results.run.tables import TASK_KEY, read_bound, require_columns
 
-PARTS = ("service_ns", "waiting_ns", "load_ns", "link_waiting_ns", "transfer_ns")
-COLUMNS = [
+DELAY_PARTS = ("service_ns", "waiting_ns", "load_ns", "link_waiting_ns", "transfer_ns")
+TASK_COLUMNS = [
     "policy",
     *TASK_KEY,
     "arrival_ns",
     "placement",
-    *PARTS,
+    *DELAY_PARTS,
     "sojourn_ns",
     "energy_j",
     "erased_fraction",
@@ -42,8 +43,8 @@ COLUMNS = [
     "reason",
     "compute",
 ]
-COUNTS = ("tasks", "done", "missed", "failed")
-NUMBERS = (
+COUNT_COLUMNS = ("tasks", "done", "missed", "failed")
+NUMBER_COLUMNS = (
     "delay_mean_ms",
     "delay_p50_ms",
     "delay_p95_ms",
@@ -55,20 +56,20 @@ NUMBERS = (
     "gap_low",
     "gap_high",
 )
-SUMMARY: dict[str, type] = {
+SUMMARY_COLUMNS: dict[str, type] = {
     "policy": str,
-    **dict.fromkeys(COUNTS, np.int64),
-    **dict.fromkeys(NUMBERS, np.float64),
+    **dict.fromkeys(COUNT_COLUMNS, np.int64),
+    **dict.fromkeys(NUMBER_COLUMNS, np.float64),
     "compute": str,
-}  # the columns of summary.csv
+}  # of summary.csv
 
 
 def policies_of(path: Path) -> dict[str, list[int]]:
-    """The policies in a tasks.parquet, in order of appearance, and the row groups that hold rows of each."""
+    """Return the policies in a tasks.parquet, in order of appearance, with the row groups that hold their rows."""
     groups: dict[str, list[int]] = {}
     with readable(path):
         file = pq.ParquetFile(path)
-        missing = set(COLUMNS) - set(file.schema_arrow.names)
+        missing = set(TASK_COLUMNS) - set(file.schema_arrow.names)
         if missing:
             raise ValueError(f"columns must include {', '.join(sorted(missing))}")
         for group in range(file.num_row_groups):
@@ -79,31 +80,31 @@ def policies_of(path: Path) -> dict[str, list[int]]:
 
 
 def row_groups(run: Run) -> dict[str, list[int]]:
-    """`policies_of` a run's records, followed by the policies that its facts name and that were offered no task."""
+    """Return `policies_of` a run's records, followed by the policies that were offered no task."""
     found = policies_of(run.path / "tasks.parquet")
     return found | {policy: [] for policy in run.manifest.facts.policies if policy not in found}
 
 
 def tasks_of(run: Run, policy: str) -> pd.DataFrame:
-    """One policy's rows of a run's tasks.parquet."""
+    """Read one policy's rows of a run's tasks.parquet."""
     path = run.path / "tasks.parquet"
     return _rows_of(path, policy, row_groups(run)[policy])
 
 
 def _rows_of(path: Path, policy: str, groups: list[int]) -> pd.DataFrame:
     with readable(path):
-        table = pq.ParquetFile(path).read_row_groups(groups, columns=COLUMNS)
+        table = pq.ParquetFile(path).read_row_groups(groups, columns=TASK_COLUMNS)
     table = table.filter(pc.equal(table["policy"].cast(pa.string()), policy)).drop_columns(["policy"])
     frame: pd.DataFrame = table.unify_dictionaries().to_pandas()
     return frame
 
 
 def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each policy's label with its rows, in order of appearance. Memory holds one policy's columns at a time.
+    """Yield each policy's label and rows, in order of appearance. Holds one policy's columns in memory at a time.
 
-    To the columns of the records come `completed`, `delay_ms` (NaN for a failed task), `cost_s`, `unit` and, where the
-    run has bound.parquet, `bound_s`. The tasks of a unit met the same channel: it is the digest of the trace of the
-    source's own link, or the source where it has none. Raises ValueError when an offered task has no bound.
+    Adds the columns `completed`, `delay_ms` (NaN for a failed task), `cost_s`, `unit` and, if the run has
+    bound.parquet, `bound_s`. Tasks of one unit saw the same channel: the unit is the digest of the trace of the
+    source's own link, or the source if it has none. Raises ValueError if an offered task has no bound.
     """
     path = run.path / "tasks.parquet"
     bound = read_bound(run.path / "bound.parquet")
@@ -121,13 +122,13 @@ def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def cost_of(tasks: pd.DataFrame, cost: Cost) -> Floats:
-    """Each task's cost in seconds, `Cost.of` for columns."""
+    """Return each task's cost in seconds: `Cost.of` for columns."""
     whole_cost = tasks["sojourn_ns"] * 1e-9 + cost.erasure_s * tasks["erased_fraction"]
     return np.where(tasks["outcome"] == "failed", cost.failure_s, whole_cost)
 
 
 def bound_of(tasks: pd.DataFrame, bound: pd.Series, path: Path) -> Floats:
-    """The bound of each task in seconds, in the order of the tasks."""
+    """Return the bound of each task in seconds, in the order of the tasks."""
     keys = pd.MultiIndex.from_arrays([tasks["source"].astype(str), tasks["kind"].astype(str), tasks["task"]])
     found = bound.reindex(keys).to_numpy()
     if np.isnan(found).any():
@@ -138,19 +139,21 @@ def bound_of(tasks: pd.DataFrame, bound: pd.Series, path: Path) -> Floats:
 
 def summarise(run: Run) -> pd.DataFrame:
     """Write summary.csv, a row per policy, and return the same table."""
-    table = pd.DataFrame([summary_row(policy, tasks) for policy, tasks in policy_tasks(run)], columns=list(SUMMARY))
+    table = pd.DataFrame(
+        [summary_row(policy, tasks) for policy, tasks in policy_tasks(run)], columns=list(SUMMARY_COLUMNS)
+    )
     with atomic_write(run.path / "summary.csv") as partial:
         table.to_csv(partial, index=False, float_format="%.9g")
     return table
 
 
 def read_summary(run: Run) -> pd.DataFrame:
-    """The table in summary.csv. Raises ValueError, one line with the file, when it is not that of the run's records."""
+    """Read summary.csv. Raises ValueError (one line with the file) if it does not match the run's records."""
     path = run.path / "summary.csv"
     labels = sorted(row_groups(run))
     with readable(path):
-        table = pd.read_csv(path, dtype=SUMMARY, keep_default_na=False, na_values=[""])
-        require_columns(table, SUMMARY)
+        table = pd.read_csv(path, dtype=SUMMARY_COLUMNS, keep_default_na=False, na_values=[""])
+        require_columns(table, SUMMARY_COLUMNS)
         table["compute"] = table["compute"].fillna("")
         if sorted(table["policy"].fillna("")) != labels:
             raise ValueError("rows must be one for each policy of tasks.parquet")
@@ -158,12 +161,12 @@ def read_summary(run: Run) -> pd.DataFrame:
 
 
 def ranked(summary: pd.DataFrame) -> pd.DataFrame:
-    """The least mean cost first; of equals, the first in the run."""
+    """Sort by mean cost, ascending; ties keep their order in the run."""
     return summary.sort_values("cost_mean_s", kind="stable", ignore_index=True)
 
 
 def summary_row(policy: str, tasks: pd.DataFrame) -> dict[str, object]:
-    """The numbers of one policy, from its rows as `policy_tasks` gives them; NaN where there is no such number."""
+    """Summarise the rows that `policy_tasks` yields for one policy; numbers that do not exist are NaN."""
     delays = tasks["delay_ms"].dropna().to_numpy()
     quantiles = np.quantile(delays, [0.5, 0.95, 0.99]) if len(delays) else np.full(3, np.nan)
     kinds_of_compute = sorted(tasks["compute"].astype(str).unique())
@@ -189,7 +192,7 @@ def summary_row(policy: str, tasks: pd.DataFrame) -> dict[str, object]:
 
 
 def gap_interval(policy: str, tasks: pd.DataFrame) -> tuple[float, float]:
-    """The gap's interval over units. A policy of a run has one training seed, so its units are traces."""
+    """Return the gap's interval over units, which are traces: in a run, a policy has one training seed."""
     sums = tasks.groupby("unit", observed=True)[["cost_s", "bound_s"]].sum()
     rng = generator(0, policy, "bootstrap")  # a fixed seed: the same records give the same interval
     low, high = ratio_interval(sums["cost_s"].to_numpy(), sums["bound_s"].to_numpy(), rng)
@@ -197,8 +200,8 @@ def gap_interval(policy: str, tasks: pd.DataFrame) -> tuple[float, float]:
 
 
 def best_policy(summary: pd.DataFrame) -> str:
-    """The label with the least mean cost among those that can be compared: the modelled rows if there are any,
-    and of them those with the most tasks."""
+    """Return the label with the least mean cost among comparable rows: the modelled ones if there are any, and of
+    those the ones with the most tasks."""
     modelled = summary[summary["compute"] == "modelled"]
     rows = modelled if len(modelled) else summary
     rows = rows[rows["tasks"] == rows["tasks"].max()]

@@ -1,4 +1,4 @@
-"""Numbers as people read them, and the result table for a terminal."""
+"""Format numbers for reading, and the result table for a terminal."""
 
 import math
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 from results.statistics import ranked
 
-# column of the summary, heading in the terminal
+# heading in the terminal of each column of the summary
 HEADINGS = {
     "policy": "policy",
     "compute": "compute",
@@ -25,7 +25,7 @@ TEXT_COLUMNS = ("policy", "compute")
 
 
 def number(value: float) -> str:
-    """Three significant digits without an exponent, thousands kept whole; a dash where there is none."""
+    """Format three significant digits without an exponent, keeping all digits before the point; NaN as a dash."""
     if math.isnan(value):
         return "-"
     if value == 0:
@@ -35,14 +35,14 @@ def number(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """A share of 1 in per cent, to a tenth below 10 %."""
+    """Format a share in per cent, with one decimal below 10 %; NaN as a dash."""
     if math.isnan(value):
         return "-"
     return f"{100 * value:.{0 if abs(value) >= 0.0995 else 1}f} %"
 
 
 def table_lines(summary: pd.DataFrame) -> list[str]:
-    """The summary as aligned plain text, the least cost first: one line per policy below one of headings."""
+    """Format the summary as aligned text: a line of headings, then one per policy, the least cost first."""
     ordered = ranked(summary).to_dict("records")
     rows = [list(HEADINGS.values()), *([_cell(column, row[column]) for column in HEADINGS] for row in ordered)]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]

@@ -1,4 +1,4 @@
-"""The rate of a link over time, and what a policy made of it."""
+"""Draw the rate of a link over time, and the placements that a policy chose."""
 
 from pathlib import Path
 from typing import Any
@@ -13,33 +13,33 @@ from emulator.core.arrays import Floats
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.trace import Trace
 from results.figures.style import INK, page, save, tidy
-from results.placements import device_share, in_words
+from results.placements import device_share, placement_in_words
 
-SHOWN_S = 60.0  # a longer run is shown by its first minute
+SHOWN_S = 60.0  # of a longer run, only the first minute
 WINDOWS = 300
 WINDOWS_NS = tuple(factor * NS_PER_MS for factor in (10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 60_000))
-ROWS = 8  # of placements; the rarest share the last
+MAX_PLACEMENT_ROWS = 8  # with more placements, the rarest share the last row
 LINE = sns.color_palette("viridis", 100)[25]
 
 
 def window_ns(trace: Trace, duration_ns: int) -> int:
-    """A round window that divides `duration_ns` into some 300 means, never shorter than a slot."""
+    """Return a round window that divides `duration_ns` into about 300 means, at least a slot long."""
     least = max(duration_ns // WINDOWS, trace.slot_ns)
     return next((window for window in WINDOWS_NS if window >= least), least)
 
 
 def rates_mbps(trace: Trace, duration_ns: int, window: int) -> tuple[Floats, Floats]:
-    """Mean rates of consecutive windows from time 0, the trace wrapping: window starts in s, and Mbit/s."""
+    """Return starts (s) and mean rates (Mbit/s) of consecutive windows from time 0; the trace wraps."""
     starts = range(0, max(duration_ns - window, 0) + 1, window)
     rates = [trace.rate_bps(start, start + window) for start in starts]
     return np.array(starts) / NS_PER_S, np.array(rates) / 1e6
 
 
 def rate_and_placement(trace: Trace, tasks: pd.DataFrame, source: str, duration_s: float, path: Path) -> Path:
-    """Above, the rate of a source's own link; below, where each of its tasks ran, at the time of its arrival.
+    """Draw the rate of a source's own link above, the placement of each of its tasks at its arrival below.
 
-    `tasks`: the source's tasks under one policy, columns kind, arrival_ns, placement, outcome. Placements that keep
-    more layers on the device stand higher; of many, the rarest share a row."""
+    `tasks`: the source's tasks under one policy, columns kind, arrival_ns, placement, outcome. Placements with more
+    layers on the device are higher; the rarest of many share a row."""
     shown_s = min(duration_s, SHOWN_S)
     tasks = tasks[tasks["arrival_ns"] < shown_s * NS_PER_S]
     rows = placement_rows(tasks, source)
@@ -55,23 +55,23 @@ def rate_and_placement(trace: Trace, tasks: pd.DataFrame, source: str, duration_
 
 
 def placement_rows(tasks: pd.DataFrame, source: str) -> pd.DataFrame:
-    """The tasks with the row each is drawn in, rows in order from the top: by kind, then by the device's share."""
+    """Add to each task the row to draw it in; rows are ordered from the top by kind, then by the device's share."""
     several = tasks["kind"].nunique() > 1
     placed = tasks.assign(
-        words=[in_words(placement, source) for placement in tasks["placement"].astype(str)],
+        words=[placement_in_words(placement, source) for placement in tasks["placement"].astype(str)],
         own=[device_share(placement, source) for placement in tasks["placement"].astype(str)],
         kind=tasks["kind"].astype(str),
     )
     placed["row"] = placed["kind"] + ": " + placed["words"] if several else placed["words"]
     frequent = placed["row"].value_counts()
-    kept = frequent.index if len(frequent) <= ROWS else frequent.index[: ROWS - 1]
+    kept = frequent.index if len(frequent) <= MAX_PLACEMENT_ROWS else frequent.index[: MAX_PLACEMENT_ROWS - 1]
     placed["rare"] = ~placed["row"].isin(kept)
     placed.loc[placed["rare"], "row"] = f"{len(frequent) - len(kept)} rarer ones"
     return placed.sort_values(["rare", "kind", "own", "row"], ascending=[True, True, False, True], kind="stable")
 
 
 def draw_rate(axes: Axes, trace: Trace, duration_ns: int) -> None:
-    """The mean rates of windows from time 0 to `duration_ns`."""
+    """Draw the mean rates of windows from time 0 to `duration_ns`."""
     window = window_ns(trace, duration_ns)
     starts, rates = rates_mbps(trace, duration_ns, window)
     edges = np.append(starts, starts[-1] + window / NS_PER_S)
@@ -82,7 +82,7 @@ def draw_rate(axes: Axes, trace: Trace, duration_ns: int) -> None:
     tidy(axes)
 
 
-OUTCOMES: dict[str, dict[str, Any]] = {
+OUTCOME_MARKERS: dict[str, dict[str, Any]] = {
     "done": {"marker": "|", "s": 34, "linewidths": 0.9, "label": "in time"},
     "missed": {"marker": "o", "s": 13, "linewidths": 0.8, "label": "too late"},
     "failed": {"marker": "x", "s": 16, "linewidths": 1.1, "label": "failed"},
@@ -93,7 +93,7 @@ def _draw_placements(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
     height = {name: number for number, name in enumerate(names)}
     kinds = sorted(set(rows["kind"]))
     shades = dict(zip(kinds, sns.color_palette("viridis", len(kinds) + 1), strict=False))
-    for outcome, look in OUTCOMES.items():
+    for outcome, look in OUTCOME_MARKERS.items():
         some = rows[rows["outcome"] == outcome]
         colors = [shades[kind] for kind in some["kind"]]
         hollow: dict[str, Any] = {"facecolors": "white", "edgecolors": colors} if outcome == "missed" else {"c": colors}
@@ -113,6 +113,6 @@ def _draw_placements(axes: Axes, rows: pd.DataFrame, names: list[str]) -> None:
             markeredgecolor=INK,
             label=look["label"],
         )
-        for look in OUTCOMES.values()
+        for look in OUTCOME_MARKERS.values()
     ]
     axes.legend(handles=key, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0, handletextpad=0)

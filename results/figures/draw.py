@@ -1,4 +1,4 @@
-"""All figures of a run, from its folder alone."""
+"""Draw all figures of a run, from its folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +16,16 @@ from results.run.folder import Run
 from results.run.tables import read_learning
 from results.statistics import best_policy, ranked, read_summary, tasks_of
 
-SUFFIXES = (".pdf", ".png")
+FIGURE_SUFFIXES = (".pdf", ".png")
 
 
 def draw_figures(run: Run) -> list[Path]:
     """Draw every figure that the run has data for into its figures/, each as PDF and PNG, and return their paths.
-    Needs summary.csv. Figures of policies need an offered task, curves of learning need learning.csv, gaps a row
-    with a bound, delays a completed task, the rate a source with a link of its own; those of an emulation are drawn of
-    its links, and of its tasks where some were answered in both worlds."""
+
+    Needs summary.csv. Figures of policies need an offered task; of them gaps need a row with a bound, delays a
+    completed task, and the rate a source with a link of its own. Learning curves need learning.csv. Figures of an
+    emulation need its links, and the agreement tasks that both emulation and simulation answered.
+    """
     summary = ranked(read_summary(run))
     draw = policy_figures(run, summary) if summary["tasks"].sum() else {}
     learning = read_learning(run.path / "learning.csv")
@@ -32,11 +34,11 @@ def draw_figures(run: Run) -> list[Path]:
     draw |= emulation_figures_of(run)
     folder = run.path / "figures"
     folder.mkdir(exist_ok=True)
-    return [paint(folder / f"{name}{suffix}") for name, paint in draw.items() for suffix in SUFFIXES]
+    return [paint(folder / f"{name}{suffix}") for name, paint in draw.items() for suffix in FIGURE_SUFFIXES]
 
 
 def policy_figures(run: Run, summary: pd.DataFrame) -> dict[str, Callable[[Path], Path]]:
-    """The figures of what the policies did with the tasks, by name; at least one task was offered."""
+    """Return the figures of the policies by name; at least one task was offered."""
     data = in_order(figure_data(run), list(summary["policy"]))
     look = looks(list(summary["policy"]))
     deadlines = {name: kind.deadline_ms for name, kind in run.manifest.facts.kinds.items()}
@@ -56,7 +58,7 @@ def policy_figures(run: Run, summary: pd.DataFrame) -> dict[str, Callable[[Path]
 
 
 def emulation_figures_of(run: Run) -> dict[str, Callable[[Path], Path]]:
-    """The figures of an emulation by name; none of another run."""
+    """Return the figures of an emulation by name; none for any other run."""
     facts = run.manifest.facts.emulation
     if facts is None:
         return {}
@@ -75,7 +77,7 @@ def emulation_figures_of(run: Run) -> dict[str, Callable[[Path], Path]]:
 
 
 def in_order(data: FigureData, policies: list[str]) -> FigureData:
-    """The same tables with their policies in this order: the least cost first, darkest and on top."""
+    """Sort the tables by this order of policies: the least cost first, darkest and on top."""
     place = {policy: number for number, policy in enumerate(policies)}
 
     def ordered(table: pd.DataFrame) -> pd.DataFrame:
@@ -85,7 +87,7 @@ def in_order(data: FigureData, policies: list[str]) -> FigureData:
 
 
 def rate_figure(run: Run, policy: str) -> Callable[[Path], Path]:
-    """Rate and placements of the source that `policy` treats most variously."""
+    """Return the figure of rate and placements for the source with the most different placements under `policy`."""
     tasks = tasks_of(run, policy)
     source = shown_source(tasks, list(run.manifest.facts.uplinks))
     trace = Trace.load(run.path / run.manifest.facts.uplinks[source])
@@ -94,6 +96,6 @@ def rate_figure(run: Run, policy: str) -> Callable[[Path], Path]:
 
 
 def shown_source(tasks: pd.DataFrame, sources: list[str]) -> str:
-    """Of the sources with a link of their own, the one with the most different placements; the first of equals."""
+    """Return the source with the most different placements; the first of equals."""
     variety = tasks.groupby("source", observed=True)["placement"].nunique()
     return max(sources, key=lambda source: variety.get(source, 0))

@@ -1,4 +1,4 @@
-"""The figures of an emulation: each function draws one, from a table, to a path whose suffix is the file's kind."""
+"""Draw the figures of an emulation: one per function, from a table, to a path whose suffix is the format."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,16 +14,16 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from results.agreement.summary import signed
 from results.figures.style import COLUMN_IN, DASHES, INK, MARKERS, Look, page, save, tidy
 
-LINEAR_MS = 1.0  # around 0, beyond which the axis of differences is logarithmic
-SHOWN_LINKS = 24  # of more, those that are furthest from the schedule
+LINEAR_MS = 1.0  # the axis of differences is linear up to this magnitude, logarithmic beyond
+MAX_LINKS_SHOWN = 24  # of more links, those furthest from the schedule
 ONE_PERCENT = 0.01
-FEWEST_LATER = 1e-5  # the axis of lateness goes down to this share of packets
-LEAST_MS = 1e-3  # the axis of lateness begins there
+MIN_SHARE_LATER = 1e-5  # lower end of the axis of shares
+MIN_LATE_MS = 1e-3  # lower end of the axis of lateness
 FAINT = "0.75"
 
 
 def kind_looks(kinds: Sequence[str]) -> dict[str, Look]:
-    """A dark and a light colour, and those between, with a marker each."""
+    """Return a look for each kind, with colours from dark to light."""
     palette = sns.color_palette("viridis", 100)
     last = max(len(kinds) - 1, 1)
     return {
@@ -33,7 +33,7 @@ def kind_looks(kinds: Sequence[str]) -> dict[str, Look]:
 
 
 def agreement(tasks: pd.DataFrame, parts: pd.DataFrame, path: Path) -> Path:
-    """On the left the real sojourn of each task against the simulated one; on the right the mean difference by part.
+    """Draw the real sojourn of each task against the simulated one, and the mean difference by part.
 
     `tasks`: kind, simulated_ns, real_ns (agreement.parquet); `parts`: see `results.agreement.summary.part_table`."""
     kinds = sorted(tasks["kind"].unique())
@@ -105,22 +105,22 @@ def _draw_parts(axes: Axes, parts: pd.DataFrame, names: list[str], look: dict[st
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("Real less simulated, mean by part (ms)")
+    axes.set_xlabel("Real minus simulated, mean by part (ms)")
     tidy(axes, "x")
 
 
 def lateness(curves: pd.DataFrame, limit_ms: float, path: Path) -> Path:
-    """The share of packets that left later than so long after the schedule's release, a line per kind of link, and the
-    bound: beyond it may be one packet in a hundred.
+    """Draw the share of packets that left later than scheduled by more than a time, a line per kind of link, and the
+    bound that at most one packet in a hundred may exceed.
 
-    `curves`: kind, late_ms, later, packets, as `results.figures.emulation_data.lateness_curves`."""
+    `curves`: see `results.figures.emulation_data.lateness_curves`."""
     kinds = list(dict.fromkeys(curves["kind"]))
     look = kind_looks(kinds)
     with page(2.6, COLUMN_IN) as figure:
         axes = figure.subplots()
         for kind in kinds:
             rows = curves[curves["kind"] == kind]
-            floor = max(FEWEST_LATER, 0.5 / int(rows["packets"].iloc[0]))
+            floor = max(MIN_SHARE_LATER, 0.5 / int(rows["packets"].iloc[0]))
             axes.step(
                 rows["late_ms"],
                 rows["later"].clip(lower=floor),
@@ -129,8 +129,8 @@ def lateness(curves: pd.DataFrame, limit_ms: float, path: Path) -> Path:
                 linestyle=look[kind].linestyle,
                 label=f"{kind} ({int(rows['packets'].iloc[0]):,} packets)",
             )
-        axes.set(xscale="log", yscale="log", ylim=(FEWEST_LATER, 1.3))
-        axes.set_xlim(LEAST_MS, 8 * max(limit_ms, curves["late_ms"].max() / 3))
+        axes.set(xscale="log", yscale="log", ylim=(MIN_SHARE_LATER, 1.3))
+        axes.set_xlim(MIN_LATE_MS, 8 * max(limit_ms, curves["late_ms"].max() / 3))
         _draw_bound(axes, limit_ms)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
@@ -141,7 +141,7 @@ def lateness(curves: pd.DataFrame, limit_ms: float, path: Path) -> Path:
 
 
 def _draw_bound(axes: Axes, limit_ms: float) -> None:
-    """The corner that no line may enter."""
+    """Mark the corner that no line may enter."""
     right = axes.get_xlim()[1]
     axes.fill_between([limit_ms, right], ONE_PERCENT, 1.3, color="0.9", linewidth=0, zorder=0)
     axes.plot(
@@ -159,10 +159,10 @@ def _draw_bound(axes: Axes, limit_ms: float) -> None:
 
 
 def probes(table: pd.DataFrame, path: Path) -> Path:
-    """What probing found of each link before the run: on the left how far the measured rate is from the scheduled one,
-    on the right how much longer single packets took than scheduled.
+    """Draw the probes of each link before the run: on the left how far the measured rate is from the scheduled one, on
+    the right how much longer than scheduled single packets took.
 
-    `table`: as `results.figures.emulation_data.read_probes`."""
+    `table`: see `results.figures.emulation_data.read_probes`."""
     shown = furthest(table)
     with page(0.95 + 0.165 * len(shown)) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
@@ -172,16 +172,16 @@ def probes(table: pd.DataFrame, path: Path) -> Path:
         left.set_ylim(len(shown) - 0.4, -0.6)
         if len(shown) < len(table):
             left.set_title(f"{len(shown)} of {len(table)} directions, the furthest", loc="left")
-        _key(figure, bool(shown["filled"].all()))
+        _draw_legend(figure, bool(shown["filled"].all()))
         return save(figure, path)
 
 
 def furthest(table: pd.DataFrame) -> pd.DataFrame:
-    """The directions to show, in their order: all, or those furthest from the schedule in rate and in delay."""
-    if len(table) <= SHOWN_LINKS:
+    """Return the directions to show, in order: all, or those furthest from the schedule in rate or delay."""
+    if len(table) <= MAX_LINKS_SHOWN:
         return table.reset_index(drop=True)
     columns = table[["rate_error", "delay_error_ns"]].abs()
-    kept = columns.rank(ascending=False, na_option="top").min(axis=1).nsmallest(SHOWN_LINKS, keep="first").index
+    kept = columns.rank(ascending=False, na_option="top").min(axis=1).nsmallest(MAX_LINKS_SHOWN, keep="first").index
     return table.loc[sorted(kept)].reset_index(drop=True)
 
 
@@ -203,7 +203,7 @@ def _draw_rates(axes: Axes, table: pd.DataFrame) -> None:
     reach = max(0.1, float(100 * table["rate_error"].abs().max(skipna=True) or 0))
     axes.set_xlim(-1.15 * reach, 1.8 * reach)
     axes.set_xticks([each for each in MaxNLocator(5).tick_values(-reach, reach) if abs(each) <= reach])
-    axes.set_xlabel("Measured less scheduled rate (%)")
+    axes.set_xlabel("Measured minus scheduled rate (%)")
     axes.set_title("scheduled, Mbit/s", loc="right", size=6.5, color="0.35")
     axes.tick_params(axis="y", length=0)
     tidy(axes, "x")
@@ -216,12 +216,12 @@ def _draw_delays(axes: Axes, table: pd.DataFrame) -> None:
         axes.plot(middle, place, "o", color=COLOR, markersize=4)
         axes.plot(worst, place, "|", color=COLOR, markersize=7, markeredgewidth=1.2)
     axes.set_xlim(left=0)
-    axes.set_xlabel("Measured less scheduled delay (µs)")
+    axes.set_xlabel("Measured minus scheduled delay (µs)")
     axes.tick_params(axis="y", length=0)
     tidy(axes, "x")
 
 
-def _key(figure: Figure, all_filled: bool) -> None:
+def _draw_legend(figure: Figure, all_filled: bool) -> None:
     axes = figure.axes[1]
     axes.plot([], [], "o", color=COLOR, markersize=4, label="rate, median delay")
     axes.plot([], [], "|", color=COLOR, markersize=7, markeredgewidth=1.2, linestyle="none", label="p99 of the delay")

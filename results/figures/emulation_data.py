@@ -1,4 +1,4 @@
-"""What an emulation left of its links in the run's folder: probes, lateness, programs."""
+"""Read an emulation's data from the folder of the run: probes, lateness and programs."""
 
 from pathlib import Path
 
@@ -19,8 +19,8 @@ RADIO, RECORDED, WIRED = "radio, slot by slot", "recorded or varying rate", "con
 
 
 def read_probes(path: Path) -> pd.DataFrame:
-    """probes.csv: the columns of `ProbeReport` and `rate_error`, what is not known NaN; besides `name` of the
-    direction, `filled` (the flood came as fast as the link could carry it)."""
+    """Read probes.csv: the columns of `ProbeReport` and `rate_error`, NaN where unknown. Adds `name` of the direction
+    and `filled`: whether the flood was as fast as the link."""
     table = _read(path, ("source", "target"), ProbeReport._fields)
     table["name"] = table["source"] + "-" + table["target"]
     table["filled"] = table["offered_rate_bps"] >= FILLED * table["scheduled_rate_bps"]
@@ -28,12 +28,12 @@ def read_probes(path: Path) -> pd.DataFrame:
 
 
 def read_lateness(path: Path) -> pd.DataFrame:
-    """lateness.csv: a row for all links and one for each, the columns of `Lateness` after `link`."""
+    """Read lateness.csv: a row for all links and one for each, `link` and the columns of `Lateness`."""
     return _read(path, ("link",), Lateness._fields)
 
 
 def read_programs(path: Path) -> pd.DataFrame:
-    """programs.csv: a row for each command that ran in a host."""
+    """Read programs.csv: a row for each command that ran in a host."""
     return _read(path, ("node", "command", "outcome", "output", "reason"), ("at_s", "ended_s"))
 
 
@@ -46,7 +46,7 @@ def _read(path: Path, texts: tuple[str, ...], columns: tuple[str, ...]) -> pd.Da
 
 
 def link_kinds(run: Run, links: tuple[str, ...]) -> dict[int, str]:
-    """What kind of link each number of packets.parquet is, from the traces that the run stored."""
+    """Return the kind of each link, by its number in packets.parquet, from the stored traces."""
     traces = [Trace.load(run.path / "traces" / f"{name}.parquet") for name in links]
     return {
         number: RADIO if trace.release == "slot" else WIRED if len(trace) == 1 else RECORDED
@@ -55,8 +55,8 @@ def link_kinds(run: Run, links: tuple[str, ...]) -> dict[int, str]:
 
 
 def lateness_curves(run: Run, links: tuple[str, ...]) -> pd.DataFrame:
-    """For each kind of link, the share of delivered packets that left later than so many ms after the schedule's
-    release: `kind`, `late_ms`, `later`, `packets`. Streamed: memory does not grow with the log."""
+    """Return for each kind of link the share `later` of its delivered `packets` that left more than `late_ms` later
+    than scheduled: columns `kind`, `late_ms`, `later`, `packets`. Memory does not grow with the log."""
     kinds = link_kinds(run, links)
     counts: dict[str, Ints] = {}
     for some in rows(run.path / "packets.parquet"):
@@ -70,7 +70,7 @@ def lateness_curves(run: Run, links: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _curve(kind: str, counts: Ints) -> pd.DataFrame:
-    """From counts of packets in the bins of `emulator.realtime.verification.lateness`."""
+    """Return the curve for counts of packets in the bins of `emulator.realtime.verification.lateness`."""
     packets = int(counts.sum())
     bins = np.flatnonzero(counts)
     later = 1.0 - np.cumsum(counts)[bins] / packets

@@ -1,4 +1,4 @@
-"""A recording and a trace drawn from its model, side by side."""
+"""Draw a recording beside a trace that was drawn from its model."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,17 +20,17 @@ from results.figures.style import INK, page, require_drawable, save, tidy
 
 RECORDED, DRAWN = (sns.color_palette("viridis", 100)[shade] for shade in (15, 65))
 DASHED = (0, (4, 1.5))
-DRAWS = 16  # the band over which draws spread
-SPREAD = (5, 95)  # percentiles
-CROSSINGS = 5  # the autocorrelation is shown out to so many 1/e times
+DRAWS = 16  # for the band
+BAND_PERCENTILES = (5, 95)
+SHOWN_CROSSINGS = 5  # lags of the autocorrelation, in times to 1/e
 SHARES = np.linspace(0, 1, 201)
 
 
 def side_by_side(recording: Trace, model: RateModel, seed: int, entity: str, path: Path) -> Path:
-    """Above, the rates that the model was fitted to and those of a draw as long; below, both distributions, and both
-    autocorrelations with the spread of 16 draws. `recording` is what was fitted.
+    """Draw the rates that the model was fitted to (`recording`) beside a draw of the same length; below, both
+    distributions and both autocorrelations, with the band of 16 draws.
 
-    Raises ValueError when `path` does not end in .pdf, .png or .svg, or its folder is not there."""
+    Raises ValueError if `path` does not end in .pdf, .png or .svg, or its folder does not exist."""
     require_drawable(path)
     recorded = mean_rates_bps(recording, model.sample_ns) / 1e6
     draws = [draw_rates_bps(model, len(recorded), seed, name) / 1e6 for name in names(entity)]
@@ -51,12 +51,12 @@ def side_by_side(recording: Trace, model: RateModel, seed: int, entity: str, pat
 
 
 def names(entity: str) -> Iterable[str]:
-    """The entities of the draws: the one asked for, and others beside it."""
+    """Return the entities of the draws: the given one first."""
     return (entity, *(f"{entity}, draw {number}" for number in range(2, DRAWS + 1)))
 
 
 def draw_series(axes: Axes, rates_mbps: Floats, sample_s: float, color: tuple[float, float, float]) -> None:
-    """Rates over time."""
+    """Draw rates over time."""
     edges_s = np.arange(len(rates_mbps) + 1) * sample_s
     axes.stairs(rates_mbps, edges_s, color=color, linewidth=0.8)
     axes.set(xlabel="Time (s)", xlim=(0, edges_s[-1]))
@@ -64,9 +64,9 @@ def draw_series(axes: Axes, rates_mbps: Floats, sample_s: float, color: tuple[fl
 
 
 def draw_distributions(axes: Axes, recorded: Floats, draws: list[Floats]) -> None:
-    """Shares below each rate, and how draws spread."""
+    """Draw both distributions, and the band of the draws."""
     quantiles = np.quantile(draws, SHARES, axis=1)
-    low, high = np.percentile(quantiles, SPREAD, axis=1)
+    low, high = np.percentile(quantiles, BAND_PERCENTILES, axis=1)
     axes.fill_betweenx(SHARES, low, high, color=DRAWN, alpha=0.3, linewidth=0)
     axes.ecdf(recorded, color=RECORDED, label="recorded")
     axes.ecdf(draws[0], color=DRAWN, linestyle=DASHED, label="drawn")
@@ -77,12 +77,12 @@ def draw_distributions(axes: Axes, recorded: Floats, draws: list[Floats]) -> Non
 
 
 def draw_autocorrelations(axes: Axes, recorded: Floats, draws: list[Floats], sample_s: float) -> None:
-    """Both autocorrelations out to some 1/e times, their crossings marked, with the draws' spread."""
+    """Draw both autocorrelations, and the band of the draws."""
     shown, drawn = autocorrelation(recorded), np.array([autocorrelation(draw) for draw in draws])
     crossing = crossing_samples(shown)
-    stop = min(max(round(CROSSINGS * crossing), 10), len(shown) // 2) + 1
+    stop = min(max(round(SHOWN_CROSSINGS * crossing), 10), len(shown) // 2) + 1
     lags_s = np.arange(stop) * sample_s
-    low, high = np.percentile(drawn[:, :stop], SPREAD, axis=0)
+    low, high = np.percentile(drawn[:, :stop], BAND_PERCENTILES, axis=0)
     axes.fill_between(lags_s, low, high, color=DRAWN, alpha=0.3, linewidth=0, label=f"5–95 % of {len(draws)} draws")
     axes.plot(lags_s, shown[:stop], color=RECORDED, label=f"recorded: {crossing * sample_s:.3g} s to 1/e")
     own = crossing_samples(drawn[0])

@@ -1,6 +1,6 @@
-"""The figures of policies: each function draws one, from a table, to a path whose suffix is the file's kind.
+"""Draw the figures of policies: one per function, from a table, to a path whose suffix is the format.
 
-Tables have a column `policy` and keep the order to show; `look` says how each policy is drawn, the same in all figures.
+Tables have a column `policy` and are in the order to show; `look` is how each policy is drawn in all figures.
 """
 
 from collections.abc import Hashable, Mapping
@@ -19,7 +19,7 @@ HATCHES = ("", "////", "xxxx", "....", "\\\\")
 
 
 def delay_cdf(curves: pd.DataFrame, deadlines_ms: Mapping[str, float], look: Mapping[str, Look], path: Path) -> Path:
-    """The share of offered tasks answered within a delay, a panel per kind of task, deadlines marked.
+    """Draw the share of offered tasks answered within a delay, a panel per kind of task, with its deadline.
 
     `curves`: policy, kind, delay_ms, share, as in `FigureData`."""
     policies = list(curves["policy"].unique())
@@ -30,7 +30,7 @@ def delay_cdf(curves: pd.DataFrame, deadlines_ms: Mapping[str, float], look: Map
             rows = curves[curves["kind"] == kind]
             for place, policy in enumerate(policies):
                 curve = rows[rows["policy"] == policy]
-                offset = 10 + 7 * place  # markers of neighbours keep apart
+                offset = 10 + 7 * place  # keeps markers of neighbours apart
                 axes.plot(
                     curve["delay_ms"],
                     curve["share"],
@@ -53,7 +53,7 @@ def delay_cdf(curves: pd.DataFrame, deadlines_ms: Mapping[str, float], look: Map
 
 
 def delay_parts(parts: pd.DataFrame, path: Path) -> Path:
-    """Where the mean delay of completed tasks comes from, a stacked bar per policy.
+    """Draw the parts of the mean delay of completed tasks, a stacked bar per policy.
 
     `parts`: policy, then one column of mean milliseconds per part, as in `FigureData`."""
     names = [column for column in parts.columns if column != "policy"]
@@ -90,10 +90,10 @@ def delay_parts(parts: pd.DataFrame, path: Path) -> Path:
 
 
 def energy_delay(means: pd.DataFrame, look: Mapping[str, Look], path: Path) -> Path:
-    """Mean energy of a task against mean delay, a point per policy: towards the lower left is better.
+    """Draw mean energy of a task against mean delay, a point per policy; lower left is better.
 
     `means`: policy, delay_ms and energy_j, each with `_low` and `_high` (NaN: no interval), as in `FigureData`.
-    One whose energy nobody measured is not shown."""
+    Policies without a measured energy are left out."""
     means = means[means["energy_j"].notna()]
     with page(2.5 + 0.16 * -(-len(means) // 3), COLUMN_IN) as figure:
         axes = figure.subplots()
@@ -135,7 +135,7 @@ def _arms(row: Mapping[Hashable, Any], column: str) -> list[list[float]] | None:
 
 
 def gap_to_bound(summary: pd.DataFrame, look: Mapping[str, Look], path: Path) -> Path:
-    """How far each policy's mean cost lies above the bound, with its interval where there is one.
+    """Draw how far each policy's mean cost lies above the bound, with its interval if there is one.
 
     `summary`: policy, gap, gap_low, gap_high, as in summary.csv, of the rows that have a gap."""
     gaps = summary.assign(**{name: 100 * summary[name] for name in ("gap", "gap_low", "gap_high")})
@@ -177,7 +177,7 @@ def gap_to_bound(summary: pd.DataFrame, look: Mapping[str, Look], path: Path) ->
 
 
 def learning_curves(points: pd.DataFrame, path: Path) -> Path:
-    """Return against training steps: a thin line per seed, a thick one for their mean, and with five seeds or
+    """Draw return against training steps: a thin line per seed, a thick one for their mean, and with five seeds or
     more the 95 % interval of the mean.
 
     `points`: agent, seed, step, episode_return; averaged in 50 bins of steps."""
@@ -215,7 +215,7 @@ def learning_curves(points: pd.DataFrame, path: Path) -> Path:
 
 
 def bin_steps(points: pd.DataFrame, bins: int = 50) -> pd.DataFrame:
-    """The mean return of each agent and seed in equal bins of steps, at the middle of the bin."""
+    """Return the mean return of each agent and seed in equal bins of steps, at the middle of the bin."""
     width = max(points["step"].max() / bins, 1)
     middle = (points["step"].clip(lower=1) / width).apply(np.ceil) * width - width / 2
     return points.assign(step=middle).groupby(["agent", "seed", "step"])["episode_return"].mean().reset_index()

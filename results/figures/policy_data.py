@@ -1,4 +1,4 @@
-"""The small tables behind the figures, taken from the records policy by policy."""
+"""Compute the small tables behind the figures from the records, policy by policy."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ from results.bootstrap import ratio_interval
 from results.run.folder import Run
 from results.statistics import policy_tasks
 
-CURVE_POINTS = 301
-PART_NAMES = {
+CDF_POINTS = 301
+DELAY_PART_TITLES = {
     "service_ns": "compute",
     "waiting_ns": "device queue",
     "load_ns": "weight loading",
@@ -31,7 +31,7 @@ class FigureData:
 
 
 def figure_data(run: Run) -> FigureData:
-    """One pass over the records, one policy's columns in memory at a time."""
+    """Compute all tables in one pass over the records, with one policy's columns in memory at a time."""
     curves, parts, means = [], [], []
     for policy, tasks in policy_tasks(run):
         curves.append(delay_curves(tasks).assign(policy=policy))
@@ -41,12 +41,12 @@ def figure_data(run: Run) -> FigureData:
 
 
 def delay_curves(tasks: pd.DataFrame) -> pd.DataFrame:
-    """For each kind, the share of all offered tasks answered within a delay: it ends below 1 where tasks failed."""
+    """Return for each kind the share of offered tasks answered within a delay; it ends below 1 if tasks failed."""
     curves = []
     for kind, rows in tasks.groupby("kind", observed=True):
         delays = rows["delay_ms"].dropna().to_numpy()
         if len(delays):
-            levels = np.linspace(0, 1, CURVE_POINTS)
+            levels = np.linspace(0, 1, CDF_POINTS)
             share = levels * len(delays) / len(rows)
             values = np.quantile(delays, levels, method="inverted_cdf")
             curves.append(pd.DataFrame({"kind": str(kind), "delay_ms": values, "share": share}))
@@ -54,15 +54,15 @@ def delay_curves(tasks: pd.DataFrame) -> pd.DataFrame:
 
 
 def part_means(tasks: pd.DataFrame) -> dict[str, float]:
-    """Mean milliseconds of each part of the completed tasks' delay; they add up to the mean delay. Rows that were
-    measured do not know what links' queues had in it: there it is among what is on the links."""
+    """Return the mean milliseconds of each part of the completed tasks' delay; they add up to the mean delay. In
+    measured rows the wait in links' queues is unknown and counts as part of the transfer."""
     done = tasks[tasks["completed"]].fillna({"link_waiting_ns": 0})
     air = done["transfer_ns"] - done["link_waiting_ns"]
-    return {title: float(done.assign(air_ns=air)[column].mean() * 1e-6) for column, title in PART_NAMES.items()}
+    return {title: float(done.assign(air_ns=air)[column].mean() * 1e-6) for column, title in DELAY_PART_TITLES.items()}
 
 
 def means_with_intervals(policy: str, tasks: pd.DataFrame) -> dict[str, float]:
-    """Mean delay of completed and mean energy of offered tasks, with intervals where there are units enough."""
+    """Return mean delay of completed and mean energy of offered tasks, with intervals if there are enough units."""
     result: dict[str, float] = {}
     for column in ("delay_ms", "energy_j"):
         sums = tasks.groupby("unit", observed=True)[column].agg(["sum", "count"])

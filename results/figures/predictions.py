@@ -1,4 +1,4 @@
-"""A page for a recording: the rate that the link model predicts from its SINR against the rate that was measured."""
+"""Draw a page per recording: the rate that the link model predicts from the SINR against the measured rate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,16 +12,14 @@ from results.figures.style import INK, looks, page, pdf_pages, require_drawable,
 from results.prediction import SMOOTH_S, Errors, Prediction, means_of
 
 HEIGHT_IN = 6.6
-MEANS = 150  # at most, over the length of a recording
+MAX_MEANS = 150  # over the length of a recording
 MEASURED, PREDICTED = "measured", "predicted from SINR"
-LOOKS = looks((MEASURED, PREDICTED, "white"))  # the lightest would be lost beside single samples, in grey print
+LOOKS = looks((MEASURED, PREDICTED, "white"))  # not the lightest look, which would be lost among samples in grey print
 
 
 def prediction_pages(predictions: Sequence[tuple[str, Prediction]], path: Path) -> Path:
-    """A page for each (title, prediction), in the order given: several in a PDF alone.
-
-    Raises ValueError when the file's ending does not fit.
-    """
+    """Draw a page for each (title, prediction), in this order. Raises ValueError if the format does not fit: several
+    pages need a PDF."""
     require_drawable(path)
     if len(predictions) > 1 and path.suffix != ".pdf":
         raise ValueError(f"{path}: ending must be .pdf for {len(predictions)} pages")
@@ -38,7 +36,7 @@ def prediction_pages(predictions: Sequence[tuple[str, Prediction]], path: Path) 
 
 
 def draw_prediction(figure: Figure, title: str, prediction: Prediction) -> None:
-    """Both rates over time, the SINR below them, rate over SINR, the two distributions, and the errors."""
+    """Draw both rates over time, the SINR, rate over SINR, both distributions and the errors."""
     grid = figure.add_gridspec(3, 3, height_ratios=(1.35, 0.8, 1.5))
     rates = figure.add_subplot(grid[0, :])
     sinr = figure.add_subplot(grid[1, :], sharex=rates)
@@ -52,9 +50,9 @@ def draw_prediction(figure: Figure, title: str, prediction: Prediction) -> None:
 
 
 def _draw_rates(axes: Axes, prediction: Prediction) -> None:
-    """Single samples faint, means over 10 s or more strong; the second half, which is judged, on white."""
+    """Draw samples faint and means over 10 s or more strong; the background of the judged second half is white."""
     step_s = prediction.samples.step_s
-    smooth_s = SMOOTH_S * -(-len(prediction.judged) * step_s // (SMOOTH_S * MEANS))
+    smooth_s = SMOOTH_S * -(-len(prediction.judged) * step_s // (SMOOTH_S * MAX_MEANS))
     window = max(round(smooth_s / step_s), 1)
     seen = ~np.isnan(prediction.predicted_bps)
     axes.plot(_starts(prediction), prediction.samples.rate_bps / 1e6, color="0.82", linewidth=0.4)
@@ -79,7 +77,7 @@ def _draw_sinr(axes: Axes, prediction: Prediction) -> None:
 
 
 def _draw_scatter(axes: Axes, prediction: Prediction) -> None:
-    """The samples that are judged, and the model's curve through them."""
+    """Draw the judged samples and the model's curve."""
     sinr_db, judged = prediction.samples.sinr_db, prediction.judged
     measured = prediction.samples.rate_bps[judged] / 1e6
     axes.scatter(sinr_db[judged], measured, s=5, color=LOOKS[MEASURED].color, alpha=0.35, linewidths=0)
@@ -111,7 +109,7 @@ def _draw_distributions(axes: Axes, prediction: Prediction) -> None:
 
 
 def _write_errors(axes: Axes, prediction: Prediction) -> None:
-    """The errors as numbers, in a table without lines."""
+    """Write the errors as a table without lines."""
     rows = error_rows(prediction)
     axes.set_axis_off()
     axes.set_title("errors, second half", loc="left")
@@ -122,7 +120,7 @@ def _write_errors(axes: Axes, prediction: Prediction) -> None:
 
 
 def error_rows(prediction: Prediction) -> list[tuple[str, str]]:
-    """What is printed beside the figures."""
+    """Return name and value of each printed number."""
     errors: Errors = prediction.errors
     width_hz, anchor_bps, origin = prediction.scale
     return [

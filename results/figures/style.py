@@ -1,4 +1,4 @@
-"""How every figure looks: sizes that journals print, fonts that they accept, lines that differ without colour."""
+"""The style of all figures: sizes and fonts for journals, lines that differ without colour."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from emulator.core.files import atomic_write, require_folder
 
 COLUMN_IN = 3.5  # one column of a two-column page
-PAGE_IN = 7.16  # both
+PAGE_IN = 7.16  # both columns
 PNG_DPI = 220
 
-SUFFIXES = (".pdf", ".png", ".svg")
+SUPPORTED_SUFFIXES = (".pdf", ".png", ".svg")
 INK = "0.15"
 
-SETTINGS: dict[Any, Any] = {
+RC_PARAMS: dict[Any, Any] = {
     **sns.axes_style("ticks"),
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same figure on every machine
@@ -59,7 +59,7 @@ MARKERS = "osD^vPX<>*"
 
 
 class Look(NamedTuple):
-    """How one line or point is told from the others, with colour and without."""
+    """How a line or point is drawn; differs from others with and without colour."""
 
     color: tuple[float, float, float]
     linestyle: Any
@@ -67,7 +67,7 @@ class Look(NamedTuple):
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each name: colours run evenly from dark to light, so that grey print keeps their order."""
+    """Return a look for each name, with colours evenly from dark to light, so that grey print keeps their order."""
     palette = sns.color_palette("viridis", 100)
     last = max(len(names) - 1, 1)
     return {
@@ -77,30 +77,30 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 @contextmanager
-def _settings() -> Iterator[None]:
-    """Apply SETTINGS over the library's defaults, not over a user's matplotlibrc; restore all settings at the end."""
+def _style() -> Iterator[None]:
+    """Apply RC_PARAMS over the library's defaults, not over a user's matplotlibrc; restore all settings at the end."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(SETTINGS)
+        mpl.rcParams.update(RC_PARAMS)
         yield
 
 
 @contextmanager
 def page(height_in: float, width_in: float = PAGE_IN) -> Iterator[Figure]:
-    """A figure to draw and save in: the settings hold inside, and nothing of them is left behind."""
-    with _settings():
+    """Yield a figure to draw and save; the style applies only inside."""
+    with _style():
         yield Figure(figsize=(width_in, height_in), layout="constrained")
 
 
 def require_drawable(path: Path) -> None:
-    """Raise ValueError, one line, unless a figure can be written to `path`: its ending and its folder."""
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path}: ending must be one of {', '.join(SUFFIXES)}")
+    """Raise ValueError (one line) unless the suffix and the folder of `path` allow writing a figure."""
+    if path.suffix not in SUPPORTED_SUFFIXES:
+        raise ValueError(f"{path}: ending must be one of {', '.join(SUPPORTED_SUFFIXES)}")
     require_folder(path)
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write `path`, whose suffix says what as: pdf, png or svg. Without dates: the same data, the same file."""
+    """Write the figure as pdf, png or svg, by the suffix of `path`. Without dates: equal data give equal files."""
     dates = {".pdf": {"CreationDate": None, "ModDate": None}, ".svg": {"Date": None}}
     kind = path.suffix.removeprefix(".")
     with atomic_write(path) as partial:
@@ -110,21 +110,21 @@ def save(figure: Figure, path: Path) -> Path:
 
 @contextmanager
 def pdf_pages(path: Path) -> Iterator[PdfPages]:
-    """A PDF to save several figures in, one a page, with the fonts and without the dates of `save`."""
+    """Yield a PDF for several figures, one per page, without dates."""
     dates = {"CreationDate": None, "ModDate": None}
-    with _settings(), atomic_write(path) as partial, PdfPages(partial, metadata=dates) as pages:
+    with _style(), atomic_write(path) as partial, PdfPages(partial, metadata=dates) as pages:
         yield pages
 
 
 def tidy(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
-    """Only the frame's two useful sides, and the grid's useful lines."""
+    """Keep the left and lower side of the frame, and the lines of one grid."""
     sns.despine(ax=axes)
     axes.grid(False)
     axes.grid(True, axis=grid)
 
 
 def log_when_wide(axes: Axes, axis: str, low: float, high: float, ratio: float = 30) -> None:
-    """A logarithmic axis where the positive values span more than `ratio`."""
+    """Make the axis logarithmic if `high` is more than `ratio` times a positive `low`."""
     if low > 0 and high > ratio * low:
         getattr(axes, f"set_{axis}scale")("log")
         target = axes.xaxis if axis == "x" else axes.yaxis

@@ -1,4 +1,4 @@
-"""One page about a trace: losses, SINR, MCS, rate and block errors over time, and how each is distributed."""
+"""Draw a page about a trace: losses, SINR, MCS, rate and block errors over time, and their distributions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,15 +15,13 @@ from results.figures.channel import LINE, draw_rate, rates_mbps, window_ns
 from results.figures.style import DASHES, INK, page, require_drawable, save, tidy
 
 LIGHT = "0.45"
-BAND = (5.0, 95.0)  # percentiles of the slots of a window
+BAND_PERCENTILES = (5.0, 95.0)  # of the slots of a window
 SINR_COLUMNS = ("sinr_db", "snr_db")
 ROW_IN = 1.3
 
-Series = tuple[Floats, Floats]  # window starts (s) and values, NaN where a window has none
-
 
 class Windows:
-    """The slots of a trace in some 300 windows of equal length; a shorter rest at the end is left out."""
+    """The slots of a trace in about 300 windows of equal length; a shorter rest at the end is left out."""
 
     def __init__(self, trace: Trace) -> None:
         self.length_ns = window_ns(trace, trace.period_ns)
@@ -33,7 +31,7 @@ class Windows:
         self._stops = [*self._firsts[1:], min(-(-int(self.edges_s[-1] * NS_PER_S) // trace.slot_ns), len(trace))]
 
     def of(self, values: npt.NDArray[Any], statistic: Callable[[Floats], Floats]) -> Floats:
-        """`statistic` of each window's finite values, shape (windows, ...), NaN where it has none."""
+        """Return `statistic` of each window's finite values, shape (windows, ...); NaN if it has none."""
         numbers = np.asarray(values, dtype=np.float64)
         nothing = np.full_like(statistic(np.zeros(1)), np.nan)
         parts = (numbers[first:stop] for first, stop in zip(self._firsts, self._stops, strict=True))
@@ -45,8 +43,8 @@ Panel = Callable[[Axes, Axes, Trace, Windows], None]
 
 
 def plot_trace(trace: Trace, path: Path) -> Path:
-    """A row for each thing that the trace knows, its rate at least. Raises ValueError when `path` does not end in
-    .pdf, .png or .svg, or its folder is not there."""
+    """Draw a row for each quantity in the trace, at least its rate. Raises ValueError if `path` does not end in .pdf,
+    .png or .svg, or its folder does not exist."""
     require_drawable(path)
     panels = panels_of(trace)
     windows = Windows(trace)
@@ -66,7 +64,7 @@ def plot_trace(trace: Trace, path: Path) -> Path:
 
 
 def panels_of(trace: Trace) -> list[Panel]:
-    """The rows of the page, from the top."""
+    """Return the rows of the page, from the top."""
     columns = trace.columns
     wanted: tuple[tuple[bool, Panel], ...] = (
         ("path_loss_db" in columns, _losses),
@@ -100,7 +98,7 @@ def _losses(left: Axes, right: Axes, trace: Trace, windows: Windows) -> None:
 
 
 def _shade(axes: Axes, windows: Windows, hidden: npt.NDArray[np.bool_]) -> None:
-    """Grey where the site is out of sight."""
+    """Shade windows without line of sight."""
     turns = np.flatnonzero(np.diff(hidden, prepend=False, append=False)).reshape(-1, 2)
     for number, (start, stop) in enumerate(turns):
         label = "no line of sight" if number == 0 else None
@@ -108,7 +106,7 @@ def _shade(axes: Axes, windows: Windows, hidden: npt.NDArray[np.bool_]) -> None:
 
 
 def _mark_sites(axes: Axes, serving: npt.NDArray[Any], slot_ns: int) -> None:
-    """A line at each handover, and the number of the site from there on."""
+    """Mark each handover with a line and the number of the new site."""
     turns = np.flatnonzero(np.diff(serving)) + 1
     if len(turns) == 0:
         return
@@ -171,15 +169,17 @@ def _bler(left: Axes, right: Axes, trace: Trace, windows: Windows) -> None:
 
 
 def bler_target(trace: Trace) -> float | None:
-    """What the outer loop aimed at, where the trace says so."""
+    """Return the BLER target of the outer loop; None if the trace does not contain it."""
     radio = trace.metadata.get("radio")
     adaptation = radio.get("adaptation") if isinstance(radio, dict) else None
     return adaptation.get("bler_target") if isinstance(adaptation, dict) else None
 
 
 def _band(axes: Axes, windows: Windows, values: npt.NDArray[Any], label: str) -> None:
-    """The median of each window, and between which values nine tenths of its slots lie."""
-    low, middle, high = windows.of(values, lambda part: np.percentile(part, [BAND[0], 50.0, BAND[1]])).T
+    """Draw the median of each window, and the band between the 5th and 95th percentile of its slots."""
+    low, middle, high = windows.of(
+        values, lambda part: np.percentile(part, [BAND_PERCENTILES[0], 50.0, BAND_PERCENTILES[1]])
+    ).T
     axes.stairs(high, windows.edges_s, baseline=low, fill=True, color=LINE, alpha=0.22, lw=0)
     axes.stairs(middle, windows.edges_s, baseline=None, color=LINE, lw=1.1)
     axes.set_ylabel(f"{label}\nmedian, 5-95 %")

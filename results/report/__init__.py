@@ -1,4 +1,4 @@
-"""The report: one HTML file that holds everything it shows."""
+"""Write the report: one self-contained HTML file."""
 
 import base64
 import shlex
@@ -21,7 +21,7 @@ from results.run.manifest import Check
 from results.statistics import best_policy, ranked, read_summary, tasks_of
 from results.text import number, percent
 
-PLACEMENTS_NAMED = 2  # per kind, in the answer; the bars below it show them all
+PLACEMENTS_NAMED = 2  # per kind, in the answer; the bars below it show more
 NO_PLACEMENTS = pd.DataFrame({"kind": [], "words": [], "share": []})
 
 RUNGS = {
@@ -33,33 +33,33 @@ RUNGS = {
 
 @dataclass(frozen=True)
 class CheckGroup:
-    """The checks of one name, one line of the report."""
+    """The checks of one name: a row of the report."""
 
     name: str
     checks: tuple[Check, ...]
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """Those that did not hold."""
+        """The checks that failed."""
         return tuple(check for check in self.checks if not check.passed)
 
     @property
     def worst(self) -> Check:
-        """The one furthest from holding; one without a number before all others."""
+        """The check with the highest value relative to its limit; NaN first."""
         return max(self.checks, key=lambda check: check.severity)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure as the page embeds it: `source` is a data URI."""
+    """A figure on the page; `source` is a data URI."""
 
     caption: Caption
     source: str
 
 
 def write_report(run: Run) -> Path:
-    """Write report.html from summary.csv, the figures and the manifest, and return its path. It loads nothing from
-    elsewhere and needs no scripts. Raises ValueError when the figures are not there."""
+    """Write report.html from summary.csv, the figures and the manifest, and return its path. The page loads nothing and
+    needs no scripts. Raises ValueError if the figures are missing."""
     summary = ranked(read_summary(run))
     offered = bool(summary["tasks"].sum())
     best = best_policy(summary) if offered else ""
@@ -96,16 +96,16 @@ def write_report(run: Run) -> Path:
 
 
 def answer(summary: pd.DataFrame, best: str, placements: pd.DataFrame) -> str:
-    """The run's result in a sentence: the policy with the least mean cost, its gap, and where it ran the tasks."""
+    """Say the result in one sentence: the policy with the least mean cost, its gap, and its placements."""
     (row,) = summary[summary["policy"] == best].to_dict("records")
     gap = "" if isnan(row["gap"]) else f", {percent(row['gap'])} above the bound"
-    choices = [_choices(str(kind), rows) for kind, rows in placements.groupby("kind")]
+    choices = [_frequent_placements(str(kind), rows) for kind, rows in placements.groupby("kind")]
     return (
         f"{best} has the least mean cost, {number(row['cost_mean_s'])} s a task{gap}; it ran {' and '.join(choices)}."
     )
 
 
-def _choices(kind: str, rows: pd.DataFrame) -> str:
+def _frequent_placements(kind: str, rows: pd.DataFrame) -> str:
     shown = rows.head(PLACEMENTS_NAMED)
     named = [f"{words} ({percent(share)})" for words, share in zip(shown["words"], shown["share"], strict=True)]
     others = len(rows) - len(named)
@@ -116,7 +116,7 @@ def _choices(kind: str, rows: pd.DataFrame) -> str:
 
 
 def embedded_figures(folder: Path, captions: Mapping[str, Caption]) -> list[Figure]:
-    """Those of the figures that were drawn, in the order of their captions."""
+    """Return the figures that were drawn, in the order of their captions."""
     paths = {name: folder / f"{name}.png" for name in captions}
     return [Figure(captions[name], _data_uri(path)) for name, path in paths.items() if path.is_file()]
 

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from results.placements import device_share, in_words, placement_counts
+from results.placements import device_share, placement_counts, placement_in_words
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from results.placements import device_share, in_words, placement_counts
     ],
 )
 def test_a_placement_in_words(placement: str, words: str, share: float) -> None:
-    assert in_words(placement, "ue1") == words
+    assert placement_in_words(placement, "ue1") == words
     assert device_share(placement, "ue1") == share
 
 

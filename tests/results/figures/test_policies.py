@@ -10,10 +10,10 @@ from PIL import Image
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.trace import constant
-from results.figures.channel import ROWS, placement_rows, rates_mbps, window_ns
+from results.figures.channel import MAX_PLACEMENT_ROWS, placement_rows, rates_mbps, window_ns
 from results.figures.draw import draw_figures, shown_source
 from results.figures.policies import bin_steps, delay_parts, gap_to_bound
-from results.figures.policy_data import PART_NAMES, delay_curves, figure_data, part_means
+from results.figures.policy_data import DELAY_PART_TITLES, delay_curves, figure_data, part_means
 from results.figures.style import looks
 from results.figures.trace import plot_trace
 from results.report import write_report
@@ -122,7 +122,7 @@ def test_measured_parts_add_up_although_they_do_not_know_the_links_queues() -> N
     )
     parts = part_means(rows.assign(link_waiting_ns=np.nan, transfer_ns=[5e6, 7e6]))
     assert sum(parts.values()) == pytest.approx(10)
-    assert parts[PART_NAMES["air_ns"]] == pytest.approx(6)
+    assert parts[DELAY_PART_TITLES["air_ns"]] == pytest.approx(6)
 
 
 def test_every_task_keeps_a_row_and_rare_placements_share_the_last() -> None:
@@ -131,7 +131,7 @@ def test_every_task_keeps_a_row_and_rare_placements_share_the_last() -> None:
     rows = placement_rows(tasks, "ue1")
     names = list(dict.fromkeys(rows["row"]))
     assert len(rows) == len(tasks)
-    assert len(names) == ROWS
+    assert len(names) == MAX_PLACEMENT_ROWS
     assert names[0] == "all on device"
     assert names[-2:] == ["all on edge1", "7 rarer ones"]
     assert (rows["row"] == "7 rarer ones").sum() == 7
@@ -178,13 +178,13 @@ def test_a_figure_needs_an_ending_and_a_folder(name: str, rule: str, tmp_path: P
 
 
 def test_large_numbers_on_bars_and_gaps_have_no_exponent(tmp_path: Path) -> None:
-    parts = pd.DataFrame({"policy": "a", **{name: [350.0] for name in PART_NAMES.values()}})
+    parts = pd.DataFrame({"policy": "a", **{name: [350.0] for name in DELAY_PART_TITLES.values()}})
     assert ">1750</text>" in delay_parts(parts, tmp_path / "parts.svg").read_text(encoding="utf-8")
     gaps = pd.DataFrame({"policy": ["a"], "gap": [18.04], "gap_low": [np.nan], "gap_high": [np.nan]})
     assert ">1804 %</text>" in gap_to_bound(gaps, looks(["a"]), tmp_path / "gap.svg").read_text(encoding="utf-8")
 
 
 def test_a_policy_that_completed_nothing_has_no_delay_of_0(tmp_path: Path) -> None:
-    parts = pd.DataFrame({"policy": ["a", "b"], **{name: [350.0, np.nan] for name in PART_NAMES.values()}})
+    parts = pd.DataFrame({"policy": ["a", "b"], **{name: [350.0, np.nan] for name in DELAY_PART_TITLES.values()}})
     text = delay_parts(parts, tmp_path / "parts.svg").read_text(encoding="utf-8")
     assert text.count(">no task completed</text>") == 1 and ">1750</text>" in text
