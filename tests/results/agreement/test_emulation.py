@@ -202,7 +202,7 @@ def test_of_many_links_the_furthest_are_shown() -> None:
     table = pd.DataFrame({"name": range(count), "rate_error": errors, "delay_error_ns": errors[::-1]})
     table.loc[20, "rate_error"] = nan
     shown = emulation_figures.furthest(table)
-    assert len(shown) == emulation_figures.SHOWN_LINKS
+    assert len(shown) == emulation_figures.MAX_LINKS_SHOWN
     assert {0, 39, 20} <= set(shown["name"])
     assert shown["name"].is_monotonic_increasing
     assert len(emulation_figures.furthest(table.head(10))) == 10
