@@ -1,1 +1,1 @@
-"""Who decides: policies, exact optima, environments and the agents trained in them."""
+"""Policies, exact optima, environments, and agents that are trained in them."""

@@ -1,4 +1,4 @@
-"""Policies that learn nothing: what every learned one is compared with."""
+"""Policies without learning: the baselines that learned policies are compared with."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,14 +14,14 @@ from topologies.build.candidates import split
 
 
 class Random:
-    """Each candidate with equal probability; the draw is addressed by the task alone."""
+    """Chooses each candidate with equal probability. The draw depends on the task only."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._keys: dict[tuple[str, str], int] = {}
 
     def decide(self, observation: Observation) -> Placement:
-        """One of the candidates."""
+        """Return one of the candidates."""
         task, candidates = observation.task, observation.candidates
         stream = (task.source, task.kind.name)
         if stream not in self._keys:
@@ -30,20 +30,20 @@ class Random:
 
 
 class AllDevice:
-    """Every layer at the source or, where memory forbids that, as many as any candidate has there."""
+    """Runs all layers at the source, or as many as any candidate has there if memory does not allow all."""
 
     def decide(self, observation: Observation) -> Placement:
-        """The first candidate with the most layers at the source."""
+        """Return the first candidate with the most layers at the source."""
         source = observation.task.source
         return max(observation.candidates, key=lambda placement: _layers_at(source, placement))
 
 
 class AllEdge:
-    """Every layer at the edge server that the least propagation delay parts from the source, of those
-    that can hold them all; equally near ones are taken in turn by the system's sources."""
+    """Runs all layers at the edge server with the least propagation delay from the source, among those that can hold
+    them all. The sources take equally near servers in turn."""
 
     def __init__(self, system: System) -> None:
-        """Raises ValueError when there is none for some kind."""
+        """Raises ValueError if no edge server can hold some kind's model."""
         self._whole: dict[tuple[str, str], Placement] = {}
         network = Network(system)
         sources = list(dict.fromkeys(source for source, _ in system.placements))
@@ -60,18 +60,18 @@ class AllEdge:
             self._whole[source, kind] = whole[nearest[sources.index(source) % len(nearest)]]
 
     def decide(self, observation: Observation) -> Placement:
-        """The candidate that is one partition at that server."""
+        """Return the candidate with one partition at that server."""
         return self._whole[observation.task.source, observation.task.kind.name]
 
 
 class FixedSplit:
-    """Layers before a cut at the source, the others at one node; for each kind its own (cut, node)."""
+    """Runs the layers before a cut at the source and the others at one node; (cut, node) by kind."""
 
     def __init__(self, splits: Mapping[str, tuple[int, str]]) -> None:
         self._splits = dict(splits)
 
     def decide(self, observation: Observation) -> Placement:
-        """The kind's split, whether or not it is a candidate. Raises ValueError for a kind without one."""
+        """Return the kind's split, even if it is no candidate. Raises ValueError for a kind without one."""
         task = observation.task
         if task.kind.name not in self._splits:
             raise ValueError(f"splits: must name {task.kind.name}")
@@ -80,25 +80,25 @@ class FixedSplit:
 
 
 class Greedy:
-    """The whole model at the server with the least last-heard backlog, the first of equals: the greedy
-    baseline of Li et al., IEEE TMC 23(10), 2024."""
+    """Runs the whole model at the server with the least observed backlog, the first of equals: the greedy baseline of
+    Li et al., IEEE TMC 23(10), 2024."""
 
     def decide(self, observation: Observation) -> Placement:
-        """A candidate of one partition away from the source; where there is none, the first candidate."""
+        """Return a candidate with one partition, not at the source; if there is none, the first candidate."""
         whole = _whole_at(observation.candidates)
         servers = [node for node in whole if node != observation.task.source]
         return whole[min(servers, key=observation.backlog_ns)] if servers else observation.candidates[0]
 
 
 class Replay:
-    """Decisions made before, by (source, kind, task number); `path` is where they were read, for messages."""
+    """Repeats stored decisions, by (source, kind, task number); `path` names their file in messages."""
 
     def __init__(self, decisions: Mapping[tuple[str, str, int], Placement], path: Path) -> None:
         self._decisions = dict(decisions)
         self._path = path
 
     def decide(self, observation: Observation) -> Placement:
-        """What was decided for this task. Raises ValueError for a task that has no decision."""
+        """Return the stored decision. Raises ValueError for a task without one."""
         task = observation.task
         try:
             return self._decisions[task.source, task.kind.name, task.number]
@@ -108,7 +108,7 @@ class Replay:
 
 
 def load_decisions(path: Path) -> dict[tuple[str, str, int], Placement]:
-    """Read a file of one JSON object a line: {"source", "kind", "task", "placement"}.
+    """Read a file with one JSON object per line: {"source", "kind", "task", "placement"}.
 
     Raises ValueError with file, line and rule.
     """
@@ -130,13 +130,13 @@ def load_decisions(path: Path) -> dict[tuple[str, str, int], Placement]:
 
 
 def save_decisions(path: Path, decisions: Iterable[tuple[str, str, int, str]]) -> None:
-    """Write what `load_decisions` reads, from (source, kind, task number, placement as text)."""
+    """Write a file for `load_decisions` from (source, kind, task number, placement as text)."""
     rows = (dict(zip(("source", "kind", "task", "placement"), row, strict=True)) for row in decisions)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def edge_servers(system: System) -> list[str]:
-    """The nodes of the role `edge`, in the system's order."""
+    """Return the nodes with role `edge`, in the system's order."""
     return [node.name for node in system.nodes.values() if node.role == "edge"]
 
 
@@ -145,5 +145,5 @@ def _layers_at(node: str, placement: Placement) -> int:
 
 
 def _whole_at(candidates: Sequence[Placement]) -> dict[str, Placement]:
-    """The candidates of one partition, by its node."""
+    """Return the candidates with one partition, by its node."""
     return {placement[0].node: placement for placement in candidates if len(placement) == 1}

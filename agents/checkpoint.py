@@ -1,4 +1,4 @@
-"""A trained agent as a file: its weights, what they mean, and where they came from. Never a pickle."""
+"""A trained agent as a file: weights, layout of inputs and outputs, and training. Never a pickle."""
 
 import hashlib
 import json
@@ -17,12 +17,12 @@ from emulator.core.files import atomic_write
 from emulator.system import System
 from emulator.trace import Interval
 
-KEY = "airsplit.checkpoint"  # of the metadata in the file's header
+METADATA_KEY = "airsplit.checkpoint"  # in the file's header
 
 
 class Training(NamedTuple):
-    """Where the weights came from: the training systems' traces by SHA-256 and by lineage, and the
-    versions and thread count that a repetition needs to give the same weights."""
+    """The training of the weights: the training systems' traces by SHA-256 and by lineage, and the version and thread
+    count that a repetition needs for the same weights."""
 
     agent: str
     seed: int
@@ -52,25 +52,25 @@ class Checkpoint:
         return digest.hexdigest()
 
     def save(self, path: Path) -> None:
-        """Write a safetensors file with the rest as JSON in its header. Appears whole or not at all.
-        Raises ValueError with path and rule where it cannot be written."""
+        """Write a safetensors file atomically, with layout and training as JSON in its header. Raises ValueError with
+        path and rule if it cannot be written."""
         if not path.parent.is_dir():
             raise ValueError(f"{path}: folder must exist")
         header = {"layout": self.layout.as_data(), "training": self.training._asdict(), "sha256": self.sha256}
         try:
             with atomic_write(path) as partial:
-                save_file(dict(self.weights), partial, metadata={KEY: json.dumps(header)})
+                save_file(dict(self.weights), partial, metadata={METADATA_KEY: json.dumps(header)})
         except (OSError, SafetensorError) as error:
             raise ValueError(f"{path}: must be a file that can be written ({_first_line(error)})") from error
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
-        """Read what `save` wrote. Raises ValueError with path and rule when it is not such a file, or its
-        values are no longer those that were saved."""
+        """Read a file that `save` wrote. Raises ValueError with path and rule if it is not such a file or its values
+        have changed."""
         try:
             with safe_open(path, framework="numpy") as file:
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-                header = json.loads((file.metadata() or {})[KEY])
+                header = json.loads((file.metadata() or {})[METADATA_KEY])
             training = header["training"]
             training["lineage"] = tuple(Interval(*interval) for interval in training["lineage"])
             training["trace_sha256"] = tuple(training["trace_sha256"])
@@ -90,7 +90,7 @@ def _first_line(error: Exception) -> str:
 
 
 def require_unseen(checkpoint: Checkpoint, system: System) -> None:
-    """Raise ValueError if any stretch of a source went into both the training and the system's traces."""
+    """Raise ValueError if the training's traces and the system's have an interval of a source in common."""
     for link in system.links:
         for tested in link.trace.lineage:
             for trained in checkpoint.training.lineage:

@@ -1,4 +1,4 @@
-"""How a learned policy sees an observation, and what its outputs mean: the same in training and in a run."""
+"""Encode observations as a network's inputs and decode its outputs; the same in training and in a run."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from emulator.system import System
 from emulator.task import Partition, Placement, describe, parse
 
 SOURCE = "@"  # stands for the task's own source, so that all sources share their actions
-LIMIT = 5.0  # no feature is beyond it
+LIMIT = 5.0  # on the magnitude of every feature
 LOWEST_RATE_BPS, HIGHEST_RATE_BPS = 1e3, 1e12
 SHORTEST_S, LONGEST_S = 1e-6, 1e4
 
@@ -26,12 +26,11 @@ SHORTEST_S, LONGEST_S = 1e-6, 1e4
 class Layout:
     """The meaning of a network's inputs and outputs.
 
-    Inputs, in order: for each of `nodes` the last-heard rate to it and from it; what the whole model
-    takes at the source; the length of prompt and output; one input a kind, 1 for the task's own.
-    Output `a` stands for `actions[k][a]` where the task is of kind `kinds[k]`: a placement as text
-    with `@` for the source. `models[k]` is the name and the digest of the model of kind `kinds[k]`, whose
-    layers the placements count; `servers` are all computing nodes but UEs, whether or not a placement uses
-    them: a choice was made in view of them all.
+    Inputs, in order: for each of `nodes` the observed rates to it and from it; the service time of the whole model at
+    the source; the lengths of prompt and output; one input per kind, 1 for the task's own. For a task of kind
+    `kinds[k]`, output `a` stands for `actions[k][a]`: a placement as text, with `@` for the source. `models[k]`: name
+    and digest of the model of kind `kinds[k]`, whose layers the placements count. `servers`: all computing nodes but
+    UEs, even those that no placement uses.
     """
 
     nodes: tuple[str, ...]
@@ -47,24 +46,24 @@ class Layout:
 
     @property
     def choices(self) -> int:
-        """Number of outputs: the most that any kind needs."""
+        """Number of outputs: the largest number of actions of any kind."""
         return max(len(texts) for texts in self.actions)
 
     def as_data(self) -> dict[str, Any]:
-        """Plain lists and strings, for a file."""
+        """Return plain lists and strings, for a file."""
         return asdict(self)
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "Layout":
-        """The inverse of `as_data`. Raises KeyError, TypeError or ValueError on anything else."""
+        """Return the layout that `as_data` described. Raises KeyError, TypeError or ValueError for anything else."""
         actions = tuple(tuple(texts) for texts in data["actions"])
         models = tuple((name, digest) for name, digest in data["models"])
         return cls(tuple(data["nodes"]), tuple(data["servers"]), tuple(data["kinds"]), models, actions)
 
 
 def layout_of(system: System) -> Layout:
-    """All nodes that some placement uses beside the source, all kinds, and for each kind the candidates
-    of all its sources in the system's order."""
+    """Return the layout of a system: all nodes that some placement uses besides the source, all kinds, and for each
+    kind the candidates of all its sources, in the system's order."""
     kinds = tuple(system.kinds)
     texts: dict[str, dict[str, None]] = {kind: {} for kind in kinds}
     used: set[str] = set()
@@ -77,27 +76,27 @@ def layout_of(system: System) -> Layout:
 
 
 def servers_of(system: System) -> tuple[str, ...]:
-    """The nodes that can compute and are no UEs, in the system's order."""
+    """Return the nodes that can compute and are no UEs, in the system's order."""
     return tuple(node.name for node in system.nodes.values() if node.device is not None and node.role != "ue")
 
 
 def model_digest(model: ModelProfile) -> str:
-    """SHA-256 of all that the profile says of the model and its layers."""
+    """Return the SHA-256 of all values of the profile."""
     return hashlib.sha256(json.dumps(asdict(model)).encode()).hexdigest()
 
 
 def relative(placement: Placement, source: str) -> str:
-    """A placement as text in which the source is `@`."""
+    """Return a placement as text, with `@` for the source."""
     return describe(tuple(Partition(SOURCE if node == source else node, *layers) for node, *layers in placement))
 
 
 def absolute(text: str, source: str) -> Placement:
-    """The inverse of `relative`."""
+    """Return the placement of a `relative` text."""
     return tuple(Partition(source if node == SOURCE else node, *layers) for node, *layers in parse(text))
 
 
 class Encoder:
-    """Turns observations into a layout's inputs, and its outputs into placements."""
+    """Encodes observations as a layout's inputs, and decodes its outputs as placements."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -105,7 +104,7 @@ class Encoder:
         self._choices: dict[tuple[str, str], tuple[tuple[Placement, ...], tuple[Placement, ...], Flags]] = {}
 
     def features(self, observation: Observation) -> Float32s:
-        """The inputs, shape (features,), each within +-LIMIT."""
+        """Return the inputs, shape (features,), each within +-LIMIT."""
         task = observation.task
         source, layers = task.source, len(task.kind.model.layers)
         prompt = task.prompt_tokens
@@ -117,8 +116,8 @@ class Encoder:
         return np.array(values, dtype=np.float32)
 
     def choices(self, source: str, kind: str, candidates: tuple[Placement, ...]) -> tuple[tuple[Placement, ...], Flags]:
-        """The placement behind each output of this kind, and the mask of those that are candidates,
-        shape (choices,); outputs beyond the kind's own are masked."""
+        """Return the placement of each output of this kind, and the mask of those that are candidates, shape
+        (choices,); outputs that the kind does not use are masked."""
         known = self._choices.get((source, kind))
         if known is None or known[0] is not candidates:
             placements = tuple(absolute(text, source) for text in self.layout.actions[self._kinds[kind]])
@@ -130,7 +129,7 @@ class Encoder:
 
 
 def _rates(observation: Observation, source: str, node: str) -> tuple[float, float]:
-    """Rates to and from a node, in halves of a decade around 10 Mbit/s."""
+    """Return the rates to and from a node, as log10(rate / 10 Mbit/s) / 2."""
     return _decades(observation.rate_bps(source, node)), _decades(observation.rate_bps(node, source))
 
 

@@ -1,4 +1,4 @@
-"""The uncoupled problem as a Gymnasium environment, `airsplit/SplitInference-v0`: importing registers it."""
+"""The Gymnasium environment `airsplit/SplitInference-v0` of uncoupled tasks; importing this module registers it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,18 +15,17 @@ from topologies.build import training_systems
 from topologies.loading.loader import load
 
 ID = "airsplit/SplitInference-v0"
-KEYS = 2**62  # the seed chooses one of as many orders of the episodes
+EPISODE_ORDERS = 2**62  # the seed chooses one of as many
 
 
 class SplitInference(gymnasium.Env[Float32s, np.int64]):
-    """One step places one task that is alone on an idle system (see `agents.episodes`).
+    """Each step places one task that is alone on an idle system (see `agents.episodes`).
 
     Observation: the features of `agents.encoding.Layout`, float32. Action: the number of a choice;
-    `info["action_mask"]` says which are candidates now, and any other earns what a failed task does.
-    Reward: minus the task's cost over its deadline; `info["sojourn_ns"]` is what the task took (-1
-    for a choice that is no candidate, 0 after a reset). After `steps` tasks the episode is truncated:
-    its last observation is of a task that is not decided. `reset(seed=...)` fixes the order of the
-    episodes from then on; `options={"episode": n}` asks for one of them.
+    `info["action_mask"]` marks the current candidates, and any other choice earns the reward of a failed task. Reward:
+    minus the task's cost divided by its deadline. `info["sojourn_ns"]`: the task's sojourn (-1 for a choice that is no
+    candidate, 0 after a reset). After `steps` tasks the episode is truncated; the last observation is of a task that is
+    not placed. `reset(seed=...)` fixes the order of the following episodes; `options={"episode": n}` selects one.
     """
 
     def __init__(self, episodes: Episodes) -> None:
@@ -42,18 +41,18 @@ class SplitInference(gymnasium.Env[Float32s, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Float32s, dict[str, Any]]:
-        """Begin the next episode."""
+        """Start the next episode."""
         super().reset(seed=seed)
         if seed is not None or self._key is None:
-            self._key, self._count = int(self.np_random.integers(KEYS)), 0
+            self._key, self._count = int(self.np_random.integers(EPISODE_ORDERS)), 0
         number = int(uniform(self._key, self._count, 0, 0) * len(self.episodes))
         self._count += 1
         self._rows = self.episodes.rows((options or {}).get("episode", number))
         self._step = 0
-        return self._seen(0)
+        return self._observe(0)
 
     def step(self, action: np.int64 | int) -> tuple[Float32s, float, bool, bool, dict[str, Any]]:
-        """Place the observed task. Raises ValueError for a number that is no action."""
+        """Place the observed task. Raises ValueError for an invalid action."""
         if not 0 <= action < self.episodes.layout.choices:
             raise ValueError(f"action={action}: must be in 0..{self.episodes.layout.choices - 1}")
         if self._step == self.episodes.settings.steps:
@@ -61,28 +60,28 @@ class SplitInference(gymnasium.Env[Float32s, np.int64]):
         reward = float(self._rows.rewards[self._step, action])
         sojourn_ns = int(self._rows.sojourns_ns[self._step, action])
         self._step += 1
-        observation, info = self._seen(sojourn_ns)
+        observation, info = self._observe(sojourn_ns)
         return observation, reward, False, self._step == self.episodes.settings.steps, info
 
-    def _seen(self, sojourn_ns: int) -> tuple[Float32s, dict[str, Any]]:
+    def _observe(self, sojourn_ns: int) -> tuple[Float32s, dict[str, Any]]:
         info = {"action_mask": self._rows.masks[self._step].copy(), "sojourn_ns": sojourn_ns}
         return self._rows.observations[self._step].copy(), info
 
 
 def observation_space(episodes: Episodes) -> "gymnasium.Space[Float32s]":
-    """All features within their limit."""
+    """Return the space of features within their limit."""
     return gymnasium.spaces.Box[np.float32](-LIMIT, LIMIT, (episodes.layout.features,), np.float32)
 
 
 def episodes_of(scenario: str, episodes: int, steps: int, seed: int) -> Episodes:
-    """Episodes on the training systems of a scenario file, as many as it declares."""
+    """Return episodes on the training systems of a scenario file."""
     path = Path(scenario)
     loaded = load(path)
     return Episodes(training_systems(loaded, path.parent), EpisodeSettings(episodes, steps, seed))
 
 
 def make(scenario: str, episodes: int = 64, steps: int = 32, seed: int = 0) -> SplitInference:
-    """What `gymnasium.make(ID, scenario="topologies/quickstart.yaml")` returns, before its wrappers."""
+    """Entry point of `gymnasium.make(ID, scenario="topologies/quickstart.yaml")`."""
     return SplitInference(episodes_of(scenario, episodes, steps, seed))
 
 

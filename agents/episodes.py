@@ -1,4 +1,4 @@
-"""The uncoupled problem as data: episodes of tasks that are each alone, and what every choice costs them."""
+"""Episodes of uncoupled tasks: each task is alone in the system, and the cost of every choice is known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from emulator.simulation.observation import LastHeard
 from emulator.system import System
 from emulator.task import Placement, Task
 
-FOREVER_NS = 2**62
+UNLIMITED_NS = 2**62
 
 
 @dataclass(frozen=True)
 class EpisodeSettings:
-    """How many different episodes there are, how many tasks each has, and the seed of their draws."""
+    """The number of different episodes, the number of tasks in each, and the seed of the draws."""
 
     episodes: int = 64
     steps: int = 32
@@ -34,16 +34,16 @@ class EpisodeSettings:
 
 
 class Episode(NamedTuple):
-    """Tasks of one source in a system, none of which can meet another, whatever is decided. The one
-    after the last step is seen but not decided."""
+    """Tasks of one source in a system that never overlap, whatever is decided. The last one is observed but not
+    placed."""
 
     system: System
     source: str
     tasks: tuple[Task, ...]
 
 
-class Rows(NamedTuple):
-    """One row a task: `observations` (rows, features), `masks` of the choices that are candidates,
+class EpisodeRows(NamedTuple):
+    """One row per task: `observations` (rows, features), `masks` of the choices that are candidates,
     `rewards` and `sojourns_ns` of each choice (rows, choices)."""
 
     observations: Float32s
@@ -53,19 +53,19 @@ class Rows(NamedTuple):
 
 
 class Episodes:
-    """A catalogue of episodes over one or several systems, each computed when it is first asked for.
+    """Episodes over one or several systems; each is computed at its first use.
 
-    Episode e takes system e modulo their number, a source, a time on the channel, and the first tasks
-    that the source's streams give under a seed of its own. The gap between two tasks is that of the
-    streams, after the earlier task would have ended under the slowest choice and every link's ramp has
-    returned: so each starts on an idle system, at a time that no decision changes.
+    Episode e has system e modulo their number, a random source, a random start on the channel, and the first tasks of
+    the source's streams under a seed of its own. A task arrives after the streams' gap, counted from the time at which
+    the task before would be over under the slowest choice and every link's ramp would be reset. So each task starts on
+    an idle system, at a time that no decision changes.
 
-    The reward is minus the task's cost in units of its deadline: the best choice is that of the cost
-    in seconds, and short and long kinds of tasks weigh alike. A choice that is no candidate (masked)
-    earns what a failed task does, and takes -1 ns.
+    The reward is minus the task's cost divided by its deadline: the best choice is the one with the least cost in
+    seconds, and short and long kinds of tasks have equal weight. A choice that is no candidate (masked) has the reward
+    of a failed task and a sojourn of -1 ns.
 
-    Raises ValueError when the systems differ in nodes, kinds or candidates, or when a source's recorded
-    arrivals are too few for an episode.
+    Raises ValueError if the systems differ in nodes, kinds or candidates, or if a source has too few recorded arrivals
+    for an episode.
     """
 
     def __init__(self, systems: Sequence[System], settings: EpisodeSettings) -> None:
@@ -76,41 +76,41 @@ class Episodes:
         self.systems = tuple(systems)
         self._alone = [Alone(Network(system)) for system in systems]
         self._encoder = Encoder(self.layout)
-        self._known: dict[int, tuple[Episode, Rows]] = {}
+        self._episodes: dict[int, tuple[Episode, EpisodeRows]] = {}
 
     def __len__(self) -> int:
         return self.settings.episodes
 
     def episode(self, number: int) -> Episode:
-        """The tasks of an episode, 0 <= number < len."""
+        """Return the tasks of an episode, 0 <= number < len."""
         return self._computed(number)[0]
 
-    def rows(self, number: int) -> Rows:
-        """The `steps` + 1 rows of an episode."""
+    def rows(self, number: int) -> EpisodeRows:
+        """Return the `steps` + 1 rows of an episode."""
         return self._computed(number)[1]
 
-    def table(self) -> Rows:
-        """The rows of all episodes, one after the other."""
+    def table(self) -> EpisodeRows:
+        """Return the rows of all episodes, in order."""
         rows = [self.rows(number) for number in range(len(self))]
-        return Rows(*(np.ascontiguousarray(np.concatenate(column)) for column in zip(*rows, strict=True)))
+        return EpisodeRows(*(np.ascontiguousarray(np.concatenate(column)) for column in zip(*rows, strict=True)))
 
     def placement(self, number: int, step: int, action: int) -> Placement:
-        """What a choice means for a task of an episode."""
+        """Return the placement of a choice for a task of an episode."""
         return self._choices(self.episode(number).system, self.episode(number).tasks[step])[0][action]
 
-    def _computed(self, number: int) -> tuple[Episode, Rows]:
-        if number not in self._known:
-            self._known[number] = self._compute(number)
-        return self._known[number]
+    def _computed(self, number: int) -> tuple[Episode, EpisodeRows]:
+        if number not in self._episodes:
+            self._episodes[number] = self._compute(number)
+        return self._episodes[number]
 
-    def _compute(self, number: int) -> tuple[Episode, Rows]:
+    def _compute(self, number: int) -> tuple[Episode, EpisodeRows]:
         alone = self._alone[number % len(self._alone)]
         system = alone.network.system
         seed, steps = self.settings.seed, self.settings.steps
         rng = generator(seed, system.name, "episodes", number)
         source = str(rng.choice(list(dict.fromkeys(stream.source for stream in system.streams))))
         offered = self._offered(system, source, draw_key(seed, source, f"tasks of episode {number}"))
-        rows = Rows(
+        rows = EpisodeRows(
             np.zeros((steps + 1, self.layout.features), dtype=np.float32),
             np.zeros((steps + 1, self.layout.choices), dtype=np.bool_),
             np.zeros((steps + 1, self.layout.choices), dtype=np.float64),
@@ -127,7 +127,7 @@ class Episodes:
         return Episode(system, source, tuple(tasks)), rows
 
     def _offered(self, system: System, source: str, seed: int) -> list[Task]:
-        streams = (stream.tasks(seed, FOREVER_NS) for stream in system.streams if stream.source == source)
+        streams = (stream.tasks(seed, UNLIMITED_NS) for stream in system.streams if stream.source == source)
         tasks = list(islice(merge(*streams, key=attrgetter("arrival_ns")), self.settings.steps + 1))
         if len(tasks) <= self.settings.steps:
             raise ValueError(
@@ -135,8 +135,8 @@ class Episodes:
             )
         return tasks
 
-    def _fill(self, rows: Rows, step: int, alone: Alone, task: Task) -> int:
-        """Compute one row; the sojourn of the slowest choice."""
+    def _fill(self, rows: EpisodeRows, step: int, alone: Alone, task: Task) -> int:
+        """Compute one row. Return the sojourn of the slowest choice."""
         system = alone.network.system
         candidates = system.placements[task.source, task.kind.name]
         observation = LastHeard(task, task.arrival_ns, alone.network, candidates)

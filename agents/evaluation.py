@@ -1,4 +1,4 @@
-"""Every policy of a scenario over a system, each in its own run, into the same records."""
+"""Run every policy of a scenario on a system, each in its own run, into the same records."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,13 +14,13 @@ from emulator.record import Records
 from emulator.system import System
 from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
-HOSTS = "@hosts"  # at the end of the label of a policy whose tasks ran on workers
+HOSTS_SUFFIX = "@hosts"  # of the label of a policy whose tasks ran on workers
 Progress = Callable[[int, int], None]  # (done, total)
 
 
 def named_checkpoints(scenario: Scenario, folder: Path, system: System) -> dict[str, Checkpoint]:
-    """The checkpoints that the scenario names, by label. Raises ValueError for one that was trained on
-    channels of this run."""
+    """Load the checkpoints that the scenario names, by label. Raises ValueError for one that was trained on channels of
+    this run."""
     named = {
         label_of(each): Checkpoint.load(folder / each.checkpoint)
         for each in scenario.policies
@@ -32,8 +32,8 @@ def named_checkpoints(scenario: Scenario, folder: Path, system: System) -> dict[
 
 
 def check_policies(scenario: Scenario, folder: Path, system: System, checkpoints: Mapping[str, Checkpoint]) -> None:
-    """Make every policy that needs no training, and look at the settings of those that do. Raises ValueError,
-    `policies[i]: ...`, before anything costs time."""
+    """Check every policy before the run: make those that need no training, and check the settings of the others.
+    Raises ValueError, `policies[i]: ...`."""
     for index, each in enumerate(scenario.policies):
         try:
             if isinstance(each, LearnedSection) and each.checkpoint is None:
@@ -47,7 +47,7 @@ def check_policies(scenario: Scenario, folder: Path, system: System, checkpoints
 def policies_of(
     scenario: Scenario, folder: Path, system: System, checkpoints: Mapping[str, Checkpoint]
 ) -> dict[str, Policy]:
-    """The scenario's policies by label, fresh. Raises ValueError for one that cannot be made."""
+    """Make the scenario's policies, by label. Raises ValueError for one that cannot be made."""
     return {
         label_of(each): make_policy(each.type, _options(each, folder), system, checkpoints.get(label_of(each)))
         for each in scenario.policies
@@ -57,7 +57,7 @@ def policies_of(
 def evaluate(
     policies: Mapping[str, Policy], backend_of: Callable[[str], Backend], records: Records, progress: Progress
 ) -> dict[str, Totals]:
-    """Run each policy on its backend; its totals, by label. `progress(done, total)` counts policies."""
+    """Run each policy on its backend. Return totals by label. `progress(done, total)` counts policies."""
     totals = {}
     for done, (label, policy) in enumerate(policies.items()):
         progress(done, len(policies))
@@ -67,20 +67,20 @@ def evaluate(
 
 
 def on_hosts(scenario: Scenario, policies: Mapping[str, Policy]) -> dict[str, Policy]:
-    """The policies that the scenario names for hosts, by labels that say so."""
+    """Return the policies that the scenario names for hosts, by label with HOSTS_SUFFIX."""
     chosen = scenario.hil.policies if scenario.hil else ()
-    return {label + HOSTS: policies[label] for label in chosen}
+    return {label + HOSTS_SUFFIX: policies[label] for label in chosen}
 
 
 def for_hosts(scenario: Scenario, system: System) -> System:
-    """The system for as long as the scenario gives hosts, and no longer than the scenario lasts."""
+    """Return the system with the duration for hosts, at most that of the scenario."""
     if scenario.hil is None:
         return system
     return replace(system, duration_ns=min(system.duration_ns, ns_from_s(scenario.hil.duration_s)))
 
 
 def _options(section: Any, folder: Path) -> dict[str, Any]:
-    """What a policy's section says beside its type and label; a file's path from the scenario's folder."""
+    """Return a policy's options without type and label; the path of a file starts at the scenario's folder."""
     options: dict[str, Any] = section.model_dump(exclude={"type", "label"})
     if "file" in options:
         options["file"] = str(folder / options["file"])

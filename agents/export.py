@@ -1,4 +1,4 @@
-"""An episode as a scenario of its own: what an environment said can be run again by `airsplit run`."""
+"""Export an episode as a scenario, so that `airsplit run` can repeat it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +20,11 @@ from topologies.schema.scenario import Scenario
 def export_episode(
     scenario: Scenario, folder: Path, episode: Episode, decisions: Sequence[Placement], out: Path
 ) -> Path:
-    """Write `out`/scenario.yaml with the episode's traces, its arrivals as recorded ones, and a replay of
-    `decisions`, one for each of its first tasks. `scenario`, whose relative paths start from `folder`, is
-    what the episode's system was built from. Running it takes each task as long as the environment said.
+    """Write `out`/scenario.yaml with the episode's traces, its arrivals, and a replay of `decisions`, one for each of
+    its first tasks. `scenario` (relative paths start at `folder`) is the one that the episode's system was built from.
+    In a run, each task has the same sojourn as in the environment.
 
-    Every device gets the memory for all models, since an environment's tasks find their weights resident.
+    Every device gets enough memory for all models, since the environment assumes that weights are loaded.
     """
     tasks = episode.tasks[: len(decisions)]
     (out / "traces").mkdir(parents=True, exist_ok=True)
@@ -66,8 +66,8 @@ def _node(name: str, role: str, device: str | None) -> dict[str, str]:
 
 
 def _link(scenario: Scenario, entry: tuple[int, str, str, LinkSection]) -> dict[str, Any]:
-    """One copy of a link; over the air it refers to its stored traces, and needs no cell: an environment's task is
-    alone there."""
+    """Return the section of one link. A link over the air refers to its stored traces and needs no cell, since a task
+    of an environment is alone there."""
     _, a, b, link = entry
     data: dict[str, Any] = link.model_dump(mode="json", exclude_defaults=True) | {"between": [a, b]}
     if not link.over_the_air:
@@ -82,9 +82,9 @@ def _link(scenario: Scenario, entry: tuple[int, str, str, LinkSection]) -> dict[
 
 
 def _recorded(tasks: Sequence[Task], kind: str) -> dict[str, list[int]]:
-    mine = [task for task in tasks if task.kind.name == kind]
-    recorded = {"arrival_ns": [task.arrival_ns for task in mine]}
-    if mine[0].kind.model.family == "causal_lm":
-        recorded["prompt_tokens"] = [task.prompt_tokens for task in mine]
-        recorded["output_tokens"] = [task.output_tokens for task in mine]
+    of_kind = [task for task in tasks if task.kind.name == kind]
+    recorded = {"arrival_ns": [task.arrival_ns for task in of_kind]}
+    if of_kind[0].kind.model.family == "causal_lm":
+        recorded["prompt_tokens"] = [task.prompt_tokens for task in of_kind]
+        recorded["output_tokens"] = [task.output_tokens for task in of_kind]
     return recorded

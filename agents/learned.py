@@ -1,4 +1,4 @@
-"""A trained agent as a policy: the actor in NumPy, so that a simulation needs no learning library."""
+"""A trained agent as a policy. The actor runs in NumPy, so that a simulation needs no learning library."""
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from emulator.task import Placement
 
 
 class Learned:
-    """Takes the choice that its actor rates highest among the candidates; of equals, the first.
+    """Takes the candidate with the actor's highest logit; of equals, the first.
 
-    It was trained on tasks that are alone, and sees neither queues nor other tasks. Raises ValueError
-    when a system has nodes, kinds or candidates that the agent was not trained for.
+    The agent was trained on tasks that are alone and observes neither queues nor other tasks. Raises ValueError if the
+    system has nodes, kinds or candidates that the agent was not trained for.
     """
 
     def __init__(self, checkpoint: Checkpoint, system: System) -> None:
@@ -24,14 +24,13 @@ class Learned:
         check_layout(checkpoint, system)
 
     def decide(self, observation: Observation) -> Placement:
-        """The candidate with the highest logit."""
+        """Return the candidate with the highest logit."""
         task = observation.task
         placements, mask = self._encoder.choices(task.source, task.kind.name, tuple(observation.candidates))
         return placements[int(np.argmax(self.logits(self._encoder.features(observation), mask)))]
 
     def logits(self, features: Float32s, mask: Flags) -> Float32s:
-        """The actor: tanh layers and a linear one, minus infinity where masked. Shapes (features,) and
-        (choices,) to (choices,)."""
+        """Return the actor's outputs, minus infinity where masked: (features,) and (choices,) to (choices,)."""
         hidden = features
         for layer in range(self._layers):
             weight, bias = self._weights[f"actor.{2 * layer}.weight"], self._weights[f"actor.{2 * layer}.bias"]
@@ -42,8 +41,8 @@ class Learned:
 
 
 def check_layout(checkpoint: Checkpoint, system: System) -> None:
-    """Raise ValueError, naming what differs, unless the agent knows all kinds with the models they have, all
-    computing nodes but UEs, and a candidate of every stream, and the system has all nodes that it knows."""
+    """Raise ValueError, naming the differences, unless the agent was trained for all kinds and their models, all
+    computing nodes but UEs, and a candidate of every stream, and the system has all nodes of the training."""
     layout, agent = checkpoint.layout, checkpoint.training.agent
     differing = [f"kind {kind}" for kind in system.kinds if kind not in layout.kinds]
     differing += [f"node {node}" for node in layout.nodes if node not in system.nodes]

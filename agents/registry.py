@@ -1,4 +1,4 @@
-"""From a policy's name and options to the policy."""
+"""Make a policy from its type and options."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -15,11 +15,11 @@ from emulator.task import Partition, Placement, check_placement
 
 
 def make_policy(kind: str, options: Mapping[str, Any], system: System, checkpoint: Checkpoint | None = None) -> Policy:
-    """The policy of a type: random, all-device, all-edge, greedy, exact, fixed (option `splits`: task
-    name to {cut, node}), replay (option `file`), ppo or a3c (with a checkpoint), or a user's own class
-    by `module:Class`, called with the options as keyword arguments.
+    """Make a policy of type random, all-device, all-edge, greedy, exact, fixed (option `splits`: kind to {cut, node}),
+    replay (option `file`), ppo or a3c (with a checkpoint), or a user's class `module:Class`, called with the options
+    as keyword arguments.
 
-    Raises ValueError, one line, for a type, an option or a checkpoint that cannot be.
+    Raises ValueError (one line) for an invalid type, option or checkpoint.
     """
     makers: dict[str, Callable[[], Policy]] = {
         "random": lambda: Random(system.seed),
@@ -35,7 +35,7 @@ def make_policy(kind: str, options: Mapping[str, Any], system: System, checkpoin
     if kind in makers:
         return makers[kind]()
     if ":" in kind:
-        return _users_own(kind, options, system)
+        return _user_policy(kind, options, system)
     raise ValueError(f"type={kind}: must be {', '.join(makers)} or module:Class")
 
 
@@ -51,19 +51,19 @@ def _replay(path: Path) -> Policy:
     return Replay(load_decisions(path), path)
 
 
-class UsersOwn:
-    """A user's own policy, whose mistakes become one line: what it decides is checked before it is carried out."""
+class UserPolicy:
+    """Wraps a user's own policy: checks its decisions, and turns its errors into one line."""
 
     def __init__(self, kind: str, policy: Policy, system: System) -> None:
         self._kind, self._policy = kind, policy
         self._nodes = {node.name for node in system.nodes.values() if node.device is not None}
 
     def decide(self, observation: Observation) -> Placement:
-        """What the policy decides. Raises ValueError when it raises anything, and when what it returns is no
-        tuple of `Partition` that covers the task's model on nodes that can compute."""
+        """Return the policy's decision. Raises ValueError if the policy raises anything, or does not return a tuple of
+        `Partition` that covers the task's model on nodes that can compute."""
         try:
             placement: object = self._policy.decide(observation)
-        except Exception as error:  # whatever the user's code raises, its user is owed the class's name
+        except Exception as error:  # the user's code can raise anything; the message names its class
             raise ValueError(f"type={self._kind}: decide raised {_in_one_line(error)}") from error
         rule = f"type={self._kind}: decide must return"
         if not isinstance(placement, tuple) or not all(_is_partition(part) for part in placement):
@@ -79,17 +79,17 @@ class UsersOwn:
         return placement
 
 
-def _users_own(kind: str, options: Mapping[str, Any], system: System) -> Policy:
+def _user_policy(kind: str, options: Mapping[str, Any], system: System) -> Policy:
     module, _, name = kind.partition(":")
     try:
         policy = getattr(importlib.import_module(module), name)(**options)
-    except Exception as error:  # importing and making run the user's code, which can raise anything
+    except Exception as error:  # the user's code can raise anything
         raise ValueError(
             f"type={kind}: must be a class that can be imported and made ({_in_one_line(error)})"
         ) from error
     if not callable(getattr(policy, "decide", None)):
         raise ValueError(f"type={kind}: must have a method decide(observation)")
-    return UsersOwn(kind, policy, system)
+    return UserPolicy(kind, policy, system)
 
 
 def _is_partition(part: object) -> bool:

@@ -1,4 +1,4 @@
-"""Agents for a run: trained on channels that share nothing with the run's."""
+"""Train the agents of a run, on channels that share no data with the run's."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,15 +18,17 @@ Value = bool | int | float | str
 def train_missing(
     scenario: Scenario, folder: Path, progress: Progress, adapt: Callable[[System], System]
 ) -> dict[str, tuple[Checkpoint, list[dict[str, Any]]]]:
-    """Checkpoint and learning curve, by label, of each learned policy of the scenario that names no checkpoint.
-    `adapt` makes of a training system the one to train on (with measured layer times, say)."""
+    """Train each learned policy of the scenario that names no checkpoint. Return checkpoint and curve by label.
+    `adapt` changes each training system before use, for example its layer times to measured ones."""
     missing = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.checkpoint is None]
     if not missing:
         return {}
     settings = {label_of(each): {"total_timesteps": scenario.training.steps, **each.settings} for each in missing}
     for each in missing:
-        check_settings(each.type, settings[label_of(each)])  # before minutes go into episodes
-    episodes = prepared([adapt(each) for each in training_systems(scenario, folder)], EpisodeSettings(), progress)
+        check_settings(each.type, settings[label_of(each)])  # before the episodes, which take minutes
+    episodes = prepare_episodes(
+        [adapt(each) for each in training_systems(scenario, folder)], EpisodeSettings(), progress
+    )
     trained = {}
     for each in missing:
         label = label_of(each)
@@ -35,17 +37,17 @@ def train_missing(
 
 
 def train_one(scenario: Scenario, folder: Path, agent: str, seed: int, progress: Progress) -> Checkpoint:
-    """The checkpoint of `ppo` or `a3c`, trained under `seed` as the scenario says, with the settings of its first
-    policy of that type if it has one."""
+    """Train `ppo` or `a3c` with `seed` on the scenario's training systems, with the settings of its first policy of
+    that type, if any. Return the checkpoint."""
     sections = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.type == agent]
     settings = {"total_timesteps": scenario.training.steps, **(sections[0].settings if sections else {})}
     check_settings(agent, settings)
-    episodes = prepared(training_systems(scenario, folder), EpisodeSettings(), progress)
+    episodes = prepare_episodes(training_systems(scenario, folder), EpisodeSettings(), progress)
     return train_agent(agent, episodes, settings, seed, progress)[0]
 
 
-def prepared(systems: Sequence[System], settings: EpisodeSettings, progress: Progress) -> Episodes:
-    """Episodes whose tables are computed, with `progress` hearing of it."""
+def prepare_episodes(systems: Sequence[System], settings: EpisodeSettings, progress: Progress) -> Episodes:
+    """Compute the rows of all episodes, and report each to `progress`."""
     episodes = Episodes(systems, settings)
     for number in range(len(episodes)):
         episodes.rows(number)
@@ -61,24 +63,23 @@ def train_agent(
     progress: Progress,
     tested: Sequence[System] = (),
 ) -> tuple[Checkpoint, list[dict[str, Any]]]:
-    """Train `ppo` or `a3c` with some of its settings changed.
+    """Train `ppo` or `a3c` with the given settings; others have their defaults.
 
-    Returns the checkpoint and the learning curve (see `agents.actor_critic.curve_point`). Raises ValueError
-    for a setting that cannot be, and where the episodes' systems share a stretch of a source
-    with one of `tested`.
+    Returns the checkpoint and the learning curve (see `agents.actor_critic.curve_point`). Raises ValueError for an
+    invalid setting, and if the traces of the episodes' systems and of `tested` have an interval of a source in common.
     """
     check_settings(agent, settings)
     for system in tested:
         for trained in episodes.systems:
             require_disjoint(trained, system)
 
-    def heard(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         progress(agent, done, total)
 
     if agent == "ppo":
         from agents import ppo
 
-        return ppo.train(episodes, changed(PpoSettings(), settings), seed, heard)
+        return ppo.train(episodes, changed(PpoSettings(), settings), seed, report)
     from agents import a3c
 
-    return a3c.train(episodes, changed(A3cSettings(), settings), seed, heard)
+    return a3c.train(episodes, changed(A3cSettings(), settings), seed, report)

@@ -1,4 +1,4 @@
-"""Many environments at once: `agents.environment.SplitInference` over one table, stepped by one compiled loop."""
+"""The vector version of `agents.environment.SplitInference`: one table, stepped by one compiled loop."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from agents.environment import KEYS, episodes_of, observation_space
+from agents.environment import EPISODE_ORDERS, episodes_of, observation_space
 from agents.episodes import Episodes
 from emulator.core.arrays import Flags, Float32s, Ints
 from emulator.core.compiled import compiled
@@ -18,15 +18,16 @@ from emulator.core.draws import uniform
 
 Float64s = npt.NDArray[np.float64]
 
-KEY, COUNT, ROW, LEFT = 0, 1, 2, 3  # columns of the state: the seed's key, episodes begun, row in the table, steps left
+# Columns of the state: key of the seed, number of started episodes, row in the table, remaining steps.
+ORDER_KEY, EPISODE_COUNT, TABLE_ROW, STEPS_LEFT = 0, 1, 2, 3
 
 
 class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]]):
-    """Environment i behaves as the scalar one that was reset with seed + i, step by step.
+    """Environment i equals the scalar one after a reset with seed + i, step by step.
 
-    Autoreset is NEXT_STEP, Gymnasium's default: the step after a truncation ignores its action, earns
-    0 and returns the next episode's first observation. Returned arrays are the caller's, but for those
-    that never change (no environment terminates, each has its infos), which are read-only.
+    The autoreset mode is NEXT_STEP, Gymnasium's default: the step after a truncation ignores its action, has reward 0
+    and returns the next episode's first observation. Returned arrays belong to the caller, except the constant ones
+    (terminations and masks of infos), which are read-only.
     """
 
     def __init__(self, num_envs: int, episodes: Episodes) -> None:
@@ -47,21 +48,21 @@ class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArra
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Float32s, dict[str, Any]]:
-        """Begin the next episode in every environment. Raises ValueError when given options: there are none."""
+        """Start the next episode in every environment. Raises ValueError for options, as there are none."""
         if options:
             raise ValueError(f"options={dict(options)}: must be empty")
         seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
         for state, each in zip(self._state, seeds, strict=True):
             if each is not None or not self._seeded:
-                state[KEY], state[COUNT] = np_random(each)[0].integers(KEYS), 0
+                state[ORDER_KEY], state[EPISODE_COUNT] = np_random(each)[0].integers(EPISODE_ORDERS), 0
         self._seeded = True
-        self._state[:, LEFT] = 0
+        self._state[:, STEPS_LEFT] = 0
         observations, _, _, _, info = self.step(np.zeros(self.num_envs, dtype=np.int64))
         return observations, info
 
     def step(self, actions: Ints) -> tuple[Float32s, Float64s, Flags, Flags, dict[str, Any]]:
-        """Place one task in each environment, or begin its next episode. Raises ValueError, before any
-        environment has moved, for a number that is no action."""
+        """Place one task in each environment, or start its next episode. Raises ValueError for an invalid action,
+        before any environment changes."""
         count, choices = self.num_envs, self._table.masks.shape[1]
         observations = np.empty((count, self._table.observations.shape[1]), dtype=np.float32)
         rewards = np.empty(count, dtype=np.float64)
@@ -89,7 +90,7 @@ def step_all(
     all_observations: Float32s, all_masks: Flags, all_rewards: Float64s, all_sojourns_ns: Ints,
     observations: Float32s, masks: Flags, rewards: Float64s, sojourns_ns: Ints, truncations: Flags,
 ) -> bool:  # fmt: skip
-    """One step of every environment into the last five arrays; False, and nothing moved, when an action is none."""
+    """Step every environment into the last five arrays. Return False, without any change, for an invalid action."""
     if len(actions) != len(state):
         return False
     for action in actions:
@@ -97,11 +98,11 @@ def step_all(
             return False
     episodes = len(all_observations) // (steps + 1)
     for i in range(len(state)):
-        row = state[i, ROW]
-        if state[i, LEFT] == 0:
-            row = int(uniform(state[i, KEY], state[i, COUNT], 0, 0) * episodes) * (steps + 1)
-            state[i, COUNT] += 1
-            state[i, LEFT] = steps
+        row = state[i, TABLE_ROW]
+        if state[i, STEPS_LEFT] == 0:
+            row = int(uniform(state[i, ORDER_KEY], state[i, EPISODE_COUNT], 0, 0) * episodes) * (steps + 1)
+            state[i, EPISODE_COUNT] += 1
+            state[i, STEPS_LEFT] = steps
             rewards[i] = 0.0
             sojourns_ns[i] = 0
             truncations[i] = False
@@ -109,9 +110,9 @@ def step_all(
             rewards[i] = all_rewards[row, actions[i]]
             sojourns_ns[i] = all_sojourns_ns[row, actions[i]]
             row += 1
-            state[i, LEFT] -= 1
-            truncations[i] = state[i, LEFT] == 0
-        state[i, ROW] = row
+            state[i, STEPS_LEFT] -= 1
+            truncations[i] = state[i, STEPS_LEFT] == 0
+        state[i, TABLE_ROW] = row
         for j in range(observations.shape[1]):
             observations[i, j] = all_observations[row, j]
         for j in range(masks.shape[1]):
@@ -120,5 +121,5 @@ def step_all(
 
 
 def make(num_envs: int, scenario: str, episodes: int = 64, steps: int = 32, seed: int = 0) -> SplitInferenceVector:
-    """What `gymnasium.make_vec("airsplit/SplitInference-v0", num_envs, scenario=...)` returns."""
+    """Entry point of `gymnasium.make_vec("airsplit/SplitInference-v0", num_envs, scenario=...)`."""
     return SplitInferenceVector(num_envs, episodes_of(scenario, episodes, steps, seed))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from agents.checkpoint import Checkpoint
 from agents.evaluation import check_policies, named_checkpoints, policies_of
-from agents.registry import UsersOwn
+from agents.registry import UserPolicy
 from agents.training import train_missing
 from emulator.layer_times import measured_of, with_measured
 from emulator.policy import Policy
@@ -67,7 +67,7 @@ def prepare_run(
     if trained:
         write_learning(folder / "learning.csv", {label: curve for label, (_, curve) in trained.items()})
     types = dict(zip(scenario.labels, (section.type for section in scenario.policies), strict=True))
-    checked = {label: UsersOwn(types[label], policy, system) for label, policy in objects.items()}
+    checked = {label: UserPolicy(types[label], policy, system) for label, policy in objects.items()}
 
     def make_policies() -> dict[str, Policy]:
         return policies_of(_with_stand_ins(scenario, objects), home, system, checkpoints) | checked

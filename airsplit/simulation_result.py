@@ -32,13 +32,13 @@ def simulate(
     `random`, `module:Class`. `label` names it in the records; default: the name or class. With `folder`,
     tasks.parquet and stages.parquet are kept there. Raises ValueError if the policy's decisions cannot be carried out.
     """
-    from agents.registry import UsersOwn, make_policy
+    from agents.registry import UserPolicy, make_policy
     from emulator.simulation import Simulation
 
     name = policy if isinstance(policy, str) else type(policy).__name__
     if policy in ("fixed", "replay"):
         raise ValueError(f"policy={policy}: must be a policy without settings; {policy} is run from a scenario")
-    decider = make_policy(policy, {}, system) if isinstance(policy, str) else UsersOwn(name, policy, system)
+    decider = make_policy(policy, {}, system) if isinstance(policy, str) else UserPolicy(name, policy, system)
     with ExitStack() as stack:
         place = Path(stack.enter_context(TemporaryDirectory()) if folder is None else folder)
         place.mkdir(parents=True, exist_ok=True)

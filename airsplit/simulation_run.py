@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.evaluation import HOSTS, evaluate, for_hosts, on_hosts
+from agents.evaluation import HOSTS_SUFFIX, evaluate, for_hosts, on_hosts
 from airsplit.completion import complete_run
 from airsplit.preparation import NO_OBJECTS, load_checkpoints, prepare_run
 from emulator.core.units import NS_PER_S
@@ -99,7 +99,7 @@ def describe_workers(lab: "Lab", system: System) -> ExecutionFacts:
     facts = lab.describe()
     duration_s = system.duration_ns / NS_PER_S
     notes = [
-        f"Rows that end in {HOSTS} are of the first {duration_s:g} s: workers ran every partition, and "
+        f"Rows that end in {HOSTS_SUFFIX} are of the first {duration_s:g} s: workers ran every partition, and "
         "activations went from worker to worker over MQTT. The others are simulated on the layer times that these "
         "workers measured."
     ]

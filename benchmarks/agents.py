@@ -1,8 +1,8 @@
-"""Do the learned policies beat a random one, and how near do they come? `make check-agents`.
+"""Check that learned policies beat a random one, and measure their distance to the bound: `make check-agents`.
 
-PPO and A3C are trained on the quickstart's training channels under five training seeds each, and tested
-with all other policies on the same held-out channels, in the full simulation with queues. Exit code 0
-only if the 95 % interval over training seeds of the mean cost saved against Random is above zero for both.
+PPO and A3C are trained on the quickstart's training channels with five training seeds each, and tested with all other
+policies on the same held-out channels, in the full simulation with queues. The exit code is 0 only if, for both, the
+95 % interval over training seeds of the mean cost saved against `random` is above zero.
 """
 
 import sys
@@ -20,7 +20,7 @@ from agents.bound import bounds
 from agents.encoding import SOURCE, layout_of
 from agents.episodes import EpisodeSettings
 from agents.registry import make_policy
-from agents.training import prepared, train_agent
+from agents.training import prepare_episodes, train_agent
 from emulator.policy import Policy
 from emulator.record import Records
 from emulator.simulation import Simulation
@@ -37,21 +37,21 @@ AGENTS = ("ppo", "a3c")
 
 
 class Result(NamedTuple):
-    """Mean costs in seconds: shape (training seeds,) of an agent, one number of any other policy."""
+    """Mean costs in seconds: one per training seed for an agent, one for any other policy."""
 
     name: str
     costs_s: tuple[float, ...]
 
 
 def mean_cost_s(systems: Sequence[System], policies: Sequence[Policy]) -> float:
-    """The mean cost of all tasks of some systems, each under its own policy."""
+    """Return the mean cost of all tasks of the systems, each with its policy."""
     with tempfile.TemporaryDirectory() as folder:
         costs = [cost for each in zip(systems, policies, strict=True) for cost in task_costs_s(*each, Path(folder))]
     return float(np.mean(costs))
 
 
 def task_costs_s(system: System, policy: Policy, folder: Path) -> Iterator[float]:
-    """The cost of each task in the simulation."""
+    """Simulate and yield the cost of each task."""
     with Records(folder) as records:
         Simulation(system).run(policy, "policy", records)
     table = pq.read_table(folder / "tasks.parquet", columns=["sojourn_ns", "erased_fraction", "outcome"])
@@ -60,9 +60,8 @@ def task_costs_s(system: System, policy: Policy, folder: Path) -> Iterator[float
 
 
 def best_static(systems: Sequence[System]) -> Result:
-    """The fixed split, one for all sources, with the least cost on the test channels themselves, so with
-    hindsight: the best of each kind in turn, the others' fixed, starting from the whole model at the first
-    edge server of the scenario (for `all-edge` it is the nearest of each source)."""
+    """Return the best fixed split for all sources in hindsight, that is on the test channels: the best of each kind in
+    turn while the others stay fixed, starting with the whole model at the scenario's first edge server."""
     layout = layout_of(systems[0])
     splits = {kind: (0, edge_servers(systems[0])[0]) for kind in layout.kinds}
     best = mean_cost_s(systems, [FixedSplit(splits)] * len(systems))
@@ -83,11 +82,11 @@ def best_static(systems: Sequence[System]) -> Result:
 
 
 def learned(agent: str, systems: Sequence[System]) -> Result:
-    """An agent's mean cost for each training seed, which also chooses its training channels."""
+    """Return an agent's mean cost for each training seed, which also selects its training channels."""
     costs = []
     for seed in TRAINING_SEEDS:
         scenario = load(SCENARIO, [f"training.seed={seed}"])
-        episodes = prepared(training_systems(scenario, SCENARIO.parent), EpisodeSettings(seed=seed), _silent)
+        episodes = prepare_episodes(training_systems(scenario, SCENARIO.parent), EpisodeSettings(seed=seed), _silent)
         checkpoint, _ = train_agent(agent, episodes, {"total_timesteps": STEPS}, seed, _silent, tested=systems)
         costs.append(mean_cost_s(systems, [make_policy(agent, {}, system, checkpoint) for system in systems]))
         print(f"{agent}, training seed {seed}: {costs[-1] * 1e3:.1f} ms", file=sys.stderr)
@@ -95,14 +94,14 @@ def learned(agent: str, systems: Sequence[System]) -> Result:
 
 
 def saved_interval(random_s: float, costs_s: Sequence[float]) -> tuple[float, float]:
-    """The 95 % t interval, over training seeds, of the mean of `random_s` - cost."""
+    """Return the 95 % t interval over training seeds of the mean of `random_s` - cost."""
     saved = random_s - np.array(costs_s)
     half = float(stats.t.ppf(0.975, len(saved) - 1) * saved.std(ddof=1) / len(saved) ** 0.5)
     return float(saved.mean()) - half, float(saved.mean()) + half
 
 
 def main() -> int:
-    """Print the table; the exit code."""
+    """Print the table and return the exit code."""
     systems = [build(load(SCENARIO, seed=seed), SCENARIO.parent) for seed in TEST_SEEDS]
     names = ("random", "all-device", "all-edge", "greedy", "exact")
     results = [
@@ -130,7 +129,7 @@ def main() -> int:
 
 
 def _silent(what: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Ignore progress."""
 
 
 if __name__ == "__main__":

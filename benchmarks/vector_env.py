@@ -1,4 +1,4 @@
-"""Steps per second of the vector environment, beside Gymnasium's SyncVectorEnv of the same environment."""
+"""Steps per second of the vector environment, compared with Gymnasium's SyncVectorEnv of the same environment."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from benchmarks.rows import Row
 
 SCENARIO = str(Path(__file__).parents[1] / "topologies" / "quickstart.yaml")
 REPEATS = 5
-SECONDS = 0.4  # of each repeat; the best counts, since others only ever slow it down
+SECONDS = 0.4  # of each repeat; the best counts, since other load only slows it down
 
 
 def rows() -> Iterator[Row]:
@@ -28,7 +28,7 @@ def _row(episodes: Episodes, count: int) -> Row:
     own = SplitInferenceVector(count, episodes)
     peer = SyncVectorEnv([lambda: SplitInference(episodes)] * count)
     best = {"own": 0.0, "peer": 0.0}
-    for _ in range(REPEATS):  # in turns, so that both meet the same machine
+    for _ in range(REPEATS):  # in turns, so that both run under the same load
         best["own"] = max(best["own"], steps_per_s(own, count))
         best["peer"] = max(best["peer"], steps_per_s(peer, count))
     return {
@@ -42,7 +42,7 @@ def _row(episodes: Episodes, count: int) -> Row:
 
 
 def steps_per_s(environment: "VectorEnv[Any, Any, Any]", count: int) -> float:
-    """Environment steps per second under a fixed vector of actions, episodes' ends included."""
+    """Return environment steps per second with fixed actions, ends of episodes included."""
     environment.reset(seed=1)
     environment.action_space.seed(1)
     actions = environment.action_space.sample()

@@ -1,4 +1,4 @@
-"""Observations with made-up numbers, where a test needs no network behind them."""
+"""Observations with made-up values, for tests without a network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from emulator.task import Placement, Task
 
 
 @dataclass
-class Made:
-    """An `Observation` that reads its answers from tables."""
+class FixedObservation:
+    """An `Observation` that looks up its values in tables."""
 
     task: Task
     candidates: Sequence[Placement]
@@ -39,10 +39,10 @@ class Made:
 
 def random_observation(
     rng: np.random.Generator, task: Task, nodes: Sequence[str], candidates: Sequence[Placement]
-) -> Made:
-    """Rates over four decades, delays to 30 ms, backlogs often none."""
+) -> FixedObservation:
+    """Draw rates over four decades, delays up to 30 ms, and backlogs that are often 0."""
     pairs = [(a, b) for a in nodes for b in nodes if a != b]
-    return Made(
+    return FixedObservation(
         task,
         candidates,
         {pair: float(10 ** rng.uniform(5, 9)) for pair in pairs},

@@ -39,7 +39,7 @@ SERVERS = ("edge1", "edge2", "cloud")
 
 
 def fading(seed: int, mean_rate_bps: float, slots: int = 400, slot_ns: int = 10 * NS_PER_MS) -> Trace:
-    """Exponentially distributed capacities that hold for ten slots: a channel that a measurement tells something of."""
+    """Return a trace of exponential capacities, each for ten slots, so that a measurement is informative."""
     rng = np.random.default_rng(seed)
     rates = np.repeat(rng.exponential(mean_rate_bps, slots // 10), 10)
     bits = np.rint(rates * slot_ns / NS_PER_S).astype(np.int64) + 1
@@ -47,7 +47,7 @@ def fading(seed: int, mean_rate_bps: float, slots: int = 400, slot_ns: int = 10 
 
 
 def candidates_of(source: str, kind: TaskKind, servers: tuple[str, ...]) -> tuple[Placement, ...]:
-    """All at the source, all at one server, and each single cut between the source and a server."""
+    """Return all layers at the source, all at one server, and each single cut between source and server."""
     layers = len(kind.model.layers)
     found: list[Placement] = [(Partition(source, 0, layers),)]
     for server in servers:
@@ -69,7 +69,7 @@ def small_system(
     servers: tuple[str, ...] = SERVERS,
     queue_bytes: int = 10_000_000,
 ) -> System:
-    """UEs on fading links to a gNB, edge servers one millisecond behind it, a cloud ten."""
+    """Return UEs on fading links to a gNB, edge servers 1 ms behind it and a cloud 10 ms."""
     weak = DeviceSpec(10e9, 2**30, 10e9, 1e9, 20_000, busy_power_w=4.0, transmit_power_w=0.2)
     edge = DeviceSpec(60e9, 2**32, 50e9, 1e9, 20_000)
     cloud = DeviceSpec(200e9, 2**34, 200e9, 1e9, 20_000)

@@ -1,4 +1,4 @@
-"""Policies that learn nothing, by what they choose."""
+"""Policies without learning."""
 
 import sys
 from collections import Counter
@@ -16,7 +16,7 @@ from emulator.record import Records, records_sha256
 from emulator.simulation import Simulation
 from emulator.system import System
 from emulator.task import Partition, Placement, Task, describe, parse
-from tests.agents.observations import Made
+from tests.agents.observations import FixedObservation
 from tests.agents.systems import CHAT, IMAGE, candidates_of, small_system
 
 SYSTEM = small_system()
@@ -33,8 +33,8 @@ class FirstCandidate:
         return observation.candidates[self.number]
 
 
-def observed(number: int = 0, places: tuple[Placement, ...] = PLACES, **backlogs_ns: int) -> Made:
-    return Made(Task("ue1", IMAGE, number, 0), places, backlogs_ns=backlogs_ns)
+def observed(number: int = 0, places: tuple[Placement, ...] = PLACES, **backlogs_ns: int) -> FixedObservation:
+    return FixedObservation(Task("ue1", IMAGE, number, 0), places, backlogs_ns=backlogs_ns)
 
 
 def run(system: System, policy: Policy, folder: Path) -> Path:
@@ -81,10 +81,10 @@ def test_fixed_split(cut: int, node: str, expected: str) -> None:
     assert describe(policy.decide(observed())) == expected
 
 
-def test_fixed_split_names_a_kind_that_it_lacks() -> None:
+def test_fixed_split_names_a_missing_kind() -> None:
     policy = make_policy("fixed", {"splits": {"image": {"cut": 1, "node": "edge1"}}}, SYSTEM)
     with pytest.raises(ValueError, match="splits: must name chat"):
-        policy.decide(Made(Task("ue1", CHAT, 0, 0, 5, 5), PLACES))
+        policy.decide(FixedObservation(Task("ue1", CHAT, 0, 0, 5, 5), PLACES))
 
 
 def test_greedy_follows_the_least_backlog() -> None:
@@ -106,7 +106,7 @@ def test_replay_repeats_a_run_to_the_last_column(tmp_path: Path) -> None:
     assert digests[0] == digests[1]
 
 
-def test_replay_names_the_task_that_has_no_decision() -> None:
+def test_replay_names_a_task_without_decision() -> None:
     policy = Replay({("ue1", "image", 0): parse("ue1:0-4")}, Path("decisions.jsonl"))
     assert policy.decide(observed(0)) == PLACES[0]
     with pytest.raises(ValueError, match=r"^decisions\.jsonl: must hold a decision for task ue1 image 1$"):
@@ -124,7 +124,7 @@ def test_replay_names_the_task_that_has_no_decision() -> None:
         "[" * 200_000,
     ],
 )
-def test_a_bad_decision_is_named_by_line(tmp_path: Path, line: str) -> None:
+def test_bad_decision_is_named_by_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "decisions.jsonl"
     good = '{"source": "ue1", "kind": "image", "task": 0, "placement": "ue1:0-4"}'
     path.write_text(f"{good}\n{line}\n")
@@ -143,7 +143,7 @@ def test_a_binary_file_of_decisions_is_one_line(tmp_path: Path) -> None:
 
 
 class Returning:
-    """A user's policy that decides what it was told to."""
+    """A user's policy with a given decision."""
 
     def __init__(self, decided: object) -> None:
         self.decided = decided
@@ -162,8 +162,8 @@ class Returning:
         (3, "a tuple of Partition.* not 3"),
         ([Partition("ue1", 0, 4)], "a tuple of Partition"),
         ((("ue1", 0, 4),), "a tuple of Partition"),
-        ((Partition("ue1", 0, 4.0),), "a tuple of Partition"),  # type: ignore[arg-type]  # what is tested
-        ((Partition(["ue1"], 0, 4),), "a tuple of Partition"),  # type: ignore[arg-type]  # what is tested
+        ((Partition("ue1", 0, 4.0),), "a tuple of Partition"),  # type: ignore[arg-type]  # the tested error
+        ((Partition(["ue1"], 0, 4),), "a tuple of Partition"),  # type: ignore[arg-type]  # the tested error
         ((), r"a whole placement \(.*must end at layer 4 of convnet"),
         ((Partition("ue1", 0, 3),), r"a whole placement \(.*must end at layer 4 of convnet"),
         ((Partition("ue1", 1, 4),), r"a whole placement \(.*must start at layer 0"),
@@ -171,7 +171,7 @@ class Returning:
         ((Partition("nowhere", 0, 4),), "nodes that can compute, not nowhere"),
     ],
 )
-def test_what_a_users_policy_decides_is_checked(decided: object, rule: str, tmp_path: Path) -> None:
+def test_decisions_of_a_users_policy_are_checked(decided: object, rule: str, tmp_path: Path) -> None:
     policy = make_policy("tests.agents.test_baselines:Returning", {"decided": decided}, SYSTEM)
     start = "^type=tests.agents.test_baselines:Returning: decide must return "
     with pytest.raises(ValueError, match=start + rule) as caught:
@@ -179,7 +179,7 @@ def test_what_a_users_policy_decides_is_checked(decided: object, rule: str, tmp_
     assert "\n" not in str(caught.value)
 
 
-def test_what_a_users_policy_raises_is_one_line() -> None:
+def test_exception_of_a_users_policy_is_one_line() -> None:
     error = NameError("no\nsuch name")
     policy = make_policy("tests.agents.test_baselines:Returning", {"decided": error}, SYSTEM)
     with pytest.raises(ValueError, match=r"^type=tests.*:Returning: decide raised NameError: no such name$") as caught:
@@ -197,7 +197,7 @@ def test_what_a_users_policy_raises_is_one_line() -> None:
         ("class Own:\n    def __init__(self):\n        raise RuntimeError('made')", "RuntimeError: made"),
     ],
 )
-def test_a_users_module_that_fails_is_one_line(
+def test_failing_import_of_a_users_module_is_one_line(
     source: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "failing_policy.py").write_text(source)
@@ -224,7 +224,7 @@ def test_a_users_own_class_decides() -> None:
         ("ppo", {}),
     ],
 )
-def test_a_policy_that_cannot_be_is_one_line(kind: str, options: dict[str, int]) -> None:
+def test_invalid_policy_is_one_line(kind: str, options: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=f"type={kind}: must ") as caught:
         make_policy(kind, options, SYSTEM)
     assert "\n" not in str(caught.value)

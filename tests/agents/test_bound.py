@@ -1,4 +1,4 @@
-"""Nothing beats the bound, and nothing beats the optimum where tasks never meet."""
+"""Nothing beats the bound, and nothing beats the optimum if tasks never overlap."""
 
 from dataclasses import replace
 from itertools import product
@@ -30,7 +30,7 @@ Costs = dict[tuple[str, str, int], float]
 
 
 def costs_s(system: System, policy: Policy) -> Costs:
-    """Each task's cost in the simulation."""
+    """Return each task's cost in the simulation."""
     with TemporaryDirectory() as folder:
         with Records(Path(folder)) as records:
             Simulation(system).run(policy, "policy", records)
@@ -72,7 +72,7 @@ def test_nothing_beats_the_bound(
 
 @pytest.mark.parametrize("scheduler", ["rr", "pf", "max-rate"])
 def test_nothing_beats_the_bound_in_shared_cells(scheduler: Scheduler) -> None:
-    """Two UEs share a cell each way, ask for grants, and meet a background; the optimum is then refused."""
+    """Two UEs share a cell each way, request grants, and share the cell with a background; the optimum is refused."""
     system = small_system(3, 2, 30.0, 2.0, Ramp(20 * NS_PER_MS, NS_PER_MS, 5 * NS_PER_MS, 500, 4 * NS_PER_MS))
     links = []
     for link in system.links:
@@ -92,7 +92,7 @@ def test_nothing_beats_the_bound_in_shared_cells(scheduler: Scheduler) -> None:
 
 
 def darkened(system: System, *dark: tuple[str, str]) -> System:
-    """The same system, those links out of coverage all the time."""
+    """Return the system with these links always out of coverage."""
     links = [
         replace(link, trace=nothing(link.trace)) if (link.source, link.target) in dark else link
         for link in system.links
@@ -101,8 +101,8 @@ def darkened(system: System, *dark: tuple[str, str]) -> System:
 
 
 @pytest.mark.parametrize("dark", [[("ue1", "gnb")], [("gnb", "ue1")], [("ue1", "gnb"), ("gnb", "ue2")]])
-def test_nothing_beats_the_bound_where_a_ue_is_out_of_coverage(dark: list[tuple[str, str]]) -> None:
-    """What must cross costs a failure; what need not costs what it did."""
+def test_nothing_beats_the_bound_out_of_coverage(dark: list[tuple[str, str]]) -> None:
+    """A task that needs the link fails; others cost the same as before."""
     system = small_system(7, 2, 5.0)
     without = bounds_s(system)
     for failure_s in (0.02, 10.0):
@@ -124,7 +124,7 @@ def test_nothing_beats_the_bound_where_a_ue_is_out_of_coverage(dark: list[tuple[
     assert {task[0] for task in away if away[task] == 10.0} == lost - {"gnb"}
 
 
-def test_the_optimum_stays_at_home_where_there_is_no_coverage() -> None:
+def test_optimum_stays_at_the_source_without_coverage() -> None:
     system = darkened(spaced(None), ("ue1", "gnb"))
     rows = optimum(system).to_pylist()
     assert {row["placement"] for row in rows} == {describe(system.placements["ue1", "image"][0])}
@@ -157,7 +157,7 @@ def test_a_system_without_tasks_has_an_empty_bound() -> None:
 
 
 def spaced(ramp: Ramp | None, gap_ns: int = 3 * NS_PER_S, loss: float = 0.0) -> System:
-    """Three arrivals of one UE's images, far apart."""
+    """Return a system with three images of one UE, far apart."""
     arrivals = Recorded(tuple(NS_PER_S + number * gap_ns for number in range(3)))
     system = small_system(3, 1, duration_s=60.0, ramp=ramp, loss=loss, arrivals=arrivals)
     stream = system.streams[0]
@@ -187,7 +187,7 @@ def test_the_optimum_is_the_least_of_all_sequences_of_decisions(tmp_path: Path, 
     assert all(low["bound_s"] <= row["bound_s"] for low, row in zip(bounds(system).to_pylist(), rows, strict=True))
 
 
-def test_the_optimum_refuses_tasks_that_can_meet() -> None:
+def test_optimum_refuses_tasks_that_can_overlap() -> None:
     with pytest.raises(ValueError, match="ue1 image 0: must be over, links idle, before ue1 image 1 arrives"):
         optimum(spaced(None, gap_ns=50 * NS_PER_MS))
     with pytest.raises(ValueError, match="use the bound where tasks overlap"):

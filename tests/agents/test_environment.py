@@ -1,4 +1,4 @@
-"""The environments: Gymnasium's own checker, the truth by the simulation, and vector equal to scalar."""
+"""The environments: Gymnasium's checker, comparison with the simulation, and vector equal to scalar."""
 
 import warnings
 from dataclasses import replace
@@ -28,7 +28,7 @@ QUICKSTART = str(Path(__file__).parents[2] / "topologies" / "quickstart.yaml")
 EPISODES = Episodes([small_system(1), small_system(2)], EpisodeSettings(6, 5, 3))
 
 
-def test_gymnasiums_checker_has_nothing_to_say() -> None:
+def test_gymnasiums_checker_passes() -> None:
     environment = gymnasium.make(ID, scenario=QUICKSTART, episodes=2, steps=3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -50,7 +50,7 @@ def test_the_vector_environment_equals_the_scalar_one_step_by_step() -> None:
     ends = 0
     choices = EPISODES.layout.choices
     seeds: list[int | list[int | None] | None] = [5, None, 9, [3, 1, 4, 1]]
-    for seed in seeds:  # after None, the order that the seed before began goes on
+    for seed in seeds:  # None continues the order of the seed before
         both = [environment.reset(seed=seed) for environment in (vector, scalar)]
         for _ in range(40):
             assert_same(both[0][0], both[1][0])
@@ -87,7 +87,7 @@ def test_returned_arrays_do_not_change_later() -> None:
         np.testing.assert_array_equal(array, copy)
 
 
-def test_a_number_that_is_no_action_moves_nothing() -> None:
+def test_invalid_action_changes_nothing() -> None:
     vector = SplitInferenceVector(2, EPISODES)
     twin = SplitInferenceVector(2, EPISODES)
     for environment in (vector, twin):
@@ -120,10 +120,10 @@ def test_seeds_choose_the_episodes() -> None:
         first, _ = environment.reset(seed=seed)
         orders.append([first.tobytes()] + [environment.reset()[0].tobytes() for _ in range(40)])
     assert orders[0] == orders[2] != orders[1]
-    assert len(set(orders[0])) == 6  # all episodes come, in some order
+    assert len(set(orders[0])) == 6  # all episodes occur, in some order
 
 
-def test_a_choice_that_is_no_candidate_earns_what_a_failure_does() -> None:
+def test_masked_choice_has_the_reward_of_a_failure() -> None:
     system = small_system()
     few = {key: places[:3] if key[0] == "ue1" else places for key, places in system.placements.items()}
     episodes = Episodes([replace(system, placements=few)], EpisodeSettings(20, 5, 0))
@@ -139,8 +139,8 @@ def test_a_choice_that_is_no_candidate_earns_what_a_failure_does() -> None:
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("loss", [0.0, 0.2], ids=["no loss", "loss"])
-def test_rewards_and_sojourns_are_the_simulations(tmp_path: Path, loss: float, dark: bool) -> None:
-    """Each choice of each task, by running the episode's arrivals through the simulation."""
+def test_rewards_and_sojourns_equal_the_simulation(tmp_path: Path, loss: float, dark: bool) -> None:
+    """Compare each choice of each task with a simulation of the episode's arrivals."""
     system = small_system(4, ramp=Ramp(20 * NS_PER_MS, 9 * NS_PER_MS), loss=loss, queue_bytes=12_000)
     if dark:
         first, *others = system.links
@@ -184,8 +184,8 @@ def recorded_of(tasks: list[Task]) -> Recorded:
     )
 
 
-def test_observations_hold_nothing_of_the_future() -> None:
-    """A channel that differs only after each task's arrival is seen as the same one."""
+def test_observations_do_not_depend_on_the_future() -> None:
+    """Channels that differ only after a task's arrival give the same observation."""
     system = small_system(1, 1)
     episodes = Episodes([system], EpisodeSettings(1, 1, 0))
     arrival_ns = episodes.episode(0).tasks[0].arrival_ns
@@ -203,7 +203,7 @@ def test_observations_hold_nothing_of_the_future() -> None:
     assert not np.array_equal(changed.rows(0).rewards[0], episodes.rows(0).rewards[0])
 
 
-def test_systems_must_agree_and_recordings_suffice() -> None:
+def test_different_systems_and_short_recordings_are_refused() -> None:
     with pytest.raises(ValueError, match="systems: must agree"):
         Episodes([small_system(1), small_system(1, servers=("edge1",))], EpisodeSettings())
     few = small_system(1, arrivals=Recorded((1, 2, 3)))

@@ -1,4 +1,4 @@
-"""The exact choice against every candidate priced by itself, with none of the solver's code."""
+"""Compare the exact choice with an enumeration of all candidates, without the solver's code."""
 
 from dataclasses import replace
 from itertools import combinations, permutations
@@ -14,7 +14,7 @@ from emulator.simulation.observation import LastHeard
 from emulator.system import LinkSpec
 from emulator.task import Partition, Placement, Task, TaskKind, describe, input_bytes, passes, result_bytes
 from emulator.trace import constant
-from tests.agents.observations import Made, random_observation
+from tests.agents.observations import FixedObservation, random_observation
 from tests.agents.systems import CHAT, IMAGE, small_system
 
 NODES = ("ue1", "edge1", "edge2", "cloud")
@@ -31,7 +31,7 @@ def all_placements(layers: int) -> list[Placement]:
     return found
 
 
-def brute_force_ns(seen: Made, placement: Placement) -> float:
+def brute_force_ns(seen: FixedObservation, placement: Placement) -> float:
     """Walk every pass; only the first one meets the backlogs."""
     task = seen.task
     now, place, carried = 0.0, task.source, input_bytes(task)
@@ -74,8 +74,8 @@ def test_exact_is_the_least_of_all_placements(kind: TaskKind) -> None:
     assert len(chosen) > 15
 
 
-def test_of_equal_candidates_the_first() -> None:
-    seen = Made(
+def test_exact_takes_the_first_of_equal_candidates() -> None:
+    seen = FixedObservation(
         Task("ue1", IMAGE, 0, 0),
         [(Partition(node, 0, 4),) for node in ("edge1", "edge2")],
         dict.fromkeys([("ue1", "edge1"), ("ue1", "edge2"), ("edge1", "ue1"), ("edge2", "ue1")], 1000000.0),
@@ -88,7 +88,7 @@ def test_of_equal_candidates_the_first() -> None:
 
 
 def test_a_dead_link_is_avoided() -> None:
-    seen = Made(
+    seen = FixedObservation(
         Task("ue1", IMAGE, 0, 0),
         [(Partition("edge1", 0, 4),), (Partition("ue1", 0, 4),)],
         {("ue1", "edge1"): 0.0, ("edge1", "ue1"): 0.0},
@@ -98,7 +98,7 @@ def test_a_dead_link_is_avoided() -> None:
     assert ExactOnLastMeasurement().decide(seen) == seen.candidates[1]
 
 
-def test_where_one_hop_is_slow_and_rates_hold_the_estimate_is_the_truth() -> None:
+def test_estimate_is_exact_with_one_slow_hop_and_constant_rates() -> None:
     system = small_system(ues=1)
     traces = {True: constant(8e6), False: constant(1e15)}
     links = tuple(

@@ -1,4 +1,4 @@
-"""An episode written as a scenario and run again: the same task delays to the nanosecond."""
+"""An exported episode has the same sojourns in a run, to the nanosecond."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
 @pytest.mark.parametrize(
     "overrides", [(), ("links[0].loss=0.1", "links[0].retransmission_ms=8")], ids=["as is", "loss"]
 )
-def test_replaying_an_episode_takes_each_task_as_long(tmp_path: Path, overrides: tuple[str, ...]) -> None:
+def test_replayed_episode_has_the_same_sojourns(tmp_path: Path, overrides: tuple[str, ...]) -> None:
     scenario = load(QUICKSTART, overrides)
     episodes = Episodes([training_system(scenario, QUICKSTART.parent, 0)], EpisodeSettings(4, 24, 2))
     rng = np.random.default_rng(3)

@@ -1,4 +1,4 @@
-"""The learners: their arithmetic by brute force, their training by repetition, their results by comparison."""
+"""PPO and A3C: their arithmetic by brute force, repeatability of training, and results."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ from scipy import stats
 from agents.a3c import returns_of
 from agents.a3c import train as train_a3c
 from agents.actor_critic import ActorCritic, entropy, explained_variance, one_thread, sample
-from agents.checkpoint import KEY, Checkpoint, require_unseen
+from agents.checkpoint import METADATA_KEY, Checkpoint, require_unseen
 from agents.episodes import Episodes, EpisodeSettings
 from agents.learned import Learned
 from agents.ppo import advantages_of
@@ -43,7 +43,7 @@ def trained(agent: str, seed: int = 1) -> tuple[Checkpoint, list[dict[str, Any]]
 
 
 def silent(*_: object) -> None:
-    """Progress that nobody watches."""
+    """Ignore progress."""
 
 
 @given(
@@ -82,7 +82,7 @@ def test_returns_are_discounted_rewards_and_a_last_value(seed: int, steps: int, 
             assert found[start, lane] == pytest.approx(expected, abs=1e-9)
 
 
-def test_samples_follow_the_probabilities_and_never_the_mask() -> None:
+def test_samples_follow_the_probabilities_and_the_mask() -> None:
     probabilities = torch.tensor([0.5, 0.3, 0.0, 0.2])
     rng = torch.Generator().manual_seed(1)
     drawn = sample(probabilities.log().expand(40_000, 4), rng)
@@ -91,7 +91,7 @@ def test_samples_follow_the_probabilities_and_never_the_mask() -> None:
     assert stats.chisquare(counts[[0, 1, 3]], 40_000 * np.array([0.5, 0.3, 0.2])).pvalue > 0.01
 
 
-def test_entropy_counts_what_is_not_masked() -> None:
+def test_entropy_ignores_masked_choices() -> None:
     probabilities = torch.tensor([[0.5, 0.25, 0.0, 0.25], [1.0, 0.0, 0.0, 0.0]], requires_grad=True)
     found = entropy(probabilities.log())
     assert found.tolist() == pytest.approx([1.5 * np.log(2), 0.0])
@@ -121,7 +121,7 @@ def test_the_same_seed_trains_the_same_agent(agent: str) -> None:
     torch.set_num_threads(2)
     before = torch.random.get_rng_state()
     first, curve = trained(agent, 7)
-    assert torch.equal(torch.random.get_rng_state(), before)  # draws from generators of its own alone
+    assert torch.equal(torch.random.get_rng_state(), before)  # training draws from its own generators only
     assert torch.get_num_threads() == 2
     assert first.training.threads == 1
     torch.rand(3)
@@ -146,8 +146,8 @@ def test_asynchronous_workers_learn_too() -> None:
 
 
 @pytest.mark.parametrize("agent", ["ppo", "a3c"])
-def test_an_agent_finds_nearly_the_best_it_can_know(agent: str) -> None:
-    """On a channel that stands still the best choice is known to all who look: the table's own maximum."""
+def test_agent_learns_a_nearly_optimal_policy(agent: str) -> None:
+    """On a constant channel the best choice is the table's maximum."""
     system = small_system(1)
     links = tuple(
         replace(link, trace=replace(link.trace, columns={"capacity_bits": np.full(400, 30_000 * (1 + number % 3))}))
@@ -162,10 +162,10 @@ def test_an_agent_finds_nearly_the_best_it_can_know(agent: str) -> None:
     found = np.mean([table.rewards[row, action] for row, action in zip(rows, chosen, strict=True)])
     best = table.rewards[rows].max(axis=1).mean()
     uniform = table.rewards[rows].mean()
-    assert found - best > 0.1 * (uniform - best)  # at most a tenth of what choosing at random loses
+    assert found - best > 0.1 * (uniform - best)  # at most a tenth of the loss of random choices
 
 
-def test_the_policy_in_numpy_is_the_network_in_torch() -> None:
+def test_policy_in_numpy_equals_network_in_torch() -> None:
     checkpoint, _ = trained("ppo")
     layout = EPISODES.layout
     model = ActorCritic(layout.features, layout.choices, 64, torch.Generator().manual_seed(0))
@@ -181,7 +181,7 @@ def test_the_policy_in_numpy_is_the_network_in_torch() -> None:
         assert np.all(np.isneginf(found[~table.masks[row]]))
 
 
-def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_checkpoint_round_trip(tmp_path: Path) -> None:
     checkpoint, _ = trained("a3c")
     checkpoint.save(tmp_path / "a3c.safetensors")
     loaded = Checkpoint.load(tmp_path / "a3c.safetensors")
@@ -218,14 +218,14 @@ def test_a_checkpoint_of_the_other_agent_is_refused() -> None:
         make_policy("ppo", {}, small_system(), checkpoint)
 
 
-def test_a_checkpoint_knows_all_servers_and_models() -> None:
+def test_checkpoint_must_match_servers_and_models() -> None:
     checkpoint, _ = trained("ppo")
     system = small_system()
     edge3 = replace(system.nodes["edge1"], name="edge3")
     with pytest.raises(ValueError, match=r"ppo: checkpoint does not match the scenario: new node edge3: must be"):
         make_policy("ppo", {}, replace(system, nodes={**system.nodes, "edge3": edge3}), checkpoint)
     more = small_system(ues=3)
-    assert isinstance(make_policy("ppo", {}, more, checkpoint), Learned)  # UEs share what they do
+    assert isinstance(make_policy("ppo", {}, more, checkpoint), Learned)  # UEs share their actions
 
     def with_model(model: ModelProfile) -> System:
         kinds = {"image": replace(IMAGE, model=model), "chat": CHAT}
@@ -240,11 +240,11 @@ def test_a_checkpoint_knows_all_servers_and_models() -> None:
 
 
 @pytest.mark.parametrize("header", ["[" * 200_000, None], ids=["nested", "digest"])
-def test_a_strange_header_is_one_line(tmp_path: Path, header: str | None) -> None:
+def test_invalid_header_is_one_line(tmp_path: Path, header: str | None) -> None:
     checkpoint, _ = trained("ppo")
     path = tmp_path / "ppo.safetensors"
     data = {"layout": checkpoint.layout.as_data(), "training": checkpoint.training._asdict(), "sha256": 7}
-    save_file(dict(checkpoint.weights), path, metadata={KEY: header or json.dumps(data)})
+    save_file(dict(checkpoint.weights), path, metadata={METADATA_KEY: header or json.dumps(data)})
     with pytest.raises(ValueError, match=r"ppo\.safetensors: must be a checkpoint that airsplit wrote") as caught:
         Checkpoint.load(path)
     assert "\n" not in str(caught.value)
@@ -288,7 +288,7 @@ def test_training_and_test_share_no_trace() -> None:
         ({"learning_rate": 10**400}, r"settings\.learning_rate=10+: must be a number from 0 to 1e\+30"),
     ],
 )
-def test_a_setting_that_cannot_be_is_named(values: dict[str, float], rule: str) -> None:
+def test_invalid_setting_is_named(values: dict[str, float], rule: str) -> None:
     with pytest.raises(ValueError, match=rule) as caught:
         check_settings("ppo", values)
     assert "\n" not in str(caught.value)
@@ -296,7 +296,7 @@ def test_a_setting_that_cannot_be_is_named(values: dict[str, float], rule: str) 
     assert changed(PpoSettings(), {"gamma": 1, "update_epochs": 2}) == PpoSettings(gamma=1, update_epochs=2)
 
 
-def test_settings_are_those_of_the_agent() -> None:
+def test_settings_depend_on_the_agent() -> None:
     with pytest.raises(ValueError, match=r"settings\.workers=0: must be a whole number of at least 1"):
         check_settings("a3c", {"workers": 0})
     with pytest.raises(ValueError, match=r"settings\.workers: must be one of total_timesteps, num_envs"):
@@ -312,38 +312,38 @@ def test_settings_are_checked_before_any_episode() -> None:
     scenario = load(
         QUICKSTART, ["policies=[{type: a3c, settings: {workers: 0}}]", "hil.policies=[a3c]", "realtime.policy=a3c"]
     )
-    heard: list[tuple[str, int, int]] = []
+    reports: list[tuple[str, int, int]] = []
     with pytest.raises(ValueError, match=r"settings\.workers=0"):
-        train_missing(scenario, QUICKSTART.parent, lambda *each: heard.append(each), lambda system: system)
+        train_missing(scenario, QUICKSTART.parent, lambda *each: reports.append(each), lambda system: system)
     with pytest.raises(ValueError, match=r"settings\.workers=0"):
-        train_one(scenario, QUICKSTART.parent, "a3c", 1, lambda *each: heard.append(each))
-    assert heard == []
+        train_one(scenario, QUICKSTART.parent, "a3c", 1, lambda *each: reports.append(each))
+    assert reports == []
 
 
 @pytest.mark.parametrize("agent", ["ppo", "a3c"])
 @pytest.mark.parametrize("total_timesteps", [1, 9_000, 152 * 128])
 def test_progress_ends_at_its_total(agent: str, total_timesteps: int) -> None:
-    heard: list[tuple[str, int, int]] = []
+    reports: list[tuple[str, int, int]] = []
     settings = (
         {"total_timesteps": total_timesteps, "update_epochs": 1}
         if agent == "ppo"
         else {"total_timesteps": total_timesteps}
     )
-    _, curve = train_agent(agent, EPISODES, settings, 1, lambda *each: heard.append(each))
-    what, done, total = heard[-1]
+    _, curve = train_agent(agent, EPISODES, settings, 1, lambda *each: reports.append(each))
+    what, done, total = reports[-1]
     assert (what, done) == (agent, total)
     assert curve[-1]["step"] == total
-    assert sum(done == total for _, done, total in heard) == 1
+    assert sum(done == total for _, done, total in reports) == 1
 
 
 @pytest.mark.parametrize("agent", ["ppo", "a3c"])
-def test_weights_that_left_all_bounds_are_no_checkpoint(agent: str) -> None:
+def test_weights_that_are_not_finite_are_refused(agent: str) -> None:
     with pytest.raises(ValueError, match=f"^{agent}: settings must keep the weights finite"):
         train_agent(agent, EPISODES, {"total_timesteps": 9_000, "learning_rate": 1e30}, 1, silent)
 
 
-def test_a_source_without_links_is_trained_for() -> None:
-    """Its own device is all that it has; every choice but that is masked."""
+def test_training_for_a_source_without_links() -> None:
+    """Every choice but the own device is masked."""
     system = small_system(1, ues=1)
     nodes = {"ue1": system.nodes["ue1"]}
     placements = {key: candidates[:1] for key, candidates in system.placements.items()}
@@ -356,13 +356,13 @@ def test_a_source_without_links_is_trained_for() -> None:
     assert make_policy("a3c", {}, alone, checkpoint).decide(observation) == placements["ue1", "image"][0]
 
 
-def test_a_scenarios_missing_agents_are_trained() -> None:
+def test_missing_agents_of_a_scenario_are_trained() -> None:
     scenario = load(QUICKSTART, ["training.steps=2048", "training.traces=2", "training.duration_s=10"])
-    heard: list[tuple[str, int, int]] = []
-    agents = train_missing(scenario, QUICKSTART.parent, lambda *each: heard.append(each), lambda system: system)
+    reports: list[tuple[str, int, int]] = []
+    agents = train_missing(scenario, QUICKSTART.parent, lambda *each: reports.append(each), lambda system: system)
     assert set(agents) == {"ppo", "a3c"}
-    assert {name for name, _, _ in heard} == {"episodes", "ppo", "a3c"}
-    assert all(done <= total for _, done, total in heard)
+    assert {name for name, _, _ in reports} == {"episodes", "ppo", "a3c"}
+    assert all(done <= total for _, done, total in reports)
     for label, (checkpoint, curve) in agents.items():
         assert checkpoint.training.agent == label
         assert {"agent", "seed", "step", "episode_return"} <= curve[0].keys()
@@ -387,7 +387,7 @@ assert "torch" not in sys.modules and "transformers" not in sys.modules
     run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
-def test_a_learned_policy_decides_by_what_it_hears() -> None:
+def test_learned_policy_chooses_a_candidate() -> None:
     checkpoint, _ = trained("ppo")
     system = small_system(9)
     network, places = Network(system), system.placements["ue1", "image"]

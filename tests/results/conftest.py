@@ -1,4 +1,4 @@
-"""A small run whose every number is known, made through the emulator's own record writer."""
+"""A small run with known numbers, written by the emulator's own record writer."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ def task_row(
     erased: float = 0.0,
     compute: str = "modelled",
 ) -> Row:
-    """A row of tasks.parquet: half of the delay is service, a fifth waiting, a tenth load, the rest transfer,
+    """Return a row of tasks.parquet: half of the delay is service, a fifth waiting, a tenth load, the rest transfer,
     of which half in link queues."""
     sojourn = round(delay_ms * NS_PER_MS)
     service, waiting, load = sojourn // 2, sojourn // 5, sojourn // 10
@@ -55,12 +55,12 @@ def task_row(
 
 
 def stage_row(row: Row) -> Row:
-    """The same task as one stage of stages.parquet."""
+    """Return the task as one stage of stages.parquet."""
     return (*row[:4], 0, "edge1", 0, 16, *row[6:11], *row[12:14], row[-1])
 
 
 def rate_trace(seed: int, seconds: int = DURATION_S) -> Trace:
-    """A rate that wanders between some 5 and 80 Mbit/s in slots of 10 ms, with its SNR."""
+    """Return a trace with rates between about 5 and 80 Mbit/s in slots of 10 ms, with its SNR."""
     rng = np.random.default_rng(seed)
     steps = rng.normal(0, 0.06, seconds * 100).cumsum()
     rate_bps = 35e6 * np.exp(steps - np.linspace(0, steps[-1], len(steps))).clip(0.15, 2.3)
@@ -78,7 +78,7 @@ def write_run(
     facts: Mapping[str, Any] | None = None,
     sources: tuple[str, ...] = SOURCES,
 ) -> Run:
-    """A folder with all that a run stores, and its manifest, not yet written."""
+    """Return the folder of a run with all files but the manifest, which is not yet written."""
     rows = list(rows)
     folder = create_run_folder(root, "quickstart", "3fa9c1d2" * 8)
     (folder / "scenario.yaml").write_text("name: quickstart\nseed: 5\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The folder of an emulation as a run leaves it, from a world of which everything is known."""
+"""The folder of an emulation with known content."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from tests.results.emulated_world import (
     EMULATED,
     LINKS,
     SIMULATED,
-    Knobs,
+    RealDelays,
     interval_of,
     real_task,
     world,
@@ -34,7 +34,7 @@ PASSED = Check(name="lateness, p99 in ms", subject="all links", value=0.05, limi
 
 
 def probed(link: int, **changes: Any) -> ProbeReport:
-    """What probing may find of a link of 8 Mbit/s."""
+    """Return a probe of a link of 8 Mbit/s."""
     found = ProbeReport(
         link, LINKS[link].source, LINKS[link].target, 0, 100, 100, 8e6, 9e6, 7.99e6, 50, 50,
         2_000_000, 2_060_000, 60_000, 90_000, 50_000, 0, 0,
@@ -49,17 +49,17 @@ def emulated_run(
     probes: Sequence[ProbeReport] | None = None,
     programs: Sequence[tuple[Any, ...]] = (PROGRAM,),
 ) -> Run:
-    """A run of some tasks, each slower than the one before, the last of them not answered; or of none."""
+    """Make a run without tasks, or with tasks that are each slower than the one before, the last one unanswered."""
     folder = create_run_folder(root, "world", "3fa9c1d2" * 8)
     system = world(max(tasks, 1))
     (folder / "scenario.yaml").write_text("name: world\n", encoding="utf-8")
     for name, link in zip(NAMES, system.links, strict=True):
         link.trace.save(folder / "traces" / f"{name}.parquet")
     if tasks:
-        knobs = [Knobs(late=300_000 * number) for number in range(tasks - 1)]
+        delays = [RealDelays(late=300_000 * number) for number in range(tasks - 1)]
         times = [10 * NS_PER_MS + number * interval_of(system) for number in range(tasks - 1)]
-        told = [real_task(number, times[number], each) for number, each in enumerate(knobs)]
-        write_world(folder, system, told)
+        real_tasks = [real_task(number, times[number], each) for number, each in enumerate(delays)]
+        write_world(folder, system, real_tasks)
         keys = {"source": ["ue1"] * tasks, "kind": ["image"] * tasks, "task": range(tasks), "bound_s": [0.01] * tasks}
         pq.write_table(BOUND.empty_table().from_pydict(keys, schema=BOUND), folder / "bound.parquet")
     else:

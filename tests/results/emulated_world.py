@@ -1,4 +1,4 @@
-"""An emulation of which everything is known: a small system, its simulated rows, and real tasks made by hand."""
+"""An emulation with known content: a small system, its simulated rows, and constructed real tasks."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -55,9 +55,9 @@ def world(tasks: int = 1, interval_ns: int = 100 * NS_PER_MS, broker: str | None
     return System("world", 1, duration_ns, nodes, LINKS, (stream,), placements, control, Cost(10.0), broker)
 
 
-class Knobs(NamedTuple):
-    """What a real task spends where the simulation knows of nothing, in ns; `hold_gaps`: how long the sender keeps each
-    packet of its input back after the one before."""
+class RealDelays(NamedTuple):
+    """Delays in ns of a real task that the simulation does not model; `hold_gaps`: the sender's pause before each
+    later packet of the input."""
 
     wake: int = 100 * US
     encode: int = 300 * US
@@ -72,14 +72,14 @@ class Knobs(NamedTuple):
 
 
 class Streamed(NamedTuple):
-    """An input whose packets are given: those that are logged with it, and when the last with a byte of it has left."""
+    """An input with given packets; `left_ns`: departure of the last packet with a byte of it."""
 
     packets: list[Arrival]
     left_ns: int
 
 
 class RealTask(NamedTuple):
-    """A real task: its events, packets, and when it was answered."""
+    """A real task: its events, its packets, and the time of its answer."""
 
     events: list[tuple[Any, ...]]
     packets: list[Arrival]
@@ -87,12 +87,12 @@ class RealTask(NamedTuple):
 
 
 def wire_bytes(size_bytes: int) -> int:
-    """What TCP carries of the input or the result."""
+    """Return the bytes that TCP carries for the input or the result."""
     return size_bytes + OWN_HEADER + MQTT_HEADER[size_bytes]
 
 
 def segments(size_bytes: int) -> list[int]:
-    """The packets of a message over MQTT and TCP."""
+    """Return the sizes of a message's packets over MQTT and TCP."""
     left = wire_bytes(size_bytes)
     return [min(SEGMENT, left - done) + TCP_HEADERS for done in range(0, left, SEGMENT)]
 
@@ -100,13 +100,13 @@ def segments(size_bytes: int) -> list[int]:
 def real_task(
     number: int,
     arrival_ns: int,
-    knobs: Knobs,
+    delays: RealDelays,
     ahead: Mapping[int, int] = {},
     byte_ns: Mapping[int, int] = {},
     streamed: Streamed | None = None,
 ) -> RealTask:
-    """A task that has its links to itself, but for packets of `ahead` bytes that came on one just before it. What a
-    byte takes on a link is BYTE_NS, or else `byte_ns`. Its input crosses the first link so, or else as `streamed`."""
+    """Return a task that is alone on its links, except for packets of `ahead` bytes just before its messages. A byte
+    takes BYTE_NS on a link, unless `byte_ns` differs. `streamed`: replaces the input's transfer over the first link."""
     byte_ns = {**BYTE_NS, **byte_ns}
     events: list[tuple[Any, ...]] = []
     packets: list[Arrival] = []
@@ -116,7 +116,7 @@ def real_task(
         return at_ns
 
     def cross(link: int, first_ns: int, sizes: list[int], gaps_ns: Iterable[int]) -> int:
-        """When the last packet has left the relay."""
+        """Return the departure of the last packet from the relay."""
         done_ns = first_ns
         if link in ahead:
             packets.append(Arrival(link, first_ns, ahead[link]))
@@ -129,41 +129,41 @@ def real_task(
         return done_ns + DELAY_NS[link] + LATE_NS
 
     def send(stage: int, size_bytes: int, at_ns: int, sender: str, receiver: str, links: tuple[int, int]) -> int:
-        """When the message is decoded."""
-        at_ns = happen(sender, "published", stage, at_ns + knobs.encode, size_bytes + OWN_HEADER)
+        """Return the time at which the message is decoded."""
+        at_ns = happen(sender, "published", stage, at_ns + delays.encode, size_bytes + OWN_HEADER)
         sizes = segments(size_bytes)
-        gaps = knobs.hold_gaps if len(sizes) > 1 else ()
+        gaps = delays.hold_gaps if len(sizes) > 1 else ()
         if streamed is not None and stage == 0:
             packets.extend(streamed.packets)
             at_ns = streamed.left_ns
         else:
-            at_ns = cross(links[0], at_ns + knobs.leave, sizes, gaps)
-        at_ns = cross(links[1], at_ns + knobs.relay, sizes, (0,) * (len(sizes) - 1))
-        at_ns = happen(receiver, "received", stage, at_ns + knobs.reach, size_bytes + OWN_HEADER)
-        return happen(receiver, "decoded", stage, at_ns + knobs.decode)
+            at_ns = cross(links[0], at_ns + delays.leave, sizes, gaps)
+        at_ns = cross(links[1], at_ns + delays.relay, sizes, (0,) * (len(sizes) - 1))
+        at_ns = happen(receiver, "received", stage, at_ns + delays.reach, size_bytes + OWN_HEADER)
+        return happen(receiver, "decoded", stage, at_ns + delays.decode)
 
-    at_ns = happen("ue1", "woke", 0, arrival_ns + knobs.wake)
+    at_ns = happen("ue1", "woke", 0, arrival_ns + delays.wake)
     at_ns = send(0, INPUT_BYTES, at_ns, "ue1", "edge1", (UP, OUT))
-    at_ns = happen("edge1", "started", 0, at_ns + knobs.queue)
-    happen("edge1", "computed", 0, at_ns + knobs.compute)
-    at_ns = happen("edge1", "finished", 0, at_ns + SERVICE_NS + knobs.late)
+    at_ns = happen("edge1", "started", 0, at_ns + delays.queue)
+    happen("edge1", "computed", 0, at_ns + delays.compute)
+    at_ns = happen("edge1", "finished", 0, at_ns + SERVICE_NS + delays.late)
     return RealTask(events, packets, send(1, RESULT_BYTES, at_ns, "edge1", "ue1", (BACK, DOWN)))
 
 
 def write_world(
-    folder: Path, system: System, told: Iterable[RealTask], spoil: Any = list, more: Iterable[Arrival] = ()
+    folder: Path, system: System, tasks: Iterable[RealTask], spoil: Any = list, more: Iterable[Arrival] = ()
 ) -> list[dict[str, Any]]:
     """The folder of the emulation of these tasks (those of the simulation's first numbers), and the rows of its
     agreement. `spoil` changes the rows of the packets' log; `more` packets come besides."""
-    told = list(told)
+    tasks = list(tasks)
     placement = system.placements["ue1", IMAGE.name][0]
     with Records(folder) as records:
         Simulation(system).run(Fixed({("ue1", IMAGE.name): placement}), SIMULATED, records)
-        for each in told:
+        for each in tasks:
             records.tasks.append(real_row(system, each))
-    events = [event for each in told for event in each.events]
+    events = [event for each in tasks for event in each.events]
     write_events(folder / "events.parquet", sorted(events, key=lambda event: event[7]))
-    arrivals = sorted((packet for each in told for packet in each.packets), key=lambda packet: packet.now_ns)
+    arrivals = sorted((packet for each in tasks for packet in each.packets), key=lambda packet: packet.now_ns)
     arrivals = sorted([*arrivals, *more], key=lambda packet: packet.now_ns)
     rows: list[LogRow] = relayed(system.links, {}, system.seed, arrivals, 10 * NS_PER_S)
     assert all(row.outcome == DELIVERED for row in rows)
@@ -173,25 +173,25 @@ def write_world(
     return table
 
 
-def real_row(system: System, told: RealTask) -> tuple[Any, ...]:
-    """The row of tasks.parquet of a real task."""
-    _, _, kind, number, *_ = told.events[0]
+def real_row(system: System, task: RealTask) -> tuple[Any, ...]:
+    """Return the row of tasks.parquet of a real task."""
+    _, _, kind, number, *_ = task.events[0]
     arrival_ns = 10 * NS_PER_MS + number * interval_of(system)
     placement = f"edge1:0-{len(CONVNET.layers)}"
-    sojourn_ns = told.end_ns - arrival_ns
+    sojourn_ns = task.end_ns - arrival_ns
     identity = (EMULATED, "ue1", kind, number, arrival_ns, placement)
     return (*identity, 0, 0, 0, sojourn_ns, None, sojourn_ns, None, 0.0, True, "done", "", 1, "measured")
 
 
 def interval_of(system: System) -> int:
-    """Between two tasks."""
+    """Return the interval between two tasks."""
     (stream,) = system.streams
     assert isinstance(stream.arrivals, Periodic)
     return stream.arrivals.interval_ns
 
 
 def write_events(path: Path, events: list[tuple[Any, ...]]) -> None:
-    """The stations' events as they are stored."""
+    """Write events.parquet."""
     columns = zip(*events, strict=True)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, STATION_EVENTS, strict=True)]
     pq.write_table(pa.table(arrays, schema=STATION_EVENTS), path)

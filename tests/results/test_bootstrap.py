@@ -5,14 +5,14 @@ from scipy import stats
 from results.bootstrap import ratio_interval
 
 
-def test_equal_ratios_leave_no_doubt_and_few_units_give_none() -> None:
+def test_equal_ratios_give_a_point_and_few_units_no_interval() -> None:
     denominators = np.array([1.0, 2, 3, 4, 5])
     assert ratio_interval(1.25 * denominators, denominators, np.random.default_rng(0)) == pytest.approx((1.25, 1.25))
     assert np.isnan(ratio_interval(denominators[:4], denominators[:4], np.random.default_rng(0))).all()
-    assert np.isnan(ratio_interval(np.zeros(5), np.zeros(5), np.random.default_rng(0))).all()  # nothing was measured
+    assert np.isnan(ratio_interval(np.zeros(5), np.zeros(5), np.random.default_rng(0))).all()  # no denominator
 
 
-def test_ratio_interval_is_that_of_the_delta_method() -> None:
+def test_ratio_interval_matches_the_delta_method() -> None:
     rng = np.random.default_rng(3)
     denominators = rng.uniform(5, 15, 300)
     numerators = 1.2 * denominators + rng.normal(0, 2, 300)

@@ -1,4 +1,4 @@
-"""A run to whose policies no task was offered is a run too."""
+"""Runs in which no task was offered."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_a_run_without_tasks_from_records_to_report(make_run: MakeRun, labels: t
     assert [line.split() for line in lines] == [[label, "0", "0", "0", *"-------"] for label in labels]
 
 
-def test_a_policy_without_a_task_stands_beside_one_with(make_run: MakeRun) -> None:
+def test_policies_with_and_without_tasks(make_run: MakeRun) -> None:
     rows = [task_row("exact", "ue1", "image", 0, delay_ms=10)]
     run = make_run(rows, {("ue1", "image", 0): 0.01}, facts={"policies": {"idle": "", "exact": ""}})
     summarise(run)
@@ -49,14 +49,14 @@ def test_a_policy_without_a_task_stands_beside_one_with(make_run: MakeRun) -> No
     assert "exact</strong> has the least mean cost" in write_report(run).read_text(encoding="utf-8")
 
 
-def test_what_was_learnt_is_shown_without_tasks_too(make_run: MakeRun) -> None:
+def test_learning_curves_without_tasks(make_run: MakeRun) -> None:
     run = make_run([], None, learning="agent,seed,step,episode_return\nppo,0,10,-1\nppo,0,20,-0.5\n")
     summarise(run)
     assert {path.stem for path in draw_figures(run)} == {"learning-curves"}
     assert write_report(run).read_text(encoding="utf-8").count("<figure") == 1
 
 
-def test_a_curve_without_a_point_is_not_drawn(make_run: MakeRun) -> None:
+def test_empty_learning_curve_is_not_drawn(make_run: MakeRun) -> None:
     run = make_run([], None)
     write_learning(run.path / "learning.csv", {"ppo": []})
     points = read_learning(run.path / "learning.csv")

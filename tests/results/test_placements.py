@@ -19,7 +19,7 @@ def test_a_placement_in_words(placement: str, words: str, share: float) -> None:
     assert device_share(placement, "ue1") == share
 
 
-def test_counts_take_sources_together_and_kinds_apart() -> None:
+def test_counts_are_by_kind_over_all_sources() -> None:
     tasks = pd.DataFrame(
         [
             ("ue1", "image", "ue1:0-16"),

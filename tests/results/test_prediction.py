@@ -1,4 +1,4 @@
-"""Predictions from SINR: a recording that the model made is predicted exactly; errors are what they are called."""
+"""Predictions from SINR: exact for a recording made by the model; errors match their definitions."""
 
 import re
 from pathlib import Path
@@ -40,7 +40,7 @@ def model(sinr_db: Floats, width_hz: float, anchor_bps: float = 0.0) -> Floats:
     return width_hz * expected_efficiency(sinr_db, Adaptation()) + anchor_bps
 
 
-def test_a_recording_of_the_models_own_is_predicted() -> None:
+def test_recording_made_by_the_model_is_predicted() -> None:
     found = predict(recorded(SINR_DB, model(SINR_DB, 18e6)))
     assert found.scale.width_hz == pytest.approx(18e6, rel=1e-6) and found.scale.anchor_bps == 0
     assert (found.covered, int(found.judged.sum()), bool(found.judged[:200].any())) == (1, 200, False)
@@ -58,21 +58,21 @@ def test_an_anchor_is_found_beside_the_width() -> None:
     assert predict(trace, by_mean).errors.nrmse > 0.1
 
 
-def test_an_anchor_is_never_below_nothing() -> None:
+def test_anchor_is_not_negative() -> None:
     found = predict(recorded(SINR_DB, np.maximum(model(SINR_DB, 18e6, -10e6), 0)), with_anchor)
     assert found.scale.anchor_bps == 0 and found.scale.width_hz > 0
     found = predict(recorded(SINR_DB, 60e6 - model(SINR_DB, 5e6)), with_anchor)
     assert found.scale.width_hz == 0 and found.scale.anchor_bps > 0
 
 
-def test_a_declared_width_is_taken() -> None:
+def test_declared_width_is_used() -> None:
     found = predict(recorded(SINR_DB, model(SINR_DB, 18e6)), declared(9e6))
     assert found.scale == (9e6, 0, "declared")
     assert found.errors.bias == pytest.approx(-0.5, rel=1e-6)
     assert facts(found)["width_hz"] == 9e6 and facts(found)["samples_judged"] == 200
 
 
-def test_fitting_sees_the_first_half_alone() -> None:
+def test_fit_uses_the_first_half_only() -> None:
     rate_bps = model(SINR_DB, 18e6)
     rate_bps[200:] *= 2
     found = predict(recorded(SINR_DB, rate_bps))
@@ -81,7 +81,7 @@ def test_fitting_sees_the_first_half_alone() -> None:
 
 
 def test_samples_without_a_sinr_do_not_count() -> None:
-    """Halves are of the samples that have one: the first 100 of 400 have none, so the second half starts at 250."""
+    """Halves are of samples with a SINR: the first 100 of 400 have none, so the second half starts at 250."""
     sinr_db = SINR_DB.copy()
     sinr_db[:100] = np.nan
     rate_bps = model(SINR_DB, 18e6)
@@ -91,13 +91,13 @@ def test_samples_without_a_sinr_do_not_count() -> None:
     assert found.errors.nrmse < 1e-6 and np.isnan(found.predicted_bps[:100]).all()
 
 
-def test_repeated_values_are_told() -> None:
+def test_share_of_fresh_values() -> None:
     held_db = np.repeat(SINR_DB[::8], 8) + np.repeat([0.0, 0.5], 200)
     changes = np.count_nonzero(np.diff(held_db)) / 399
     assert predict(recorded(held_db, model(held_db, 1e7))).fresh == pytest.approx(changes)
 
 
-def test_shorter_slots_are_taken_by_the_second() -> None:
+def test_short_slots_are_averaged_over_seconds() -> None:
     seconds = recorded(SINR_DB, model(SINR_DB, 18e6))
     tenths = predict(seconds.resample(10**8))
     assert len(tenths.judged) == 400 and tenths.samples.step_s == 1
@@ -130,7 +130,7 @@ def test_no_function_of_whole_db_is_better_than_the_best(samples: list[tuple[int
         assert errors.nrmse_of_best <= min(errors.nrmse, errors.nrmse_of_constant) + 1e-9
 
 
-def test_measures_are_those_of_the_textbook() -> None:
+def test_errors_match_their_definitions() -> None:
     draws = np.random.default_rng(7)
     one, other = draws.normal(size=200), draws.normal(0.3, size=150)
     assert correlation(one[:150], other) == pytest.approx(stats.pearsonr(one[:150], other).statistic)
@@ -164,7 +164,7 @@ def test_one_page_may_be_a_picture_and_several_not(made: Prediction, tmp_path: P
         prediction_pages([("one", made)], tmp_path / "a.txt")
 
 
-def test_numbers_beside_the_figures_name_what_is_there(made: Prediction) -> None:
+def test_printed_numbers_have_names(made: Prediction) -> None:
     named = dict(error_rows(made))
     assert named["width (fitted)"].endswith(" MHz") and named["LTE anchor (fitted)"].endswith(" Mbit/s")
     plain = dict(error_rows(made._replace(scale=declared(2e7)(SINR_DB, SINR_DB))))
@@ -186,7 +186,7 @@ def test_every_recording_with_sinr_and_rate_has_a_page(path: Path, tmp_path: Pat
     assert prediction_pages([(path.name, found)], tmp_path / "page.pdf").stat().st_size > 10_000
 
 
-def test_where_the_sinr_tells_the_prediction_beats_a_constant() -> None:
+def test_prediction_beats_a_constant_where_sinr_is_fresh() -> None:
     """The one NSA uplink whose phone renews its SINR every second or two, by the interface's counter."""
     path = RECORDINGS / "sigcomm21_walking" / "S20UPM-run195.csv"
     if not path.exists():

@@ -57,7 +57,7 @@ def test_each_offered_task_needs_a_bound(make_run: MakeRun) -> None:
         summarise(run)
 
 
-def test_interval_needs_five_traces_and_then_surrounds_the_gap(make_run: MakeRun) -> None:
+def test_interval_needs_five_traces_and_contains_the_gap(make_run: MakeRun) -> None:
     def gap(units: int) -> dict[Hashable, float]:
         sources = tuple(f"ue{number}" for number in range(units))
         rows = [
@@ -74,7 +74,7 @@ def test_interval_needs_five_traces_and_then_surrounds_the_gap(make_run: MakeRun
     assert 0 < enough["gap_low"] < 0.35 < enough["gap_high"] < 0.7
 
 
-def test_more_tasks_of_the_same_traces_leave_the_interval_alone(make_run: MakeRun) -> None:
+def test_interval_does_not_depend_on_tasks_per_trace(make_run: MakeRun) -> None:
     sources = tuple(f"ue{number}" for number in range(6))
 
     def interval(tasks: int) -> tuple[float, float]:
@@ -90,9 +90,7 @@ def test_more_tasks_of_the_same_traces_leave_the_interval_alone(make_run: MakeRu
     assert interval(20) == pytest.approx(interval(1))
 
 
-def test_rows_of_each_policy_survive_row_groups_that_hold_several(
-    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_row_groups_with_several_policies(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "ROW_GROUP_ROWS", 3)
     rows = [
         task_row(policy, "ue1", kind, number, delay_ms=number + 1)
@@ -108,7 +106,7 @@ def test_rows_of_each_policy_survive_row_groups_that_hold_several(
 
 
 @given(sojourn_ns=st.integers(0, 10**12), erased=st.floats(0, 1), failed=st.booleans(), erasure_s=st.floats(0, 10))
-def test_cost_of_columns_is_the_cost_of_each(sojourn_ns: int, erased: float, failed: bool, erasure_s: float) -> None:
+def test_cost_of_columns_equals_cost_of_tasks(sojourn_ns: int, erased: float, failed: bool, erasure_s: float) -> None:
     cost = Cost(FAILURE_S, erasure_s)
     frame = pd.DataFrame(
         {"sojourn_ns": [sojourn_ns], "erased_fraction": [erased], "outcome": ["failed" if failed else "done"]}
@@ -116,7 +114,7 @@ def test_cost_of_columns_is_the_cost_of_each(sojourn_ns: int, erased: float, fai
     assert cost_of(frame, cost)[0] == pytest.approx(cost.of(sojourn_ns, erased, failed))
 
 
-def test_the_best_policy_is_chosen_among_rows_that_can_be_compared(small: Run) -> None:
+def test_best_policy_is_chosen_among_comparable_rows(small: Run) -> None:
     table = summarise(small)
     assert table.set_index("policy")["cost_mean_s"].idxmin() == "exact on workers"  # but on fewer tasks, and measured
     assert best_policy(table) == "exact"

@@ -1,4 +1,4 @@
-"""What a run in real time is held to, on logs of which everything is known."""
+"""The checks of a run in real time, on logs with known content."""
 
 import csv
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ ENDED = RelayCounts(packets=1_400, unlogged=0, overflowed=0, non_ipv4=0, broken=
 
 
 def rows() -> list[LogRow]:
-    """1200 packets on the first link, some of which its queue has no room for, and 200 on the second."""
+    """Return 1200 packets on the first link, of which its queue drops some, and 200 on the second."""
     many = [Arrival(0, number * NS_PER_MS, 1_500) for number in range(1_200)]
     few = [Arrival(1, number * 5 * NS_PER_MS, 100) for number in range(200)]
     return relayed(LINKS, {}, 3, sorted(many + few, key=lambda arrival: arrival.now_ns), 2 * NS_PER_S)
@@ -42,7 +42,7 @@ def rows() -> list[LogRow]:
 def examined(
     folder: Path, rows: Sequence[LogRow], ended: RelayCounts = ENDED
 ) -> tuple[dict[tuple[str, str], Check], tuple[str, ...]]:
-    """The checks by name and subject, and the notes."""
+    """Return the checks by name and subject, and the notes."""
     write(folder / "packets.parquet", rows)
     checks, notes = examine(folder, SYSTEM, FACTS, ended, ())
     return {(check.name, check.subject): check for check in checks}, notes
@@ -68,7 +68,7 @@ def test_a_relay_that_keeps_to_the_schedule_is_valid(tmp_path: Path) -> None:
     ]
 
 
-def test_one_packet_in_fifty_too_late_is_too_much(tmp_path: Path) -> None:
+def test_one_late_packet_in_fifty_fails(tmp_path: Path) -> None:
     late = [
         row._replace(departure_ns=row.departure_ns + 3 * NS_PER_MS) if row.outcome == 0 and row.order % 50 == 0 else row
         for row in rows()
@@ -77,7 +77,7 @@ def test_one_packet_in_fifty_too_late_is_too_much(tmp_path: Path) -> None:
     assert failed(checks) == [("lateness, p99 in ms", ALL_LINKS), ("lateness, p99 in ms", "a-b")]
 
 
-def test_a_drop_that_the_simulation_does_not_make_is_found_and_named(tmp_path: Path) -> None:
+def test_drop_that_differs_from_the_simulation_is_named(tmp_path: Path) -> None:
     wrong = rows()
     wrong[5] = wrong[5]._replace(outcome=1, start_ns=-1, release_ns=-1, departure_ns=-1)
     checks, (note,) = examined(tmp_path, wrong)
@@ -85,7 +85,7 @@ def test_a_drop_that_the_simulation_does_not_make_is_found_and_named(tmp_path: P
     assert note.startswith("The simulation differs at link 1 packet 1: logged full")
 
 
-def test_a_packet_that_the_other_end_did_not_take_counts_though_the_schedule_was_kept(tmp_path: Path) -> None:
+def test_packet_refused_at_the_other_end_fails(tmp_path: Path) -> None:
     some = rows()
     some[0] = some[0]._replace(outcome=REFUSED)
     checks, notes = examined(tmp_path, some)
@@ -100,12 +100,12 @@ def test_a_packet_that_the_other_end_did_not_take_counts_though_the_schedule_was
         (ENDED._replace(broken=(1,)), "links that broke"),
     ],
 )
-def test_what_the_log_cannot_say_counts(ended: RelayCounts, name: str, tmp_path: Path) -> None:
+def test_counts_of_missing_packets_fail(ended: RelayCounts, name: str, tmp_path: Path) -> None:
     checks, _ = examined(tmp_path, rows(), ended)
     assert failed(checks) == [(name, ALL_LINKS)]
 
 
-def test_a_missing_row_is_no_agreement(tmp_path: Path) -> None:
+def test_missing_row_fails(tmp_path: Path) -> None:
     checks, _ = examined(tmp_path, rows()[1:])
     assert ("packets unlike the simulation's", ALL_LINKS) in failed(checks)
 
@@ -116,7 +116,7 @@ def test_a_run_without_a_packet_is_valid(tmp_path: Path) -> None:
     assert all(check.passed for check in checks) and notes == ()
 
 
-def test_a_check_against_nought_has_no_strain_or_all() -> None:
+def test_severity_with_limit_0() -> None:
     clean = Check(name="lost", subject="x", value=0, limit=0)
     assert clean.passed and clean.severity == 0
     assert Check(name="lost", subject="x", value=1, limit=0).severity == float("inf")

@@ -1,4 +1,4 @@
-"""What summary, figures and report say of an emulation."""
+"""Summary, figures and report of an emulation."""
 
 from math import nan
 from pathlib import Path
@@ -42,7 +42,7 @@ LATE = Check(name="lateness, p99 in ms", subject="all links", value=3.14159, lim
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Concluded; read it only."""
+    """Return a finished run; read only."""
     made = emulated_run(tmp_path_factory.mktemp("runs"))
     finish_run(made.path, made.manifest, RunProgress(quiet=True))
     return open_run(made.path)
@@ -54,7 +54,7 @@ def page(run: Run) -> Page:
 
 
 def rows(**columns: list[int]) -> pd.DataFrame:
-    """Rows of agreement.parquet with these columns; the rest of them nought."""
+    """Return rows of agreement.parquet with these columns; the others are 0."""
     count = len(next(iter(columns.values())))
     names = [f"{part}_ns" for part in PART_TITLES]
     nothing = dict.fromkeys([*names, "service_ns", "computing_ns", "messages", "overlapping", "unmatched"], [0] * count)
@@ -62,7 +62,7 @@ def rows(**columns: list[int]) -> pd.DataFrame:
     return pd.DataFrame({**nothing, **who, **columns})
 
 
-def test_what_an_emulation_leaves_has_a_digest(run: Run) -> None:
+def test_files_of_an_emulation_have_digests(run: Run) -> None:
     verify(run)
     assert {"agreement.parquet", "events.parquet", "packets.parquet", "probes.csv", "lateness.csv", "programs.csv"} <= (
         run.manifest.data_sha256.keys()
@@ -94,7 +94,7 @@ def test_drawing_again_gives_the_same_files(run: Run) -> None:
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_the_page_answers_how_far_the_two_are_apart(run: Run, page: Page) -> None:
+def test_page_compares_emulation_and_simulation(run: Run, page: Page) -> None:
     tasks = read_agreement(run.path / "agreement.parquet")
     assert tasks is not None and len(tasks) == 11
     assert summary_sentence(tasks) in page.text
@@ -106,7 +106,7 @@ def test_the_page_answers_how_far_the_two_are_apart(run: Run, page: Page) -> Non
     assert "INVALID" not in page.text
 
 
-def test_an_invalid_emulation_says_so_first_and_why(tmp_path: Path) -> None:
+def test_page_of_an_invalid_emulation_starts_with_the_reason(tmp_path: Path) -> None:
     made = emulated_run(tmp_path, tasks=3, checks=(LATE,))
     finish_run(made.path, made.manifest, RunProgress(quiet=True))
     assert not open_run(made.path).manifest.valid
@@ -116,7 +116,7 @@ def test_an_invalid_emulation_says_so_first_and_why(tmp_path: Path) -> None:
     assert "lateness, p99 in ms, all links: 3.14, must be at most 2" in banner
 
 
-def test_an_emulation_without_tasks_tells_of_its_links(tmp_path: Path) -> None:
+def test_page_of_an_emulation_without_tasks_shows_its_links(tmp_path: Path) -> None:
     made = emulated_run(tmp_path, tasks=0)
     finish_run(made.path, made.manifest, RunProgress(quiet=True))
     assert {path.stem for path in (made.path / "figures").iterdir()} == {"probes"}
@@ -125,7 +125,7 @@ def test_an_emulation_without_tasks_tells_of_its_links(tmp_path: Path) -> None:
     assert "In the median" not in page.text
 
 
-def test_a_link_of_which_probing_knows_nothing_has_dashes(tmp_path: Path) -> None:
+def test_unknown_probe_values_are_dashes(tmp_path: Path) -> None:
     unknown = dict.fromkeys(
         ("scheduled_rate_bps", "offered_rate_bps", "measured_rate_bps", "scheduled_delay_ns", "measured_delay_ns",
          "delay_error_ns", "delay_error_p99_ns", "lateness_p99_ns")
@@ -142,7 +142,7 @@ def test_a_link_of_which_probing_knows_nothing_has_dashes(tmp_path: Path) -> Non
     assert text.count("not filled") == 1
 
 
-def test_the_distance_is_of_medians_and_magnitudes() -> None:
+def test_agreement_summary() -> None:
     """Differences of 1, 2, 3 and -10 ms, of which a rest of 1 ms is left; 3 ms of one are a device's."""
     real = [1_000_000, 2_000_000, 3_000_000, -10_000_000]
     rest = [0, 0, 0, -1_000_000]
@@ -160,13 +160,13 @@ def test_the_distance_is_of_medians_and_magnitudes() -> None:
     )
 
 
-def test_nothing_apart_is_explained_and_less_is_said_as_less() -> None:
+def test_agreement_summary_without_difference_and_with_a_negative_one() -> None:
     assert summarise_agreement(rows(real_ns=[0, 0])).explained == 1.0
     assert np.isnan(summarise_agreement(rows(real_ns=[0])).computing)
     assert "emulation took 2.00 ms less than the simulation" in summary_sentence(rows(real_ns=[-2_000_000]))
 
 
-def test_parts_have_an_interval_from_five_traces_on(run: Run) -> None:
+def test_parts_have_an_interval_with_five_traces(run: Run) -> None:
     tasks = rows(real_ns=[0] * 10, stack_ns=[number * 1_000_000 for number in range(10)])
     tasks["source"] = [f"ue{number // 2}" for number in range(10)]
     table = part_table(tasks, {}).set_index("part")
@@ -178,7 +178,7 @@ def test_parts_have_an_interval_from_five_traces_on(run: Run) -> None:
     assert few["low_ms"].isna().all()
 
 
-def test_lateness_curves_are_those_of_the_log(run: Run) -> None:
+def test_lateness_curves_match_the_log(run: Run) -> None:
     curves = lateness_curves(run, NAMES)
     assert set(curves["kind"]) == {WIRED}
     (row,) = curves.to_dict("records")
@@ -188,7 +188,7 @@ def test_lateness_curves_are_those_of_the_log(run: Run) -> None:
     assert row["packets"] == table.set_index("link").loc["all links", "packets"]
 
 
-def test_links_are_told_by_their_traces(tmp_path: Path) -> None:
+def test_kinds_of_links_follow_from_their_traces(tmp_path: Path) -> None:
     made = emulated_run(tmp_path, tasks=0)
     recorded = rate_trace(1, seconds=1)
     recorded.save(made.path / "traces" / "gnb-ue1.parquet")
@@ -196,7 +196,7 @@ def test_links_are_told_by_their_traces(tmp_path: Path) -> None:
     assert link_kinds(made, NAMES) == {0: RADIO, 1: RECORDED, 2: WIRED, 3: WIRED}
 
 
-def test_of_many_links_the_furthest_are_shown() -> None:
+def test_furthest_of_many_links_are_shown() -> None:
     count = 40
     errors = [0.001 * number for number in range(count)]
     table = pd.DataFrame({"name": range(count), "rate_error": errors, "delay_error_ns": errors[::-1]})
@@ -208,7 +208,7 @@ def test_of_many_links_the_furthest_are_shown() -> None:
     assert len(emulation_figures.furthest(table.head(10))) == 10
 
 
-def test_names_of_kinds_are_drawn_as_they_are(tmp_path: Path) -> None:
+def test_names_of_kinds_are_drawn_verbatim(tmp_path: Path) -> None:
     tasks = rows(real_ns=[2_000_000, 3_000_000], simulated_ns=[1_000_000, 1_000_000])
     tasks["kind"] = ["$a$", "<b>"]
     path = emulation_figures.agreement(tasks, part_table(tasks, {}), tmp_path / "agreement.svg")

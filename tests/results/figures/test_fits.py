@@ -29,6 +29,6 @@ def test_a_fit_is_drawn_for_print(tmp_path: Path) -> None:
     assert 0.01 < (grey < 200).mean() < 0.6
 
 
-def test_the_endings_are_named(tmp_path: Path) -> None:
+def test_suffixes_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ending must be one of \.pdf"):
         side_by_side(walk(), learn(walk()), 1, "ue1", tmp_path / "a.gif")

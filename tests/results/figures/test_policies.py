@@ -44,7 +44,7 @@ def test_every_figure_is_there_as_pdf_and_png(finished: Run) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
-def test_fonts_and_widths_are_what_journals_take(finished: Run, name: str) -> None:
+def test_fonts_and_widths_fit_journals(finished: Run, name: str) -> None:
     pdf = (finished.path / "figures" / f"{name}.pdf").read_bytes()
     assert_printable(pdf)
     assert width_in(pdf) == pytest.approx(3.5 if name in ONE_COLUMN else 7.16, abs=0.01)
@@ -57,8 +57,8 @@ def test_figures_show_something_in_grey(finished: Run, name: str) -> None:
     assert 0.01 < (grey < 200).mean() < 0.6
 
 
-def test_names_are_drawn_as_they_are(tmp_path: Path) -> None:
-    """A name with dollars is no formula."""
+def test_names_are_drawn_verbatim(tmp_path: Path) -> None:
+    """Dollars in a name do not start a formula."""
     name = "ppo [short] $1$ & <b>"
     gaps = pd.DataFrame({"policy": [name], "gap": [0.3], "gap_low": [np.nan], "gap_high": [np.nan]})
     path = gap_to_bound(gaps, looks([name]), tmp_path / "gap.svg")
@@ -77,14 +77,14 @@ def test_drawing_again_gives_the_same_files_and_leaves_no_settings(finished: Run
             assert path.read_bytes() == (finished.path / "figures" / path.name).read_bytes()
 
 
-def test_only_what_there_is_data_for_is_drawn(make_run: MakeRun) -> None:
+def test_figures_without_data_are_not_drawn(make_run: MakeRun) -> None:
     run = make_run([task_row("exact", "ue1", "image", 0, delay_ms=20)], None)
     summarise(run)
     stems = {path.stem for path in draw_figures(run)}
     assert NAMES - stems == {"gap-to-bound", "learning-curves"}
 
 
-def test_a_run_in_which_everything_failed_is_drawn_and_told(make_run: MakeRun) -> None:
+def test_run_with_only_failed_tasks_is_drawn_and_reported(make_run: MakeRun) -> None:
     rows = [task_row(policy, "ue1", "image", 0, delay_ms=20, outcome="failed", placement="") for policy in "ab"]
     run = make_run(rows, {("ue1", "image", 0): 0.1}, facts={"uplinks": {}})
     summarise(run)
@@ -116,7 +116,7 @@ def test_parts_add_up_to_the_mean_delay(finished: Run) -> None:
     assert (data.means["energy_j"] <= data.means["energy_j_high"]).all()
 
 
-def test_measured_parts_add_up_although_they_do_not_know_the_links_queues() -> None:
+def test_measured_parts_add_up_without_the_wait_in_link_queues() -> None:
     rows = pd.DataFrame(
         {"completed": [True, True], "service_ns": [2e6, 4e6], "waiting_ns": [1e6, 1e6], "load_ns": [0, 0]}
     )
@@ -171,7 +171,7 @@ def test_the_source_shown_is_the_one_with_most_placements() -> None:
         ("nowhere/trace.pdf", "folder must exist"),
     ],
 )
-def test_a_figure_needs_an_ending_and_a_folder(name: str, rule: str, tmp_path: Path) -> None:
+def test_figure_needs_a_suffix_and_a_folder(name: str, rule: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError) as caught:
         plot_trace(constant(50e6), tmp_path / name)
     assert str(caught.value) == f"{tmp_path / name}: {rule}"
@@ -184,7 +184,7 @@ def test_large_numbers_on_bars_and_gaps_have_no_exponent(tmp_path: Path) -> None
     assert ">1804 %</text>" in gap_to_bound(gaps, looks(["a"]), tmp_path / "gap.svg").read_text(encoding="utf-8")
 
 
-def test_a_policy_that_completed_nothing_has_no_delay_of_0(tmp_path: Path) -> None:
+def test_policy_without_completed_task_has_no_bar(tmp_path: Path) -> None:
     parts = pd.DataFrame({"policy": ["a", "b"], **{name: [350.0, np.nan] for name in DELAY_PART_TITLES.values()}})
     text = delay_parts(parts, tmp_path / "parts.svg").read_text(encoding="utf-8")
     assert text.count(">no task completed</text>") == 1 and ">1750</text>" in text

@@ -35,7 +35,7 @@ def radio_trace(seed: int) -> Trace:
 
 
 @pytest.mark.parametrize("trace", [rate_trace(0), constant(50e6), radio_trace(1), nothing(radio_trace(1))])
-def test_a_page_is_what_journals_take(trace: Trace, tmp_path: Path) -> None:
+def test_page_fits_journals(trace: Trace, tmp_path: Path) -> None:
     path = plot_trace(trace, tmp_path / "trace.pdf")
     assert_printable(path.read_bytes())
     assert width_in(path.read_bytes()) == pytest.approx(7.16, abs=0.01)
@@ -50,11 +50,11 @@ def test_a_page_is_what_journals_take(trace: Trace, tmp_path: Path) -> None:
         (radio_trace(1), ["_losses", "_sinr", "_mcs", "_rate", "_bler"]),
     ],
 )
-def test_a_page_has_a_row_for_all_that_the_trace_knows(trace: Trace, rows: list[str]) -> None:
+def test_page_has_a_row_for_each_quantity(trace: Trace, rows: list[str]) -> None:
     assert [panel.__name__ for panel in panels_of(trace)] == rows
 
 
-def test_a_page_says_what_happened(tmp_path: Path) -> None:
+def test_page_marks_events(tmp_path: Path) -> None:
     trace = radio_trace(2)
     text = plot_trace(trace, tmp_path / "trace.svg").read_text(encoding="utf-8")
     lost = int(trace.columns["block_lost"].sum())
@@ -74,7 +74,7 @@ def test_windows_see_each_slot_once() -> None:
     assert windows.edges_s[1] == windows.length_ns / 1e9
 
 
-def test_windows_leave_out_what_is_no_number() -> None:
+def test_windows_leave_out_nan() -> None:
     trace = radio_trace(4)
     windows = Windows(trace)
     values = np.full(SLOTS, np.nan)

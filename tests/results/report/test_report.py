@@ -18,7 +18,7 @@ from results.text import number, percent, table_lines
 
 
 class Page(HTMLParser):
-    """What a page would load, its tags and its text."""
+    """The URLs that a page loads, its tags and its text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -51,19 +51,19 @@ def test_the_page_loads_nothing_and_needs_no_script(finished: Run, page: Page) -
     assert "url(" not in html and "@import" not in html and "http" not in html
 
 
-def test_every_figure_is_inside(finished: Run, page: Page) -> None:
+def test_page_contains_every_figure(finished: Run, page: Page) -> None:
     images = [base64.b64decode(load.partition(",")[2]) for load in page.loads if load.startswith("data:")]
     assert images == [(finished.path / "figures" / f"{name}.png").read_bytes() for name in CAPTIONS]
     assert page.tags.count("figcaption") == len(CAPTIONS)
 
 
-def test_what_users_wrote_is_text(page: Page) -> None:
+def test_text_of_users_is_escaped(page: Page) -> None:
     assert "<script>alert('no')</script> & co" in page.text
     assert "the best on the last <rate>" in page.text
     assert "on workers <b>" in page.text
 
 
-def test_the_page_says_what_the_run_was(finished: Run, page: Page) -> None:
+def test_page_describes_the_run(finished: Run, page: Page) -> None:
     manifest = finished.manifest
     for expected in (
         manifest.records_sha256,
@@ -78,7 +78,7 @@ def test_the_page_says_what_the_run_was(finished: Run, page: Page) -> None:
     assert f"airsplit rerun {finished.path}/manifest.json" in page.text
 
 
-def test_the_head_says_which_seed_is_which_and_names_outcomes_as_the_summary_does(small: Run) -> None:
+def test_head_names_seeds_and_outcomes(small: Run) -> None:
     manifest = small.manifest.model_copy(update={"seeds": {"scenario": 5, "training": 1}})
     summarise(small)
     draw_figures(small)

@@ -20,7 +20,7 @@ def refusal(path: Path) -> str:
     return text.removeprefix(str(path))
 
 
-def test_names_say_when_and_what_and_never_collide(tmp_path: Path) -> None:
+def test_folder_names_are_unique(tmp_path: Path) -> None:
     folders = [create_run_folder(tmp_path, "quickstart", "3fa9c1d2aaaa") for _ in range(5)]
     assert len(set(folders)) == 5
     for folder in folders:
@@ -36,7 +36,7 @@ def test_a_scenario_name_must_be_plain(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_manifest_survives_its_file(small: Run) -> None:
+def test_manifest_round_trip(small: Run) -> None:
     write_manifest(small.path, small.manifest)
     opened = open_run(small.path)
     assert opened == small
@@ -44,7 +44,7 @@ def test_manifest_survives_its_file(small: Run) -> None:
     assert not list(small.path.glob(".*"))
 
 
-def test_manifest_names_everything_needed_to_do_it_again(small: Run) -> None:
+def test_manifest_contains_all_needed_to_repeat(small: Run) -> None:
     path = write_manifest(small.path, small.manifest)
     stored = json.loads(path.read_text())
     assert stored["trace_sha256"].keys() == {f"traces/ue{n}-gnb.parquet" for n in (1, 2, 3)}
@@ -57,7 +57,7 @@ def test_manifest_names_everything_needed_to_do_it_again(small: Run) -> None:
     assert stored["machine"]["threads"] == {"torch": 1}
 
 
-def test_refuses_what_is_no_finished_run(tmp_path: Path, small: Run) -> None:
+def test_unfinished_run_is_refused(tmp_path: Path, small: Run) -> None:
     assert refusal(tmp_path / "nowhere") == ": must be the folder of a run"
     assert refusal(small.path) == ": must hold manifest.json: the run did not finish"
     path = write_manifest(small.path, small.manifest)
@@ -95,13 +95,13 @@ def test_verify_names_the_file_that_changed(small: Run, name: str, digest: str) 
         verify(small)
 
 
-def test_verify_sees_a_file_that_the_manifest_does_not_know(small: Run) -> None:
+def test_verify_reports_an_unknown_file(small: Run) -> None:
     (small.path / "checkpoints" / "ppo.safetensors").write_bytes(b"weights")
     with pytest.raises(ValueError, match=r"checkpoint_sha256 of checkpoints/ppo\.safetensors is .*, must be none"):
         verify(small)
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_files_are_written_atomically(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     with pytest.raises(RuntimeError), atomic_write(path) as partial:
         partial.write_text("half")
@@ -135,7 +135,7 @@ def test_git_state_is_a_commit_or_none_without_a_repository(monkeypatch: pytest.
     assert git_state() is None
 
 
-def test_versions_are_of_what_the_project_declares() -> None:
+def test_versions_of_declared_requirements() -> None:
     versions = versions_now()
     assert "pytest" not in versions
     assert re.match(r"\d+\.\d+", versions["numpy"])

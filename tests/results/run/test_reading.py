@@ -1,4 +1,4 @@
-"""Files that were cut or garbled are one line that names the file."""
+"""Cut or garbled files give one line that names the file."""
 
 from collections.abc import Callable
 from functools import partial
@@ -59,12 +59,12 @@ def test_cut_records_and_bounds(small: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["tasks.parquet", "stages.parquet"])
-def test_cut_records_are_told_when_digests_are_taken(small: Run, name: str) -> None:
+def test_cut_records_are_named_by_verify(small: Run, name: str) -> None:
     path = cut(small.path / name)
     refusal(lambda: verify(small), path)
 
 
-def test_a_table_that_holds_no_tasks(small: Run) -> None:
+def test_table_without_task_columns(small: Run) -> None:
     path = small.path / "tasks.parquet"
     path.write_bytes((small.path / "bound.parquet").read_bytes())
     assert "columns must include arrival_ns, compute" in refusal(lambda: summarise(small), path)
