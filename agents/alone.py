@@ -1,4 +1,4 @@
-"""What each candidate would cost a task that is alone: the real links' answers, and the least they could be."""
+"""The outcome of a task that is alone in the system, for a given placement: on the real links, and its lower bounds."""
 
 from collections.abc import Iterator
 from itertools import repeat
@@ -13,7 +13,7 @@ from emulator.task import Placement, Task, passes, result_bytes
 
 
 class Outcome(NamedTuple):
-    """How a task ended; a failed one's sojourn is the time until it failed."""
+    """The outcome of a task; the sojourn of a failed task is the time until it failed."""
 
     sojourn_ns: int
     erased_fraction: float
@@ -21,21 +21,21 @@ class Outcome(NamedTuple):
 
 
 class _Refused(Exception):
-    """A message of the task does not fit an empty queue, or its link carries nothing: known at this time."""
+    """A message of the task does not fit an empty queue, or its link has no coverage; known at `now_ns`."""
 
     def __init__(self, now_ns: int) -> None:
         self.now_ns = now_ns
 
 
 class Alone:
-    """Tasks by themselves on the idle links of one network."""
+    """Computes tasks that are alone on the idle links of a network."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
         self._lossy = any(link.spec.loss > 0 for link in network.links.values())
 
     def outcome(self, task: Task, placement: Placement) -> Outcome:
-        """What happens to the task on links that carried nothing before it."""
+        """Return the outcome of the task on links without earlier traffic."""
         messages = self._messages(task, placement) if self._lossy else repeat(0)
         kept = 1.0
         used = set()
@@ -58,16 +58,16 @@ class Alone:
                 link.reset()
 
     def least_ns(self, task: Task, placement: Placement) -> int:
-        """No sojourn under this placement can be shorter, whatever else is in the system; some 2^63 ns where a
-        message of it can never arrive."""
+        """Return a lower bound on the sojourn under this placement, whatever else is in the system; about 2^63 ns if a
+        message can never arrive."""
         return sojourn_ns(self.network, task, placement, Link.earliest_ns)
 
     def service_ns(self, task: Task, placement: Placement) -> int:
-        """Computing and propagation alone: less than `least_ns`, and quicker to know."""
+        """Return the time of computing and propagation only: less than `least_ns`, and faster to compute."""
         return sojourn_ns(self.network, task, placement, _propagation)
 
     def _messages(self, task: Task, placement: Placement) -> Iterator[int]:
-        """The address of the draws of each message as it crosses its links, as the simulation has it."""
+        """Yield the address of the random draws for each message and link, the same as in the simulation."""
         key = task_key(self.network.system.seed, task.source, task.kind.name)
         last_node, step = task.source, 0
         for step in range(len(merged_passes(passes(task), placement))):

@@ -1,4 +1,4 @@
-"""How far any policy can get: a relaxation that holds always, and the optimum where tasks never meet."""
+"""Lower bounds on the cost of any policy: a relaxation for every system, and the optimum if tasks never overlap."""
 
 from collections.abc import Iterator, Sequence
 from heapq import merge
@@ -25,25 +25,25 @@ BOUNDS = pa.schema(
 
 
 def bounds(system: System) -> pa.Table:
-    """For each offered task, the least cost over its candidates on an empty, already ramped system whose
-    future channel is known, and never more than a failure's cost: columns `source`, `kind`, `task`,
-    `bound_s` and the `placement` that attains it.
+    """Return for each offered task the least cost over its candidates on an empty and fully ramped system whose future
+    channel is known, at most the cost of a failure: columns `source`, `kind`, `task`, `bound_s` and the `placement`
+    that attains it.
 
-    In a cell the task has its link to itself: neither other tasks nor the background are counted.
-    A relaxation: no policy that chooses among the candidates has a lower cost for any task, since queues,
-    ramps, losses and weights to load only add to what is counted here.
+    In a cell the task has its link alone: other tasks and the background are ignored. This is a relaxation: no policy
+    that chooses among the candidates has a lower cost for any task, since queues, ramps, losses and loading of weights
+    only add to it.
     """
     alone = Alone(Network(system))
     distinct = {key: _distinct(alone.network, key[0], places) for key, places in system.placements.items()}
-    return _table((task, *_least(alone, task, distinct[task.source, task.kind.name])) for task in offered(system))
+    return _table((task, *_least(alone, task, distinct[task.source, task.kind.name])) for task in offered_tasks(system))
 
 
 def optimum(system: System) -> pa.Table:
-    """The least cost that policies can reach, attained task by task (the columns of `bounds`).
+    """Return the least cost that a policy can reach, task by task (the columns of `bounds`).
 
-    Exact only where tasks never meet: whatever is decided, each ends before the next arrives, by at
-    least the links' idle time, so that no decision changes a later task, and the dynamic programme over
-    tasks is a minimum for each. Raises ValueError naming the first pair of tasks that can meet.
+    Exists only if tasks never overlap: under every decision, each ends before the next arrives, by at least the links'
+    idle time. Then no decision changes a later task, and the dynamic programme over tasks is a minimum for each.
+    Raises ValueError naming the first pair of tasks that can overlap.
     """
     if not system.preload:
         raise ValueError("preload=False: must be true for the optimum: weights that a task loads change later tasks")
@@ -53,7 +53,7 @@ def optimum(system: System) -> pa.Table:
     idle_ns = longest_idle_ns(system)
     rows: list[tuple[Task, float, Placement]] = []
     free_ns = 0
-    for task in offered(system):
+    for task in offered_tasks(system):
         if task.arrival_ns < free_ns:
             before = rows[-1][0]
             raise ValueError(
@@ -69,19 +69,19 @@ def optimum(system: System) -> pa.Table:
     return _table(iter(rows))
 
 
-def offered(system: System) -> Iterator[Task]:
-    """All tasks that the system is asked for, in the order of their arrival."""
+def offered_tasks(system: System) -> Iterator[Task]:
+    """Yield all tasks that the system's streams offer, in order of arrival."""
     streams = (stream.tasks(system.seed, system.duration_ns) for stream in system.streams)
     return merge(*streams, key=attrgetter("arrival_ns"))
 
 
 def longest_idle_ns(system: System) -> int:
-    """After this long without traffic every link that has a ramp starts anew."""
+    """Return the time without traffic after which the ramp of every link is reset."""
     return max((link.ramp.idle_ns for link in system.links if link.ramp is not None), default=0)
 
 
 def _distinct(network: Network, source: str, candidates: Sequence[Placement]) -> list[Placement]:
-    """The first of the candidates that no task alone could tell apart: equal devices behind equal links."""
+    """Return one candidate, the first, of each set that is equal for a task alone: equal devices behind equal links."""
     devices = [node.device for node in network.system.nodes.values() if node.device is not None]
     specs = {key: link.spec for key, link in network.links.items()}
     links = {
@@ -99,7 +99,7 @@ def _distinct(network: Network, source: str, candidates: Sequence[Placement]) ->
 
 
 def _least(alone: Alone, task: Task, candidates: Sequence[Placement]) -> tuple[float, Placement]:
-    """The least cost and its placement. Candidates come in the order of their services, which alone rule
+    """Return the least cost and its placement. Candidates are tried in the order of their service times, which rule
     out many of them."""
     system = alone.network.system
     services = sorted(((alone.service_ns(task, each), each) for each in candidates), key=itemgetter(0))

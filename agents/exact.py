@@ -1,8 +1,8 @@
-"""The best candidate if what was last measured still held: the honest baseline that learns nothing.
+"""Choose the best candidate under the assumption that the last observed values still hold: a baseline without learning.
 
-The candidates form a tree of partitions. A placement's estimated delay grows with each partition, so
-that a branch whose prefix already costs more than the best placement found cannot hold a better one:
-each prefix is priced once, and the result is the minimum over all candidates.
+The candidates form a tree of partitions. A placement's estimated delay grows with each partition, so a branch whose
+prefix already takes longer than the best placement found cannot contain a better one. Each prefix is estimated once,
+and the result is the minimum over all candidates.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from emulator.task import Partition, Placement, input_bytes, result_bytes
 
 
 class Prefix(NamedTuple):
-    """The first partitions of a placement: `ready_ns` after the arrival the first pass leaves `node`,
-    and all later passes take `later_ns` in them together."""
+    """The first partitions of a placement: the first pass leaves `node` at `ready_ns` after the task's arrival, and all
+    later passes take `later_ns` in these partitions."""
 
     node: str
     ready_ns: float
@@ -26,7 +26,7 @@ class Prefix(NamedTuple):
 
 @dataclass
 class _Branch:
-    """The candidates that begin with the same partitions; `leaf` is the number of the one that ends here."""
+    """The candidates that start with the same partitions; `leaf` is the number of the one that ends here."""
 
     partition: Partition | None = None
     children: dict[Partition, "_Branch"] = field(default_factory=dict)
@@ -34,13 +34,13 @@ class _Branch:
 
 
 class ExactOnLastMeasurement:
-    """Minimises the estimated delay over the candidates; of equals, the first."""
+    """Chooses the candidate with the least estimated delay; of equals, the first."""
 
     def __init__(self) -> None:
         self._trees: dict[tuple[str, str], tuple[Sequence[Placement], _Branch]] = {}
 
     def decide(self, observation: Observation) -> Placement:
-        """The candidate with the least estimated delay."""
+        """Return the candidate with the least estimated delay."""
         return observation.candidates[self._search(observation)]
 
     def _search(self, observation: Observation) -> int:
@@ -78,9 +78,9 @@ def _tree_of(candidates: Sequence[Placement]) -> _Branch:
 
 
 class Estimate:
-    """What one task would take by an observation: rates and delays as last heard, services by the
-    profiles, each device busy until its last-heard backlog is gone. Later passes find the queues empty,
-    and their services are summed in closed form, for they are linear in the context."""
+    """Estimates the delay of one task from an observation: with observed rates and delays, service times of the
+    profiles, and each device busy until its observed backlog is done. Later passes find empty queues; their service
+    times are summed in closed form, since they are linear in the context."""
 
     def __init__(self, observation: Observation) -> None:
         self._observation = observation
@@ -95,14 +95,14 @@ class Estimate:
         self.start = Prefix(task.source, 0.0, 0.0)
 
     def of(self, placement: Placement) -> float:
-        """The estimated delay of a placement, in ns."""
+        """Return the estimated delay of a placement in ns."""
         prefix = self.start
         for partition in placement:
             prefix = self.extend(prefix, partition)
         return self.end(prefix, placement)
 
     def extend(self, prefix: Prefix, partition: Partition) -> Prefix:
-        """The prefix with one more partition."""
+        """Return the prefix with one more partition."""
         node, first, stop = partition
         kind = self._task.kind
         if first == 0:
@@ -118,7 +118,7 @@ class Estimate:
         return Prefix(node, start_ns + service_ns, later_ns)
 
     def end(self, prefix: Prefix, placement: Placement) -> float:
-        """The delay of the placement that the prefix has become."""
+        """Return the delay of the placement whose partitions are all in the prefix."""
         back_ns = self._later * self._hop_ns(prefix.node, placement[0].node, TOKEN_BYTES) if self._later else 0.0
         return (
             prefix.ready_ns
@@ -128,7 +128,7 @@ class Estimate:
         )
 
     def _services_ns(self, partition: Partition) -> float:
-        """Passes 1..n with contexts prompt + 1..prompt + n: n times the mean of the first and the last."""
+        """Return the service time of passes 1..n, contexts prompt + 1..prompt + n: n times the mean of first and last."""
         if not self._later:
             return 0.0
         service_ns = self._observation.service_ns

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.alone import Alone
-from agents.bound import bounds, offered, optimum
+from agents.bound import bounds, offered_tasks, optimum
 from agents.registry import make_policy
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.policy import Policy
@@ -137,8 +137,8 @@ def test_the_bound_is_the_least_of_all_candidates() -> None:
     system = small_system(5)
     alone = Alone(Network(system))
     rows = bounds(system).to_pylist()
-    assert len(rows) == len(list(offered(system))) > 20
-    for task, row in zip(offered(system), rows, strict=True):
+    assert len(rows) == len(list(offered_tasks(system))) > 20
+    for task, row in zip(offered_tasks(system), rows, strict=True):
         least_ns = [alone.least_ns(task, place) for place in system.placements[task.source, task.kind.name]]
         assert row["bound_s"] == min(least_ns) * 1e-9
         assert alone.least_ns(task, parse(row["placement"])) == min(least_ns)
