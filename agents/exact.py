@@ -128,7 +128,7 @@ class Estimate:
         )
 
     def _services_ns(self, partition: Partition) -> float:
-        """Return the service time of passes 1..n, contexts prompt + 1..prompt + n: n times the mean of first and last."""
+        """Return the service time of passes 1..n, contexts prompt + 1..prompt + n: n times the mean of both ends."""
         if not self._later:
             return 0.0
         service_ns = self._observation.service_ns
