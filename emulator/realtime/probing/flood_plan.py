@@ -12,7 +12,7 @@ from emulator.link.tables import Links
 from emulator.realtime.probing.sockets import LARGEST_BYTES, SMALLEST_BYTES, burst_packets
 from emulator.system import LinkSpec
 
-MIN_FLOOD_PACKETS = 24  # if the link can carry so many of the smallest size
+MIN_FLOOD_PACKETS = 24  # unless the link cannot carry 24 packets of the smallest size
 MIN_QUEUE_PACKETS = 8  # of a flood that fit into the link's queue, with the same exception
 MAX_FLOOD_PACKETS = 2_000
 AHEAD_PACKETS = 500  # one twentieth of the frames that may wait for the relay (`tap.QUEUE_FRAMES`)
@@ -38,7 +38,7 @@ def with_unlimited_queue(spec: LinkSpec) -> LinkSpec:
 
 
 class FloodPlanner:
-    """FloodPlanner for each link by itself, without its cell and the cell's background traffic."""
+    """Plans floods and trains from the schedule of each link, without its cell and the cell's background traffic."""
 
     def __init__(self, specs: Sequence[LinkSpec], seed: int) -> None:
         self._specs = specs

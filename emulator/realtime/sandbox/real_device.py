@@ -90,6 +90,6 @@ def _await_answer(address: str) -> None:
             return
         if time.monotonic() > give_up:
             raise MissingDependency(
-                f"nobody answers at {address}/{PREFIX_BITS}, at the other end of its cable: configure the device"
+                f"no answer from {address}/{PREFIX_BITS} at the other end of its cable: configure the device"
             )
         time.sleep(0.1)

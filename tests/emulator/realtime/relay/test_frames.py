@@ -40,7 +40,7 @@ def words(most: int) -> st.SearchStrategy[bytes]:
 
 
 def counting(size: int) -> bytes:
-    """So many bytes, of which no two stretches are alike for long."""
+    """Bytes without long repeated stretches."""
     return np.arange(size // 2 + 1, dtype=">u2").tobytes()[:size]
 
 

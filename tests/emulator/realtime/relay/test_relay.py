@@ -81,12 +81,12 @@ def test_links_of_every_kind_at_once_do_what_the_simulation_does(tmp_path: Path)
         assert (rows["arrival_ns"] <= rows["start_ns"])[delivered].all()
         for link in range(len(links)):
             mine = rows["link"] == link
-            came = np.flatnonzero(mine & delivered)
+            delivered_rows = np.flatnonzero(mine & delivered)
             assert list(rows["number"][mine]) == list(range(mine.sum()))
-            assert (np.diff(rows["departure_ns"][came]) >= 0).all()
-            frames = net.links[link].receive(len(came))
-            assert [number_of(frame) for frame in frames] == list(rows["order"][came])
-            assert [len(frame) - 24 for frame in frames] == list(rows["size_bytes"][came])
+            assert (np.diff(rows["departure_ns"][delivered_rows]) >= 0).all()
+            frames = net.links[link].receive(len(delivered_rows))
+            assert [number_of(frame) for frame in frames] == list(rows["order"][delivered_rows])
+            assert [len(frame) - 24 for frame in frames] == list(rows["size_bytes"][delivered_rows])
 
 
 def test_every_segment_of_a_superframe_is_a_packet_of_the_link(tmp_path: Path) -> None:

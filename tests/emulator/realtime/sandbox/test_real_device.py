@@ -128,7 +128,7 @@ def test_a_device_that_does_not_answer_is_asked_for(monkeypatch: pytest.MonkeyPa
     with bench() as lab:
         address = lab.net.plan.addresses["ue1"]
         with (
-            pytest.raises(MissingDependency, match=rf"nobody answers at {address}/16"),
+            pytest.raises(MissingDependency, match=rf"no answer from {address}/16"),
             moved_into_host("lab0", lab.outside, lab.net.pids["ue1"], address),
         ):
             pass

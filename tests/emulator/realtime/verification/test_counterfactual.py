@@ -94,8 +94,8 @@ def test_pauses_of_the_sender_and_headers_are_left_out() -> None:
 
 
 def test_earlier_packets_delay_a_message_and_packets_in_between_do_not() -> None:
-    came = ((0, 1_000), (400_000, 100), (500_000, 700), (600_000, 100))
-    arrivals = [PacketArrival(0, number, *each) for number, each in enumerate(came)]
+    sizes = ((0, 1_000), (400_000, 100), (500_000, 700), (600_000, 100))
+    arrivals = [PacketArrival(0, number, *each) for number, each in enumerate(sizes)]
     (times,) = counterfactuals(SingleLink(WIRE, 1), arrivals, [message_of(arrivals, (1, 3), 100)]).values()
     assert times == Counterfactual(1_200 * BYTE_NS + 500, 1_100 * BYTE_NS + 500)
 
