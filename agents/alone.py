@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from emulator.core.draws import message_address
 from emulator.core.randomness import task_key
+from emulator.legs import legs
 from emulator.link import Link
-from emulator.simulation.isolated_task import merged_passes, sojourn_ns
+from emulator.simulation.isolated_task import sojourn_ns
 from emulator.simulation.network import Network
-from emulator.task import Placement, Task, passes, result_bytes
+from emulator.task import Placement, Task
 
 
 class Outcome(NamedTuple):
@@ -69,14 +70,10 @@ class Alone:
     def _messages(self, task: Task, placement: Placement) -> Iterator[int]:
         """Yield the address of the random draws for each message and link, the same as in the simulation."""
         key = task_key(self.network.system.seed, task.source, task.kind.name)
-        last_node, step = task.source, 0
-        for step in range(len(merged_passes(passes(task), placement))):
-            for stage, (node, _, _) in enumerate(placement):
-                yield from [message_address(key, task.number, step, stage)] * len(self.network.route(last_node, node))
-                last_node = node
-        if result_bytes(task):
-            home = self.network.route(last_node, task.source)
-            yield from [message_address(key, task.number, step, len(placement))] * len(home)
+        for leg in legs(task, placement):
+            if leg.size_bytes:
+                route = self.network.route(leg.source, leg.target)
+                yield from [message_address(key, task.number, leg.step, leg.stage)] * len(route)
 
 
 def _propagation(link: Link, now_ns: int, _: int) -> int:

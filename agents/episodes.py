@@ -17,7 +17,7 @@ from emulator.core.arrays import Flags, Float32s
 from emulator.core.randomness import draw_key, generator
 from emulator.core.units import NS_PER_S
 from emulator.simulation.network import Network
-from emulator.simulation.observation import LastHeard
+from emulator.simulation.observation import DelayedObservation
 from emulator.system import System
 from emulator.task import Placement, Task
 
@@ -139,7 +139,7 @@ class Episodes:
         """Compute one row. Return the sojourn of the slowest choice."""
         system = alone.network.system
         candidates = system.placements[task.source, task.kind.name]
-        observation = LastHeard(task, task.arrival_ns, alone.network, candidates)
+        observation = DelayedObservation(task, task.arrival_ns, alone.network, candidates)
         placements, mask = self._choices(system, task)
         rows.observations[step] = self._encoder.features(observation)
         rows.masks[step] = mask

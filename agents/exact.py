@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from emulator.core.units import NS_PER_S
+from emulator.legs import LegTemplate, first_leg, result_leg, token_leg
 from emulator.policy import Observation
-from emulator.profile import TOKEN_BYTES
-from emulator.task import Partition, Placement, input_bytes, result_bytes
+from emulator.task import Partition, Placement
 
 
 class Prefix(NamedTuple):
@@ -105,13 +105,9 @@ class Estimate:
         """Return the prefix with one more partition."""
         node, first, stop = partition
         kind = self._task.kind
-        if first == 0:
-            come_ns, come_later_ns = self._hop_ns(prefix.node, node, input_bytes(self._task)), 0.0
-        else:
-            size = kind.model.activation_bytes(first, self._prompt, kind.precision)
-            come_ns = self._hop_ns(prefix.node, node, size)
-            size = kind.model.activation_bytes(first, 1, kind.precision)
-            come_later_ns = self._hop_ns(prefix.node, node, size) if self._later else 0.0
+        come_ns, come_later_ns = self._message_ns(first_leg(kind, 0, prefix.node, partition)), 0.0
+        if first > 0 and self._later:
+            come_later_ns = self._message_ns(token_leg(kind, 0, prefix.node, partition))
         start_ns = max(prefix.ready_ns + come_ns, self._busy_ns(node))
         service_ns = self._observation.service_ns(node, first, stop, self._prompt, self._context)
         later_ns = prefix.later_ns + self._later * come_later_ns + self._services_ns(partition)
@@ -119,13 +115,12 @@ class Estimate:
 
     def end(self, prefix: Prefix, placement: Placement) -> float:
         """Return the delay of the placement whose partitions are all in the prefix."""
-        back_ns = self._later * self._hop_ns(prefix.node, placement[0].node, TOKEN_BYTES) if self._later else 0.0
-        return (
-            prefix.ready_ns
-            + prefix.later_ns
-            + back_ns
-            + self._hop_ns(prefix.node, self._task.source, result_bytes(self._task))
-        )
+        kind, source = self._task.kind, self._task.source
+        back_ns = 0.0
+        if self._later:
+            back_ns = self._later * self._message_ns(token_leg(kind, 0, prefix.node, placement[0]))
+        result_ns = self._message_ns(result_leg(kind, len(placement), prefix.node, source))
+        return prefix.ready_ns + prefix.later_ns + back_ns + result_ns
 
     def _services_ns(self, partition: Partition) -> float:
         """Return the service time of passes 1..n, contexts prompt + 1..prompt + n: n times the mean of both ends."""
@@ -136,7 +131,9 @@ class Estimate:
         last_ns = service_ns(*partition, 1, self._prompt + self._later)
         return self._later * (first_ns + last_ns) / 2
 
-    def _hop_ns(self, source: str, target: str, size_bytes: int) -> float:
+    def _message_ns(self, leg: LegTemplate) -> float:
+        source, target = leg.source, leg.target
+        size_bytes = leg.size_bytes(self._task.prompt_tokens, self._task.output_tokens)
         if source == target or not size_bytes:
             return 0.0
         key = (source, target)

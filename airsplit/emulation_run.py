@@ -6,8 +6,7 @@ from pathlib import Path
 
 from airsplit.completion import complete_run
 from airsplit.preparation import load_checkpoints, prepare_run
-from emulator.decisions import Decision, Noted
-from emulator.policy import Policy, Totals
+from emulator.policy import Decision, Policy, RecordingPolicy, Totals
 from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.system import System
@@ -79,5 +78,5 @@ def simulate_one(
 ) -> tuple[dict[str, Totals], list[Decision]]:
     """Simulate the only policy in `policies`. Return its totals by label, and all its decisions."""
     ((label, policy),) = policies.items()
-    noted = Noted(policy)
+    noted = RecordingPolicy(policy)
     return {label: Simulation(system).run(noted, label, records)}, noted.decisions

@@ -73,7 +73,7 @@ def run_cell(capacities: Ints) -> tuple[float, Deliveries]:
         LinkSpec(f"ue{i}", "gnb", Trace(SLOT_NS, {"capacity_bits": bits}, "slot"), queue_bytes=2**60, cell="cell")
         for i, bits in enumerate(capacities)
     ]
-    cell = Cell(CellSpec("pf", GROUPS, WINDOW_SLOTS), links, 1)
+    cell = Cell.standalone(CellSpec("pf", GROUPS, WINDOW_SLOTS), links, 1)
     for ue in range(UES):
         for _ in range(messages_per_ue(capacities)):
             cell.enqueue(0, ue, SIZE_BYTES)

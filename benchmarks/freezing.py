@@ -96,7 +96,7 @@ def _at_sinr(profile: Profile, speed_mps: float, direction: Direction) -> Radio:
 
 def delays(channel: Channel, arrivals_ns: Ints, size_bytes: int, ramp: Ramp | None) -> Delays:
     """Return the delays of all messages that both release before the trace ends."""
-    link = Link(LinkSpec("a", "b", channel.trace, queue_bytes=2**60, retransmission_ns=RLC_NS, ramp=ramp), 1)
+    link = Link.standalone(LinkSpec("a", "b", channel.trace, queue_bytes=2**60, retransmission_ns=RLC_NS, ramp=ramp), 1)
     frozen = np.array([each.release_ns for now in arrivals_ns.tolist() if (each := link.enqueue(now, size_bytes))])
     radio = channel.radio
     loop = ClosedLoop(

@@ -37,6 +37,27 @@ class Policy(Protocol):
         """Where the observed task's layers run: one of `observation.candidates`, or any other placement."""
 
 
+class Decision(NamedTuple):
+    """A task, and where its layers run."""
+
+    task: Task
+    placement: Placement
+
+
+class RecordingPolicy:
+    """Decides as another policy does and keeps its decisions, so that another backend can carry out the same."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.decisions: list[Decision] = []  # in the order of arrival
+
+    def decide(self, observation: Observation) -> Placement:
+        """Return the decision of the other policy."""
+        placement = self._policy.decide(observation)
+        self.decisions.append(Decision(observation.task, placement))
+        return placement
+
+
 class Execution(NamedTuple):
     """What running a task's partitions took: `service_ns[k][i]` for pass k on partition i.
 
@@ -59,13 +80,12 @@ class Compute(Protocol):
 
 @dataclass(frozen=True)
 class Totals:
-    """A run in numbers. Little's law holds when `occupancy_mean` equals arrivals times the mean of
-    the recorded sojourns over the elapsed time: the two are counted apart."""
+    """A run in numbers. `elapsed_ns`: until the last task ended. `occupancy_mean`: of the number of tasks in the
+    system. `little_error`: relative difference between the sum of all sojourns and that of their recorded parts."""
 
     tasks: int
     elapsed_ns: int
     occupancy_mean: float
-    occupancy_peak: int
     little_error: float
     device_energy_j: dict[str, float]
 

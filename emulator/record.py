@@ -65,15 +65,16 @@ class RowWriter:
         """Add one row."""
         self._rows.append(row)
         if len(self._rows) >= ROW_GROUP_ROWS:
-            self._flush()
+            self.flush()
 
     def extend(self, columns: Mapping[str, Any]) -> None:
         """Add many rows: one array for each name of the schema, all of the same length."""
-        self._flush()
+        self.flush()
         arrays = [columns[field.name] for field in self._schema]
         self._writer.write_table(pa.table(arrays, schema=self._schema))
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write the rows so far as a row group."""
         if self._rows:
             columns = zip(*self._rows, strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
@@ -82,7 +83,7 @@ class RowWriter:
 
     def close(self) -> None:
         """Write the remaining rows and close the file."""
-        self._flush()
+        self.flush()
         self._writer.close()
 
 

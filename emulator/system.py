@@ -1,4 +1,4 @@
-"""What is emulated, as plain immutable facts: nodes, links, tasks. State lives in `network`."""
+"""The description of a system: nodes, links, cells, tasks. Immutable; `emulator.simulation.network` holds its state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,13 @@ from emulator.workload import Stream
 Bearer = Literal["am", "um"]
 Role = Literal["ue", "gnb", "edge", "cloud", "broker", "switch"]
 Scheduler = Literal["rr", "pf", "max-rate"]
+OnFailure = Literal["wait", "retry", "fail"]
 
 
 @dataclass(frozen=True)
 class LayerTimes:
-    """What each layer of one model takes on one device, shape (layers,) each: `fixed_ns` per pass,
-    `token_ns` per token, `context_ps` (picoseconds) per token and attended position."""
+    """Times of the layers of one model on one device, shape (layers,) each: `fixed_ns` per pass, `token_ns` per token,
+    `context_ps` (picoseconds) per token and attended position."""
 
     fixed_ns: tuple[int, ...]
     token_ns: tuple[int, ...]
@@ -28,8 +29,8 @@ class LayerTimes:
 class DeviceSpec:
     """A computer at a node. A layer takes flops / `compute_flops_per_s` + weight bytes /
     `memory_bytes_per_s` + `layer_overhead_ns`: a roofline (Williams, Waterman, Patterson, CACM 52(4),
-    2009) without overlap, so that times of layers add up. Where `measured` names a model, its times
-    stand instead. Weights that are not resident are first loaded at `load_bytes_per_s`."""
+    2009) without overlap, so that times of layers add up. `measured` holds measured
+    times by model, which are used instead. Weights that are not in memory are first loaded at `load_bytes_per_s`."""
 
     compute_flops_per_s: float
     memory_bytes: int
@@ -46,10 +47,10 @@ class DeviceSpec:
 
 @dataclass(frozen=True)
 class Ramp:
-    """What a message waits for that finds its link without traffic for `idle_ns`: the next multiple of `period_ns`
-    (0: none), an occasion for a scheduling request or a configured grant (TS 38.321 5.4.4, 5.8.2), then `delay_ns`
-    until it is granted. Where `first_bytes` is not 0, that first grant holds so many of its bytes and nothing else,
-    in one slot; the rest goes from `report_ns` after that slot's end on (buffer status report, TS 38.321 5.4.5)."""
+    """The wait of a message whose link had no traffic for `idle_ns`: until the next multiple of `period_ns` (0: none),
+    the occasion of a scheduling request or a configured grant (TS 38.321 5.4.4, 5.8.2), then `delay_ns` until it is
+    granted. If `first_bytes` is not 0, the first grant holds that many of its bytes and nothing else, in one slot; the
+    rest is sent from `report_ns` after that slot's end on (buffer status report, TS 38.321 5.4.5)."""
 
     idle_ns: int
     delay_ns: int
@@ -60,8 +61,8 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Background:
-    """Cross-traffic of a link in a cell: messages of `size_bytes` that come as a Poisson process, as in 3GPP's FTP
-    model 3. Nobody waits for them, and no row tells of them."""
+    """Cross-traffic of a link in a cell: messages of `size_bytes` that arrive as a Poisson process, as in 3GPP's FTP
+    model 3. Records do not contain them."""
 
     rate_per_s: float
     size_bytes: int
@@ -83,8 +84,8 @@ class LinkSpec:
     is lost on one attempt: in acknowledged mode (`am`) each attempt costs `retransmission_ns`, in
     unacknowledged mode (`um`) the fragment is erased. A block that the trace marks as lost erases
     fragments in `um`; in `am` it costs `retransmission_ns` more than the HARQ delay that the trace gives its slot.
-    A link in a `cell` has its trace's capacity where it is the only one with traffic, and else the cell's share
-    of it; its trace has the `slot` rule, and the `serving` site of each slot where the base station has several."""
+    A link in a `cell` has its trace's capacity if no other has traffic, otherwise the cell's share of it; its trace
+    has the `slot` rule, and the `serving` site of each slot if the base station has several."""
 
     source: str
     target: str
@@ -111,8 +112,8 @@ class Node:
 
 @dataclass(frozen=True)
 class Control:
-    """Who decides: `node` knows its own state now and hears that of all others `age_ns` later;
-    a rate is what was carried in the last `window_ns` of what it knows."""
+    """The node that decides: it knows its own state at once and hears that of all others `age_ns` later; a rate is an
+    average over the last `window_ns` of what it knows."""
 
     node: str
     age_ns: int
@@ -121,22 +122,36 @@ class Control:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a policy is judged by, in seconds: a task's sojourn, plus `erasure_s` times its erased
+    """The cost by which policies are compared, in seconds: a task's sojourn plus `erasure_s` times its erased
     fraction; a failed task costs `failure_s`."""
 
     failure_s: float
     erasure_s: float = 0.0
 
     def of(self, sojourn_ns: int, erased_fraction: float, failed: bool) -> float:
-        """The cost of one task in seconds."""
+        """Return the cost of one task in seconds."""
         return self.failure_s if failed else sojourn_ns * 1e-9 + self.erasure_s * erased_fraction
 
 
 @dataclass(frozen=True)
+class Failure:
+    """When a node, or the connection between two nodes (`link`, both directions), is down: in `outages`, each from its
+    first up to its second instant, or at random: up for exponential times of mean `up_ns`, then down for exponential
+    times of mean `down_ns`. A node takes its device and its links with it; its device loses the loaded weights."""
+
+    node: str = ""
+    link: tuple[str, str] = ("", "")
+    outages: tuple[tuple[int, int], ...] = ()
+    up_ns: int = 0
+    down_ns: int = 0
+
+
+@dataclass(frozen=True)
 class System:
-    """All that a backend needs to know. `placements` holds, for each (source, kind), the candidates
-    that fit the nodes' memories, in a stable order: what policies choose from. Weights of every
-    candidate that fits are resident at the start where `preload` is set."""
+    """All that a backend needs to know. `placements` holds, for each (source, kind), the candidates that policies
+    choose from: those that fit the nodes' memories, in a stable order. With `preload`, the weights of all candidates
+    are loaded at the start, as far as memory goes. `on_failure` says what becomes of tasks that meet a failure: they
+    wait, are placed anew by the policy, or fail."""
 
     name: str
     seed: int
@@ -150,6 +165,8 @@ class System:
     broker: str | None = None
     preload: bool = True
     cells: Mapping[str, CellSpec] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+    on_failure: OnFailure = "wait"
 
     @property
     def kinds(self) -> dict[str, TaskKind]:

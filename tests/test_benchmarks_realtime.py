@@ -148,7 +148,7 @@ def test_the_5g_case_has_slots_of_the_other_direction(all_cases: dict[str, LinkC
 
 def crossed(link: LinkSpec, sent_ns: list[int], read_ns: list[int], stack_ns: int) -> tuple[LinkResult, np.ndarray]:
     """Datagrams of 1000 bytes that the relay read some time after they were sent, and the log of it."""
-    relay = Link(link, SEED)
+    relay = Link.standalone(link, SEED)
     log = np.zeros(len(sent_ns), LOGGED_PACKET)
     log["release_ns"] = -1
     arrived = []

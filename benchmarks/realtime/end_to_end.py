@@ -65,7 +65,7 @@ def compare_link(result: LinkResult, start_ns: int, log: Table) -> EndToEnd:
 
 def simulate(result: LinkResult, start_ns: int) -> Ints:
     """Return when each datagram reaches the other end in the simulation, in trace time; `NEVER_NS` if it does not."""
-    link = Link(result.link, SEED)
+    link = Link.standalone(result.link, SEED)
     arrival_ns = np.full(len(result.times.sent_ns), NEVER_NS)
     offered = zip((result.times.sent_ns - start_ns).tolist(), result.plan.size_bytes.tolist(), strict=True)
     for number, (at_ns, size_bytes) in enumerate(offered):

@@ -1,40 +1,46 @@
-"""When the UEs of a cell had something to send: what is remembered of it, and what others hear."""
+"""When the UEs of a cell had something to send: kept for a while, for whoever measures the rate of a link."""
 
 from emulator.cell.tables import NO_UE, CellTables
 from emulator.core.compiled import in_place
-from emulator.core.fifo import FOREVER_NS, append, pop
+from emulator.core.fifo import FOREVER_NS, pop_entry, push_entry
 from emulator.link.tables import LinkTables
 
 
 @in_place
 def begin_busy(cells: CellTables, ue: int, now_ns: int) -> None:
-    """A UE has something to send from now on; forget what is too long ago."""
+    """Note that a UE has something to send from now on; forget times that are too long ago."""
     busy = cells.busy
-    while busy.ends[ue].first != 0 and busy.entries[busy.ends[ue].first].value <= now_ns - cells.memory_ns[0]:
-        pop(busy, ue)
     ends = busy.ends[ue]
+    while ends.first != 0 and busy.entries[ends.first].value <= now_ns - cells.memory_ns[0]:
+        pop_entry(busy, ue)
     if ends.first != 0 and busy.entries[ends.last].value >= now_ns:
         busy.entries[ends.last].value = FOREVER_NS
     else:
-        append(busy, ue, now_ns, FOREVER_NS)
+        push_entry(busy, ue, now_ns, FOREVER_NS)
+
+
+@in_place
+def end_busy(cells: CellTables, ue: int, sent_ns: int) -> None:
+    """Note that a UE has nothing to send from `sent_ns` on."""
+    cells.busy.entries[cells.busy.ends[ue].last].value = sent_ns
 
 
 @in_place
 def busy_ns(cells: CellTables, ue: int, start_ns: int, stop_ns: int) -> int:
-    """For how long of a stretch of time a UE had something to send."""
+    """Return for how long of a period a UE had something to send."""
     total_ns = 0
-    place = cells.busy.ends[ue].first
-    while place != 0:
-        entry = cells.busy.entries[place]
+    row = cells.busy.ends[ue].first
+    while row != 0:
+        entry = cells.busy.entries[row]
         total_ns += max(0, min(entry.value, stop_ns) - max(entry.at_ns, start_ns))
-        place = entry.behind
+        row = entry.next
     return int(total_ns)
 
 
 @in_place
 def others_active(tables: LinkTables, cells: CellTables, index: int, start_ns: int, stop_ns: int) -> float:
-    """How many other UEs of a link's cell, of those on its site at the end of a stretch of time, had something to
-    send in it, on average; 0 for a link in no cell."""
+    """Return how many other UEs of a link's cell, of those on its site at the end of a period, had something to send in
+    it, on average; 0 for a link in no cell."""
     if len(cells.cells) == 0 or cells.ue_of_link[index] == NO_UE:
         return 0.0
     own = cells.ue_of_link[index]
@@ -48,7 +54,7 @@ def others_active(tables: LinkTables, cells: CellTables, index: int, start_ns: i
 
 @in_place
 def site_of(tables: LinkTables, cells: CellTables, ue: int, now_ns: int) -> int:
-    """The site that serves a UE."""
+    """Return the site that serves a UE."""
     user = cells.ues[ue]
     link = tables.links[user.link]
     return int(cells.serving[user.first_site + now_ns // link.slot_ns % link.slots]) if user.moves else 0

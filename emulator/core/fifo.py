@@ -1,84 +1,116 @@
-"""First-in-first-out queues that compiled code fills and empties: linked lists through one shared table."""
+"""First-in-first-out queues through the rows of one table, for compiled code: linked lists with a free list.
+
+A table holds the rows of many queues; its dtype has a field `next`. Row 0 is a sentinel: it ends every list. A `STORE`
+record counts the rows in use: rows from `used` on were never taken, and `free` heads the list of those given back.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from emulator.core.compiled import Table, in_place
+from emulator.core.arrays import reserved, reserved_copy
+from emulator.core.compiled import Record, Table, in_place
 
-ENDS = np.dtype([("first", np.int64), ("last", np.int64)])
-ENTRY = np.dtype([("at_ns", np.int64), ("value", np.int64), ("behind", np.int64)])
-ROOM = 256  # entries at the start; doubled when they run out
 FOREVER_NS = 2**63 - 1
+ENDS = np.dtype([("first", np.int64), ("last", np.int64)])
+STORE = np.dtype([("free", np.int64), ("used", np.int64)])
+ENTRY = np.dtype([("at_ns", np.int64), ("value", np.int64), ("next", np.int64)])
+ENTRIES = 4_194_304  # address space only
 
 
-class Queues(NamedTuple):
-    """Entries (`at_ns`, `value`) in the order in which they came. Entry 0 is nobody's: as a link it means
-    "none", its own `behind` leads to the unused entries, and its `value` counts them."""
+class Fifos(NamedTuple):
+    """Queues of entries (`at_ns`, `value`), all in one table."""
 
     ends: Table  # ENDS, shape (queues,)
-    entries: Table  # ENTRY, shape (room,)
+    entries: Table  # ENTRY, shape (ENTRIES,)
+    store: Table  # STORE, shape (1,)
 
 
-def empty_queues(count: int) -> Queues:
-    """`count` queues without entries."""
-    return with_more_room(Queues(np.zeros(count, ENDS), np.zeros(1, ENTRY)), ROOM - 1)
+def new_store() -> Table:
+    """Return the store of a table of which no row is in use but the sentinel."""
+    return np.array([(0, 1)], STORE)
 
 
-def with_more_room(queues: Queues, more: int) -> Queues:
-    """The same queues, with `more` unused entries added."""
-    old = queues.entries
-    entries = np.concatenate((old, np.zeros(more, ENTRY)))
-    entries["behind"][len(old) :] = np.arange(len(old) + 1, len(entries) + 1)
-    entries[-1]["behind"] = old["behind"][0]
-    entries[0]["behind"] = len(old)
-    entries[0]["value"] += more
-    return Queues(queues.ends, entries)
+def empty_fifos(count: int) -> Fifos:
+    """Return `count` queues without entries."""
+    return Fifos(np.zeros(count, ENDS), reserved(ENTRIES, ENTRY), new_store())
 
 
-def copied(queues: Queues) -> Queues:
-    """The same entries, in tables of their own."""
-    return Queues(queues.ends.copy(), queues.entries.copy())
+def copied(fifos: Fifos) -> Fifos:
+    """Return the same queues in tables of their own."""
+    used = int(fifos.store["used"][0])
+    return Fifos(fifos.ends.copy(), reserved_copy(fifos.entries, used), fifos.store.copy())
 
 
 @in_place
-def unused(queues: Queues) -> int:
-    """How many more entries fit."""
-    return int(queues.entries[0].value)
+def has_room(table: Table, store: Record) -> bool:
+    """Return whether the table has an unused row."""
+    return bool(store.free != 0 or store.used < len(table))
 
 
 @in_place
-def append(queues: Queues, queue: int, at_ns: int, value: int) -> None:
-    """Put an entry at the queue's end; there must be an unused one."""
-    entries, ends = queues.entries, queues.ends[queue]
-    new = entries[0].behind
-    entries[0].behind = entries[new].behind
-    entries[0].value -= 1
-    entries[new].at_ns = at_ns
-    entries[new].value = value
-    entries[new].behind = 0
-    if ends.first == 0:
-        ends.first = new
+def next_row(table: Table, store: Record) -> int:
+    """Return the row that `take` takes next."""
+    return int(store.free if store.free != 0 else store.used)
+
+
+@in_place
+def take(table: Table, store: Record) -> int:
+    """Take an unused row; `has_room` must be true."""
+    row = next_row(table, store)
+    if store.free != 0:
+        store.free = table[row].next
     else:
-        entries[ends.last].behind = new
-    ends.last = new
+        store.used += 1
+    return row
 
 
 @in_place
-def pop(queues: Queues, queue: int) -> int:
-    """Take the first entry from a queue that has one; its value."""
-    entries, ends = queues.entries, queues.ends[queue]
-    old = ends.first
-    ends.first = entries[old].behind
-    entries[old].behind = entries[0].behind
-    entries[0].behind = old
-    value = entries[old].value
-    entries[0].value += 1
-    return int(value)
+def give_back(table: Table, store: Record, row: int) -> None:
+    """Return a row to the free list."""
+    table[row].next = store.free
+    store.free = row
 
 
 @in_place
-def has_passed(queues: Queues, queue: int, now_ns: int) -> bool:
-    """Whether the queue has a first entry, and its time has come."""
-    first = queues.ends[queue].first
-    return bool(first != 0 and queues.entries[first].at_ns <= now_ns)
+def append(table: Table, ends: Record, row: int) -> None:
+    """Put a row at the end of a queue, whose `first` and `last` are fields of `ends`."""
+    table[row].next = 0
+    if ends.first == 0:
+        ends.first = row
+    else:
+        table[ends.last].next = row
+    ends.last = row
+
+
+@in_place
+def remove_first(table: Table, ends: Record) -> int:
+    """Take the first row out of a queue; 0 if the queue is empty."""
+    row = ends.first
+    if row != 0:
+        ends.first = table[row].next
+    return int(row)
+
+
+@in_place
+def push_entry(fifos: Fifos, queue: int, at_ns: int, value: int) -> None:
+    """Append an entry to a queue; the table must have room."""
+    row = take(fifos.entries, fifos.store[0])
+    entry = fifos.entries[row]
+    entry.at_ns, entry.value = at_ns, value
+    append(fifos.entries, fifos.ends[queue], row)
+
+
+@in_place
+def pop_entry(fifos: Fifos, queue: int) -> int:
+    """Remove the first entry of a queue that has one; return its value."""
+    row = remove_first(fifos.entries, fifos.ends[queue])
+    give_back(fifos.entries, fifos.store[0], row)
+    return int(fifos.entries[row].value)
+
+
+@in_place
+def has_passed(fifos: Fifos, queue: int, now_ns: int) -> bool:
+    """Return whether the queue has a first entry with a time up to `now_ns`."""
+    first = fifos.ends[queue].first
+    return bool(first != 0 and fifos.entries[first].at_ns <= now_ns)

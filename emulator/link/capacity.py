@@ -1,4 +1,4 @@
-"""When bits leave, from the running sum of a trace's capacity: compiled, and without any state."""
+"""When bits leave, from the running sum of a trace's capacity: compiled code without state."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ from emulator.trace import Trace
 
 
 def slot_outcomes(trace: Trace) -> tuple[Ints, Flags]:
-    """HARQ delays and lost blocks by slot; empty arrays where the trace has none, or where its bits flow
-    evenly and no slot leaves as a block. A slot without capacity delays and loses nobody's bits."""
+    """Return HARQ delays and lost blocks by slot; empty arrays if the trace has none, or has the `fluid` rule, under
+    which no slot leaves as a block. A slot without capacity delays and loses nothing."""
     delays, lost = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
     carries = trace.capacity_bits > 0
     if trace.release == "slot" and "harq_delay_ns" in trace.columns:
@@ -21,9 +21,9 @@ def slot_outcomes(trace: Trace) -> tuple[Ints, Flags]:
 
 
 def slot_delays_ns(trace: Trace, bearer: str, retransmission_ns: int) -> Ints:
-    """How long after its end each slot's bits are through; an empty array where that is never later. In
-    acknowledged mode a block that HARQ lost is sent once more by RLC (TS 38.322 5.3), `retransmission_ns`
-    after HARQ gave up; the capacity that this takes is not charged."""
+    """Return how long after the end of each slot its bits are received; an empty array if there is no delay. In
+    acknowledged mode RLC sends a block that HARQ lost once more (TS 38.322 5.3), `retransmission_ns` after HARQ gave
+    up; the capacity that this takes is not charged."""
     delays, lost = slot_outcomes(trace)
     if bearer == "am" and lost.any() and retransmission_ns:
         again_ns = lost * np.int64(retransmission_ns)
@@ -32,7 +32,7 @@ def slot_delays_ns(trace: Trace, bearer: str, retransmission_ns: int) -> Ints:
 
 
 def best_exit_ns(trace: Trace, harq_delay_ns: Ints) -> Ints:
-    """For each slot, the earliest exit from it or any later one that carries bits (within two rounds of the trace)."""
+    """Return for each slot the earliest exit from it or a later slot with capacity, within two rounds of the trace."""
     exits = np.arange(1, len(trace) + 1, dtype=np.int64) * trace.slot_ns
     if len(harq_delay_ns):
         exits = exits + harq_delay_ns
@@ -43,8 +43,8 @@ def best_exit_ns(trace: Trace, harq_delay_ns: Ints) -> Ints:
 
 @in_place
 def fluid_sent_ns(cumulative: Ints, slot_ns: int, start_ns: int, bits: int) -> int:
-    """The first whole nanosecond at which `bits` have gone since `start_ns`, each slot's capacity
-    flowing evenly. Exact: every product stays below 2^63 by the trace's own check."""
+    """Return the first whole nanosecond at which `bits` are sent since `start_ns`, the capacity of each slot flowing
+    evenly. Exact: every product stays below 2^63 by the trace's own check."""
     slots = len(cumulative) - 1
     wrap, within = divmod(start_ns, slots * slot_ns)
     slot, gone_ns = divmod(within, slot_ns)
@@ -61,7 +61,7 @@ def fluid_sent_ns(cumulative: Ints, slot_ns: int, start_ns: int, bits: int) -> i
 
 @in_place
 def slot_range(cumulative: Ints, slot_ns: int, open_ns: int, position: int, bits: int) -> tuple[int, int, int]:
-    """(first bit's position, its slot, the last bit's slot) of a message that may use the slots that
+    """Return (position of the first bit, its slot, the last bit's slot) of a message that may use the slots that
     start at or after `open_ns` and the capacity from `position` on. Slots count on over the wraps."""
     first_bit = max(position, bits_before(cumulative, -(-open_ns // slot_ns)))
     return first_bit, slot_of_bit(cumulative, first_bit), slot_of_bit(cumulative, first_bit + bits - 1)
@@ -69,21 +69,21 @@ def slot_range(cumulative: Ints, slot_ns: int, open_ns: int, position: int, bits
 
 @in_place
 def bits_before(cumulative: Ints, slot: int) -> int:
-    """All bits of the endless trace before a slot; slots count on over the wraps."""
+    """Return the bits of the endless trace before a slot; slots count on over the wraps."""
     wraps, inside = divmod(slot, len(cumulative) - 1)
     return int(wraps * cumulative[-1] + cumulative[inside])
 
 
 @in_place
 def slot_of_bit(cumulative: Ints, bit: int) -> int:
-    """The slot of the endless trace that carries the bit at this position (positions count from 0)."""
+    """Return the slot of the endless trace that carries the bit at this position (positions count from 0)."""
     wraps, inside = divmod(bit, cumulative[-1])
     return int(wraps * (len(cumulative) - 1) + np.searchsorted(cumulative, inside + 1) - 1)
 
 
 @in_place
 def harq_release_ns(harq_delay_ns: Ints, longest_ns: int, slot_ns: int, first_slot: int, last_slot: int) -> int:
-    """When the last of the slots `first_slot`..`last_slot` is acknowledged; no delay is above `longest_ns`."""
+    """Return when all slots `first_slot`..`last_slot` are acknowledged; no delay is above `longest_ns`."""
     release_ns = 0
     slot = last_slot
     while slot >= first_slot and (slot + 1) * slot_ns + longest_ns > release_ns:
@@ -94,7 +94,7 @@ def harq_release_ns(harq_delay_ns: Ints, longest_ns: int, slot_ns: int, first_sl
 
 @in_place
 def failed_attempts(loss: float, key: int, message: int, fragments: int) -> int:
-    """The most attempts that any fragment of the message fails before it gets through."""
+    """Return the most failed attempts of any fragment of a message."""
     worst = 0
     for fragment in range(fragments):
         attempt = 0
@@ -105,33 +105,8 @@ def failed_attempts(loss: float, key: int, message: int, fragments: int) -> int:
 
 
 @in_place
-def erased_bytes(
-    cumulative: Ints, block_lost: Flags, first_bit: int, head_bits: int, rest_bit: int, size_bytes: int,
-    fragment_bytes: int, loss: float, key: int, message: int,
-) -> int:  # fmt: skip
-    """Bytes of the fragments that were lost: by their own draw, or because a block that carried a
-    part of them was. The message's first `head_bits` went from position `first_bit` on, the others from `rest_bit`."""
-    erased = 0
-    for fragment in range(-(-size_bytes // fragment_bytes)):
-        begin = fragment * fragment_bytes
-        end = min(begin + fragment_bytes, size_bytes)
-        lost = uniform(key, message, fragment, 0) < loss
-        if len(block_lost) and not lost:
-            begin_bit, end_bit = begin * 8, end * 8
-            if begin_bit < head_bits:
-                bits = min(end_bit, head_bits) - begin_bit
-                lost = loses_a_block(cumulative, block_lost, first_bit + begin_bit, bits)
-            if end_bit > head_bits and not lost:
-                skipped = max(begin_bit - head_bits, 0)
-                lost = loses_a_block(cumulative, block_lost, rest_bit + skipped, end_bit - head_bits - skipped)
-        if lost:
-            erased += end - begin
-    return erased
-
-
-@in_place
 def loses_a_block(cumulative: Ints, block_lost: Flags, first_bit: int, bits: int) -> bool:
-    """Whether any block was lost that carried one of the bits at the positions from `first_bit` on."""
+    """Return whether a lost block carried one of `bits` from position `first_bit` on."""
     slot, last = slot_of_bit(cumulative, first_bit), slot_of_bit(cumulative, first_bit + bits - 1)
     while slot <= last:
         if block_lost[slot % len(block_lost)]:

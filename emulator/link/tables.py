@@ -1,4 +1,4 @@
-"""The state of all links of a network, and the traces that they share, as tables that compiled code works on."""
+"""The state of all links of a network, and the traces that they share, as tables for compiled code."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from emulator.core.compiled import Record, Table, in_place
-from emulator.core.fifo import Queues, copied, empty_queues, with_more_room
+from emulator.core.fifo import Fifos, copied, empty_fifos
 from emulator.core.randomness import draw_key
-from emulator.link.capacity import slot_delays_ns, slot_outcomes
+from emulator.link.capacity import bits_before, slot_delays_ns, slot_outcomes
 from emulator.system import LinkSpec
+from emulator.trace import Trace
 
-# No start: the link's queue is full, the tables are, or its trace carries nothing.
-FULL_NS, NO_ROOM_NS, NO_COVERAGE_NS = -1, -2, -3
+FULL, NO_COVERAGE, DOWN = -1, -2, -3  # answers in the place of a time: the link refuses the message
 
 LINK = np.dtype(
     [
@@ -24,7 +24,7 @@ LINK = np.dtype(
         ("first_block", np.int64),
         ("slots", np.int64),
         ("slot_ns", np.int64),
-        ("carries", np.bool_),  # anything at all
+        ("carries", np.bool_),  # some slot has capacity
         ("fluid", np.bool_),
         ("delays", np.bool_),
         ("longest_ns", np.int64),
@@ -41,43 +41,58 @@ LINK = np.dtype(
         ("first_bits", np.int64),
         ("report_ns", np.int64),
         ("key", np.int64),
-        # what has happened on it
+        # its state
+        ("down", np.bool_),
         ("queued_bytes", np.int64),
         ("sent_ns", np.int64),  # when the last bit of all accepted messages is sent
         ("used", np.bool_),
-        ("position", np.int64),  # bits of the endless trace spoken for (slot rule)
-        ("released_ns", np.int64),  # the running maximum that acknowledged release keeps to
+        ("position", np.int64),  # bits of the endless trace that are used or lost (slot rule)
+        ("released_ns", np.int64),  # the last release so far: acknowledged release is in order
+    ]
+)
+MESSAGE = np.dtype(
+    [
+        ("number", np.int64),  # addresses the draws of its losses
+        ("size_bytes", np.int64),
+        ("open_ns", np.int64),  # may use slots that start from then on
+        ("first_bits", np.int64),  # of a first grant that is not used yet; 0: it needs none
+        ("sent_bits", np.int64),
+        ("start_ns", np.int64),  # -1: no bit is sent yet
+        ("release_ns", np.int64),
+        ("arrival_ns", np.int64),
+        ("fragment_lost", np.bool_),  # a sent part of the fragment under way was lost
+        ("erased_bytes", np.int64),
+        # of a message in a cell
+        ("ue", np.int64),
+        ("owner", np.int64),  # the task in flight; BACKGROUND: none
+        ("order", np.int64),  # when it entered, among all that was ever scheduled
+        ("enqueued_ns", np.int64),
+        ("next", np.int64),
     ]
 )
 
 
 class LinkTables(NamedTuple):
-    """Links, the traces that they share, and what is queued: (when the last bit is sent, bytes)."""
+    """Links, the traces that they share, and their queues of (time of the last bit, bytes)."""
 
     links: Table  # LINK, shape (links,)
-    cumulative_bits: Table  # int64, the traces' one after the other, as are the next two
+    cumulative_bits: Table  # int64, one trace after the other, as are the next two
     harq_delay_ns: Table
     block_lost: Table
-    queues: Queues  # one a link
+    queues: Fifos  # one a link
+    message: Table  # MESSAGE, shape (1,): the message that enters
 
 
 class Links:
-    """The links of a network as tables; `tables` is replaced when they grow."""
+    """The links of a network as tables."""
 
     def __init__(self, specs: Sequence[LinkSpec], seed: int) -> None:
-        edges, delays, blocks = Pool(np.int64), Pool(np.int64), Pool(np.bool_)
+        self._traces: list[Trace] = []  # arrays are found by their traces' identity
+        self._pools = Pool(np.int64), Pool(np.int64), Pool(np.bool_)
         links = np.zeros(len(specs), LINK)
         for link, spec in zip(links, specs, strict=True):
-            lost = slot_outcomes(spec.trace)[1]
-            delay_ns = slot_delays_ns(spec.trace, spec.bearer, spec.retransmission_ns)
-            link["first_edge"] = edges.place((id(spec.trace),), spec.trace.cumulative_bits)
-            link["first_delay"] = delays.place((id(spec.trace), spec.bearer, spec.retransmission_ns), delay_ns)
-            link["delays"] = len(delay_ns) > 0
-            link["first_block"], link["loses"] = blocks.place((id(spec.trace),), lost), len(lost) > 0
-            link["longest_ns"] = delay_ns.max(initial=0)
-            link["slots"], link["slot_ns"] = len(spec.trace), spec.trace.slot_ns
-            link["carries"] = spec.trace.carries
-            link["fluid"], link["datagrams"] = spec.trace.release == "fluid", spec.bearer == "um"
+            self._fill(link, spec, spec.trace)
+            link["datagrams"] = spec.bearer == "um"
             for name in ("delay_ns", "queue_bytes", "loss", "fragment_bytes", "retransmission_ns"):
                 link[name] = getattr(spec, name)
             if spec.ramp is not None:
@@ -85,17 +100,36 @@ class Links:
                 link["period_ns"], link["report_ns"] = spec.ramp.period_ns, spec.ramp.report_ns
                 link["first_bits"] = spec.ramp.first_bytes * 8
             link["key"] = draw_key(seed, f"{spec.source}-{spec.target}", "loss")
-        self.tables = LinkTables(links, edges.joined(), delays.joined(), blocks.joined(), empty_queues(len(specs)))
+        edges, delays, blocks = (pool.joined() for pool in self._pools)
+        self.tables = LinkTables(links, edges, delays, blocks, empty_fifos(len(specs)), np.zeros(1, MESSAGE))
 
-    def grow(self) -> None:
-        """Make room for as many messages again as there is."""
-        queues = self.tables.queues
-        self.tables = self.tables._replace(queues=with_more_room(queues, len(queues.entries)))
+    def _fill(self, link: np.void, spec: LinkSpec, trace: Trace) -> None:
+        self._traces.append(trace)
+        edges, delays, blocks = self._pools
+        lost = slot_outcomes(trace)[1]
+        delay_ns = slot_delays_ns(trace, spec.bearer, spec.retransmission_ns)
+        link["first_edge"] = edges.place((id(trace),), trace.cumulative_bits)
+        link["first_delay"] = delays.place((id(trace), spec.bearer, spec.retransmission_ns), delay_ns)
+        link["first_block"], link["loses"] = blocks.place((id(trace),), lost), len(lost) > 0
+        link["delays"], link["longest_ns"] = len(delay_ns) > 0, delay_ns.max(initial=0)
+        link["slots"], link["slot_ns"] = len(trace), trace.slot_ns
+        link["carries"], link["fluid"] = trace.carries, trace.release == "fluid"
+
+    def set_trace(self, index: int, spec: LinkSpec, trace: Trace, now_ns: int) -> None:
+        """Let a link follow another trace from `now_ns` on, after the slots that its messages use."""
+        link = self.tables.links[index]
+        self._fill(link, spec, trace)
+        edges, delays, blocks = (pool.joined() for pool in self._pools)
+        self.tables = self.tables._replace(cumulative_bits=edges, harq_delay_ns=delays, block_lost=blocks)
+        first_slot = -(-max(now_ns, int(link["sent_ns"])) // trace.slot_ns)
+        link["position"] = bits_before(trace.cumulative_bits, first_slot)
 
     def fork(self) -> "Links":
-        """The same links in the same state, from here on by themselves."""
-        other = copy(self)
-        other.tables = self.tables._replace(links=self.tables.links.copy(), queues=copied(self.tables.queues))
+        """Return the same links in the same state, in tables of their own."""
+        other, tables = copy(self), self.tables
+        other.tables = tables._replace(
+            links=tables.links.copy(), queues=copied(tables.queues), message=tables.message.copy()
+        )
         return other
 
 
@@ -108,7 +142,7 @@ class Pool:
         self._size = 0
 
     def place(self, key: tuple[object, ...], array: Table) -> int:
-        """Where the array begins that belongs to the key."""
+        """Return where the array of this key begins."""
         if key not in self._places:
             self._places[key] = self._size
             self._arrays.append(array)
@@ -116,21 +150,12 @@ class Pool:
         return self._places[key]
 
     def joined(self) -> Table:
-        """All of them as one."""
+        """Return all arrays as one."""
         return np.concatenate(self._arrays)
 
 
 @in_place
 def is_granted(link: Record, now_ns: int) -> bool:
-    """Whether a message that comes now finds its link with traffic, or so short a time without it that it
-    needs no grant. Only the link's own past decides."""
+    """Return whether a message that enters at `now_ns` needs no grant: the link has traffic, or had some within
+    `idle_ns`. Only the link's own past decides."""
     return bool(link.used and now_ns - link.sent_ns < link.idle_ns)
-
-
-@in_place
-def grant_ns(link: Record, now_ns: int) -> int:
-    """When a message that comes now is granted, where it has to ask."""
-    asked_ns = now_ns
-    if link.period_ns > 0:
-        asked_ns = -(-now_ns // link.period_ns) * link.period_ns
-    return int(asked_ns + link.ramp_ns)

@@ -1,272 +1,492 @@
-"""All tasks under way (`flight`): what happens to which of them when, from one decision to the next, compiled.
+"""The compiled engine's event loop: what `simpy_engine` defines, for tasks, links, cells and devices in tables.
 
-Links and devices answer at once when they will be done, so that a task costs one event a hop, and its
-last step, whose end nobody waits for, none at all.
+Links and devices say at once when they will be done, so a task costs one event a hop. Its last step, which nothing
+follows, costs none, unless a failure may interrupt it.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from emulator.cell.slots import ENTERED, act, due_ns, enter, is_awaited, is_in_a_cell, take_done
-from emulator.cell.tables import CellTables, has_message_room
-from emulator.cell.transmission import free
+from emulator.cell.slots import ENTERED, drop_messages, enter, is_in_cell, release_message, run_slots
+from emulator.cell.tables import CellTables
 from emulator.core.compiled import Table, in_place
 from emulator.core.draws import message_address
-from emulator.core.event_heap import add, take
-from emulator.core.fifo import FOREVER_NS, unused
-from emulator.device import ACCEPTED, DeviceTables, submit
-from emulator.link import enqueue
-from emulator.link.tables import NO_COVERAGE_NS, LinkTables
-from emulator.simulation.occupancy import OccupancyTables, arrive, depart, has_room
+from emulator.core.event_heap import pop, push
+from emulator.core.fifo import FOREVER_NS, append, give_back, has_room, remove_first, take
+from emulator.device import ACCEPTED, NODE_DOWN, DeviceTables, submit
+from emulator.device import clear as clear_device
+from emulator.link import enqueue, reset
+from emulator.link.tables import DOWN, FULL, LinkTables
 from emulator.simulation.plans import PlanTables
-from emulator.simulation.task_steps import (
-    CROSS,
-    LEAVE,
+from emulator.simulation.task_state import (
+    ARRIVE,
+    END,
+    LINK_DOWN,
     LINK_QUEUE_FULL,
+    NEXT_LEG,
     NO_COVERAGE,
-    REACH,
-    SERVE,
+    NOWHERE,
+    OVERLOAD,
+    SEND,
+    VISIT,
+    add_cost,
     clear,
     either,
+    fill_rows,
     is_last,
-    leave,
+    next_leg,
     service_ns,
-    sum_up,
-)
+)  # fmt: skip
 
-NEED_ROOM_NS = -1
+WRITE_ROWS = -1  # instead of a time: the tables of rows are full
+DECIDE = -2  # instead of a time: interrupted tasks wait for a new decision
+WAIT, RETRY, FAIL = range(3)
+ON_FAILURE = {"wait": WAIT, "retry": RETRY, "fail": FAIL}
 
 CLOCK = np.dtype(
     [
-        ("order", np.int64),  # counts what was ever scheduled
-        ("pending", np.int64),
-        ("unused", np.int64),  # the first unused flight; -1: none
+        ("order", np.int64),  # counts everything that was ever scheduled
+        ("events", np.int64),
         ("task_rows", np.int64),
         ("stage_rows", np.int64),
+        ("group_rows", np.int64),  # so many are written together
+        ("now_ns", np.int64),  # of the last event
+        ("may_fail", np.bool_),  # some link or device may fail
+        ("on_failure", np.int64),
     ]
 )
 
 
-class Traffic(NamedTuple):
-    """Everything that moves, as tables."""
+class Engine(NamedTuple):
+    """All state of a run."""
 
     links: LinkTables
-    cells: CellTables | None  # None where there are none: what is not there costs no call anything
+    cells: CellTables
     devices: DeviceTables
     plans: PlanTables
-    occupancy: OccupancyTables
     clock: Table  # CLOCK, shape (1,)
-    calendar: Table  # APPOINTMENT, shape (flights,): each flight has at most one
-    arrivals: Table  # int64, shape (streams,): the place of each stream's next arrival in the order
-    flights: Table  # FLIGHT, shape (flights,)
-    costs: Table  # COST, shape (flights, stages): what each stage has cost so far
-    measured_ns: Table  # int64, shape (flights, visits): what each visit to a device took, where it was measured
-    tasks: Table  # TASK_ROW, shape (rows,): finished, to be written
-    stages: Table  # STAGE_ROW, shape (rows,)
+    arrivals: Table  # int64, shape (streams + 1,): the order of each stream's next arrival; last, of the next failure
+    events: Table  # EVENT: a heap
+    states: Table  # STATE
+    store: Table  # STORE, shape (1,): of the states
+    costs: Table  # COST, shape (states, stages)
+    measured: Table  # ENTRY: measured service times, each state's a queue
+    measured_store: Table  # STORE, shape (1,)
+    held: Table  # ENDS, shape (links + devices + 1,): tasks that wait for a place to be restored; last, for a decision
+    tasks: Table  # TASK_ROW: finished, to be written
+    stages: Table  # STAGE_ROW
 
 
 @in_place
-def needs_room(traffic: Traffic) -> bool:
-    """Whether one more event might not fit into some table."""
-    clock = traffic.clock[0]
-    return bool(
-        clock.unused < 0
-        or clock.task_rows == len(traffic.tasks)
-        or clock.stage_rows + traffic.costs.shape[1] > len(traffic.stages)
-        or unused(traffic.links.queues) < 1
-        or unused(traffic.devices.queues) < 2
-        or not has_room(traffic.occupancy)
-        or not has_message_room(traffic.cells)
-    )
-
-
-@in_place
-def advance(traffic: Traffic, until_ns: int, order: int) -> int:
-    """Let happen what comes before (`until_ns`, `order`): when the next thing is due, or NEED_ROOM_NS.
-
-    On any other answer there is room for one more task to set off."""
-    clock = traffic.clock[0]
-    while not needs_room(traffic):
-        first_ns = traffic.calendar[0].at_ns if clock.pending > 0 else FOREVER_NS
-        if first_ns == until_ns == FOREVER_NS and not is_awaited(traffic.cells):
+def run_until(engine: Engine, until_ns: int, order: int) -> int:
+    """Run all events before (`until_ns`, `order`). Return the time of the next event, or WRITE_ROWS or DECIDE."""
+    clock = engine.clock[0]
+    while True:
+        if clock.task_rows >= clock.group_rows or clock.stage_rows >= clock.group_rows:
+            return WRITE_ROWS
+        if engine.held[-1].first != 0:
+            return DECIDE
+        first_ns = engine.events[0].at_ns if clock.events > 0 else FOREVER_NS
+        if first_ns == until_ns == FOREVER_NS and not is_awaited(engine.cells):
             return FOREVER_NS
-        if deliver(traffic, traffic.cells) or act(traffic.links, traffic.cells, min(first_ns, until_ns)):
+        message = run_earliest_cell(engine.links, engine.cells, min(first_ns, until_ns))
+        if message != 0:
+            on_cell_delivery(engine, message)
             continue
-        if first_ns > until_ns or clock.pending == 0 or (first_ns == until_ns and traffic.calendar[0].order >= order):
-            return int(min(first_ns, due_ns(traffic.cells)))
-        now_ns, row = take(traffic.calendar, clock.pending)
-        clock.pending -= 1
-        what = traffic.flights[row].next
-        if what == LEAVE:
-            what = leave(traffic.plans, traffic.flights[row], now_ns)
-        elif what == REACH:
-            what = reach(traffic, row, now_ns)
-        if what == CROSS:
-            cross(traffic, row, now_ns)
-        else:
-            serve(traffic, row, now_ns)
-    return NEED_ROOM_NS
+        if first_ns > until_ns or clock.events == 0 or (first_ns == until_ns and engine.events[0].order >= order):
+            return int(min(first_ns, next_slot_ns(engine.cells)))
+        clock.now_ns, _, row = pop(engine.events, clock.events)
+        clock.events -= 1
+        continue_task(engine, row, clock.now_ns)
 
 
 @in_place
-def set_off(
-    traffic: Traffic, stream: int, plan: int, number: int, now_ns: int, prompt_tokens: int, output_tokens: int,
-    compute: int, attempts: int, reason: int, measured_ns: Table, until_ns: int, order: int,
+def start_task(
+    engine: Engine, stream: int, plan: int, number: int, now_ns: int, prompt_tokens: int, output_tokens: int,
+    compute: int, attempts: int, reason: int, measured_ns: Table, until_ns: int,
 ) -> int:  # fmt: skip
-    """A task arrives and has been decided upon: send it on its way, and advance. There must be room.
-
-    Where its visits to devices were measured, `measured_ns` says what each took; with a `reason` it
-    has failed and ends here."""
-    clock = traffic.clock[0]
-    arrive(traffic.occupancy, now_ns)
-    row = clock.unused
-    flight = traffic.flights[row]
-    clock.unused = flight.unused
-    flight.plan, flight.number, flight.arrival_ns = plan, number, now_ns
-    flight.prompt_tokens, flight.output_tokens = prompt_tokens, output_tokens
-    flight.compute, flight.attempts, flight.reason = compute, attempts, reason
-    flight.measured = len(measured_ns) > 0
-    for visit in range(len(measured_ns)):
-        traffic.measured_ns[row, visit] = measured_ns[visit]
-    for index in range(traffic.costs.shape[1]):
-        clear(traffic.costs[row, index])
-    flight.step, flight.stage, flight.next = 0, -1, LEAVE
+    """Start a task of a stream that arrives now, then run all events before `until_ns` (`run_until`). With
+    `measured_ns` its visits take these times; with a `reason` it fails at once."""
+    clock = engine.clock[0]
+    clock.now_ns = now_ns
+    clock.order += 1
+    engine.arrivals[stream] = clock.order  # the stream's next arrival comes after all that is scheduled by now
+    row = 0
+    if has_room(engine.states, engine.store[0]):
+        row = take(engine.states, engine.store[0])
+    state = engine.states[row]  # row 0 without room: such a task ends at once
+    state.arrival_ns, state.number = now_ns, number
+    state.prompt_tokens, state.output_tokens = prompt_tokens, output_tokens
+    state.reason = 0
+    state.first = state.last = 0
+    has_times = place_task(engine, row, plan, compute, attempts, measured_ns)
     if reason:
-        finish(traffic, row, now_ns)
-    else:  # it moves when its arrival does; the stream's next arrival comes after all that is scheduled by now
-        add(traffic.calendar, clock.pending, now_ns, traffic.arrivals[stream], row)
-        clock.pending += 1
-    clock.order += 1
-    traffic.arrivals[stream] = clock.order
-    return advance(traffic, until_ns, order)
+        fail_task(engine, row, now_ns, reason)
+    elif row == 0 or not has_times:
+        fail_task(engine, row, now_ns, OVERLOAD)
+    else:
+        continue_task(engine, row, now_ns)
+    return run_until(engine, until_ns, 0)
 
 
 @in_place
-def cross(traffic: Traffic, row: int, now_ns: int) -> None:
-    """Hand the message to the next link of its way."""
-    flight = traffic.flights[row]
-    plan = traffic.plans.plans[flight.plan]
-    link = traffic.plans.hops[flight.hop]
-    message = message_address(plan.message, flight.number, flight.step, flight.stage)
-    clock = traffic.clock[0]
-    clock.order += 1
-    if is_in_a_cell(traffic.cells, link):
-        answer = enter(traffic.links, traffic.cells, link, now_ns, flight.size_bytes, message, row, clock.order)
-        if answer != ENTERED:
-            drop(traffic, row, now_ns, answer)
-        return
-    start_ns, release_ns, arrival_ns, erased = enqueue(traffic.links, link, now_ns, flight.size_bytes, message)
-    if start_ns < 0:
-        drop(traffic, row, now_ns, start_ns)
-        return
-    crossed(traffic, row, start_ns - now_ns, release_ns - start_ns, arrival_ns, erased, clock.order)
-
-
-@in_place
-def drop(traffic: Traffic, row: int, now_ns: int, answer: int) -> None:
-    """The next link does not take the message, and its answer says why: the task fails."""
-    flight = traffic.flights[row]
-    traffic.costs[row, flight.stage].transfer_ns += now_ns - flight.began_ns
-    flight.reason = NO_COVERAGE if answer == NO_COVERAGE_NS else LINK_QUEUE_FULL
-    finish(traffic, row, now_ns)
-
-
-@in_place
-def deliver(traffic: Traffic, cells: CellTables | None) -> bool:
-    """Hand on a message that a cell has sent; False: there is none."""
-    if cells is None:
-        return False
-    place = take_done(cells)
-    if place == 0:
-        return False
-    each = cells.messages[place]
-    waited_ns, sent_ns = each.start_ns - each.asked_ns, each.release_ns - each.start_ns
-    erased = each.erased_bytes / each.size_bytes
-    crossed(traffic, each.who, waited_ns, sent_ns, each.arrival_ns, erased, each.order)
-    free(cells, place)
+def place_task(engine: Engine, row: int, plan: int, compute: int, attempts: int, measured_ns: Table) -> bool:
+    """Put a task before the first leg of a plan; False if its measured times find no room."""
+    state = engine.states[row]
+    state.plan, state.compute, state.attempts = plan, compute, attempts
+    state.step, state.stage, state.then = 0, -1, NEXT_LEG
+    state.order, state.place = NOWHERE, NOWHERE
+    for stage in range(engine.plans.plans[plan].partitions + 1):
+        clear(engine.costs[row, stage])
+    forget_measured(engine, row)
+    state.measured = len(measured_ns) > 0
+    for visit in range(len(measured_ns)):
+        if not has_room(engine.measured, engine.measured_store[0]):
+            return False
+        entry = take(engine.measured, engine.measured_store[0])
+        engine.measured[entry].value = measured_ns[visit]
+        append(engine.measured, state, entry)
     return True
 
 
 @in_place
-def crossed(
-    traffic: Traffic, row: int, waited_ns: int, sent_ns: int, arrival_ns: int, erased: float, order: int
-) -> None:
-    """It is known when the message has crossed its link, which was asked as number `order` of all that happens."""
-    flight = traffic.flights[row]
-    plan = traffic.plans.plans[flight.plan]
-    cost = traffic.costs[row, flight.stage]
-    link = traffic.plans.hops[flight.hop]
-    cost.link_waiting_ns += waited_ns
-    cost.energy_j += traffic.plans.radio_w[link] * sent_ns * 1e-9
-    cost.erased_fraction = either(cost.erased_fraction, erased)
-    flight.hop += 1
-    if flight.hop == flight.stop_hop and flight.stage == plan.partitions:
-        cost.transfer_ns += arrival_ns - flight.began_ns
-        finish(traffic, row, arrival_ns)
-        return
-    flight.next = CROSS if flight.hop < flight.stop_hop else REACH
-    clock = traffic.clock[0]
-    add(traffic.calendar, clock.pending, arrival_ns, order, row)
-    clock.pending += 1
+def continue_task(engine: Engine, row: int, now_ns: int) -> None:
+    """Let a task do what its event is for."""
+    state = engine.states[row]
+    then = state.then
+    state.order = NOWHERE
+    if then == ARRIVE:
+        then = on_arrival(engine, row, now_ns)
+    if then == NEXT_LEG:
+        charge_visit(engine, row)
+        then = next_leg(engine.plans, state, now_ns)
+    if then == SEND:
+        state.asked_ns = now_ns
+        send_message(engine, row, now_ns)
+    elif then == VISIT:
+        state.asked_ns = now_ns
+        queue_partition(engine, row, now_ns)
+    elif then == END:
+        charge_visit(engine, row)
+        end_task(engine, row, now_ns)
 
 
 @in_place
-def reach(traffic: Traffic, row: int, now_ns: int) -> int:
-    """The message has crossed its last link."""
-    flight = traffic.flights[row]
-    traffic.costs[row, flight.stage].transfer_ns += now_ns - flight.began_ns
-    return SERVE
-
-
-@in_place
-def serve(traffic: Traffic, row: int, now_ns: int) -> None:
-    """The message is where it is needed: queue the next partition there, or be done."""
-    flight = traffic.flights[row]
-    plan = traffic.plans.plans[flight.plan]
-    if flight.stage == plan.partitions:
-        finish(traffic, row, now_ns)
-        return
-    stage = traffic.plans.stages[plan.first_stage + flight.stage]
-    taken_ns = service_ns(traffic.plans, flight, traffic.measured_ns[row])
-    answer, start_ns, load_ns, finish_ns = submit(
-        traffic.devices, stage.device, now_ns, stage.first_layer, stage.stop_layer, taken_ns
-    )
-    if answer != ACCEPTED:
-        flight.reason = answer
-        finish(traffic, row, now_ns)
-        return
-    cost = traffic.costs[row, flight.stage]
-    cost.waiting_ns += start_ns - now_ns
-    cost.load_ns += load_ns
-    cost.service_ns += taken_ns
-    cost.energy_j += traffic.devices.devices[stage.device].busy_power_w * (load_ns + taken_ns) * 1e-9
-    if is_last(traffic.plans, flight):
-        finish(traffic, row, finish_ns)
-        return
-    flight.next = LEAVE
-    schedule(traffic, row, finish_ns)
-
-
-@in_place
-def schedule(traffic: Traffic, row: int, at_ns: int) -> None:
-    """Let what is `next` for the flight happen at `at_ns`."""
-    clock = traffic.clock[0]
+def send_message(engine: Engine, row: int, now_ns: int) -> None:
+    """Hand the task's message to the next link of its route."""
+    state = engine.states[row]
+    plan = engine.plans.plans[state.plan]
+    link = engine.plans.hops[state.hop]
+    number = message_address(plan.key, state.number, state.step, state.stage)
+    clock = engine.clock[0]
     clock.order += 1
-    add(traffic.calendar, clock.pending, at_ns, clock.order, row)
-    clock.pending += 1
+    state.place, state.order, state.stop_ns = link, clock.order, FOREVER_NS
+    if is_in_cell(engine.cells, link):
+        answer = enter(engine.links, engine.cells, link, now_ns, state.size_bytes, number, row, clock.order)
+        if answer != ENTERED:
+            on_refusal(engine, row, now_ns, answer)
+        return
+    start_ns, release_ns, arrival_ns, erased = enqueue(engine.links, link, now_ns, state.size_bytes, number)
+    if start_ns < 0:
+        on_refusal(engine, row, now_ns, start_ns)
+        return
+    on_sent(engine, row, start_ns, release_ns, arrival_ns, erased)
 
 
 @in_place
-def finish(traffic: Traffic, row: int, now_ns: int) -> None:
-    """The task ends at `now_ns`: put its rows where the writer finds them, and give its flight back."""
-    clock, flight = traffic.clock[0], traffic.flights[row]
-    plan = traffic.plans.plans[flight.plan]
-    depart(traffic.occupancy, now_ns)
-    count = max(plan.partitions, flight.stage + 1)
-    stages = traffic.stages[clock.stage_rows : clock.stage_rows + count]
-    sum_up(traffic.tasks[clock.task_rows], stages, traffic.costs[row], flight, plan.deadline_ns, now_ns)
+def on_cell_delivery(engine: Engine, message_row: int) -> None:
+    """Let the task go on whose message a cell has sent."""
+    message = engine.cells.messages[message_row]
+    erased = message.erased_bytes / message.size_bytes
+    on_sent(engine, message.owner, message.start_ns, message.release_ns, message.arrival_ns, erased)
+    release_message(engine.cells, message_row)
+
+
+@in_place
+def on_sent(engine: Engine, row: int, start_ns: int, release_ns: int, arrival_ns: int, erased: float) -> None:
+    """Schedule the arrival of a task's message at the end of a link; end the task there and then if nothing follows."""
+    state = engine.states[row]
+    state.start_ns, state.stop_ns, state.erased_fraction = start_ns, release_ns, erased
+    state.then = ARRIVE
+    last = state.hop + 1 == state.stop_hop and state.stage == engine.plans.plans[state.plan].partitions
+    if last and not engine.clock[0].may_fail:
+        on_arrival(engine, row, arrival_ns)
+        end_task(engine, row, arrival_ns)
+    else:
+        schedule(engine, row, arrival_ns, state.order)
+
+
+@in_place
+def on_arrival(engine: Engine, row: int, now_ns: int) -> int:
+    """Charge the link that the task's message has crossed; return the task's next step."""
+    state = engine.states[row]
+    cost = engine.costs[row, state.stage]
+    cost.link_waiting_ns += state.start_ns - state.asked_ns
+    cost.energy_j += engine.plans.radio_w[engine.plans.hops[state.hop]] * (state.stop_ns - state.start_ns) * 1e-9
+    cost.erased_fraction = either(cost.erased_fraction, state.erased_fraction)
+    state.place = NOWHERE
+    state.hop += 1
+    if state.hop < state.stop_hop:
+        return SEND
+    cost.transfer_ns += now_ns - state.began_ns
+    if state.stage == engine.plans.plans[state.plan].partitions:
+        return END
+    return VISIT
+
+
+@in_place
+def queue_partition(engine: Engine, row: int, now_ns: int) -> None:
+    """Queue the task's partition at its device; end the task there and then if nothing follows."""
+    state = engine.states[row]
+    leg = engine.plans.legs[state.leg]
+    taken_ns = engine.measured[state.first].value if state.measured else service_ns(engine.plans, state)
+    answer, start_ns, load_ns, finish_ns = submit(
+        engine.devices, leg.device, now_ns, leg.first_layer, leg.stop_layer, taken_ns
+    )
+    state.place = len(engine.links.links) + leg.device
+    if answer != ACCEPTED:
+        if answer == NODE_DOWN:
+            on_interruption(engine, row, now_ns)
+        else:
+            state.place = NOWHERE
+            fail_task(engine, row, now_ns, answer)
+        return
+    if state.measured:
+        give_back(engine.measured, engine.measured_store[0], remove_first(engine.measured, state))
+    state.start_ns, state.load_ns, state.stop_ns = start_ns, load_ns, finish_ns
+    last = is_last(engine.plans, state)
+    if last and not engine.clock[0].may_fail:
+        charge_visit(engine, row)
+        end_task(engine, row, finish_ns)
+        return
+    state.then = END if last else NEXT_LEG
+    engine.clock[0].order += 1
+    schedule(engine, row, finish_ns, engine.clock[0].order)
+
+
+@in_place
+def charge_visit(engine: Engine, row: int) -> None:
+    """Charge the visit that the task ends, if it ends one."""
+    state = engine.states[row]
+    if state.place == NOWHERE:
+        return
+    leg = engine.plans.legs[state.leg]
+    cost = engine.costs[row, state.stage]
+    busy_ns = state.stop_ns - state.start_ns
+    cost.waiting_ns += state.start_ns - state.asked_ns
+    cost.load_ns += state.load_ns
+    cost.service_ns += busy_ns - state.load_ns
+    cost.energy_j += engine.devices.devices[leg.device].busy_power_w * busy_ns * 1e-9
+    state.place = NOWHERE
+
+
+@in_place
+def schedule(engine: Engine, row: int, at_ns: int, order: int) -> None:
+    """Schedule the task's next event."""
+    clock = engine.clock[0]
+    engine.states[row].order = order
+    push(engine.events, clock.events, at_ns, order, row)
+    clock.events += 1
+
+
+@in_place
+def on_refusal(engine: Engine, row: int, now_ns: int, answer: int) -> None:
+    """The next link refuses the task's message: the task fails, or a failure of the link interrupts it."""
+    state = engine.states[row]
+    if answer == DOWN:
+        on_interruption(engine, row, now_ns)
+        return
+    state.place = NOWHERE
+    engine.costs[row, state.stage].transfer_ns += now_ns - state.began_ns
+    fail_task(engine, row, now_ns, LINK_QUEUE_FULL if answer == FULL else NO_COVERAGE)
+
+
+@in_place
+def on_interruption(engine: Engine, row: int, now_ns: int) -> None:
+    """The place where the task is is down: the task waits until it is restored, for a new decision, or fails."""
+    state, on_failure = engine.states[row], engine.clock[0].on_failure
+    state.order = NOWHERE
+    if on_failure == WAIT:
+        state.then = SEND if state.place < len(engine.links.links) else VISIT
+        append(engine.states, engine.held[state.place], row)
+    elif on_failure == RETRY:
+        append(engine.states, engine.held[-1], row)
+    else:
+        fail_interrupted(engine, row, now_ns)
+
+
+@in_place
+def fail_interrupted(engine: Engine, row: int, now_ns: int) -> None:
+    """Fail a task whose place is down."""
+    state = engine.states[row]
+    cost = engine.costs[row, state.stage]
+    at_link = state.place < len(engine.links.links)
+    state.place = NOWHERE
+    if at_link:
+        cost.transfer_ns += now_ns - state.began_ns
+    else:
+        cost.waiting_ns += now_ns - state.asked_ns
+    fail_task(engine, row, now_ns, LINK_DOWN if at_link else NODE_DOWN)
+
+
+@in_place
+def restart_task(
+    engine: Engine, row: int, plan: int, now_ns: int, compute: int, attempts: int, reason: int, measured_ns: Table
+) -> None:
+    """Start a task again under another plan. The time so far counts as waiting, the energy stays."""
+    state, spent = engine.states[row], engine.costs[0, 0]  # of no task
+    clear(spent)
+    for stage in range(engine.plans.plans[state.plan].partitions + 1):
+        add_cost(spent, engine.costs[row, stage])
+    has_times = place_task(engine, row, plan, compute, attempts, measured_ns)
+    engine.costs[row, 0].energy_j = spent.energy_j
+    engine.costs[row, 0].waiting_ns = now_ns - state.arrival_ns
+    if reason:
+        fail_task(engine, row, now_ns, reason)
+    elif not has_times:
+        fail_task(engine, row, now_ns, OVERLOAD)
+    else:
+        continue_task(engine, row, now_ns)
+
+
+@in_place
+def next_undecided(engine: Engine) -> int:
+    """Return a task that waits for a new decision, and let it wait no longer; 0 if there is none."""
+    return remove_first(engine.states, engine.held[-1])
+
+
+@in_place
+def fail_places(engine: Engine, places: Table, now_ns: int) -> None:
+    """Let links and devices fail, then interrupt the tasks in them, place by place, in the order of their events."""
+    links = len(engine.links.links)
+    engine.clock[0].now_ns = now_ns
+    for place in places:
+        if place >= links:
+            clear_device(engine.devices, place - links, now_ns)
+            engine.devices.devices[place - links].down = True
+        else:
+            if is_in_cell(engine.cells, place):
+                drop_messages(engine.links, engine.cells, place, now_ns)
+            else:
+                reset(engine.links, place)
+            engine.links.links[place].down = True
+    for place in places:
+        interrupt_tasks(engine, place, now_ns)
+    clock = engine.clock[0]
+    count, clock.events = clock.events, 0
+    for index in range(count):  # keep the events of tasks that were not interrupted
+        at_ns, order, row = engine.events[index].at_ns, engine.events[index].order, engine.events[index].task
+        if engine.states[row].order == order:
+            push(engine.events, clock.events, at_ns, order, row)
+            clock.events += 1
+
+
+@in_place
+def interrupt_tasks(engine: Engine, place: int, now_ns: int) -> None:
+    """Interrupt all tasks that are in a place, in the order of their events."""
+    last_order = NOWHERE
+    while True:
+        chosen = 0
+        for row in range(1, engine.store[0].used):
+            state = engine.states[row]
+            inside = state.place == place and state.order > last_order and state.stop_ns > now_ns
+            if inside and (chosen == 0 or state.order < engine.states[chosen].order):
+                chosen = row
+        if chosen == 0:
+            return
+        last_order = engine.states[chosen].order
+        on_interruption(engine, chosen, now_ns)
+
+
+@in_place
+def restore_places(engine: Engine, places: Table, now_ns: int) -> None:
+    """Restore links and devices, and let the tasks go on that wait for them."""
+    links = len(engine.links.links)
+    engine.clock[0].now_ns = now_ns
+    for place in places:
+        if place >= links:
+            engine.devices.devices[place - links].down = False
+        else:
+            engine.links.links[place].down = False
+    for place in places:
+        row = remove_first(engine.states, engine.held[place])
+        while row != 0:
+            if place < links:
+                send_message(engine, row, now_ns)
+            else:
+                queue_partition(engine, row, now_ns)
+            row = remove_first(engine.states, engine.held[place])
+
+
+@in_place
+def fail_task(engine: Engine, row: int, now_ns: int, reason: int) -> None:
+    """End a task that fails."""
+    engine.states[row].reason = reason
+    end_task(engine, row, now_ns)
+
+
+@in_place
+def end_task(engine: Engine, row: int, now_ns: int) -> None:
+    """End a task at `now_ns`: put its rows where the writer finds them, and give its state back."""
+    clock, state = engine.clock[0], engine.states[row]
+    plan = engine.plans.plans[state.plan]
+    count = max(plan.partitions, state.stage + 1)
+    stages = engine.stages[clock.stage_rows : clock.stage_rows + count]
+    fill_rows(engine.tasks[clock.task_rows], stages, engine.costs[row], state, plan.deadline_ns, now_ns)
     clock.task_rows += 1
     clock.stage_rows += count
-    flight.unused = clock.unused
-    clock.unused = row
+    forget_measured(engine, row)
+    state.place = state.order = NOWHERE
+    if row != 0:
+        give_back(engine.states, engine.store[0], row)
+
+
+@in_place
+def forget_measured(engine: Engine, row: int) -> None:
+    """Give back the measured times of visits that the task does not make."""
+    state = engine.states[row]
+    while state.first != 0:
+        give_back(engine.measured, engine.measured_store[0], remove_first(engine.measured, state))
+
+
+@in_place
+def is_awaited(cells: CellTables) -> bool:
+    """Return whether a task's message is in a cell."""
+    awaited = False
+    for index in range(len(cells.cells)):
+        awaited = awaited or cells.cells[index].waiting > 0 or cells.sent[index].first != 0
+    return awaited
+
+
+@in_place
+def next_slot_ns(cells: CellTables) -> int:
+    """Return the start of the next slot that a cell has to decide."""
+    first_ns = FOREVER_NS
+    for cell in cells.cells:
+        first_ns = min(first_ns, cell.next_ns)
+    return int(first_ns)
+
+
+@in_place
+def run_earliest_cell(links: LinkTables, cells: CellTables, limit_ns: int) -> int:
+    """Decide the pending slots of all cells before `limit_ns`, in order of time and, at one instant, of the cells,
+    until one has sent a task's message; return the message's row, or 0 if no slot is left."""
+    for index in range(len(cells.cells)):
+        if cells.sent[index].first != 0:
+            return remove_first(cells.messages, cells.sent[index])
+    while True:
+        chosen = -1
+        for index in range(len(cells.cells)):
+            if chosen < 0 or cells.cells[index].next_ns < cells.cells[chosen].next_ns:
+                chosen = index
+        if chosen < 0 or cells.cells[chosen].next_ns >= limit_ns:
+            return 0
+        until_ns = limit_ns
+        for index in range(len(cells.cells)):
+            other = cells.cells[index]
+            if index != chosen and other.waiting > 0:
+                until_ns = min(until_ns, other.next_ns + (index > chosen))
+        row = run_slots(links, cells, chosen, until_ns)
+        if row != 0:
+            return row

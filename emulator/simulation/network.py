@@ -1,48 +1,51 @@
-"""The state of a system while it runs: its links and devices, and the routes between nodes."""
+"""The state of a system while it runs: its links, cells and devices, and the routes between nodes."""
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Mapping
 
+from emulator.cell import Cell
 from emulator.cell.activity import others_active
-from emulator.cell.tables import Cells, CellTables
-from emulator.core.compiled import bound
+from emulator.cell.tables import Cells
+from emulator.core.compiled import Bound
 from emulator.core.shortest_paths import ShortestPaths
 from emulator.device import Device, Devices
+from emulator.legs import Leg
 from emulator.link import Link
-from emulator.link.tables import Links, LinkTables
+from emulator.link.tables import Links
 from emulator.system import System
+from emulator.task import Task
 
 Route = tuple[Link, ...]
 
 
 class Network:
-    """Fresh links and devices for one run of a system."""
+    """Fresh links, cells and devices for one run of a system."""
 
     def __init__(self, system: System) -> None:
         self.system = system
         self.link_tables = Links(system.links, system.seed)
         memory_ns = system.control.age_ns + system.control.window_ns
         self.cell_tables = Cells(system.cells, system.links, system.seed, memory_ns, system.duration_ns)
-        self.links = {
-            (spec.source, spec.target): Link.of(spec, self.link_tables, index)
-            for index, spec in enumerate(system.links)
+        self.links: Mapping[tuple[str, str], Link] = {
+            (spec.source, spec.target): Link(spec, self.link_tables, index) for index, spec in enumerate(system.links)
+        }
+        self.cells: Mapping[str, Cell] = {
+            name: Cell(self.link_tables, self.cell_tables, index) for index, name in enumerate(system.cells)
         }
         specs = {node.name: node.device for node in system.nodes.values() if node.device is not None}
         self.device_tables = Devices(list(specs.values()), system.models, system.control.age_ns)
-        self.devices = {
-            name: Device.of(spec, system.models, self.device_tables, index)
+        self.devices: Mapping[str, Device] = {
+            name: Device(spec, system.models, self.device_tables, index)
             for index, (name, spec) in enumerate(specs.items())
         }
         self._routes: dict[tuple[str, str], Route] = {}
         self._rows = tuple(self.links.values())
-        self._link_rows = {link: row for row, link in enumerate(self._rows)}
         self._paths = ShortestPaths(tuple(self.links))
         if system.preload:
             self._preload()
 
     def route(self, source: str, target: str) -> Route:
-        """The links from one node to another, through the broker where the system has one; () when
-        both are one node. Raises ValueError where there is no way."""
+        """Return the links from one node to another, through the broker if the system has one; () if both are one
+        node. Raises ValueError if there is no path."""
         key = (source, target)
         if key not in self._routes:
             broker = self.system.broker
@@ -52,16 +55,20 @@ class Network:
                 self._routes[key] = self._path(source, broker) + self._path(broker, target)
         return self._routes[key]
 
+    def service_ns(self, task: Task, leg: Leg) -> int:
+        """Return what the visit of a leg takes, by the profile."""
+        model, device = task.kind.model.name, self.devices[leg.target]
+        return sum(device.service_ns(model, leg.first, leg.stop, *each) for each in leg.passes)
+
     def rate_bps(self, link: Link, now_ns: int, window_ns: int) -> float:
-        """The link's measured rate (`Link.rate_bps`), in a cell shared by as many others as had something to send
-        in the same window."""
+        """Return the link's measured rate (`Link.rate_bps`), in a cell divided by one more than the number of other UEs
+        that had something to send in the same window, on average."""
         rate_bps = link.rate_bps(now_ns, window_ns)
         start_ns = max(0, now_ns - window_ns)
         if not link.spec.cell or now_ns <= start_ns:
             return rate_bps
-        row = self._link_rows[link]
-        others = _others_active()(self.link_tables.tables, self.cell_tables.tables, row, start_ns, now_ns)
-        return rate_bps / (1.0 + others)
+        tables = self.link_tables.tables, self.cell_tables.tables
+        return rate_bps / (1.0 + float(_others_active(*tables, link.index, start_ns, now_ns)))
 
     def _path(self, source: str, target: str) -> Route:
         return tuple(self._rows[row] for row in self._paths.path(source, target))
@@ -73,6 +80,4 @@ class Network:
                 self.devices[node].preload(models[kind], first, stop)
 
 
-@cache
-def _others_active() -> Callable[[LinkTables, CellTables, int, int, int], float]:
-    return bound(others_active, Links((), 0).tables, Cells({}, (), 0, 0, 0).tables, 0, 0, 0)
+_others_active = Bound(others_active)

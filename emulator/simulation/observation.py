@@ -1,4 +1,4 @@
-"""What the deciding node has heard when a task arrives. Nothing is computed before it is asked for."""
+"""What the deciding node has heard when a task arrives. Nothing is computed before a policy asks for it."""
 
 from collections.abc import Sequence
 from math import inf
@@ -7,8 +7,8 @@ from emulator.simulation.network import Network
 from emulator.task import Placement, Task
 
 
-class LastHeard:
-    """An `Observation` (see `policy`) of a running network, `age_ns` old."""
+class DelayedObservation:
+    """An `Observation` of a running network, `age_ns` old (see `emulator.policy`)."""
 
     __slots__ = ("_network", "age_ns", "candidates", "now_ns", "task")
 
@@ -20,22 +20,22 @@ class LastHeard:
         self._network = network
 
     def rate_bps(self, source: str, target: str) -> float:
-        """The lowest measured rate on the route, as last heard; infinite where both are one node."""
+        """Return the lowest measured rate on the route, as last heard; infinite if both are one node."""
         window_ns = self._network.system.control.window_ns
         known_ns = self.now_ns - self.age_ns
         network = self._network
         return min((network.rate_bps(link, known_ns, window_ns) for link in network.route(source, target)), default=inf)
 
     def delay_ns(self, source: str, target: str) -> int:
-        """The propagation delays on the route, summed."""
+        """Return the sum of the propagation delays on the route."""
         return sum(link.spec.delay_ns for link in self._network.route(source, target))
 
     def backlog_ns(self, node: str) -> int:
-        """How long the device's queue would still take, as last heard (the controller's own: now)."""
+        """Return how long the device's queue would still take, as last heard (the controller's own: now)."""
         device = self._network.devices[node]
         own = node == self._network.system.control.node
         return device.backlog_ns(self.now_ns if own else self.now_ns - self.age_ns)
 
     def service_ns(self, node: str, first: int, stop: int, tokens: int, context: int) -> int:
-        """What layers `first`..`stop` of the task's model take at the node, by its profile."""
+        """Return what layers `first`..`stop` of the task's model take at the node, by its profile."""
         return self._network.devices[node].service_ns(self.task.kind.model.name, first, stop, tokens, context)

@@ -1,61 +1,67 @@
-"""What a placement means for the tasks of one stream, resolved to numbers once: stages, routes, times."""
+"""The legs of a stream's tasks under a placement (`emulator.legs`) as tables for compiled code."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from emulator.core.arrays import Ints, reserved
 from emulator.core.compiled import Table
 from emulator.core.randomness import task_key
 from emulator.device import PS_PER_NS
+from emulator.legs import LegPlan, LegTemplate, plan_legs
+from emulator.policy import Execution
 from emulator.simulation.network import Network
-from emulator.task import Partition, Placement, check_placement, describe
+from emulator.task import Placement, Task, check_placement, describe, passes
 from emulator.workload import Recorded, Stream
 
+PLANS, LEGS, HOPS = 1_048_576, 8_388_608, 33_554_432  # address space only
+NOTHING_MEASURED = np.zeros(0, np.int64)
 PLAN = np.dtype(
     [
-        ("first_stage", np.int64),  # its partitions, the way home, and a new token's way from last to first
+        ("first_leg", np.int64),  # the legs of the first pass, then the result's, then those of a further pass
         ("partitions", np.int64),
-        ("tokens", np.bool_),  # the task is a language model's
-        ("input_bytes", np.int64),
-        ("result_bytes", np.int64),
+        ("per_token", np.bool_),  # the task is a language model's
+        ("again", np.bool_),  # further passes go through the partitions again
         ("deadline_ns", np.int64),
-        ("message", np.int64),  # what the addresses of its messages' draws begin with
+        ("key", np.int64),  # begins the addresses of its messages' draws
     ]
 )
-STAGE = np.dtype(
+LEG = np.dtype(
     [
-        ("first_hop", np.int64),  # of the way to it
+        ("first_hop", np.int64),
         ("stop_hop", np.int64),
+        ("fixed_bytes", np.int64),
+        ("prompt_bytes", np.int64),
+        ("output_bytes", np.int64),
         ("device", np.int64),
         ("first_layer", np.int64),  # among all models' layers
         ("stop_layer", np.int64),
         ("fixed_ns", np.int64),  # a pass
         ("token_ps", np.int64),  # a token
         ("context_ps", np.int64),  # a token and attended position
-        ("output_bytes", np.int64),  # a token
     ]
 )
 
 
 class PlanTables(NamedTuple):
-    """All plans, their stages one after the other, and the links of all ways one after the other."""
+    """All plans, their legs one after the other, and the links of all legs one after the other."""
 
     plans: Table  # PLAN
-    stages: Table  # STAGE
+    legs: Table  # LEG
     hops: Table  # int64: rows of the links' table
-    radio_w: Table  # float64, shape (links,): what a link's two ends draw while a message is on the air
+    radio_w: Table  # float64, shape (links,): power at the two ends of a link while a message is on the air
 
 
 class StageNames(NamedTuple):
-    """What the records say of a stage."""
+    """Names of a stage in the records."""
 
     node: str
     first_layer: int
     stop_layer: int
 
 
-class Plan(NamedTuple):
-    """What the records say of a plan's tasks."""
+class PlanNames(NamedTuple):
+    """Names of a plan in the records."""
 
     source: str
     kind: str
@@ -63,83 +69,89 @@ class Plan(NamedTuple):
     stages: tuple[StageNames, ...]
 
 
-class Itineraries:
-    """The plans of a run; `tables` is replaced when one is added."""
+class Plans:
+    """The plans of a run."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._link_rows = {ends: row for row, ends in enumerate(network.links)}
-        self._device_rows = {name: row for row, name in enumerate(network.devices)}
-        self.plans: list[Plan] = []
-        radio_w = np.array([_radio_power_w(network, *ends) for ends in network.links], np.float64)
-        self.tables = PlanTables(np.zeros(0, PLAN), np.zeros(0, STAGE), np.zeros(0, np.int64), radio_w)
+        self._legs = self._hops = 0
+        self.names: list[PlanNames] = []
+        self.tables = PlanTables(
+            reserved(PLANS, PLAN), reserved(LEGS, LEG), reserved(HOPS, np.int64), radio_powers_w(network)
+        )
 
     def add(self, stream: Stream, placement: Placement) -> int:
-        """The row of a new plan. Raises ValueError where the placement does not cover the model's layers in
-        order, names a node without a device, or needs a way that does not exist."""
-        check_placement(placement, stream.kind.model)
-        kind, model = stream.kind, stream.kind.model
-        tokens = model.family == "causal_lm"
-        plans = np.zeros(1, PLAN)
-        plan = plans[0]
-        plan["first_stage"], plan["partitions"] = len(self.tables.stages), len(placement)
-        plan["tokens"] = tokens
-        plan["input_bytes"], plan["result_bytes"] = kind.input_bytes, kind.result_bytes
-        plan["deadline_ns"] = kind.deadline_ns
-        plan["message"] = task_key(self._network.system.seed, stream.source, kind.name)
-        stages = np.zeros(len(placement) + 2, STAGE)
-        last_node, carried = stream.source, tokens or kind.input_bytes > 0
-        for stage, partition in zip(stages, placement, strict=False):
-            self._fill(stage, stream, partition)
-            self._lead(stage, last_node, partition.node, carried)
-            last_node, carried = partition.node, stage["output_bytes"] > 0
-        self._lead(stages[-2], last_node, stream.source, tokens or kind.result_bytes > 0)
-        self._lead(stages[-1], last_node, placement[0].node, tokens and len(placement) > 1)
-        self.tables = self.tables._replace(
-            plans=np.concatenate((self.tables.plans, plans)), stages=np.concatenate((self.tables.stages, stages))
-        )
-        layers = len(model.layers)
-        names = (*(StageNames(*partition) for partition in placement), StageNames(stream.source, layers, layers))
-        self.plans.append(Plan(stream.source, kind.name, describe(placement), names))
-        return len(self.plans) - 1
+        """Add a plan and return its row. Raises ValueError if the placement does not cover the model's layers in order,
+        names a node without a device, or needs a route that does not exist."""
+        legs = checked_legs(self._network, stream, placement)
+        row = self.tables.plans[len(self.names)]
+        row["first_leg"], row["partitions"], row["again"] = self._legs, len(placement), len(legs.again) > 0
+        row["per_token"], row["deadline_ns"] = stream.kind.model.family == "causal_lm", stream.kind.deadline_ns
+        row["key"] = task_key(self._network.system.seed, stream.source, stream.kind.name)
+        for template in (*legs.once, legs.result, *legs.again):
+            self._add_leg(stream, template)
+        stages = tuple(StageNames(each.target, each.first, each.stop) for each in (*legs.once, legs.result))
+        self.names.append(PlanNames(stream.source, stream.kind.name, describe(placement), stages))
+        return len(self.names) - 1
 
-    def _lead(self, row: np.void, source: str, target: str, carries: bool) -> None:
-        """Give a row the way from one node to another; none is needed where nothing is sent."""
-        route = self._network.route(source, target) if carries else ()
-        hops = [self._link_rows[link.spec.source, link.spec.target] for link in route]
-        row["first_hop"] = len(self.tables.hops)
-        self.tables = self.tables._replace(hops=np.append(self.tables.hops, np.array(hops, np.int64)))
-        row["stop_hop"] = len(self.tables.hops)
-
-    def _fill(self, stage: np.void, stream: Stream, partition: Partition) -> None:
-        node, first, stop = partition
-        model = stream.kind.model
-        if node not in self._device_rows:
-            raise ValueError(f"placement on {node}: must be a node that has a device")
-        layer = self._network.device_tables.first_layer[model.name]
-        stage["device"], stage["first_layer"], stage["stop_layer"] = (
-            self._device_rows[node],
-            layer + first,
-            layer + stop,
-        )
-        times = self._network.devices[node].pass_times(model.name, first, stop)
-        _check_range(partition, stream, *times)
-        stage["fixed_ns"], stage["token_ps"], stage["context_ps"] = times
-        stage["output_bytes"] = model.activation_bytes(stop, 1, stream.kind.precision)
+    def _add_leg(self, stream: Stream, template: LegTemplate) -> None:
+        network, leg = self._network, self.tables.legs[self._legs]
+        for name in ("fixed_bytes", "prompt_bytes", "output_bytes"):
+            leg[name] = getattr(template, name)
+        route = network.route(template.source, template.target) if sends(stream, template) else ()
+        leg["first_hop"], leg["stop_hop"] = self._hops, self._hops + len(route)
+        self.tables.hops[self._hops : self._hops + len(route)] = [link.index for link in route]
+        if template.first < template.stop:
+            model, device = stream.kind.model.name, network.devices[template.target]
+            layer = network.device_tables.first_layer[model]
+            leg["device"] = device.index
+            leg["first_layer"], leg["stop_layer"] = layer + template.first, layer + template.stop
+            times = device.pass_times(model, template.first, template.stop)
+            leg["fixed_ns"], leg["token_ps"], leg["context_ps"] = times
+        self._legs += 1
+        self._hops += len(route)
 
 
-def _check_range(partition: Partition, stream: Stream, fixed_ns: int, token_ps: int, context_ps: int) -> None:
-    """Compiled code counts in 64 bits: refuse times whose sum over a task's passes could exceed them."""
+def checked_legs(network: Network, stream: Stream, placement: Placement) -> LegPlan:
+    """Return the legs of a stream's tasks. Raises ValueError as `Plans.add` does, and if a task could take longer than
+    64 bits of picoseconds can count."""
+    kind, model = stream.kind, stream.kind.model
+    check_placement(placement, model)
     prompt, output = _longest(stream)
-    longest_ps = max(prompt, 1) * (token_ps + (prompt + output) * context_ps)
-    if max(output, 1) * (fixed_ns * PS_PER_NS + longest_ps) >= 2**63:
-        raise ValueError(
-            f"layers {partition.first}-{partition.stop} on {partition.node}: a task must take under 2^63 ps"
-        )
+    for node, first, stop in placement:
+        if node not in network.devices:
+            raise ValueError(f"placement on {node}: must be a node that has a device")
+        fixed_ns, token_ps, context_ps = network.devices[node].pass_times(model.name, first, stop)
+        longest_ps = max(prompt, 1) * (token_ps + (prompt + output) * context_ps)
+        if max(output, 1) * (fixed_ns * PS_PER_NS + longest_ps) >= 2**63:
+            raise ValueError(f"layers {first}-{stop} on {node}: a task must take under 2^63 ps")
+    legs = plan_legs(kind, stream.source, placement)
+    for template in (*legs.once, *legs.again, legs.result):
+        if sends(stream, template):
+            network.route(template.source, template.target)
+    return legs
+
+
+def visit_times_ns(task: Task, placement: Placement, execution: Execution) -> Ints:
+    """Return the time of each visit to a device, in the order of the legs. Raises ValueError if the times are not one
+    for each pass and partition."""
+    if execution.failure is not None:
+        return NOTHING_MEASURED
+    taken_ns = np.array(execution.service_ns, np.int64)
+    expected = (len(passes(task)), len(placement))
+    if taken_ns.shape != expected:
+        raise ValueError(f"service_ns: must have the shape {expected}, not {taken_ns.shape}")
+    return taken_ns.sum(axis=0) if len(placement) == 1 else taken_ns.ravel()
+
+
+def sends(stream: Stream, template: LegTemplate) -> bool:
+    """Return whether any task of the stream sends something on this leg."""
+    per_token = stream.kind.model.family == "causal_lm"
+    return bool(template.fixed_bytes or (per_token and template.prompt_bytes + template.output_bytes))
 
 
 def _longest(stream: Stream) -> tuple[int, int]:
-    """The most tokens of a prompt and of an output that the stream's tasks can have."""
+    """Return the most tokens of a prompt and of an output of the stream's tasks."""
     if stream.tokens is not None:
         return stream.tokens.prompt_max, stream.tokens.output_max
     if isinstance(stream.arrivals, Recorded):
@@ -147,7 +159,10 @@ def _longest(stream: Stream) -> tuple[int, int]:
     return 0, 0
 
 
-def _radio_power_w(network: Network, source: str, target: str) -> float:
-    """What sending and receiving on a link draw at its two ends while a message is on the air."""
-    sender, receiver = network.system.nodes[source].device, network.system.nodes[target].device
-    return (sender.transmit_power_w if sender else 0.0) + (receiver.receive_power_w if receiver else 0.0)
+def radio_powers_w(network: Network) -> Table:
+    """Return the power that sending and receiving on each link draw at its two ends while a message is on the air."""
+    nodes = network.system.nodes
+    ends = [(nodes[source].device, nodes[target].device) for source, target in network.links]
+    return np.array(
+        [(a.transmit_power_w if a else 0.0) + (b.receive_power_w if b else 0.0) for a, b in ends], np.float64
+    )

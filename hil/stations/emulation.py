@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from emulator.core.units import NS_PER_S, ns_from_s
-from emulator.decisions import Decision
+from emulator.policy import Decision
 from emulator.realtime.probing.probe import probe
 from emulator.realtime.probing.report import ProbeReport, write_probe_reports
 from emulator.realtime.relay import RelayCounts

@@ -5,12 +5,13 @@ from hashlib import sha256
 
 import torch
 
+from emulator.legs import Leg
 from hil.codec import Precision, decode_elements, encode_elements
 from hil.deployment import LayerId
 from hil.errors import Malformed
 from hil.runtime import Runtime
 from hil.stations.messages import MessageKey, StationMessage
-from hil.stations.schedule import Leg, Schedule, StationJob
+from hil.stations.schedule import Schedule, StationJob
 from hil.stations.weight_cache import WeightCache
 
 _TOKEN = struct.Struct("<i")

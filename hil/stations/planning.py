@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+from emulator.legs import legs, plan_legs
 from emulator.simulation.network import Network
 from emulator.system import System
-from emulator.task import Placement, Task, check_placement, passes
+from emulator.task import Placement, Task, check_placement
 from hil.mqtt.client import Address
 from hil.stations.schedule import SCHEDULE_VERSION, Computer, Schedule, StationJob, StationPlan
 from hil.task_inputs import input_seed
@@ -41,7 +42,7 @@ def make_schedule(
                 task.prompt_tokens,
                 task.output_tokens,
                 input_seed(system, task),
-                _visits_ns(network, task, placement),
+                tuple(network.service_ns(task, leg) for leg in legs(task, placement) if leg.passes),
             )
         )
     weight_bytes = {name: tuple(layer.weight_bytes for layer in model.layers) for name, model in system.models.items()}
@@ -64,30 +65,16 @@ def _plan(network: Network, task: Task, placement: Placement) -> StationPlan:
         model.name,
         model.family == "causal_lm",
         kind.precision,
-        kind.input_bytes,
-        kind.result_bytes,
         kind.deadline_ns,
         placement,
-        tuple(model.activation_bytes(stop, 1, kind.precision) for _, _, stop in placement),
+        plan_legs(kind, task.source, placement),
     )
-
-
-def _visits_ns(network: Network, task: Task, placement: Placement) -> tuple[int, ...]:
-    """Service time of each visit: one pass of a partition, or all passes if one node runs everything."""
-    model = task.kind.model.name
-    visits_ns = [
-        network.devices[node].service_ns(model, first, stop, *each)
-        for each in passes(task)
-        for node, first, stop in placement
-    ]
-    return tuple(visits_ns) if len(placement) > 1 else (sum(visits_ns),)
 
 
 def _computer(network: Network, name: str) -> Computer:
     """Return a device's state before the first task."""
     device = network.devices[name]
-    row = list(network.devices).index(name)
-    last_use = network.device_tables.tables.last_use[row].tolist()
+    last_use = network.device_tables.tables.last_use[device.index].tolist()
     resident = []
     for model, first in network.device_tables.first_layer.items():
         layers = len(network.system.models[model].layers)

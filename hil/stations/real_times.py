@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from emulator.realtime.station_events import STATION_EVENTS
 from emulator.record import Records
-from emulator.simulation.task_steps import DONE, FAILED, MISSED, OUTCOMES, either
+from emulator.simulation.task_state import DONE, FAILED, MISSED, OUTCOMES, either
 from emulator.task import describe
 from hil.stations.event_log import EVENT_ROW, FAILURE_EVENTS, Event, read_log
 from hil.stations.processes import events_file

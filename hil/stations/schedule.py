@@ -6,24 +6,25 @@ Importing this imports neither numpy nor torch nor numba.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from emulator.core.files import atomic_write
-from emulator.profile import PRECISION_BYTES, TOKEN_BYTES
+from emulator.legs import Leg, LegPlan
+from emulator.profile import PRECISION_BYTES
 from emulator.task import Partition
 from hil.mqtt.client import Address
 
-SCHEDULE_VERSION = 1
+SCHEDULE_VERSION = 2
 
 
 @dataclass(frozen=True)
 class StationPlan:
     """The common properties of the tasks of one source, kind and placement.
 
-    `output_bytes` is the size of each partition's output for one image or token; `tokens` marks a language model.
-    Inputs and results of 0 bytes are not sent, as in the simulation.
+    `legs` are what its tasks send and compute, in order; `tokens` marks a language model. Inputs and results of 0
+    bytes are not sent, as in the simulation.
     """
 
     source: str
@@ -31,18 +32,16 @@ class StationPlan:
     model: str
     tokens: bool
     precision: str
-    input_bytes: int
-    result_bytes: int
     deadline_ns: int
     placement: tuple[Partition, ...]
-    output_bytes: tuple[int, ...]
+    legs: LegPlan
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISION_BYTES:
             raise ValueError(f"precision={self.precision}: must be one of {', '.join(PRECISION_BYTES)}")
-        if not self.placement or len(self.output_bytes) != len(self.placement):
-            raise ValueError(f"output_bytes={self.output_bytes}: must be one for each partition, of at least one")
+        if not self.placement or len(self.legs.once) != len(self.placement):
+            raise ValueError(f"legs.once={self.legs.once}: must be one for each partition, of at least one")
 
 
 @dataclass(frozen=True)
@@ -71,16 +70,6 @@ class Computer:
     queue_tasks: int
     resident: tuple[tuple[str, int], ...]
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
-
-
-class Leg(NamedTuple):
-    """A message of `size_bytes` from a node to where the task's `stage` of pass `step` is; the way of the result
-    back to the source is the stage after the last."""
-
-    step: int
-    stage: int
-    node: str
-    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -124,42 +113,31 @@ class Schedule:
         return self.plans[job.plan]
 
     def steps(self, job: StationJob) -> int:
-        """Return the number of passes of a job through its partitions (`emulator.simulation.task_steps.steps`)."""
-        plan = self.plans[job.plan]
-        return max(1, job.output_tokens) if plan.tokens and len(plan.placement) > 1 else 1
+        """Return the number of passes of a job through its partitions."""
+        return self.plans[job.plan].legs.steps(job.output_tokens)
 
     def modelled_ns(self, job: StationJob, step: int, stage: int) -> int:
         """Return the modelled service time of a visit."""
         return job.service_ns[step * len(self.plans[job.plan].placement) + stage]
 
-    def first_leg(self, job: StationJob) -> Leg:
-        """The way of a job's input to its first partition."""
-        plan = self.plans[job.plan]
-        return Leg(0, 0, plan.placement[0].node, job.prompt_tokens * TOKEN_BYTES or plan.input_bytes)
+    def leg(self, job: StationJob, index: int) -> Leg:
+        """Return the leg number `index` of a job."""
+        return self.plans[job.plan].legs.leg(index, job.prompt_tokens, job.output_tokens)
 
     def next_leg(self, job: StationJob, step: int, stage: int) -> Leg:
-        """Where a job goes from its visit to partition `stage` in pass `step`: to the next partition, into the next
-        pass, or back to the source."""
-        plan = self.plans[job.plan]
-        if stage + 1 < len(plan.placement):
-            tokens = job.prompt_tokens if plan.tokens and step == 0 else 1
-            return Leg(step, stage + 1, plan.placement[stage + 1].node, plan.output_bytes[stage] * tokens)
-        if step + 1 < self.steps(job):
-            return Leg(step + 1, 0, plan.placement[0].node, TOKEN_BYTES)
-        result_bytes = job.output_tokens * TOKEN_BYTES or plan.result_bytes
-        return Leg(step, len(plan.placement), plan.source, result_bytes)
+        """Return the leg after the visit to partition `stage` in pass `step`."""
+        return self.leg(job, step * len(self.plans[job.plan].placement) + stage + 1)
 
     def begins_at(self, job: StationJob) -> str:
         """Return the node whose station starts a job: its source, or its first partition's node if the input is not
         sent."""
-        leg = self.first_leg(job)
-        return self.plans[job.plan].source if leg.size_bytes else leg.node
+        leg = self.leg(job, 0)
+        return leg.source if leg.size_bytes else leg.target
 
     def ends_at(self, job: StationJob) -> str:
         """Return the node where a job is done: its source, or its last partition's node if the result is not sent."""
-        plan = self.plans[job.plan]
-        leg = self.next_leg(job, self.steps(job) - 1, len(plan.placement) - 1)
-        return leg.node if leg.size_bytes else plan.placement[-1].node
+        leg = self.leg(job, len(job.service_ns))
+        return leg.target if leg.size_bytes else leg.source
 
     def partitions_of(self, node: str) -> Iterator[tuple[StationPlan, Partition]]:
         """Yield each partition of a node with its plan."""

@@ -69,7 +69,7 @@ class Station:
         self._open_tasks = sum(schedule.ends_at(job) == name for job in schedule.jobs)
         own = [(job.arrival_ns, number) for number, job in enumerate(schedule.jobs) if schedule.begins_at(job) == name]
         self._own_jobs = [number for _, number in sorted(own)]
-        max_bytes = max((schedule.first_leg(schedule.jobs[number]).size_bytes for number in self._own_jobs), default=0)
+        max_bytes = max((schedule.leg(schedule.jobs[number], 0).size_bytes for number in self._own_jobs), default=0)
         self._random_bytes = random.Random(name).randbytes(max_bytes)  # the data of input messages
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._serve, self._start_tasks)]
 
@@ -117,12 +117,12 @@ class Station:
                 job, key = self._schedule.jobs[number], MessageKey(number, 0, 0)
                 self._wait_until(self._start_ns + job.arrival_ns)
                 self._log.write(key, Event.WOKE, time.monotonic_ns())
-                leg = self._schedule.first_leg(job)
+                leg = self._schedule.leg(job, 0)
                 with self._fail_task_on_error(key):
-                    if leg.node == self._name and self._layers is not None:
+                    if leg.target == self._name and self._layers is not None:
                         self._submit(job, key, self._layers.input(job))
                     else:
-                        self._send(leg.node, StationMessage(key, 1.0, self._random_bytes[: leg.size_bytes]))
+                        self._send(leg.target, StationMessage(key, 1.0, self._random_bytes[: leg.size_bytes]))
 
     def _serve(self) -> None:
         """Serve the queued partitions, one after the other."""
@@ -141,8 +141,8 @@ class Station:
             with self._lock:
                 self._free_slots += 1
         leg = self._schedule.next_leg(job, key.step, key.stage)
-        if leg.size_bytes and leg.node != self._name:
-            self._send(leg.node, layers.encode(job, key, leg, output))
+        if leg.size_bytes and leg.target != self._name:
+            self._send(leg.target, layers.encode(job, key, leg, output))
         elif leg.stage < len(self._schedule.plan(job).placement):
             self._submit(job, MessageKey(key.job, leg.step, leg.stage), layers.local_input(key, leg, output))
         else:

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from emulator.core.files import atomic_write
 from emulator.core.shortest_paths import ShortestPaths
+from emulator.legs import legs
 from emulator.system import System
-from emulator.task import Placement, Task, message_bytes, parse
+from emulator.task import Placement, Task, parse
 from results.agreement.delay_breakdown import (
     AIR,
     FORWARDING,
@@ -176,7 +177,7 @@ def explain_messages(
             message,
             routes[number],
             transfers,
-            message_bytes(tasks[pair.key], pair.placement, message.step, message.stage),
+            bare_bytes(tasks[pair.key], pair.placement, message.step, message.stage),
         )
         for number, ((pair, message), (transfers, alone)) in enumerate(zip(messages, matches, strict=True))
         if pair is not None and transfers is not None and alone
@@ -186,6 +187,11 @@ def explain_messages(
         ExplainedMessage(message, matches[number].alone, parts_ns.get(number))
         for number, (_, message) in enumerate(messages)
     ]
+
+
+def bare_bytes(task: Task, placement: Placement, step: int, stage: int) -> int:
+    """Return the bytes that the simulation sends on a leg."""
+    return next(leg.size_bytes for leg in legs(task, placement) if (leg.step, leg.stage) == (step, stage))
 
 
 def tasks_of(system: System) -> dict[TaskKey, Task]:

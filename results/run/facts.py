@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from emulator.core.units import NS_PER_S
-from emulator.simulation.task_steps import NO_COVERAGE, REASONS
+from emulator.simulation.task_state import NO_COVERAGE, REASONS
 from emulator.system import System
 from results.run.manifest import BrokerFacts, Check, EmulationFacts, KindFacts, RunFacts
 from topologies.build.run_inputs import trace_file

@@ -10,12 +10,13 @@ from agents.exact import Estimate, ExactOnLastMeasurement
 from emulator.link import Link
 from emulator.simulation.isolated_task import sojourn_ns
 from emulator.simulation.network import Network
-from emulator.simulation.observation import LastHeard
+from emulator.simulation.observation import DelayedObservation
 from emulator.system import LinkSpec
-from emulator.task import Partition, Placement, Task, TaskKind, describe, input_bytes, passes, result_bytes
+from emulator.task import Partition, Placement, Task, TaskKind, describe, passes
 from emulator.trace import constant
 from tests.agents.observations import FixedObservation, random_observation
 from tests.agents.systems import CHAT, IMAGE, small_system
+from tests.emulator.systems import input_bytes, result_bytes
 
 NODES = ("ue1", "edge1", "edge2", "cloud")
 
@@ -108,7 +109,7 @@ def test_estimate_is_exact_with_one_slow_hop_and_constant_rates() -> None:
     network = Network(replace(system, links=links))
     for task in (Task("ue1", IMAGE, 0, 10**9), Task("ue1", CHAT, 0, 10**9, 17, 9)):
         candidates = system.placements["ue1", task.kind.name]
-        estimate = Estimate(LastHeard(task, task.arrival_ns, network, candidates))
+        estimate = Estimate(DelayedObservation(task, task.arrival_ns, network, candidates))
         rounding_ns = 10 * len(passes(task))  # each hop and each service ends on a whole nanosecond
         for placement in candidates:
             truth_ns = sojourn_ns(network, task, placement, Link.earliest_ns)

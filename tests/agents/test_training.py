@@ -27,7 +27,7 @@ from agents.settings import A3cSettings, PpoSettings, changed, check_settings
 from agents.training import train_agent, train_missing, train_one
 from emulator.profile import ModelProfile
 from emulator.simulation.network import Network
-from emulator.simulation.observation import LastHeard
+from emulator.simulation.observation import DelayedObservation
 from emulator.system import System
 from emulator.task import Task
 from tests.agents.systems import CHAT, CONVNET, IMAGE, small_system
@@ -352,7 +352,7 @@ def test_training_for_a_source_without_links() -> None:
     episodes = Episodes([alone], EpisodeSettings(4, 4, 0))
     checkpoint, _ = train_agent("a3c", episodes, {"total_timesteps": 10}, 1, silent)
     task = Task("ue1", IMAGE, 0, 0)
-    observation = LastHeard(task, 0, Network(alone), placements["ue1", "image"])
+    observation = DelayedObservation(task, 0, Network(alone), placements["ue1", "image"])
     assert make_policy("a3c", {}, alone, checkpoint).decide(observation) == placements["ue1", "image"][0]
 
 
@@ -393,6 +393,6 @@ def test_learned_policy_chooses_a_candidate() -> None:
     network, places = Network(system), system.placements["ue1", "image"]
     policy = make_policy("ppo", {}, system, checkpoint)
     task = Task("ue1", IMAGE, 0, 10**9)
-    assert policy.decide(LastHeard(task, 10**9, network, places)) in places
+    assert policy.decide(DelayedObservation(task, 10**9, network, places)) in places
     few = places[5:6]
-    assert policy.decide(LastHeard(task, 10**9, network, few)) == few[0]
+    assert policy.decide(DelayedObservation(task, 10**9, network, few)) == few[0]

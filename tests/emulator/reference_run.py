@@ -13,9 +13,10 @@ from emulator.link import Delivery, Link
 from emulator.policy import Policy
 from emulator.profile import TOKEN_BYTES
 from emulator.simulation.network import Network
-from emulator.simulation.observation import LastHeard
+from emulator.simulation.observation import DelayedObservation
 from emulator.system import System
-from emulator.task import Placement, Task, input_bytes, passes, result_bytes
+from emulator.task import Placement, Task, passes
+from tests.emulator.systems import input_bytes, result_bytes
 
 PARTS = ("waiting_ns", "load_ns", "service_ns", "transfer_ns", "link_waiting_ns", "energy_j")
 
@@ -69,7 +70,7 @@ class ReferenceRun:
     def _arrive(self, task: Task, later: Iterator[Task]) -> Walk:
         self._await_next(later)
         candidates = self.system.placements[task.source, task.kind.name]
-        placement = self.policy.decide(LastHeard(task, self._now_ns, self.network, candidates))
+        placement = self.policy.decide(DelayedObservation(task, self._now_ns, self.network, candidates))
         key = (task.source, task.kind.name, task.number)
         stages = self.stages[key] = [_account() for _ in placement]
         reason = ""

@@ -155,6 +155,16 @@ def with_stream(system: System, stream: Stream) -> System:
     return replace(system, streams=(stream,), placements={key: system.placements[key]})
 
 
+def input_bytes(task: Task) -> int:
+    """What the source sends when another node runs the first layer."""
+    return 4 * task.prompt_tokens if task.prompt_tokens else task.kind.input_bytes
+
+
+def result_bytes(task: Task) -> int:
+    """What comes back to the source when another node runs the last layer."""
+    return 4 * task.output_tokens if task.output_tokens else task.kind.result_bytes
+
+
 def random_trace(rng: np.random.Generator, mean_rate_bps: float, release: Release) -> Trace:
     """Capacities that vary and stop at times; under the slot rule with HARQ delays and lost blocks."""
     slot_ns = int(rng.choice([250_000, NS_PER_MS, 10 * NS_PER_MS]))

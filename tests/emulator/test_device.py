@@ -51,7 +51,7 @@ def test_turns_loads_failures_and_backlog_as_heard_equal_the_reference(
 ) -> None:
     """FIFO, residency with the least recently used leaving first, both refusals, and the backlog at every
     instant up to `age_ns` ago."""
-    device = Device(spec_of(memory_bytes, load_bytes_per_s, queue_tasks), {"six": MODEL}, age_ns)
+    device = Device.standalone(spec_of(memory_bytes, load_bytes_per_s, queue_tasks), {"six": MODEL}, age_ns)
     reference = ReferenceDevice(MODEL, memory_bytes, load_bytes_per_s, queue_tasks)
     now_ns = 0
     for gap_ns, first, stop, service_ns in submitted:
@@ -67,7 +67,7 @@ def test_turns_loads_failures_and_backlog_as_heard_equal_the_reference(
 
 def test_least_recently_used_layers_leave_first() -> None:
     """Room for 20 of the layers' 5, 0, 12, 3, 8, 20 bytes at a byte a nanosecond."""
-    device = Device(spec_of(memory_bytes=20), {"six": MODEL})
+    device = Device.standalone(spec_of(memory_bytes=20), {"six": MODEL})
 
     def load_ns(first: int, stop: int) -> int:
         service = device.submit(0, "six", first, stop, 0)
@@ -84,7 +84,7 @@ def test_least_recently_used_layers_leave_first() -> None:
 
 
 def test_what_is_in_memory_at_the_start_is_not_loaded_and_evicts_nothing() -> None:
-    device = Device(spec_of(memory_bytes=20), {"six": MODEL})
+    device = Device.standalone(spec_of(memory_bytes=20), {"six": MODEL})
     device.preload("six", 0, 4)  # 5 + 0 + 12 + 3
     device.preload("six", 4, 5)  # no room
     assert device.submit(0, "six", 0, 4, 7) == Service(0, 0, 7)
@@ -92,7 +92,7 @@ def test_what_is_in_memory_at_the_start_is_not_loaded_and_evicts_nothing() -> No
 
 
 def test_a_partition_larger_than_memory_is_refused_and_takes_no_turn() -> None:
-    device = Device(spec_of(memory_bytes=19), {"six": MODEL})
+    device = Device.standalone(spec_of(memory_bytes=19), {"six": MODEL})
     assert device.submit(0, "six", 0, 4, 7) == "memory"
     assert (device.busy_ns, device.backlog_ns(0)) == (0, 0)
     assert device.submit(0, "six", 0, 3, 7) == Service(0, 17, 24)
@@ -100,7 +100,7 @@ def test_a_partition_larger_than_memory_is_refused_and_takes_no_turn() -> None:
 
 def test_a_refused_partition_uses_nothing() -> None:
     """It never ran: the layers that it named are no fresher for it."""
-    device = Device(spec_of(memory_bytes=20), {"six": MODEL})
+    device = Device.standalone(spec_of(memory_bytes=20), {"six": MODEL})
     for layer in (3, 0, 2):  # 3, 5 and 12 bytes: full, in this order of age
         device.submit(0, "six", layer, layer + 1, 0)
     assert device.submit(0, "six", 0, 6, 0) == "memory"
@@ -109,7 +109,7 @@ def test_a_refused_partition_uses_nothing() -> None:
 
 
 def test_a_full_queue_counts_what_waits_and_what_is_in_service() -> None:
-    device = Device(spec_of(queue_tasks=2), {"six": MODEL})
+    device = Device.standalone(spec_of(queue_tasks=2), {"six": MODEL})
     device.preload("six", 0, 6)
     assert [device.submit(now, "six", 0, 1, 10) for now in (0, 0, 9, 10)] == [
         Service(0, 0, 10),
@@ -121,7 +121,7 @@ def test_a_full_queue_counts_what_waits_and_what_is_in_service() -> None:
 
 def test_roofline_without_overlap_adds_compute_memory_and_overhead() -> None:
     """2 Gflop/s, 1 GB/s, 500 ns a layer; three tokens that each attend to seven positions."""
-    device = Device(DeviceSpec(2e9, 2**40, 1e9, 1e9, layer_overhead_ns=500), {"llm": LLM})
+    device = Device.standalone(DeviceSpec(2e9, 2**40, 1e9, 1e9, layer_overhead_ns=500), {"llm": LLM})
     layers = LLM.layers[1:3]
     exact = sum(
         Fraction(3 * layer.flops + 3 * 7 * layer.context_flops, 2) + layer.weight_bytes + 500 for layer in layers
@@ -137,7 +137,7 @@ def test_roofline_without_overlap_adds_compute_memory_and_overhead() -> None:
 )
 def test_times_of_consecutive_partitions_add_up(cuts: list[int], tokens: int, context: int) -> None:
     """To a nanosecond a partition: what is below is rounded away once in each."""
-    device = Device(DeviceSpec(3e9, 2**40, 7e8, 1e9, layer_overhead_ns=11), {"llm": LLM})
+    device = Device.standalone(DeviceSpec(3e9, 2**40, 7e8, 1e9, layer_overhead_ns=11), {"llm": LLM})
     edges = [0, *cuts, 4]
     parts = sum(device.service_ns("llm", a, b, tokens, context) for a, b in pairwise(edges))
     whole = device.service_ns("llm", 0, 4, tokens, context)
@@ -147,13 +147,13 @@ def test_times_of_consecutive_partitions_add_up(cuts: list[int], tokens: int, co
 def test_measured_times_stand_instead_of_the_roofline() -> None:
     measured = LayerTimes((100, 200, 300, 400), (1, 2, 3, 4), (1_500, 0, 2_000, 0))
     spec = DeviceSpec(2e9, 2**40, 1e9, 1e9, layer_overhead_ns=500, measured={"llm": measured})
-    device = Device(spec, {"llm": LLM, "six": MODEL})
+    device = Device.standalone(spec, {"llm": LLM, "six": MODEL})
     assert device.service_ns("llm", 0, 3, 4, 3) == 100 + 200 + 300 + 4 * (1 + 2 + 3) + int(4 * 3 * 3.5)
     assert device.service_ns("six", 0, 1, 1, 0) == 5 + 500  # another model: still the roofline
 
 
 def test_backlog_after_a_job_is_what_is_left_of_it() -> None:
-    device = Device(spec_of(), {"six": MODEL}, age_ns=20)
+    device = Device.standalone(spec_of(), {"six": MODEL}, age_ns=20)
     device.preload("six", 0, 6)
     device.submit(100, "six", 0, 1, 50)
     assert [device.backlog_ns(at) for at in (80, 99, 100, 120, 150, 999)] == [0, 0, 50, 30, 0, 0]

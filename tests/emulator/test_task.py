@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.core.units import NS_PER_S
+from emulator.legs import legs
 from emulator.profile import Layer, ModelProfile
 from emulator.task import (
     Partition,
@@ -16,14 +17,11 @@ from emulator.task import (
     Task,
     check_placement,
     describe,
-    input_bytes,
-    message_bytes,
     parse,
     passes,
-    result_bytes,
 )
 from emulator.trace import constant
-from tests.emulator.systems import CHAT, IMAGE, Fixed, key_of, offered, pairs, simulate
+from tests.emulator.systems import CHAT, IMAGE, Fixed, input_bytes, key_of, offered, pairs, result_bytes, simulate
 
 MODEL = ModelProfile("five", "vision", "fp32", (3, 8, 8), tuple(Layer(f"l{i}", 1, 2**i, 10 * i) for i in range(5)))
 NODES = st.text(st.characters(codec="ascii", categories=("L", "N")) | st.sampled_from("-_.:"), min_size=1, max_size=8)
@@ -101,6 +99,30 @@ def test_profile_counts_bytes_by_precision_and_layers() -> None:
     assert MODEL.weight_bytes(2, 2) == 0
 
 
+@given(
+    st.integers(1, 9), st.integers(1, 5), st.lists(st.sampled_from(["ue1", "edge1", "cloud"]), min_size=1, max_size=4)
+)
+def test_legs_visit_each_partition_in_each_pass_and_end_at_the_source(
+    prompt: int, output: int, nodes: list[str]
+) -> None:
+    """Each leg starts where the one before ended; sizes by the definition, written a second time."""
+    task = Task("ue1", CHAT, 0, 0, prompt, output)
+    cuts = [0, *range(1, len(nodes)), 4]
+    placement = tuple(Partition(node, *cuts[i : i + 2]) for i, node in enumerate(nodes))
+    found = list(legs(task, placement))
+    steps = output if len(nodes) > 1 else 1
+    assert [(leg.step, leg.stage) for leg in found[:-1]] == [(s, i) for s in range(steps) for i in range(len(nodes))]
+    assert [leg.source for leg in found] == ["ue1", *(leg.target for leg in found[:-1])]
+    assert found[-1][:2] == (steps - 1, len(nodes))
+    assert (found[-1].target, found[-1].size_bytes, found[-1].passes) == ("ue1", 4 * output, ())
+    assert [step for leg in found if leg.stage == 0 for step in leg.passes] == passes(task)
+    for leg in found[:-1]:
+        tokens = prompt if leg.step == 0 else 1
+        first = placement[leg.stage].first
+        expected = CHAT.model.activation_bytes(first, tokens, CHAT.precision) if first else 4 * tokens
+        assert leg.size_bytes == expected
+
+
 @pytest.mark.parametrize("placement", ["ue1:0-5", "edge1:0-5", "ue1:0-2|edge1:2-5", "edge1:0-1|ue1:1-3|edge1:3-5"])
 def test_messages_are_as_large_as_the_simulations(placement: str, tmp_path: Path) -> None:
     """On links without delay, where a byte takes 1 us, what a task that is alone spends on its way is its bytes."""
@@ -113,14 +135,5 @@ def test_messages_are_as_large_as_the_simulations(placement: str, tmp_path: Path
     assert {key_of(row)[1] for row in outcome.tasks} == {"image", "chat"}
     for row in outcome.tasks:
         task, where = tasks[key_of(row)], split[row["kind"]]
-        nodes = [task.source, *(node for node, _, _ in where)]
-        steps = len(passes(task)) if len(where) > 1 else 1
-        crossed = [
-            (step, stage)
-            for step in range(steps)
-            for stage in range(len(where))
-            if (nodes[stage] if stage or step == 0 else where[-1].node) != where[stage].node
-        ]
-        home = [(steps - 1, len(where))] if where[-1].node != task.source else []
-        sent_bytes = sum(message_bytes(task, where, *each) for each in crossed + home)
+        sent_bytes = sum(leg.size_bytes for leg in legs(task, where) if leg.source != leg.target)
         assert row["transfer_ns"] - row["link_waiting_ns"] == sent_bytes * 1_000

@@ -122,7 +122,7 @@ def test_delays_agree_with_the_emulators_isolated_task() -> None:
     network = Network(system)
 
     def new(link: Link, now_ns: int, size_bytes: int) -> int:
-        delivery = Link(link.spec, system.seed).enqueue(now_ns, size_bytes)
+        delivery = Link.standalone(link.spec, system.seed).enqueue(now_ns, size_bytes)
         assert delivery is not None
         return delivery.arrival_ns
 

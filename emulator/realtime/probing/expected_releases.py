@@ -52,7 +52,7 @@ def releases_ns(
     tables = Links(unlimited, seed)
     for index, (spec, packets) in enumerate(zip(unlimited, packets_of, strict=True)):
         if not spec.cell:
-            link = Link.of(spec, tables, index)
+            link = Link(spec, tables, index)
             for number in packets.entered.tolist():
                 delivery = link.enqueue(int(packets.arrival_ns[number]), int(packets.size_bytes[number]), number)
                 if delivery is not None:
@@ -60,7 +60,7 @@ def releases_ns(
     for name, cell in cells.items():
         members = [index for index, spec in enumerate(unlimited) if spec.cell == name]
         if members:
-            own = Cell(cell, [unlimited[index] for index in members], seed, until_ns)
+            own = Cell.standalone(cell, [unlimited[index] for index in members], seed, until_ns)
             _set_releases_of_cell(own, members, packets_of, release_ns)
     return release_ns
 
@@ -81,5 +81,5 @@ def _set_releases_of_cell(
         deliveries += cell.advance(now_ns)
         cell.enqueue(now_ns, place, int(packets.size_bytes[number]), number)
     deliveries += cell.advance(now_ns + LONGEST_BACKLOG_NS)
-    for place, number, delivery in deliveries:
+    for place, number, delivery, _ in deliveries:
         release_ns[members[place]][number] = delivery.arrival_ns

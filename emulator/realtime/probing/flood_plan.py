@@ -44,7 +44,7 @@ class FloodPlanner:
         self._specs = specs
         unlimited = [with_unlimited_queue(spec) for spec in specs]
         tables = Links(unlimited, seed)
-        self._links = [Link.of(spec, tables, index) for index, spec in enumerate(unlimited)]
+        self._links = [Link(spec, tables, index) for index, spec in enumerate(unlimited)]
 
     def flood(self, index: int, now_ns: int, window_ns: int) -> Flood:
         """Plan the packets that an idle link can begin to send within `window_ns` from `now_ns` on: none if it has no

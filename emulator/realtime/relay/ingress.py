@@ -2,13 +2,9 @@
 
 import errno
 
-from emulator.cell.slots import decide, enter, take_done
-from emulator.cell.tables import has_message_room
-from emulator.cell.transmission import free
+from emulator.cell.slots import enter, release_message, run_slots
 from emulator.core.compiled import in_place
-from emulator.core.fifo import unused
-from emulator.link import enqueue
-from emulator.link.tables import FULL_NS
+from emulator.link import enqueue, tables
 from emulator.realtime.packet_log import FULL, NEVER_NS, NO_COVERAGE
 from emulator.realtime.relay.egress import clock_ns, log_packet, write_due
 from emulator.realtime.relay.frames import ARP, IPV4, MAX_FRAME_BYTES, Frame, parse_frame, segment_bytes
@@ -27,14 +23,13 @@ from emulator.realtime.relay.state import RelayState
 from emulator.realtime.relay.system_calls import error, read, write
 
 MAX_FRAMES = 4  # of one link before the next link is served
-READ, NEED_ROOM, BROKEN = range(3)
+READ, BROKEN = range(2)
 
 
 @in_place
 def read_frames(relay: RelayState, link: int, due_ns: int) -> tuple[int, int]:
-    """Read up to MAX_FRAMES waiting frames of a link, and between them write packets that are due. Return READ,
-    NEED_ROOM (the frame that was read last is not admitted yet) or BROKEN (the source cannot be read), and the time of
-    the next write."""
+    """Read up to MAX_FRAMES waiting frames of a link, and between them write packets that are due. Return READ
+    or BROKEN (the source cannot be read), and the time of the next write."""
     queue, scalars = relay.queues.by_link[link], relay.scalars[0]
     for _ in range(MAX_FRAMES):
         offset = reserve_frame(relay.queues, link)
@@ -45,10 +40,9 @@ def read_frames(relay: RelayState, link: int, due_ns: int) -> tuple[int, int]:
                 return READ, due_ns
             queue.error = reason
             return BROKEN, due_ns
-        scalars.frame_link, scalars.frame_offset, scalars.frame_bytes = link, offset, size_bytes
+        scalars.frame_offset, scalars.frame_bytes = offset, size_bytes
         scalars.arrival_ns = clock_ns(relay)
-        if not admit_frame(relay):
-            return NEED_ROOM, due_ns
+        admit_frame(relay, link)
         due_ns = min(due_ns, relay.queues.due_ns[link])
         if due_ns <= scalars.arrival_ns:
             due_ns = write_due(relay, clock_ns(relay))
@@ -56,11 +50,10 @@ def read_frames(relay: RelayState, link: int, due_ns: int) -> tuple[int, int]:
 
 
 @in_place
-def admit_frame(relay: RelayState) -> bool:
-    """Handle the frame that was read last: offer its packets to the link, pass it on at once, or drop it. Return False
-    and do nothing if the tables of links or cells need more room."""
+def admit_frame(relay: RelayState, link: int) -> None:
+    """Handle the frame that was read last: offer its packets to its link, pass it on at once, or drop it."""
     scalars, queues = relay.scalars[0], relay.queues
-    link, offset = scalars.frame_link, scalars.frame_offset
+    offset = scalars.frame_offset
     frame = parse_frame(queues.pool, offset, scalars.frame_bytes)
     emulated = scalars.running and scalars.arrival_ns >= 0
     if frame.kind == ARP or (frame.kind == IPV4 and not emulated):
@@ -70,14 +63,9 @@ def admit_frame(relay: RelayState) -> bool:
     elif emulated and (offset == OVERFLOW_OFFSET or not can_append(queues, frame.segments)):
         scalars.overflowed += frame.segments
     elif emulated:
-        if queues.by_link[link].cell == NONE:
-            if unused(relay.links.queues) < frame.segments:
-                return False
-        elif not run_cells(relay, scalars.arrival_ns) or relay.cells.messages[0].size_bytes < frame.segments:
-            return False
+        if queues.by_link[link].cell != NONE:
+            run_cells(relay, scalars.arrival_ns)
         offer_segments(relay, link, frame)
-    scalars.frame_link = NONE
-    return True
 
 
 @in_place
@@ -98,7 +86,7 @@ def offer_segments(relay: RelayState, link: int, frame: Frame) -> None:
             new = next_free_packet(queues)
             start_ns = enter(links, relay.cells, link, arrival_ns, size_bytes, number, link, new)
         if start_ns < 0:
-            outcome = FULL if start_ns == FULL_NS else NO_COVERAGE
+            outcome = FULL if start_ns == tables.FULL else NO_COVERAGE
             log_packet(relay, link, order, number, arrival_ns, size_bytes, NEVER_NS, NEVER_NS, NEVER_NS, outcome)
             continue
         packet = queues.packets[append_packet(queues, link)]
@@ -115,28 +103,17 @@ def offer_segments(relay: RelayState, link: int, frame: Frame) -> None:
 
 
 @in_place
-def run_cells(relay: RelayState, now_ns: int) -> bool:
-    """Run the slots of all cells that start before `now_ns`; return False if the tables need more room."""
-    for index in range(len(relay.cells.cells)):
-        while relay.cells.cells[index].next_ns < now_ns:
-            if not has_message_room(relay.cells):
-                return False
-            decide(relay.links, relay.cells, index, now_ns)
-            collect_sent(relay, now_ns)
-    return has_message_room(relay.cells) or len(relay.cells.cells) == 0
-
-
-@in_place
-def collect_sent(relay: RelayState, now_ns: int) -> None:
-    """Take the messages that cells have sent, and set the release times of their packets."""
+def run_cells(relay: RelayState, now_ns: int) -> None:
+    """Run the slots of all cells that start before `now_ns`, and set the release times of the packets sent in them."""
     queues, cells = relay.queues, relay.cells
-    place = take_done(cells)
-    while place != 0:
-        message = cells.messages[place]
-        packet = queues.packets[message.order]
-        packet.start_ns, packet.release_ns = message.start_ns, message.arrival_ns
-        packet.lost = message.erased_bytes > 0
-        if queues.by_link[message.who].first == message.order:
-            update_due(queues, message.who, now_ns)
-        free(cells, place)
-        place = take_done(cells)
+    for index in range(len(cells.cells)):
+        row = run_slots(relay.links, cells, index, now_ns)
+        while row != 0:
+            message = cells.messages[row]
+            packet = queues.packets[message.order]
+            packet.start_ns, packet.release_ns = message.start_ns, message.arrival_ns
+            packet.lost = message.erased_bytes > 0
+            if queues.by_link[message.owner].first == message.order:
+                update_due(queues, message.owner, now_ns)
+            release_message(cells, row)
+            row = run_slots(relay.links, cells, index, now_ns)

@@ -3,8 +3,8 @@
 from emulator.core.compiled import in_place, unlocked
 from emulator.core.fifo import FOREVER_NS
 from emulator.realtime.relay.egress import clock_ns, write_due
-from emulator.realtime.relay.ingress import BROKEN, NEED_ROOM, READ, admit_frame, read_frames, run_cells
-from emulator.realtime.relay.packet_queues import MIN_SLEEP_NS, NONE
+from emulator.realtime.relay.ingress import BROKEN, READ, read_frames, run_cells
+from emulator.realtime.relay.packet_queues import MIN_SLEEP_NS
 from emulator.realtime.relay.state import RelayState
 from emulator.realtime.relay.system_calls import poll_events, set_timer, wait_for_events
 
@@ -13,17 +13,13 @@ REQUEST = BROKEN + 1  # a request waits in the control socket
 
 @unlocked
 def run_loop(relay: RelayState) -> int:
-    """Relay packets until the caller is needed. Return REQUEST, NEED_ROOM (tables of links or cells are full) or BROKEN
-    (a link's source cannot be read)."""
+    """Relay packets until the caller is needed. Return REQUEST or BROKEN (a link's source cannot be read)."""
     scalars = relay.scalars[0]
-    if scalars.frame_link != NONE and not admit_frame(relay):
-        return NEED_ROOM
     while True:
         now_ns = clock_ns(relay)
         slot_ns = FOREVER_NS
         if scalars.running:
-            if not run_cells(relay, now_ns):
-                return NEED_ROOM
+            run_cells(relay, now_ns)
             for cell in relay.cells.cells:
                 slot_ns = min(slot_ns, cell.next_ns)
         due_ns = write_due(relay, now_ns)

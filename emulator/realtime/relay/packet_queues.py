@@ -9,13 +9,13 @@ use, so neither has to grow during a run. Their first parts are touched at the s
 milliseconds.
 """
 
-import mmap
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from emulator.core.arrays import reserved
 from emulator.core.compiled import Record, Table, in_place
 from emulator.core.fifo import FOREVER_NS
 from emulator.realtime.relay.frames import MAX_FRAME_BYTES
@@ -31,7 +31,6 @@ NONE = -1
 WRITE_INTERVAL_NS = 50_000  # between two writes of a link whose packets follow one another closely
 MIN_SLEEP_NS = 5_000  # a shorter wait is not worth a sleep
 UNDECIDED_NS = -1  # the release of a packet whose cell has not scheduled it yet
-_MAP_NORESERVE = 0x4000  # asm-generic/mman.h; Python 3.11 does not define it
 
 LINK_QUEUE = np.dtype(
     [
@@ -91,23 +90,22 @@ def empty_packet_queues(links: Sequence[LinkSpec], cells: Sequence[str]) -> Pack
     by_link["cell"] = [cells.index(link.cell) if link.cell else NONE for link in links]
     allocator = np.zeros(1, ALLOCATOR)
     allocator["unused_packet"], allocator["free_chunk"] = 1, NONE
-    packets = _reserved(MAX_PACKETS, QUEUED_PACKET)
+    packets = _touched(MAX_PACKETS, QUEUED_PACKET)
     packets[0]["segment"] = NONE
     return PacketQueues(
         by_link,
         np.full(len(links), FOREVER_NS),
         packets,
-        _reserved(OVERFLOW_OFFSET + MAX_FRAME_BYTES, np.uint8),
+        _touched(OVERFLOW_OFFSET + MAX_FRAME_BYTES, np.uint8),
         np.zeros(MAX_CHUNKS, np.int64),
         allocator,
     )
 
 
-def _reserved(count: int, dtype: npt.DTypeLike) -> Table:
-    size_bytes = count * np.dtype(dtype).itemsize
-    memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
-    np.frombuffer(memory, np.uint8)[: min(TOUCHED_BYTES, size_bytes)] = 0
-    return np.frombuffer(memory, dtype)
+def _touched(count: int, dtype: npt.DTypeLike) -> Table:
+    table = reserved(count, dtype)
+    table.view(np.uint8)[:TOUCHED_BYTES] = 0
+    return table
 
 
 @in_place

@@ -13,13 +13,13 @@ from threading import Thread
 import numpy as np
 
 from emulator.cell.tables import Cells
-from emulator.core.compiled import bound
-from emulator.core.fifo import FOREVER_NS, unused
+from emulator.core.compiled import Bound
+from emulator.core.fifo import FOREVER_NS
 from emulator.core.files import require_folder
 from emulator.link.tables import Links
 from emulator.realtime.relay.egress import release_all
 from emulator.realtime.relay.frames import MAX_HEADERS_BYTES
-from emulator.realtime.relay.ingress import BROKEN, NEED_ROOM
+from emulator.realtime.relay.ingress import BROKEN
 from emulator.realtime.relay.ipc import receive, send
 from emulator.realtime.relay.log_writer import LogWriter
 from emulator.realtime.relay.loop import run_loop
@@ -31,7 +31,7 @@ from emulator.system import CellSpec, LinkSpec
 
 MAX_DESCRIPTORS = 65_536
 LONG_AGO_NS = -FOREVER_NS // 2
-ROOM = 131_072  # messages at the start, so that links and cells hardly ever grow in a run
+TOUCHED_ROWS = 131_072  # of the tables of messages: their first use, which takes time, is before a run
 
 
 class RelayProcess:
@@ -57,7 +57,7 @@ class RelayProcess:
         queues = empty_packet_queues(links, list(cells))
         scalars = np.zeros(1, SCALARS)
         scalars["poll"], scalars["control"], scalars["timer"] = self._poll.fileno(), control.fileno(), timer
-        scalars["frame_link"], scalars["pool_address"] = NONE, queues.pool.ctypes.data
+        scalars["pool_address"] = queues.pool.ctypes.data
         self.state = RelayState(
             self._links.tables,
             self._cells.tables,
@@ -69,17 +69,14 @@ class RelayProcess:
             np.zeros(SCRATCH_WORDS, np.int64),
             np.zeros(MAX_HEADERS_BYTES, np.uint8),
         )
-        self._run_loop = bound(run_loop, self.state)
-        self._release_all = bound(release_all, self.state)
+        self._run_loop, self._release_all = Bound(run_loop), Bound(release_all)
 
     def run(self) -> None:
         """Relay packets and answer requests until the handle closes the control socket."""
         requests: dict[str, Callable[..., object]] = {"attach": self._attach, "begin": self._begin, "end": self._end}
         while True:
             reason = self._run_loop(self.state)
-            if reason == NEED_ROOM:
-                self._grow()
-            elif reason == BROKEN:
+            if reason == BROKEN:
                 self._detach_broken()
             else:
                 try:
@@ -147,20 +144,8 @@ class RelayProcess:
         links, cells, seed, duration_ns = self._system
         self._links = Links(links, seed)
         self._cells = Cells(cells, links, seed, 0, duration_ns)
-        while unused(self._links.tables.queues) < ROOM:
-            self._links.grow()
-        while cells and self._cells.tables.messages[0]["size_bytes"] < ROOM:
-            self._cells.add_messages(ROOM)
-
-    def _grow(self) -> None:
-        """Double what a frame found too small, or what has little room left."""
-        link = int(self.state.scalars["frame_link"][0])
-        if link != NONE and self.state.queues.by_link[link]["cell"] == NONE:
-            self._links.grow()
-        else:
-            self._cells.add_messages(len(self._cells.tables.messages))
-            self._cells.grow()
-        self.state = self.state._replace(links=self._links.tables, cells=self._cells.tables)
+        for table in (self._links.tables.queues.entries, self._cells.tables.messages, self._cells.tables.busy.entries):
+            table["next"][:TOUCHED_ROWS] = 0
 
     def _detach_broken(self) -> None:
         """Stop reading from interfaces that no longer exist."""

@@ -24,7 +24,6 @@ SCALARS = np.dtype(
         ("timer_ns", np.int64),  # CLOCK_MONOTONIC at which the timer expires or expired last
         ("pool_address", np.int64),
         # the frame that was read last, until it has been handled
-        ("frame_link", np.int64),  # the link on which it arrived; NONE: the frame has been handled
         ("frame_offset", np.int64),  # in the pool
         ("frame_bytes", np.int64),
         ("arrival_ns", np.int64),

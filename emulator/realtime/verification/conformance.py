@@ -5,19 +5,20 @@ when the others reach the other end. Each packet is offered to fresh links in th
 times are compared with the log to the nanosecond.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from emulator.cell.slots import ENTERED, decide, enter, take_done
-from emulator.cell.tables import NO_UE, Cells, CellTables, has_message_room
-from emulator.cell.transmission import free
-from emulator.core.compiled import Record, Table, bound, in_place
+from emulator.cell.slots import ENTERED, enter, is_in_cell, release_message, run_slots
+from emulator.cell.tables import Cells, CellTables
+from emulator.core.arrays import reserved
+from emulator.core.compiled import Bound, Record, Table, in_place
+from emulator.core.fifo import next_row
 from emulator.link import enqueue
-from emulator.link.tables import FULL_NS, NO_ROOM_NS, Links, LinkTables
+from emulator.link import tables as link_tables
+from emulator.link.tables import Links, LinkTables
 from emulator.realtime.packet_log import DELIVERED, FULL, LOST, NEVER_NS, NO_COVERAGE, OUTCOMES, REFUSED, UNFINISHED
 from emulator.realtime.verification.log_reader import LOGGED_PACKET, in_order
 from emulator.system import CellSpec, LinkSpec
@@ -51,44 +52,22 @@ class Agreement(NamedTuple):
         return self.missing == self.different_drops == self.different_times == 0
 
 
-class ReplayTables(NamedTuple):
-    """Links and cells of the replay. `logged`: for each message in the cells' tables, the packet's row in the log.
-    `ended`: whether a link had an unfinished packet."""
-
-    links: Links
-    cells: Cells
-    logged: Table  # LOGGED_PACKET
-    ended: Table  # bool, shape (links,)
-    tally: Table  # TALLY, shape (1,)
-
-
 def replay(
     links: Sequence[LinkSpec], cells: Mapping[str, CellSpec], seed: int, duration_ns: int, log: Path
 ) -> Agreement:
     """Compare a relay's log with a simulation of the same links, cells, seed and duration (of the cells' background).
     Raises ValueError if the file cannot be the log of such a relay, OSError if it cannot be read."""
-    tables = Cells(cells, links, seed, 0, duration_ns)
-    state = ReplayTables(
-        Links(links, seed),
-        tables,
-        np.zeros(len(tables.tables.messages), LOGGED_PACKET),
-        np.zeros(len(links), np.bool_),
-        np.zeros(1, TALLY),
-    )
+    link_state, cell_state = Links(links, seed).tables, Cells(cells, links, seed, 0, duration_ns).tables
+    logged = reserved(len(cell_state.messages), LOGGED_PACKET)  # the row in the log of each message in a cell
+    ended, tally = np.zeros(len(links), np.bool_), np.zeros(1, TALLY)  # `ended`: the link has an unfinished packet
     expected, latest_ns, last_ns = 0, 0, 0
     for packets in in_order(log):
         _check(log, packets, len(links), latest_ns)
         expected, latest_ns = int(packets["order"][-1]) + 1, int(packets["arrival_ns"][-1])
         last_ns = max(last_ns, int(packets["release_ns"].max()))
-        done = 0
-        while True:
-            done = _machine_code().replay_packets(state.links.tables, state.cells.tables, *state[2:], packets, done)
-            if done == len(packets):
-                break
-            state = _grown(state)
-    while not _machine_code().run_to_end(state.links.tables, state.cells.tables, *state[2:], last_ns):
-        state = _grown(state)
-    return _agreement(state.tally[0], expected)
+        _replay_packets(link_state, cell_state, logged, ended, tally, packets)
+    _run_to_end(link_state, cell_state, logged, ended, tally, last_ns)
+    return _agreement(tally[0], expected)
 
 
 def _check(log: Path, packets: Table, links: int, latest_ns: int) -> None:
@@ -98,17 +77,6 @@ def _check(log: Path, packets: Table, links: int, latest_ns: int) -> None:
         raise ValueError(f"{log}: size_bytes={packets['size_bytes'].min()}: must be at least 1")
     if (np.diff(packets["arrival_ns"], prepend=latest_ns) < 0).any():
         raise ValueError(f"{log}: arrival_ns: must not decrease by `order`, nor be below 0")
-
-
-def _grown(state: ReplayTables) -> ReplayTables:
-    """Return the tables with more room where there is none."""
-    if state.links.tables.queues.entries[0]["value"] == 0:
-        state.links.grow()
-    if len(state.cells.tables.cells):
-        state.cells.grow()
-    logged = np.zeros(len(state.cells.tables.messages), LOGGED_PACKET)
-    logged[: len(state.logged)] = state.logged
-    return state._replace(logged=logged)
 
 
 def _agreement(tally: np.void, expected: int) -> Agreement:
@@ -126,76 +94,61 @@ def _agreement(tally: np.void, expected: int) -> Agreement:
 
 @in_place
 def replay_packets(
-    tables: LinkTables, cells: CellTables, logged: Table, ended: Table, tally: Table, packets: Table, first: int
-) -> int:
-    """Offer the packets from `first` on. Return the number of packets done: fewer than all if tables have no room."""
-    for place in range(first, len(packets)):
+    tables: LinkTables, cells: CellTables, logged: Table, ended: Table, tally: Table, packets: Table
+) -> None:
+    """Offer packets to their links in order, and compare those whose outcome is then known."""
+    for place in range(len(packets)):
         packet = packets[place]
-        if len(cells.ue_of_link) > 0 and cells.ue_of_link[packet.link] != NO_UE:
+        if is_in_cell(cells, packet.link):
             cell = cells.ues[cells.ue_of_link[packet.link]].cell
-            if not run_cell(tables, cells, logged, ended, tally, cell, packet.arrival_ns) or not has_message_room(
-                cells
-            ):
-                return place
-            message = cells.messages[0].behind  # the free message that the packet takes if it is accepted
+            run_cell(tables, cells, logged, ended, tally, cell, packet.arrival_ns)
+            new = next_row(cells.messages, cells.store[0])
             answer = enter(tables, cells, packet.link, packet.arrival_ns, packet.size_bytes, packet.number, 0, 0)
             if answer == ENTERED:
-                logged[message] = packet
+                logged[new] = packet
             else:
                 compare(packet, ended, tally, drop_outcome(answer), NEVER_NS, NEVER_NS)
             continue
         start_ns, _, release_ns, erased = enqueue(
             tables, packet.link, packet.arrival_ns, packet.size_bytes, packet.number
         )
-        if start_ns == NO_ROOM_NS:
-            return place
         if start_ns < 0:
             compare(packet, ended, tally, drop_outcome(start_ns), NEVER_NS, NEVER_NS)
         else:
             compare(packet, ended, tally, LOST if erased > 0.0 else DELIVERED, start_ns, release_ns)
-    return len(packets)
 
 
 @in_place
 def run_cell(
     tables: LinkTables, cells: CellTables, logged: Table, ended: Table, tally: Table, cell: int, now_ns: int
-) -> bool:
-    """Run a cell's slots that start before `now_ns`; return False if tables have no room."""
-    while True:
-        place = take_done(cells)
-        if place > 0:
-            message = cells.messages[place]
-            outcome = LOST if message.erased_bytes > 0 else DELIVERED
-            compare(logged[place], ended, tally, outcome, message.start_ns, message.arrival_ns)
-            free(cells, place)
-        elif cells.cells[cell].next_ns >= now_ns:
-            return True
-        elif not has_message_room(cells):
-            return False
-        else:
-            decide(tables, cells, cell, now_ns)
+) -> None:
+    """Run a cell's slots that start before `now_ns`, and compare the packets sent in them."""
+    row = run_slots(tables, cells, cell, now_ns)
+    while row != 0:
+        message = cells.messages[row]
+        outcome = LOST if message.erased_bytes > 0 else DELIVERED
+        compare(logged[row], ended, tally, outcome, message.start_ns, message.arrival_ns)
+        release_message(cells, row)
+        row = run_slots(tables, cells, cell, now_ns)
 
 
 @in_place
-def run_to_end(tables: LinkTables, cells: CellTables, logged: Table, ended: Table, tally: Table, last_ns: int) -> bool:
-    """Run all cells until `last_ns` and compare the packets that are still queued then as unfinished. Return False if
-    tables have no room."""
+def run_to_end(tables: LinkTables, cells: CellTables, logged: Table, ended: Table, tally: Table, last_ns: int) -> None:
+    """Run all cells until `last_ns` and compare the packets that are still queued then as unfinished."""
     for cell in range(len(cells.cells)):
-        if not run_cell(tables, cells, logged, ended, tally, cell, last_ns):
-            return False
+        run_cell(tables, cells, logged, ended, tally, cell, last_ns)
     for ue in range(len(cells.ues)):
-        place = cells.ues[ue].first
-        while place != 0:
-            if cells.messages[place].who == 0:
-                compare(logged[place], ended, tally, UNFINISHED, NEVER_NS, NEVER_NS)
-            place = cells.messages[place].behind
-    return True
+        row = cells.ues[ue].first
+        while row != 0:
+            if cells.messages[row].owner == 0:
+                compare(logged[row], ended, tally, UNFINISHED, NEVER_NS, NEVER_NS)
+            row = cells.messages[row].next
 
 
 @in_place
 def drop_outcome(answer: int) -> int:
     """Return the outcome of a packet that a link did not accept."""
-    return FULL if answer == FULL_NS else NO_COVERAGE
+    return FULL if answer == link_tables.FULL else NO_COVERAGE
 
 
 @in_place
@@ -230,16 +183,4 @@ def compare(packet: Record, ended: Table, tally: Table, outcome: int, start_ns: 
         count.different_drops += 1
 
 
-class _Code(NamedTuple):
-    replay_packets: Callable[[LinkTables, CellTables, Table, Table, Table, Table, int], int]
-    run_to_end: Callable[[LinkTables, CellTables, Table, Table, Table, int], bool]
-
-
-@cache
-def _machine_code() -> _Code:
-    tables, cells = Links((), 0).tables, Cells({}, (), 0, 0, 0).tables
-    packets, ended, tally = np.zeros(0, LOGGED_PACKET), np.zeros(0, np.bool_), np.zeros(0, TALLY)
-    return _Code(
-        bound(replay_packets, tables, cells, packets, ended, tally, packets, 0),
-        bound(run_to_end, tables, cells, packets, ended, tally, 0),
-    )
+_replay_packets, _run_to_end = Bound(replay_packets), Bound(run_to_end)

@@ -36,7 +36,7 @@ class SingleLink:
     """A link outside any cell, number 0 of its group."""
 
     def __init__(self, spec: LinkSpec, seed: int) -> None:
-        self._link = Link(spec, seed)
+        self._link = Link.standalone(spec, seed)
 
     def accept(self, arrival: PacketArrival) -> None:
         """See `LinkGroup`."""
@@ -57,7 +57,7 @@ class CellLinks:
     """The links of a cell, numbered as given; its background traffic ends at `until_ns`."""
 
     def __init__(self, spec: CellSpec, links: Sequence[LinkSpec], seed: int, until_ns: int) -> None:
-        self._cell = Cell(spec, links, seed, until_ns)
+        self._cell = Cell.standalone(spec, links, seed, until_ns)
 
     def accept(self, arrival: PacketArrival) -> None:
         """See `LinkGroup`."""
@@ -74,7 +74,7 @@ class CellLinks:
         last_ns = 0
         while waiting:
             arrival = next(later, None)
-            for link, number, delivery in cell.advance(cell.next_ns + 1 if arrival is None else arrival.now_ns):
+            for link, number, delivery, _ in cell.advance(cell.next_ns + 1 if arrival is None else arrival.now_ns):
                 if (link, number) in waiting:
                     waiting.remove((link, number))
                     last_ns = max(last_ns, delivery.arrival_ns)

@@ -87,7 +87,7 @@ def test_a_cell_equals_the_walk_over_every_slot(case: CellCase, pauses: int) -> 
     spec, links, seed, offered = case
     slot_ns = links[0].trace.slot_ns
     stop_slot = offered[-1].message.now_ns // slot_ns + 300
-    cell, reference = Cell(spec, links, seed), ReferenceCell(spec, links, seed)
+    cell, reference = Cell.standalone(spec, links, seed), ReferenceCell(spec, links, seed)
     entered, found = run(cell, offered, stop_slot * slot_ns, pauses * slot_ns * 7 // 2)
     assert entered == [(reference.offer(each), reference.queued_bytes(each)) for each in offered]
     expected = reference.deliveries(stop_slot)
@@ -114,7 +114,7 @@ def test_a_cell_with_one_ue_is_the_link_to_the_nanosecond(
     spec = blocks(spec, spec.trace.slot_ns)
     others = [replace(spec, source=f"ue{number}") for number in (2, 3)]
     cell = data.draw(cell_specs([spec]))
-    link, own = Link(spec, seed), Cell(cell, [others[0], spec, others[1]], seed)
+    link, own = Link.standalone(spec, seed), Cell.standalone(cell, [others[0], spec, others[1]], seed)
     expected, queued_bytes = zip(*((link.enqueue(*message), link.queued_bytes) for message in messages), strict=True)
     entered, found = run(own, [Offer(1, message) for message in messages], 2**62)
     assert entered == [(each is not None, queued) for each, queued in zip(expected, queued_bytes, strict=True)]
@@ -130,7 +130,7 @@ def busy_cell(
         LinkSpec(f"ue{number}", "gnb", slots(*bits, slot_ns=10, release="slot"), cell="cell", queue_bytes=10**12)
         for number, bits in enumerate(capacities)
     ]
-    cell = Cell(CellSpec(scheduler, groups, window_slots), links, 1)
+    cell = Cell.standalone(CellSpec(scheduler, groups, window_slots), links, 1)
     for number, bits in enumerate(capacities):
         for _ in range(sum(bits) // 8 // size_bytes + 1):  # small messages tell how far it got
             cell.enqueue(0, number, size_bytes)
@@ -193,7 +193,7 @@ def test_a_small_backlog_leaves_the_rest_of_the_slot_to_others() -> None:
     """One byte needs one group of four; the other three carry the other UE's 60 bits and more."""
     for scheduler in SCHEDULERS:
         links = [LinkSpec(f"ue{i}", "gnb", slots(80, slot_ns=10, release="slot"), cell="cell") for i in range(2)]
-        cell = Cell(CellSpec(scheduler, 4), links, 1)
+        cell = Cell.standalone(CellSpec(scheduler, 4), links, 1)
         assert cell.enqueue(0, 0, 1) and cell.enqueue(0, 1, 7)
         assert [(each.link, each.delivery.release_ns) for each in cell.advance(1)] == [(0, 10), (1, 10)]
 
@@ -202,7 +202,7 @@ def test_a_small_backlog_leaves_the_rest_of_the_slot_to_others() -> None:
 def test_thousands_of_small_messages_leave_in_one_slot(senders: int) -> None:
     """All that a slot completes is handed out at once, however many messages that are."""
     links = [LinkSpec(f"ue{i}", "gnb", slots(10**6, slot_ns=10, release="slot"), cell="cell") for i in range(2)]
-    cell = Cell(CellSpec("rr", 4), links, 1)
+    cell = Cell.standalone(CellSpec("rr", 4), links, 1)
     offered = [(number % senders, number) for number in range(6_000)]
     assert all(cell.enqueue(0, link, 1, number) for link, number in offered)
     assert sorted((each.link, each.message) for each in cell.advance(10)) == sorted(offered)
@@ -216,7 +216,7 @@ def test_ues_on_different_sites_do_not_share() -> None:
         LinkSpec(f"ue{i}", "gnb", slots(*[80] * 6, slot_ns=10, release="slot", serving=each), cell="cell")
         for i, each in enumerate(serving)
     ]
-    cell = Cell(CellSpec("rr", 2), links, 1)
+    cell = Cell.standalone(CellSpec("rr", 2), links, 1)
     assert cell.enqueue(0, 0, 40) and cell.enqueue(0, 1, 30)
     found = {each.link: each.delivery.release_ns for each in cell.advance(100)}
     assert found == {0: 50, 1: 40}  # 40 + 80 + 40 + 80 + 80 bits, and 40 + 80 + 40 + 80
@@ -235,4 +235,4 @@ def test_ues_on_different_sites_do_not_share() -> None:
 def test_links_that_do_not_fit_their_cell_are_refused(change: dict[str, Any], rule: str) -> None:
     link = LinkSpec("ue0", "gnb", slots(80, release="slot"), cell="cell")
     with pytest.raises(ValueError, match=rule):
-        Cell(CellSpec("rr", 4), [link, replace(link, source="ue1", **change)], 1)
+        Cell.standalone(CellSpec("rr", 4), [link, replace(link, source="ue1", **change)], 1)

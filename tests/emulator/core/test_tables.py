@@ -1,4 +1,4 @@
-"""The tables that compiled code works on: queues and calendars against Python's own, and room that grows in a run."""
+"""The tables of compiled code: queues and the event heap against Python's own, rows in groups, and full tables."""
 
 import heapq
 from collections import deque
@@ -10,10 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.core.event_heap import APPOINTMENT, add, take
-from emulator.core.fifo import append, empty_queues, has_passed, pop, unused, with_more_room
+from emulator.core.event_heap import EVENT, pop, push
+from emulator.core.fifo import (
+    ENDS,
+    ENTRY,
+    Fifos,
+    empty_fifos,
+    has_passed,
+    has_room,
+    new_store,
+    pop_entry,
+    push_entry,
+    remove_first,
+)
 from emulator.policy import Execution, Observation
-from emulator.record import Records
+from emulator.record import Records, records_sha256
 from emulator.simulation import Simulation
 from emulator.system import System
 from emulator.task import Partition, Placement, Task, passes
@@ -23,36 +34,36 @@ STEPS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9), st.booleans()),
 
 
 @given(steps=STEPS, room=st.integers(1, 9))
-def test_queues_share_their_room_and_keep_their_order(steps: list[tuple[int, int, bool]], room: int) -> None:
-    queues = with_more_room(empty_queues(3)._replace(entries=np.zeros(1, empty_queues(1).entries.dtype)), room)
+def test_queues_share_their_table_and_keep_their_order(steps: list[tuple[int, int, bool]], room: int) -> None:
+    queues = Fifos(np.zeros(3, ENDS), np.zeros(room + 1, ENTRY), new_store())
     expected: list[deque[tuple[int, int]]] = [deque() for _ in range(3)]
     for number, (queue, at_ns, leaves) in enumerate(steps):
         if leaves and expected[queue]:
             passed = [has_passed(queues, queue, each) for each in range(10)]
             assert passed == [expected[queue][0][0] <= each for each in range(10)]
-            assert pop(queues, queue) == expected[queue].popleft()[1]
-        elif unused(queues):
-            append(queues, queue, at_ns, number)
+            assert pop_entry(queues, queue) == expected[queue].popleft()[1]
+        elif has_room(queues.entries, queues.store[0]):
+            push_entry(queues, queue, at_ns, number)
             expected[queue].append((at_ns, number))
-        else:
-            queues = with_more_room(queues, room)
-        assert unused(queues) == len(queues.entries) - 1 - sum(map(len, expected))
+        assert has_room(queues.entries, queues.store[0]) == (sum(map(len, expected)) < room)
 
 
-def test_an_empty_queue_has_nothing_that_passed() -> None:
-    assert not has_passed(empty_queues(1), 0, 2**63 - 1)
+def test_an_empty_queue_has_no_first_entry() -> None:
+    queues = empty_fifos(1)
+    assert not has_passed(queues, 0, 2**63 - 1)
+    assert remove_first(queues.entries, queues.ends[0]) == 0
 
 
 @given(times=st.lists(st.one_of(st.integers(0, 5), st.none()), max_size=80))
-def test_a_calendar_gives_the_earliest_and_of_equal_ones_the_first_scheduled(times: list[int | None]) -> None:
-    calendar = np.zeros(80, APPOINTMENT)
-    expected: list[tuple[int, int]] = []
+def test_the_event_heap_gives_the_earliest_and_of_equal_ones_the_first_scheduled(times: list[int | None]) -> None:
+    events = np.zeros(80, EVENT)
+    expected: list[tuple[int, int, int]] = []
     for order, at_ns in enumerate(times):
         if at_ns is not None:
-            add(calendar, len(expected), at_ns, order, order)
-            heapq.heappush(expected, (at_ns, order))
+            push(events, len(expected), at_ns, order, order)
+            heapq.heappush(expected, (at_ns, order, order))
         elif expected:
-            assert take(calendar, len(expected)) == heapq.heappop(expected)
+            assert pop(events, len(expected)) == heapq.heappop(expected)
 
 
 class Measured:
@@ -72,19 +83,41 @@ def rows_of(system: System, folder: Path, measured: bool) -> list[list[dict[str,
 
 
 @pytest.mark.parametrize("measured", [False, True])
-def test_tables_that_start_tiny_grow_and_give_the_same_rows(
+def test_rows_are_written_in_groups_and_both_engines_make_the_same(
     measured: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Flights, queues, announced departures, rows to write: each starts with room for one or two."""
     system = random_system(3)
     expected = rows_of(system, tmp_path / "roomy", measured)
-    monkeypatch.setattr("emulator.simulation.engine.FLIGHTS", 1)
-    monkeypatch.setattr("emulator.simulation.engine.ROW_GROUP_ROWS", 5)
-    monkeypatch.setattr("emulator.core.fifo.ROOM", 2)
-    monkeypatch.setattr("emulator.simulation.occupancy.ROOM", 1)
+    for module in ("record", "simulation.compiled_engine", "simulation.row_writer"):
+        monkeypatch.setattr(f"emulator.{module}.ROW_GROUP_ROWS", 5)
     assert rows_of(system, tmp_path / "tight", measured) == expected
     assert len(expected[0]) > 50
     assert pq.ParquetFile(tmp_path / "tight" / "tasks.parquet").num_row_groups > 10
+    with Records(tmp_path) as records:
+        Simulation(system, Measured() if measured else None, "simpy").run(scatter(system), "x", records)
+    digests = [
+        records_sha256([folder / "tasks.parquet", folder / "stages.parquet"])
+        for folder in (tmp_path, tmp_path / "tight")
+    ]
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ("simulation.compiled_engine.STATES", "overload"),
+        ("simulation.compiled_engine.TIMES", "overload"),
+        ("core.fifo.ENTRIES", "link queue full"),
+    ],
+)
+def test_a_full_table_is_an_overload_and_an_outcome(
+    table: str, reason: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    system = random_system(3)
+    monkeypatch.setattr(f"emulator.{table}", 3)
+    tasks, _ = rows_of(system, tmp_path / "tight", measured=True)
+    assert len(tasks) > 50
+    assert reason in {row["reason"] for row in tasks}
 
 
 class Interrupted:

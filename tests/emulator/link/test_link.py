@@ -30,7 +30,7 @@ def test_deliveries_drops_and_queue_equal_the_slot_by_slot_reference(
     case: tuple[LinkSpec, int, list[Message]],
 ) -> None:
     spec, seed, messages = case
-    link, reference = Link(spec, seed), ReferenceLink(spec, seed)
+    link, reference = Link.standalone(spec, seed), ReferenceLink(spec, seed)
     found = []
     for message in messages:
         delivery = link.enqueue(*message)
@@ -84,7 +84,7 @@ def test_earliest_is_a_lower_bound_monotone_and_changes_nothing_and_reset_forget
     case: tuple[LinkSpec, int, list[Message]], queries: list[tuple[int, int]]
 ) -> None:
     spec, seed, messages = case
-    asked, left_alone = Link(spec, seed), Link(spec, seed)
+    asked, left_alone = Link.standalone(spec, seed), Link.standalone(spec, seed)
     found = []
     for message in messages:
         earliest_ns = asked.earliest_ns(message.now_ns, message.size_bytes)
@@ -109,9 +109,9 @@ def test_earliest_is_met_by_an_idle_ramped_link_without_losses(case: tuple[LinkS
     spec, seed, messages = case
     plain = LinkSpec(spec.source, spec.target, spec.trace, spec.delay_ns, bearer="um")
     for now_ns, size_bytes, _ in messages:
-        delivery = Link(plain, seed).enqueue(now_ns, size_bytes)
+        delivery = Link.standalone(plain, seed).enqueue(now_ns, size_bytes)
         assert delivery is not None
-        assert delivery.arrival_ns == Link(spec, seed).earliest_ns(now_ns, size_bytes)
+        assert delivery.arrival_ns == Link.standalone(spec, seed).earliest_ns(now_ns, size_bytes)
 
 
 @FEWER
@@ -122,8 +122,8 @@ def test_earliest_of_a_message_that_fits_any_slot_is_the_best_wait(trace: Trace,
     spec = LinkSpec("a", "b", roomy, delay_ns=5)
     first = now_ns // trace.slot_ns + 1
     starts_ns = [now_ns, *(slot * trace.slot_ns for slot in range(first, first + 2 * len(trace)))]
-    arrivals_ns = [each.arrival_ns for start_ns in starts_ns if (each := Link(spec, 1).enqueue(start_ns, 1))]
-    assert Link(spec, 1).earliest_ns(now_ns, 1) == min(arrivals_ns)
+    arrivals_ns = [each.arrival_ns for start_ns in starts_ns if (each := Link.standalone(spec, 1).enqueue(start_ns, 1))]
+    assert Link.standalone(spec, 1).earliest_ns(now_ns, 1) == min(arrivals_ns)
 
 
 @FEWER
@@ -136,7 +136,7 @@ def test_earliest_of_a_message_that_fits_any_slot_is_the_best_wait(trace: Trace,
 def test_large_numbers_stay_exact(bits: list[int], start_ns: int, sizes: list[int]) -> None:
     """Slots of 1 ms near the largest capacity that a trace may have, late in a long run."""
     trace = slots(*bits, slot_ns=1_000_000)
-    link = Link(LinkSpec("a", "b", trace, queue_bytes=2**60), 1)
+    link = Link.standalone(LinkSpec("a", "b", trace, queue_bytes=2**60), 1)
     slots_needed = 8 * sum(sizes) / (sum(bits) / len(bits))
     if slots_needed > 2_000:
         sizes = [max(1, size // int(slots_needed)) for size in sizes]
@@ -154,7 +154,7 @@ def test_large_numbers_stay_exact(bits: list[int], start_ns: int, sizes: list[in
 )
 def test_constant_fluid_link_equals_the_closed_form(rate_mbps: int, messages: list[tuple[int, int]]) -> None:
     """At rate r a message of b bits takes b / r, rounded up, after the one before it."""
-    link = Link(LinkSpec("a", "b", constant(rate_mbps * 1e6), delay_ns=7, queue_bytes=10**9), 1)
+    link = Link.standalone(LinkSpec("a", "b", constant(rate_mbps * 1e6), delay_ns=7, queue_bytes=10**9), 1)
     now_ns = free_ns = 0
     for gap_ns, size_bytes in messages:
         now_ns += gap_ns
@@ -173,7 +173,7 @@ def test_constant_slotted_link_equals_the_closed_form(
     slot_bits: int, slot_ns: int, messages: list[tuple[int, int]]
 ) -> None:
     """The n-th bit of a busy period that begins in slot k leaves at the end of slot k + (n - 1) // c."""
-    link = Link(LinkSpec("a", "b", slots(slot_bits, slot_ns=slot_ns, release="slot"), queue_bytes=10**9), 1)
+    link = Link.standalone(LinkSpec("a", "b", slots(slot_bits, slot_ns=slot_ns, release="slot"), queue_bytes=10**9), 1)
     now_slot = position = 0
     for gap, size_bytes in messages:
         now_slot += gap
@@ -184,13 +184,13 @@ def test_constant_slotted_link_equals_the_closed_form(
 
 def test_slot_rule_serves_what_was_queued_at_the_slots_start_and_not_later() -> None:
     trace = slots(80, 80, slot_ns=100, release="slot")
-    assert Link(LinkSpec("a", "b", trace), 1).enqueue(100, 10) == (100, 200, 200, 0.0)
-    assert Link(LinkSpec("a", "b", trace), 1).enqueue(101, 10) == (200, 300, 300, 0.0)
+    assert Link.standalone(LinkSpec("a", "b", trace), 1).enqueue(100, 10) == (100, 200, 200, 0.0)
+    assert Link.standalone(LinkSpec("a", "b", trace), 1).enqueue(101, 10) == (200, 300, 300, 0.0)
 
 
 def test_harq_holds_back_in_order_release_under_am_and_nothing_under_um() -> None:
     trace = slots(80, 80, slot_ns=100, release="slot", harq_delay_ns=[400, 0])
-    am, um = (Link(LinkSpec("a", "b", trace, bearer=bearer), 1) for bearer in ("am", "um"))
+    am, um = (Link.standalone(LinkSpec("a", "b", trace, bearer=bearer), 1) for bearer in ("am", "um"))
     releases = {
         link: [each and each.release_ns for each in (link.enqueue(0, 10), link.enqueue(0, 10))] for link in (am, um)
     }
@@ -201,8 +201,8 @@ def test_harq_holds_back_in_order_release_under_am_and_nothing_under_um() -> Non
 def test_slots_that_carry_nothing_delay_and_lose_nothing() -> None:
     """A message spans an empty slot: that slot's HARQ delay and lost block are nobody's."""
     trace = slots(40, 0, 40, slot_ns=10, release="slot", harq_delay_ns=[0, 900, 0], block_lost=[False, True, False])
-    assert Link(LinkSpec("a", "b", trace), 1).enqueue(0, 10) == (0, 30, 30, 0.0)
-    assert Link(LinkSpec("a", "b", trace, bearer="um"), 1).enqueue(0, 10) == (0, 30, 30, 0.0)
+    assert Link.standalone(LinkSpec("a", "b", trace), 1).enqueue(0, 10) == (0, 30, 30, 0.0)
+    assert Link.standalone(LinkSpec("a", "b", trace, bearer="um"), 1).enqueue(0, 10) == (0, 30, 30, 0.0)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.5])
@@ -213,13 +213,13 @@ def test_fluid_release_is_never_before_the_last_bit_whatever_columns_the_trace_h
     for bearer in ("am", "um"):
         spec, plain = (LinkSpec("a", "b", each, bearer=bearer, loss=loss, fragment_bytes=3) for each in (trace, bare))
         messages = [Message(25 * number, 5, number) for number in range(8)]
-        assert enqueue_all(Link(spec, 3), messages) == enqueue_all(Link(plain, 3), messages)
+        assert enqueue_all(Link.standalone(spec, 3), messages) == enqueue_all(Link.standalone(plain, 3), messages)
 
 
 def test_um_erases_the_bytes_of_the_fragments_that_a_lost_block_carried() -> None:
     """Blocks of 10 bytes, the second lost; fragments of 4 bytes: those of bytes 8-12, 12-16 and 16-20."""
     trace = slots(80, 80, 80, release="slot", block_lost=[False, True, False])
-    delivery = Link(LinkSpec("a", "b", trace, bearer="um", fragment_bytes=4), 1).enqueue(0, 25)
+    delivery = Link.standalone(LinkSpec("a", "b", trace, bearer="um", fragment_bytes=4), 1).enqueue(0, 25)
     assert delivery is not None and delivery.erased_fraction == pytest.approx(12 / 25)
 
 
@@ -228,16 +228,18 @@ def test_am_sends_a_lost_block_once_more_and_um_does_not() -> None:
     trace = slots(80, 80, slot_ns=100, release="slot", harq_delay_ns=[50, 0], block_lost=[True, False])
     for retransmission_ns, release_ns in ((70, 220), (0, 150)):
         spec = LinkSpec("a", "b", trace, retransmission_ns=retransmission_ns)
-        assert Link(spec, 1).enqueue(0, 10) == (0, release_ns, release_ns, 0.0)
-        assert Link(spec, 1).earliest_ns(0, 10) == min(release_ns, 200)  # the next slot needs no retransmission
-        assert Link(replace(spec, bearer="um"), 1).enqueue(0, 10) == (0, 100, 100, 1.0)
+        assert Link.standalone(spec, 1).enqueue(0, 10) == (0, release_ns, release_ns, 0.0)
+        assert Link.standalone(spec, 1).earliest_ns(0, 10) == min(
+            release_ns, 200
+        )  # the next slot needs no retransmission
+        assert Link.standalone(replace(spec, bearer="um"), 1).enqueue(0, 10) == (0, 100, 100, 1.0)
     both = Links([replace(spec, retransmission_ns=70), spec], 1)
-    released = [each.release_ns for index in (0, 1) if (each := Link.of(spec, both, index).enqueue(0, 10))]
+    released = [each.release_ns for index in (0, 1) if (each := Link(spec, both, index).enqueue(0, 10))]
     assert released == [220, 150]
 
 
 def test_drop_tail_counts_a_message_until_its_last_bit_is_sent() -> None:
-    link = Link(LinkSpec("a", "b", slots(80), queue_bytes=25), 1)  # 10 bytes in 10 ns
+    link = Link.standalone(LinkSpec("a", "b", slots(80), queue_bytes=25), 1)  # 10 bytes in 10 ns
     assert link.enqueue(0, 20) is not None
     assert link.enqueue(19, 6) is None
     assert link.enqueue(19, 5) is not None
@@ -246,7 +248,7 @@ def test_drop_tail_counts_a_message_until_its_last_bit_is_sent() -> None:
 
 
 def test_ramp_delays_the_first_message_and_the_first_after_an_idle_gap() -> None:
-    link = Link(LinkSpec("a", "b", slots(80), ramp=Ramp(idle_ns=100, delay_ns=30)), 1)
+    link = Link.standalone(LinkSpec("a", "b", slots(80), ramp=Ramp(idle_ns=100, delay_ns=30)), 1)
     starts = [each.start_ns for now in (0, 5, 149, 258, 260) if (each := link.enqueue(now, 10))]
     assert starts == [30, 40, 149, 258 + 0, 268]  # sent 40, 50, 159, 268: gaps of 99 keep the grant
     late = link.enqueue(278 + 100, 10)
@@ -256,7 +258,7 @@ def test_ramp_delays_the_first_message_and_the_first_after_an_idle_gap() -> None
 def test_a_first_grant_at_the_next_occasion_holds_a_part_and_the_rest_follows_a_report() -> None:
     """Occasions every 40 ns, granted 15 ns later; 4 bytes go at once, the others from 30 ns after that slot on."""
     ramp = Ramp(idle_ns=100, delay_ns=15, period_ns=40, first_bytes=4, report_ns=30)
-    link = Link(LinkSpec("a", "b", slots(80, slot_ns=10, release="slot"), ramp=ramp), 1)
+    link = Link.standalone(LinkSpec("a", "b", slots(80, slot_ns=10, release="slot"), ramp=ramp), 1)
     assert link.enqueue(1, 25) == (60, 130, 130, 0.0)  # asked at 40, granted at 55, reported at 70: 100 to 120
     assert link.enqueue(2, 9) == (120, 130, 130, 0.0)  # behind it, in what it leaves of its last slot
     assert link.enqueue(500, 4) == (540, 550, 550, 0.0)  # asked at 520: all of it fits
@@ -270,7 +272,7 @@ def test_random_loss_of_a_message_does_not_depend_on_what_else_was_sent(bearer: 
     gap_ns = 10_000  # far beyond any retransmission here: order never holds a release back
 
     def outcome_of(numbers: list[int]) -> dict[int, tuple[int, float]]:
-        link = Link(spec, 9)
+        link = Link.standalone(spec, 9)
         found = {}
         for place, number in enumerate(numbers):
             delivery = link.enqueue(place * gap_ns, 100, number)
@@ -286,10 +288,12 @@ def test_random_loss_of_a_message_does_not_depend_on_what_else_was_sent(bearer: 
 
 def test_loss_happens_as_often_as_declared() -> None:
     """20 000 fragments at 0.2: within four standard deviations (0.011); attempts are geometric, mean 0.25."""
-    um = Link(LinkSpec("a", "b", slots(8_000), bearer="um", loss=0.2, fragment_bytes=10, queue_bytes=10**9), 5)
+    um = Link.standalone(
+        LinkSpec("a", "b", slots(8_000), bearer="um", loss=0.2, fragment_bytes=10, queue_bytes=10**9), 5
+    )
     erased = [each.erased_fraction for number in range(200) if (each := um.enqueue(0, 1_000, number))]
     assert np.mean(erased) == pytest.approx(0.2, abs=0.0114)
-    am = Link(LinkSpec("a", "b", slots(8_000), loss=0.2, fragment_bytes=10, retransmission_ns=1_000), 5)
+    am = Link.standalone(LinkSpec("a", "b", slots(8_000), loss=0.2, fragment_bytes=10, retransmission_ns=1_000), 5)
     waits = [
         each.release_ns - each.start_ns
         for number in range(20_000)
@@ -301,7 +305,7 @@ def test_loss_happens_as_often_as_declared() -> None:
 def test_two_directions_and_two_seeds_draw_apart() -> None:
     def erased(source: str, target: str, seed: int) -> list[float]:
         spec = LinkSpec(source, target, slots(800), bearer="um", loss=0.5, fragment_bytes=1)
-        return [each.erased_fraction for k in range(20) if (each := Link(spec, seed).enqueue(0, 100, k))]
+        return [each.erased_fraction for k in range(20) if (each := Link.standalone(spec, seed).enqueue(0, 100, k))]
 
     assert erased("a", "b", 1) == erased("a", "b", 1)
     assert len({tuple(erased(*which)) for which in (("a", "b", 1), ("b", "a", 1), ("a", "b", 2))}) == 3
@@ -313,7 +317,9 @@ def test_measured_rate_is_the_mean_of_the_window_and_knows_nothing_of_the_future
     one, other = slots(10, 20, 30, 40, 50), slots(10, 20, 30, 40, 990)
     for now_ns in range(1, 41):
         for window_ns in (1, 4, 10, 25, 100):
-            rates = [Link(LinkSpec("a", "b", trace), 1).rate_bps(now_ns, window_ns) for trace in (one, other)]
+            rates = [
+                Link.standalone(LinkSpec("a", "b", trace), 1).rate_bps(now_ns, window_ns) for trace in (one, other)
+            ]
             start_ns = max(0, now_ns - window_ns)
             expected = _capacity(one, start_ns, now_ns) * 10**9 / (now_ns - start_ns)
             assert rates == [pytest.approx(float(expected))] * 2

@@ -63,14 +63,18 @@ def test_what_makes_no_sense_without_a_bit_is_refused_in_one_line(tmp_path: Path
 @given(case=cases())
 def test_a_link_without_a_bit_takes_nothing_and_never_delivers(case: tuple[LinkSpec, int, list[Message]]) -> None:
     spec, seed, messages = case
-    link = Link(replace(spec, trace=nothing(spec.trace)), seed)
+    link = Link.standalone(replace(spec, trace=nothing(spec.trace)), seed)
     for now_ns, size_bytes, address in messages:
         assert link.enqueue(now_ns, size_bytes, address) is None
         assert link.queued_bytes == 0
         assert link.earliest_ns(now_ns, size_bytes) == FOREVER_NS
         assert link.rate_bps(now_ns, 100) == 0
     # nor does any link deliver what never reaches it
-    assert Link(spec, seed).earliest_ns(FOREVER_NS, 1) == FOREVER_NS == Link(spec, seed).earliest_ns(2**70, 1)
+    assert (
+        Link.standalone(spec, seed).earliest_ns(FOREVER_NS, 1)
+        == FOREVER_NS
+        == Link.standalone(spec, seed).earliest_ns(2**70, 1)
+    )
 
 
 @settings(max_examples=150)
@@ -82,9 +86,9 @@ def test_a_ue_without_a_bit_is_as_if_it_were_not_in_its_cell(case: CellCase) -> 
         links[0], source="dark", trace=nothing(links[0].trace), background=Background(1e9 / links[0].trace.slot_ns, 20)
     )
     until_ns = offered_there[-1].message.now_ns + 300 * links[0].trace.slot_ns
-    entered, found = run(Cell(spec, links, seed), offered_there, until_ns)
+    entered, found = run(Cell.standalone(spec, links, seed), offered_there, until_ns)
     both = [each for offer in offered_there for each in (offer._replace(link=len(links)), offer)]
-    entered_too, found_too = run(Cell(spec, [*links, dark], seed), both, until_ns)
+    entered_too, found_too = run(Cell.standalone(spec, [*links, dark], seed), both, until_ns)
     assert found_too == found
     assert entered_too[1::2] == entered
     assert entered_too[::2] == [(False, 0)] * len(entered)
@@ -92,9 +96,9 @@ def test_a_ue_without_a_bit_is_as_if_it_were_not_in_its_cell(case: CellCase) -> 
 
 def test_cells_still_refuse_too_few_bits_for_their_groups() -> None:
     links = [LinkSpec(name, "gnb", slots(80, release="slot"), cell="cell") for name in ("ue1", "ue2")]
-    Cell(CellSpec("rr", 4), [links[0], replace(links[1], trace=slots(0, 0, release="slot"))], 1)
+    Cell.standalone(CellSpec("rr", 4), [links[0], replace(links[1], trace=slots(0, 0, release="slot"))], 1)
     with pytest.raises(ValueError, match="must have a slot with a bit for each group"):
-        Cell(CellSpec("rr", 4), [links[0], replace(links[1], trace=slots(0, 3, release="slot"))], 1)
+        Cell.standalone(CellSpec("rr", 4), [links[0], replace(links[1], trace=slots(0, 3, release="slot"))], 1)
 
 
 @pytest.mark.parametrize("release", RELEASES)

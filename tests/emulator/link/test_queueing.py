@@ -104,7 +104,7 @@ def controlled_interval(values: Floats, controls: Floats) -> tuple[float, float]
 def test_mean_sojourn_of_theory_lies_in_a_two_percent_interval(
     name: str, sizes: Sizes, rho: float, replications: int, messages: int
 ) -> None:
-    link = Link(LinkSpec("ue1", "gnb", constant(RATE_BPS), queue_bytes=2**62), 1)
+    link = Link.standalone(LinkSpec("ue1", "gnb", constant(RATE_BPS), queue_bytes=2**62), 1)
     rng = np.random.default_rng([int(100 * rho), len(name), replications, messages])
     runs = [replicate(rng, link, sizes, rho, messages) for _ in range(replications)]
     mean, half_width = controlled_interval(np.array([run[0] for run in runs]), np.array([run[1] for run in runs]))
@@ -116,7 +116,7 @@ def test_mean_sojourn_of_theory_lies_in_a_two_percent_interval(
 
 def test_a_link_that_is_a_little_slow_falls_out_of_the_interval() -> None:
     """The check can fail: at rho = 0.8 a link 2 % slower than declared has a mean sojourn 10 % longer."""
-    slow = Link(LinkSpec("ue1", "gnb", constant(RATE_BPS / 1.02), queue_bytes=2**62), 1)
+    slow = Link.standalone(LinkSpec("ue1", "gnb", constant(RATE_BPS / 1.02), queue_bytes=2**62), 1)
     rng = np.random.default_rng(1)
     runs = [replicate(rng, slow, EXPONENTIAL, 0.8, 10_000) for _ in range(40)]
     mean, half_width = controlled_interval(np.array([run[0] for run in runs]), np.array([run[1] for run in runs]))
@@ -127,7 +127,7 @@ def test_a_link_that_is_a_little_slow_falls_out_of_the_interval() -> None:
 def test_every_sojourn_equals_lindleys_recursion(sizes: Sizes) -> None:
     """Path by path, not only in the mean: W' = max(0, W - gap) + service, in whole ns, rounded up for each."""
     rng = np.random.default_rng(2)
-    link = Link(LinkSpec("ue1", "gnb", constant(RATE_BPS), queue_bytes=2**62), 1)
+    link = Link.standalone(LinkSpec("ue1", "gnb", constant(RATE_BPS), queue_bytes=2**62), 1)
     now_ns = work_ns = 0
     for gap, service in zip(rng.exponential(1.1, 5_000), sizes.draw(rng, 5_000), strict=True):
         gap_ns, size_bytes = round(gap * NS_PER_MS), max(1, int(service * MEAN_BYTES))

@@ -56,8 +56,8 @@ def relayed(
     links: Sequence[LinkSpec], cells: Mapping[str, CellSpec], seed: int, arrivals: Iterable[Arrival], end_ns: int
 ) -> list[LogRow]:
     """The rows in the order of the log; each departure is a little late."""
-    plain = {place: Link(spec, seed) for place, spec in enumerate(links) if not spec.cell}
-    shared = {name: Cell(spec, _members(links, name), seed) for name, spec in cells.items()}
+    plain = {place: Link.standalone(spec, seed) for place, spec in enumerate(links) if not spec.cell}
+    shared = {name: Cell.standalone(spec, _members(links, name), seed) for name, spec in cells.items()}
     counts = [0] * len(links)
     rows: dict[tuple[int, int], LogRow] = {}
     for order, (link, now_ns, size_bytes) in enumerate(arrivals):

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
+from emulator.legs import legs
 from emulator.link import Link
 from emulator.record import Records
 from emulator.simulation import Simulation
-from emulator.simulation.isolated_task import merged_passes, sojourn_ns
+from emulator.simulation.isolated_task import sojourn_ns
 from emulator.simulation.network import Network
 from emulator.system import LinkSpec, System
 from emulator.task import Pass, Task, parse
@@ -122,9 +123,11 @@ def test_a_request_alone_in_closed_form(prompt: int, output: int) -> None:
 
 
 def test_passes_on_one_node_are_one_visit_and_across_nodes_one_each() -> None:
-    steps = [Pass(7, 3), Pass(1, 8), Pass(1, 9)]
-    assert merged_passes(steps, parse("ue1:0-4")) == [steps]
-    assert merged_passes(steps, parse("ue1:0-2|edge1:2-4")) == [[step] for step in steps]
+    task = Task("ue1", CHAT, 0, 0, prompt_tokens=7, output_tokens=3)
+    steps = (Pass(7, 3), Pass(1, 8), Pass(1, 9))
+    assert [leg.passes for leg in legs(task, parse("ue1:0-4"))] == [steps, ()]
+    split = [leg.passes for leg in legs(task, parse("ue1:0-2|edge1:2-4"))]
+    assert split == [(step,) for step in steps for _ in range(2)] + [()]
 
 
 def test_other_tasks_before_and_after_far_away_change_nothing(tmp_path: Path) -> None:

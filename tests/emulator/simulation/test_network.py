@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.simulation.network import Network
-from emulator.simulation.observation import LastHeard
+from emulator.simulation.observation import DelayedObservation
 from emulator.system import Control, Cost, DeviceSpec, LinkSpec, Node, System
 from emulator.task import Partition, Task
 from emulator.trace import Trace, constant
@@ -104,8 +104,8 @@ def test_candidates_weights_are_there_from_the_start_where_preload_is_set() -> N
         assert service.load_ns == expected_ns
 
 
-def heard(network: Network, now_ns: int) -> LastHeard:
-    return LastHeard(Task("a", IMAGE, 0, now_ns), now_ns, network, ())
+def heard(network: Network, now_ns: int) -> DelayedObservation:
+    return DelayedObservation(Task("a", IMAGE, 0, now_ns), now_ns, network, ())
 
 
 def test_the_rate_heard_is_the_slowest_hops_and_as_old_as_declared() -> None:
@@ -146,7 +146,7 @@ def test_backlog_is_heard_late_from_others_and_known_at_once_of_its_own() -> Non
 
 def test_profile_times_and_delays_are_those_of_the_system() -> None:
     network = Network(pairs(1))
-    observation = LastHeard(Task("ue1", IMAGE, 0, 0), 0, network, ())
+    observation = DelayedObservation(Task("ue1", IMAGE, 0, 0), 0, network, ())
     assert observation.delay_ns("ue1", "edge1") == 2 * NS_PER_MS
     assert observation.delay_ns("ue1", "ue1") == 0
     expected = network.devices["edge1"].service_ns(IMAGE.model.name, 1, 3, 1, 0)

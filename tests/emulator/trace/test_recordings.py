@@ -56,7 +56,7 @@ def test_mahimahi_recordings(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", recordings("mahimahi"))
 def test_a_full_queue_leaves_at_the_files_own_opportunities(path: Path) -> None:
-    link = Link(LinkSpec("ue", "gnb", import_trace(path, "mahimahi"), queue_bytes=2**40), seed=1)
+    link = Link.standalone(LinkSpec("ue", "gnb", import_trace(path, "mahimahi"), queue_bytes=2**40), seed=1)
     values_ms = [int(line) for line in path.read_bytes().split()]
     round_ms = sorted(ms or values_ms[-1] for ms in values_ms)  # 0 ms is the end of the round before
     expected_ms = round_ms + [values_ms[-1] + ms for ms in round_ms[:1_000]]

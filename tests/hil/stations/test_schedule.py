@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from emulator.device import Device
+from emulator.legs import Leg
 from emulator.task import Partition, Placement, Task, passes
 from hil.mqtt.client import Address
 from hil.stations.planning import make_schedule
@@ -22,22 +23,26 @@ def schedule_of(*placed: tuple[Task, Placement]) -> Schedule:
     return make_schedule(SYSTEM, placed, ADDRESSES, BROKER)
 
 
+def brief(leg: Leg) -> tuple[int, int, str, int]:
+    return leg.step, leg.stage, leg.target, leg.size_bytes
+
+
 def test_split_language_model_has_a_visit_per_pass_and_partition() -> None:
     each = task(TEXT, prompt=24, output=3)
     schedule = schedule_of((each, split(TEXT, 2)))
     (job,) = schedule.jobs
-    device = Device(SYSTEM.nodes["ue1"].device or pytest.fail("no device"), SYSTEM.models)
+    device = Device.standalone(SYSTEM.nodes["ue1"].device or pytest.fail("no device"), SYSTEM.models)
     assert job.service_ns == tuple(
         device.service_ns("llama-15m", first, stop, *each_pass)  # both nodes have the same device
         for each_pass in passes(each)
         for _, first, stop in split(TEXT, 2)
     )
     hidden = TEXT.model.activation_bytes(2, 1, "int8")
-    assert schedule.first_leg(job) == (0, 0, "ue1", 24 * 4)
-    assert schedule.next_leg(job, 0, 0) == (0, 1, "edge1", 24 * hidden)
-    assert schedule.next_leg(job, 0, 1) == (1, 0, "ue1", 4)
-    assert schedule.next_leg(job, 1, 0) == (1, 1, "edge1", hidden)
-    assert schedule.next_leg(job, 2, 1) == (2, 2, "ue1", 3 * 4)
+    assert brief(schedule.leg(job, 0)) == (0, 0, "ue1", 24 * 4)
+    assert brief(schedule.next_leg(job, 0, 0)) == (0, 1, "edge1", 24 * hidden)
+    assert brief(schedule.next_leg(job, 0, 1)) == (1, 0, "ue1", 4)
+    assert brief(schedule.next_leg(job, 1, 0)) == (1, 1, "edge1", hidden)
+    assert brief(schedule.next_leg(job, 2, 1)) == (2, 2, "ue1", 3 * 4)
     assert schedule.modelled_ns(job, 1, 1) == job.service_ns[3]
 
 

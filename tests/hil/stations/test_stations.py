@@ -128,13 +128,13 @@ def test_queue_is_first_in_first_out_with_one_server(finished: StationRun) -> No
 def test_messages_have_the_modelled_sizes_and_a_header(finished: StationRun) -> None:
     for number, (task, placement) in enumerate(TASKS_AND_PLACES):
         job = finished.schedule.jobs[number]
-        legs = [finished.schedule.first_leg(job)]
+        legs = [finished.schedule.leg(job, 0)]
         for step in range(finished.schedule.steps(job)):
             legs += [finished.schedule.next_leg(job, step, stage) for stage in range(len(placement))]
         at = task.source
         for leg in legs:
             sent = finished.rows_of(number, Event.PUBLISHED, leg.stage, leg.step)
-            if leg.node == at or not leg.size_bytes:
+            if leg.target == at or not leg.size_bytes:
                 assert len(sent) == 0
             else:
                 (row,) = sent  # once
@@ -142,7 +142,7 @@ def test_messages_have_the_modelled_sizes_and_a_header(finished: StationRun) -> 
                 (received,) = finished.rows_of(number, Event.RECEIVED, leg.stage, leg.step)
                 assert received["size_bytes"] == row["size_bytes"]
                 assert received["at_ns"] > row["at_ns"]
-            at = leg.node
+            at = leg.target
 
 
 def test_task_without_messages_begins_and_ends_where_it_is_computed(finished: StationRun) -> None:

@@ -16,7 +16,7 @@ def test_loads_and_refusals_equal_the_simulations_device() -> None:
     rng = np.random.default_rng(1)
     loads = refusals = 0
     for memory_bytes in (40_000_000, 160_000_000, 200_000_000, 1_000_000_000):
-        device = Device(DeviceSpec(1e12, memory_bytes, 1e12, 3.7e8, queue_tasks=10**6), MODELS)
+        device = Device.standalone(DeviceSpec(1e12, memory_bytes, 1e12, 3.7e8, queue_tasks=10**6), MODELS)
         weight_cache = WeightCache(Computer(memory_bytes, 3.7e8, 1, ()), WEIGHTS)
         for now_ns in range(400):
             model = str(rng.choice(list(MODELS)))

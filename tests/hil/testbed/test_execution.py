@@ -19,7 +19,11 @@ def test_layers_are_measured_and_decode_passes_follow_from_them(lab: Broker) -> 
     with Coordinator(lab.address, hosts, facts) as coordinator:
         coordinator.deploy()
         measured = coordinator.measure_layers(repeats=3)
-        devices = {name: Device(node.device, measured.models) for name, node in measured.nodes.items() if node.device}
+        devices = {
+            name: Device.standalone(node.device, measured.models)
+            for name, node in measured.nodes.items()
+            if node.device
+        }
         for each in (IMAGE, TEXT):
             model, layers = each.model.name, len(each.model.layers)
             roofline = layer_times(facts.nodes["ue1"].device or pytest.fail("no device"), each.model)

@@ -26,7 +26,7 @@ def test_device_with_measured_times_reproduces_the_measurement() -> None:
         return round(fixed[index] + token[index] * tokens * (1 + ratio * (tokens // 2)))
 
     measured = {tokens: {index: takes(index, tokens) for index in range(3)} for tokens in (1, 64)}
-    device = Device(
+    device = Device.standalone(
         DEVICE.__class__(1e9, 1, 1e9, 1e9, measured={"m": measured_layer_times(DEVICE, MODEL, 1.0, measured)}),
         {"m": MODEL},
     )

@@ -46,7 +46,7 @@ def frozen(sinr: Floats, each: Ints, adaptation: Adaptation, harq: Harq) -> Trac
 
 def replayed(trace: Trace, arrivals_ns: Ints, sizes: Ints, ramp: Ramp | None, retransmission_ns: int) -> list[int]:
     spec = LinkSpec("a", "b", trace, queue_bytes=10**12, retransmission_ns=retransmission_ns, ramp=ramp)
-    link = Link(spec, seed=1)
+    link = Link.standalone(spec, seed=1)
     found = []
     for arrival_ns, size in zip(arrivals_ns.tolist(), sizes.tolist(), strict=True):
         delivery = link.enqueue(arrival_ns, size)

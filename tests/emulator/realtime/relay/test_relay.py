@@ -16,7 +16,7 @@ from emulator.realtime.packet_log import (
     NO_COVERAGE,
     UNFINISHED,
 )
-from emulator.realtime.relay.process import ROOM
+from emulator.realtime.relay.process import TOUCHED_ROWS
 from emulator.realtime.verification.conformance import replay
 from emulator.system import CellSpec, LinkSpec
 from emulator.trace import Trace, constant
@@ -237,7 +237,7 @@ def test_links_and_cells_take_more_packets_than_their_tables_had_room_for(tmp_pa
         LinkSpec("u", "g", slotted(1e6), cell="cell", queue_bytes=10**9),
     ]
     whole = Segment(payload=bytes(10_000))
-    count = ROOM // 10_000 + 2
+    count = TOUCHED_ROWS // 10_000 + 2
     with wires(specs, {"cell": CellSpec("rr", 1)}) as net:
         net.begin(tmp_path / "log")
         for wire in net.links:

@@ -51,7 +51,7 @@ def whole(arrivals: list[PacketArrival], places: tuple[int, ...]) -> MessagePack
 @given(case=cases())
 def test_packets_that_arrived_at_once_leave_a_link_as_they_did(case: tuple[LinkSpec, int, list[Message]]) -> None:
     spec, seed, messages = case
-    link = Link(spec, seed)
+    link = Link.standalone(spec, seed)
     delivered = [link.enqueue(*message) for message in messages]
     arrivals = [PacketArrival(0, number, now_ns, size_bytes) for now_ns, size_bytes, number in messages]
     asked = [whole(arrivals, places) for places in bursts(arrivals)]
@@ -71,7 +71,7 @@ def test_packets_that_arrived_at_once_leave_a_cell_as_they_did(case: CellCase, d
     spec, links, seed, offered = case
     links = [replace(link, background=None) for link in links]  # for which time would not end
     offered = [Offer(offer.link, offer.message._replace(number=place)) for place, offer in enumerate(offered)]
-    entered, delivered = run(Cell(spec, links, seed), offered, 2**40)
+    entered, delivered = run(Cell.standalone(spec, links, seed), offered, 2**40)
     arrivals = [PacketArrival(link, number, now_ns, size_bytes) for link, (now_ns, size_bytes, number) in offered]
     arrived_ns = {(each.link, each.message): each.delivery.arrival_ns for each in delivered}
     messages = [whole(arrivals, places) for places in bursts(arrivals)]
@@ -165,14 +165,14 @@ def test_a_counterfactual_does_not_change_later_ones() -> None:
 def test_a_fork_is_independent(cell: str) -> None:
     spec = LinkSpec("a", "b", slots(80, slot_ns=10, release="slot"), cell=cell)
     if cell:
-        shared = Cell(CellSpec("rr", 1), [spec], 1)
+        shared = Cell.standalone(CellSpec("rr", 1), [spec], 1)
         assert shared.enqueue(0, 0, 10)
         other = shared.fork()
         assert other.enqueue(0, 0, 1_000, 1)
         assert [each.delivery.arrival_ns for each in shared.advance(1_000)] == [10]
         assert [each.delivery.arrival_ns for each in other.advance(2_000)] == [10, 1_010]
         return
-    link = Link(blocks(spec, 10, ""), 1)
+    link = Link.standalone(blocks(spec, 10, ""), 1)
     link.enqueue(0, 10)
     other_link = link.fork()
     other_link.enqueue(0, 1_000)

@@ -1,0 +1,113 @@
+"""The legs of a task: the one place that says what a placement makes a task send and compute, and in which order.
+
+A leg is a message and the visit that follows it: the message goes from `source` to `target`, whose device then runs
+the layers `first` up to, not including, `stop`. The last leg brings the result to the task's source and has no layers.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from emulator.profile import TOKEN_BYTES
+from emulator.task import Partition, Pass, Placement, Task, TaskKind, passes
+
+
+class Leg(NamedTuple):
+    """Leg of pass `step` to partition `stage`; the result is the stage after the last. A leg of `size_bytes` 0 sends
+    nothing. The visit computes `passes` one after the other: all of them if they never leave the node."""
+
+    step: int
+    stage: int
+    source: str
+    target: str
+    size_bytes: int
+    first: int
+    stop: int
+    passes: tuple[Pass, ...]
+
+
+class LegTemplate(NamedTuple):
+    """A leg of all tasks of one kind. Its message has `prompt_bytes` for each token of the prompt and `output_bytes`
+    for each token of the output, or `fixed_bytes` where that is 0."""
+
+    stage: int
+    source: str
+    target: str
+    first: int
+    stop: int
+    fixed_bytes: int
+    prompt_bytes: int = 0
+    output_bytes: int = 0
+
+    def size_bytes(self, prompt_tokens: int, output_tokens: int) -> int:
+        """Return the size of the message of a task with these lengths."""
+        return self.prompt_bytes * prompt_tokens + self.output_bytes * output_tokens or self.fixed_bytes
+
+
+class LegPlan(NamedTuple):
+    """The legs of all tasks of one source and kind under one placement: `once` for the first pass, `again` for each
+    further one, then `result`. All passes are one visit, and `again` is empty, where no partition hands on a token."""
+
+    once: tuple[LegTemplate, ...]
+    again: tuple[LegTemplate, ...]
+    result: LegTemplate
+
+    def steps(self, output_tokens: int) -> int:
+        """Return how often a task with so many tokens of output goes through its partitions."""
+        return max(1, output_tokens) if self.again else 1
+
+    def leg(self, index: int, prompt_tokens: int, output_tokens: int, visit: tuple[Pass, ...] = ()) -> Leg:
+        """Return the leg number `index` of a task with these lengths, counted from 0."""
+        step, stage = divmod(index, len(self.once))
+        if step == self.steps(output_tokens):
+            step, template = step - 1, self.result
+        else:
+            template = self.again[stage] if step else self.once[stage]
+        size_bytes = template.size_bytes(prompt_tokens, output_tokens)
+        return Leg(step, *template[:3], size_bytes, template.first, template.stop, visit)
+
+
+def plan_legs(kind: TaskKind, source: str, placement: Placement) -> LegPlan:
+    """Return the legs of a source's tasks of one kind under a placement."""
+    nodes = [source, *(partition.node for partition in placement)]
+    steps = list(zip(nodes, placement, strict=False))
+    once = tuple(first_leg(kind, stage, node, partition) for stage, (node, partition) in enumerate(steps))
+    again: tuple[LegTemplate, ...] = ()
+    if kind.model.family == "causal_lm" and len(placement) > 1:
+        steps[0] = (nodes[-1], placement[0])
+        again = tuple(token_leg(kind, stage, node, partition) for stage, (node, partition) in enumerate(steps))
+    return LegPlan(once, again, result_leg(kind, len(placement), nodes[-1], source))
+
+
+def first_leg(kind: TaskKind, stage: int, source: str, partition: Partition) -> LegTemplate:
+    """Return the leg of the first pass to a partition: the prompt's token ids, the encoded input, or activations."""
+    node, first, stop = partition
+    if first == 0:
+        return LegTemplate(stage, source, node, first, stop, kind.input_bytes, TOKEN_BYTES)
+    size_bytes = kind.model.activation_bytes(first, 1, kind.precision)
+    if kind.model.family == "causal_lm":
+        return LegTemplate(stage, source, node, first, stop, 0, size_bytes)
+    return LegTemplate(stage, source, node, first, stop, size_bytes)
+
+
+def token_leg(kind: TaskKind, stage: int, source: str, partition: Partition) -> LegTemplate:
+    """Return the leg of a further pass to a partition: the new token's id, or its activations."""
+    node, first, stop = partition
+    size_bytes = kind.model.activation_bytes(first, 1, kind.precision) if first else TOKEN_BYTES
+    return LegTemplate(stage, source, node, first, stop, size_bytes)
+
+
+def result_leg(kind: TaskKind, stage: int, source: str, target: str) -> LegTemplate:
+    """Return the leg of the result: the output's token ids, or `result_bytes` of the kind."""
+    layers = len(kind.model.layers)
+    return LegTemplate(stage, source, target, layers, layers, kind.result_bytes, 0, TOKEN_BYTES)
+
+
+def legs(task: Task, placement: Placement, plan: LegPlan | None = None) -> Iterator[Leg]:
+    """Yield the legs of a task in order; `plan` is that of the placement, where it is known already."""
+    plan = plan or plan_legs(task.kind, task.source, placement)
+    every_pass = tuple(passes(task))
+    visits = [(each,) for each in every_pass] if plan.again else [every_pass]
+    for index in range(len(visits) * len(placement)):
+        visit = visits[index // len(placement)]
+        yield plan.leg(index, task.prompt_tokens, task.output_tokens, visit)
+    yield plan.leg(len(visits) * len(placement), task.prompt_tokens, task.output_tokens)

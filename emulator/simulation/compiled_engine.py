@@ -1,0 +1,205 @@
+"""The compiled engine from outside: it lets tasks arrive, asks the policy, and writes the rows of finished tasks."""
+
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+import numpy as np
+
+from emulator.core.arrays import Ints, reserved
+from emulator.core.compiled import Bound
+from emulator.core.event_heap import EVENT
+from emulator.core.fifo import ENDS, ENTRY, FOREVER_NS, new_store
+from emulator.policy import Compute, Policy, Totals
+from emulator.record import ROW_GROUP_ROWS, Records
+from emulator.simulation.event_loop import (
+    CLOCK,
+    DECIDE,
+    ON_FAILURE,
+    WRITE_ROWS,
+    Engine,
+    fail_interrupted,
+    fail_places,
+    next_undecided,
+    restart_task,
+    restore_places,
+    run_until,
+    start_task,
+)  # fmt: skip
+from emulator.simulation.failures import Transition, retried, transitions
+from emulator.simulation.network import Network
+from emulator.simulation.observation import DelayedObservation
+from emulator.simulation.plans import NOTHING_MEASURED, Plans, visit_times_ns
+from emulator.simulation.row_writer import RowWriter
+from emulator.simulation.task_state import COST, STAGE_ROW, STATE, TASK_ROW
+from emulator.system import System
+from emulator.task import Placement, Task
+from emulator.workload import Stream
+
+STATES, TIMES = 1_048_576, 16_777_216  # tasks in flight and their measured times; address space only
+
+
+class Ran(NamedTuple):
+    """What is known of a task's visits: `compute` and `reason` by their numbers, measured times if there are any."""
+
+    compute: int
+    attempts: int
+    reason: int
+    measured_ns: Ints
+
+
+MODELLED = Ran(0, 1, 0, NOTHING_MEASURED)
+
+
+class CompiledEngine:
+    """One run of a system under a policy."""
+
+    def __init__(
+        self, network: Network, policy: Policy, label: str, records: Records, compute: Compute | None = None
+    ) -> None:
+        system = network.system
+        self._network, self._policy, self._compute = network, policy, compute
+        self._plans = Plans(network)
+        self._rows = RowWriter(self._plans, label, records)
+        self._streams = [_StreamState(stream, system) for stream in system.streams]
+        self._stream_of_plan: list[int] = []
+        self._transitions = iter(transitions(system))
+        self._sequence = 0
+        self._due: list[tuple[int, int, int, Task | Transition]] = []  # arrivals and failures to come, as a heap
+        streams, places = len(system.streams), len(system.links) + len(network.devices)
+        stages = max((len(model.layers) for model in system.models.values()), default=0) + 1
+        clock = np.zeros(1, CLOCK)
+        clock["order"], clock["may_fail"] = streams + 1, len(system.failures) > 0
+        clock["group_rows"] = ROW_GROUP_ROWS
+        clock["on_failure"] = ON_FAILURE[system.on_failure]
+        self._engine = Engine(
+            network.link_tables.tables,
+            network.cell_tables.tables,
+            network.device_tables.tables,
+            self._plans.tables,
+            clock,
+            np.arange(1, streams + 2),
+            reserved(STATES, EVENT),
+            reserved(STATES, STATE),
+            new_store(),
+            reserved((STATES, stages), COST),
+            reserved(TIMES, ENTRY),
+            new_store(),
+            np.zeros(places + 1, ENDS),
+            reserved(ROW_GROUP_ROWS + STATES, TASK_ROW),
+            reserved(ROW_GROUP_ROWS + STATES * stages, STAGE_ROW),
+        )
+        self._next_ns = 0  # of the next event or slot
+
+    def run(self) -> Totals:
+        """Run all tasks to their end. Raises ValueError if a placement of the policy does not cover the task's model in
+        order."""
+        for index in range(len(self._streams) + 1):
+            self._await_next(index)
+        try:
+            self._run()
+        finally:
+            self._rows.write(self._engine, at_end=True)
+        return self._rows.tally.totals(self._network)
+
+    def _run(self) -> None:
+        due = self._due
+        while due:
+            at_ns, _, index, happens = heappop(due)
+            if self._next_ns <= at_ns:
+                self._run_until(at_ns, int(self._engine.arrivals[index]))
+            self._await_next(index)
+            if isinstance(happens, Task):
+                self._arrive(index, happens)
+            else:
+                self._change(happens)
+        self._run_until(FOREVER_NS, 0)
+
+    def _await_next(self, index: int) -> None:
+        """Put the next task of a stream, or the next failure, on the heap; of equal times the first put comes first."""
+        streams = self._streams
+        happens = next(streams[index].tasks if index < len(streams) else self._transitions, None)
+        if happens is not None:
+            self._sequence += 1
+            at_ns = happens.arrival_ns if isinstance(happens, Task) else happens.at_ns
+            heappush(self._due, (at_ns, self._sequence, index, happens))
+
+    def _arrive(self, index: int, task: Task) -> None:
+        """Let a task arrive: ask the policy for a placement, and start it."""
+        _, _, number, now_ns, prompt_tokens, output_tokens = task
+        placement = self._policy.decide(
+            DelayedObservation(task, now_ns, self._network, self._streams[index].candidates)
+        )
+        plan = self._plan(index, placement)
+        ran = MODELLED if self._compute is None else self._ran(task, placement, self._compute)
+        until_ns = self._due[0][0] if self._due else FOREVER_NS
+        self._next_ns = _start_task(
+            self._engine, index, plan, number, now_ns, prompt_tokens, output_tokens, *ran, until_ns
+        )
+        if self._next_ns < 0:
+            self._run_until(until_ns, 0)
+
+    def _plan(self, index: int, placement: Placement) -> int:
+        stream = self._streams[index]
+        plan = stream.plans.get(placement)
+        if plan is None:
+            plan = stream.plans[placement] = self._plans.add(stream.stream, placement)
+            self._stream_of_plan.append(index)
+        return plan
+
+    def _ran(self, task: Task, placement: Placement, compute: Compute) -> Ran:
+        """Raises ValueError if the times are not one for each pass and partition."""
+        execution = compute.execute(task, placement)
+        reason = self._rows.code_of_reason(execution.failure or "")
+        times_ns = visit_times_ns(task, placement, execution)
+        return Ran(self._rows.code_of_compute(execution.compute), execution.attempts, reason, times_ns)
+
+    def _run_until(self, until_ns: int, order: int) -> None:
+        while (next_ns := _run_until(self._engine, until_ns, order)) < 0:
+            if next_ns == WRITE_ROWS:
+                self._rows.write(self._engine)
+            elif next_ns == DECIDE:
+                self._decide_again()
+        self._next_ns = next_ns
+
+    def _change(self, change: Transition) -> None:
+        """Let links and devices fail, or restore them."""
+        engine, network = self._engine, self._network
+        engine.clock["order"] += 1
+        engine.arrivals[-1] = engine.clock["order"][0]
+        devices = [len(network.links) + network.devices[name].index for name in change.devices]
+        places = np.array([*devices, *change.links], np.int64)
+        (_fail_places if change.fail else _restore_places)(engine, places, change.at_ns)
+        self._run_until(self._due[0][0] if self._due else FOREVER_NS, 0)
+
+    def _decide_again(self) -> None:
+        """Let the policy place anew the tasks that a failure has interrupted (`retried`)."""
+        engine = self._engine
+        now_ns = int(engine.clock["now_ns"][0])
+        while row := _next_undecided(engine):
+            state = engine.states[row]
+            index = self._stream_of_plan[int(state["plan"])]
+            stream = self._streams[index]
+            numbers = (int(state[name]) for name in ("number", "arrival_ns", "prompt_tokens", "output_tokens"))
+            task = Task(stream.stream.source, stream.stream.kind, *numbers)
+            placement = retried(self._network, self._policy, task, now_ns, stream.candidates)
+            if placement is None:
+                _fail_interrupted(engine, row, now_ns)
+                continue
+            ran = MODELLED if self._compute is None else self._ran(task, placement, self._compute)
+            ran = ran._replace(attempts=int(state["attempts"]) + ran.attempts)
+            _restart_task(engine, row, self._plan(index, placement), now_ns, *ran)
+
+
+class _StreamState:
+    """A stream, its candidates, its tasks to come, and the plans of its placements."""
+
+    def __init__(self, stream: Stream, system: System) -> None:
+        self.stream = stream
+        self.candidates = system.placements[stream.source, stream.kind.name]
+        self.tasks = stream.tasks(system.seed, system.duration_ns)
+        self.plans: dict[Placement, int] = {}
+
+
+_start_task, _run_until, _restart_task = Bound(start_task), Bound(run_until), Bound(restart_task)
+_fail_places, _restore_places = Bound(fail_places), Bound(restore_places)
+_next_undecided, _fail_interrupted = Bound(next_undecided), Bound(fail_interrupted)

@@ -1,0 +1,99 @@
+"""Rows of finished tasks on their way from compiled tables to the records."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from emulator.core.compiled import Table
+from emulator.record import ROW_GROUP_ROWS, Records
+from emulator.simulation.event_loop import Engine
+from emulator.simulation.plans import Plans
+from emulator.simulation.task_state import COSTS, DONE, OUTCOMES, REASONS
+from emulator.simulation.totals import PARTS, Tally
+
+
+class RowWriter:
+    """Writes the rows of one run, with names instead of numbers, in groups of `ROW_GROUP_ROWS`."""
+
+    def __init__(self, plans: Plans, label: str, records: Records) -> None:
+        self._plans, self._label, self._records = plans, label, records
+        self._reasons, self._computes = list(REASONS), ["modelled"]
+        self.tally = Tally()
+
+    def code_of_reason(self, reason: str) -> int:
+        """Return the number of a reason."""
+        return _code(self._reasons, reason)
+
+    def code_of_compute(self, compute: str) -> int:
+        """Return the number of a value of the column `compute`."""
+        return _code(self._computes, compute)
+
+    def write(self, engine: Engine, *, at_end: bool = False) -> None:
+        """Write full groups of rows; at the end of the run all rows."""
+        for name, table, write in (
+            ("task_rows", engine.tasks, self._write_tasks),
+            ("stage_rows", engine.stages, self._write_stages),
+        ):
+            count = int(engine.clock[name][0])
+            while count >= ROW_GROUP_ROWS or (at_end and count):
+                group = min(count, ROW_GROUP_ROWS)
+                write(table[:group])
+                table[: count - group] = table[group:count].copy()
+                count -= group
+            engine.clock[name] = count
+
+    def _write_tasks(self, rows: Table) -> None:
+        parts_ns = sum(int(rows[name].sum()) for name in PARTS)
+        last_ns = int((rows["arrival_ns"] + rows["sojourn_ns"]).max())
+        self.tally.add(len(rows), parts_ns, int(rows["sojourn_ns"].sum()), last_ns)
+        placements = [plan.placement for plan in self._plans.names]
+        self._records.tasks.extend(
+            self._keys(rows)
+            | {name: rows[name] for name in ("task", "arrival_ns", *COSTS, "sojourn_ns", "attempts")}
+            | {
+                "placement": _named(placements, rows["plan"]),
+                "deadline_met": rows["outcome"] == DONE,
+                "outcome": _named(OUTCOMES, rows["outcome"]),
+                "reason": _named(self._reasons, rows["reason"]),
+            }
+        )
+
+    def _write_stages(self, rows: Table) -> None:
+        stages = [stage for plan in self._plans.names for stage in plan.stages]
+        first_stage = np.cumsum([0, *(len(plan.stages) for plan in self._plans.names)])
+        which = first_stage[rows["plan"]] + rows["stage"]
+        self._records.stages.extend(
+            self._keys(rows)
+            | {name: rows[name] for name in ("task", "stage", *COSTS)}
+            | {
+                "node": _named([stage.node for stage in stages], which),
+                "first_layer": np.array([stage.first_layer for stage in stages])[which],
+                "stop_layer": np.array([stage.stop_layer for stage in stages])[which],
+            }
+        )
+
+    def _keys(self, rows: Table) -> dict[str, Any]:
+        """Return the columns that rows of tasks and of stages share."""
+        plans = self._plans.names
+        return {
+            "policy": _named([self._label], np.zeros(len(rows), np.int64)),
+            "source": _named([plan.source for plan in plans], rows["plan"]),
+            "kind": _named([plan.kind for plan in plans], rows["plan"]),
+            "compute": _named(self._computes, rows["compute"]),
+        }
+
+
+def _named(names: Sequence[str], which: Table) -> pa.DictionaryArray:
+    """Return the name of each row: `names[which]`."""
+    codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
+    of_name = np.array([codes[name] for name in names], np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(of_name[which]), pa.array(list(codes), pa.string()))
+
+
+def _code(names: list[str], name: str) -> int:
+    """Return the place of a name in a list that grows with every new one."""
+    if name not in names:
+        names.append(name)
+    return names.index(name)

@@ -1,0 +1,169 @@
+"""One task in flight, for compiled code: where it is among its legs, and its costs so far."""
+
+import numpy as np
+
+from emulator.core.compiled import Record, Table, in_place
+from emulator.device import PS_PER_NS
+from emulator.simulation.plans import PlanTables
+
+# Reasons of a failure; those up to NODE_DOWN are answers of a device. A `Compute` adds others.
+REASONS = ("", "device queue full", "memory", "node down", "link queue full", "no coverage", "link down", "overload")
+NODE_DOWN, LINK_QUEUE_FULL, NO_COVERAGE, LINK_DOWN, OVERLOAD = 3, 4, 5, 6, 7
+OUTCOMES = ("done", "missed", "failed")
+DONE, MISSED, FAILED = range(3)
+NEXT_LEG, SEND, ARRIVE, VISIT, END = range(5)  # the next step of a task: begin a leg, cross a link, be there, compute
+NOWHERE = -1
+
+STATE = np.dtype(
+    [
+        ("plan", np.int64),
+        ("number", np.int64),
+        ("arrival_ns", np.int64),
+        ("prompt_tokens", np.int64),
+        ("output_tokens", np.int64),
+        ("compute", np.int64),
+        ("attempts", np.int64),
+        ("reason", np.int64),
+        # its leg
+        ("step", np.int64),
+        ("stage", np.int64),  # -1 before the first
+        ("leg", np.int64),
+        ("size_bytes", np.int64),
+        ("began_ns", np.int64),  # when its message was sent
+        ("hop", np.int64),
+        ("stop_hop", np.int64),
+        # what it does now
+        ("then", np.int64),  # its step when its event comes
+        ("order", np.int64),  # of its event or its message in a cell; NOWHERE: it has none
+        ("place", np.int64),  # the link or, counted on after the links, the device that it is in; NOWHERE: in none
+        ("asked_ns", np.int64),  # when it came there
+        ("start_ns", np.int64),  # its turn
+        ("load_ns", np.int64),
+        ("stop_ns", np.int64),  # until then a failure of the place interrupts it
+        ("erased_fraction", np.float64),
+        # measured times of its visits: a queue
+        ("measured", np.bool_),
+        ("first", np.int64),
+        ("last", np.int64),
+        ("next", np.int64),
+    ]
+)
+TIMES = ("waiting_ns", "load_ns", "service_ns", "transfer_ns", "link_waiting_ns")
+COSTS = (*TIMES, "energy_j", "erased_fraction")
+COST = np.dtype([(name, np.int64 if name in TIMES else np.float64) for name in COSTS])
+TASK_ROW = np.dtype(
+    [
+        ("plan", np.int64),
+        ("task", np.int64),
+        ("arrival_ns", np.int64),
+        *COST.descr,
+        ("sojourn_ns", np.int64),
+        ("outcome", np.int64),
+        ("reason", np.int64),
+        ("attempts", np.int64),
+        ("compute", np.int64),
+    ]
+)
+STAGE_ROW = np.dtype([("plan", np.int64), ("task", np.int64), ("stage", np.int64), *COST.descr, ("compute", np.int64)])
+
+
+@in_place
+def next_leg(plans: PlanTables, state: Record, now_ns: int) -> int:
+    """Begin the next leg, in the order of `emulator.legs.legs`; return SEND if it has a message, otherwise VISIT."""
+    plan = plans.plans[state.plan]
+    state.stage += 1
+    if state.stage == plan.partitions and state.step + 1 < steps(state, plan):
+        state.step += 1
+        state.stage = 0
+    again = plan.partitions + 1 if state.step > 0 and state.stage < plan.partitions else 0
+    state.leg = plan.first_leg + again + state.stage
+    leg = plans.legs[state.leg]
+    state.size_bytes = message_bytes(leg, state)
+    state.began_ns = now_ns
+    state.hop, state.stop_hop = leg.first_hop, leg.stop_hop
+    return SEND if state.size_bytes > 0 and state.hop < state.stop_hop else VISIT
+
+
+@in_place
+def message_bytes(leg: Record, state: Record) -> int:
+    """Return the size of a leg's message (`LegTemplate.size_bytes`)."""
+    size_bytes = leg.prompt_bytes * state.prompt_tokens + leg.output_bytes * state.output_tokens
+    return int(size_bytes if size_bytes else leg.fixed_bytes)
+
+
+@in_place
+def steps(state: Record, plan: Record) -> int:
+    """Return how often the task goes through its partitions."""
+    return max(1, state.output_tokens) if plan.again else 1
+
+
+@in_place
+def is_last(plans: PlanTables, state: Record) -> bool:
+    """Return whether the task ends with this visit: no partition follows, and no result is sent."""
+    plan = plans.plans[state.plan]
+    if state.stage + 1 < plan.partitions or state.step + 1 < steps(state, plan):
+        return False
+    result = plans.legs[plan.first_leg + plan.partitions]
+    return bool(result.first_hop == result.stop_hop or message_bytes(result, state) == 0)
+
+
+@in_place
+def service_ns(plans: PlanTables, state: Record) -> int:
+    """Return what the task's visit takes, by the profile: one pass, or all if they never leave the node."""
+    plan, leg = plans.plans[state.plan], plans.legs[state.leg]
+    prompt = state.prompt_tokens
+    if not plan.per_token:
+        return pass_ns(leg, 1, 0)
+    if state.step > 0:
+        return pass_ns(leg, 1, prompt + state.step)
+    total_ns = pass_ns(leg, prompt, prompt // 2)
+    for step in range(1, 0 if plan.again else state.output_tokens):
+        total_ns += pass_ns(leg, 1, prompt + step)
+    return total_ns
+
+
+@in_place
+def pass_ns(leg: Record, tokens: int, context: int) -> int:
+    """`Device.service_ns` of a leg's layers."""
+    return int(leg.fixed_ns + tokens * (leg.token_ps + context * leg.context_ps) // PS_PER_NS)
+
+
+@in_place
+def fill_rows(task: Record, stages: Table, costs: Table, state: Record, deadline_ns: int, now_ns: int) -> None:
+    """Fill the rows of a task that ends at `now_ns`: its own, and one for each of `stages`."""
+    clear(task)
+    for index in range(len(stages)):
+        stage = stages[index]
+        stage.plan, stage.task, stage.stage, stage.compute = state.plan, state.number, index, state.compute
+        clear(stage)
+        add_cost(stage, costs[index])
+        add_cost(task, costs[index])
+    task.plan, task.task, task.arrival_ns = state.plan, state.number, state.arrival_ns
+    task.sojourn_ns = now_ns - state.arrival_ns
+    task.outcome = FAILED if state.reason else DONE if task.sojourn_ns <= deadline_ns else MISSED
+    task.reason, task.attempts, task.compute = state.reason, state.attempts, state.compute
+
+
+@in_place
+def clear(cost: Record) -> None:
+    """Set all costs to zero."""
+    cost.waiting_ns = cost.load_ns = cost.service_ns = cost.transfer_ns = cost.link_waiting_ns = 0
+    cost.energy_j = cost.erased_fraction = 0.0
+
+
+@in_place
+def add_cost(total: Record, cost: Record) -> None:
+    """Add the costs of a stage."""
+    total.waiting_ns += cost.waiting_ns
+    total.load_ns += cost.load_ns
+    total.service_ns += cost.service_ns
+    total.transfer_ns += cost.transfer_ns
+    total.link_waiting_ns += cost.link_waiting_ns
+    total.energy_j += cost.energy_j
+    total.erased_fraction = either(total.erased_fraction, cost.erased_fraction)
+
+
+@in_place
+def either(one: float, other: float) -> float:
+    """Return the lost fraction if `one` is lost first and, of the rest, `other`."""
+    return 1.0 - (1.0 - one) * (1.0 - other)
