@@ -16,6 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]' >&2
+	@$(BIN)/python -m airsplit.warm_up
 	@touch $@
 
 demo: $(READY)

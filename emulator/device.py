@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from emulator.core.compiled import Bound, Table, in_place
+from emulator.core.compiled import Bound, Table, entry_point, in_place
 from emulator.core.fifo import Fifos, empty_fifos, has_passed, has_room, pop_entry, push_entry
 from emulator.core.units import NS_PER_S
 from emulator.profile import ModelProfile
@@ -155,7 +155,7 @@ class Device:
         return int(_backlog_ns(self._devices.tables, self.index, at_ns))
 
 
-@in_place
+@entry_point
 def submit(
     tables: DeviceTables, index: int, now_ns: int, first: int, stop: int, service_ns: int
 ) -> tuple[int, int, int, int]:
@@ -232,7 +232,7 @@ def least_recently_used(last_use: Table) -> int:
     return oldest
 
 
-@in_place
+@entry_point
 def preload(tables: DeviceTables, index: int, first: int, stop: int) -> None:
     """`Device.preload` for row `index` and rows `first`..`stop` of the layers."""
     device = tables.devices[index]
@@ -244,7 +244,7 @@ def preload(tables: DeviceTables, index: int, first: int, stop: int) -> None:
             device.resident_bytes += size
 
 
-@in_place
+@entry_point
 def clear(tables: DeviceTables, index: int, now_ns: int) -> None:
     """`Device.clear` for row `index`."""
     device, queues = tables.devices[index], tables.queues
@@ -259,7 +259,7 @@ def clear(tables: DeviceTables, index: int, now_ns: int) -> None:
         push_entry(queues, 2 * index + 1, now_ns, device.free_ns)
 
 
-@in_place
+@entry_point
 def backlog_ns(tables: DeviceTables, index: int, at_ns: int) -> int:
     """`Device.backlog_ns` for row `index`."""
     entries = tables.queues.entries

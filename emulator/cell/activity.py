@@ -1,7 +1,7 @@
 """When the UEs of a cell had something to send: kept for a while, for whoever measures the rate of a link."""
 
 from emulator.cell.tables import NO_UE, CellTables
-from emulator.core.compiled import in_place
+from emulator.core.compiled import entry_point, in_place
 from emulator.core.fifo import FOREVER_NS, pop_entry, push_entry
 from emulator.link.tables import LinkTables
 
@@ -37,7 +37,7 @@ def busy_ns(cells: CellTables, ue: int, start_ns: int, stop_ns: int) -> int:
     return int(total_ns)
 
 
-@in_place
+@entry_point
 def others_active(tables: LinkTables, cells: CellTables, index: int, start_ns: int, stop_ns: int) -> float:
     """Return how many other UEs of a link's cell, of those on its site at the end of a period, had something to send in
     it, on average; 0 for a link in no cell."""

@@ -7,7 +7,7 @@ send are passed over: there the arithmetic is that of a link (`transmit`).
 from emulator.cell.activity import begin_busy, end_busy
 from emulator.cell.schedulers import is_open, share_bits, share_slot
 from emulator.cell.tables import BACKGROUND, NO_UE, CellTables, gap_ns
-from emulator.core.compiled import in_place
+from emulator.core.compiled import entry_point, in_place
 from emulator.core.fifo import FOREVER_NS, append, give_back, has_room, remove_first, take
 from emulator.link.capacity import bits_before, slot_of_bit
 from emulator.link.tables import DOWN, FULL, NO_COVERAGE, LinkTables, is_granted
@@ -22,7 +22,7 @@ def is_in_cell(cells: CellTables, link: int) -> bool:
     return bool(len(cells.ue_of_link) > 0 and cells.ue_of_link[link] != NO_UE)
 
 
-@in_place
+@entry_point
 def enter(
     tables: LinkTables, cells: CellTables, index: int, now_ns: int, size_bytes: int, number: int, owner: int, order: int
 ) -> int:
@@ -55,7 +55,7 @@ def enter(
     return ENTERED
 
 
-@in_place
+@entry_point
 def run_slots(tables: LinkTables, cells: CellTables, index: int, limit_ns: int) -> int:
     """Decide slots of a cell that start before `limit_ns` until a message with an owner is sent; return its row, which
     is then the caller's to give back (`release_message`), or 0 if no slot is left. All messages that arrive before
@@ -88,7 +88,7 @@ def run_slots(tables: LinkTables, cells: CellTables, index: int, limit_ns: int) 
     return remove_first(cells.messages, cells.sent[index])
 
 
-@in_place
+@entry_point
 def release_message(cells: CellTables, row: int) -> None:
     """Give a message's row back."""
     give_back(cells.messages, cells.store[0], row)
@@ -219,7 +219,7 @@ def finish_message(tables: LinkTables, cells: CellTables, ue: int, sent_ns: int)
     append(cells.messages, cells.sent[user.cell], row)
 
 
-@in_place
+@entry_point
 def drop_messages(tables: LinkTables, cells: CellTables, index: int, now_ns: int) -> None:
     """Forget all messages of a link in a cell that are not sent, as when it fails at `now_ns`."""
     link = tables.links[index]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from emulator.core.arrays import reserved, reserved_copy
-from emulator.core.compiled import Table, in_place
+from emulator.core.compiled import Table, entry_point
 from emulator.core.draws import uniform
 from emulator.core.fifo import ENDS, FOREVER_NS, Fifos, copied, empty_fifos, new_store
 from emulator.core.randomness import draw_key
@@ -163,7 +163,7 @@ def _fill(ue: np.void, cell: int, place: int, link: LinkSpec, serving: Pool, see
         ue["next_arrival_ns"] = first_ns if first_ns < until_ns else FOREVER_NS
 
 
-@in_place
+@entry_point
 def gap_ns(key: int, number: int, mean_ns: float) -> int:
     """Return the time before message `number` of a Poisson process."""
     return int(min(-np.log1p(-uniform(key, number, 0, 0)) * mean_ns, LONGEST_GAP))

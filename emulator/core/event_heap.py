@@ -5,7 +5,7 @@ The caller keeps the number of events, and sees that the table has room for one 
 
 import numpy as np
 
-from emulator.core.compiled import Record, Table, in_place
+from emulator.core.compiled import Record, Table, entry_point, in_place
 
 EVENT = np.dtype([("at_ns", np.int64), ("order", np.int64), ("task", np.int64)])
 
@@ -16,7 +16,7 @@ def is_before(one: Record, other: Record) -> bool:
     return bool(one.at_ns < other.at_ns or (one.at_ns == other.at_ns and one.order < other.order))
 
 
-@in_place
+@entry_point
 def push(heap: Table, count: int, at_ns: int, order: int, task: int) -> None:
     """Add an event to a heap of `count`."""
     row = count
@@ -27,7 +27,7 @@ def push(heap: Table, count: int, at_ns: int, order: int, task: int) -> None:
         row = (row - 1) // 2
 
 
-@in_place
+@entry_point
 def pop(heap: Table, count: int) -> tuple[int, int, int]:
     """Remove the first event from a heap of `count` >= 1; return its time, order and task."""
     at_ns, order, task = heap[0].at_ns, heap[0].order, heap[0].task

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from emulator.core.arrays import reserved, reserved_copy
-from emulator.core.compiled import Record, Table, in_place
+from emulator.core.compiled import Record, Table, entry_point, in_place
 
 FOREVER_NS = 2**63 - 1
 ENDS = np.dtype([("first", np.int64), ("last", np.int64)])
@@ -42,7 +42,7 @@ def copied(fifos: Fifos) -> Fifos:
     return Fifos(fifos.ends.copy(), reserved_copy(fifos.entries, used), fifos.store.copy())
 
 
-@in_place
+@entry_point
 def has_room(table: Table, store: Record) -> bool:
     """Return whether the table has an unused row."""
     return bool(store.free != 0 or store.used < len(table))
@@ -83,7 +83,7 @@ def append(table: Table, ends: Record, row: int) -> None:
     ends.last = row
 
 
-@in_place
+@entry_point
 def remove_first(table: Table, ends: Record) -> int:
     """Take the first row out of a queue; 0 if the queue is empty."""
     row = ends.first
@@ -92,7 +92,7 @@ def remove_first(table: Table, ends: Record) -> int:
     return int(row)
 
 
-@in_place
+@entry_point
 def push_entry(fifos: Fifos, queue: int, at_ns: int, value: int) -> None:
     """Append an entry to a queue; the table must have room."""
     row = take(fifos.entries, fifos.store[0])
@@ -101,7 +101,7 @@ def push_entry(fifos: Fifos, queue: int, at_ns: int, value: int) -> None:
     append(fifos.entries, fifos.ends[queue], row)
 
 
-@in_place
+@entry_point
 def pop_entry(fifos: Fifos, queue: int) -> int:
     """Remove the first entry of a queue that has one; return its value."""
     row = remove_first(fifos.entries, fifos.ends[queue])
@@ -109,7 +109,7 @@ def pop_entry(fifos: Fifos, queue: int) -> int:
     return int(fifos.entries[row].value)
 
 
-@in_place
+@entry_point
 def has_passed(fifos: Fifos, queue: int, now_ns: int) -> bool:
     """Return whether the queue has a first entry with a time up to `now_ns`."""
     first = fifos.ends[queue].first

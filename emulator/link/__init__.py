@@ -8,7 +8,7 @@ The state of all links of a network lies in tables for compiled code (`enqueue`)
 
 from typing import NamedTuple, Self
 
-from emulator.core.compiled import Bound, Record, Table, in_place
+from emulator.core.compiled import Bound, Record, Table, entry_point, in_place
 from emulator.core.fifo import FOREVER_NS, has_passed, has_room, pop_entry, push_entry
 from emulator.link.capacity import best_exit_ns, fluid_sent_ns, slot_delays_ns, slot_range
 from emulator.link.tables import DOWN, FULL, NO_COVERAGE, Links, LinkTables, is_granted
@@ -126,7 +126,7 @@ class Link:
         return self._trace.rate_bps(start_ns, now_ns if now_ns > start_ns else start_ns + self._trace.slot_ns)
 
 
-@in_place
+@entry_point
 def enqueue(tables: LinkTables, index: int, now_ns: int, size_bytes: int, number: int) -> tuple[int, int, int, float]:
     """`Link.enqueue` for row `index`: the fields of a `Delivery`; or FULL, NO_COVERAGE or DOWN first, nothing done."""
     link, queues = tables.links[index], tables.queues
@@ -163,7 +163,7 @@ def flow(tables: LinkTables, index: int, message: Record) -> int:
     return sent_ns
 
 
-@in_place
+@entry_point
 def reset(tables: LinkTables, index: int) -> None:
     """`Link.reset` for row `index`."""
     link = tables.links[index]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from emulator.core.arrays import Flags, Ints
-from emulator.core.compiled import in_place
+from emulator.core.compiled import entry_point, in_place
 from emulator.core.draws import uniform
 from emulator.trace import Trace
 
@@ -41,7 +41,7 @@ def best_exit_ns(trace: Trace, harq_delay_ns: Ints) -> Ints:
     return np.minimum.accumulate(twice[::-1])[::-1][: len(trace)]
 
 
-@in_place
+@entry_point
 def fluid_sent_ns(cumulative: Ints, slot_ns: int, start_ns: int, bits: int) -> int:
     """Return the first whole nanosecond at which `bits` are sent since `start_ns`, the capacity of each slot flowing
     evenly. Exact: every product stays below 2^63 by the trace's own check."""
@@ -59,7 +59,7 @@ def fluid_sent_ns(cumulative: Ints, slot_ns: int, start_ns: int, bits: int) -> i
     return int(((wrap + wraps) * slots + last) * slot_ns + inside_ns)
 
 
-@in_place
+@entry_point
 def slot_range(cumulative: Ints, slot_ns: int, open_ns: int, position: int, bits: int) -> tuple[int, int, int]:
     """Return (position of the first bit, its slot, the last bit's slot) of a message that may use the slots that
     start at or after `open_ns` and the capacity from `position` on. Slots count on over the wraps."""
@@ -67,7 +67,7 @@ def slot_range(cumulative: Ints, slot_ns: int, open_ns: int, position: int, bits
     return first_bit, slot_of_bit(cumulative, first_bit), slot_of_bit(cumulative, first_bit + bits - 1)
 
 
-@in_place
+@entry_point
 def bits_before(cumulative: Ints, slot: int) -> int:
     """Return the bits of the endless trace before a slot; slots count on over the wraps."""
     wraps, inside = divmod(slot, len(cumulative) - 1)

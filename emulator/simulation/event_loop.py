@@ -10,7 +10,7 @@ import numpy as np
 
 from emulator.cell.slots import ENTERED, drop_messages, enter, is_in_cell, release_message, run_slots
 from emulator.cell.tables import CellTables
-from emulator.core.compiled import Table, in_place
+from emulator.core.compiled import Table, entry_point, in_place
 from emulator.core.draws import message_address
 from emulator.core.event_heap import pop, push
 from emulator.core.fifo import FOREVER_NS, append, give_back, has_room, remove_first, take
@@ -78,7 +78,7 @@ class Engine(NamedTuple):
     stages: Table  # STAGE_ROW
 
 
-@in_place
+@entry_point
 def run_until(engine: Engine, until_ns: int, order: int) -> int:
     """Run all events before (`until_ns`, `order`). Return the time of the next event, or WRITE_ROWS or DECIDE."""
     clock = engine.clock[0]
@@ -101,7 +101,7 @@ def run_until(engine: Engine, until_ns: int, order: int) -> int:
         continue_task(engine, row, clock.now_ns)
 
 
-@in_place
+@entry_point
 def start_task(
     engine: Engine, stream: int, plan: int, number: int, now_ns: int, prompt_tokens: int, output_tokens: int,
     compute: int, attempts: int, reason: int, measured_ns: Table, until_ns: int,
@@ -316,7 +316,7 @@ def on_interruption(engine: Engine, row: int, now_ns: int) -> None:
         fail_interrupted(engine, row, now_ns)
 
 
-@in_place
+@entry_point
 def fail_interrupted(engine: Engine, row: int, now_ns: int) -> None:
     """Fail a task whose place is down."""
     state = engine.states[row]
@@ -330,7 +330,7 @@ def fail_interrupted(engine: Engine, row: int, now_ns: int) -> None:
     fail_task(engine, row, now_ns, LINK_DOWN if at_link else NODE_DOWN)
 
 
-@in_place
+@entry_point
 def restart_task(
     engine: Engine, row: int, plan: int, now_ns: int, compute: int, attempts: int, reason: int, measured_ns: Table
 ) -> None:
@@ -350,13 +350,13 @@ def restart_task(
         continue_task(engine, row, now_ns)
 
 
-@in_place
+@entry_point
 def next_undecided(engine: Engine) -> int:
     """Return a task that waits for a new decision, and let it wait no longer; 0 if there is none."""
     return remove_first(engine.states, engine.held[-1])
 
 
-@in_place
+@entry_point
 def fail_places(engine: Engine, places: Table, now_ns: int) -> None:
     """Let links and devices fail, then interrupt the tasks in them, place by place, in the order of their events."""
     links = len(engine.links.links)
@@ -399,7 +399,7 @@ def interrupt_tasks(engine: Engine, place: int, now_ns: int) -> None:
         on_interruption(engine, chosen, now_ns)
 
 
-@in_place
+@entry_point
 def restore_places(engine: Engine, places: Table, now_ns: int) -> None:
     """Restore links and devices, and let the tasks go on that wait for them."""
     links = len(engine.links.links)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emulator.core.compiled import Record, Table, in_place
+from emulator.core.compiled import Record, Table, entry_point, in_place
 from emulator.device import PS_PER_NS
 from emulator.simulation.plans import PlanTables
 
@@ -163,7 +163,7 @@ def add_cost(total: Record, cost: Record) -> None:
     total.erased_fraction = either(total.erased_fraction, cost.erased_fraction)
 
 
-@in_place
+@entry_point
 def either(one: float, other: float) -> float:
     """Return the lost fraction if `one` is lost first and, of the rest, `other`."""
     return 1.0 - (1.0 - one) * (1.0 - other)

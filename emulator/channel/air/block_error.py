@@ -12,7 +12,7 @@ import numpy as np
 from emulator.channel.air.modulation import mcs_table
 from emulator.channel.standard_tables import table
 from emulator.core.arrays import Floats
-from emulator.core.compiled import in_place
+from emulator.core.compiled import entry_point
 
 
 class ErrorCurve(NamedTuple):
@@ -54,7 +54,7 @@ def error_curve(mcs_table_number: int, mcs: int, code_block_bits: int, implement
     return ErrorCurve(float(tenth_db) + implementation_loss_db - math.log((1 - rate) / rate) / slope, slope)
 
 
-@in_place
+@entry_point
 def block_error(sinr_db: float, middle_db: float, slope_per_db: float, code_blocks: float) -> float:
     """Return the error probability of a transport block, 1 - (1 - p)^C: it fails if any code block does."""
     steps = slope_per_db * (sinr_db - middle_db)
@@ -77,7 +77,7 @@ def betas(mcs_table_number: int) -> Floats:
     return np.array(table("eesm")["beta"][str(mcs_table_number)], dtype=np.float64)
 
 
-@in_place
+@entry_point
 def effective_sinr(sinr: Floats, shares: Floats, beta: float) -> float:
     """Return the exponential effective SINR, -beta ln(sum of shares x exp(-sinr / beta)): the SINR of white noise with
     the same error rate. `sinr`, linear, and `shares`, of sum 1, have shape (groups,)."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from emulator.channel.air.slot import NO_BLOCK, AirState, run_slot
 from emulator.core.arrays import Floats, Ints
-from emulator.core.compiled import Record, Table, in_place
+from emulator.core.compiled import Record, Table, entry_point, in_place
 from emulator.system import Ramp
 
 BUFFER = np.dtype(
@@ -108,7 +108,7 @@ class ClosedLoop:
         return release_ns
 
 
-@in_place
+@entry_point
 def _run(loop: Loop, sinr: Floats, symbols: Ints) -> None:
     air, buffer = loop.air, loop.buffer[0]
     for index in range(len(symbols)):

@@ -10,7 +10,7 @@ from emulator.channel.air.slot import CQI_REPORT, NO_BLOCK, PROCESS, TRANSMITTER
 from emulator.channel.numerology import group_prbs, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Harq
 from emulator.core.arrays import Floats, Ints
-from emulator.core.compiled import Record, Table, in_place
+from emulator.core.compiled import Record, Table, entry_point, in_place
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -108,7 +108,7 @@ class AirInterface:
         return {name: np.ascontiguousarray(rows[name][:decided]) for name in SLOT_RECORD.names or ()}
 
 
-@in_place
+@entry_point
 def _run(air: AirState, rows: Table, undecided: int, sinr: Floats, symbols: Ints) -> int:
     """Run the slots and write their rows, after the `undecided` ones; return the number of rows decided by now."""
     transmitter = air.transmitter[0]

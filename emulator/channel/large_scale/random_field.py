@@ -8,7 +8,7 @@ two-dimensional channel simulation model for shadowing processes", IEEE Trans. V
 import numpy as np
 
 from emulator.core.arrays import Floats
-from emulator.core.compiled import in_place
+from emulator.core.compiled import entry_point, in_place
 
 WAVES = 512
 BLOCK_POINTS = 512  # points processed at once, so that their sums stay in the first-level cache
@@ -48,7 +48,7 @@ def _waves(rng: np.random.Generator, wavenumber_per_m: Floats) -> Floats:
     return np.stack([turns_per_m * np.cos(angle), turns_per_m * np.sin(angle), rng.random(len(angle))])
 
 
-@in_place
+@entry_point
 def _superpose(waves: Floats, x_m: Floats, y_m: Floats, sums: Floats) -> None:
     """Add all waves to each point's sum, in the order of the waves."""
     # the inner loop is a separate function because only then does the compiler vectorise it

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import j0
 
 from emulator.core.arrays import Floats
-from emulator.core.compiled import in_place
+from emulator.core.compiled import entry_point
 
 POINTS = 8  # grid points in an estimate
 FRACTIONS = 256  # tabulated places between two points
@@ -23,7 +23,7 @@ def weight_table(points_per_wavelength: float) -> Floats:
     return np.ascontiguousarray(np.linalg.solve(among_points, to_places).T, dtype=np.float64)
 
 
-@in_place
+@entry_point
 def estimate(rows: Floats, place: float, table: Floats, values: Floats) -> None:
     """Write the estimate at `place` = i + share of `rows` (points, columns) to `values` (columns,): rows i to
     i + POINTS - 1 with weights interpolated in the table."""
@@ -39,7 +39,7 @@ def estimate(rows: Floats, place: float, table: Floats, values: Floats) -> None:
             values[column] += weight * row[column]
 
 
-@in_place
+@entry_point
 def powers_between(rows: Floats, places: Floats, table: Floats, branches: int, values: Floats, powers: Floats) -> None:
     """Write squared magnitudes at each place, summed over branches, to `powers` (places, frequencies). A row of `rows`
     has the real parts of a branch's frequencies, its imaginary parts, then the next branch; `values` (columns,) is
@@ -56,7 +56,7 @@ def powers_between(rows: Floats, places: Floats, table: Floats, branches: int, v
                 power[frequency] += values[real + frequency] ** 2 + values[imaginary + frequency] ** 2
 
 
-@in_place
+@entry_point
 def values_between(rows: Floats, places: Floats, table: Floats, values: Floats) -> None:
     """Write the estimates at each place of `rows` (points, columns) to `values` (places, columns)."""
     for index in range(len(places)):

@@ -13,7 +13,7 @@ from emulator.channel.small_scale.delay_profile import DelayProfile
 from emulator.channel.small_scale.interpolation import POINTS, powers_between, values_between, weight_table
 from emulator.channel.small_scale.scattering import POINTS_PER_WAVELENGTH, SEGMENT, Draws, Scattering
 from emulator.core.arrays import Complexes, Floats
-from emulator.core.compiled import in_place
+from emulator.core.compiled import entry_point
 
 LOS_DOPPLER = 0.7  # Doppler shift of the line-of-sight path over the maximum shift (TR 38.901 7.7.2)
 NEGLIGIBLE = 1e-8  # processes with a smaller share of the power are left out
@@ -109,7 +109,7 @@ def _mixing(profile: DelayProfile, offsets_hz: Floats) -> Floats:
     return np.stack((of_real, of_imaginary), axis=1)
 
 
-@in_place
+@entry_point
 def mix(processes: Complexes, mixing: Floats, rows: Floats) -> None:
     """Mix `processes` (branches x processes of a branch, points) with the weights `mixing` (processes of a branch, 2,
     2 G) into `rows` (points, branches, 2 G), the real, then the imaginary parts at G frequencies."""

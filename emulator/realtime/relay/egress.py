@@ -1,6 +1,6 @@
 """Packets that leave the relay, in compiled code: at their release, in as few frames as possible."""
 
-from emulator.core.compiled import in_place
+from emulator.core.compiled import entry_point, in_place
 from emulator.core.fifo import FOREVER_NS
 from emulator.realtime.packet_log import DELIVERED, LOST, NEVER_NS, REFUSED, UNFINISHED
 from emulator.realtime.relay.frames import cut_segments, parse_frame
@@ -59,7 +59,7 @@ def release_first(relay: RelayState, link: int) -> None:
     update_due(relay.queues, link, departure_ns)
 
 
-@in_place
+@entry_point
 def release_all(relay: RelayState) -> None:
     """Write all packets that are still queued at the end of a run, and log them as unfinished."""
     for link in range(len(relay.queues.by_link)):

@@ -7,7 +7,7 @@ receiver of the frame has to segment. On a link each segment is a packet.
 
 from typing import NamedTuple
 
-from emulator.core.compiled import Table, in_place
+from emulator.core.compiled import Table, entry_point, in_place
 
 VIRTIO_BYTES, ETHERNET_BYTES = 10, 14
 MAX_FRAME_BYTES = VIRTIO_BYTES + ETHERNET_BYTES + 65_535
@@ -34,7 +34,7 @@ class Frame(NamedTuple):
     segments: int
 
 
-@in_place
+@entry_point
 def parse_frame(pool: Table, at: int, size_bytes: int) -> Frame:
     """Parse the frame at offset `at` of the pool. A packet whose lengths contradict its headers is of kind OTHER."""
     ip = at + _IP
@@ -59,13 +59,13 @@ def parse_frame(pool: Table, at: int, size_bytes: int) -> Frame:
     return Frame(IPV4, headers_bytes, payload_bytes, segment, -(-payload_bytes // segment))
 
 
-@in_place
+@entry_point
 def segment_bytes(frame: Frame, segment: int) -> int:
     """Return the IP bytes of one segment."""
     return int(frame.headers_bytes + min(frame.segment_bytes, frame.payload_bytes - segment * frame.segment_bytes))
 
 
-@in_place
+@entry_point
 def cut_segments(pool: Table, at: int, frame: Frame, first: int, stop: int, headers: Table) -> tuple[int, int, int]:
     """Make a frame of the segments `first` to `stop` - 1 of the superframe at offset `at`: write its headers into
     `headers`. Return their size, and the pool offset and the size of the payload.

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulator.core.arrays import reserved
-from emulator.core.compiled import Record, Table, in_place
+from emulator.core.compiled import Record, Table, entry_point
 from emulator.core.fifo import FOREVER_NS
 from emulator.realtime.relay.frames import MAX_FRAME_BYTES
 from emulator.system import LinkSpec
@@ -108,7 +108,7 @@ def _touched(count: int, dtype: npt.DTypeLike) -> Table:
     return table
 
 
-@in_place
+@entry_point
 def reserve_frame(queues: PacketQueues, link: int) -> int:
     """Return the pool offset for the link's next frame, of any size; OVERFLOW_OFFSET if all chunks are in use."""
     queue, allocator = queues.by_link[link], queues.allocator[0]
@@ -125,26 +125,26 @@ def reserve_frame(queues: PacketQueues, link: int) -> int:
     return int(queue.chunk * CHUNK_BYTES + queue.used_bytes)
 
 
-@in_place
+@entry_point
 def keep_reserved_frame(queues: PacketQueues, link: int, size_bytes: int) -> None:
     """Keep the frame at the offset that `reserve_frame` returned; packets that refer to it have been appended."""
     queues.by_link[link].used_bytes += -(-size_bytes // CACHE_LINE_BYTES) * CACHE_LINE_BYTES
 
 
-@in_place
+@entry_point
 def can_append(queues: PacketQueues, count: int) -> bool:
     """Whether the packet table has room for `count` more packets, not counting freed ones."""
     return bool(queues.allocator[0].unused_packet + count <= len(queues.packets))
 
 
-@in_place
+@entry_point
 def next_free_packet(queues: PacketQueues) -> int:
     """Return the packet that `append_packet` will take."""
     allocator = queues.allocator[0]
     return int(allocator.free_packet if allocator.free_packet != 0 else allocator.unused_packet)
 
 
-@in_place
+@entry_point
 def append_packet(queues: PacketQueues, link: int) -> int:
     """Append a packet to the link's queue and return it; the caller sets all of its fields but `next`. `can_append`
     must be true."""
@@ -164,7 +164,7 @@ def append_packet(queues: PacketQueues, link: int) -> int:
     return int(new)
 
 
-@in_place
+@entry_point
 def remove_first_packet(queues: PacketQueues, link: int) -> None:
     """Free the first packet of the link's queue, and the chunk of its frame if no later packet is in it."""
     queue, allocator = queues.by_link[link], queues.allocator[0]
@@ -181,7 +181,7 @@ def remove_first_packet(queues: PacketQueues, link: int) -> None:
         allocator.free_chunk = chunk
 
 
-@in_place
+@entry_point
 def update_due(queues: PacketQueues, link: int, now_ns: int) -> None:
     """Recompute when the link's first packet is to be written: at its release, but not within `WRITE_INTERVAL_NS` of
     the last write unless all packets of the queue are released by then or very soon."""
@@ -196,7 +196,7 @@ def update_due(queues: PacketQueues, link: int, now_ns: int) -> None:
     queues.due_ns[link] = due_ns
 
 
-@in_place
+@entry_point
 def continues_frame(packet: Record, after: Record, until_ns: int) -> bool:
     """Whether packet `after`, the next in the queue, is the next segment of the same frame and is released up to
     `until_ns`, so that both can be written as one frame. Never true for the sentinel."""

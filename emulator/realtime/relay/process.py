@@ -71,6 +71,11 @@ class RelayProcess:
         )
         self._run_loop, self._release_all = Bound(run_loop), Bound(release_all)
 
+    def compile(self) -> None:
+        """Compile the loop, without running it."""
+        self._run_loop.compile(self.state)
+        self._release_all.compile(self.state)
+
     def run(self) -> None:
         """Relay packets and answer requests until the handle closes the control socket."""
         requests: dict[str, Callable[..., object]] = {"attach": self._attach, "begin": self._begin, "end": self._end}

@@ -14,7 +14,7 @@ import numpy as np
 from emulator.cell.slots import ENTERED, enter, is_in_cell, release_message, run_slots
 from emulator.cell.tables import Cells, CellTables
 from emulator.core.arrays import reserved
-from emulator.core.compiled import Bound, Record, Table, in_place
+from emulator.core.compiled import Bound, Record, Table, entry_point, in_place
 from emulator.core.fifo import next_row
 from emulator.link import enqueue
 from emulator.link import tables as link_tables
@@ -92,7 +92,7 @@ def _agreement(tally: np.void, expected: int) -> Agreement:
     return Agreement(missing=expected - counts["packets"], first=first, **counts)
 
 
-@in_place
+@entry_point
 def replay_packets(
     tables: LinkTables, cells: CellTables, logged: Table, ended: Table, tally: Table, packets: Table
 ) -> None:
@@ -132,7 +132,7 @@ def run_cell(
         row = run_slots(tables, cells, cell, now_ns)
 
 
-@in_place
+@entry_point
 def run_to_end(tables: LinkTables, cells: CellTables, logged: Table, ended: Table, tally: Table, last_ns: int) -> None:
     """Run all cells until `last_ns` and compare the packets that are still queued then as unfinished."""
     for cell in range(len(cells.cells)):
