@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emulator.core.compiled import KEPT_FOLDERS
@@ -51,4 +52,4 @@ def test_without_a_folder_that_can_be_written_machine_code_stays_in_memory() -> 
 
 def test_a_function_for_compiled_code_alone_refuses_a_call_from_python() -> None:
     with pytest.raises(TypeError, match="append called from Python: decorate it with entry_point"):
-        append(None, None, 0)
+        append(np.zeros(1), np.zeros(1), 0)
