@@ -80,8 +80,13 @@ def workload(clients: int, duration_ns: int) -> System:
 
 
 def compiled_engine(system: System, records: Records) -> None:
-    """Run the simulation by its compiled engine: links, devices, a policy, occupancy, the record writer."""
+    """Run the simulation by its compiled engine: links, devices, a policy, the record writer."""
     Simulation(system).run(OnlyCandidate(), "only", records)
+
+
+def simpy_engine(system: System, records: Records) -> None:
+    """Run the simulation by its SimPy engine."""
+    Simulation(system, engine="simpy").run(OnlyCandidate(), "only", records)
 
 
 def simpy_peer(system: System, records: Records) -> None:
@@ -177,8 +182,12 @@ def write(
 
 COMPILED, SIMPY = "compiled engine", "SimPy engine"
 SIMPY_PEER, HEAPQ_PEER = "SimPy, a process a task and a Resource a hop", "bare heapq, busy-until times"
-# The SimPy engine is compared as soon as this table has the entry `SIMPY: simpy_engine`.
-ENGINES: dict[str, Engine] = {COMPILED: compiled_engine, SIMPY_PEER: simpy_peer, HEAPQ_PEER: heapq_peer}
+ENGINES: dict[str, Engine] = {
+    COMPILED: compiled_engine,
+    SIMPY: simpy_engine,
+    SIMPY_PEER: simpy_peer,
+    HEAPQ_PEER: heapq_peer,
+}
 
 
 class Comparison(NamedTuple):

@@ -144,18 +144,20 @@ class Bound:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self._code: Callable[..., Any] | None = None
+        self._code = self._bind
 
-    def __call__(self, *arguments: object) -> Any:
+    def __call__(self, *arguments: Any) -> Any:
         """Call the function."""
-        if self._code is None:
-            self.compile(*arguments)
-        return cast(Callable[..., Any], self._code)(*arguments)
+        return self._code(*arguments)
 
-    def compile(self, *examples: object) -> None:
+    def compile(self, *examples: Any) -> None:
         """Bind the function to machine code for arguments of the same types as the examples, without calling it."""
         announce_compiling()
         type_of, dispatcher = cast(Any, numba.typeof), cast(Any, self._function)
         types = tuple(type_of(example) for example in examples)
         dispatcher.compile(types)
         self._code = dispatcher.get_overload(types)
+
+    def _bind(self, *arguments: Any) -> Any:
+        self.compile(*arguments)
+        return self._code(*arguments)

@@ -1,7 +1,8 @@
 """The compiled engine from outside: it lets tasks arrive, asks the policy, and writes the rows of finished tasks."""
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,9 +63,12 @@ class CompiledEngine:
         self._rows = RowWriter(self._plans, label, records)
         self._streams = [_StreamState(stream, system) for stream in system.streams]
         self._stream_of_plan: list[int] = []
-        self._transitions = iter(transitions(system))
+        self._to_come: list[Iterator[Any]] = [
+            stream.tasks(system.seed, system.duration_ns) for stream in system.streams
+        ]
+        self._to_come.append(iter(transitions(system)))
         self._sequence = 0
-        self._due: list[tuple[int, int, int, Task | Transition]] = []  # arrivals and failures to come, as a heap
+        self._due: list[tuple[int, int, int, Any]] = []  # arrivals and failures to come, as a heap
         streams, places = len(system.streams), len(system.links) + len(network.devices)
         stages = max((len(model.layers) for model in system.models.values()), default=0) + 1
         clock = np.zeros(1, CLOCK)
@@ -102,13 +106,13 @@ class CompiledEngine:
         return self._rows.tally.totals(self._network)
 
     def _run(self) -> None:
-        due = self._due
+        due, streams = self._due, len(self._streams)
         while due:
             at_ns, _, index, happens = heappop(due)
             if self._next_ns <= at_ns:
                 self._run_until(at_ns, int(self._engine.arrivals[index]))
             self._await_next(index)
-            if isinstance(happens, Task):
+            if index < streams:
                 self._arrive(index, happens)
             else:
                 self._change(happens)
@@ -116,12 +120,13 @@ class CompiledEngine:
 
     def _await_next(self, index: int) -> None:
         """Put the next task of a stream, or the next failure, on the heap; of equal times the first put comes first."""
-        streams = self._streams
-        happens = next(streams[index].tasks if index < len(streams) else self._transitions, None)
-        if happens is not None:
+        for happens in self._to_come[index]:
             self._sequence += 1
-            at_ns = happens.arrival_ns if isinstance(happens, Task) else happens.at_ns
-            heappush(self._due, (at_ns, self._sequence, index, happens))
+            heappush(
+                self._due,
+                (happens.arrival_ns if index < len(self._streams) else happens.at_ns, self._sequence, index, happens),
+            )
+            return
 
     def _arrive(self, index: int, task: Task) -> None:
         """Let a task arrive: ask the policy for a placement, and start it."""
@@ -191,12 +196,11 @@ class CompiledEngine:
 
 
 class _StreamState:
-    """A stream, its candidates, its tasks to come, and the plans of its placements."""
+    """A stream, its candidates, and the plans of its placements."""
 
     def __init__(self, stream: Stream, system: System) -> None:
         self.stream = stream
         self.candidates = system.placements[stream.source, stream.kind.name]
-        self.tasks = stream.tasks(system.seed, system.duration_ns)
         self.plans: dict[Placement, int] = {}
 
 

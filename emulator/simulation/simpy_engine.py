@@ -10,7 +10,7 @@ Times are integer nanoseconds, also SimPy's `now`. What happens at one instant h
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from heapq import heappush
 from typing import Any, NamedTuple
 
@@ -115,7 +115,6 @@ class SimpyEngine:
         self._transitions = transitions(network.system)
         self._may_fail = bool(processes or self._transitions)
         self._radio_w: list[float] = radio_powers_w(network).tolist()
-        self._steps = lru_cache(4_096)(self._make_steps)
         self._inside: dict[Link | Device, dict[Journey, int]] = {}  # tasks at a place, and until when they may be hit
         self._restored: dict[Link | Device, simpy.Event] = {}
         self._waiters: dict[int, Waiter] = {}
@@ -145,11 +144,12 @@ class SimpyEngine:
         """Let the tasks of a stream arrive, each as a process of its own."""
         system = self.network.system
         key = task_key(system.seed, stream.source, stream.kind.name)
+        steps = lru_cache(4_096)(partial(self._make_steps, stream))
         for task in stream.tasks(system.seed, system.duration_ns):
             yield self.env.timeout(task.arrival_ns - self.env.now)
-            self.env.process(self._live(stream, task, key))
+            self.env.process(self._live(task, key, steps))
 
-    def _live(self, stream: Stream, task: Task, key: int) -> Events:
+    def _live(self, task: Task, key: int, steps: Callable[..., tuple[Step, ...]]) -> Events:
         """Take a task from its arrival to its record."""
         assert self.env.active_process is not None
         candidates = self.network.system.placements[task.source, task.kind.name]
@@ -157,7 +157,7 @@ class SimpyEngine:
         placement = self._policy.decide(DelayedObservation(task, self.env.now, self.network, candidates))
         while True:
             try:
-                self._place(journey, stream, placement)
+                self._place(journey, placement, steps)
                 end_ns = yield from self._follow(journey)
                 self._record(journey, end_ns, "")
             except TaskFailed as failure:
@@ -170,14 +170,14 @@ class SimpyEngine:
                 self._record(journey, self.env.now, str(failure))
             return
 
-    def _place(self, journey: Journey, stream: Stream, placement: Placement) -> None:
+    def _place(self, journey: Journey, placement: Placement, steps: Callable[..., tuple[Step, ...]]) -> None:
         """Put a task before its first leg. After an interruption the time so far is waiting, and the energy stays."""
         task = journey.task
-        energy_j = total(journey.stages).energy_j
+        spent_j = total(journey.stages).energy_j if journey.stages else 0.0
         journey.placement = placement
         journey.stages = [StageCosts() for _ in placement]
-        journey.stages[0].waiting_ns, journey.stages[0].energy_j = self.env.now - task.arrival_ns, energy_j
-        journey.steps = self._steps(stream, placement, task.prompt_tokens, task.output_tokens)
+        journey.stages[0].waiting_ns, journey.stages[0].energy_j = self.env.now - task.arrival_ns, spent_j
+        journey.steps = steps(placement, task.prompt_tokens, task.output_tokens)
         if self._compute is None:
             journey.attempts += 1
             return
