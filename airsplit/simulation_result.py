@@ -12,7 +12,12 @@ from emulator.record import Records
 from emulator.system import System
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
+
+    from emulator.simulation import EngineName
+    from emulator.simulation.simpy_engine import Process
 
 
 class SimulationResult(NamedTuple):
@@ -24,9 +29,19 @@ class SimulationResult(NamedTuple):
 
 
 def simulate(
-    system: System, policy: str | Policy, *, label: str | None = None, folder: str | PathLike[str] | None = None
+    system: System,
+    policy: str | Policy,
+    *,
+    processes: "Sequence[Process]" = (),
+    engine: "EngineName | None" = None,
+    label: str | None = None,
+    folder: str | PathLike[str] | None = None,
 ) -> SimulationResult:
     """Simulate all tasks of `system` under a policy, to the end of the last task.
+
+    `processes` are SimPy processes of your own: functions that take the running `SimpyEngine` and yield events of its
+    `env`; they may let links and devices fail, change rates, and add load. Such a run uses the SimPy engine; others use
+    the compiled one, unless `engine` is `simpy`: both record the same rows.
 
     `policy` is an object with a method `decide(observation)`, or the name of a policy without settings: `exact`,
     `random`, `module:Class`. `label` names it in the records; default: the name or class. With `folder`,
@@ -43,5 +58,5 @@ def simulate(
         place = Path(stack.enter_context(TemporaryDirectory()) if folder is None else folder)
         place.mkdir(parents=True, exist_ok=True)
         with Records(place) as records:
-            totals = Simulation(system).run(decider, label or name, records)
+            totals = Simulation(system, None, engine, processes).run(decider, label or name, records)
         return SimulationResult(read_records(place / "tasks.parquet"), read_records(place / "stages.parquet"), totals)

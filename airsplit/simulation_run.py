@@ -13,7 +13,7 @@ from airsplit.preparation import NO_OBJECTS, load_checkpoints, prepare_run
 from emulator.core.units import NS_PER_S
 from emulator.policy import Compute, Policy, Totals
 from emulator.record import Records
-from emulator.simulation import Simulation
+from emulator.simulation import EngineName, Simulation
 from emulator.system import System
 from results.progress import RunProgress
 from results.run.facts import ExecutionFacts
@@ -35,13 +35,14 @@ def run_simulation(
     progress: RunProgress,
     hil: str | None = None,
     objects: Mapping[str, Policy] = NO_OBJECTS,
+    engine: EngineName = "compiled",
 ) -> Run:
     """Simulate a scenario under every policy that it names; write records, figures and a report to a folder in `out`.
 
     `file` is the scenario's file: relative paths start from its folder, and error messages from its name. `hil` is
     `local` or the HOST:PORT of a broker: the scenario's `hil.policies` then also run on workers. `command` is the
     user's call, for the manifest. `objects` are policies that the caller made, by their labels in the scenario.
-    Raises ValueError, one line, for bad input.
+    Both engines record the same. Raises ValueError, one line, for bad input.
     """
     started = datetime.now(UTC)
     home = file.parent
@@ -56,8 +57,9 @@ def run_simulation(
         lab = stack.enter_context(workers(hil, scenario, system, progress)) if hil else None
         system = system if lab is None else lab.system
         folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress, objects)
-        totals = run_policies(scenario, make_policies, system, lab and lab.compute_of, folder, progress)
+        totals = run_policies(scenario, make_policies, system, lab and lab.compute_of, folder, progress, engine)
         execution = ExecutionFacts("sim") if lab is None else describe_workers(lab, for_hosts(scenario, system))
+        execution = execution._replace(engine=engine)
         return complete_run(scenario, system, folder, started, command, totals, execution, progress)
 
 
@@ -68,6 +70,7 @@ def run_policies(
     compute_of: Callable[[str], Compute] | None,
     folder: Path,
     progress: RunProgress,
+    engine: EngineName = "compiled",
 ) -> dict[str, Totals]:
     """Run every policy in simulation, then the scenario's `hil.policies` with the times that `compute_of(label)` gives.
 
@@ -75,12 +78,12 @@ def run_policies(
     """
     simulating, on_workers = partial(progress, "simulating policies"), partial(progress, "running on hosts")
     with Records(folder) as records:
-        totals = evaluate(make_policies(), lambda _: Simulation(system), records, simulating)
+        totals = evaluate(make_policies(), lambda _: Simulation(system, engine=engine), records, simulating)
         if compute_of is not None:
             shorter = for_hosts(scenario, system)
 
             def backend_of(label: str) -> Simulation:
-                return Simulation(shorter, compute_of(label))
+                return Simulation(shorter, compute_of(label), engine)
 
             policies = on_hosts(scenario, make_policies())
             totals |= evaluate(policies, backend_of, records, on_workers)

@@ -1,6 +1,7 @@
 """`airsplit run`: simulate a scenario."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,13 @@ import typer
 
 from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed
 from airsplit.cli.output import print_run
+
+
+class Engine(StrEnum):
+    """The engines of the simulation."""
+
+    compiled = "compiled"
+    simpy = "simpy"
 
 
 def run(
@@ -18,6 +26,9 @@ def run(
     hil: Annotated[
         str | None, typer.Option("--hil", metavar="local|HOST:PORT", help="Also run tasks on workers, over MQTT.")
     ] = None,
+    engine: Annotated[Engine, typer.Option(help="Run by compiled code, or by SimPy processes: same records.")] = (
+        Engine.compiled
+    ),
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -28,4 +39,4 @@ def run(
 
     chosen = load(scenario, overrides or (), seed)
     command = ("airsplit", *sys.argv[1:])
-    print_run(run_simulation(chosen, scenario, out, command, RunProgress(quiet), hil), as_json)
+    print_run(run_simulation(chosen, scenario, out, command, RunProgress(quiet), hil, engine=engine.value), as_json)

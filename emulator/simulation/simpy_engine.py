@@ -34,6 +34,7 @@ from emulator.simulation.observation import DelayedObservation
 from emulator.simulation.plans import checked_legs, radio_powers_w, visit_times_ns
 from emulator.simulation.totals import Tally
 from emulator.task import Placement, Task
+from emulator.trace import constant
 from emulator.workload import Stream
 
 Events = Generator[simpy.Event, Any, Any]
@@ -102,7 +103,7 @@ class Interrupted(Exception):
 
 class SimpyEngine:
     """One run of a system under a policy. A user's process is given the engine: its `env` (a SimPy environment), its
-    `network` of links, cells and devices, and the methods `fail`, `restore` and `send`."""
+    `network` of links, cells and devices, and the methods `fail`, `restore`, `set_rate` and `send`."""
 
     def __init__(
         self, network: Network, policy: Policy, label: str, records: Records, compute: Compute | None = None,
@@ -408,8 +409,15 @@ class SimpyEngine:
             if event is not None:
                 self.env.schedule_at(event, None, self.env.now, self.env.next_place(), URGENT)
 
+    def set_rate(self, link: Link, rate_bps: float) -> None:
+        """Let a link with the `fluid` rule carry a constant rate from now on; accepted messages keep their times.
+        Raises ValueError for a link with the `slot` rule, which follows a trace (`Link.set_trace`)."""
+        link.set_trace(constant(rate_bps), self.env.now)
+
     def send(self, link: Link, size_bytes: int) -> bool:
         """Put a message of no task on a link, as additional load; False if the link refuses it."""
         if link.spec.cell:
-            return self.network.cells[link.spec.cell].enqueue(self.env.now, link.index, size_bytes, 0, BACKGROUND)
+            entered = self.network.cells[link.spec.cell].enqueue(self.env.now, link.index, size_bytes, 0, BACKGROUND)
+            self._cells[link.spec.cell].interrupt()
+            return entered
         return link.enqueue(self.env.now, size_bytes) is not None

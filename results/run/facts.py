@@ -23,6 +23,7 @@ class ExecutionFacts(NamedTuple):
     broker: BrokerFacts | None = None
     workers: Mapping[str, Mapping[str, str]] = {}
     emulation: EmulationFacts | None = None
+    engine: Literal["compiled", "simpy"] = "compiled"
 
 
 def facts_of(scenario: Scenario, system: System, execution: ExecutionFacts) -> RunFacts:
@@ -43,6 +44,7 @@ def facts_of(scenario: Scenario, system: System, execution: ExecutionFacts) -> R
         policies={label_of(each): each.type for each in scenario.policies},
         notes=(*_coverage_notes(system), *_training_notes(scenario), *execution.notes),
         emulation=execution.emulation,
+        engine=execution.engine,
     )
 
 

@@ -116,7 +116,7 @@ class RunFacts(Frozen):
 
     `uplinks`: the trace (a path in the folder) of each source's own link. `policies`: a word or line on each policy by
     its label, in the order to show them. `notes`: more sentences for the report, such as how long agents were trained.
-    `duration_s`: of the part that was run.
+    `duration_s`: of the part that was run. `engine`: which of the simulation's engines made the records.
     """
 
     rung: Literal["sim", "emu", "hil"]
@@ -127,6 +127,7 @@ class RunFacts(Frozen):
     policies: dict[str, str]
     notes: tuple[str, ...] = ()
     emulation: EmulationFacts | None = None
+    engine: Literal["compiled", "simpy"] = "compiled"
 
 
 class Manifest(Digests):
