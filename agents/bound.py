@@ -31,7 +31,7 @@ def bounds(system: System) -> pa.Table:
 
     In a cell the task has its link alone: other tasks and the background are ignored. This is a relaxation: no policy
     that chooses among the candidates has a lower cost for any task, since queues, ramps, losses and loading of weights
-    only add to it.
+    only add to it. Failures are ignored: they, too, only add to it.
     """
     alone = Alone(Network(system))
     distinct = {key: _distinct(alone.network, key[0], places) for key, places in system.placements.items()}
@@ -49,6 +49,8 @@ def optimum(system: System) -> pa.Table:
         raise ValueError("preload=False: must be true for the optimum: weights that a task loads change later tasks")
     if any(link.background is not None for link in system.links):
         raise ValueError("background: must be none for the optimum: it changes what a task takes")
+    if system.failures:
+        raise ValueError("failures: must be none for the optimum: they change what a task takes")
     alone = Alone(Network(system))
     idle_ns = longest_idle_ns(system)
     rows: list[tuple[Task, float, Placement]] = []

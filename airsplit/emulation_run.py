@@ -17,6 +17,7 @@ from topologies.build.emulation_scope import (
     EMULATED_SUFFIX,
     emulated_system,
     require_matching_bearers,
+    require_no_failures,
     with_one_policy,
     without_tasks,
 )
@@ -34,6 +35,7 @@ def load_for_emulation(
     with prefix_errors(file):
         chosen = with_one_policy(load(file, overrides, seed), policy)
         chosen = chosen if tasks else without_tasks(chosen)
+        require_no_failures(chosen)
         require_matching_bearers(chosen)
     return chosen
 

@@ -43,6 +43,7 @@ def repeat_run(folder: Path, progress: RunProgress) -> Repetition:
     with prefix_errors(folder / "scenario.yaml"):
         scenario = load(folder / "scenario.yaml")
         system = build(scenario, folder, load_traces(folder))
+    require_repeatable(finished.manifest.facts.rung, system)
     system = with_measured(system, load_measured(folder / "measured.json"))
     checkpoints = {path.stem: Checkpoint.load(path) for path in sorted((folder / "checkpoints").glob("*.safetensors"))}
     make_policies = partial(policies_of, scenario, folder, system, checkpoints)
@@ -55,6 +56,14 @@ def repeat_run(folder: Path, progress: RunProgress) -> Repetition:
             run_policies(scenario, make_policies, system, replayed, Path(scratch), progress)
         again = records_sha256([Path(scratch) / name for name in RECORDS])
     return Repetition(finished.manifest.records_sha256, again, mismatch)
+
+
+def require_repeatable(rung: str, system: System) -> None:
+    """Raise ValueError for a run of hardware in the loop in which failures end tasks or let them start again: its
+    records lack the times of interrupted partitions and of earlier attempts."""
+    if rung == "hil" and system.failures and system.on_failure != "wait":
+        given = f"failures.on_failure={system.on_failure}"
+        raise ValueError(f"scenario.yaml: {given}: must be wait to repeat a run of hardware in the loop")
 
 
 def _repeat_emulation(folder: Path, system: System, policies: Mapping[str, Policy], scratch: Path) -> str:

@@ -12,6 +12,7 @@ from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.realtime.relay import Relay, RelayFailed
 from emulator.realtime.sandbox.requirements import require
 from topologies.build import build
+from topologies.build.emulation_scope import require_no_failures
 from topologies.loading.loader import load, prefix_errors
 from topologies.mininet.addressing import addressing
 from topologies.mininet.network import topology_of
@@ -43,6 +44,7 @@ def from_command_line(scenario: str = "", log: str = "") -> ScenarioTopo:
 def _topology(file: Path, log: Path) -> ScenarioTopo:
     scenario = load(file)
     with prefix_errors(file):
+        require_no_failures(scenario)
         for index, host in enumerate(scenario.realtime.hosts):
             if host.interface is not None:
                 place = f"realtime.hosts[{index}].interface={host.interface}"

@@ -63,16 +63,17 @@ class CompiledEngine:
         self._rows = RowWriter(self._plans, label, records)
         self._streams = [_StreamState(stream, system) for stream in system.streams]
         self._stream_of_plan: list[int] = []
+        changes = transitions(system)
         self._to_come: list[Iterator[Any]] = [
             stream.tasks(system.seed, system.duration_ns) for stream in system.streams
         ]
-        self._to_come.append(iter(transitions(system)))
+        self._to_come.append(iter(changes))
         self._sequence = 0
         self._due: list[tuple[int, int, int, Any]] = []  # arrivals and failures to come, as a heap
         streams, places = len(system.streams), len(system.links) + len(network.devices)
         stages = max((len(model.layers) for model in system.models.values()), default=0) + 1
         clock = np.zeros(1, CLOCK)
-        clock["order"], clock["may_fail"] = streams + 1, len(system.failures) > 0
+        clock["order"], clock["may_fail"] = streams + 1, len(changes) > 0
         clock["group_rows"] = ROW_GROUP_ROWS
         clock["on_failure"] = ON_FAILURE[system.on_failure]
         self._engine = Engine(

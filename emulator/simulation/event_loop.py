@@ -249,6 +249,7 @@ def queue_partition(engine: Engine, row: int, now_ns: int) -> None:
         if answer == NODE_DOWN:
             on_interruption(engine, row, now_ns)
         else:
+            engine.costs[row, state.stage].waiting_ns += now_ns - state.asked_ns  # for the restoration
             state.place = NOWHERE
             fail_task(engine, row, now_ns, answer)
         return

@@ -264,6 +264,7 @@ class SimpyEngine:
                 continue
             break
         if isinstance(service, str):
+            costs.waiting_ns += env.now - asked_ns  # for the restoration
             raise TaskFailed(service)
         if not last and not self._may_fail:
             yield env.timeout(service.finish_ns - env.now)

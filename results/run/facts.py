@@ -1,16 +1,22 @@
 """Collect the facts of a scenario that summary, figures and report need, at the end of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from emulator.core.units import NS_PER_S
-from emulator.simulation.task_state import NO_COVERAGE, REASONS
-from emulator.system import System
+from emulator.simulation.failures import outages_of
+from emulator.simulation.task_state import LINK_DOWN, NO_COVERAGE, NODE_DOWN, REASONS
+from emulator.system import OnFailure, System
 from results.run.manifest import BrokerFacts, Check, EmulationFacts, KindFacts, RunFacts
 from topologies.build.run_inputs import trace_file
 from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
-MAX_LINKS_NAMED = 6  # in a note
+MAX_NAMED = 6  # links, or nodes and links, in a note
+AFTER_A_FAILURE: Mapping[OnFailure, str] = {
+    "wait": "waits until it is over",
+    "retry": "is placed again by its policy, or fails if no candidate is up",
+    "fail": "fails",
+}
 
 
 class ExecutionFacts(NamedTuple):
@@ -42,7 +48,7 @@ def facts_of(scenario: Scenario, system: System, execution: ExecutionFacts) -> R
         cost=system.cost,
         uplinks={name: trace_file(name, first_links[name].target) for name in sources if name in first_links},
         policies={label_of(each): each.type for each in scenario.policies},
-        notes=(*_coverage_notes(system), *_training_notes(scenario), *execution.notes),
+        notes=(*_coverage_notes(system), *_failure_notes(system), *_training_notes(scenario), *execution.notes),
         emulation=execution.emulation,
         engine=execution.engine,
     )
@@ -52,11 +58,26 @@ def _coverage_notes(system: System) -> tuple[str, ...]:
     dark = [f"{link.source} to {link.target}" for link in system.links if not link.trace.carries]
     if not dark:
         return ()
-    named = ", ".join([*dark[:MAX_LINKS_NAMED], *(["others"] if len(dark) > MAX_LINKS_NAMED else [])])
     return (
-        f"{len(dark)} of {len(system.links)} links are out of coverage all the time ({named}): a task that must "
+        f"{len(dark)} of {len(system.links)} links are out of coverage all the time ({_named(dark)}): a task that must "
         f"cross one fails at once, its reason {REASONS[NO_COVERAGE]}.",
     )
+
+
+def _failure_notes(system: System) -> tuple[str, ...]:
+    if not system.failures:
+        return ()
+    places = list(dict.fromkeys(failure.node or " to ".join(failure.link) for failure in system.failures))
+    outages = [each for failure in system.failures for each in outages_of(failure, system.seed, system.duration_ns)]
+    return (
+        f"{sum(start_ns < system.duration_ns for start_ns, _ in outages)} outages of {_named(places)}: a task that "
+        f"meets one {AFTER_A_FAILURE[system.on_failure]} (reasons: {REASONS[NODE_DOWN]}, {REASONS[LINK_DOWN]}). "
+        "Bounds ignore outages, and agents are trained without them.",
+    )
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join([*names[:MAX_NAMED], *(["others"] if len(names) > MAX_NAMED else [])])
 
 
 def _training_notes(scenario: Scenario) -> tuple[str, ...]:

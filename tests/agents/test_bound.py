@@ -18,12 +18,13 @@ from emulator.policy import Policy
 from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.simulation.network import Network
-from emulator.system import Background, CellSpec, Ramp, Scheduler, System
+from emulator.system import Background, CellSpec, Failure, OnFailure, Ramp, Scheduler, System
 from emulator.task import describe, parse
 from emulator.trace import Release
 from emulator.workload import Recorded
 from tests.agents.systems import small_system
 from tests.emulator.strategies import nothing
+from tests.emulator.systems import pairs
 
 BASELINES = ("random", "all-device", "all-edge", "greedy", "exact")
 Costs = dict[tuple[str, str, int], float]
@@ -194,3 +195,16 @@ def test_optimum_refuses_tasks_that_can_overlap() -> None:
         optimum(spaced(Ramp(10 * NS_PER_S, NS_PER_MS)))
     with pytest.raises(ValueError, match="preload=False"):
         optimum(replace(spaced(None), preload=False))
+    with pytest.raises(ValueError, match="failures: must be none for the optimum"):
+        optimum(replace(spaced(None), failures=(Failure("edge1", outages=((0, NS_PER_S),)),)))
+
+
+@pytest.mark.parametrize("on_failure", ["wait", "retry", "fail"])
+def test_bound_of_a_system_with_failures_is_that_without_and_holds(on_failure: OnFailure) -> None:
+    system = pairs(3)
+    failures = (Failure("edge1", outages=((NS_PER_S // 4, NS_PER_S),)), Failure("ue2", up_ns=10**8, down_ns=10**7))
+    failing = replace(system, failures=failures, on_failure=on_failure)
+    assert bounds_s(failing) == bounds_s(system)
+    for name in BASELINES:
+        costs = costs_s(failing, make_policy(name, {}, failing))
+        assert all(costs[task] >= least_s for task, least_s in bounds_s(system).items())

@@ -11,6 +11,7 @@ from emulator.workload import Arrivals, Periodic, Poisson, Recorded, Stream, Tok
 from topologies.build.links import cells_of, links_of
 from topologies.build.conversion import (
     direction_name,
+    failures_of,
     kind_of,
     nodes_of,
     placements_of,
@@ -37,7 +38,7 @@ def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None =
 
 def training_system(scenario: Scenario, folder: Path, index: int) -> System:
     """Return the system with other channels and arrivals, for training: generated traces and draws have a seed of their
-    own for each `index` from 0, recordings are cut to their training interval.
+    own for each `index` from 0, recordings are cut to their training interval, and nothing fails.
 
     Raises ValueError (one line) if a trace shares lineage with a trace of the scenario's run.
     """
@@ -89,6 +90,8 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
         broker=scenario.broker,
         preload=scenario.preload,
         cells=cells_of(scenario),
+        failures=() if source.training else failures_of(scenario),
+        on_failure="wait" if scenario.failures is None else scenario.failures.on_failure,
     )
 
 

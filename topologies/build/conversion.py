@@ -1,16 +1,18 @@
 """Conversion of a scenario's sections to the emulator's types, except links and traces."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from emulator.profile import ModelProfile
-from emulator.system import DeviceSpec, Node
+from emulator.system import DeviceSpec, Failure, Node
 from emulator.task import Placement, TaskKind
-from emulator.core.units import NS_PER_US, ns_from_ms
+from emulator.core.units import NS_PER_US, ns_from_ms, ns_from_s
 from topologies.build.candidates import candidates
 from topologies.profiles import load_profile
+from topologies.schema.failures import OutageSection
 from topologies.schema.messages import translate
 from topologies.schema.scenario import DeviceSection, Scenario
 from topologies.schema.workloads import RecordedSection, RecordedFileSection, TaskSection
@@ -52,6 +54,22 @@ def radio_ends(a: str, b: str, nodes: Mapping[str, Node]) -> tuple[str, str]:
 def direction_name(source: str, target: str) -> str:
     """Return the name of one direction of a link; its trace is stored by this name."""
     return f"{source}-{target}"
+
+
+def failures_of(scenario: Scenario) -> tuple[Failure, ...]:
+    """Return the failures of a scenario, of the copies of a node or link one by one."""
+    return tuple(
+        replace(_failure(outage), **({"node": place} if isinstance(place, str) else {"link": place}))
+        for _, place, outage in scenario.outage_entries()
+    )
+
+
+def _failure(outage: OutageSection) -> Failure:
+    if outage.interval_s is not None:
+        start_s, stop_s = outage.interval_s
+        return Failure(outages=((ns_from_s(start_s), ns_from_s(stop_s)),))
+    up_s, down_s = outage.means_s or (0.0, 0.0)
+    return Failure(up_ns=max(1, ns_from_s(up_s)), down_ns=ns_from_s(down_s))
 
 
 def profile_source(scenario: Scenario, model: str, folder: Path) -> str:

@@ -34,6 +34,12 @@ def emulated_system(scenario: Scenario, system: System) -> System:
     return emulated if realtime.tasks else replace(emulated, streams=(), placements={})
 
 
+def require_no_failures(scenario: Scenario) -> None:
+    """Raise ValueError if nodes or links fail, which they do in simulations alone."""
+    if scenario.failures is not None:
+        raise ValueError("failures: must not be given to emulate in real time: emulated links and hosts do not fail")
+
+
 def require_matching_bearers(scenario: Scenario) -> None:
     """Raise ValueError unless the bearers suit the transport of an emulation: TCP, used with a broker, needs
     acknowledged bearers; datagrams, used without one, need unacknowledged bearers."""

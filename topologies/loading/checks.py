@@ -48,6 +48,7 @@ def check(scenario: Scenario, folder: Path) -> None:
     check_links_of_cells(scenario)
     _check_graph(scenario)
     _check_references(scenario)
+    _check_failures(scenario)
     _check_setting_names(scenario)
     check_switches(scenario)
     check_realtime(scenario)
@@ -126,6 +127,21 @@ def _check_unique(section: str, key: str, values: Sequence[str]) -> None:
     for index, value in enumerate(values):
         if value in values[:index]:
             raise ValueError(f"{section}[{index}].{key}={value}: must be given once")
+
+
+def _check_failures(scenario: Scenario) -> None:
+    places: set[str | tuple[str, str]] = {name for _, name, _ in scenario.node_entries()}
+    places |= {(a, b) for _, a, b, _ in scenario.link_entries()}
+    drawn: set[str | tuple[str, str]] = set()
+    for index, place, outage in scenario.outage_entries():
+        key, value = ("node", place) if isinstance(place, str) else ("link", f"[{', '.join(place)}]")
+        path = f"failures.outages[{index}].{key}={value}"
+        if place not in places:
+            raise ValueError(f"{path}: must be {'the name of a node' if key == 'node' else 'the two ends of a link'}")
+        if outage.means_s is not None:
+            if place in drawn:
+                raise ValueError(f"{path}: must have mean times in one entry only")
+            drawn.add(place)
 
 
 def _check_setting_names(scenario: Scenario) -> None:

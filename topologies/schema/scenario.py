@@ -24,6 +24,7 @@ from topologies.schema.base import (
     section_error,
 )
 from topologies.schema.cells import CellSection
+from topologies.schema.failures import FailuresSection, OutageSection
 from topologies.schema.links import LinkSection
 from topologies.schema.realtime import RealtimeSection
 from topologies.schema.workloads import TaskSection
@@ -202,6 +203,7 @@ class Scenario(Section):
     policies: Annotated[tuple[PolicySection, ...], Field(strict=False, min_length=1)]
     training: TrainingSection = TrainingSection()
     hil: HilSection | None = None
+    failures: FailuresSection | None = None
     realtime: RealtimeSection = RealtimeSection()
     broker: NodeName | None = None
     """Node of the broker through which all activations pass."""
@@ -216,12 +218,28 @@ class Scenario(Section):
 
     def link_entries(self) -> Iterator[tuple[int, str, str, LinkSection]]:
         """Yield (index of the entry, one end, other end, entry) of every link, copies included."""
-        counts = {node.name: node.count for node in self.nodes if node.count is not None}
         for index, link in enumerate(self.links):
-            a, b = link.between
-            copies = min((counts[end] for end in (a, b) if end in counts), default=1)
-            for i in range(1, copies + 1):
-                yield index, a.replace(TEMPLATE, str(i)), b.replace(TEMPLATE, str(i)), link
+            for a, b in self.copies_of(link.between):
+                yield index, a, b, link
+
+    def copies_of(self, ends: tuple[str, str]) -> list[tuple[str, str]]:
+        """Return the pairs of nodes that the two ends of a link stand for: those of a template have the same number."""
+        counts = {node.name: node.count for node in self.nodes if node.count is not None}
+        copies = min((counts[end] for end in ends if end in counts), default=1)
+        named = [
+            [end.replace(TEMPLATE, str(i)) if end in counts else end for end in ends] for i in range(1, copies + 1)
+        ]
+        return [(a, b) for a, b in named]
+
+    def outage_entries(self) -> Iterator[tuple[int, str | tuple[str, str], OutageSection]]:
+        """Yield (index of the entry, node or two ends of a link, entry) of every outage, copies included. The ends of a
+        link are in the order of `links`."""
+        linked = {frozenset((a, b)): (a, b) for _, a, b, _ in self.link_entries()}
+        for index, outage in enumerate(self.failures.outages if self.failures is not None else ()):
+            for name in self.names_of(() if outage.node is None else (outage.node,)):
+                yield index, name, outage
+            for ends in [] if outage.link is None else self.copies_of(outage.link):
+                yield index, linked.get(frozenset(ends), ends), outage
 
     def cell_entries(self) -> Iterator[tuple[str, CellSection]]:
         """Yield (name of the node, section) of every cell, copies included."""

@@ -211,6 +211,20 @@ def realtime(**keys: object) -> Edit:
     return put("realtime", keys)
 
 
+def outage(**keys: object) -> Edit:
+    """Give the scenario one outage, of these keys."""
+    return failures({"outages": [keys]})
+
+
+def failures(section: object) -> Edit:
+    """Give the scenario this section `failures`."""
+
+    def edit(data: dict[str, Any]) -> None:
+        data["failures"] = section
+
+    return edit
+
+
 def commanded(**keys: object) -> Edit:
     """Add a command, and a real device that replaces edge1."""
     return realtime(hosts=[{"nodes": "edge1", "interface": "eth7"}], commands=[{"run": "true", **keys}])
@@ -641,6 +655,82 @@ CASES = [
         "command-behind-a-cable",
         "realtime.commands[0].node=edge1: must not be a node that an interface stands for",
         commanded(node="edge1"),
+    ),
+    # failures
+    Case("failures-empty", "failures.outages: must be given", failures({"on_failure": "wait"})),
+    Case("failures-none", "failures.outages=[]: must have 1 or more entries", failures({"outages": []})),
+    Case(
+        "failures-mode",
+        "failures.on_failure=later: must be 'wait', 'retry' or 'fail'",
+        failures({"on_failure": "later", "outages": [{"node": "edge1", "from_s": 0, "to_s": 1}]}),
+    ),
+    Case("outage-key", "failures.outages[0].at_s=1: is not a known key", outage(node="edge1", at_s=1)),
+    Case("outage-nowhere", "failures.outages[0]: must give exactly one of node, link", outage(from_s=1, to_s=2)),
+    Case(
+        "outage-two-places",
+        "failures.outages[0]: must give exactly one of node, link",
+        outage(node="edge1", link=["gnb", "edge1"], from_s=1, to_s=2),
+    ),
+    Case(
+        "outage-node",
+        "failures.outages[0].node=edge7: must be the name of a node",
+        outage(node="edge7", from_s=1, to_s=2),
+    ),
+    Case(
+        "outage-template",
+        "failures.outages[0].node=edge{i}: must be the name of a node",
+        outage(node="edge{i}", from_s=1, to_s=2),
+    ),
+    Case(
+        "outage-link",
+        "failures.outages[0].link=[ue1, edge1]: must be the two ends of a link",
+        outage(link=["ue1", "edge1"], from_s=1, to_s=2),
+    ),
+    Case(
+        "outage-link-template",
+        "failures.outages[0].link=[edge{i}, gnb]: must be the two ends of a link",
+        outage(link=["edge{i}", "gnb"], from_s=1, to_s=2),
+    ),
+    Case("outage-one-end", "failures.outages[0].link", outage(link=["gnb"], from_s=1, to_s=2)),
+    Case(
+        "outage-no-times",
+        "failures.outages[0]: must give either from_s and to_s, or mean_time_between_failures_s and mean_time_to_rep",
+        outage(node="edge1"),
+    ),
+    Case("outage-no-end", "failures.outages[0]: must give either from_s and to_s, or", outage(node="edge1", from_s=1)),
+    Case(
+        "outage-two-kinds-of-times",
+        "failures.outages[0]: must give either from_s and to_s, or",
+        outage(node="edge1", from_s=1, to_s=2, mean_time_between_failures_s=9, mean_time_to_repair_s=1),
+    ),
+    Case("outage-order", "failures.outages[0]: from_s must be before to_s", outage(node="edge1", from_s=2, to_s=2)),
+    Case("outage-early", "failures.outages[0].from_s=-1: must be at least 0", outage(node="edge1", from_s=-1, to_s=2)),
+    Case(
+        "outage-within-a-nanosecond",
+        "failures.outages[0]: from_s must be before to_s",
+        outage(node="edge1", from_s=1.0, to_s=1.0000000001),
+    ),
+    Case(
+        "outage-mean-zero",
+        "failures.outages[0].mean_time_to_repair_s=0: must be at least 0.001",
+        outage(node="edge1", mean_time_between_failures_s=1, mean_time_to_repair_s=0),
+    ),
+    Case(
+        "outage-repair-too-long",
+        "failures.outages[0]: mean_time_between_failures_s must be above mean_time_to_repair_s, which is a part of it",
+        outage(node="edge1", mean_time_between_failures_s=2, mean_time_to_repair_s=2),
+    ),
+    Case(
+        "outage-drawn-twice",
+        "failures.outages[1].link=[ue2, gnb]: must have mean times in one entry only",
+        failures(
+            {
+                "outages": [
+                    {"link": ["ue{i}", "gnb"], "mean_time_between_failures_s": 9, "mean_time_to_repair_s": 1},
+                    {"link": ["gnb", "ue2"], "mean_time_between_failures_s": 5, "mean_time_to_repair_s": 1},
+                ]
+            }
+        ),
     ),
     # overrides
     Case("set-nothing", "--set seed: must look like links[0].delay_ms=5", overrides=("seed",)),
