@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emulator.device import Device
-from emulator.legs import Leg
+from emulator.legs import Leg, LegPlan
 from emulator.task import Partition, Placement, Task, passes
 from hil.mqtt.client import Address
 from hil.stations.planning import make_schedule
@@ -58,9 +58,11 @@ def test_empty_inputs_and_results_are_not_sent() -> None:
     job = schedule.jobs[0]
     assert (schedule.begins_at(job), schedule.ends_at(job)) == ("ue1", "ue1")
     plan = schedule.plans[0]
+    once, again, result = plan.legs
+    legs = LegPlan((once[0]._replace(fixed_bytes=0), *once[1:]), again, result._replace(fixed_bytes=0))
     empty = Schedule(
-        1, 0, None, ADDRESSES, schedule.computers, schedule.weight_bytes,
-        (type(plan)(**{**vars(plan), "input_bytes": 0, "result_bytes": 0}),), schedule.jobs,
+        2, 0, None, ADDRESSES, schedule.computers, schedule.weight_bytes,
+        (type(plan)(**{**vars(plan), "legs": legs}),), schedule.jobs,
     )  # fmt: skip
     assert (empty.begins_at(job), empty.ends_at(job)) == ("edge1", "edge1")
 
@@ -86,7 +88,7 @@ def test_resident_weights_are_those_that_the_simulation_preloads() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"version": 2}, "version=2: must be 1"),
+        ({"version": 1}, "version=1: must be 2"),
         ({"extra": 1}, "extra: Unexpected keyword argument"),
         ({"weights_seed": "x"}, "weights_seed: Input should be a valid integer"),
         ({"addresses": {}}, "plans[0].source=ue1: must have an address"),
