@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emulator.core.randomness import draw_key
+from emulator.core.units import ns_from_ms, ns_from_s
 from emulator.system import Control, Cost, System
 from emulator.trace import Trace
-from emulator.core.units import ns_from_ms, ns_from_s
 from emulator.workload import Arrivals, Periodic, Poisson, Recorded, Stream, Tokens
-from topologies.build.links import cells_of, links_of
 from topologies.build.conversion import (
     direction_name,
     failures_of,
@@ -18,8 +17,9 @@ from topologies.build.conversion import (
     profiles_of,
     recorded_arrivals,
 )
-from topologies.schema.scenario import Scenario
+from topologies.build.links import cells_of, links_of
 from topologies.build.trace_sources import TraceSource
+from topologies.schema.scenario import Scenario
 from topologies.schema.workloads import RecordedSection, TaskSection
 
 
@@ -28,8 +28,8 @@ def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None =
 
     `traces` contains traces by direction (`ue1-gnb`) that replace generated or recorded ones, such as those stored by a
     run that is repeated. A generated channel depends on the seed and its UE alone, so adding a UE changes no other
-    channel. Raises ValueError (one line) for a malformed file; `topologies.loading.loader.prefix_errors` adds the name of the
-    scenario's file to it.
+    channel. Raises ValueError (one line) for a malformed file; `topologies.loading.loader.prefix_errors` adds the name
+    of the scenario's file to it.
     """
     duration_ns = ns_from_s(scenario.duration_s)
     source = TraceSource(scenario.seed, duration_ns, folder, training=False, stored_traces=traces or {})

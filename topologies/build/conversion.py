@@ -6,16 +6,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from emulator.core.units import NS_PER_US, ns_from_ms, ns_from_s
 from emulator.profile import ModelProfile
 from emulator.system import DeviceSpec, Failure, Node
 from emulator.task import Placement, TaskKind
-from emulator.core.units import NS_PER_US, ns_from_ms, ns_from_s
 from topologies.build.candidates import candidates
 from topologies.profiles import load_profile
 from topologies.schema.failures import OutageSection
 from topologies.schema.messages import translate
 from topologies.schema.scenario import DeviceSection, Scenario
-from topologies.schema.workloads import RecordedSection, RecordedFileSection, TaskSection
+from topologies.schema.workloads import RecordedFileSection, RecordedSection, TaskSection
 
 BYTES_PER_KB = 1_000
 BYTES_PER_MB = 1_000_000

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from emulator.system import System
 from emulator.core.units import ns_from_s
+from emulator.system import System
 from topologies.schema.scenario import Scenario, label_of
 
 EMULATED_SUFFIX = "@emulated"  # suffix of a policy's label in the records of its emulation

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from emulator.channel.numerology import group_prbs
 from emulator.channel.radio import Direction
+from emulator.core.units import ns_from_ms
 from emulator.system import Background, CellSpec, LinkSpec, Node, Ramp
 from emulator.trace import Trace
-from emulator.core.units import ns_from_ms
-from topologies.schema.setting_errors import LocatedSection, translate_setting_errors
+from topologies.build.conversion import BYTES_PER_KB, direction_name, radio_ends
+from topologies.build.trace_sources import TraceSource
 from topologies.schema.cells import DIRECTIONS, RampSection, in_emulator_units
 from topologies.schema.links import DirectionSection, LinkSection
-from topologies.build.conversion import BYTES_PER_KB, direction_name, radio_ends
 from topologies.schema.scenario import Scenario
-from topologies.build.trace_sources import TraceSource
+from topologies.schema.setting_errors import LocatedSection, translate_setting_errors
 
 
 def links_of(scenario: Scenario, nodes: Mapping[str, Node], source: TraceSource) -> tuple[LinkSpec, ...]:
@@ -65,7 +65,9 @@ def _radio_spec(
         with _prefix_errors(f"{path}.{direction}"):
             trace = source.specified(section, direction_name(*ends))
         return replace(_link_spec(*ends, link, trace), ramp=ramp)
-    with translate_setting_errors(LocatedSection(scenario.cell_path(station), cell), LocatedSection(f"{path}.radio", link.radio)):
+    with translate_setting_errors(
+        LocatedSection(scenario.cell_path(station), cell), LocatedSection(f"{path}.radio", link.radio)
+    ):
         trace = source.generated(cell, link.radio, direction_name(*ends), ue, direction)
     spec = replace(_link_spec(*ends, link, trace), ramp=ramp)
     if cell.scheduler == "none":

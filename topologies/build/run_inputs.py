@@ -11,8 +11,8 @@ import yaml
 from emulator.layer_times import measured_of, save_measured
 from emulator.system import System
 from emulator.trace import Trace
-from topologies.loading.checks import track_files
 from topologies.build.conversion import direction_name, nodes_of, profile_source, radio_ends, recorded_arrivals
+from topologies.loading.checks import track_files
 from topologies.schema.scenario import LearnedSection, ReplaySection, Scenario, label_of
 
 
@@ -50,10 +50,12 @@ def checkpoint_file(label: str) -> str:
 
 
 def input_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
-    """Return the files to copy by their paths in the run's folder: decisions to replay, profiles of models, and recorded
-    tracks. Relative paths of the scenario start from `folder`."""
+    """Return the files to copy by their paths in the run's folder: decisions to replay, profiles of models, and
+    recorded tracks. Relative paths of the scenario start from `folder`."""
     replays = {
-        _decisions_file(label_of(each)): folder / each.file for each in scenario.policies if isinstance(each, ReplaySection)
+        _decisions_file(label_of(each)): folder / each.file
+        for each in scenario.policies
+        if isinstance(each, ReplaySection)
     }
     profiles = {_profile_file(model): Path(source) for model, source in _own_profiles(scenario, folder).items()}
     tracks = {_track_file(file): folder / file for _, file in track_files(scenario)}

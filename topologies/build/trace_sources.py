@@ -7,13 +7,13 @@ from pathlib import Path
 from emulator.channel.generate import generate
 from emulator.channel.numerology import slot_ns
 from emulator.channel.radio import Direction
-from emulator.trace.formats import read
-from emulator.trace import Trace, constant
 from emulator.core.units import NS_PER_S, ns_from_s
+from emulator.trace import Trace, constant
+from emulator.trace.formats import read
+from topologies.build.tracks import track_of
 from topologies.schema.cells import CellSection
 from topologies.schema.links import DirectionSection, TraceFileSection
 from topologies.schema.radio import RadioSection, radio_of
-from topologies.build.tracks import track_of
 
 BPS_PER_MBPS = 1e6
 MIN_CHANNEL_NS = NS_PER_S  # a shorter channel could end before its first CQI report or slot of its direction
