@@ -1,8 +1,9 @@
 """Find the source files that one simulated task runs through, from its arrival to its record.
 
-An engine runs a system of one link after another and a server twice, without a task and with one. A function belongs to
-the task if it is entered more often the second time. Compiled functions cannot be watched: those that the task's files
-refer to count, and those that compiled functions refer to in turn.
+An engine runs a system of one link after another and a server twice, with one task and with two of the same kind. A
+function belongs to a task if it is entered more often the second time; what is prepared once for all tasks of a kind
+does not count. Compiled functions cannot be watched: those that the task's files refer to count, and those that
+compiled functions refer to in turn, but for cells, of which the system has none.
 """
 
 import sys
@@ -48,11 +49,12 @@ class Entries:
 
 def entered_files(engine: Engine, root: Path) -> set[str]:
     """Return the paths below `root` of the files whose functions one task enters."""
-    idle, busy = (entries(engine, count, root) for count in (0, 1))
-    files = {code.co_filename for code, count in busy.counts.items() if count > idle.counts.get(code, 0)}
+    one, busy = (entries(engine, count, root) for count in (1, 2))
+    files = {code.co_filename for code, count in busy.counts.items() if count > one.counts.get(code, 0)}
+    cells = str(root / "emulator" / "cell")
     watched = [(code, names) for code, names in busy.globals.items() if code.co_filename in files]
     compiled = {code.co_filename for code in compiled_functions(watched) if code.co_filename.startswith(busy.root)}
-    return {str(Path(file).relative_to(root)) for file in files | compiled}
+    return {str(Path(file).relative_to(root)) for file in files | compiled if not file.startswith(cells)}
 
 
 def entries(engine: Engine, tasks: int, root: Path) -> Entries:

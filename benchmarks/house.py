@@ -221,9 +221,9 @@ def files_of_a_task(engine: str) -> Callable[[Tree], Finding | None]:
 
 LIMITS = (
     Limit("lines of time, trace, link, cell and simulation", 3_000, core_lines, enforced=False),
-    Limit("class names defined more than once", 0, duplicate_classes, enforced=False),
+    Limit("class names defined more than once", 0, duplicate_classes),
     Limit("modules in the largest folder", 20, largest_folder),
-    Limit("modules in the longest chain of imports in a folder", 7, longest_chain, enforced=False),
+    Limit("modules in the longest chain of imports in a folder", 7, longest_chain),
     Limit("circles of imports", 0, circles),
     Limit("imports upwards or sideways between packages", 0, upward_imports),
     Limit("files that a task runs through, SimPy engine", 8, files_of_a_task("SimPy engine"), enforced=False),

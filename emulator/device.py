@@ -14,6 +14,7 @@ from emulator.core.fifo import Fifos, empty_fifos, has_passed, has_room, pop_ent
 from emulator.core.units import NS_PER_S
 from emulator.profile import ModelProfile
 from emulator.system import DeviceSpec, LayerTimes
+from emulator.task import Placement, Task, passes
 
 PS_PER_NS = 1_000
 
@@ -269,6 +270,15 @@ def backlog_ns(tables: DeviceTables, index: int, at_ns: int) -> int:
         free_ns = entries[row].value
         row = entries[row].next
     return max(0, free_ns - max(at_ns, 0))
+
+
+def decode_times_ns(devices: Mapping[str, Device], task: Task, placement: Placement) -> list[list[int]]:
+    """Return what each pass after the first takes in each partition of a placement, by the devices' layer times."""
+    model = task.kind.model.name
+    return [
+        [devices[node].service_ns(model, first, stop, *each) for node, first, stop in placement]
+        for each in passes(task)[1:]
+    ]
 
 
 def _running_sums(times: LayerTimes) -> tuple[list[int], list[int], list[int]]:

@@ -11,8 +11,8 @@ from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile
 from airsplit.cli.output import print_run
 
 
-class Engine(StrEnum):
-    """The engines of the simulation."""
+class EngineName(StrEnum):
+    """Names of the simulation's engines."""
 
     compiled = "compiled"
     simpy = "simpy"
@@ -26,8 +26,8 @@ def run(
     hil: Annotated[
         str | None, typer.Option("--hil", metavar="local|HOST:PORT", help="Also run tasks on workers, over MQTT.")
     ] = None,
-    engine: Annotated[Engine, typer.Option(help="Run by compiled code, or by SimPy processes: same records.")] = (
-        Engine.compiled
+    engine: Annotated[EngineName, typer.Option(help="Run by compiled code, or by SimPy processes: same records.")] = (
+        EngineName.compiled
     ),
     as_json: Json = False,
     quiet: Quiet = False,

@@ -10,8 +10,8 @@ from emulator.cell.tables import BACKGROUND, NO_UE, CellTables, gap_ns
 from emulator.core.compiled import entry_point, in_place
 from emulator.core.fifo import FOREVER_NS, append, give_back, has_room, remove_first, take
 from emulator.link.capacity import bits_before, slot_of_bit
-from emulator.link.tables import DOWN, FULL, NO_COVERAGE, LinkTables, is_granted
-from emulator.link.transmission import begin, finish, opening_slot, send_bits, transmit, use_first_grant
+from emulator.link.tables import DOWN, FULL, NO_COVERAGE, LinkTables
+from emulator.link.transmission import begin, finish, is_granted, opening_slot, send_bits, transmit, use_first_grant
 
 ENTERED = 0  # not a time: the cell decides later when the message starts
 

@@ -11,8 +11,8 @@ from typing import NamedTuple, Self
 from emulator.core.compiled import Bound, Record, Table, entry_point, in_place
 from emulator.core.fifo import FOREVER_NS, has_passed, has_room, pop_entry, push_entry
 from emulator.link.capacity import best_exit_ns, fluid_sent_ns, slot_delays_ns, slot_range
-from emulator.link.tables import DOWN, FULL, NO_COVERAGE, Links, LinkTables, is_granted
-from emulator.link.transmission import begin, count_erased, finish, transmit
+from emulator.link.tables import DOWN, FULL, NO_COVERAGE, Links, LinkTables
+from emulator.link.transmission import begin, count_erased, finish, is_granted, transmit
 from emulator.system import LinkSpec
 from emulator.trace import Trace
 

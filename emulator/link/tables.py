@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from emulator.core.compiled import Record, Table, in_place
+from emulator.core.compiled import Table
 from emulator.core.fifo import Fifos, copied, empty_fifos
 from emulator.core.randomness import draw_key
 from emulator.link.capacity import bits_before, slot_delays_ns, slot_outcomes
@@ -152,10 +152,3 @@ class Pool:
     def joined(self) -> Table:
         """Return all arrays as one."""
         return np.concatenate(self._arrays)
-
-
-@in_place
-def is_granted(link: Record, now_ns: int) -> bool:
-    """Return whether a message that enters at `now_ns` needs no grant: the link has traffic, or had some within
-    `idle_ns`. Only the link's own past decides."""
-    return bool(link.used and now_ns - link.sent_ns < link.idle_ns)

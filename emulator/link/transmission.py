@@ -8,6 +8,13 @@ from emulator.link.tables import LinkTables
 
 
 @in_place
+def is_granted(link: Record, now_ns: int) -> bool:
+    """Return whether a message that enters at `now_ns` needs no grant: the link has traffic, or had some within
+    `idle_ns`. Only the link's own past decides."""
+    return bool(link.used and now_ns - link.sent_ns < link.idle_ns)
+
+
+@in_place
 def begin(link: Record, message: Record, now_ns: int, size_bytes: int, number: int, granted: bool) -> None:
     """Prepare a message that enters a link at `now_ns`; if it is not granted, a grant comes first (`Ramp`)."""
     message.number, message.size_bytes = number, size_bytes

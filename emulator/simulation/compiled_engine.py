@@ -30,7 +30,7 @@ from emulator.simulation.failures import Transition, retried, transitions
 from emulator.simulation.network import Network
 from emulator.simulation.observation import DelayedObservation
 from emulator.simulation.plans import NOTHING_MEASURED, Plans, visit_times_ns
-from emulator.simulation.row_writer import RowWriter
+from emulator.simulation.row_writer import FinishedRows
 from emulator.simulation.task_state import COST, STAGE_ROW, STATE, TASK_ROW
 from emulator.system import System
 from emulator.task import Placement, Task
@@ -60,7 +60,7 @@ class CompiledEngine:
         system = network.system
         self._network, self._policy, self._compute = network, policy, compute
         self._plans = Plans(network)
-        self._rows = RowWriter(self._plans, label, records)
+        self._rows = FinishedRows(self._plans, label, records)
         self._streams = [_StreamState(stream, system) for stream in system.streams]
         self._stream_of_plan: list[int] = []
         changes = transitions(system)

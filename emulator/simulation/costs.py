@@ -1,10 +1,14 @@
-"""What a task costs, stage by stage, and the rows that say so in the records."""
+"""Costs of a task, stage by stage; its rows in the records; and the totals of a run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from emulator.policy import Totals
 from emulator.record import Records
+from emulator.simulation.network import Network
 from emulator.task import Placement, Task, describe
+
+PARTS = ("waiting_ns", "load_ns", "service_ns", "transfer_ns")  # of a sojourn
 
 
 @dataclass(slots=True)
@@ -64,3 +68,24 @@ def write_rows(
     outcome = "failed" if reason else "done" if in_time else "missed"
     ends = (costs.energy_j, costs.erased_fraction, in_time, outcome, reason, attempts, compute)
     records.tasks.append((*key, task.arrival_ns, describe(placement), *costs.values(), sojourn_ns, *ends))
+
+
+class Tally:
+    """Adds up tasks. By Little's law the mean number of tasks in the system is the sum of their sojourns over the time;
+    `little_error` compares it with the sum of the parts that the records split sojourns into."""
+
+    def __init__(self) -> None:
+        self._tasks = self._parts_ns = self._sojourns_ns = self._last_ns = 0
+
+    def add(self, tasks: int, parts_ns: int, sojourns_ns: int, last_ns: int) -> None:
+        """Add tasks: the sums of their parts and sojourns, and when the last of them ended."""
+        self._tasks += tasks
+        self._parts_ns += parts_ns
+        self._sojourns_ns += sojourns_ns
+        self._last_ns = max(self._last_ns, last_ns)
+
+    def totals(self, network: Network) -> Totals:
+        """Return the totals of a run that has ended."""
+        error = abs(self._sojourns_ns - self._parts_ns) / max(self._sojourns_ns, 1)
+        energy_j = {name: device.energy_j(self._last_ns) for name, device in network.devices.items()}
+        return Totals(self._tasks, self._last_ns, self._sojourns_ns / max(self._last_ns, 1), error, energy_j)

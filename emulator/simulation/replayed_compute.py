@@ -6,10 +6,11 @@ from typing import NamedTuple
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from emulator.device import decode_times_ns
 from emulator.policy import Execution
 from emulator.simulation.network import Network
 from emulator.system import System
-from emulator.task import Placement, Task, passes
+from emulator.task import Placement, Task
 
 
 class _Row(NamedTuple):
@@ -49,13 +50,7 @@ class Replayed:
         row = self._rows[key]
         if row.reason == "worker lost":
             return Execution((), row.compute, row.attempts, row.reason)
-        decode = [
-            [
-                self._devices[node].service_ns(task.kind.model.name, first, stop, *each)
-                for node, first, stop in placement
-            ]
-            for each in passes(task)[1:]
-        ]
+        decode = decode_times_ns(self._devices, task, placement)
         decoded_ns = [sum(column) for column in zip(*decode, strict=True)] or [0] * len(placement)
         prefill = [total - later for total, later in zip(row.service_ns, decoded_ns, strict=True)]
         return Execution([prefill, *decode], row.compute, row.attempts)

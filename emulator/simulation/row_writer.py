@@ -8,13 +8,13 @@ import pyarrow as pa
 
 from emulator.core.compiled import Table
 from emulator.record import ROW_GROUP_ROWS, Records
+from emulator.simulation.costs import PARTS, Tally
 from emulator.simulation.event_loop import Engine
 from emulator.simulation.plans import Plans
 from emulator.simulation.task_state import COSTS, DONE, OUTCOMES, REASONS
-from emulator.simulation.totals import PARTS, Tally
 
 
-class RowWriter:
+class FinishedRows:
     """Writes the rows of one run, with names instead of numbers, in groups of `ROW_GROUP_ROWS`."""
 
     def __init__(self, plans: Plans, label: str, records: Records) -> None:

@@ -27,12 +27,11 @@ from emulator.legs import Leg, legs
 from emulator.link import Delivery, Link
 from emulator.policy import Compute, Policy, Totals
 from emulator.record import Records
-from emulator.simulation.costs import StageCosts, total, write_rows
+from emulator.simulation.costs import StageCosts, Tally, total, write_rows
 from emulator.simulation.failures import retried, transitions
 from emulator.simulation.network import Network, Route
 from emulator.simulation.observation import DelayedObservation
 from emulator.simulation.plans import checked_legs, radio_powers_w, visit_times_ns
-from emulator.simulation.totals import Tally
 from emulator.task import Placement, Task
 from emulator.trace import constant
 from emulator.workload import Stream

@@ -8,7 +8,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from emulator.device import Device
+from emulator.device import Device, decode_times_ns
 from emulator.layer_times import with_measured
 from emulator.policy import Execution
 from emulator.simulation.network import Network
@@ -215,11 +215,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         first_pass = [round(report.service_ns * scale) for report, scale in zip(inference.reports, scales, strict=True)]
         if not later:
             return Execution([first_pass], "measured", inference.attempts)
-        model = task.kind.model.name
-        decode = [
-            [self._devices[node].service_ns(model, first, stop, *each) for node, first, stop in placement]
-            for each in later
-        ]
+        decode = decode_times_ns(self._devices, task, placement)
         return Execution([first_pass, *decode], "mixed", inference.attempts)
 
     def _wait_for_workers(self) -> list[str]:

@@ -45,7 +45,7 @@ class Relay:
     def __init__(self, links: Sequence[LinkSpec], cells: Mapping[str, CellSpec], seed: int, duration_ns: int) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "emulator.realtime.relay", str(theirs.fileno())]
+            command = [sys.executable, "-m", "emulator.realtime.relay.process", str(theirs.fileno())]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
         self._control = ours
         self._lock = Lock()

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -181,3 +182,7 @@ def main(descriptor: int) -> None:
             send(control, (one_line(error), None))
             os._exit(1)
     os._exit(0)  # skips the interpreter's clean-up, which has nothing to do here
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
