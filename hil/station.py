@@ -1,8 +1,9 @@
 """A station: the process in a node's host that sends the node's tasks and runs its partitions.
 
 `python -m hil.station --schedule FILE --name NODE --out FILE` draws its weights, connects, prints `ready`, and reads
-one line: the start of the run in ns of CLOCK_MONOTONIC. It prints `answered` when all tasks that end at this node are
-done. It ends at the end of standard input (so it cannot outlive its parent), on SIGTERM or on SIGINT.
+one line: the start of the run in ns of CLOCK_MONOTONIC. It prints `done` when all tasks that end at this node are done,
+and never if one of them fails. It ends at the end of standard input (so it cannot outlive its parent), on SIGTERM or on
+SIGINT.
 """
 
 import argparse
@@ -16,12 +17,12 @@ from typing import NoReturn
 
 from hil.errors import MissingDependency
 from hil.stations.event_log import StationLog
-from hil.stations.processes import ANSWERED, DROPPED, READY
+from hil.stations.processes import ALL_DONE, DROPPED, READY
 from hil.stations.schedule import read_schedule
 from hil.stations.server import Station, Stopped
 from hil.stations.transports import DatagramTransport, MqttTransport, Transport
 
-SWITCH_S = 1e-4  # a receiving thread waits at most this long for a computing one; 5 ms by default
+SWITCH_S = 1e-4  # a receiving thread waits at most this long for a computing one; CPython's default is 5 ms
 
 
 def say(word: str) -> None:
@@ -55,7 +56,7 @@ def serve(schedule_path: Path, name: str, out: Path) -> None:
         with suppress(OSError):  # not writable on every kernel
             Path("/proc/self/timerslack_ns").write_text("1")  # wake up on time, not up to 50 us late
         with StationLog(out) as log:
-            _run(Station(schedule, name, layers, transport, log, lambda: say(ANSWERED)), transport)
+            _run(Station(schedule, name, layers, transport, log, lambda: say(ALL_DONE)), transport)
 
 
 def _run(station: Station, transport: Transport) -> None:

@@ -38,7 +38,7 @@ Progress = Callable[[str, int, int], None]  # (what, done, total)
 class EmulationResult(NamedTuple):
     """The result of an emulation: the relay's counts and its scheduling class, the links as probed before the run, the
     programs, the broker's name and version, the broker and stations that ended too early (`lost`), and the number of
-    messages that stations dropped."""
+    messages or datagrams that stations dropped."""
 
     ended: RelayCounts
     scheduling: str

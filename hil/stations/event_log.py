@@ -19,7 +19,7 @@ class Event(IntEnum):
     """The EVENTS and FAILURES of `emulator.realtime.station_events`, in their order."""
 
     WOKE = 0
-    PUBLISHED = 1
+    PUBLISHED = 1  # just before the message is handed to MQTT or UDP
     RECEIVED = 2
     DECODED = 3
     STARTED = 4

@@ -12,7 +12,7 @@ from hil.errors import Malformed
 from hil.runtime import Runtime
 from hil.stations.messages import MessageKey, StationMessage
 from hil.stations.schedule import Schedule, StationJob
-from hil.stations.weight_cache import WeightCache
+from hil.stations.weight_cache import fits
 
 _TOKEN = struct.Struct("<i")
 
@@ -20,8 +20,8 @@ _TOKEN = struct.Struct("<i")
 class NodeLayers:
     """One node's layers of all its plans, drawn and warmed up, except partitions too large for the node's memory.
 
-    There is no key-value cache: a decode pass computes on the last token alone and is held to the modelled time. Its
-    duration is right, its text is not.
+    There is no key-value cache: a decode pass computes on the last token alone and is held to the modelled time. The
+    duration is right. The text is wrong.
     """
 
     def __init__(self, schedule: Schedule, node: str) -> None:
@@ -31,11 +31,10 @@ class NodeLayers:
         self._tokens: dict[int, list[int]] = {}  # by job: tokens so far, where the last partition is here
         self._shapes: dict[tuple[str, int], tuple[int, ...]] = {}  # by model and cut: of one image or token
         self._inputs: dict[tuple[str, int, int], torch.Tensor] = {}
-        memory = WeightCache(schedule.computers[node], schedule.weight_bytes)
         for plan, (_, first, stop) in schedule.partitions_of(node):
             one = self._runtime.synthetic_input(plan.model, schedule.weights_seed, first, 1)
             self._shapes[plan.model, first] = tuple(one.shape)
-            if memory.fits(plan.model, first, stop):
+            if fits(schedule.computers[node], schedule.weight_bytes[plan.model], first, stop):
                 self._prepare(plan.model, first, stop, one)
         for job in schedule.jobs:
             if schedule.plan(job).placement[0].node == node:
@@ -52,11 +51,12 @@ class NodeLayers:
         An image or prompt message has the right size and random bytes: the input drawn beforehand is returned. Raises
         ValueError for a message of the wrong size."""
         plan, (_, step, stage) = self._schedule.plan(job), message.key
+        size_bytes = self._schedule.leg(job, step * len(plan.placement) + stage).size_bytes
+        if len(message.data) != size_bytes:
+            raise Malformed(f"message: {len(message.data)} bytes: must be {size_bytes}")
         if stage == 0 and step == 0:
             return self.input(job)
         if stage == 0:
-            if len(message.data) != _TOKEN.size:
-                raise Malformed(f"token: {len(message.data)} bytes: must be {_TOKEN.size}")
             return torch.tensor([_TOKEN.unpack(message.data)])
         shape = self._shapes[plan.model, plan.placement[stage].first]
         if plan.tokens:
@@ -100,18 +100,13 @@ class NodeLayers:
         tokens = self._tokens.get(key.job, [])
         if leg.stage == 0:
             return StationMessage(next_key, 1.0, _TOKEN.pack(tokens[-1]))
-        scores = b"" if plan.tokens else self._runtime.scores(plan.model, output).tobytes()
-        data = scores or b"".join(map(_TOKEN.pack, tokens))
-        self.forget(key)
+        packed = b"".join(map(_TOKEN.pack, tokens))
+        data = packed if plan.tokens else self._runtime.scores(plan.model, output).tobytes()
         return StationMessage(next_key, 1.0, data[: leg.size_bytes].ljust(leg.size_bytes, b"\0"))
 
     def local_input(self, key: MessageKey, leg: Leg, output: torch.Tensor) -> torch.Tensor:
         """Return the input of the next partition if it is on this node too: the output itself, or the token."""
         return torch.tensor([[self._tokens[key.job][-1]]]) if leg.stage == 0 else output
-
-    def forget(self, key: MessageKey) -> None:
-        """Delete the tokens of a job that is done."""
-        self._tokens.pop(key.job, None)
 
     def _prepare(self, model: str, first: int, stop: int, one: torch.Tensor) -> None:
         """Draw a partition's layers and warm them up, for long inputs and for a single image or token."""

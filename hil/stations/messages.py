@@ -1,7 +1,7 @@
 """Messages between stations: the elements of an activation, a token, or an input or result of the right size.
 
-A message is sent in pieces, each a header of 24 bytes and data. Over MQTT a message is one piece. As datagrams it is as
-many as it needs; bytes of lost pieces are received as zeros.
+A message is sent in pieces, each a header of 24 bytes and data. Over MQTT a message is one piece. Over UDP, the sender
+splits a message into as many pieces as necessary, and the receiver fills lost pieces with zeros.
 """
 
 import struct
@@ -15,11 +15,12 @@ STATION_MAGIC = b"ASPS"
 _HEADER = struct.Struct("!4sIHHHHIf")
 MTU = 1_500
 DATAGRAM_BYTES = MTU - 28 - _HEADER.size  # data in a datagram: 28 bytes are the IPv4 and UDP headers
-REASSEMBLY_TIMEOUT_NS = 50_000_000  # a message counts as complete after so long without a new piece
+REASSEMBLY_TIMEOUT_NS = 50_000_000  # a message is complete when no piece has arrived for this time
 
 
 class MessageKey(NamedTuple):
-    """Identify a message: to `stage` of the schedule's job number `job` in pass `step`."""
+    """Identify a message, and the visit that it leads to: to partition `stage` of the schedule's job number `job` in
+    pass `step`. The `stage` of a result is the number of partitions; in `hil.codec` it is the last partition's."""
 
     job: int
     step: int
@@ -110,7 +111,9 @@ class Reassembly:
         if piece.key in self._complete:
             self.late += 1
             return None
-        message = self._partial.setdefault(piece.key, _PartialMessage(piece))
+        if piece.key not in self._partial:
+            self._partial[piece.key] = _PartialMessage(piece)
+        message = self._partial[piece.key]
         message.add(piece, now_ns)
         return self._complete_message(piece.key, now_ns) if piece.number + 1 == piece.pieces else None
 

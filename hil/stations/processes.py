@@ -13,8 +13,8 @@ from typing import Self
 from hil.errors import MissingDependency
 from hil.mqtt.broker import terminate
 
-# Lines on a station's standard output; DROPPED is followed by the number of messages that it dropped.
-READY, ANSWERED, DROPPED = "ready", "answered", "dropped"
+# Lines on a station's standard output; DROPPED is followed by the number of messages or datagrams that it dropped.
+READY, ALL_DONE, DROPPED = "ready", "done", "dropped"
 STATION_EXIT_S = 10.0
 
 # Starts a command in the host of a node, with pipes for its standard input and output.
@@ -85,7 +85,7 @@ class Stations:
     def await_answers(self, until_ns: int) -> tuple[str, ...]:
         """Wait until all tasks are done, or CLOCK_MONOTONIC reads `until_ns`. Return the nodes that still wait for
         tasks: those failed elsewhere, or their messages were lost."""
-        return self._wait(ANSWERED, (until_ns - time.monotonic_ns()) * 1e-9, lambda: self._exited >= set(self._nodes))
+        return self._wait(ALL_DONE, (until_ns - time.monotonic_ns()) * 1e-9, lambda: self._exited >= set(self._nodes))
 
     @property
     def exited(self) -> frozenset[str]:
@@ -95,7 +95,8 @@ class Stations:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """The number of messages that reached a station and were dropped, by node; known once stations have ended."""
+        """The number of messages or datagrams that reached a station and were dropped, by node; known once the stations
+        have ended."""
         with self._changed:
             words = ((node, line.split()) for node, lines in self._lines.items() for line in lines)
             return {node: int(each[1]) for node, each in words if each[:1] == [DROPPED]}

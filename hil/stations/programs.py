@@ -167,8 +167,8 @@ class _RunningProgram(NamedTuple):
 
 
 def _end_all(started: Sequence[_RunningProgram]) -> None:
-    """Send SIGTERM to the process groups, and after PROGRAM_EXIT_S SIGKILL. Only then wait for the processes: until
-    that, no other process can have their ids."""
+    """Send SIGTERM to the process groups, and after PROGRAM_EXIT_S SIGKILL. Wait for the processes last: the kernel
+    reuses an id only after the wait."""
     for each in started:
         _send_signal(each, signal.SIGTERM)
     deadline_s = time.monotonic() + PROGRAM_EXIT_S

@@ -33,7 +33,7 @@ class DelayPart(IntEnum):
     TRANSFER = 3
 
 
-# The part of the delay that the time before an event belongs to, in the event's stage. Transfer includes the source's
+# Map each event to the delay part that ends with the event, in the event's stage. Transfer includes the source's
 # lateness, encoding, decoding, and both hosts' network stacks.
 PART_OF = {
     Event.WOKE: DelayPart.TRANSFER,
@@ -48,7 +48,8 @@ PART_OF = {
 
 
 def gather(schedule: Schedule, folder: Path) -> EventRows:
-    """Return the rows of all stations, sorted by job and time. The rows of a killed station end early."""
+    """Return the rows of all stations, sorted by job and time. The rows of a killed station end early. Leave out rows
+    after a job is complete, such as those of a message that arrives again: they are not part of the task."""
     logs = []
     for number, node in enumerate(schedule.addresses):
         rows = read_log(events_file(folder, node))
@@ -58,7 +59,11 @@ def gather(schedule: Schedule, folder: Path) -> EventRows:
         log["node"] = number
         logs.append(log)
     rows = np.concatenate(logs)
-    return rows[np.lexsort((rows["event"], rows["stage"], rows["step"], rows["at_ns"], rows["job"]))]
+    rows = rows[np.lexsort((rows["event"], rows["stage"], rows["step"], rows["at_ns"], rows["job"]))]
+    last_events = np.array([_last_event(schedule, job) for job in schedule.jobs], np.int64).reshape(-1, 3)[rows["job"]]
+    completes = (np.stack([rows["step"], rows["stage"], rows["event"]], axis=1) == last_events).all(axis=1)
+    completed = np.cumsum(completes) - completes  # jobs' last events before a row, in all jobs
+    return rows[completed == completed[np.searchsorted(rows["job"], rows["job"])]]
 
 
 def write_events(path: Path, schedule: Schedule, rows: EventRows) -> None:
@@ -144,19 +149,18 @@ def _sum_parts(schedule: Schedule, job: StationJob, events: Sequence[tuple[int, 
             erased[stage] = either(erased[stage], 1.0 - size_bytes / sent_bytes[step, stage])
         elif event in FAILURE_EVENTS:
             reason = Event(event).text
-    if events and _is_last_event(schedule, job, events[-1]):
+    if events and events[-1][1:4] == _last_event(schedule, job):
         reason = ""
     return RealTaskTimes(parts_ns, erased, reason)
 
 
-def _is_last_event(schedule: Schedule, job: StationJob, row: tuple[int, ...]) -> bool:
-    """Return whether an event completes its job: the result is decoded, or was computed where it is wanted."""
-    plan = schedule.plan(job)
-    _, step, stage, event, *_ = row
-    last_step, last_stage = schedule.steps(job) - 1, len(plan.placement) - 1
-    if schedule.ends_at(job) == plan.placement[-1].node:
-        return (step, stage, event) == (last_step, last_stage, Event.FINISHED)
-    return (step, stage, event) == (last_step, last_stage + 1, Event.DECODED)
+def _last_event(schedule: Schedule, job: StationJob) -> tuple[int, int, int]:
+    """Return the step, stage and event that complete a job: the result is decoded, or computed where it is wanted."""
+    placement = schedule.plan(job).placement
+    step = schedule.steps(job) - 1
+    if schedule.ends_at(job) == placement[-1].node:
+        return step, len(placement) - 1, Event.FINISHED
+    return step, len(placement), Event.DECODED
 
 
 def _name_column(names: Sequence[str], which: "np.ndarray[Any, Any]") -> pa.DictionaryArray:

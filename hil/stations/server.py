@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from emulator.legs import Leg
 from hil.stations.event_log import Event, StationLog
 from hil.stations.messages import MessageKey, ReceivedMessage, StationMessage
 from hil.stations.priority import normal_priority, raise_priority
@@ -34,13 +35,22 @@ class Visit(NamedTuple):
     layers: "NodeLayers"
 
 
+class Output(NamedTuple):
+    """The output of a visit, to be sent as the message of a leg."""
+
+    visit: Visit
+    leg: Leg
+    output: "torch.Tensor"
+
+
 class Stopped(Exception):
     """The run is over; unfinished tasks are abandoned."""
 
 
 class Station:
-    """One node of a run, with three threads: one receives messages, one starts tasks at their arrivals, and one serves
-    the queue of partitions, first in, first out."""
+    """One node of a run, with four threads: one receives messages, one starts tasks at their arrivals, one serves the
+    queue of partitions, first in, first out, and one encodes and sends outputs, which is no part of the service: the
+    next partition does not wait for it."""
 
     def __init__(
         self,
@@ -49,42 +59,45 @@ class Station:
         layers: "NodeLayers | None",
         transport: Transport,
         log: StationLog,
-        answered: Callable[[], None],
+        all_done: Callable[[], None],
     ) -> None:
-        """`layers` is None for a node that does not compute. `answered` is called once, on any thread, when all tasks
-        that end at this node are done."""
+        """`layers` is None for a node that does not compute. `all_done` is called once, on any thread, when all tasks
+        that end at this node are done; never if one of them fails, which may happen at another node."""
         self._schedule = schedule
         self._name = name
         self._layers = layers
         self._transport = transport
         self._log = log
-        self._answered = answered
+        self._all_done = all_done
         self._start_ns = 0
         self._inbox: queue.SimpleQueue[Visit | None] = queue.SimpleQueue()
+        self._outbox: queue.SimpleQueue[Output | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         computer = schedule.computers.get(name)
         self._weight_cache = WeightCache(computer, schedule.weight_bytes) if computer else None
         self._free_slots = computer.queue_tasks if computer else 0
-        self._open_tasks = sum(schedule.ends_at(job) == name for job in schedule.jobs)
+        self._open_jobs = {number for number, job in enumerate(schedule.jobs) if schedule.ends_at(job) == name}
         own = [(job.arrival_ns, number) for number, job in enumerate(schedule.jobs) if schedule.begins_at(job) == name]
         self._own_jobs = [number for _, number in sorted(own)]
         max_bytes = max((schedule.leg(schedule.jobs[number], 0).size_bytes for number in self._own_jobs), default=0)
         self._random_bytes = random.Random(name).randbytes(max_bytes)  # the data of input messages
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._serve, self._start_tasks)]
+        works = (self._serve, self._start_tasks, self._send_outputs)
+        self._threads = [threading.Thread(target=work, daemon=True) for work in works]
 
     def start(self, start_ns: int) -> None:
         """Run this node's part of the run that starts at `start_ns` of CLOCK_MONOTONIC."""
         self._start_ns = self._log.start_ns = start_ns
         for thread in self._threads:
             thread.start()
-        if not self._open_tasks:
-            self._answered()
+        if not self._open_jobs:
+            self._all_done()
 
     def stop(self) -> None:
         """End all threads and abandon unfinished tasks."""
         self._stopping.set()
         self._inbox.put(None)
+        self._outbox.put(None)
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
@@ -101,7 +114,7 @@ class Station:
         self._log.write(key, Event.RECEIVED, arrived.at_ns, arrived.size_bytes)
         if key.stage == len(self._schedule.plan(job).placement):
             self._log.write(key, Event.DECODED, time.monotonic_ns())
-            self._end()
+            self._end(key)
         elif self._layers is not None:
             layers = self._layers
             with self._fail_task_on_error(key):
@@ -132,8 +145,16 @@ class Station:
                 with self._fail_task_on_error(visit.key):
                     self._serve_visit(visit)
 
+    def _send_outputs(self) -> None:
+        """Encode and send the outputs of visits, one after the other."""
+        raise_priority()
+        while (item := self._outbox.get()) is not None:
+            (job, key, _, _, layers), leg, output = item
+            with self._fail_task_on_error(key):
+                self._send(leg.target, layers.encode(job, key, leg, output))
+
     def _serve_visit(self, visit: Visit) -> None:
-        """Compute a partition, then send its output, queue the next partition here, or end the task."""
+        """Compute a partition, then leave its output to be sent, queue the next partition here, or end the task."""
         job, key, layers = visit.job, visit.key, visit.layers
         try:
             output = self._compute(visit)
@@ -142,12 +163,11 @@ class Station:
                 self._free_slots += 1
         leg = self._schedule.next_leg(job, key.step, key.stage)
         if leg.size_bytes and leg.target != self._name:
-            self._send(leg.target, layers.encode(job, key, leg, output))
+            self._outbox.put(Output(visit, leg, output))
         elif leg.stage < len(self._schedule.plan(job).placement):
             self._submit(job, MessageKey(key.job, leg.step, leg.stage), layers.local_input(key, leg, output))
         else:
-            layers.forget(key)
-            self._end()
+            self._end(key)
 
     def _compute(self, visit: Visit) -> "torch.Tensor":
         """Compute a partition and occupy the server for at least the modelled loading and service times."""
@@ -172,13 +192,15 @@ class Station:
         plan = self._schedule.plan(job)
         _, first, stop = plan.placement[key.stage]
         with self._lock:
-            load_ns = self._weight_cache.load(plan.model, first, stop) if self._free_slots else None
-            failure = Event.MEMORY if self._free_slots else Event.DEVICE_QUEUE_FULL
-            if load_ns is not None:
-                self._free_slots -= 1
-                self._inbox.put(Visit(job, key, x, load_ns, self._layers))
-        if load_ns is None:
-            self._log.write(key, failure, time.monotonic_ns())
+            if not self._free_slots:
+                self._log.write(key, Event.DEVICE_QUEUE_FULL, time.monotonic_ns())
+                return
+            load_ns = self._weight_cache.use(plan.model, first, stop)
+            if load_ns is None:
+                self._log.write(key, Event.MEMORY, time.monotonic_ns())
+                return
+            self._free_slots -= 1
+            self._inbox.put(Visit(job, key, x, load_ns, self._layers))
 
     def _send(self, node: str, message: StationMessage) -> None:
         published_ns = time.monotonic_ns()
@@ -191,13 +213,13 @@ class Station:
             if self._stopping.wait(left_ns * 1e-9):
                 raise Stopped
 
-    def _end(self) -> None:
-        """Count a task that is done at this node."""
+    def _end(self, key: MessageKey) -> None:
+        """Note that a task is done at this node; a message that arrives again changes nothing."""
         with self._lock:
-            self._open_tasks -= 1
-            is_last = self._open_tasks == 0
+            is_last = self._open_jobs == {key.job}
+            self._open_jobs.discard(key.job)
         if is_last:
-            self._answered()
+            self._all_done()
 
     def _is_for_this_node(self, key: MessageKey) -> bool:
         if key.job >= len(self._schedule.jobs):

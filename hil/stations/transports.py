@@ -38,11 +38,12 @@ class Transport(Protocol):
 
     @property
     def malformed(self) -> int:
-        """The number of received messages that were not a station's."""
+        """The number of received messages (over UDP: datagrams) that no station can have sent."""
 
     @property
     def lost(self) -> int:
-        """The number of messages that crossed the links but were dropped because this host was too slow."""
+        """The number of messages (over UDP: datagrams) that crossed the links but were dropped because this host was
+        too slow."""
 
     def open(self, receive: Receive) -> None:
         """Start to receive; `receive` is called on a thread of the transport. Raises MissingDependency if the broker
@@ -166,11 +167,12 @@ class DatagramTransport:
         raise_priority()
         while not self._closing:
             timeout_ns = self._reassembly.next_timeout_ns()
-            wait_s = None if timeout_ns is None else max(1, timeout_ns - time.monotonic_ns()) * 1e-9
-            self._socket.settimeout(wait_s)
+            wait_s = None if timeout_ns is None else max(0, timeout_ns - time.monotonic_ns()) * 1e-9
+            self._socket.settimeout(wait_s)  # 0: do not wait at all
             try:
                 datagram = self._socket.recv(LARGEST_DATAGRAM)
-            except TimeoutError:
+            except (TimeoutError, BlockingIOError):
+                # The buffer is empty. Before that, it may hold pieces of an overdue message.
                 for arrived in self._reassembly.time_out(time.monotonic_ns()):
                     self._receive(arrived)
                 continue

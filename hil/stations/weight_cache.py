@@ -20,16 +20,12 @@ class WeightCache:
             self._layers[model, index] = weight_bytes[model][index]
         self._bytes = sum(self._layers.values())
 
-    def fits(self, model: str, first: int, stop: int) -> bool:
-        """Return whether layers `first` up to, not including, `stop` fit into the memory together."""
-        return sum(self._weight_bytes[model][first:stop]) <= self._computer.memory_bytes
-
-    def load(self, model: str, first: int, stop: int) -> int | None:
-        """Use these layers. Return the time in ns to load the missing ones, or None if they do not fit
-        (`emulator.device.make_resident`)."""
+    def use(self, model: str, first: int, stop: int) -> int | None:
+        """Count these layers as used now. Return the modelled time in ns to load the missing ones, or None if they do
+        not fit (`emulator.device.make_resident`)."""
         needed = [(model, index) for index in range(first, stop)]
         missing = [layer for layer in needed if layer not in self._layers]
-        if missing and not self.fits(model, first, stop):
+        if missing and not fits(self._computer, self._weight_bytes[model], first, stop):
             return None
         for layer in needed:
             if layer in self._layers:
@@ -42,3 +38,8 @@ class WeightCache:
             self._layers[layer] = self._weight_bytes[layer[0]][layer[1]]
         self._bytes += missing_bytes
         return round(missing_bytes * 1e9 / self._computer.load_bytes_per_s)
+
+
+def fits(computer: Computer, layer_bytes: Sequence[int], first: int, stop: int) -> bool:
+    """Return whether a model's layers `first` up to, not including, `stop` fit into a node's memory together."""
+    return sum(layer_bytes[first:stop]) <= computer.memory_bytes

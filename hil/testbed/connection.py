@@ -12,10 +12,8 @@ from hil.errors import Malformed, MissingDependency
 from hil.mqtt.client import Address, make_client
 from hil.testbed.ledger import (
     Answered,
-    Attempt,
     Begun,
     Broken,
-    Closed,
     Ledger,
     LedgerEvent,
     Offline,
@@ -47,7 +45,7 @@ class CoordinatorConnection:
         self.malformed = 0
         self._changed = threading.Condition()
         self._accept: Callable[[control_messages.AnyMessage], bool] | None = None
-        self._reply: control_messages.AnyMessage | None = None
+        self._accepted: control_messages.AnyMessage | None = None  # the reply to the open request
         topics = (control_messages.STATUS_TOPICS, control_messages.coordinator_topic(self.run), BROKER_TOPIC)
         self._client = make_client(f"airsplit-coordinator-{self.run}", topics, self._receive)
 
@@ -86,12 +84,12 @@ class CoordinatorConnection:
         Raises WorkerLost if the worker goes offline first."""
         with self._changed:
             incarnation = self.ledger.live.get(worker)
-            self._accept, self._reply = accept, None
+            self._accept, self._accepted = accept, None
         for payload in payloads:
             self.send(worker, payload)
-        self.wait_for(lambda: self._reply is not None or self.ledger.live.get(worker) != incarnation, timeout_s)
+        self.wait_for(lambda: self._accepted is not None or self.ledger.live.get(worker) != incarnation, timeout_s)
         with self._changed:
-            reply, self._accept = self._reply, None
+            reply, self._accept = self._accepted, None
             if reply is None and (incarnation is None or self.ledger.live.get(worker) != incarnation):
                 raise WorkerLost(worker)
             return reply
@@ -107,14 +105,6 @@ class CoordinatorConnection:
             self.reports.clear()
             self.result = None
             self._apply(begun)
-
-    def attempt(self, task: int) -> Attempt:
-        """Return the latest attempt at an open task."""
-        return self.ledger.open[task]
-
-    def close(self, task: int) -> None:
-        """Close a task, done or given up."""
-        self.apply(Closed(task))
 
     def _apply(self, event: LedgerEvent) -> bool:
         """Apply an event; return False if the ledger ignored it."""
@@ -137,7 +127,7 @@ class CoordinatorConnection:
                 return
             self._update(message)
             if self._accept is not None and self._accept(message):
-                self._reply = message
+                self._accepted = message
             self._changed.notify_all()
 
     def _update(self, message: control_messages.AnyMessage) -> None:
@@ -160,5 +150,5 @@ class CoordinatorConnection:
         if report.error:
             LOG.warning("%s: %s", report.worker, report.error)
             self._apply(Broken(report.task, report.attempt, WORKER_ERROR))
-        elif self._apply(Reported(report.task, report.attempt, report.stage, report.service_ns)):
+        elif self._apply(Reported(report.task, report.attempt, report.stage)):
             self.reports[report.attempt, report.stage] = report

@@ -25,7 +25,7 @@ from hil.testbed import layer_measurement
 from hil.testbed.assignment import Assignment, Move
 from hil.testbed.connection import CoordinatorConnection, WorkerLost
 from hil.testbed.fleet import Fleet, WorkerRefused
-from hil.testbed.ledger import MAX_ATTEMPTS, WORKER_LOST, Begun, Broken, Ledger
+from hil.testbed.ledger import MAX_ATTEMPTS, WORKER_LOST, Begun, Broken, Closed, Ledger
 
 LOG = logging.getLogger("airsplit.coordinator")
 PASS_TOKENS = (1, 64)  # tokens of two passes: separate the fixed time from the time per token
@@ -88,7 +88,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         self._seed = weights_seed
         self._connection = CoordinatorConnection(broker)
         self._fleet = Fleet(self._connection, timeout_s)
-        self._numbers = count(1)
+        self._task_ids = count(1)
         self._devices: Mapping[str, Device] = {}  # with the measured times
 
     def __enter__(self) -> "Coordinator":
@@ -182,23 +182,23 @@ class Coordinator(AbstractContextManager["Coordinator"]):
 
     def infer(self, task: Task, placement: Placement) -> Inference:
         """Run the task's first pass on the workers of the placement's nodes, in at most MAX_ATTEMPTS attempts."""
-        number = next(self._numbers)
+        task_id = next(self._task_ids)
         reason = ""
         try:
             for attempt in range(1, MAX_ATTEMPTS + 1):
-                placed = self._assign_stages(number, task, placement)
-                if isinstance(placed, str):
-                    return Inference((), None, attempt, placed)
-                self._connection.open_attempt(Begun(number, attempt, tuple(stage.worker for stage in placed)))
-                self._run_attempt(number, attempt, task, placed)
-                state = self._connection.attempt(number)
+                stages, reason = self._assign_stages(task_id, task, placement)
+                self._connection.open_attempt(Begun(task_id, attempt, tuple(stage.worker for stage in stages)))
+                if not stages:
+                    return Inference((), None, attempt, reason)
+                self._run_attempt(task_id, attempt, task, stages)
+                state = self.ledger.open[task_id]
                 if state.condition == "done":
-                    reports = tuple(self._connection.reports[attempt, stage] for stage in range(len(placed)))
+                    reports = tuple(self._connection.reports[attempt, stage] for stage in range(len(stages)))
                     return Inference(reports, self._connection.result, attempt)
                 reason = state.broken
             return Inference((), None, MAX_ATTEMPTS, reason)
         finally:
-            self._connection.close(number)
+            self._connection.apply(Closed(task_id))
 
     def execute(self, task: Task, placement: Placement) -> Execution:
         """Return the measured times of the first pass, and times computed from `measure_layers` for decode passes.
@@ -230,15 +230,17 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             self._connection.wait_for(lambda: not absent(), self._join_s)
         return absent()
 
-    def _assign_stages(self, number: int, task: Task, placement: Placement) -> tuple[control_messages.Stage, ...] | str:
-        """Return the stages on live workers that take the model's layers, or the reason why there are none."""
+    def _assign_stages(
+        self, task_id: int, task: Task, placement: Placement
+    ) -> tuple[tuple[control_messages.Stage, ...], str]:
+        """Return the stages on live workers that take the model's layers; if there are none, also the reason."""
         model, live = task.kind.model.name, self.ledger.live
-        workers = self._assignment.assign(number, model, (node for node, _, _ in placement), live)
+        workers = self._assignment.assign(task_id, model, (node for node, _, _ in placement), live)
         if workers is None:
-            return control_messages.NO_MEMORY if live.keys() & self._assignment.unfit(model) else WORKER_LOST
-        return tuple(control_messages.Stage(workers[node], first, stop) for node, first, stop in placement)
+            return (), control_messages.NO_MEMORY if live.keys() & self._assignment.unfit(model) else WORKER_LOST
+        return tuple(control_messages.Stage(workers[node], first, stop) for node, first, stop in placement), ""
 
-    def _run_attempt(self, number: int, attempt: int, task: Task, stages: tuple[control_messages.Stage, ...]) -> None:
+    def _run_attempt(self, task_id: int, attempt: int, task: Task, stages: tuple[control_messages.Stage, ...]) -> None:
         """Prepare the workers, start the task, and wait until the ledger reports the end of the attempt."""
         kind = task.kind
         try:
@@ -249,17 +251,17 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             return  # the ledger has recorded it
         except WorkerRefused as refusal:
             self._assignment.refuse(refusal.worker, kind.model.name)
-            self._connection.apply(Broken(number, attempt, refusal.reason))
+            self._connection.apply(Broken(task_id, attempt, refusal.reason))
             return
         tokens = passes(task)[0].tokens
         deadline_ns = task.arrival_ns + kind.deadline_ns
         start = control_messages.Start(
-            self._connection.run, number, attempt, plan, input_seed(self._system, task), tokens, deadline_ns
+            self._connection.run, task_id, attempt, plan, input_seed(self._system, task), tokens, deadline_ns
         )
         self._connection.send(stages[0].worker, control_messages.encode(start))
-        while (state := self._connection.attempt(number)).condition == "running":
-            if not self._connection.wait_for(lambda: self._connection.attempt(number) != state, self._timeout_s):
-                self._fleet.declare_lost(state.waiting_for)
+        while (state := self.ledger.open[task_id]).condition == "running":
+            if not self._connection.wait_for(lambda: self.ledger.open[task_id] != state, self._timeout_s):
+                self._fleet.declare_lost(state.awaited[0])  # breaks the attempt: an awaited worker is lost
 
     def _deliver_missing(self, stage: control_messages.Stage, model: str) -> None:
         for index in range(stage.first, stage.stop):

@@ -28,7 +28,7 @@ class Offline(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """An attempt at a task starts, with stage i on `workers[i]`."""
+    """An attempt at a task starts, with stage i on `workers[i]`; without `workers` if none is left."""
 
     task: int
     attempt: int
@@ -41,7 +41,6 @@ class Reported(NamedTuple):
     task: int
     attempt: int
     stage: int
-    service_ns: int
 
 
 class Answered(NamedTuple):
@@ -70,27 +69,33 @@ LedgerEvent = Online | Offline | Begun | Reported | Answered | Broken | Closed
 
 @dataclass(frozen=True)
 class Attempt:
-    """The latest attempt at a task: the reported service time by stage, whether the result has arrived, and the reason
-    if the attempt is broken."""
+    """The latest attempt at a task: the stages that have reported, whether the result has arrived, and the reason if
+    the attempt is broken."""
 
     number: int
     workers: tuple[str, ...]
-    service_ns: Mapping[int, int] = field(default_factory=dict)
+    reported: frozenset[int] = frozenset()
     answered: bool = False
     broken: str = ""
 
     @property
-    def condition(self) -> Condition:
-        """`done` once every stage has reported and the result has arrived; `broken` if a failure came first."""
-        if self.answered and len(self.service_ns) == len(self.workers):
-            return "done"
-        return "broken" if self.broken else "running"
+    def awaited(self) -> tuple[str, ...]:
+        """The workers that the attempt still needs, by stage: those of stages that have not reported, and the last
+        worker until the result has arrived. A stage that has reported does not need its worker any more: the worker
+        sent the stage's output before the report."""
+        last = len(self.workers) - 1
+        return tuple(
+            worker
+            for stage, worker in enumerate(self.workers)
+            if stage not in self.reported or (stage == last and not self.answered)
+        )
 
     @property
-    def waiting_for(self) -> str:
-        """The worker of the first stage that has not reported."""
-        silent = [worker for stage, worker in enumerate(self.workers) if stage not in self.service_ns]
-        return silent[0] if silent else self.workers[-1]
+    def condition(self) -> Condition:
+        """`done` once every stage has reported and the result has arrived; `broken` if a failure came first."""
+        if self.broken:
+            return "broken"
+        return "running" if self.awaited else "done"
 
 
 @dataclass(frozen=True)
@@ -114,25 +119,19 @@ def apply(ledger: Ledger, event: LedgerEvent) -> Ledger:
             return replace(ledger, live={**ledger.live, worker: incarnation})
         case Offline(worker):
             live = {name: incarnation for name, incarnation in ledger.live.items() if name != worker}
-            # A stage that has reported does not need its worker any more: it sent its output before the report.
             tasks = {
-                task: replace(attempt, broken=WORKER_LOST) if worker in _needed(attempt) else attempt
+                task: replace(attempt, broken=WORKER_LOST) if worker in attempt.awaited else attempt
                 for task, attempt in ledger.open.items()
             }
             return replace(ledger, live=live, open=tasks)
         case Begun(task, number, workers):
-            gone = any(worker not in ledger.live for worker in workers)
-            return replace(
-                ledger, open={**ledger.open, task: Attempt(number, workers, broken=WORKER_LOST if gone else "")}
-            )
+            runs = bool(workers) and ledger.live.keys() >= set(workers)
+            attempt = Attempt(number, workers, broken="" if runs else WORKER_LOST)
+            return replace(ledger, open={**ledger.open, task: attempt})
         case Closed(task):
             return _close(ledger, task)
         case Reported() | Answered() | Broken():
             return _advance(ledger, event)
-
-
-def _needed(attempt: Attempt) -> set[str]:
-    return {worker for stage, worker in enumerate(attempt.workers) if stage not in attempt.service_ns}
 
 
 def _advance(ledger: Ledger, event: Reported | Answered | Broken) -> Ledger:
@@ -140,10 +139,10 @@ def _advance(ledger: Ledger, event: Reported | Answered | Broken) -> Ledger:
     if attempt is None or attempt.number != event.attempt or attempt.condition != "running":
         return replace(ledger, ignored=ledger.ignored + 1)
     match event:
-        case Reported(_, _, stage, service_ns):
-            if stage in attempt.service_ns or stage >= len(attempt.workers):
+        case Reported(_, _, stage):
+            if stage in attempt.reported or stage >= len(attempt.workers):
                 return replace(ledger, ignored=ledger.ignored + 1)
-            attempt = replace(attempt, service_ns={**attempt.service_ns, stage: service_ns})
+            attempt = replace(attempt, reported=attempt.reported | {stage})
         case Answered():
             attempt = replace(attempt, answered=True)
         case Broken(_, _, reason):

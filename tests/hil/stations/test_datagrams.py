@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +25,7 @@ from hil.stations.messages import (
     StationMessage,
     parse_piece,
     single_piece,
+    split_message,
 )
 from hil.stations.planning import make_schedule
 from hil.stations.processes import launch_here
@@ -152,6 +154,26 @@ def test_datagrams_dropped_by_a_full_buffer_are_counted() -> None:
     transport.close()
     assert 50 < lost < 100
     assert transport.malformed == 0
+
+
+def test_steady_other_traffic_does_not_delay_an_overdue_message() -> None:
+    here = free_addresses(["x"])
+    arrived: list[ReceivedMessage] = []
+    overdue = StationMessage(MessageKey(0, 0, 0), 1.0, b"x" * 3 * DATAGRAM_BYTES)
+    transport = DatagramTransport(here, "x")
+    transport.open(arrived.append)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for piece in list(split_message(overdue, DATAGRAM_BYTES))[:-1]:
+            sender.sendto(piece, here["x"])
+        begun_ns = time.monotonic_ns()
+        number = 0
+        while time.monotonic_ns() < begun_ns + 10 * REASSEMBLY_TIMEOUT_NS:
+            number += 1
+            sender.sendto(single_piece(StationMessage(MessageKey(number, 0, 0), 1.0, b"x")), here["x"])
+            time.sleep(2e-4)
+    transport.close()
+    (timed_out,) = (each for each in arrived if each.message.key.job == 0)
+    assert REASSEMBLY_TIMEOUT_NS <= timed_out.at_ns - begun_ns < 5 * REASSEMBLY_TIMEOUT_NS
 
 
 def test_schedule_without_a_broker_survives_its_file(finished: StationRun, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Messages of stations: pieces, reassembly, lost and malformed pieces."""
 
+import tracemalloc
+
 import pytest
 
 from hil.errors import Malformed
@@ -63,6 +65,20 @@ def test_message_without_its_last_piece_times_out() -> None:
     assert reassembly.next_timeout_ns() is None
     assert not arrive(reassembly, 3, 4)  # too late
     assert reassembly.late == 2
+
+
+def test_only_the_first_piece_allocates_the_message() -> None:
+    size_bytes = 20_000 * DATAGRAM_BYTES
+    first, second, *_ = split_message(StationMessage(MessageKey(1, 0, 0), 1.0, bytes(size_bytes)), DATAGRAM_BYTES)
+    reassembly = Reassembly()
+    reassembly.add(parse_piece(first), 1)
+    tracemalloc.start()
+    try:
+        reassembly.add(parse_piece(second), 2)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < size_bytes / 100
 
 
 def test_interleaved_messages_do_not_mix() -> None:

@@ -22,7 +22,7 @@ def test_loads_and_refusals_equal_the_simulations_device() -> None:
             model = str(rng.choice(list(MODELS)))
             first, stop = sorted(rng.choice(len(WEIGHTS[model]) + 1, 2, replace=False).tolist())
             expected = device.submit(now_ns, model, first, stop, 0)
-            load_ns = weight_cache.load(model, first, stop)
+            load_ns = weight_cache.use(model, first, stop)
             assert load_ns == (None if isinstance(expected, str) else expected.load_ns)
             loads += bool(load_ns)
             refusals += load_ns is None
@@ -33,5 +33,5 @@ def test_loads_and_refusals_equal_the_simulations_device() -> None:
 def test_weights_loaded_at_the_start_cost_no_time() -> None:
     resident = tuple(("resnet32", index) for index in range(5))
     weight_cache = WeightCache(Computer(10**9, 1e9, 1, resident), WEIGHTS)
-    assert weight_cache.load("resnet32", 0, 5) == 0
-    assert weight_cache.load("resnet32", 4, 6) == WEIGHTS["resnet32"][5]
+    assert weight_cache.use("resnet32", 0, 5) == 0
+    assert weight_cache.use("resnet32", 4, 6) == WEIGHTS["resnet32"][5]

@@ -1,15 +1,21 @@
 """Workers that end or hang during a run: every task is answered once, correctly, or fails with a reason."""
 
 import signal
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
+from hil.codec import StageId
+from hil.control_messages import Plan
 from hil.mqtt.broker import Broker, terminate
+from hil.runtime import Runtime
 from hil.testbed.connection import CoordinatorConnection
 from hil.testbed.coordinator import Coordinator, Inference
 from hil.testbed.hosts import local_workers
+from hil.worker import Worker
 from tests.hil.lab import NODE_WORKERS, expected, kind, split, system, task
 
 NIN = kind("nin", "fp32")
@@ -22,7 +28,7 @@ def is_correct(inference: Inference, number: int) -> bool:
 
 def wait_for_first_stage(coordinator: Coordinator) -> None:
     connection: CoordinatorConnection = coordinator._connection
-    assert connection.wait_for(lambda: any(attempt.service_ns for attempt in connection.ledger.open.values()), 30)
+    assert connection.wait_for(lambda: any(attempt.reported for attempt in connection.ledger.open.values()), 30)
 
 
 def test_worker_killed_during_a_task_is_replaced_and_the_task_repeated(amqtt: Broker) -> None:
@@ -67,9 +73,8 @@ def test_tasks_fail_with_worker_lost_when_no_worker_is_left(amqtt: Broker) -> No
         after = [pool.submit(coordinator.execute, task(NIN, number), PLACEMENT) for number in range(3)]
         assert [outcome.result(60).failure for outcome in after] == ["worker lost"] * 3
         ledger = coordinator.ledger
-        assert ledger.done == tasks
-        assert ledger.open == {}
-        assert ledger.live == {}
+        assert (ledger.done, ledger.given_up, ledger.open, ledger.live) == (tasks, 3, {}, {})
+        assert coordinator.describe()["tasks_given_up"] == 3
 
 
 def test_hanging_worker_counts_as_lost_and_its_late_messages_are_ignored(amqtt: Broker) -> None:
@@ -90,6 +95,37 @@ def test_hanging_worker_counts_as_lost_and_its_late_messages_are_ignored(amqtt: 
         assert connection.wait_for(lambda: connection.ledger.ignored >= 2, 20)  # its result and its report
         assert (coordinator.ledger.done, coordinator.ledger.given_up, coordinator.ledger.open) == (2, 0, {})
         assert "w2" not in coordinator.ledger.live
+
+
+class _WorkerOfDamagedResults(Worker):
+    """A worker whose outputs cannot be decoded, and whose reports are in order."""
+
+    def _output_message(self, stage_id: StageId, plan: Plan, output: Any) -> tuple[str, bytes]:
+        topic, message = super()._output_message(stage_id, plan, output)
+        return topic, message[:-1]
+
+
+def test_task_whose_result_is_damaged_is_repeated_on_another_worker(amqtt: Broker) -> None:
+    damaging = _WorkerOfDamagedResults(amqtt.address, "w2", 10**9, Runtime())
+    serving = threading.Thread(target=damaging.serve)
+    serving.start()
+    try:
+        with (
+            local_workers(amqtt.address, ["w1"]),
+            Coordinator(amqtt.address, NODE_WORKERS, system([NIN], cuts=[5]), timeout_s=30) as coordinator,
+        ):
+            coordinator.deploy()
+            coordinator._timeout_s = 1.0
+            inference = coordinator.infer(task(NIN), PLACEMENT)
+            assert is_correct(inference, 0)
+            assert inference.attempts == 2
+            assert [report.worker for report in inference.reports] == ["w1", "w1"]
+            facts = coordinator.describe()
+            counts = [facts[name] for name in ("tasks_done", "tasks_given_up", "messages_malformed")]
+            assert counts == [1, 0, 1]
+    finally:
+        damaging.stop()
+        serving.join()
 
 
 def test_worker_killed_between_tasks_moves_its_node_once(amqtt: Broker, caplog: pytest.LogCaptureFixture) -> None:
@@ -138,6 +174,7 @@ def test_worker_that_refused_a_model_is_not_used_for_it(lab: Broker) -> None:
         assert {report.worker for report in inference.reports} == {"w1"}
         coordinator._assignment.refuse("w1", "nin")
         assert coordinator.infer(task(NIN), PLACEMENT).failure == "memory"
+        assert (coordinator.ledger.done, coordinator.ledger.given_up, coordinator.ledger.ignored) == (1, 1, 0)
 
 
 def test_newer_worker_replaces_the_older_one_of_its_name(mosquitto: Broker) -> None:
