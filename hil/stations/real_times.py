@@ -63,7 +63,8 @@ def gather(schedule: Schedule, folder: Path) -> EventRows:
     last_events = np.array([_last_event(schedule, job) for job in schedule.jobs], np.int64).reshape(-1, 3)[rows["job"]]
     completes = (np.stack([rows["step"], rows["stage"], rows["event"]], axis=1) == last_events).all(axis=1)
     completed = np.cumsum(completes) - completes  # jobs' last events before a row, in all jobs
-    return rows[completed == completed[np.searchsorted(rows["job"], rows["job"])]]
+    kept: EventRows = rows[completed == completed[np.searchsorted(rows["job"], rows["job"])]]
+    return kept
 
 
 def write_events(path: Path, schedule: Schedule, rows: EventRows) -> None:
