@@ -1,7 +1,7 @@
 """Encode and decode the binary messages: tensors from worker to worker, and chunks of weights.
 
-A tensor message is a header of 76 bytes, big-endian, and the elements, little-endian in C order. The payload is therefore
-exactly elements x bytes per element. Decoding never executes received code.
+A tensor message is a header of 76 bytes, big-endian, and the elements, little-endian in C order. The payload is
+therefore exactly elements x bytes per element. Decoding never executes received code.
 """
 
 import math
@@ -55,7 +55,8 @@ _DTYPES: Mapping[Precision, np.dtype[Any]] = {
 
 
 class StageId(NamedTuple):
-    """Identify one execution of a stage. `run`, `task` and `attempt` name the attempt, `plan` and `stage` the partition.
+    """Identify one execution of a stage. `run`, `task` and `attempt` name the attempt. `plan` and `stage` name the
+    partition.
 
     `deadline_ns` is on the scenario's clock; workers forward it and do not act on it.
     """
