@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from emulator.core.draws import uniform
+from emulator.core.files import atomic_write
 from emulator.core.randomness import draw_key
 from emulator.policy import Observation
 from emulator.simulation.network import Network
@@ -132,7 +133,8 @@ def load_decisions(path: Path) -> dict[tuple[str, str, int], Placement]:
 def save_decisions(path: Path, decisions: Iterable[tuple[str, str, int, str]]) -> None:
     """Write a file for `load_decisions` from (source, kind, task number, placement as text)."""
     rows = (dict(zip(("source", "kind", "task", "placement"), row, strict=True)) for row in decisions)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with atomic_write(path) as partial:
+        partial.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def edge_servers(system: System) -> list[str]:

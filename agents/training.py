@@ -13,11 +13,13 @@ from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 Value = bool | int | float | str
+Trained = tuple[Checkpoint, list[dict[str, Any]]]
+Trainer = Callable[[Episodes, Mapping[str, Value], int, Callable[[int, int], None]], Trained]
 
 
 def train_missing(
     scenario: Scenario, folder: Path, progress: Progress, adapt: Callable[[System], System]
-) -> dict[str, tuple[Checkpoint, list[dict[str, Any]]]]:
+) -> dict[str, Trained]:
     """Train each learned policy of the scenario that names no checkpoint. Return checkpoint and curve by label.
     `adapt` changes each training system before use, for example its layer times to measured ones."""
     missing = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.checkpoint is None]
@@ -26,6 +28,7 @@ def train_missing(
     settings = {label_of(each): {"total_timesteps": scenario.training.steps, **each.settings} for each in missing}
     for each in missing:
         check_settings(each.type, settings[label_of(each)])  # before the episodes, which take minutes
+        trainer_of(each.type)
     episodes = prepare_episodes(
         [adapt(each) for each in training_systems(scenario, folder)], EpisodeSettings(), progress
     )
@@ -42,6 +45,7 @@ def train_one(scenario: Scenario, folder: Path, agent: str, seed: int, progress:
     sections = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.type == agent]
     settings = {"total_timesteps": scenario.training.steps, **(sections[0].settings if sections else {})}
     check_settings(agent, settings)
+    trainer_of(agent)
     episodes = prepare_episodes(training_systems(scenario, folder), EpisodeSettings(), progress)
     return train_agent(agent, episodes, settings, seed, progress)[0]
 
@@ -62,7 +66,7 @@ def train_agent(
     seed: int,
     progress: Progress,
     tested: Sequence[System] = (),
-) -> tuple[Checkpoint, list[dict[str, Any]]]:
+) -> Trained:
     """Train `ppo` or `a3c` with the given settings; others have their defaults.
 
     Returns the checkpoint and the learning curve (see `agents.actor_critic.curve_point`). Raises ValueError for an
@@ -76,10 +80,15 @@ def train_agent(
     def report(done: int, total: int) -> None:
         progress(agent, done, total)
 
+    return trainer_of(agent)(episodes, settings, seed, report)
+
+
+def trainer_of(agent: str) -> Trainer:
+    """Return what trains `ppo` or `a3c`. Call it before the work starts: it raises ImportError without torch."""
     if agent == "ppo":
         from agents import ppo
 
-        return ppo.train(episodes, changed(PpoSettings(), settings), seed, report)
+        return lambda episodes, settings, *rest: ppo.train(episodes, changed(PpoSettings(), settings), *rest)
     from agents import a3c
 
-    return a3c.train(episodes, changed(A3cSettings(), settings), seed, report)
+    return lambda episodes, settings, *rest: a3c.train(episodes, changed(A3cSettings(), settings), *rest)

@@ -1,20 +1,27 @@
-"""The last part of every run: bound, checks, figures, report and manifest."""
+"""The last part of every run: manifest, then bound, checks, figures and report."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from os import posix_fallocate
 from pathlib import Path
 
 from agents.bound import bounds
+from airsplit.deferral import SignalDeferral
+from airsplit.stored_run import load_stored
+from emulator.core.files import naming
 from emulator.policy import Totals
 from emulator.system import System
+from results.finish import Makers, finish_run, keep_run, result_makers
 from results.progress import RunProgress
 from results.run.facts import ExecutionFacts, facts_of
-from results.run.folder import Run
-from results.run.manifest import Check, describe_run
-from results.run.tables import write_bound, write_device_energy
+from results.run.folder import Run, open_run, verify
+from results.run.manifest import Check, describe_run, write_manifest
+from results.run.tables import write_device_energy
 from topologies.schema.scenario import Scenario
 
 LITTLE_LIMIT = 1e-9  # relative; both sides count whole nanoseconds
+MANIFEST_BYTES, LINK_BYTES = 262_144, 1_024  # more than manifest and devices.csv take: for a run, for each link
 
 
 def complete_run(
@@ -25,14 +32,17 @@ def complete_run(
     command: tuple[str, ...],
     totals: Mapping[str, Totals],
     execution: ExecutionFacts,
+    makers: Makers,
     progress: RunProgress,
+    deferral: SignalDeferral,
 ) -> Run:
-    """Write the bound, the computers' energy, summary, figures, report and manifest of a run whose records are
-    complete. `totals` are those of each simulated policy by label; `command` is what the user called."""
-    from results.finish import finish_run
+    """Write the devices' energy and the manifest of a run whose records are complete, and then what can be made from
+    them again: bound, summary, figures, report. Signals that `deferral` holds back act once the manifest is written.
 
+    `totals` are those of each simulated policy by label; `command` is what the user called. Raises UnfinishedRun if
+    anything after the manifest fails.
+    """
     write_device_energy(folder / "devices.csv", totals)
-    write_bound(folder / "bound.parquet", bounds(system))
     little = tuple(
         Check(name="Little's law", subject=label, value=each.little_error, limit=LITTLE_LIMIT)
         for label, each in totals.items()
@@ -49,5 +59,29 @@ def complete_run(
         broker=execution.broker,
         workers={name: dict(facts) for name, facts in execution.workers.items()},
     )
-    finish_run(folder, manifest, progress)
-    return Run(folder, manifest)
+    write_manifest(folder, manifest)
+    with keep_run(folder, "bound"):
+        deferral.end()
+    return finish_run(Run(folder, manifest), lambda: bounds(system), makers, progress)
+
+
+def finish_stored(folder: Path, progress: RunProgress) -> Run:
+    """Make all results of a run in a folder that has its records and manifest, whatever of them is there already.
+    Raises ValueError, one line, for any other folder and for changed files."""
+    run = open_run(folder)
+    verify(run)
+    makers = result_makers(run.manifest.facts.left_out)
+    with progress:
+        return finish_run(run, lambda: bounds(load_stored(folder, run.manifest.facts.rung).system), makers, progress)
+
+
+@contextmanager
+def room_for_manifest(folder: Path, system: System) -> Iterator[None]:
+    """Keep disk space for the manifest until the block ends, so that records that fill the disk leave room for it."""
+    path = folder / ".room"
+    with naming(path), path.open("wb") as file:
+        posix_fallocate(file.fileno(), 0, MANIFEST_BYTES + LINK_BYTES * len(system.links))
+    try:
+        yield
+    finally:
+        path.unlink()

@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from airsplit.completion import complete_run
+from airsplit.completion import complete_run, room_for_manifest
+from airsplit.deferral import SignalDeferral
 from airsplit.preparation import load_checkpoints, prepare_run
 from emulator.policy import Decision, Policy, RecordingPolicy, Totals
 from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.system import System
+from results.finish import result_makers
 from results.progress import RunProgress
-from results.run.folder import Run
+from results.run.folder import Run, require_run_folders
 from topologies.build import build
 from topologies.build.emulation_scope import (
     EMULATED_SUFFIX,
@@ -56,23 +58,25 @@ def run_emulation(
 
     started = datetime.now(UTC)
     home = file.parent
-    with prefix_errors(file), progress:
+    with prefix_errors(file), SignalDeferral() as deferral, progress:
         require_interfaces(scenario)
         system = build(scenario, home)
         require_network(scenario, system)
         checkpoints = load_checkpoints(scenario, home, system)
-        out.mkdir(parents=True, exist_ok=True)  # if it cannot be made, fail before agents are trained
+        makers = result_makers()  # what fails here fails before agents are trained
+        require_run_folders(out, scenario.name)
         folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress)
         part = emulated_system(scenario, system)
-        with Records(folder) as records:
+        with room_for_manifest(folder, part), Records(folder) as records:
             totals, decisions = simulate_one(part, make_policies(), records)
             if prompt:
                 found = emulation.open_prompt(scenario, home, part, folder, progress)
             else:
                 found = emulation.emulate(scenario, home, part, decisions, folder, progress)
             append_real_tasks(records, scenario.labels[0] + EMULATED_SUFFIX, folder)
+            deferral.begin()
         execution = check_emulation(found, scenario, part, folder)
-        return complete_run(scenario, part, folder, started, command, totals, execution, progress)
+        return complete_run(scenario, part, folder, started, command, totals, execution, makers, progress, deferral)
 
 
 def simulate_one(

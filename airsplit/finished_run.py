@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 class FinishedRun:
-    """A finished run's folder. Tables are read at their first use."""
+    """A run's folder. Tables are read at their first use; summary and report are made then if a failure or interruption
+    kept the run from making them."""
 
     def __init__(self, run: "Run") -> None:
         self._run = run
@@ -46,14 +47,20 @@ class FinishedRun:
         """One row for each policy: delay, energy and cost with confidence intervals, and the gap to the bound."""
         from results.statistics import read_summary
 
-        return read_summary(self._run)
+        return read_summary(self._complete())
 
     def report(self) -> Path:
         """Return the path of the report, a single HTML file. Write the report if it is not there."""
-        from results.report import write_report
+        return self._complete().path / "report.html"
 
-        path = self.path / "report.html"
-        return path if path.is_file() else write_report(self._run)
+    def _complete(self) -> "Run":
+        """Return the run after all its results are made that are not there."""
+        if not (self.path / "report.html").is_file():
+            from airsplit.completion import finish_stored
+            from results.progress import RunProgress
+
+            self._run = finish_stored(self.path, RunProgress(quiet=True))
+        return self._run
 
 
 def open_run(folder: str | PathLike[str]) -> FinishedRun:

@@ -12,6 +12,7 @@ from emulator.policy import Policy
 from emulator.system import System
 
 if TYPE_CHECKING:
+    from results.run.manifest import LeftOut
     from topologies.schema.scenario import Scenario
 
 Policies = Sequence[str] | Mapping[str, str | Policy]
@@ -45,6 +46,7 @@ class LoadedScenario:
         out: str | PathLike[str] = "runs",
         hil: str | None = None,
         progress: bool = False,
+        left_out: "Sequence[LeftOut]" = (),
     ) -> FinishedRun:
         """Simulate the scenario under each policy, as `airsplit run` does, and return the finished run.
 
@@ -54,8 +56,10 @@ class LoadedScenario:
         classes that no other process can import cannot be repeated.
 
         `seed` replaces the scenario's seed, `out` is the folder for folders of runs, `hil` is `local` or the HOST:PORT
-        of a broker with workers, and `progress` prints phases on standard error. Raises ValueError for bad input.
-        A finished run may still be invalid: see `manifest.valid`.
+        of a broker with workers, and `progress` prints phases on standard error. `left_out` names results to do
+        without: `bound`, `figures`. Raises ValueError for bad input, and UnfinishedRun, a RuntimeError that names the
+        folder, if something fails or is interrupted after the records are complete. A finished run may still be
+        invalid: see `manifest.valid`.
         """
         from airsplit.simulation_run import run_simulation
         from results.progress import RunProgress
@@ -69,9 +73,12 @@ class LoadedScenario:
         settings = [word for override in overrides for word in ("--set", override)]
         options = {"--seed": seed, "--out": Path(out), "--hil": hil}
         given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
-        command = ("airsplit", "run", str(self.file), *settings, *given)
+        command = ("airsplit", "run", str(self.file), *settings, *given, *(f"--no-{name}" for name in left_out))
+        shown = RunProgress(not progress)
         return FinishedRun(
-            run_simulation(scenario, self.file, Path(out), command, RunProgress(not progress), hil, objects=objects)
+            run_simulation(
+                scenario, self.file, Path(out), command, shown, hil, objects=objects, left_out=tuple(left_out)
+            )
         )
 
     def _scenario(self) -> "Scenario":

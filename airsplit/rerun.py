@@ -10,7 +10,7 @@ from agents.checkpoint import Checkpoint
 from agents.evaluation import policies_of
 from airsplit.emulation_run import simulate_one
 from airsplit.simulation_run import run_policies
-from emulator.layer_times import load_measured, with_measured
+from airsplit.stored_run import load_stored
 from emulator.policy import Policy
 from emulator.record import Records, records_sha256
 from emulator.simulation.replayed_compute import Replayed
@@ -18,10 +18,7 @@ from emulator.system import System
 from results.progress import RunProgress
 from results.run.folder import open_run, verify
 from results.run.manifest import RECORDS
-from topologies.build import build
-from topologies.build.emulation_scope import EMULATED_SUFFIX, emulated_system
-from topologies.build.run_inputs import load_traces
-from topologies.loading.loader import load, prefix_errors
+from topologies.build.emulation_scope import EMULATED_SUFFIX
 
 
 class Repetition(NamedTuple):
@@ -40,17 +37,14 @@ def repeat_run(folder: Path, progress: RunProgress) -> Repetition:
     """
     finished = open_run(folder)
     verify(finished)
-    with prefix_errors(folder / "scenario.yaml"):
-        scenario = load(folder / "scenario.yaml")
-        system = build(scenario, folder, load_traces(folder))
+    scenario, system = load_stored(folder, finished.manifest.facts.rung)
     require_repeatable(finished.manifest.facts.rung, system)
-    system = with_measured(system, load_measured(folder / "measured.json"))
     checkpoints = {path.stem: Checkpoint.load(path) for path in sorted((folder / "checkpoints").glob("*.safetensors"))}
     make_policies = partial(policies_of, scenario, folder, system, checkpoints)
     mismatch = ""
     with progress, tempfile.TemporaryDirectory() as scratch:
         if finished.manifest.facts.rung == "emu":
-            mismatch = _repeat_emulation(folder, emulated_system(scenario, system), make_policies(), Path(scratch))
+            mismatch = _repeat_emulation(folder, system, make_policies(), Path(scratch))
         else:
             replayed = partial(Replayed, folder, system=system) if finished.manifest.facts.rung == "hil" else None
             run_policies(scenario, make_policies, system, replayed, Path(scratch), progress)

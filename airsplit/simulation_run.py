@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.evaluation import HOSTS_SUFFIX, evaluate, for_hosts, on_hosts
-from airsplit.completion import complete_run
+from airsplit.completion import complete_run, room_for_manifest
+from airsplit.deferral import SignalDeferral
 from airsplit.preparation import NO_OBJECTS, load_checkpoints, prepare_run
 from emulator.core.units import NS_PER_S
 from emulator.policy import Compute, Policy, Totals
 from emulator.record import Records
 from emulator.simulation import EngineName, Simulation
 from emulator.system import System
+from results.finish import result_makers
 from results.progress import RunProgress
 from results.run.facts import ExecutionFacts
-from results.run.folder import Run
-from results.run.manifest import BrokerFacts
+from results.run.folder import Run, require_run_folders
+from results.run.manifest import BrokerFacts, LeftOut
 from topologies.build import build
 from topologies.loading.loader import prefix_errors
 from topologies.schema.scenario import Scenario
@@ -36,13 +38,15 @@ def run_simulation(
     hil: str | None = None,
     objects: Mapping[str, Policy] = NO_OBJECTS,
     engine: EngineName = "compiled",
+    left_out: tuple[LeftOut, ...] = (),
 ) -> Run:
     """Simulate a scenario under every policy that it names; write records, figures and a report to a folder in `out`.
 
     `file` is the scenario's file: relative paths start from its folder, and error messages from its name. `hil` is
     `local` or the HOST:PORT of a broker: the scenario's `hil.policies` then also run on workers. `command` is the
     user's call, for the manifest. `objects` are policies that the caller made, by their labels in the scenario.
-    Both engines record the same. Raises ValueError, one line, for bad input.
+    `left_out` names results to do without. Both engines record the same. Raises ValueError, one line, for bad input,
+    and UnfinishedRun if something fails after the records are complete.
     """
     started = datetime.now(UTC)
     home = file.parent
@@ -52,15 +56,19 @@ def run_simulation(
         checkpoints = load_checkpoints(scenario, home, system, objects)
         if hil and scenario.hil is None:
             raise ValueError(f"{scenario.name}: hil: must name workers and policies")
-        out.mkdir(parents=True, exist_ok=True)  # if it cannot be made, fail before workers measure and agents train
+        makers = result_makers(left_out)  # what fails here fails before workers measure and agents train
+        require_run_folders(out, scenario.name)
+        deferral = stack.enter_context(SignalDeferral())
         stack.enter_context(progress)
         lab = stack.enter_context(workers(hil, scenario, system, progress)) if hil else None
         system = system if lab is None else lab.system
         folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress, objects)
-        totals = run_policies(scenario, make_policies, system, lab and lab.compute_of, folder, progress, engine)
+        with room_for_manifest(folder, system):
+            compute_of = lab and lab.compute_of
+            totals = run_policies(scenario, make_policies, system, compute_of, folder, progress, engine, deferral.begin)
         execution = ExecutionFacts("sim") if lab is None else describe_workers(lab, for_hosts(scenario, system))
-        execution = execution._replace(engine=engine)
-        return complete_run(scenario, system, folder, started, command, totals, execution, progress)
+        execution = execution._replace(engine=engine, left_out=left_out)
+        return complete_run(scenario, system, folder, started, command, totals, execution, makers, progress, deferral)
 
 
 def run_policies(
@@ -71,10 +79,11 @@ def run_policies(
     folder: Path,
     progress: RunProgress,
     engine: EngineName = "compiled",
+    on_recorded: Callable[[], None] = lambda: None,
 ) -> dict[str, Totals]:
     """Run every policy in simulation, then the scenario's `hil.policies` with the times that `compute_of(label)` gives.
 
-    Records go to `folder`. Returns totals by label.
+    Records go to `folder`; `on_recorded` is called once all rows are recorded. Returns totals by label.
     """
     simulating, on_workers = partial(progress, "simulating policies"), partial(progress, "running on hosts")
     with Records(folder) as records:
@@ -87,6 +96,7 @@ def run_policies(
 
             policies = on_hosts(scenario, make_policies())
             totals |= evaluate(policies, backend_of, records, on_workers)
+        on_recorded()
     return totals
 
 

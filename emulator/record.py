@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emulator.core.files import naming
+
 ROW_GROUP_ROWS = 65_536  # rows held in memory, whatever the length of the run
 
 _name = pa.dictionary(pa.int32(), pa.string())
@@ -53,10 +55,10 @@ STAGE_SCHEMA = pa.schema(
 
 
 class RowWriter:
-    """Writes a Parquet file row by row; a row is a tuple in the schema's order."""
+    """Writes a Parquet file row by row; a row is a tuple in the schema's order. Raises OSError with the file's path."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._schema = schema
+        self._path, self._schema = path, schema
         names = [field.name for field in schema if pa.types.is_dictionary(field.type)]
         self._writer = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=names)
         self._rows: list[tuple[Any, ...]] = []
@@ -70,21 +72,26 @@ class RowWriter:
     def extend(self, columns: Mapping[str, Any]) -> None:
         """Add many rows: one array for each name of the schema, all of the same length."""
         self.flush()
-        arrays = [columns[field.name] for field in self._schema]
-        self._writer.write_table(pa.table(arrays, schema=self._schema))
+        self._write([columns[field.name] for field in self._schema])
 
     def flush(self) -> None:
         """Write the rows so far as a row group."""
         if self._rows:
             columns = zip(*self._rows, strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
-            self._writer.write_table(pa.table(arrays, schema=self._schema))
+            self._write([pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)])
             self._rows.clear()
 
     def close(self) -> None:
         """Write the remaining rows and close the file."""
-        self.flush()
-        self._writer.close()
+        try:
+            self.flush()
+        finally:
+            with naming(self._path):
+                self._writer.close()
+
+    def _write(self, arrays: list[Any]) -> None:
+        with naming(self._path):
+            self._writer.write_table(pa.table(arrays, schema=self._schema))
 
 
 class Records:
@@ -100,8 +107,10 @@ class Records:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.tasks.close()
-        self.stages.close()
+        try:
+            self.tasks.close()
+        finally:
+            self.stages.close()
 
 
 def records_sha256(paths: Iterable[Path]) -> str:

@@ -1,8 +1,9 @@
 """The command line: declares the commands and their options, calls the rest of the package, prints results.
 
 Results go to standard output, messages to standard error, one line each. Exit codes: 0 done, 2 wrong usage, 3 bad input
-(a missing file too), 4 something that this machine lacks, 5 a run whose own checks failed. Commands import what they
-need when they run, so that the others start at once.
+(a missing file too), 4 something that this machine lacks, 5 a run whose own checks failed, 6 a run whose records are
+complete, but not its bound, figures or report. Commands import what they need when they run, so that the others start
+at once.
 """
 
 import importlib.util
@@ -24,7 +25,8 @@ from airsplit.cli.runs import figures, report, rerun
 from airsplit.cli.simulation import run
 from airsplit.cli.traces import trace_app
 from airsplit.cli.training import profile, train
-from emulator.core.errors import MissingDependency
+from emulator.core.errors import MissingDependency, UnfinishedRun
+from emulator.core.files import NO_SPACE
 from emulator.realtime.relay import RelayFailed
 
 app = typer.Typer(
@@ -74,7 +76,11 @@ def main() -> None:
         app()
     except (MissingDependency, RelayFailed) as error:
         fail(4, str(error))
+    except UnfinishedRun as error:
+        fail(6, str(error))
+    except ImportError as error:
+        fail(4, f"package {error.name}: {error}; install it: {sys.executable} -m pip install {error.name}")
     except OSError as error:
-        fail(3, f"{error.filename or 'file'}: {error.strerror or error}")
+        fail(4 if error.errno in NO_SPACE else 3, f"{error.filename or 'file'}: {error.strerror or error}")
     except ValueError as error:
         fail(3, str(error))

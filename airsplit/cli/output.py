@@ -1,10 +1,11 @@
 """How commands print results and errors."""
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+
+from emulator.core.strict_json import json_text
 
 if TYPE_CHECKING:
     from results.run.folder import Run
@@ -17,8 +18,8 @@ def fail(code: int, message: str) -> NoReturn:
 
 
 def print_json(value: object) -> None:
-    """Print a result as JSON."""
-    print(json.dumps(value, indent=2, default=str))
+    """Print a result as JSON, with null for numbers that do not exist."""
+    print(json_text(value, indent=2))
 
 
 def print_written(path: Path, sha256: str | None, as_json: bool) -> None:
@@ -48,8 +49,7 @@ def print_run(run: "Run", as_json: bool) -> None:
     table = read_summary(run)
     report = run.path / "report.html"
     if as_json:
-        rows = json.loads(table.to_json(orient="records"))
-        print_json({"run": str(run.path), "report": str(report), "summary": rows})
+        print_json({"run": str(run.path), "report": str(report), "summary": table.to_dict("records")})
     else:
         print("\n".join(table_lines(table)))
         print(f"report: {report}")

@@ -1,12 +1,15 @@
 """`airsplit rerun`, `figures` and `report`: commands on the folders of finished runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airsplit.cli.options import Json, Quiet, RunFolder
 from airsplit.cli.output import fail, print_json
+
+if TYPE_CHECKING:
+    from results.run.folder import Run
 
 
 def rerun(
@@ -32,20 +35,30 @@ def rerun(
 def figures(folder: RunFolder, as_json: Json = False) -> None:
     """Draw a run's figures anew."""
     from results.figures.draw import draw_figures
-    from results.run.folder import open_run, verify
 
-    run = open_run(folder)
-    verify(run)
+    run = checked_run(folder)
     paths = [str(path) for path in draw_figures(run)]
     print_json(paths) if as_json else print("\n".join(paths))
 
 
 def report(folder: RunFolder, as_json: Json = False) -> None:
-    """Write a run's report anew."""
+    """Write a run's report anew; also make the bound, summary and figures of a run that did not come to them."""
     from results.report import write_report
+
+    run = checked_run(folder)
+    path = str(write_report(run))
+    print_json({"report": path}) if as_json else print(path)
+
+
+def checked_run(folder: Path) -> "Run":
+    """Return the run in a folder, with all its results: those that a failure or interruption kept from being made are
+    made now. Raises ValueError if a file has changed."""
+    from airsplit.completion import finish_stored
+    from results.progress import RunProgress
     from results.run.folder import open_run, verify
 
     run = open_run(folder)
+    if not (folder / "report.html").is_file():
+        return finish_stored(folder, RunProgress(quiet=False))
     verify(run)
-    path = str(write_report(run))
-    print_json({"report": path}) if as_json else print(path)
+    return run

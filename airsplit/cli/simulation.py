@@ -3,12 +3,15 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed
 from airsplit.cli.output import print_run
+
+if TYPE_CHECKING:
+    from results.run.manifest import LeftOut
 
 
 class EngineName(StrEnum):
@@ -29,6 +32,8 @@ def run(
     engine: Annotated[EngineName, typer.Option(help="Run by compiled code, or by SimPy processes: same records.")] = (
         EngineName.compiled
     ),
+    no_figures: Annotated[bool, typer.Option("--no-figures", help="Draw none: saves seconds a run.")] = False,
+    no_bound: Annotated[bool, typer.Option("--no-bound", help="Compute no bound: rows then have no gap.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -39,4 +44,8 @@ def run(
 
     chosen = load(scenario, overrides or (), seed)
     command = ("airsplit", *sys.argv[1:])
-    print_run(run_simulation(chosen, scenario, out, command, RunProgress(quiet), hil, engine=engine.value), as_json)
+    left_out: dict[LeftOut, bool] = {"bound": no_bound, "figures": no_figures}
+    asked = tuple(name for name, out_of_it in left_out.items() if out_of_it)
+    progress = RunProgress(quiet)
+    run = run_simulation(chosen, scenario, out, command, progress, hil, engine=engine.value, left_out=asked)
+    print_run(run, as_json)

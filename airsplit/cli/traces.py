@@ -8,7 +8,7 @@ import typer
 from airsplit.cli.options import Columns, DrawSeed, Json, OutFile, RecordingFile, TraceFile
 from airsplit.cli.output import in_line, print_facts, print_json, print_written
 from emulator.channel.radio import Direction, Environment
-from emulator.core.files import require_folder
+from emulator.core.files import require_writable
 from emulator.core.units import ns_from_text
 from emulator.trace import Trace
 from emulator.trace.formats import Format
@@ -122,7 +122,7 @@ def export(
     """Write a trace in another format."""
     from emulator.trace.formats import export_mahimahi
 
-    require_folder(out)
+    require_writable(out)
     export_mahimahi(Trace.load(trace), out)
     print_written(out, None, as_json)
 
@@ -147,7 +147,7 @@ def plot(trace: TraceFile, out: OutFile, as_json: Json = False) -> None:
     """Draw a trace: PDF or PNG, by the file's ending."""
     from results.figures.trace import plot_trace
 
-    require_folder(out)
+    require_writable(out)
     plot_trace(Trace.load(trace), out)
     print_written(out, None, as_json)
 
@@ -174,7 +174,7 @@ def fit(
     from results.figures.fits import side_by_side
     from results.figures.style import require_drawable
 
-    require_folder(out)
+    require_writable(out)
     if figure is not None:
         require_drawable(figure)
     trace = read(recording, format_ or "parquet", columns)

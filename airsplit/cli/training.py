@@ -19,11 +19,11 @@ def train(
 ) -> None:
     """Train an agent on channels that share nothing with the scenario's run, and write its checkpoint."""
     from agents.training import train_one
-    from emulator.core.files import require_folder
+    from emulator.core.files import require_writable
     from results.progress import RunProgress
     from topologies.loading.loader import load, prefix_errors
 
-    require_folder(out)
+    require_writable(out)
     chosen = load(scenario, overrides or ())
     with prefix_errors(scenario), RunProgress(quiet) as progress:
         seed = chosen.training.seed if seed is None else seed
@@ -38,10 +38,10 @@ def profile(
     as_json: Json = False,
 ) -> None:
     """Take a model's profile (FLOPs, weights, activations by layer), without memory for its weights."""
-    from emulator.core.files import require_folder
+    from emulator.core.files import require_writable
     from topologies.models.profiling import take_profile
     from topologies.profiles import save_profile
 
-    require_folder(out)
+    require_writable(out)
     save_profile(take_profile(model), out)
     print_written(out, None, as_json)

@@ -1,9 +1,14 @@
 """Atomic writes, checks and digests of files."""
 
+import errno
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)  # errors of a write that can name another file than the written one
 
 
 @contextmanager
@@ -11,20 +16,61 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path, and rename it to `path` when the block ends without an error: readers see the complete
     file or none.
 
-    Raises ValueError before anything is written if the folder of `path` does not exist."""
-    require_folder(path)
+    Raises ValueError before anything is written if `path` cannot be a file's, and OSError with `path` if a write fails.
+    """
+    _require_place(path)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        yield partial
-        partial.replace(path)
+        with naming(path, partial):
+            yield partial
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def naming(path: Path, partial: Path | None = None) -> Iterator[None]:
+    """Raise every OSError of a write to `path` with this path: libraries leave it out, or name the `partial` file."""
+    try:
+        yield
+    except OSError as error:
+        named = error.filename is not None and Path(os.fsdecode(error.filename)) != partial
+        if error.errno is None or (named and error.errno not in NO_SPACE):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def require_writable(path: Path) -> None:
+    """Raise ValueError or OSError, with a path, unless a file can be written at `path`."""
+    _require_place(path)
+    require_new_files(path.parent)
+
+
 def require_folder(path: Path) -> None:
-    """Raise ValueError unless the folder of `path` exists."""
+    """Raise ValueError or OSError, with a path, unless the folder of `path` exists and takes new files."""
+    _require_parent(path)
+    require_new_files(path.parent)
+
+
+def require_new_files(folder: Path) -> None:
+    """Raise OSError, with the path, unless a file can be written in `folder`."""
+    try:
+        with TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(b"airsplit")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
+def _require_parent(path: Path) -> None:
     if not path.parent.is_dir():
         raise ValueError(f"{path}: folder must exist")
+
+
+def _require_place(path: Path) -> None:
+    """Raise ValueError unless the folder of `path` exists, and `path` itself is a file or nothing."""
+    _require_parent(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: must be a file, not a folder or device")
 
 
 def file_sha256(path: Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emulator.core.files import atomic_write, require_folder
+from emulator.core.files import atomic_write, require_writable
 from emulator.trace.rules import Columns, Rules
 
 
@@ -87,7 +87,7 @@ def require_trace_file(path: Path) -> None:
     """Raise ValueError unless the path has the ending of a trace file and its folder exists."""
     if not is_trace_file(path):
         raise ValueError(f"{path}: ending must be .parquet")
-    require_folder(path)
+    require_writable(path)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
-from emulator.core.files import atomic_write, require_folder
+from emulator.core.files import atomic_write, require_writable
 
 COLUMN_IN = 3.5  # one column of a two-column page
 PAGE_IN = 7.16  # both columns
@@ -51,6 +51,7 @@ RC_PARAMS: dict[Any, Any] = {
     "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
     "ps.fonttype": 42,
     "svg.fonttype": "none",
+    "svg.hashsalt": "airsplit",  # otherwise ids are random
     "text.parse_math": False,  # a name may hold a dollar
 }
 
@@ -96,7 +97,7 @@ def require_drawable(path: Path) -> None:
     """Raise ValueError (one line) unless the suffix and the folder of `path` allow writing a figure."""
     if path.suffix not in SUPPORTED_SUFFIXES:
         raise ValueError(f"{path}: ending must be one of {', '.join(SUPPORTED_SUFFIXES)}")
-    require_folder(path)
+    require_writable(path)
 
 
 def save(figure: Figure, path: Path) -> Path:

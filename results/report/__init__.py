@@ -59,13 +59,13 @@ class Figure:
 
 def write_report(run: Run) -> Path:
     """Write report.html from summary.csv, the figures and the manifest, and return its path. The page loads nothing and
-    needs no scripts. Raises ValueError if the figures are missing."""
+    needs no scripts. Raises ValueError if figures are missing that the run does not leave out."""
     summary = ranked(read_summary(run))
     offered = bool(summary["tasks"].sum())
     best = best_policy(summary) if offered else ""
     placements = placement_counts(tasks_of(run, best)) if offered else NO_PLACEMENTS
     figures = embedded_figures(run.path / "figures", CAPTIONS)
-    if offered and not figures:
+    if offered and not figures and "figures" not in run.manifest.facts.left_out:
         raise ValueError(f"{run.path / 'figures'}: must hold the run's figures: draw them first")
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True

@@ -7,7 +7,7 @@ from emulator.core.units import NS_PER_S
 from emulator.simulation.failures import outages_of
 from emulator.simulation.task_state import LINK_DOWN, NO_COVERAGE, NODE_DOWN, REASONS
 from emulator.system import OnFailure, System
-from results.run.manifest import BrokerFacts, Check, EmulationFacts, KindFacts, RunFacts
+from results.run.manifest import BrokerFacts, Check, EmulationFacts, KindFacts, LeftOut, RunFacts
 from topologies.build.run_inputs import trace_file
 from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
@@ -18,10 +18,15 @@ AFTER_A_FAILURE: Mapping[OnFailure, str] = {
     "fail": "fails",
 }
 
+NOTES_LEFT_OUT: Mapping[LeftOut, str] = {
+    "bound": "The bound was left out, as asked, so that rows have no gap.",
+    "figures": "Figures were left out, as asked; `airsplit figures` draws them.",
+}
+
 
 class ExecutionFacts(NamedTuple):
     """How the tasks were executed, for facts and manifest. `notes`: sentences for the report. `workers`: facts of each
-    worker, by its name."""
+    worker, by its name. `left_out`: what the user asked the run to do without."""
 
     rung: Literal["sim", "emu", "hil"]
     notes: tuple[str, ...] = ()
@@ -30,6 +35,7 @@ class ExecutionFacts(NamedTuple):
     workers: Mapping[str, Mapping[str, str]] = {}
     emulation: EmulationFacts | None = None
     engine: Literal["compiled", "simpy"] = "compiled"
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def facts_of(scenario: Scenario, system: System, execution: ExecutionFacts) -> RunFacts:
@@ -48,9 +54,16 @@ def facts_of(scenario: Scenario, system: System, execution: ExecutionFacts) -> R
         cost=system.cost,
         uplinks={name: trace_file(name, first_links[name].target) for name in sources if name in first_links},
         policies={label_of(each): each.type for each in scenario.policies},
-        notes=(*_coverage_notes(system), *_failure_notes(system), *_training_notes(scenario), *execution.notes),
+        notes=(
+            *_coverage_notes(system),
+            *_failure_notes(system),
+            *_training_notes(scenario),
+            *execution.notes,
+            *(NOTES_LEFT_OUT[each] for each in execution.left_out),
+        ),
         emulation=execution.emulation,
         engine=execution.engine,
+        left_out=execution.left_out,
     )
 
 

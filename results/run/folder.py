@@ -1,4 +1,4 @@
-"""The folder of a run: created once, never overwritten, and complete once it has a manifest."""
+"""The folder of a run: created once, never overwritten, and a run once it has a manifest."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
 
-from results.run.manifest import Manifest, digests, load_manifest
+from emulator.core.files import require_new_files
+from results.run.manifest import BOUND_FILE, Manifest, digests, load_manifest
 
 SUBFOLDERS = ("traces", "checkpoints", "figures")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -14,10 +15,18 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder and its manifest. Until the run is finished, the folder does not hold the manifest."""
+    """A run's folder and its manifest. Until the records are complete, the folder does not hold the manifest."""
 
     path: Path
     manifest: Manifest
+
+
+def require_run_folders(root: Path, scenario_name: str) -> None:
+    """Create `root/<scenario>/` for the folders of runs. Raises ValueError if `scenario_name` cannot name a folder, and
+    OSError with the path if the folder cannot be created or takes no new files."""
+    _require_plain(scenario_name)
+    (root / scenario_name).mkdir(parents=True, exist_ok=True)
+    require_new_files(root / scenario_name)
 
 
 def create_run_folder(root: Path, scenario_name: str, digest: str) -> Path:
@@ -25,8 +34,7 @@ def create_run_folder(root: Path, scenario_name: str, digest: str) -> Path:
 
     If the name is taken, appends `-2`, `-3`, ... Raises ValueError if `scenario_name` cannot name a folder.
     """
-    if not PLAIN_NAME.fullmatch(scenario_name):
-        raise ValueError(f"name={scenario_name!r}: must be letters, digits, '.', '_' and '-', a letter or digit first")
+    _require_plain(scenario_name)
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
     (root / scenario_name).mkdir(parents=True, exist_ok=True)
     names = chain([name], (f"{name}-{number}" for number in count(2)))
@@ -34,6 +42,11 @@ def create_run_folder(root: Path, scenario_name: str, digest: str) -> Path:
     for subfolder in SUBFOLDERS:
         (folder / subfolder).mkdir()
     return folder
+
+
+def _require_plain(scenario_name: str) -> None:
+    if not PLAIN_NAME.fullmatch(scenario_name):
+        raise ValueError(f"name={scenario_name!r}: must be letters, digits, '.', '_' and '-', a letter or digit first")
 
 
 def _created(folder: Path) -> bool:
@@ -45,7 +58,7 @@ def _created(folder: Path) -> bool:
 
 
 def open_run(path: Path) -> Run:
-    """Open a finished run. Raises ValueError (one line) if its manifest is missing or damaged, or if a file that the
+    """Open a run. Raises ValueError (one line) if its manifest is missing or damaged, or if a file that the
     manifest names is missing."""
     if not path.is_dir():
         raise ValueError(f"{path}: must be the folder of a run")
@@ -59,9 +72,11 @@ def open_run(path: Path) -> Run:
 
 
 def verify(run: Run) -> None:
-    """Raise ValueError, naming the digest, unless every digest in the manifest equals that of its file."""
+    """Raise ValueError, naming the digest, unless every digest in the manifest equals that of its file. A bound that
+    the manifest does not name yet is none: it is made again."""
     recorded, found = run.manifest.by_name, digests(run.path).by_name
-    for name in sorted(recorded.keys() | found.keys()):
+    unfinished = set() if BOUND_FILE in run.manifest.data_sha256 else {f"data_sha256 of {BOUND_FILE}"}
+    for name in sorted((recorded.keys() | found.keys()) - unfinished):
         before, now = recorded.get(name, "none"), found.get(name, "none")
         if before != now:
             raise ValueError(f"{run.path}: {name} is {now[:12]}, must be {before[:12]} as in manifest.json")

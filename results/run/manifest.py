@@ -24,7 +24,11 @@ EMULATION_FILES = (
     "probes.csv",
     "programs.csv",
 )
-OPTIONAL_FILES = ("bound.parquet", "learning.csv", "measured.json", *EMULATION_FILES)
+BOUND_FILE = "bound.parquet"
+OPTIONAL_FILES = (BOUND_FILE, "learning.csv", "measured.json", *EMULATION_FILES)
+
+
+LeftOut = Literal["bound", "figures"]  # what a run can be asked to do without
 
 
 class Frozen(BaseModel):
@@ -116,7 +120,8 @@ class RunFacts(Frozen):
 
     `uplinks`: the trace (a path in the folder) of each source's own link. `policies`: a word or line on each policy by
     its label, in the order to show them. `notes`: more sentences for the report, such as how long agents were trained.
-    `duration_s`: of the part that was run. `engine`: which of the simulation's engines made the records.
+    `duration_s`: of the part that was run. `engine`: which of the simulation's engines made the records. `left_out`:
+    what the user asked the run to do without.
     """
 
     rung: Literal["sim", "emu", "hil"]
@@ -128,6 +133,7 @@ class RunFacts(Frozen):
     notes: tuple[str, ...] = ()
     emulation: EmulationFacts | None = None
     engine: Literal["compiled", "simpy"] = "compiled"
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class Manifest(Digests):
@@ -201,7 +207,7 @@ def describe_run(
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
-    """Write manifest.json atomically; the last step of a run."""
+    """Write manifest.json atomically. From then on the folder holds a run; later only the bound's digest is added."""
     path = folder / "manifest.json"
     with atomic_write(path) as partial:
         partial.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

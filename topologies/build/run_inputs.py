@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import yaml
 
+from emulator.core.files import atomic_write, naming
 from emulator.layer_times import measured_of, save_measured
 from emulator.system import System
 from emulator.trace import Trace
@@ -30,12 +31,14 @@ def save_traces(system: System, folder: Path) -> None:
 def store_inputs(folder: Path, text: str, files: Mapping[str, Path], system: System) -> None:
     """Write the inputs for repeating a run, except agents: the scenario's text, traces and measured layer times of
     the system, and copies of `files`, given by their paths in the folder."""
-    (folder / "scenario.yaml").write_text(text, encoding="utf-8")
+    with atomic_write(folder / "scenario.yaml") as partial:
+        partial.write_text(text, encoding="utf-8")
     save_traces(system, folder)
     save_measured(folder / "measured.json", measured_of(system))
     for name, source in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(source, folder / name)
+        with naming(folder / name):
+            shutil.copyfile(source, folder / name)
 
 
 def load_traces(folder: Path) -> dict[str, Trace]:

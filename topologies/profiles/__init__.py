@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
+from emulator.core.files import atomic_write
 from emulator.profile import Layer, ModelProfile
 from topologies.schema.base import Section
 from topologies.schema.messages import translate
@@ -55,7 +56,8 @@ def save_profile(profile: ModelProfile, path: Path) -> None:
     fields = asdict(profile)
     layers = ",\n".join(f"    {json.dumps(layer)}" for layer in fields.pop("layers"))
     head = "".join(f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in fields.items())
-    path.write_text(f'{{\n{head}  "layers": [\n{layers}\n  ]\n}}\n', encoding="utf-8")
+    with atomic_write(path) as partial:
+        partial.write_text(f'{{\n{head}  "layers": [\n{layers}\n  ]\n}}\n', encoding="utf-8")
 
 
 def _read(path: Path) -> ModelProfile:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emulator.core.compiled import Table
+from emulator.core.files import naming
 from emulator.realtime.packet_log import PACKETS
 from emulator.realtime.relay.priority import set_log_priority
 
@@ -31,6 +32,7 @@ class LogWriter:
             use_dictionary=["link", "size_bytes", "outcome"],
             column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
         )
+        self._path = path
         self._failure: Exception | None = None
         self._finished = Event()
         self._thread = Thread(target=self._run, daemon=True)
@@ -47,7 +49,7 @@ class LogWriter:
     def _run(self) -> None:
         set_log_priority()
         try:
-            with self._writer:
+            with naming(self._path), self._writer:
                 while not self._finished.wait(PAUSE_S):
                     self._write(ROW_GROUP_ROWS)
                 self._write(1)

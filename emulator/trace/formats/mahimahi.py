@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from emulator.core.arrays import Ints
-from emulator.core.files import atomic_write, require_folder
+from emulator.core.files import atomic_write, require_writable
 from emulator.core.units import NS_PER_MS
 from emulator.trace import Interval, Trace
 from emulator.trace.formats.source import SLOTS_LIMIT, row_error, source_of
@@ -71,7 +71,7 @@ def export_mahimahi(trace: Trace, path: Path) -> None:
         raise ValueError(f"period_ns={trace.period_ns}: must be whole milliseconds for mahimahi; slice or resample")
     if not trace.carries:
         raise ValueError("capacity_bits=0 in all slots: one must carry bits for mahimahi, which has no empty files")
-    require_folder(path)
+    require_writable(path)
     layout = _layout(trace)
     packets = _packets_by_ms(trace)
     at_zero = layout["opportunities_at_0_ms"]

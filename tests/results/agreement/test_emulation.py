@@ -22,11 +22,12 @@ from results.figures.emulation_data import (
     read_lateness,
     read_probes,
 )
-from results.finish import finish_run
+from results.finish import finish_run, result_makers
 from results.progress import RunProgress
 from results.report import write_report
 from results.run.folder import Run, open_run, verify
-from results.run.manifest import Check
+from results.run.manifest import Check, write_manifest
+from results.run.tables import BOUND
 from results.statistics import read_summary, summarise
 from results.text import table_lines
 from tests.emulator.realtime.logs import LATE_NS
@@ -40,11 +41,16 @@ FIGURES = {"agreement": 7.16, "lateness": 3.5, "probes": 7.16}
 LATE = Check(name="lateness, p99 in ms", subject="all links", value=3.14159, limit=2.0)
 
 
+def finish(made: Run) -> None:
+    write_manifest(made.path, made.manifest)
+    finish_run(made, BOUND.empty_table, result_makers(), RunProgress(quiet=True))
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return a finished run; read only."""
     made = emulated_run(tmp_path_factory.mktemp("runs"))
-    finish_run(made.path, made.manifest, RunProgress(quiet=True))
+    finish(made)
     return open_run(made.path)
 
 
@@ -108,7 +114,7 @@ def test_page_compares_emulation_and_simulation(run: Run, page: Page) -> None:
 
 def test_page_of_an_invalid_emulation_starts_with_the_reason(tmp_path: Path) -> None:
     made = emulated_run(tmp_path, tasks=3, checks=(LATE,))
-    finish_run(made.path, made.manifest, RunProgress(quiet=True))
+    finish(made)
     assert not open_run(made.path).manifest.valid
     page = Page((made.path / "report.html").read_text(encoding="utf-8"))
     banner = page.text.partition("In the median")[0]
@@ -118,7 +124,7 @@ def test_page_of_an_invalid_emulation_starts_with_the_reason(tmp_path: Path) -> 
 
 def test_page_of_an_emulation_without_tasks_shows_its_links(tmp_path: Path) -> None:
     made = emulated_run(tmp_path, tasks=0)
-    finish_run(made.path, made.manifest, RunProgress(quiet=True))
+    finish(made)
     assert {path.stem for path in (made.path / "figures").iterdir()} == {"probes"}
     page = Page((made.path / "report.html").read_text(encoding="utf-8"))
     assert "No task was offered." in page.text and "Links before the run" in page.text
