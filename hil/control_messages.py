@@ -97,7 +97,8 @@ class Offer:
 
 @dataclass(frozen=True)
 class Holding:
-    """From a worker: the indices of the chunks that it lacks (none: the layer is loaded), or a refusal's `error`."""
+    """From a worker: the indices of the chunks that it lacks. Without any, and without an `error`, the layer is loaded;
+    with an `error` the layer is refused, whatever is missing."""
 
     run: int
     worker: str
@@ -174,7 +175,8 @@ class Start:
 @dataclass(frozen=True)
 class Report:
     """From a worker: a stage has run and its output has been sent, or the `error` that prevented it. `service_ns` is
-    the computation alone, without decoding the input and encoding the output."""
+    the computation alone, without decoding the input and encoding the output. Stage 0 draws its input: `decode_ns` is
+    then the time to draw it."""
 
     run: int
     worker: str

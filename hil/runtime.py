@@ -33,7 +33,7 @@ class Runtime:
     """
 
     def __init__(self) -> None:
-        torch.set_num_threads(1)  # times do not depend on other programs of the host
+        torch.set_num_threads(1)  # times vary less with the host's load
         self.threads = torch.get_num_threads()
         self.held_bytes = 0
         self._held: dict[LayerId, Chain] = {}

@@ -237,16 +237,16 @@ class Worker:
             x = take_input(plan.model)
             decode_ns = perf_counter_ns() - begun_ns
             output, service_ns = self._runtime.run(plan.model, plan.seed, stage.first, stage.stop, x)
-            begun_ns = perf_counter_ns()
+            encode_begun_ns = perf_counter_ns()
             topic, message = self._output_message(stage_id, plan, output)
-            encode_ns = perf_counter_ns() - begun_ns
+            encode_ns = perf_counter_ns() - encode_begun_ns
             payload_bytes = codec.payload_bytes(message)
             self._client.publish(topic, message)
         except ValueError as failure:
             error = _one_line(failure)
-        times = (service_ns, decode_ns, encode_ns, payload_bytes)
+        measurements = (service_ns, decode_ns, encode_ns, payload_bytes)
         names = (stage_id.run, self.name, stage_id.task, stage_id.attempt, stage_id.stage)
-        self._reply(stage_id.run, control_messages.Report(*names, *times, error))
+        self._reply(stage_id.run, control_messages.Report(*names, *measurements, error))
 
     def _find_stage(self, stage_id: StageId) -> tuple[control_messages.Plan, control_messages.Stage]:
         plan = self._plans.get((stage_id.run, stage_id.plan))
