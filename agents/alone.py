@@ -63,10 +63,6 @@ class Alone:
         message can never arrive."""
         return sojourn_ns(self.network, task, placement, Link.earliest_ns)
 
-    def service_ns(self, task: Task, placement: Placement) -> int:
-        """Return the time of computing and propagation only: less than `least_ns`, and faster to compute."""
-        return sojourn_ns(self.network, task, placement, _propagation)
-
     def _messages(self, task: Task, placement: Placement) -> Iterator[int]:
         """Yield the address of the random draws for each message and link, the same as in the simulation."""
         key = task_key(self.network.system.seed, task.source, task.kind.name)
@@ -74,7 +70,3 @@ class Alone:
             if leg.size_bytes:
                 route = self.network.route(leg.source, leg.target)
                 yield from [message_address(key, task.number, leg.step, leg.stage)] * len(route)
-
-
-def _propagation(link: Link, now_ns: int, _: int) -> int:
-    return now_ns + link.spec.delay_ns

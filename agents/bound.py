@@ -1,18 +1,21 @@
 """Lower bounds on the cost of any policy: a relaxation for every system, and the optimum if tasks never overlap."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
-from itertools import pairwise
 from operator import attrgetter, itemgetter
 
 import pyarrow as pa
 
+from agents.alike import AlikePlacements
 from agents.alone import Alone
 from emulator.core.units import NS_PER_S
+from emulator.link import Link
+from emulator.simulation.isolated_task import IsolatedLeg, end_ns, isolated_legs
 from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, describe
 
+Progress = Callable[[int, int], None]  # (done, total)
 BOUNDS = pa.schema(
     [
         ("source", pa.string()),
@@ -24,7 +27,7 @@ BOUNDS = pa.schema(
 )
 
 
-def bounds(system: System) -> pa.Table:
+def bounds(system: System, progress: Progress = lambda done, total: None) -> pa.Table:
     """Return for each offered task the least cost over its candidates on an empty and fully ramped system whose future
     channel is known, at most the cost of a failure: columns `source`, `kind`, `task`, `bound_s` and the `placement`
     that attains it.
@@ -32,10 +35,28 @@ def bounds(system: System) -> pa.Table:
     In a cell the task has its link alone: other tasks and the background are ignored. This is a relaxation: no policy
     that chooses among the candidates has a lower cost for any task, since queues, ramps, losses and loading of weights
     only add to it. Failures are ignored: they, too, only add to it.
+
+    Time is linear in sources and tasks. `progress(done, total)` counts percent of the system's duration.
     """
-    alone = Alone(Network(system))
-    distinct = {key: _distinct(alone.network, key[0], places) for key, places in system.placements.items()}
-    return _table((task, *_least(alone, task, distinct[task.source, task.kind.name])) for task in offered_tasks(system))
+    return _table(_least(system, progress))
+
+
+def _least(system: System, progress: Progress) -> Iterator[tuple[Task, float, Placement]]:
+    """Yield each task, the least cost of its candidates, and the candidate that attains it."""
+    network = Network(system)
+    alike = AlikePlacements(network)
+    streams: dict[tuple[str, str], _Options] = {}
+    percent = 0
+    progress(percent, 100)
+    for task in offered_tasks(system):
+        key = (task.source, task.kind.name)
+        if key not in streams:
+            streams[key] = _Options(network, alike.distinct(task.kind, task.source, system.placements[key]))
+        yield (task, *streams[key].least(task))
+        if (passed := task.arrival_ns * 100 // system.duration_ns) > percent:
+            percent = passed
+            progress(percent, 100)
+    progress(100, 100)
 
 
 def optimum(system: System) -> pa.Table:
@@ -82,39 +103,43 @@ def longest_idle_ns(system: System) -> int:
     return max((link.ramp.idle_ns for link in system.links if link.ramp is not None), default=0)
 
 
-def _distinct(network: Network, source: str, candidates: Sequence[Placement]) -> list[Placement]:
-    """Return one candidate, the first, of each set that is equal for a task alone: equal devices behind equal links."""
-    devices = [node.device for node in network.system.nodes.values() if node.device is not None]
-    specs = {key: link.spec for key, link in network.links.items()}
-    links = {
-        key: (spec.trace.sha256, spec.delay_ns, spec.bearer, spec.retransmission_ns) for key, spec in specs.items()
-    }
+class _Options:
+    """The distinct candidates of the latest task of a stream, with their legs, in the order of their service times:
+    tasks of equal lengths share them."""
 
-    def look(placement: Placement) -> tuple[object, ...]:
-        nodes = [part.node for part in placement]
-        parts = [(devices.index(network.devices[node].spec), first, stop) for node, first, stop in placement]
-        hops = [*pairwise((source, *nodes, source)), (nodes[-1], nodes[0])]
-        ways = [tuple(links[link.spec.source, link.spec.target] for link in network.route(*hop)) for hop in hops]
-        return (*parts, *ways)
+    def __init__(self, network: Network, candidates: Sequence[Placement]) -> None:
+        self._network, self._candidates = network, candidates
+        self._lengths: tuple[int, int] | None = None
+        self._sorted: list[tuple[int, Placement, tuple[IsolatedLeg, ...]]] = []
 
-    return list({look(placement): placement for placement in reversed(candidates)}.values())[::-1]
+    def least(self, task: Task) -> tuple[float, Placement]:
+        """Return the least cost and its placement. Candidates whose service times alone take longer than the best one
+        are not tried."""
+        cost = self._network.system.cost
+        options = self._of(task)
+        best_ns, best = round(cost.failure_s * NS_PER_S), options[0][1]
+        for service_ns, placement, isolated in options:
+            if service_ns >= best_ns:
+                break
+            least_ns = end_ns(isolated, task.arrival_ns, Link.earliest_ns) - task.arrival_ns
+            if least_ns < best_ns:
+                best_ns, best = least_ns, placement
+        return min(cost.of(best_ns, 0.0, failed=False), cost.failure_s), best
+
+    def _of(self, task: Task) -> list[tuple[int, Placement, tuple[IsolatedLeg, ...]]]:
+        lengths = (task.prompt_tokens, task.output_tokens)
+        if lengths != self._lengths:
+            legs = [(each, isolated_legs(self._network, task, each)) for each in self._candidates]
+            options = ((end_ns(isolated, 0, _propagation), each, isolated) for each, isolated in legs)
+            self._lengths, self._sorted = lengths, sorted(options, key=itemgetter(0))
+        return self._sorted
 
 
-def _least(alone: Alone, task: Task, candidates: Sequence[Placement]) -> tuple[float, Placement]:
-    """Return the least cost and its placement. Candidates are tried in the order of their service times, which rule
-    out many of them."""
-    system = alone.network.system
-    services = sorted(((alone.service_ns(task, each), each) for each in candidates), key=itemgetter(0))
-    best_ns, best = round(system.cost.failure_s * NS_PER_S), services[0][1]
-    for service_ns, placement in services:
-        if service_ns >= best_ns:
-            break
-        least_ns = alone.least_ns(task, placement)
-        if least_ns < best_ns:
-            best_ns, best = least_ns, placement
-    return min(system.cost.of(best_ns, 0.0, failed=False), system.cost.failure_s), best
+def _propagation(link: Link, now_ns: int, _: int) -> int:
+    return now_ns + link.spec.delay_ns
 
 
 def _table(rows: Iterator[tuple[Task, float, Placement]]) -> pa.Table:
     values = [(task.source, task.kind.name, task.number, cost_s, describe(place)) for task, cost_s, place in rows]
-    return pa.Table.from_pylist([dict(zip(BOUNDS.names, row, strict=True)) for row in values], schema=BOUNDS)
+    columns = list(zip(*values, strict=True)) or [()] * len(BOUNDS)
+    return pa.table([pa.array(column, kind.type) for column, kind in zip(columns, BOUNDS, strict=True)], BOUNDS)

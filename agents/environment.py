@@ -1,6 +1,9 @@
 """The Gymnasium environment `airsplit/SplitInference-v0` of uncoupled tasks; importing this module registers it."""
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +12,17 @@ import numpy as np
 
 from agents.encoding import LIMIT
 from agents.episodes import Episodes, EpisodeSettings
-from emulator.core.arrays import Float32s
+from emulator.core.arrays import Flags, Float32s
 from emulator.core.draws import uniform
+from emulator.core.files import file_sha256
 from topologies.build import training_systems
+from topologies.loading.checks import named_files
 from topologies.loading.loader import load
+from topologies.schema.scenario import Scenario
 
 ID = "airsplit/SplitInference-v0"
 EPISODE_ORDERS = 2**62  # the seed chooses one of as many
+KEPT_EPISODES = 4  # the last that were made, for further environments of the same contents
 
 
 class SplitInference(gymnasium.Env[Float32s, np.int64]):
@@ -63,8 +70,13 @@ class SplitInference(gymnasium.Env[Float32s, np.int64]):
         observation, info = self._observe(sojourn_ns)
         return observation, reward, False, self._step == self.episodes.settings.steps, info
 
+    def action_masks(self) -> Flags:
+        """Return which choices are candidates of the observed task, shape (choices,): the method that MaskablePPO of
+        sb3-contrib asks for."""
+        return self._rows.masks[self._step].copy()
+
     def _observe(self, sojourn_ns: int) -> tuple[Float32s, dict[str, Any]]:
-        info = {"action_mask": self._rows.masks[self._step].copy(), "sojourn_ns": sojourn_ns}
+        info = {"action_mask": self.action_masks(), "sojourn_ns": sojourn_ns}
         return self._rows.observations[self._step].copy(), info
 
 
@@ -73,11 +85,31 @@ def observation_space(episodes: Episodes) -> "gymnasium.Space[Float32s]":
     return gymnasium.spaces.Box[np.float32](-LIMIT, LIMIT, (episodes.layout.features,), np.float32)
 
 
+@dataclass(frozen=True)
+class _TrainingSource:
+    """A scenario to train on. Two are equal if scenario and files have the same contents, wherever they lie."""
+
+    sha256: str
+    scenario: Scenario = field(compare=False)
+    folder: Path = field(compare=False)
+
+
 def episodes_of(scenario: str, episodes: int, steps: int, seed: int) -> Episodes:
-    """Return episodes on the training systems of a scenario file."""
+    """Return episodes on the training systems of a scenario file. Environments of equal contents share them: the
+    channels are generated once in a process."""
     path = Path(scenario)
     loaded = load(path)
-    return Episodes(training_systems(loaded, path.parent), EpisodeSettings(episodes, steps, seed))
+    digest = hashlib.sha256(loaded.model_dump_json().encode())
+    for place, file in named_files(loaded, path.parent):
+        digest.update(f" {place} {file_sha256(path.parent / file)}".encode())
+    return _episodes_of(
+        _TrainingSource(digest.hexdigest(), loaded, path.parent), EpisodeSettings(episodes, steps, seed)
+    )
+
+
+@lru_cache(maxsize=KEPT_EPISODES)
+def _episodes_of(source: _TrainingSource, settings: EpisodeSettings) -> Episodes:
+    return Episodes(training_systems(source.scenario, source.folder), settings)
 
 
 def make(scenario: str, episodes: int = 64, steps: int = 32, seed: int = 0) -> SplitInference:

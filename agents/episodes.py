@@ -1,11 +1,11 @@
 """Episodes of uncoupled tasks: each task is alone in the system, and the cost of every choice is known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,14 @@ class Episodes:
         self._alone = [Alone(Network(system)) for system in systems]
         self._encoder = Encoder(self.layout)
         self._episodes: dict[int, tuple[Episode, EpisodeRows]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the networks, whose tables are address space and made anew from the systems."""
+        return {name: value for name, value in self.__dict__.items() if name != "_alone"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._alone = [Alone(Network(system)) for system in self.systems]
 
     def __len__(self) -> int:
         return self.settings.episodes

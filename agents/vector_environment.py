@@ -83,6 +83,11 @@ class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArra
         }
         return observations, rewards, self._none, truncations, info
 
+    def action_masks(self) -> Flags:
+        """Return which choices are candidates of each observed task, shape (num_envs, choices)."""
+        masks: Flags = self._table.masks[self._state[:, TABLE_ROW]]
+        return masks
+
 
 @compiled
 def step_all(

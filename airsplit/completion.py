@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from os import posix_fallocate
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def complete_run(
     write_manifest(folder, manifest)
     with keep_run(folder, "bound"):
         deferral.end()
-    return finish_run(Run(folder, manifest), lambda: bounds(system), makers, progress)
+    return finish_run(Run(folder, manifest), lambda: bounds(system, partial(progress, "bound")), makers, progress)
 
 
 def finish_stored(folder: Path, progress: RunProgress) -> Run:
@@ -72,7 +73,8 @@ def finish_stored(folder: Path, progress: RunProgress) -> Run:
     verify(run)
     makers = result_makers(run.manifest.facts.left_out)
     with progress:
-        return finish_run(run, lambda: bounds(load_stored(folder, run.manifest.facts.rung).system), makers, progress)
+        stored = partial(load_stored, folder, run.manifest.facts.rung)
+        return finish_run(run, lambda: bounds(stored().system, partial(progress, "bound")), makers, progress)
 
 
 @contextmanager

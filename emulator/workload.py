@@ -9,7 +9,8 @@ from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S
 from emulator.task import Task, TaskKind
 
-CHUNK = 1_024  # arrivals drawn at a time, so that memory does not grow with the run
+CHUNK = 1_024  # lengths drawn at a time, so that memory does not grow with the run
+GAPS = 64  # gaps drawn at a time; affects speed and memory only, as each is the next draw of its generator
 GAP_LIMIT_NS = 2**62  # longer than any run; a tiny rate can draw gaps that do not fit an int64
 
 
@@ -81,7 +82,7 @@ class Stream:
                 rng = generator(seed, self.source, f"arrivals of {self.kind.name}")
                 now_ns = 0
                 while True:
-                    gaps = np.rint(np.minimum(rng.exponential(NS_PER_S / rate_per_s, CHUNK), GAP_LIMIT_NS))
+                    gaps = np.rint(np.minimum(rng.exponential(NS_PER_S / rate_per_s, GAPS), GAP_LIMIT_NS))
                     for gap_ns in gaps.astype(np.int64).tolist():  # summed as Python integers, which never overflow
                         now_ns += gap_ns
                         yield now_ns

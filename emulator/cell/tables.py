@@ -1,5 +1,6 @@
 """The state of all cells of a network as tables for compiled code."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import NamedTuple
@@ -88,6 +89,7 @@ class Cells:
         self, cells: Mapping[str, CellSpec], links: Sequence[LinkSpec], seed: int, memory_ns: int, until_ns: int
     ) -> None:
         check(cells, links)
+        members_of = links_by_cell(links)
         serving = Pool(np.int8)
         ue_of_link = np.full(len(links) if cells else 0, NO_UE)
         rows, members = np.zeros(len(cells), CELL), np.zeros(sum(link.cell != "" for link in links), UE)
@@ -95,12 +97,11 @@ class Cells:
         for number, (row, (name, cell)) in enumerate(zip(rows, cells.items(), strict=True)):
             row["first_ue"], row["groups"], row["window_slots"] = count, cell.groups, cell.window_slots
             row["scheduler"], row["next_ns"] = SCHEDULERS[cell.scheduler], FOREVER_NS
-            for place, link in enumerate(links):
-                if link.cell == name:
-                    row["slot_ns"] = link.trace.slot_ns
-                    ue_of_link[place] = count
-                    _fill(members[count], number, place, link, serving, seed, until_ns)
-                    count += 1
+            for place in members_of[name]:
+                row["slot_ns"] = links[place].trace.slot_ns
+                ue_of_link[place] = count
+                _fill(members[count], number, place, links[place], serving, seed, until_ns)
+                count += 1
             row["stop_ue"] = count
             row["background_ns"] = members["next_arrival_ns"][row["first_ue"] : count].min(initial=FOREVER_NS)
             row["next_ns"] = row["background_ns"]
@@ -126,10 +127,19 @@ class Cells:
         return other
 
 
+def links_by_cell(links: Sequence[LinkSpec]) -> dict[str, list[int]]:
+    """Return the indices of the links of each cell, in order; of any other name, none."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, link in enumerate(links):
+        places[link.cell].append(place)
+    return places
+
+
 def check(cells: Mapping[str, CellSpec], links: Sequence[LinkSpec]) -> None:
     """Raise ValueError, naming cell or link, if they do not fit together."""
+    members_of = links_by_cell(links)
     for name, cell in cells.items():
-        members = [link for link in links if link.cell == name]
+        members = [links[place] for place in members_of[name]]
         if cell.groups < 1 or cell.window_slots < 1:
             raise ValueError(f"cells.{name}: groups and window_slots must be at least 1")
         if len({link.trace.slot_ns for link in members}) > 1:

@@ -8,7 +8,8 @@ class ShortestPaths:
     """Shortest paths through a network of directed links, given as (source, target).
 
     Where two shortest paths part, the link that comes first in `links` wins. So the rest of a path is the path from
-    each node on it, and next-hop tables, one at each node, give the same paths.
+    each node on it, and next-hop tables, one at each node, give the same paths. A node that only one link leaves needs
+    no table: memory and time are linear in the UEs of a base station.
     """
 
     def __init__(self, links: Sequence[tuple[str, str]]) -> None:
@@ -21,9 +22,14 @@ class ShortestPaths:
     def path(self, source: str, target: str) -> tuple[int, ...]:
         """Return the indices of the links from source to target; () if they are the same node. Raises ValueError if
         there is no path."""
-        link_to = self._trees.get(source)
+        first: list[int] = []
+        start = source
+        while start != target and len(leaving := self._leaving.get(start, [])) == 1 and leaving[0] not in first:
+            first += leaving
+            start = self._links[leaving[0]][1]
+        link_to = self._trees.get(start)
         if link_to is None:
-            link_to = self._trees[source] = self._tree(source)
+            link_to = self._trees[start] = self._tree(start)
         if target not in link_to:
             raise ValueError(f"nodes: {target} must be reachable from {source}")
         path: list[int] = []
@@ -31,7 +37,7 @@ class ShortestPaths:
         while last is not None:
             path.append(last)
             last = link_to[self._links[last][0]]
-        return tuple(reversed(path))
+        return (*first, *reversed(path))
 
     def _tree(self, source: str) -> dict[str, int | None]:
         """Return the breadth-first tree: the last link of the shortest path to each reachable node."""

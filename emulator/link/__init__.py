@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 from emulator.core.compiled import Bound, Record, Table, entry_point, in_place
 from emulator.core.fifo import FOREVER_NS, has_passed, has_room, pop_entry, push_entry
-from emulator.link.capacity import best_exit_ns, fluid_sent_ns, slot_delays_ns, slot_range
+from emulator.link.capacity import earliest_exit_ns, fluid_sent_ns, slot_range
 from emulator.link.tables import DOWN, FULL, NO_COVERAGE, Links, LinkTables
 from emulator.link.transmission import begin, count_erased, finish, is_granted, transmit
 from emulator.system import LinkSpec
@@ -42,17 +42,12 @@ class Link:
         self.spec = spec
         self.links = links
         self.index = index
-        self._use(spec.trace)
+        self._trace = spec.trace
 
     @classmethod
     def standalone(cls, spec: LinkSpec, seed: int) -> Self:
         """Return a link with tables of its own."""
         return cls(spec, Links([spec], seed), 0)
-
-    def _use(self, trace: Trace) -> None:
-        self._trace = trace
-        delays_ns = slot_delays_ns(trace, self.spec.bearer, self.spec.retransmission_ns)
-        self._best_exit_ns = best_exit_ns(trace, delays_ns)
 
     @property
     def queued_bytes(self) -> int:
@@ -100,24 +95,16 @@ class Link:
                 f"link {self.spec.source}-{self.spec.target}: a new trace must have the same rule and slots"
             )
         self.links.set_trace(self.index, self.spec, trace, now_ns)
-        self._use(trace)
+        self._trace = trace
 
     def earliest_ns(self, now_ns: int, size_bytes: int) -> int:
         """Return a lower bound on the arrival of a message of this size that starts at `now_ns` or later: the link
         taken as empty, ramped and without random loss, and a slot's HARQ and RLC delay avoided where waiting for a
         later slot avoids it. FOREVER_NS if no slot carries anything, or `now_ns` is that late. Monotone in `now_ns`;
         changes nothing."""
-        trace = self._trace
-        if now_ns >= FOREVER_NS or not trace.carries:
-            return FOREVER_NS
-        edges, slot_ns, delay_ns = trace.cumulative_bits, trace.slot_ns, self.spec.delay_ns
-        if trace.release == "fluid":
-            return fluid_sent_ns(edges, slot_ns, now_ns, size_bytes * 8) + delay_ns
-        _, _, last_slot = slot_range(edges, slot_ns, now_ns, 0, size_bytes * 8)
-        if self.spec.bearer == "um":
-            return (last_slot + 1) * slot_ns + delay_ns
-        wraps, slot = divmod(last_slot, len(trace))
-        return wraps * trace.period_ns + int(self._best_exit_ns[slot]) + delay_ns
+        return (
+            int(_earliest_ns(self.links.tables, self.index, now_ns, size_bytes)) if now_ns < FOREVER_NS else FOREVER_NS
+        )
 
     def rate_bps(self, now_ns: int, window_ns: int) -> float:
         """Return the rate over the window that ends at `now_ns`, or since time 0 if that is later; at time 0 that of
@@ -164,6 +151,22 @@ def flow(tables: LinkTables, index: int, message: Record) -> int:
 
 
 @entry_point
+def earliest_ns(tables: LinkTables, index: int, now_ns: int, size_bytes: int) -> int:
+    """`Link.earliest_ns` for row `index`."""
+    link = tables.links[index]
+    if not link.carries:
+        return FOREVER_NS
+    edges: Table = tables.cumulative_bits[link.first_edge : link.first_edge + link.slots + 1]
+    if link.fluid:
+        return int(fluid_sent_ns(edges, link.slot_ns, now_ns, size_bytes * 8) + link.delay_ns)
+    _, _, last_slot = slot_range(edges, link.slot_ns, now_ns, 0, size_bytes * 8)
+    if link.datagrams:
+        return int((last_slot + 1) * link.slot_ns + link.delay_ns)
+    delays: Table = tables.harq_delay_ns[link.first_delay : link.first_delay + link.slots * link.delays]
+    return int(earliest_exit_ns(edges, delays, link.slot_ns, last_slot) + link.delay_ns)
+
+
+@entry_point
 def reset(tables: LinkTables, index: int) -> None:
     """`Link.reset` for row `index`."""
     link = tables.links[index]
@@ -173,4 +176,4 @@ def reset(tables: LinkTables, index: int) -> None:
     link.used = False
 
 
-_enqueue, _reset = Bound(enqueue), Bound(reset)
+_enqueue, _earliest_ns, _reset = Bound(enqueue), Bound(earliest_ns), Bound(reset)

@@ -5,6 +5,7 @@ import numpy as np
 from emulator.core.arrays import Flags, Ints
 from emulator.core.compiled import entry_point, in_place
 from emulator.core.draws import uniform
+from emulator.core.fifo import FOREVER_NS
 from emulator.trace import Trace
 
 
@@ -31,14 +32,19 @@ def slot_delays_ns(trace: Trace, bearer: str, retransmission_ns: int) -> Ints:
     return delays
 
 
-def best_exit_ns(trace: Trace, harq_delay_ns: Ints) -> Ints:
-    """Return for each slot the earliest exit from it or a later slot with capacity, within two rounds of the trace."""
-    exits = np.arange(1, len(trace) + 1, dtype=np.int64) * trace.slot_ns
-    if len(harq_delay_ns):
-        exits = exits + harq_delay_ns
-    twice = np.concatenate((exits, exits + trace.period_ns))
-    twice[np.tile(trace.capacity_bits == 0, 2)] = np.iinfo(np.int64).max
-    return np.minimum.accumulate(twice[::-1])[::-1][: len(trace)]
+@in_place
+def earliest_exit_ns(cumulative: Ints, harq_delay_ns: Ints, slot_ns: int, slot: int) -> int:
+    """Return the earliest exit from `slot`, which has capacity, or a later slot with capacity; `harq_delay_ns` is empty
+    if there is no delay. Slots count on over the wraps."""
+    slots = len(cumulative) - 1
+    earliest_ns = FOREVER_NS
+    while (slot + 1) * slot_ns < earliest_ns:  # no later slot ends before
+        inside = slot % slots
+        if cumulative[inside + 1] > cumulative[inside]:
+            delay_ns = harq_delay_ns[inside] if len(harq_delay_ns) > 0 else 0
+            earliest_ns = min(earliest_ns, (slot + 1) * slot_ns + delay_ns)
+        slot += 1
+    return int(earliest_ns)
 
 
 @entry_point

@@ -1,22 +1,49 @@
 """A task alone in an empty system: what the bound, the optimum and the environment share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from emulator.legs import legs
 from emulator.link import Link
-from emulator.simulation.network import Network
+from emulator.simulation.network import Network, Route
 from emulator.task import Placement, Task
 
 Transfer = Callable[[Link, int, int], int]
 
 
+class IsolatedLeg(NamedTuple):
+    """A leg of a task that meets no other: its message crosses the links of `route`, none if it sends nothing, then
+    its visit takes `service_ns`."""
+
+    route: Route
+    size_bytes: int
+    service_ns: int
+
+
+def isolated_legs(network: Network, task: Task, placement: Placement) -> tuple[IsolatedLeg, ...]:
+    """Return the legs of a task, by the profile. They do not depend on when the task arrives."""
+    return tuple(
+        IsolatedLeg(
+            network.route(leg.source, leg.target) if leg.size_bytes else (),
+            leg.size_bytes,
+            network.service_ns(task, leg) if leg.passes else 0,
+        )
+        for leg in legs(task, placement)
+    )
+
+
+def end_ns(isolated: Sequence[IsolatedLeg], arrival_ns: int, transfer: Transfer) -> int:
+    """Return when the result of a task that arrives at `arrival_ns` is there, if nothing waits and all weights are
+    loaded. `transfer(link, now_ns, size_bytes)` returns when a message has crossed one link; a link takes a message
+    whole (store and forward)."""
+    now_ns = arrival_ns
+    for route, size_bytes, service_ns in isolated:
+        for link in route:
+            now_ns = transfer(link, now_ns, size_bytes)
+        now_ns += service_ns
+    return now_ns
+
+
 def sojourn_ns(network: Network, task: Task, placement: Placement, transfer: Transfer) -> int:
-    """Return the time from arrival to result if nothing waits and all weights are loaded. `transfer(link, now_ns,
-    size_bytes)` returns when a message has crossed one link; a link takes a message whole (store and forward)."""
-    now_ns = task.arrival_ns
-    for leg in legs(task, placement):
-        for link in network.route(leg.source, leg.target) if leg.size_bytes else ():
-            now_ns = transfer(link, now_ns, leg.size_bytes)
-        if leg.passes:
-            now_ns += network.service_ns(task, leg)
-    return now_ns - task.arrival_ns
+    """Return the time from arrival to result (see `end_ns`)."""
+    return end_ns(isolated_legs(network, task, placement), task.arrival_ns, transfer) - task.arrival_ns

@@ -74,10 +74,15 @@ class Network:
         return tuple(self._rows[row] for row in self._paths.path(source, target))
 
     def _preload(self) -> None:
+        """Load every partition of every candidate once, in the order of the candidates. Trying one again would change
+        nothing: memory only fills."""
         models = {kind.name: kind.model.name for kind in self.system.kinds.values()}
+        loaded = set()
         for (_, kind), candidates in self.system.placements.items():
-            for node, first, stop in dict.fromkeys(part for placement in candidates for part in placement):
-                self.devices[node].preload(models[kind], first, stop)
+            for part in dict.fromkeys(part for placement in candidates for part in placement):
+                if (kind, part) not in loaded:
+                    loaded.add((kind, part))
+                    self.devices[part.node].preload(models[kind], part.first, part.stop)
 
 
 _others_active = Bound(others_active)

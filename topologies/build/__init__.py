@@ -42,17 +42,22 @@ def training_system(scenario: Scenario, folder: Path, index: int) -> System:
 
     Raises ValueError (one line) if a trace shares lineage with a trace of the scenario's run.
     """
-    seed = draw_key(scenario.training.seed, "training", f"system {index}")
-    duration_ns = ns_from_s(scenario.training.duration_s)
-    source = TraceSource(seed, duration_ns, folder, training=True)
-    trained = _system(scenario, folder, source)
-    require_disjoint(trained, build(scenario, folder))
-    return trained
+    return _training_system(scenario, folder, index, build(scenario, folder))
 
 
 def training_systems(scenario: Scenario, folder: Path) -> list[System]:
     """Return all training systems of a scenario. Raises as `training_system`."""
-    return [training_system(scenario, folder, index) for index in range(scenario.training.traces)]
+    tested = build(scenario, folder)
+    return [_training_system(scenario, folder, index, tested) for index in range(scenario.training.traces)]
+
+
+def _training_system(scenario: Scenario, folder: Path, index: int, tested: System) -> System:
+    seed = draw_key(scenario.training.seed, "training", f"system {index}")
+    duration_ns = ns_from_s(scenario.training.duration_s)
+    source = TraceSource(seed, duration_ns, folder, training=True)
+    trained = _system(scenario, folder, source)
+    require_disjoint(trained, tested)
+    return trained
 
 
 def require_disjoint(trained: System, tested: System) -> None:

@@ -34,6 +34,31 @@ def candidates(
     )
 
 
+def candidates_of_all(
+    sources: Sequence[str], model: ModelProfile, nodes: Mapping[str, Node], cuts: Sequence[int], max_partitions: int
+) -> dict[str, tuple[Placement, ...]]:
+    """Return the `candidates` of each source, all of them UEs. Placements without a partition at the source are the
+    same objects for all sources with equal devices, so that time and memory are linear in the sources."""
+    servers = {name: node for name, node in nodes.items() if node.device is not None and node.role != "ue"}
+    found: dict[str, tuple[Placement, ...]] = {}
+    first_with: dict[int, str] = {}  # by the identity of the device
+    for source in sources:
+        first = first_with.setdefault(id(nodes[source].device), source)
+        if first == source:
+            only = {source: nodes[source], **servers}
+            found[source] = candidates(source, model, only, cuts, max_partitions)
+        else:
+            found[source] = tuple(_renamed(placement, first, source) for placement in found[first])
+    return found
+
+
+def _renamed(placement: Placement, before: str, source: str) -> Placement:
+    """Return the placement with another source, whose partition is the first, as its rank is the lowest."""
+    if placement[0].node != before:
+        return placement
+    return (placement[0]._replace(node=source), *placement[1:])
+
+
 def _placements(hosts: Sequence[Node], weights: Sequence[int], cuts: Sequence[int]) -> Iterator[Placement]:
     for inner in combinations(cuts, len(hosts) - 1):
         edges = (0, *inner, len(weights) - 1)

@@ -10,7 +10,7 @@ from emulator.core.units import NS_PER_US, ns_from_ms, ns_from_s
 from emulator.profile import ModelProfile
 from emulator.system import DeviceSpec, Failure, Node
 from emulator.task import Placement, TaskKind
-from topologies.build.candidates import candidates
+from topologies.build.candidates import candidates_of_all
 from topologies.profiles import load_profile
 from topologies.schema.failures import OutageSection
 from topologies.schema.messages import translate
@@ -111,10 +111,11 @@ def placements_of(
     scenario: Scenario, nodes: Mapping[str, Node], models: Mapping[str, ModelProfile]
 ) -> dict[tuple[str, str], tuple[Placement, ...]]:
     """Return the candidate placements by (source, task name)."""
-    found = {}
+    found: dict[tuple[str, str], tuple[Placement, ...]] = {}
     for task in scenario.tasks:
         model = models[task.model]
         cuts = range(1, len(model.layers)) if task.cuts is None else sorted(set(task.cuts))
-        for source in scenario.names_of(task.sources):
-            found[source, task.name] = candidates(source, model, nodes, cuts, task.max_partitions)
+        sources = scenario.names_of(task.sources)
+        placements = candidates_of_all(sources, model, nodes, cuts, task.max_partitions)
+        found |= {(source, task.name): each for source, each in placements.items()}
     return found

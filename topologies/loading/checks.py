@@ -167,7 +167,8 @@ def track_files(scenario: Scenario) -> Iterator[tuple[str, str]]:
             yield f"links[{index}].radio.track", link.radio.track
 
 
-def _check_files(scenario: Scenario, folder: Path) -> None:
+def named_files(scenario: Scenario, folder: Path) -> list[tuple[str, str]]:
+    """Return (path of the key, file) of every file that the scenario names. Relative paths start from `folder`."""
     files = [(f"{path}.file", trace.file) for path, trace in trace_files(scenario)]
     files += list(track_files(scenario))
     for index, task in enumerate(scenario.tasks):
@@ -176,15 +177,21 @@ def _check_files(scenario: Scenario, folder: Path) -> None:
         source = profile_source(scenario, task.model, folder)
         if source.endswith(".json"):
             files.append((f"models.{task.model}", source))
-        elif source not in profile_names():
-            path = f"models.{task.model}" if task.model in scenario.models else f"tasks[{index}].model"
-            raise ValueError(f"{path}={source}: must be one of {_list(profile_names())}, or stand under models")
     for index, policy in enumerate(scenario.policies):
         if isinstance(policy, LearnedSection) and policy.checkpoint is not None:
             files.append((f"policies[{index}].checkpoint", policy.checkpoint))
         if isinstance(policy, ReplaySection):
             files.append((f"policies[{index}].file", policy.file))
-    for path, file in files:
+    return files
+
+
+def _check_files(scenario: Scenario, folder: Path) -> None:
+    for index, task in enumerate(scenario.tasks):
+        source = profile_source(scenario, task.model, folder)
+        if not source.endswith(".json") and source not in profile_names():
+            path = f"models.{task.model}" if task.model in scenario.models else f"tasks[{index}].model"
+            raise ValueError(f"{path}={source}: must be one of {_list(profile_names())}, or stand under models")
+    for path, file in named_files(scenario, folder):
         if not (folder / file).is_file():
             raise ValueError(f"{path}={file}: must be an existing file")
 
@@ -210,8 +217,9 @@ def _check_task(scenario: Scenario, path: str, task: TaskSection, model: ModelPr
             raise ValueError(f"{path}.cuts[{position}]={cut}: must lie before the last of {len(model.layers)} layers")
     if task.transport == "udp":
         return
+    served = set(sources)
     for index, a, b, link in scenario.link_entries():
-        used = a in sources or b in sources or "ue" not in (roles[a], roles[b])
+        used = a in served or b in served or "ue" not in (roles[a], roles[b])
         if link.bearer == "um" and used:
             raise ValueError(
                 f"links[{index}].bearer=um: must be am, since {task.transport} of {path} needs acknowledged bearers"

@@ -54,6 +54,15 @@ class NodeSection(Section):
             return (self.name,)
         return tuple(self.name.replace(TEMPLATE, str(i)) for i in range(1, self.count + 1))
 
+    def stands_for(self, name: str) -> bool:
+        """Return whether a node of this name is one of this entry's."""
+        if self.count is None:
+            return name == self.name
+        before, _, after = self.name.partition(TEMPLATE)
+        number = name.removeprefix(before).removesuffix(after)
+        is_copy = number.isdecimal() and number.isascii() and 1 <= int(number) <= self.count
+        return is_copy and name == self.name.replace(TEMPLATE, str(int(number)))
+
 
 class DeviceSection(Section):
     """A computer: speed, memory and power."""
@@ -249,11 +258,12 @@ class Scenario(Section):
 
     def cell_at(self, name: str) -> CellSection | None:
         """Return the cell at a node, or None."""
-        return dict(self.cell_entries()).get(name)
+        entries = (node.name for node in self.nodes if node.stands_for(name))
+        return self.cells.get(next(entries, ""))
 
     def cell_path(self, station: str) -> str:
         """Return the path of a node's cell in the file: `cells.` and the name of the node's entry."""
-        return next(f"cells.{node.name}" for _, name, node in self.node_entries() if name == station)
+        return next(f"cells.{node.name}" for node in self.nodes if node.stands_for(station))
 
     def names_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return node names, with templates replaced by their copies and `all` by every UE."""

@@ -37,3 +37,22 @@ def test_the_earlier_link_wins_among_equal_paths() -> None:
 def test_an_unreachable_node_is_an_error() -> None:
     with pytest.raises(ValueError, match="nodes: b must be reachable from a"):
         ShortestPaths([("b", "a")]).path("a", "b")
+
+
+@given(ends=st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)), unique=True, max_size=14))
+def test_paths_are_those_of_a_breadth_first_search_from_each_source(ends: list[tuple[str, str]]) -> None:
+    links = [(a, b) for a, b in ends if a != b]
+    paths = ShortestPaths(links)
+    for source, target in product(NAMES, NAMES):
+        last: dict[str, tuple[int, ...]] = {source: ()}
+        frontier = [source]
+        for node in frontier:
+            for row, (start, end) in enumerate(links):
+                if start == node and end not in last:
+                    last[end] = (*last[node], row)
+                    frontier.append(end)
+        if target in last:
+            assert paths.path(source, target) == last[target]
+        else:
+            with pytest.raises(ValueError, match=f"nodes: {target} must be reachable from {source}"):
+                paths.path(source, target)

@@ -1,0 +1,101 @@
+"""What learners ask of the environments: masks as a method, cheap further environments, and pickling."""
+
+import pickle
+import shutil
+from pathlib import Path
+from unittest.mock import patch
+
+import gymnasium
+import numpy as np
+import pytest
+import yaml
+
+from agents import environment as environments
+from agents.environment import ID, SplitInference
+from agents.episodes import Episodes, EpisodeSettings
+from agents.vector_environment import SplitInferenceVector
+from tests.agents.systems import small_system
+
+QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
+
+
+def episodes() -> Episodes:
+    return Episodes([small_system(1), small_system(2)], EpisodeSettings(6, 5, 3))
+
+
+def test_field_action_masks_are_the_method_that_maskable_ppo_calls() -> None:
+    environment = SplitInference(episodes())
+    _, info = environment.reset(seed=1)
+    for action in (0, 3, 1):
+        np.testing.assert_array_equal(environment.action_masks(), info["action_mask"])
+        assert environment.action_masks().dtype == np.bool_
+        *_, info = environment.step(action)
+    environment.action_masks()[:] = False  # a copy: changes nothing
+    np.testing.assert_array_equal(environment.action_masks(), info["action_mask"])
+
+
+def test_field_action_masks_of_the_vector_environment() -> None:
+    vector = SplitInferenceVector(3, episodes())
+    _, info = vector.reset(seed=1)
+    for _ in range(8):
+        np.testing.assert_array_equal(vector.action_masks(), info["action_mask"])
+        *_, info = vector.step(np.zeros(3, dtype=np.int64))
+
+
+def test_field_second_environment_of_equal_contents_generates_no_channel(tmp_path: Path) -> None:
+    """A copy of the file elsewhere has the same contents; another value is another scenario."""
+    data = yaml.safe_load(QUICKSTART.read_text())
+    data["training"] = {"traces": 1, "duration_s": 1}
+    data["duration_s"] = 1
+    files = [tmp_path / name for name in ("one.yaml", "copy.yaml", "other.yaml")]
+    for file, seed in zip(files, (1, 1, 2), strict=True):
+        file.write_text(yaml.safe_dump({**data, "training": {**data["training"], "seed": seed}}))
+    first = gymnasium.make(ID, scenario=str(files[0]), episodes=2, steps=3)
+    with patch.object(environments, "training_systems", side_effect=AssertionError("generated again")):
+        second = gymnasium.make(ID, scenario=str(files[1]), episodes=2, steps=3)
+        with pytest.raises(AssertionError, match="generated again"):
+            gymnasium.make(ID, scenario=str(files[2]), episodes=2, steps=3)
+        with pytest.raises(AssertionError, match="generated again"):
+            gymnasium.make(ID, scenario=str(files[0]), episodes=2, steps=4)
+    assert first.unwrapped.episodes is second.unwrapped.episodes
+    for environment in (first, second):
+        environment.reset(seed=3)
+    np.testing.assert_array_equal(first.step(0)[0], second.step(0)[0])
+
+
+def test_field_environment_of_a_changed_file_is_new(tmp_path: Path) -> None:
+    """The files that a scenario names are part of its contents."""
+    profile = QUICKSTART.parent / "profiles" / "alexnet.json"
+    data = yaml.safe_load(QUICKSTART.read_text())
+    data |= {"duration_s": 1, "training": {"traces": 1, "duration_s": 1}}
+    data["models"] = {**data.get("models", {}), data["tasks"][0]["model"]: "own.json"}
+    shutil.copyfile(profile.with_name(f"{data['tasks'][0]['model']}.json"), tmp_path / "own.json")
+    (tmp_path / "scenario.yaml").write_text(yaml.safe_dump(data))
+    made = [environments.episodes_of(str(tmp_path / "scenario.yaml"), 2, 3, 0) for _ in range(2)]
+    text = (tmp_path / "own.json").read_text()
+    (tmp_path / "own.json").write_text(text.replace('"flops": ', '"flops": 1', 1))
+    assert made[0] is made[1]
+    assert environments.episodes_of(str(tmp_path / "scenario.yaml"), 2, 3, 0) is not made[0]
+
+
+@pytest.mark.parametrize("when", ["new", "in an episode"])
+def test_field_environments_pickle(when: str) -> None:
+    """A copy from a pickle goes on as the original does."""
+    scalar, vector = SplitInference(episodes()), SplitInferenceVector(2, episodes())
+    if when == "in an episode":
+        for environment in (scalar, vector):
+            environment.reset(seed=7)
+        scalar.step(1)
+        vector.step(np.ones(2, dtype=np.int64))
+    for original, action in ((scalar, np.int64(2)), (vector, np.full(2, 2))):
+        data = pickle.dumps(original)
+        assert len(data) < 2_000_000  # no address space of networks
+        copy = pickle.loads(data)
+        if when == "new":
+            original.reset(seed=9)
+            copy.reset(seed=9)
+        for one, other in zip(original.step(action)[:4], copy.step(action)[:4], strict=True):
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(original.reset()[0], copy.reset()[0])
+        with pytest.raises(ValueError, match="must be"):
+            copy.step(np.int64(99) if original is scalar else np.full(2, 99))
