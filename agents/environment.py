@@ -73,7 +73,8 @@ class SplitInference(gymnasium.Env[Float32s, np.int64]):
     def action_masks(self) -> Flags:
         """Return which choices are candidates of the observed task, shape (choices,): the method that MaskablePPO of
         sb3-contrib asks for."""
-        return self._rows.masks[self._step].copy()
+        masks: Flags = self._rows.masks[self._step].copy()
+        return masks
 
     def _observe(self, sojourn_ns: int) -> tuple[Float32s, dict[str, Any]]:
         info = {"action_mask": self.action_masks(), "sojourn_ns": sojourn_ns}

@@ -3,6 +3,7 @@
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import gymnasium
@@ -50,17 +51,16 @@ def test_field_second_environment_of_equal_contents_generates_no_channel(tmp_pat
     files = [tmp_path / name for name in ("one.yaml", "copy.yaml", "other.yaml")]
     for file, seed in zip(files, (1, 1, 2), strict=True):
         file.write_text(yaml.safe_dump({**data, "training": {**data["training"], "seed": seed}}))
-    first = gymnasium.make(ID, scenario=str(files[0]), episodes=2, steps=3)
+    first = environments.episodes_of(str(files[0]), 2, 3, 0)
     with patch.object(environments, "training_systems", side_effect=AssertionError("generated again")):
-        second = gymnasium.make(ID, scenario=str(files[1]), episodes=2, steps=3)
+        assert environments.episodes_of(str(files[1]), 2, 3, 0) is first
+        environment = gymnasium.make(ID, scenario=str(files[0]), episodes=2, steps=3)
         with pytest.raises(AssertionError, match="generated again"):
             gymnasium.make(ID, scenario=str(files[2]), episodes=2, steps=3)
         with pytest.raises(AssertionError, match="generated again"):
             gymnasium.make(ID, scenario=str(files[0]), episodes=2, steps=4)
-    assert first.unwrapped.episodes is second.unwrapped.episodes
-    for environment in (first, second):
-        environment.reset(seed=3)
-    np.testing.assert_array_equal(first.step(0)[0], second.step(0)[0])
+    observation, _ = environment.reset(options={"episode": 1})
+    np.testing.assert_array_equal(observation, first.rows(1).observations[0])
 
 
 def test_field_environment_of_a_changed_file_is_new(tmp_path: Path) -> None:
@@ -79,23 +79,23 @@ def test_field_environment_of_a_changed_file_is_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("when", ["new", "in an episode"])
-def test_field_environments_pickle(when: str) -> None:
+@pytest.mark.parametrize("kind", ["scalar", "vector"])
+def test_field_environments_pickle(kind: str, when: str) -> None:
     """A copy from a pickle goes on as the original does."""
     scalar, vector = SplitInference(episodes()), SplitInferenceVector(2, episodes())
+    original: Any = scalar if kind == "scalar" else vector
+    action: Any = 2 if kind == "scalar" else np.full(2, 2)
     if when == "in an episode":
-        for environment in (scalar, vector):
-            environment.reset(seed=7)
-        scalar.step(1)
-        vector.step(np.ones(2, dtype=np.int64))
-    for original, action in ((scalar, np.int64(2)), (vector, np.full(2, 2))):
-        data = pickle.dumps(original)
-        assert len(data) < 2_000_000  # no address space of networks
-        copy = pickle.loads(data)
-        if when == "new":
-            original.reset(seed=9)
-            copy.reset(seed=9)
-        for one, other in zip(original.step(action)[:4], copy.step(action)[:4], strict=True):
-            np.testing.assert_array_equal(one, other)
-        np.testing.assert_array_equal(original.reset()[0], copy.reset()[0])
-        with pytest.raises(ValueError, match="must be"):
-            copy.step(np.int64(99) if original is scalar else np.full(2, 99))
+        original.reset(seed=7)
+        original.step(action)
+    data = pickle.dumps(original)
+    assert len(data) < 2_000_000  # no address space of networks
+    copy = pickle.loads(data)
+    if when == "new":
+        original.reset(seed=9)
+        copy.reset(seed=9)
+    for one, other in zip(original.step(action)[:4], copy.step(action)[:4], strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(original.reset()[0], copy.reset()[0])
+    with pytest.raises(ValueError, match="must be"):
+        copy.step(action + 99)
