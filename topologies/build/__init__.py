@@ -1,12 +1,13 @@
 """Conversion of a scenario to the system that a backend runs."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
 from emulator.core.randomness import draw_key
 from emulator.core.units import ns_from_ms, ns_from_s
-from emulator.system import Control, Cost, System
-from emulator.trace import Trace
+from emulator.system import Control, Cost, LinkSpec, System
+from emulator.trace import Interval, Trace
 from emulator.workload import Arrivals, Periodic, Poisson, Recorded, Stream, Tokens
 from topologies.build.conversion import (
     direction_name,
@@ -62,13 +63,18 @@ def _training_system(scenario: Scenario, folder: Path, index: int, tested: Syste
 
 def require_disjoint(trained: System, tested: System) -> None:
     """Raise ValueError if the same part of a source went into traces of both systems."""
+    parts: dict[str, list[tuple[LinkSpec, Interval]]] = defaultdict(list)
+    for other in tested.links:
+        for part in other.trace.lineage:
+            parts[part.source].append((other, part))
     for link in trained.links:
-        for other in tested.links:
-            if link.trace.shares_lineage(other.trace):
-                raise ValueError(
-                    f"trace {direction_name(link.source, link.target)}: training must share no data"
-                    f" with {direction_name(other.source, other.target)} of the run"
-                )
+        for used in link.trace.lineage:
+            for other, part in parts.get(used.source, ()):
+                if used.overlaps(part):
+                    raise ValueError(
+                        f"trace {direction_name(link.source, link.target)}: training must share no data"
+                        f" with {direction_name(other.source, other.target)} of the run"
+                    )
 
 
 def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
