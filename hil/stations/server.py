@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from emulator.legs import Leg
 from hil.stations.event_log import Event, StationLog
 from hil.stations.messages import MessageKey, ReceivedMessage, StationMessage
 from hil.stations.priority import normal_priority, raise_priority
@@ -35,22 +34,13 @@ class Visit(NamedTuple):
     layers: "NodeLayers"
 
 
-class Output(NamedTuple):
-    """The output of a visit, to be sent as the message of a leg."""
-
-    visit: Visit
-    leg: Leg
-    output: "torch.Tensor"
-
-
 class Stopped(Exception):
     """The run is over; unfinished tasks are abandoned."""
 
 
 class Station:
-    """One node of a run, with four threads: one receives messages, one starts tasks at their arrivals, one serves the
-    queue of partitions, first in, first out, and one encodes and sends outputs, which is no part of the service: the
-    next partition does not wait for it."""
+    """One node of a run, with three threads: one receives messages, one starts tasks at their arrivals, and one serves
+    the queue of partitions, first in, first out."""
 
     def __init__(
         self,
@@ -71,7 +61,6 @@ class Station:
         self._all_done = all_done
         self._start_ns = 0
         self._inbox: queue.SimpleQueue[Visit | None] = queue.SimpleQueue()
-        self._outbox: queue.SimpleQueue[Output | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         computer = schedule.computers.get(name)
@@ -82,8 +71,7 @@ class Station:
         self._own_jobs = [number for _, number in sorted(own)]
         max_bytes = max((schedule.leg(schedule.jobs[number], 0).size_bytes for number in self._own_jobs), default=0)
         self._random_bytes = random.Random(name).randbytes(max_bytes)  # the data of input messages
-        works = (self._serve, self._start_tasks, self._send_outputs)
-        self._threads = [threading.Thread(target=work, daemon=True) for work in works]
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._serve, self._start_tasks)]
 
     def start(self, start_ns: int) -> None:
         """Run this node's part of the run that starts at `start_ns` of CLOCK_MONOTONIC."""
@@ -97,7 +85,6 @@ class Station:
         """End all threads and abandon unfinished tasks."""
         self._stopping.set()
         self._inbox.put(None)
-        self._outbox.put(None)
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
@@ -145,16 +132,8 @@ class Station:
                 with self._fail_task_on_error(visit.key):
                     self._serve_visit(visit)
 
-    def _send_outputs(self) -> None:
-        """Encode and send the outputs of visits, one after the other."""
-        raise_priority()
-        while (item := self._outbox.get()) is not None:
-            (job, key, _, _, layers), leg, output = item
-            with self._fail_task_on_error(key):
-                self._send(leg.target, layers.encode(job, key, leg, output))
-
     def _serve_visit(self, visit: Visit) -> None:
-        """Compute a partition, then leave its output to be sent, queue the next partition here, or end the task."""
+        """Compute a partition, then send its output, queue the next partition here, or end the task."""
         job, key, layers = visit.job, visit.key, visit.layers
         try:
             output = self._compute(visit)
@@ -163,7 +142,9 @@ class Station:
                 self._free_slots += 1
         leg = self._schedule.next_leg(job, key.step, key.stage)
         if leg.size_bytes and leg.target != self._name:
-            self._outbox.put(Output(visit, leg, output))
+            # The next visit waits for this, some 0.3 ms. On another thread, messages would wait for Python's lock while
+            # the next visit computes: tens of milliseconds on a busy machine.
+            self._send(leg.target, layers.encode(job, key, leg, output))
         elif leg.stage < len(self._schedule.plan(job).placement):
             self._submit(job, MessageKey(key.job, leg.step, leg.stage), layers.local_input(key, leg, output))
         else:

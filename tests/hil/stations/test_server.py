@@ -1,8 +1,6 @@
-"""A station in this process: what its server waits for, what it refuses, and which rows belong to a task."""
+"""A station in this process: the messages that it refuses, and the rows that belong to a task."""
 
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,14 +13,14 @@ from hil.stations.layers import NodeLayers
 from hil.stations.messages import MessageKey, ReceivedMessage, StationMessage
 from hil.stations.planning import make_schedule
 from hil.stations.processes import events_file
-from hil.stations.real_times import DelayPart, gather, real_tasks
+from hil.stations.real_times import gather, real_tasks
 from hil.stations.schedule import Schedule
 from hil.stations.server import Station
+from hil.stations.transports import MqttTransport
 from tests.hil.lab import kind
 from tests.hil.stations.on_stations import FAST, free_addresses, make_system
 
 IMAGE, TEXT = kind("resnet32", "int8"), kind("llama-15m", "int8")
-SEND_S = 0.5
 
 
 def schedule_of(*tasks: Task) -> Schedule:
@@ -37,41 +35,6 @@ def message_to(schedule: Schedule, key: MessageKey) -> ReceivedMessage:
     job = schedule.jobs[key.job]
     leg = schedule.leg(job, key.step * len(schedule.plan(job).placement) + key.stage)
     return ReceivedMessage(StationMessage(key, 1.0, bytes(leg.size_bytes)), time.monotonic_ns(), leg.size_bytes)
-
-
-class _SlowTransport:
-    """A transport that takes long to send, and receives nothing."""
-
-    malformed = lost = 0
-
-    def __init__(self) -> None:
-        self.sent = threading.Semaphore(0)
-
-    def open(self, receive: Callable[[ReceivedMessage], None]) -> None:
-        """Receive nothing."""
-
-    def send(self, node: str, message: StationMessage) -> int:
-        """Return the size of a message after a while."""
-        time.sleep(SEND_S)
-        self.sent.release()
-        return len(message.data)
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-def test_next_partition_does_not_wait_until_the_output_before_it_is_sent(tmp_path: Path) -> None:
-    schedule = schedule_of(Task("ue1", IMAGE, 0, 0), Task("ue1", IMAGE, 1, 0))
-    transport = _SlowTransport()
-    with StationLog(events_file(tmp_path, "edge1")) as log:
-        station = Station(schedule, "edge1", NodeLayers(schedule, "edge1"), transport, log, lambda: None)
-        station.start(time.monotonic_ns())
-        for number in range(2):
-            station.receive(message_to(schedule, MessageKey(number, 0, 0)))
-        assert all(transport.sent.acquire(timeout=60) for _ in range(2))
-        station.stop()
-    first, second = (real for _, real in real_tasks(schedule, gather(schedule, tmp_path)))
-    assert second.parts_ns[0][DelayPart.WAITING] - first.parts_ns[0][DelayPart.WAITING] < SEND_S * 1e9 / 2
 
 
 @pytest.mark.parametrize("of", [IMAGE, TEXT], ids=["image", "prompt"])
@@ -94,7 +57,9 @@ def test_result_that_arrives_again_changes_neither_its_task_nor_the_others(tmp_p
     schedule = schedule_of(Task("ue1", IMAGE, 0, 0), Task("ue1", IMAGE, 1, 0))
     calls: list[str] = []
     with StationLog(events_file(tmp_path, "ue1")) as log:
-        station = Station(schedule, "ue1", None, _SlowTransport(), log, lambda: calls.append("done"))
+        station = Station(
+            schedule, "ue1", None, MqttTransport(Address("127.0.0.1", 1), "ue1"), log, lambda: calls.append("done")
+        )
         for number, done in ((0, 0), (0, 0), (1, 1), (1, 1), (0, 1)):
             station.receive(message_to(schedule, MessageKey(number, 0, 2)))
             assert len(calls) == done
