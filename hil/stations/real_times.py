@@ -34,8 +34,8 @@ class DelayPart(IntEnum):
 
 
 # Map each event to the delay part that ends with the event, in the event's stage. Transfer includes the source's
-# lateness, encoding, decoding, and both hosts' network stacks. Waiting includes the encoding and sending of the output of
-# the visit before.
+# lateness, encoding, decoding, and both hosts' network stacks. Waiting for the server includes the encoding and sending
+# of the output of the visit before.
 PART_OF = {
     Event.WOKE: DelayPart.TRANSFER,
     Event.PUBLISHED: DelayPart.TRANSFER,
