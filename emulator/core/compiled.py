@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 import numba
 import numba.core.registry
 import numba.core.types
+import numba.extending
 import numpy as np
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -63,6 +64,19 @@ def c_function(name: str, answer: str, *parameters: str) -> Callable[..., Any]:
         name, of_answer(*[getattr(types, each) for each in parameters])
     )
     return external
+
+
+def _memory_fence(_: Any) -> tuple[Any, Any]:
+    def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        builder.fence("acq_rel")
+        return context.get_dummy_value()
+
+    return cast(Any, numba.core.types).void(), generate
+
+
+# In compiled code: other threads see all loads and stores before the fence before all stores after it, and all loads
+# before it before all loads after it. On x86-64 processors that is always so, and the fence stops the compiler only.
+memory_fence: Callable[[], None] = cast(Any, numba.extending).intrinsic(_memory_fence)
 
 
 def _call_template(self: Any, args: tuple[Any, ...], kws: Mapping[str, Any]) -> Any:

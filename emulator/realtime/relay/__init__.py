@@ -1,6 +1,7 @@
 """The relay: links in real time. It reads frames that hosts send from TAP interfaces, and writes each packet to the
 other end of its link when the link model of the simulation delivers it. The relay runs in a process of its own
-(`process`); this module is its handle in other processes."""
+(`process`); this module is its handle in other processes. `emulator/core/compiled.py` explains how its loop is compiled
+(`entry_point`, `in_place`, `unlocked`, `Bound`)."""
 
 import socket
 import subprocess
@@ -19,13 +20,13 @@ EXIT_TIMEOUT_S = 10.0
 
 
 class RelayFailed(RuntimeError):
-    """The relay's process has failed, with its reason in one line, or has ended."""
+    """The relay refused a request, with the reason in one line, and goes on; or its process has ended."""
 
 
 class RelayCounts(NamedTuple):
-    """Totals of a run. `packets` arrived; each has a row in the log except the `unlogged`, for which the log was too
-    slow. `overflowed` packets found no memory and never reached the link model. `non_ipv4` counts frames.
-    `broken`: links whose interface disappeared before the end."""
+    """Totals of a run. `packets` were offered to their links; each has a row in the log except the `unlogged`, for
+    which the log was too slow. `overflowed` further packets found no memory and never reached the link model.
+    `non_ipv4` counts frames. `broken`: links whose interface disappeared before the end, in ascending order."""
 
     packets: int
     unlogged: int
@@ -35,8 +36,9 @@ class RelayCounts(NamedTuple):
 
 
 class Relay:
-    """Links and cells in real time. As a context, it ends its process. All methods raise RelayFailed. Before the first
-    `begin` and after each `end`, frames are passed on at once.
+    """Links and cells in real time. On leaving a `with` block, the relay process ends. All methods raise RelayFailed.
+    Before time 0 of a run and after each `end`, IPv4 packets and ARP are passed on at once; other frames are
+    always dropped.
 
     `scheduling` says how the kernel schedules the process."""
 
@@ -73,17 +75,17 @@ class Relay:
         (`open_tap`), of which the relay keeps copies. Possible at any time; a later call replaces both."""
         self._request("attach", link, descriptors=(source, target))
 
-    def begin(self, start_ns: int, log: Path) -> None:
-        """Start a run over fresh links. `start_ns` of CLOCK_MONOTONIC is time 0 of the traces. Each packet has a row
-        (`packet_log.PACKETS`) in the file `log`."""
-        self._request("begin", start_ns, log)
+    def begin(self, origin_ns: int, log: Path) -> None:
+        """Start a run over fresh links. `origin_ns` of CLOCK_MONOTONIC is time 0 of the run and of its traces; packets
+        that come earlier are passed on at once. Each packet has a row (`packet_log.PACKETS`) in the file `log`."""
+        self._request("begin", origin_ns, log)
 
     def end(self) -> RelayCounts:
-        """End the run: write the packets that are still queued, then pass frames on at once. The log is complete."""
+        """End the run: write the packets that are still queued, then pass packets on at once. The log is complete."""
         return RelayCounts(*self._request("end"))
 
     def close(self) -> None:
-        """End the process."""
+        """End the run, if any, as `end` does, and the process."""
         self._control.close()
         try:
             self._process.wait(EXIT_TIMEOUT_S)

@@ -13,38 +13,28 @@ MAX_WRITES = 32  # before waiting frames are read again
 
 @in_place
 def clock_ns(relay: RelayState) -> int:
-    """Return the time of the traces."""
-    return now_ns(relay.scratch) - int(relay.scalars[0].start_ns)
-
-
-@in_place
-def next_due_link(relay: RelayState) -> int:
-    """Return the link with the earliest due packet; there must be a link."""
-    due_ns = relay.queues.due_ns
-    first = 0
-    for link in range(1, len(due_ns)):
-        if due_ns[link] < due_ns[first]:
-            first = link
-    return first
+    """Return the nanoseconds since time 0 of the run."""
+    return now_ns(relay.scratch) - int(relay.scalars[0].origin_ns)
 
 
 @in_place
 def write_due(relay: RelayState, until_ns: int) -> int:
     """Write what is due up to `until_ns`, in the order of due times and at most MAX_WRITES frames. Return the next due
     time."""
-    if len(relay.queues.due_ns) == 0:
+    due_ns = relay.queues.due_ns
+    if len(due_ns) == 0:
         return FOREVER_NS
-    link = next_due_link(relay)
+    link = due_ns.argmin()
     for _ in range(MAX_WRITES):
-        if relay.queues.due_ns[link] > until_ns:
+        if due_ns[link] > until_ns:
             break
-        release_first(relay, link)
-        link = next_due_link(relay)
-    return int(relay.queues.due_ns[link])
+        write_or_drop_first(relay, link)
+        link = due_ns.argmin()
+    return int(due_ns[link])
 
 
 @in_place
-def release_first(relay: RelayState, link: int) -> None:
+def write_or_drop_first(relay: RelayState, link: int) -> None:
     """Write the link's first packet, together with the released next segments of the same frame, or drop it if it was
     lost."""
     departure_ns = clock_ns(relay)
@@ -60,8 +50,8 @@ def release_first(relay: RelayState, link: int) -> None:
 
 
 @entry_point
-def release_all(relay: RelayState) -> None:
-    """Write all packets that are still queued at the end of a run, and log them as unfinished."""
+def flush_all(relay: RelayState) -> None:
+    """Write or drop all packets that are still queued at the end of a run, and log them as unfinished."""
     for link in range(len(relay.queues.by_link)):
         queue = relay.queues.by_link[link]
         while queue.first != 0:
@@ -77,10 +67,10 @@ def release_all(relay: RelayState) -> None:
 def writable_segments(relay: RelayState, link: int, until_ns: int) -> int:
     """Count the packets, from the link's first on, that can be written as one frame at `until_ns`."""
     packets = relay.queues.packets
-    place = relay.queues.by_link[link].first
+    packet = packets[relay.queues.by_link[link].first]
     count = 1
-    while continues_frame(packets[place], packets[packets[place].next], until_ns):
-        place = packets[place].next
+    while continues_frame(packet, packets[packet.next], until_ns):
+        packet = packets[packet.next]
         count += 1
     return count
 

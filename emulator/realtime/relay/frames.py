@@ -16,16 +16,16 @@ IPV4, ARP, OTHER = range(3)
 
 _ETHERNET_IPV4, _ETHERNET_ARP = 0x0800, 0x0806
 # VIRTIO 1.2, 5.1.6
-_GSO_NONE, _GSO_TCPV4, _GSO_ECN = 0, 1, 0x80
-_HEADERS_SIZE, _SEGMENT_SIZE = 2, 4  # offsets in the header
+_GSO_NONE, _GSO_TCPV4 = 0, 1
+_GSO_TYPE_AT, _HEADERS_SIZE_AT, _SEGMENT_SIZE_AT = 1, 2, 4  # little-endian, unlike all other fields
 _IP = VIRTIO_BYTES + ETHERNET_BYTES
 _TCP = 6
-_FIN, _PSH, _CWR = 0x01, 0x08, 0x80  # RFC 9293, 3.1
+_FIN, _PSH = 0x01, 0x08  # RFC 9293, 3.1
 
 
 class Frame(NamedTuple):
     """A parsed frame. Each of its `segments` repeats the `headers_bytes` of IP and TCP and carries `segment_bytes` of
-    the payload, the last one the rest. A frame that is no superframe has one segment."""
+    the payload. The last segment carries the rest. A frame that is no superframe has one segment."""
 
     kind: int
     headers_bytes: int
@@ -44,24 +44,24 @@ def parse_frame(pool: Table, at: int, size_bytes: int) -> Frame:
     if kind != _ETHERNET_IPV4 or size_bytes < _IP + 20 or pool[ip] >> 4 != 4:
         return Frame(OTHER, 0, 0, 0, 0)
     ip_bytes = get_uint16(pool, ip + 2)  # a short frame may be padded
-    gso = pool[at + 1] & ~_GSO_ECN
+    gso = pool[at + _GSO_TYPE_AT]
     headers_bytes = (pool[ip] & 15) * 4
     if not 20 <= headers_bytes <= ip_bytes <= size_bytes - _IP:
         return Frame(OTHER, 0, 0, 0, 0)
     if gso == _GSO_NONE:
         return Frame(IPV4, headers_bytes, ip_bytes - headers_bytes, ip_bytes - headers_bytes, 1)
-    segment = pool[at + _SEGMENT_SIZE] + pool[at + _SEGMENT_SIZE + 1] * 256
-    if ip_bytes > headers_bytes + 20:
-        headers_bytes += (pool[ip + headers_bytes + 12] >> 4) * 4
+    segment = pool[at + _SEGMENT_SIZE_AT] + pool[at + _SEGMENT_SIZE_AT + 1] * 256
+    tcp_headers_bytes = (pool[ip + headers_bytes + 12] >> 4) * 4 if ip_bytes >= headers_bytes + 20 else 0
+    headers_bytes += tcp_headers_bytes
     payload_bytes = ip_bytes - headers_bytes
-    if gso != _GSO_TCPV4 or segment == 0 or payload_bytes < 1:
+    if gso != _GSO_TCPV4 or segment == 0 or tcp_headers_bytes < 20 or payload_bytes < 1:
         return Frame(OTHER, 0, 0, 0, 0)
     return Frame(IPV4, headers_bytes, payload_bytes, segment, -(-payload_bytes // segment))
 
 
 @entry_point
-def segment_bytes(frame: Frame, segment: int) -> int:
-    """Return the IP bytes of one segment."""
+def packet_bytes(frame: Frame, segment: int) -> int:
+    """Return the IP bytes of the packet that one segment is on a link."""
     return int(frame.headers_bytes + min(frame.segment_bytes, frame.payload_bytes - segment * frame.segment_bytes))
 
 
@@ -78,13 +78,11 @@ def cut_segments(pool: Table, at: int, frame: Frame, first: int, stop: int, head
     begin = first * frame.segment_bytes
     payload_bytes = min(stop * frame.segment_bytes, frame.payload_bytes) - begin
     if stop - first == 1:
-        headers[1] = _GSO_NONE
-        set_uint16(headers, _SEGMENT_SIZE, 0)
-    elif first > 0:
-        headers[1] &= ~_GSO_ECN
+        headers[_GSO_TYPE_AT] = _GSO_NONE
+        headers[_SEGMENT_SIZE_AT] = headers[_SEGMENT_SIZE_AT + 1] = 0
     # A host that forwards a superframe counts more than the headers here: all bytes of its first piece of memory. Linux
     # refuses a frame that is shorter than this number.
-    headers[_HEADERS_SIZE], headers[_HEADERS_SIZE + 1] = ETHERNET_BYTES + frame.headers_bytes, 0
+    headers[_HEADERS_SIZE_AT], headers[_HEADERS_SIZE_AT + 1] = ETHERNET_BYTES + frame.headers_bytes, 0  # below 256
     ip_bytes = frame.headers_bytes + payload_bytes
     set_uint16(headers, _IP + 2, ip_bytes)
     set_uint16(headers, _IP + 4, (get_uint16(headers, _IP + 4) + first) & 0xFFFF)
@@ -94,8 +92,6 @@ def cut_segments(pool: Table, at: int, frame: Frame, first: int, stop: int, head
     sequence = get_uint16(headers, tcp + 4) * 65_536 + get_uint16(headers, tcp + 6) + begin
     set_uint16(headers, tcp + 4, (sequence >> 16) & 0xFFFF)
     set_uint16(headers, tcp + 6, sequence & 0xFFFF)
-    if first > 0:
-        headers[tcp + 13] &= ~_CWR
     if stop < frame.segments:
         headers[tcp + 13] &= ~(_FIN | _PSH)
     # a partial checksum: the sum over the pseudo-header (RFC 9293, 3.1), which the receiver completes

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emulator.core.compiled import Table
+from emulator.core.compiled import Table, entry_point, memory_fence
 from emulator.core.files import naming
 from emulator.realtime.packet_log import PACKETS
 from emulator.realtime.relay.priority import set_log_priority
@@ -16,14 +16,20 @@ ROW_GROUP_ROWS = 131_072
 PAUSE_S = 0.02
 
 
+@entry_point
+def order_memory() -> None:
+    """Call `memory_fence` from Python."""
+    memory_fence()
+
+
 class LogWriter:
     """Writes the rows that the loop publishes, in a thread, until `finish`. Raises OSError if the file cannot be
-    made."""
+    made. `scalars` and `log_ring` are tables of `RelayState`."""
 
     def __init__(self, path: Path, scalars: Table, log_ring: Table) -> None:
         self._scalars, self._log_ring = scalars[0], log_ring
         # times grow slowly and sizes repeat: encoded as differences and by dictionary, before any compression
-        deltas = dict.fromkeys(("order", "number", "arrival_ns", "start_ns", "release_ns", "departure_ns"))
+        deltas = ("order", "number", "arrival_ns", "start_ns", "release_ns", "departure_ns")
         self._writer = pq.ParquetWriter(
             path,
             PACKETS,
@@ -39,8 +45,8 @@ class LogWriter:
         self._thread.start()
 
     def finish(self) -> None:
-        """Write the last rows, all of which are published, and close the file. Raises what writing raised: OSError,
-        pyarrow.ArrowException."""
+        """Write the last rows, all of which are published, and close the file. Raises the exception, of any kind, that
+        writing raised."""
         self._finished.set()
         self._thread.join()
         if self._failure is not None:
@@ -53,14 +59,16 @@ class LogWriter:
                 while not self._finished.wait(PAUSE_S):
                     self._write(ROW_GROUP_ROWS)
                 self._write(1)
-        except (OSError, pa.ArrowException) as error:
-            self._failure = error  # the ring then fills, and later packets are counted as unlogged
+        except Exception as error:
+            self._failure = error  # for `finish`; the ring then fills, and later packets are counted as unlogged
 
     def _write(self, min_rows: int) -> None:
         """Write whole row groups, and then a shorter one if at least `min_rows` are left."""
         scalars = self._scalars
         while (count := min(int(scalars["published_rows"] - scalars["stored_rows"]), ROW_GROUP_ROWS)) >= min_rows:
+            order_memory()  # read the rows after their count
             stored = int(scalars["stored_rows"])
             rows = self._log_ring.take(np.arange(stored, stored + count), mode="wrap")
             self._writer.write_table(pa.table([rows[name] for name in PACKETS.names], schema=PACKETS))
+            order_memory()  # free the rows after they are read
             scalars["stored_rows"] = stored + count

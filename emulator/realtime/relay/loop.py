@@ -1,19 +1,18 @@
 """The relay's loop, in compiled code: write what is due, read what has come, sleep until either happens."""
 
-from emulator.core.compiled import in_place, unlocked
+from emulator.core.compiled import in_place, memory_fence, unlocked
 from emulator.core.fifo import FOREVER_NS
 from emulator.realtime.relay.egress import clock_ns, write_due
-from emulator.realtime.relay.ingress import BROKEN, READ, read_frames, run_cells
+from emulator.realtime.relay.ingress import READ, REQUEST, read_frames, run_cells
 from emulator.realtime.relay.packet_queues import MIN_SLEEP_NS
 from emulator.realtime.relay.state import RelayState
-from emulator.realtime.relay.system_calls import poll_events, set_timer, wait_for_events
-
-REQUEST = BROKEN + 1  # a request waits in the control socket
+from emulator.realtime.relay.system_calls import NO_TIMEOUT, set_timer, wait_for_events
 
 
 @unlocked
 def run_loop(relay: RelayState) -> int:
-    """Relay packets until the caller is needed. Return REQUEST or BROKEN (a link's source cannot be read)."""
+    """Relay packets until the caller is needed. Return REQUEST if a request waits in the control socket, BROKEN if a
+    link's source cannot be read."""
     scalars = relay.scalars[0]
     while True:
         now_ns = clock_ns(relay)
@@ -23,9 +22,9 @@ def run_loop(relay: RelayState) -> int:
             for cell in relay.cells.cells:
                 slot_ns = min(slot_ns, cell.next_ns)
         due_ns = write_due(relay, now_ns)
-        next_ns = min(due_ns, slot_ns + 1 if slot_ns < FOREVER_NS else FOREVER_NS)
+        next_ns = min(due_ns, slot_ns + 1 if slot_ns < FOREVER_NS else FOREVER_NS)  # FOREVER_NS + 1 is no int64
         count = sleep(relay, next_ns)
-        # The log's thread sees the rows before their number: stores are not moved across the calls in between.
+        memory_fence()  # publish the row count after the rows are stored
         scalars.published_rows = scalars.log_rows
         requested = False
         for place in range(count):
@@ -43,7 +42,8 @@ def run_loop(relay: RelayState) -> int:
 
 @in_place
 def sleep(relay: RelayState, until_ns: int) -> int:
-    """Wait until a descriptor is ready or `until_ns` has come. Return the number of ready descriptors.
+    """Wait until a descriptor is ready or `until_ns` has come. Return the number of ready descriptors. If `until_ns`
+    comes within MIN_SLEEP_NS, return at once: the caller polls until then.
 
     The timer is left as it is if it expires early enough: on a virtual machine, setting and cancelling it costs more
     than everything else that is done for a packet.
@@ -51,10 +51,10 @@ def sleep(relay: RelayState, until_ns: int) -> int:
     scalars = relay.scalars[0]
     now_ns = clock_ns(relay)
     if until_ns - MIN_SLEEP_NS <= now_ns:
-        return poll_events(scalars.poll, relay.events)
+        return wait_for_events(scalars.poll, relay.events, 0)
     if until_ns < FOREVER_NS:
-        timer_ns = until_ns + scalars.start_ns
-        if timer_ns < scalars.timer_ns or scalars.timer_ns <= now_ns + scalars.start_ns:
+        timer_ns = until_ns + scalars.origin_ns
+        if timer_ns < scalars.timer_ns or scalars.timer_ns <= now_ns + scalars.origin_ns:
             set_timer(relay.scratch, scalars.timer, timer_ns)
             scalars.timer_ns = timer_ns
-    return wait_for_events(scalars.poll, relay.events)
+    return wait_for_events(scalars.poll, relay.events, NO_TIMEOUT)

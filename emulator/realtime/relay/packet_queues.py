@@ -17,16 +17,16 @@ import numpy.typing as npt
 
 from emulator.core.arrays import reserved
 from emulator.core.compiled import Record, Table, entry_point
-from emulator.core.fifo import FOREVER_NS
+from emulator.core.fifo import FOREVER_NS, append, give_back, has_room, new_store, remove_first, take
 from emulator.realtime.relay.frames import MAX_FRAME_BYTES
 from emulator.system import LinkSpec
 
 CHUNK_BYTES = 262_144
 MAX_CHUNKS = 8_192  # 2 GiB of frames
+OVERFLOW_OFFSET = 0  # in the pool, the first chunk: place for a frame when no chunk is free
 CACHE_LINE_BYTES = 64  # frames are aligned to cache lines
 TOUCHED_BYTES = 33_554_432  # of the pool and of the packet table, at the start
 MAX_PACKETS = 16_777_216
-OVERFLOW_OFFSET = MAX_CHUNKS * CHUNK_BYTES  # where a frame is read that finds no free chunk
 NONE = -1
 WRITE_INTERVAL_NS = 50_000  # between two writes of a link whose packets follow one another closely
 MIN_SLEEP_NS = 5_000  # a shorter wait is not worth a sleep
@@ -36,17 +36,18 @@ LINK_QUEUE = np.dtype(
     [
         ("source", np.int64),  # descriptors; NONE: not attached
         ("target", np.int64),
+        ("broken", np.bool_),  # the source cannot be read
         ("cell", np.int64),  # NONE: the link is in no cell
-        ("first", np.int64),  # packet; 0: the queue is empty
+        ("first", np.int64),  # index of a packet; 0: the queue is empty
         ("last", np.int64),
-        ("chunk", np.int64),  # where the next frame is read; NONE: no chunk is assigned
+        ("chunk", np.int64),  # where the next frame is read; 0: no chunk is assigned
         ("used_bytes", np.int64),  # of this chunk
         ("arrived", np.int64),  # packets that arrived in this run
         ("last_write_ns", np.int64),
-        ("error", np.int64),  # errno of the source; 0: it can be read
     ]
 )
-# A packet is one segment of the frame at `frame_offset` in the pool.
+# A packet is one segment of the frame at `frame_offset` in the pool. `order`, `number` and times are those of its row
+# in the log (`packet_log.PACKETS`).
 QUEUED_PACKET = np.dtype(
     [
         ("next", np.int64),
@@ -62,43 +63,36 @@ QUEUED_PACKET = np.dtype(
         ("lost", np.bool_),
     ]
 )
-ALLOCATOR = np.dtype(
-    [
-        ("free_packet", np.int64),  # head of the list of freed packets; 0: empty
-        ("unused_packet", np.int64),  # this packet and all after it were never used
-        ("free_chunk", np.int64),  # head of the list of freed chunks; NONE: empty
-        ("unused_chunk", np.int64),
-    ]
-)
+CHUNK = np.dtype([("next", np.int64)])
 
 
 class PacketQueues(NamedTuple):
-    """The packets inside the relay, by link. Packet 0 is a sentinel that ends every list."""
+    """The packets inside the relay, by link. Packets and chunks are rows of `fifo` tables: row 0 is a sentinel."""
 
     by_link: Table  # LINK_QUEUE, shape (links,)
     due_ns: Table  # int64, shape (links,): when the first packet is to be written (`update_due`); FOREVER_NS: unknown
     packets: Table  # QUEUED_PACKET, shape (MAX_PACKETS,)
-    pool: Table  # uint8
-    next_chunk: Table  # int64, shape (MAX_CHUNKS,): links the list of freed chunks
-    allocator: Table  # ALLOCATOR, shape (1,)
+    packet_store: Table  # fifo.STORE, shape (1,)
+    chunks: Table  # CHUNK, shape (MAX_CHUNKS,)
+    chunk_store: Table  # fifo.STORE, shape (1,)
+    pool: Table  # uint8, shape (MAX_CHUNKS * CHUNK_BYTES,)
 
 
 def empty_packet_queues(links: Sequence[LinkSpec], cells: Sequence[str]) -> PacketQueues:
     """Make an empty queue for each link. Raises OSError if the address space is too small."""
     by_link = np.zeros(len(links), LINK_QUEUE)
-    by_link["source"] = by_link["target"] = by_link["chunk"] = NONE
+    by_link["source"] = by_link["target"] = NONE
     by_link["cell"] = [cells.index(link.cell) if link.cell else NONE for link in links]
-    allocator = np.zeros(1, ALLOCATOR)
-    allocator["unused_packet"], allocator["free_chunk"] = 1, NONE
     packets = _touched(MAX_PACKETS, QUEUED_PACKET)
     packets[0]["segment"] = NONE
     return PacketQueues(
         by_link,
         np.full(len(links), FOREVER_NS),
         packets,
-        _touched(OVERFLOW_OFFSET + MAX_FRAME_BYTES, np.uint8),
-        np.zeros(MAX_CHUNKS, np.int64),
-        allocator,
+        new_store(),
+        np.zeros(MAX_CHUNKS, CHUNK),
+        new_store(),
+        _touched(MAX_CHUNKS * CHUNK_BYTES, np.uint8),
     )
 
 
@@ -111,17 +105,11 @@ def _touched(count: int, dtype: npt.DTypeLike) -> Table:
 @entry_point
 def reserve_frame(queues: PacketQueues, link: int) -> int:
     """Return the pool offset for the link's next frame, of any size; OVERFLOW_OFFSET if all chunks are in use."""
-    queue, allocator = queues.by_link[link], queues.allocator[0]
-    if queue.chunk == NONE or queue.used_bytes + MAX_FRAME_BYTES > CHUNK_BYTES:
-        chunk = allocator.free_chunk
-        if chunk != NONE:
-            allocator.free_chunk = queues.next_chunk[chunk]
-        elif allocator.unused_chunk < MAX_CHUNKS:
-            chunk = allocator.unused_chunk
-            allocator.unused_chunk += 1
-        else:
+    queue = queues.by_link[link]
+    if queue.chunk == 0 or queue.used_bytes + MAX_FRAME_BYTES > CHUNK_BYTES:
+        if not has_room(queues.chunks, queues.chunk_store[0]):
             return OVERFLOW_OFFSET
-        queue.chunk, queue.used_bytes = chunk, 0
+        queue.chunk, queue.used_bytes = take(queues.chunks, queues.chunk_store[0]), 0
     return int(queue.chunk * CHUNK_BYTES + queue.used_bytes)
 
 
@@ -132,59 +120,36 @@ def keep_reserved_frame(queues: PacketQueues, link: int, size_bytes: int) -> Non
 
 
 @entry_point
-def can_append(queues: PacketQueues, count: int) -> bool:
-    """Whether the packet table has room for `count` more packets, not counting freed ones."""
-    return bool(queues.allocator[0].unused_packet + count <= len(queues.packets))
-
-
-@entry_point
-def next_free_packet(queues: PacketQueues) -> int:
-    """Return the packet that `append_packet` will take."""
-    allocator = queues.allocator[0]
-    return int(allocator.free_packet if allocator.free_packet != 0 else allocator.unused_packet)
-
-
-@entry_point
 def append_packet(queues: PacketQueues, link: int) -> int:
-    """Append a packet to the link's queue and return it; the caller sets all of its fields but `next`. `can_append`
-    must be true."""
-    allocator = queues.allocator[0]
-    new = next_free_packet(queues)
-    if allocator.free_packet != 0:
-        allocator.free_packet = queues.packets[new].next
-    else:
-        allocator.unused_packet += 1
-    queue = queues.by_link[link]
-    queues.packets[new].next = 0
-    if queue.first == 0:
-        queue.first = new
-    else:
-        queues.packets[queue.last].next = new
-    queue.last = new
-    return int(new)
+    """Append a packet to the link's queue and return its index; the caller sets all of its fields but `next`. The
+    packet table must have room."""
+    packet_index = take(queues.packets, queues.packet_store[0])
+    append(queues.packets, queues.by_link[link], packet_index)
+    return packet_index
 
 
 @entry_point
 def remove_first_packet(queues: PacketQueues, link: int) -> None:
     """Free the first packet of the link's queue, and the chunk of its frame if no later packet is in it."""
-    queue, allocator = queues.by_link[link], queues.allocator[0]
-    old = queue.first
-    packet = queues.packets[old]
-    chunk = packet.frame_offset // CHUNK_BYTES
-    queue.first = packet.next
-    packet.next = allocator.free_packet
-    allocator.free_packet = old
-    if queue.first == 0 and chunk == queue.chunk:
-        queue.used_bytes = 0
-    if chunk != queue.chunk and (queue.first == 0 or queues.packets[queue.first].frame_offset // CHUNK_BYTES != chunk):
-        queues.next_chunk[chunk] = allocator.free_chunk
-        allocator.free_chunk = chunk
+    queue, packets = queues.by_link[link], queues.packets
+    packet_index = remove_first(packets, queue)
+    give_back(packets, queues.packet_store[0], packet_index)
+    chunk = packets[packet_index].frame_offset // CHUNK_BYTES
+    if chunk == queue.chunk:
+        if queue.first == 0:
+            queue.used_bytes = 0
+    elif queue.first == 0 or packets[queue.first].frame_offset // CHUNK_BYTES != chunk:
+        give_back(queues.chunks, queues.chunk_store[0], chunk)
 
 
 @entry_point
 def update_due(queues: PacketQueues, link: int, now_ns: int) -> None:
-    """Recompute when the link's first packet is to be written: at its release, but not within `WRITE_INTERVAL_NS` of
-    the last write unless all packets of the queue are released by then or very soon."""
+    """Recompute when the link's first packet is to be written:
+
+    - together with all packets of the queue, if the last one is released within MIN_SLEEP_NS: then;
+    - if it was released up to the last write, with which it could have gone: at once;
+    - otherwise at its release, but not within WRITE_INTERVAL_NS of the last write.
+    """
     queue, packets = queues.by_link[link], queues.packets
     due_ns = FOREVER_NS
     if queue.first != 0 and packets[queue.first].release_ns != UNDECIDED_NS:
@@ -198,8 +163,8 @@ def update_due(queues: PacketQueues, link: int, now_ns: int) -> None:
 
 @entry_point
 def continues_frame(packet: Record, after: Record, until_ns: int) -> bool:
-    """Whether packet `after`, the next in the queue, is the next segment of the same frame and is released up to
-    `until_ns`, so that both can be written as one frame. Never true for the sentinel."""
+    """Return whether packet `after`, the next in the queue, is the next segment of the same frame and is released up
+    to `until_ns`, so that both can be written as one frame. Never true for the sentinel."""
     return bool(
         after.frame_offset == packet.frame_offset
         and after.segment == packet.segment + 1

@@ -14,8 +14,8 @@ _PR_SET_TIMERSLACK = 29  # linux/prctl.h
 
 
 def set_realtime_priority() -> str:
-    """Have the kernel wake the calling thread without delay and, if permitted, ahead of ordinary programs. Threads
-    that it starts do not inherit this. Return a description of its scheduling."""
+    """Give the calling thread precise timers and, if permitted, real-time priority, which threads that it starts do
+    not inherit. Return a description of its scheduling."""
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
     try:
         # wakes as promptly as SCHED_FIFO, and two relays on a machine take turns

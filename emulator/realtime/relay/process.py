@@ -18,11 +18,11 @@ from emulator.core.compiled import Bound
 from emulator.core.fifo import FOREVER_NS
 from emulator.core.files import require_folder
 from emulator.link.tables import Links
-from emulator.realtime.relay.egress import release_all
+from emulator.realtime.relay.egress import flush_all
 from emulator.realtime.relay.frames import MAX_HEADERS_BYTES
 from emulator.realtime.relay.ingress import BROKEN
 from emulator.realtime.relay.ipc import receive, send
-from emulator.realtime.relay.log_writer import LogWriter
+from emulator.realtime.relay.log_writer import LogWriter, order_memory
 from emulator.realtime.relay.loop import run_loop
 from emulator.realtime.relay.packet_queues import NONE, empty_packet_queues
 from emulator.realtime.relay.priority import new_timer, set_realtime_priority
@@ -32,7 +32,7 @@ from emulator.system import CellSpec, LinkSpec
 
 MAX_DESCRIPTORS = 65_536
 LONG_AGO_NS = -FOREVER_NS // 2
-TOUCHED_ROWS = 131_072  # of the tables of messages: their first use, which takes time, is before a run
+TOUCHED_ROWS = 131_072  # of the tables of messages: touched before a run, because first use is slow
 
 
 class RelayProcess:
@@ -53,7 +53,8 @@ class RelayProcess:
         timer = new_timer()
         self._poll.register(timer, select.EPOLLIN | select.EPOLLET)  # edge-triggered: need not be read
         self._log: LogWriter | None = None
-        self._broken: list[int] = []
+        self._finishing: Thread | None = None
+        self._broken: set[int] = set()
         self._make_tables()
         queues = empty_packet_queues(links, list(cells))
         scalars = np.zeros(1, SCALARS)
@@ -70,81 +71,87 @@ class RelayProcess:
             np.zeros(SCRATCH_WORDS, np.int64),
             np.zeros(MAX_HEADERS_BYTES, np.uint8),
         )
-        self._run_loop, self._release_all = Bound(run_loop), Bound(release_all)
+        self._run_loop, self._flush_all = Bound(run_loop), Bound(flush_all)
 
     def compile(self) -> None:
         """Compile the loop, without running it."""
         self._run_loop.compile(self.state)
-        self._release_all.compile(self.state)
+        self._flush_all.compile(self.state)
+        order_memory()
 
     def run(self) -> None:
-        """Relay packets and answer requests until the handle closes the control socket."""
+        """Relay packets and answer requests until the handle closes the control socket, then end the run, if any."""
         requests: dict[str, Callable[..., object]] = {"attach": self._attach, "begin": self._begin, "end": self._end}
         while True:
             reason = self._run_loop(self.state)
             if reason == BROKEN:
                 self._detach_broken()
-            else:
-                try:
-                    (request, arguments), descriptors = receive(self._control)
-                except ConnectionError:
-                    return
+                continue
+            try:
+                (request, arguments), descriptors = receive(self._control)
+            except ConnectionError:
+                break
+            try:
                 requests[request](*arguments, *descriptors)
+            except (OSError, ValueError) as error:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                self._reply(one_line(error), None)
+        if self._log is not None:
+            self._end()
+        if self._finishing is not None:
+            self._finishing.join()
 
     def _attach(self, link: int, source: int, target: int) -> None:
         queue = self.state.queues.by_link[link]
+        self._poll.register(source, select.EPOLLIN)
         if queue["source"] != NONE:
-            with suppress(FileNotFoundError):  # a broken source is no longer polled
-                # epoll would drop a closed descriptor by itself only if no other process has it open
-                self._poll.unregister(int(queue["source"]))
+            self._stop_polling(int(queue["source"]))
             os.close(int(queue["source"]))
             os.close(int(queue["target"]))
-        queue["source"], queue["target"], queue["error"] = source, target, 0
+        queue["source"], queue["target"], queue["broken"] = source, target, False
         self.state.link_of[source] = link
-        self._poll.register(source, select.EPOLLIN)
-        self._reply(None)
+        self._reply("", None)
 
-    def _begin(self, start_ns: int, log: Path) -> None:
+    def _begin(self, origin_ns: int, log: Path) -> None:
         scalars = self.state.scalars[0]
         if scalars["running"]:
             raise ValueError("begin() called during a run; call end() first")
-        try:
-            require_folder(log)
-            self._log = LogWriter(log, self.state.scalars, self.state.log_ring)
-        except (OSError, ValueError) as error:
-            send(self._control, (one_line(error), None))
-            return
+        require_folder(log)
         self._make_tables()
+        self._log = LogWriter(log, self.state.scalars, self.state.log_ring)
         self.state = self.state._replace(links=self._links.tables, cells=self._cells.tables)
         by_link = self.state.queues.by_link
         by_link["arrived"], by_link["last_write_ns"] = 0, LONG_AGO_NS
-        self._broken = []
+        self._broken = self._broken_now()
         for name in ("packets", "non_ipv4", "overflowed", "unlogged", "log_rows", "published_rows", "stored_rows"):
             scalars[name] = 0
-        scalars["start_ns"], scalars["running"] = start_ns, True
-        self._reply(None)
+        scalars["origin_ns"], scalars["running"] = origin_ns, True
+        self._reply("", None)
 
     def _end(self) -> None:
         scalars = self.state.scalars[0]
         if self._log is None:
             raise ValueError("end() called without a run; call begin() first")
-        self._release_all(self.state)
+        self._flush_all(self.state)
         scalars["running"], scalars["published_rows"] = False, scalars["log_rows"]
         log, self._log = self._log, None
         counts = tuple(int(scalars[name]) for name in ("packets", "unlogged", "overflowed", "non_ipv4"))
-        # a thread, because frames are passed on meanwhile
-        Thread(target=self._finish_log, args=(log, (*counts, tuple(self._broken))), daemon=True).start()
+        # a thread, because packets are passed on meanwhile
+        self._finishing = Thread(target=self._finish_log, args=(log, (*counts, tuple(sorted(self._broken)))))
+        self._finishing.start()
 
     def _finish_log(self, log: LogWriter, counts: tuple[object, ...]) -> None:
         try:
             log.finish()
         except Exception as error:  # of any kind: the handle waits for an answer
-            send(self._control, (one_line(error), None))
+            self._reply(one_line(error), None)
         else:
-            self._reply(counts)
+            self._reply("", counts)
 
-    def _reply(self, answer: object) -> None:
-        send(self._control, ("", answer))
+    def _reply(self, failure: str, answer: object) -> None:
+        with suppress(BrokenPipeError):  # the handle has closed the control socket
+            send(self._control, (failure, answer))
 
     def _make_tables(self) -> None:
         links, cells, seed, duration_ns = self._system
@@ -155,15 +162,21 @@ class RelayProcess:
 
     def _detach_broken(self) -> None:
         """Stop reading from interfaces that no longer exist."""
-        for link, queue in enumerate(self.state.queues.by_link):
-            if queue["error"]:
-                self._broken.append(link)
-                self._poll.unregister(int(queue["source"]))
-                queue["error"] = 0
+        for link in self._broken_now():
+            self._stop_polling(int(self.state.queues.by_link[link]["source"]))
+        self._broken |= self._broken_now()
+
+    def _broken_now(self) -> set[int]:
+        return set(np.flatnonzero(self.state.queues.by_link["broken"]).tolist())
+
+    def _stop_polling(self, source: int) -> None:
+        # epoll would drop a closed descriptor by itself only if no other process has it open
+        with suppress(FileNotFoundError):  # a broken source is no longer polled
+            self._poll.unregister(source)
 
 
 def one_line(error: Exception) -> str:
-    """Return the first line of an error's text, with its type unless it is a ValueError of this project."""
+    """Return the first line of an error's text, after its type unless it is a ValueError, whose text is enough."""
     text = str(error).partition("\n")[0]
     return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
 
@@ -179,7 +192,8 @@ def main(descriptor: int) -> None:
             send(control, ("", set_realtime_priority()))
             process.run()
         except Exception as error:  # of any kind: the handle reports it in one line
-            send(control, (one_line(error), None))
+            with suppress(BrokenPipeError):  # the handle has closed the control socket
+                send(control, (one_line(error), None))
             os._exit(1)
     os._exit(0)  # skips the interpreter's clean-up, which has nothing to do here
 

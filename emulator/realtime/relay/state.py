@@ -16,17 +16,13 @@ LOG_RING_ROWS = 1_048_576
 
 SCALARS = np.dtype(
     [
-        ("running", np.bool_),  # False: frames are passed on at once
-        ("start_ns", np.int64),  # CLOCK_MONOTONIC at time 0 of the traces
+        ("running", np.bool_),  # False: packets are passed on at once
+        ("origin_ns", np.int64),  # CLOCK_MONOTONIC at time 0 of the run
         ("poll", np.int64),  # descriptors
         ("control", np.int64),
         ("timer", np.int64),
         ("timer_ns", np.int64),  # CLOCK_MONOTONIC at which the timer expires or expired last
         ("pool_address", np.int64),
-        # the frame that was read last, until it has been handled
-        ("frame_offset", np.int64),  # in the pool
-        ("frame_bytes", np.int64),
-        ("arrival_ns", np.int64),
         # counts of this run
         ("packets", np.int64),
         ("non_ipv4", np.int64),

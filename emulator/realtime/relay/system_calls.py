@@ -4,6 +4,7 @@ from emulator.core.compiled import Table, c_function, in_place
 from emulator.core.units import NS_PER_S
 
 CLOCK_MONOTONIC = 1  # linux/time.h
+NO_TIMEOUT = -1
 _TFD_TIMER_ABSTIME = 1  # sys/timerfd.h
 _read = c_function("read", "intp", "int32", "uintp", "intp")
 _write = c_function("write", "intp", "int32", "uintp", "intp")
@@ -60,12 +61,7 @@ def set_timer(scratch: Table, timer: int, expiry_ns: int) -> None:
 
 
 @in_place
-def poll_events(poll: int, events: Table) -> int:
-    """Store the ready descriptors of an epoll instance in `events`; return their number, or -1 (see `error`)."""
-    return int(_epoll_wait(poll, events.ctypes.data, len(events), 0))
-
-
-@in_place
-def wait_for_events(poll: int, events: Table) -> int:
-    """Do the same as `poll_events`, but wait until a descriptor is ready."""
-    return int(_epoll_wait(poll, events.ctypes.data, len(events), -1))
+def wait_for_events(poll: int, events: Table, timeout_ms: int) -> int:
+    """Store the ready descriptors of an epoll instance in `events`; return their number, or -1 (see `error`). If none
+    is ready, wait for one up to `timeout_ms`, or without limit if that is NO_TIMEOUT."""
+    return int(_epoll_wait(poll, events.ctypes.data, len(events), timeout_ms))

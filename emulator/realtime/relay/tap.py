@@ -11,7 +11,7 @@ QUEUE_FRAMES = 10_000  # frames that may wait to be read; the kernel's default o
 # linux/if_tun.h, linux/sockios.h
 _TUNSETIFF, _TUNSETOFFLOAD, _TUNSETVNETLE = 0x400454CA, 0x400454D0, 0x400454DC
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
-_TUN_F_CSUM, _TUN_F_TSO4 = 0x01, 0x02
+_TUN_F_CSUM, _TUN_F_TSO4 = 0x01, 0x02  # without TSO_ECN the kernel itself segments TCP that has the flag CWR
 _SIOCSIFTXQLEN = 0x8943
 _MAX_NAME_BYTES = 15  # IFNAMSIZ without the final zero
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 VIRTIO, ETHERNET = struct.Struct("<BBHHHH"), struct.Struct("!6s6sH")
 IPV4, TCP = struct.Struct("!BBHHHBBH4s4s"), struct.Struct("!HHIIBBHHH")
-NEEDS_CHECKSUM, GSO_TCP, GSO_ECN = 1, 1, 0x80
+NEEDS_CHECKSUM, GSO_TCP = 1, 1
 FIN, PSH, ACK, CWR = 1, 8, 16, 128
 MACS = b"\x02\0\0\0\0\x02", b"\x02\0\0\0\0\x01"
 
@@ -62,8 +62,6 @@ def superframe(whole: Segment, segment_bytes: int, in_one_piece_bytes: int = 0) 
     start = 14 + 20 + len(whole.ip_options)
     headers_bytes = 14 + len(ip) - len(whole.payload) + in_one_piece_bytes
     kind = GSO_TCP if segment_bytes < len(whole.payload) else 0
-    if kind and whole.flags & CWR:
-        kind |= GSO_ECN
     size = segment_bytes if kind else 0
     return VIRTIO.pack(NEEDS_CHECKSUM, kind, headers_bytes, size, start, 16) + ETHERNET.pack(*MACS, 0x0800) + ip
 
@@ -85,13 +83,11 @@ def number_of(frame: bytes) -> int:
 
 
 def segments(whole: Segment, segment_bytes: int) -> list[Segment]:
-    """The segments on the wire (RFC 9293, 3.7; CWR only once, RFC 3168, 6.1.2; an identification each, RFC 6864)."""
+    """The segments on the wire (RFC 9293, 3.7; an identification each, RFC 6864)."""
     count = -(-len(whole.payload) // segment_bytes)
     found = []
     for place in range(count):
         flags = whole.flags
-        if place > 0:
-            flags &= ~CWR
         if place < count - 1:
             flags &= ~(FIN | PSH)
         begin = place * segment_bytes
@@ -116,10 +112,10 @@ def on_the_wire(frame: bytes) -> list[bytes]:
     headers = ip[: start - 14 + (ip[start - 2] >> 4) * 4] if kind else b""
     assert len(ip) == struct.unpack_from("!H", ip, 2)[0]
     assert complement(ip[: (ip[0] & 15) * 4]) == 0
-    if kind & ~GSO_ECN == 0:
-        assert (kind, size) == (0, 0)
+    if kind == 0:
+        assert size == 0
         return [_filled_in(ip, start, offset)] if flags & NEEDS_CHECKSUM else [ip]
-    assert (flags, kind & ~GSO_ECN, start, offset) == (NEEDS_CHECKSUM, GSO_TCP, 14 + (ip[0] & 15) * 4, 16)
+    assert (flags, kind, start, offset) == (NEEDS_CHECKSUM, GSO_TCP, 14 + (ip[0] & 15) * 4, 16)
     fields = IPV4.unpack_from(ip)
     tcp_at = start - 14
     tcp = TCP.unpack_from(ip, tcp_at)
@@ -127,7 +123,6 @@ def on_the_wire(frame: bytes) -> list[bytes]:
         fields[8], fields[9], fields[3], ip[20:tcp_at], (tcp[0], tcp[1]), tcp[2], tcp[3], tcp[5], tcp[6],
         headers[tcp_at + 20 :], ip[len(headers) :],
     )  # fmt: skip
-    assert bool(kind & GSO_ECN) == bool(whole.flags & CWR)
     assert tcp[7] == ~complement(whole.pseudo_header()) & 0xFFFF
     assert len(whole.payload) > size
     return [segment.packet() for segment in segments(whole, size)]

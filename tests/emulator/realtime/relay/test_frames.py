@@ -1,6 +1,7 @@
 """Superframes cut into segments, against a plain-Python reference that shares no code with it."""
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import example, given, settings
@@ -14,8 +15,8 @@ from emulator.realtime.relay.frames import (
     OTHER,
     Frame,
     cut_segments,
+    packet_bytes,
     parse_frame,
-    segment_bytes,
 )
 from tests.emulator.realtime.segments import (
     ACK,
@@ -53,7 +54,7 @@ SEGMENTS = st.builds(
     ports=st.tuples(st.integers(0, 2**16 - 1), st.integers(0, 2**16 - 1)),
     sequence=st.integers(0, 2**32 - 1),
     acknowledged=st.integers(0, 2**32 - 1),
-    flags=st.integers(0, 255),
+    flags=st.integers(0, CWR - 1),
     window=st.integers(0, 2**16 - 1),
     tcp_options=words(10),
     payload=st.binary(min_size=1, max_size=200)
@@ -85,7 +86,7 @@ def test_a_run_of_segments_goes_over_the_wire_as_the_reference_says(whole: Segme
     frame = parse_frame(pool, AT, len(raw))
     assert frame.kind == IPV4
     assert frame.segments == len(expected)
-    assert [segment_bytes(frame, place) for place in range(frame.segments)] == [len(packet) for packet in expected]
+    assert [packet_bytes(frame, place) for place in range(frame.segments)] == [len(packet) for packet in expected]
     first = data.draw(st.integers(0, frame.segments - 1))
     stop = data.draw(st.integers(first + 1, frame.segments))
     if (first, stop) != (0, frame.segments):
@@ -94,7 +95,7 @@ def test_a_run_of_segments_goes_over_the_wire_as_the_reference_says(whole: Segme
 
 
 def test_every_run_of_a_superframe_and_all_ways_to_cut_it_in_two() -> None:
-    whole = Segment(sequence=2**32 - 9, identification=2**16 - 2, flags=ACK | PSH | FIN | CWR, payload=bytes(range(47)))
+    whole = Segment(sequence=2**32 - 9, identification=2**16 - 2, flags=ACK | PSH | FIN, payload=bytes(range(47)))
     raw = superframe(whole, 10)
     pool = in_pool(raw)
     frame = parse_frame(pool, AT, len(raw))
@@ -141,11 +142,34 @@ def test_the_bytes_of_a_packet_are_those_of_ip_without_padding() -> None:
     packet = Segment(payload=b"1234").packet()
     padded = plain(packet + bytes(18))
     frame = parse_frame(in_pool(padded), AT, len(padded))
-    assert (frame.segments, segment_bytes(frame, 0)) == (1, len(packet))
+    assert (frame.segments, packet_bytes(frame, 0)) == (1, len(packet))
 
 
 def test_a_superframe_of_another_protocol_is_none_that_can_be_cut() -> None:
     raw = bytearray(superframe(Segment(payload=bytes(100)), 10))
-    for kind in (3, 4, 5):  # UDP, TCP over IPv6, UDP to be segmented (VIRTIO 1.2, 5.1.6)
+    for kind in (3, 4, 5, 0x81):  # UDP, TCP over IPv6, UDP to be segmented, TCP with ECN (VIRTIO 1.2, 5.1.6)
         raw[1] = kind
         assert parse_frame(in_pool(bytes(raw)), AT, len(raw)).kind == OTHER
+
+
+@given(
+    whole=SEGMENTS.map(lambda segment: replace(segment, payload=segment.payload[:40])),
+    ip_bytes=st.integers(20, 140),
+    words=st.integers(0, 15),
+)
+@example(whole=Segment(payload=b"1"), ip_bytes=40, words=5)
+@example(whole=Segment(payload=b"1"), ip_bytes=39, words=5)
+@MANY
+def test_a_superframe_without_all_of_its_tcp_header_or_payload_is_neither(
+    whole: Segment, ip_bytes: int, words: int
+) -> None:
+    raw = bytearray(superframe(whole, 1))
+    raw[1], raw[4] = 1, 1  # a superframe of bytes
+    tcp = 20 + len(whole.ip_options)
+    raw[26:28] = ip_bytes.to_bytes(2, "big")
+    raw[24 + tcp + 12] = words << 4
+    frame = parse_frame(in_pool(bytes(raw)), AT, len(raw))
+    is_packet = words >= 5 and tcp + 4 * words < ip_bytes <= len(raw) - 24
+    assert frame.kind == (IPV4 if is_packet else OTHER)
+    if is_packet:
+        assert (frame.headers_bytes, frame.segments) == (tcp + 4 * words, ip_bytes - tcp - 4 * words)

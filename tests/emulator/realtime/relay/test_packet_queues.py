@@ -3,28 +3,25 @@
 from collections import deque
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.core.compiled import Table
 from emulator.core.fifo import FOREVER_NS
 from emulator.realtime.relay.frames import MAX_FRAME_BYTES
 from emulator.realtime.relay.packet_queues import (
     CHUNK_BYTES,
     MAX_CHUNKS,
     MIN_SLEEP_NS,
-    NONE,
     OVERFLOW_OFFSET,
     UNDECIDED_NS,
     WRITE_INTERVAL_NS,
     PacketQueues,
     append_packet,
-    can_append,
     continues_frame,
     empty_packet_queues,
     keep_reserved_frame,
-    next_free_packet,
     remove_first_packet,
     reserve_frame,
     update_due,
@@ -67,8 +64,7 @@ def test_frames_stay_unchanged_while_a_packet_refers_to_them(steps: list[tuple[i
             assert all(at >= stop or at + MAX_FRAME_BYTES <= first for first, stop in taken if first != at)
             assert at not in {first for first, _ in taken}
             for _ in range(segments):
-                new = next_free_packet(queues)
-                assert append_packet(queues, index) == new
+                new = append_packet(queues, index)
                 queues.packets[new]["frame_offset"] = at
                 inside[index].append(Inside(new, at, size))
             if segments:
@@ -77,17 +73,18 @@ def test_frames_stay_unchanged_while_a_packet_refers_to_them(steps: list[tuple[i
         while inside[index]:
             inside[index].popleft()
             remove_first_packet(queues, index)
-    allocator = queues.allocator[0]
-    freed = chain(queues.next_chunk, int(allocator["free_chunk"]))
-    own = {int(queue["chunk"]) for queue in queues.by_link} - {NONE}
-    assert sorted([*freed, *own]) == list(range(int(allocator["unused_chunk"])))
+    own = {int(queue["chunk"]) for queue in queues.by_link} - {0}
+    assert sorted([*freed(queues.chunks, queues.chunk_store), *own]) == list(range(1, queues.chunk_store["used"][0]))
+    assert sorted(freed(queues.packets, queues.packet_store)) == list(range(1, queues.packet_store["used"][0]))
 
 
-def chain(next_chunk: np.ndarray[tuple[int], np.dtype[np.int64]], first: int) -> list[int]:
+def freed(table: Table, store: Table) -> list[int]:
+    """The rows of a table that were given back."""
     found = []
-    while first != NONE:
-        found.append(first)
-        first = int(next_chunk[first])
+    row = int(store["free"][0])
+    while row != 0:
+        found.append(row)
+        row = int(table[row]["next"])
     return found
 
 
@@ -105,15 +102,9 @@ def test_a_queue_that_empties_again_and_again_reuses_its_place() -> None:
 
 def test_a_frame_goes_to_the_overflow_area_if_all_chunks_are_in_use() -> None:
     queues = empty_packet_queues(LINKS, [])
-    queues.allocator["unused_chunk"] = MAX_CHUNKS
+    queues.chunk_store["used"] = MAX_CHUNKS
     assert reserve_frame(queues, 0) == OVERFLOW_OFFSET
     assert len(queues.pool) >= OVERFLOW_OFFSET + MAX_FRAME_BYTES
-
-
-def test_room_for_packets_ends_where_their_table_does() -> None:
-    queues = empty_packet_queues(LINKS, [])
-    assert can_append(queues, len(queues.packets) - 1)
-    assert not can_append(queues, len(queues.packets))
 
 
 def due_ns(queues: PacketQueues, now_ns: int, last_ns: int, *releases_ns: int) -> int:

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 from emulator.core.units import NS_PER_S
 from emulator.realtime.relay.ipc import receive, send
-from emulator.realtime.relay.log_writer import ROW_GROUP_ROWS
+from emulator.realtime.relay.log_writer import ROW_GROUP_ROWS, LogWriter
 from emulator.realtime.relay.packet_queues import MAX_CHUNKS
 from emulator.realtime.relay.process import RelayProcess
-from emulator.realtime.relay.state import LOG_ROW
-from tests.emulator.realtime.segments import Segment, datagram, superframe
+from emulator.realtime.relay.state import LOG_ROW, SCALARS
+from tests.emulator.realtime.segments import Segment, datagram, on_the_wire, segments, superframe
 from tests.emulator.realtime.wires import FAST, LinkSockets, pair
 
 
@@ -98,16 +99,58 @@ def test_packets_that_find_no_memory_are_counted_and_later_ones_go_on(tmp_path: 
     ours, theirs = socket.socketpair()
     with theirs:
         process = RelayProcess(theirs, [FAST], {}, 1, NS_PER_S)
-        process.state.queues.allocator["unused_chunk"] = MAX_CHUNKS
+        process.state.queues.chunk_store["used"] = MAX_CHUNKS
         with running(process, ours) as (handle, wire):
             handle.request("begin", time.monotonic_ns(), tmp_path / "log")
             wire.send(superframe(Segment(payload=bytes(9_000)), 1_000), datagram(100))
             time.sleep(0.02)
-            process.state.queues.allocator["unused_chunk"] = 0
+            process.state.queues.chunk_store["used"] = 1
             wire.send(datagram(100))
             wire.receive(1)
             packets, unlogged, overflowed, *_ = handle.request("end")
             assert (packets, unlogged, overflowed) == (1, 0, 10)
+
+
+def test_room_for_packets_comes_back_when_they_have_left(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = RelayProcess(theirs, [FAST], {}, 1, NS_PER_S)
+        queues = process.state.queues
+        process.state = process.state._replace(queues=queues._replace(packets=queues.packets[:91]))
+        frame = superframe(Segment(payload=bytes(60_000)), 1_000)
+        with running(process, ours) as (handle, wire):
+            handle.request("begin", time.monotonic_ns(), tmp_path / "log")
+            for _ in range(5):
+                wire.send(frame)
+                wire.receive(1)
+            packets, _, overflowed, *_ = handle.request("end")
+            assert (packets, overflowed) == (5 * 60, 0)
+
+
+def test_a_superframe_fills_what_room_there_is_and_the_rest_is_counted(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    whole = Segment(payload=bytes(range(200)) * 5)
+    with theirs:
+        process = RelayProcess(theirs, [FAST], {}, 1, NS_PER_S)
+        queues = process.state.queues
+        process.state = process.state._replace(queues=queues._replace(packets=queues.packets[:8]))
+        with running(process, ours) as (handle, wire):
+            handle.request("begin", time.monotonic_ns(), tmp_path / "log")
+            wire.send(superframe(whole, 100))
+            received = on_the_wire(wire.receive(1)[0])
+            assert received == [segment.packet() for segment in segments(whole, 100)[:7]]
+            packets, _, overflowed, *_ = handle.request("end")
+            assert (packets, overflowed) == (7, 3)
+    assert pq.read_table(tmp_path / "log")["number"].to_pylist() == list(range(7))
+
+
+def test_a_log_that_fails_for_whatever_reason_is_said(tmp_path: Path) -> None:
+    scalars = np.zeros(1, SCALARS)
+    without_outcome = np.zeros(5, [(name, LOG_ROW[name]) for name in LOG_ROW.fields or {} if name != "outcome"])
+    log = LogWriter(tmp_path / "log", scalars, without_outcome)
+    scalars["published_rows"] = 3
+    with pytest.raises(ValueError, match="outcome"):
+        log.finish()
 
 
 def test_a_log_that_cannot_be_finished_is_said(tmp_path: Path) -> None:

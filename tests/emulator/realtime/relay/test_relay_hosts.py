@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.realtime.packet_log import DELIVERED, FULL, UNFINISHED
+from emulator.realtime.relay.tap import open_tap
 from emulator.realtime.sandbox.namespaces import network_of
 from emulator.realtime.verification.conformance import replay
 from emulator.system import LinkSpec, Node
 from emulator.trace import Trace, constant
-from tests.emulator.realtime.hosts import RelayedHosts, inside, needs_namespaces, network
+from tests.emulator.realtime.hosts import RelayedHosts, inside, namespace, needs_namespaces, network
+from tests.emulator.realtime.segments import ACK, CWR, Segment, on_the_wire, payload_of, superframe
 
 pytestmark = needs_namespaces
 
@@ -25,6 +27,8 @@ DURATION_NS = 60 * NS_PER_S
 NODES = {name: Node(name, "edge") for name in "ab"}
 PORT = 5_000
 SO_RCVBUFFORCE = 33  # asm-generic/socket.h; Python does not know it
+SOL_PACKET, PACKET_VNET_HDR = 263, 15  # linux/socket.h, linux/if_packet.h
+GSO_ECN = 0x80  # VIRTIO 1.2, 5.1.6
 
 
 def sha256(data: bytes) -> str:
@@ -172,3 +176,21 @@ def test_an_interface_that_is_down_does_not_end_the_relay(tmp_path: Path) -> Non
     outcomes = pq.read_table(tmp_path / "log")["outcome"].to_pylist()
     assert len(outcomes) == 1
     assert outcomes[0] not in (DELIVERED, UNFINISHED)
+
+
+def test_the_kernel_segments_tcp_with_cwr_before_the_relay_reads_it() -> None:
+    whole = Segment(flags=ACK | CWR, payload=os.urandom(3_000))
+    raw = bytearray(superframe(whole, 1_000))
+    raw[1] |= GSO_ECN
+    with namespace("a") as pid, network_of(pid):
+        tap = open_tap("tap0")
+        inside(pid, "ip", "link", "set", "tap0", "up")
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as host:
+            host.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+            host.bind(("tap0", 0))
+            host.send(raw)
+        frames = [os.read(tap, 1 << 16) for _ in range(3)]
+        os.close(tap)
+    assert [len(frame) - 24 for frame in frames] == [1_040] * 3
+    assert payload_of([on_the_wire(frame)[0] for frame in frames]) == whole.payload
+    assert [bool(frame[57] & CWR) for frame in frames] == [True, False, False]
