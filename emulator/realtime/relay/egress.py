@@ -24,12 +24,12 @@ def write_due(relay: RelayState, until_ns: int) -> int:
     due_ns = relay.queues.due_ns
     if len(due_ns) == 0:
         return FOREVER_NS
-    link = due_ns.argmin()
+    link = int(due_ns.argmin())
     for _ in range(MAX_WRITES):
         if due_ns[link] > until_ns:
             break
         write_or_drop_first(relay, link)
-        link = due_ns.argmin()
+        link = int(due_ns.argmin())
     return int(due_ns[link])
 
 

@@ -8,7 +8,7 @@ from emulator.core.compiled import Table, memory_fence
 
 
 def test_the_compiler_keeps_a_fence_between_two_stores() -> None:
-    @numba.njit("void(int64[::1])")  # type: ignore[untyped-decorator]
+    @numba.njit("void(int64[::1])")
     def publish(table: Table) -> None:
         table[0] = 11
         memory_fence()

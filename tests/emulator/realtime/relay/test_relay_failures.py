@@ -139,7 +139,7 @@ def test_the_log_is_completed_if_the_parent_is_killed_during_a_run(tmp_path: Pat
         "    print(net.relay.pid, flush=True)\n"
         "    time.sleep(100)\n"
     )
-    command = [sys.executable, "-c", code, tmp_path / "log"]
+    command = [sys.executable, "-c", code, str(tmp_path / "log")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[4]) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
