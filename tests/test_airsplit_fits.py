@@ -72,7 +72,7 @@ def test_draw_with_a_bad_ending_or_entity_is_refused(recording: Path, tmp_path: 
 
 def test_useless_options_of_a_fit_are_refused_before_the_work(recording: Path, tmp_path: Path) -> None:
     for more, message in (
-        (("--columns", "run=1"), f"{recording}: columns: must be given for csv and list alone, not for a trace"),
+        (("--columns", "run=1"), f"{recording}: columns: must not be given for a trace"),
         (("--figure", "fit.jpg"), "fit.jpg: ending must be one of .pdf, .png, .svg"),
     ):
         arguments = ("trace", "fit", recording, "--out", tmp_path / "m.json", *more)

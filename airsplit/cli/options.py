@@ -1,9 +1,22 @@
 """Options and arguments that several commands share."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def named_values(option: str, texts: Iterable[str]) -> dict[str, str]:
+    """Return the values of an option that is given as NAME=VALUE. Raises ValueError."""
+    pairs = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals):
+            raise ValueError(f"{option} {text}: must be COLUMN=VALUE")
+        pairs[name] = value
+    return pairs
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
@@ -19,4 +32,7 @@ RecordingFile = Annotated[Path, typer.Argument(metavar="FILE")]
 DrawSeed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Of all draws.")]
 Columns = Annotated[
     str | None, typer.Option("--columns", help="For csv: what columns mean; for list: which run and series (see docs).")
+]
+Where = Annotated[
+    list[str] | None, typer.Option("--where", metavar="COLUMN=VALUE", help="For csv: only rows with this value count.")
 ]

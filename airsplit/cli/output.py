@@ -1,7 +1,7 @@
 """How commands print results and errors."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -34,6 +34,12 @@ def print_facts(facts: Mapping[str, object], as_json: bool) -> None:
         print_json(facts)
     for name, value in () if as_json else facts.items():
         print(f"{name}: {value}")
+
+
+def print_notes(path: Path, notes: Iterable[str]) -> None:
+    """Print what a user should know about a file, one line each, on standard error."""
+    for note in notes:
+        print(f"{path}: {note}", file=sys.stderr)
 
 
 def in_line(row: Mapping[str, object], spec: str) -> str:

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from airsplit.cli.options import Columns, DrawSeed, Json, OutFile, RecordingFile, TraceFile
-from airsplit.cli.output import in_line, print_facts, print_json, print_written
+from airsplit.cli.options import Columns, DrawSeed, Json, OutFile, RecordingFile, TraceFile, Where, named_values
+from airsplit.cli.output import in_line, print_facts, print_json, print_notes, print_written
 from emulator.channel.radio import Direction, Environment
 from emulator.core.files import require_writable
 from emulator.core.units import ns_from_text
@@ -52,19 +52,22 @@ def import_(
     format_: Annotated[Format, typer.Option("--format")],
     out: OutFile,
     columns: Columns = None,
+    where: Where = None,
     slot: Annotated[str | None, typer.Option("--slot", help="Cut into slots of this length, such as 1ms.")] = None,
     beside: Annotated[
         Path | None, typer.Option("--beside", metavar="FILE", help="End with this other direction, if it is shorter.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Read a recording into a trace."""
+    """Read a recording into a trace. FILE may be compressed; - is standard input. What is doubtful is told."""
     from emulator.trace.formats import cut_to_length_of, read
 
     require_trace_file(out)
-    trace = read(recording, format_, columns)
+    chosen = named_values("--where", where or ())
+    trace = read(recording, format_, columns, chosen)
+    print_notes(recording, trace.metadata.get("notes", ()))
     if beside is not None:
-        trace = cut_to_length_of(trace, read(beside, format_, columns))
+        trace = cut_to_length_of(trace, read(beside, format_, columns, chosen))
     if slot is not None:
         trace = trace.resample(ns_from_text("--slot", slot))
     trace.save(out)
@@ -128,12 +131,26 @@ def export(
 
 
 @trace_app.command()
-def info(trace: TraceFile, as_json: Json = False) -> None:
-    """Say what a trace is, in a few numbers."""
-    from emulator.trace.formats import summary
+def info(
+    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="With --runs: a recording.")],
+    runs: Annotated[bool, typer.Option("--runs", help="List the runs that stand in a recording.")] = False,
+    by: Annotated[str | None, typer.Option("--by", metavar="COLUMN", help="With --runs: tells runs apart.")] = None,
+    columns: Columns = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a trace is, in a few numbers, or which runs a recording has."""
+    from emulator.trace.formats import runs_of, summary
 
-    facts = summary(Trace.load(trace))
-    print_facts(facts, as_json)
+    if not runs:
+        if by is not None or columns is not None:
+            raise ValueError("--by, --columns: must be given with --runs alone")
+        print_facts(summary(Trace.load(trace)), as_json)
+        return
+    found = runs_of(trace, columns, by)
+    if as_json:
+        print_json(found)
+    for row in () if as_json else found:
+        print(in_line(row, ".6g"))
 
 
 @trace_app.command()

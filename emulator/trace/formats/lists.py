@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from emulator.core.arrays import Ints
 from emulator.trace import Trace
-from emulator.trace.formats.samples import Sample, checked, trace_of
+from emulator.trace.formats.samples import RateSamples, require_rates, trace_of
 from emulator.trace.formats.source import (
     STAMP_LIMIT_S,
     decode,
@@ -25,6 +25,7 @@ from emulator.trace.formats.source import (
     row_error,
     source_of,
 )
+from emulator.trace.formats.text import read_bytes
 
 RESTART_MS = 5_000  # setting a phone's clock moves timestamps back by up to 2.6 s; a greater fall is a restart
 
@@ -76,23 +77,22 @@ def import_list(path: Path, chosen: ListSeries | None = None) -> Trace:
     if _holds_pings(path):
         raise ValueError(f"{path}: values: must be rates, but below a folder `ping` they are round-trip times")
     chosen = chosen or ListSeries()
-    data = path.read_bytes()
+    data = read_bytes(path)
     label, lines = _select_run(path, parse_runs(path, data), chosen.run)
     stamps_ms, values, step_ms = _select_series(path, label, lines, chosen)
-    samples: list[Sample] = []
-    for index, stamp in enumerate(stamps_ms.tolist()):
-        shown = values.fields[index]
-        rate_bps = parse_number(path, values.row, f"value {index + 1}", shown) * 1e6
-        samples.append(checked(path, Sample(values.row, stamp, rate_bps), None, str(stamp), shown))
+    rates = [parse_number(path, values.row, f"value {at}", field) for at, field in enumerate(values.fields, 1)]
+    rates_bps = np.array(rates) * 1e6
+    require_rates(path, [values.row] * len(rates), rates_bps, values.fields)
     metadata = {"kind": "recording", "format": "list", "file": path.name, "run": label, "series": chosen.series}
     metadata["step_s"] = step_ms / 1e3
-    return trace_of(path, samples, (), f"{source_of(data)} run {label}", round(chosen.skip_s * 1e3), metadata)
+    source = f"{source_of(data)} run {label}"
+    return trace_of(path, RateSamples(stamps_ms, rates_bps), source, round(chosen.skip_s * 1e3), metadata)
 
 
 def round_trips_ms(path: Path) -> dict[int, npt.NDArray[np.float64]]:
     """Read the round-trip times of each run, shape (probes,), by the run's number. The files do not state the time
     between probes. Raises ValueError for a file that is not below a folder `ping`, or has other runs."""
-    data = path.read_bytes()
+    data = read_bytes(path)
     if not _holds_pings(path):
         raise ValueError(f"{path}: values: must be round-trip times, which lie below a folder `ping`")
     found: dict[int, npt.NDArray[np.float64]] = {}
@@ -130,6 +130,14 @@ def parse_runs(path: Path, data: bytes) -> list[tuple[int, list[ValueLine]]]:
     if not runs:
         raise ValueError(f"{path}: runs=0: must hold a line `Run N` and values")
     return runs
+
+
+def list_runs(path: Path) -> list[dict[str, Any]]:
+    """Return a row for each run: its number as `--columns` takes it, its series, and the values of each."""
+    return [
+        {"columns": f"run={label}", "series": max(len(lines) // 2, 1), "values": len(lines[-1].fields) if lines else 0}
+        for label, lines in parse_runs(path, read_bytes(path))
+    ]
 
 
 def regular_steps(stamps_ms: Ints) -> tuple[Ints, int]:

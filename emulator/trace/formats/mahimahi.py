@@ -17,6 +17,7 @@ from emulator.core.files import atomic_write, require_writable
 from emulator.core.units import NS_PER_MS
 from emulator.trace import Interval, Trace
 from emulator.trace.formats.source import SLOTS_LIMIT, row_error, source_of
+from emulator.trace.formats.text import read_bytes
 
 PACKET_BITS = 1500 * 8  # by Mahimahi's manual; its code counts 1504 bytes, 4 of them the tunnel's header
 
@@ -27,7 +28,7 @@ def import_mahimahi(path: Path) -> Trace:
     Raises ValueError with file, row, value and rule unless values are digits only and do not decrease, and the last
     is above 0 and at most a day.
     """
-    data = path.read_bytes()
+    data = read_bytes(path)
     newline = b"\r\n" if b"\r\n" in data else b"\n"
     lines = data.split(newline)
     ends_in_newline = lines[-1] == b""

@@ -1,10 +1,14 @@
-"""Import of rate files: two columns, `seconds Mbit/s`, separated by tabs or spaces."""
+"""Import of rate files: two columns, `seconds Mbit/s`, separated by tabs, spaces, a comma or a semicolon."""
 
+import re
 from pathlib import Path
 
+import numpy as np
+
 from emulator.trace import Trace
-from emulator.trace.formats.samples import Sample, checked, trace_of
-from emulator.trace.formats.source import decode, parse_number, parse_stamp_ms, row_error, source_of
+from emulator.trace.formats.samples import RateSamples, require_order, require_rates, trace_of
+from emulator.trace.formats.source import parse_number, parse_stamp_ms, row_error
+from emulator.trace.formats.text import read_text
 
 
 def import_rate(path: Path) -> Trace:
@@ -13,15 +17,21 @@ def import_rate(path: Path) -> Trace:
     Raises ValueError with file, row, value and rule unless each line has two finite numbers, timestamps do not
     decrease, and rates are not negative.
     """
-    data = path.read_bytes()
-    samples: list[Sample] = []
-    for row, line in enumerate(decode(path, data).rstrip().split("\n"), 1):
-        fields = line.split()
-        if len(fields) != 2:
+    recording = read_text(path)
+    rows: list[list[str]] = []
+    for row, line in enumerate(recording.text.rstrip().split("\n"), 1):
+        fields = re.split(r"\s*[,;]\s*|\s+", line.strip())
+        if len(fields) != 2 or not all(fields):
             raise row_error(path, row, "line", line.rstrip(), "hold two numbers: seconds and Mbit/s")
-        time_ms = parse_stamp_ms(path, row, "time", fields[0])
-        rate_bps = parse_number(path, row, "rate", fields[1]) * 1e6
-        before = samples[-1] if samples else None
-        samples.append(checked(path, Sample(row, time_ms, rate_bps), before, fields[0], fields[1]))
+        rows.append(fields)
+    numbers = range(1, len(rows) + 1)
+    stamps_ms = np.array(
+        [parse_stamp_ms(path, row, "time", time) for row, (time, _) in zip(numbers, rows, strict=True)]
+    )
+    rates_bps = np.array(
+        [parse_number(path, row, "rate", rate) * 1e6 for row, (_, rate) in zip(numbers, rows, strict=True)]
+    )
+    require_rates(path, numbers, rates_bps, [rate for _, rate in rows])
+    require_order(path, numbers, stamps_ms, [time for time, _ in rows])
     metadata = {"kind": "recording", "format": "rate", "file": path.name}
-    return trace_of(path, samples, (), source_of(data), 0, metadata)
+    return trace_of(path, RateSamples(stamps_ms, rates_bps, notes=recording.notes), recording.source, 0, metadata)

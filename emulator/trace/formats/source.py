@@ -26,7 +26,9 @@ def decode(path: Path, data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
-        raise row_error(path, row, "byte", data[error.start : error.start + 1], "be UTF-8 text") from error
+        raise row_error(
+            path, row, "byte", data[error.start : error.start + 1], "be UTF-8 text, or in an encoding that is named"
+        ) from error
 
 
 def parse_stamp_ms(path: Path, row: int, what: str, value: str) -> int:

@@ -26,8 +26,10 @@ def summary(trace: Trace) -> dict[str, Any]:
         "rate_1s_p95_bps": p95,
         "zero_seconds_share": float(np.mean(rates_bps == 0)),
         "zero_slots_share": float(np.mean(trace.capacity_bits == 0)),
+        **trace.metadata.get("counts", {}),
+        "notes": list(trace.metadata.get("notes", ())),
         "lineage": [interval._asdict() for interval in trace.lineage],
-        "metadata": dict(trace.metadata),
+        "metadata": {name: value for name, value in trace.metadata.items() if name not in ("counts", "notes")},
     }
 
 

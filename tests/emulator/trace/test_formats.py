@@ -302,7 +302,7 @@ BAD: list[tuple[Format, str | bytes, str]] = [
     ("rate", "0 0\n1 0\n", "rate=0 in all 2 rows: some must be above 0"),
     ("rate", b"0 1\n1 \x80\n", "row 2: byte=b'\\x80': must be UTF-8 text"),
     ("csv", "", "header: must name the columns in the first line"),
-    ("csv", "a,b\n1,2\n", "columns: must be named, as no preset (sigcomm21, uccmisl) fits the header"),
+    ("csv", "a,b\n1,2\n", "columns: must be named, as no preset (sigcomm21, uccmisl, gnettrack, "),
     ("csv", UCC_HEADER, "samples=0: must hold at least one row with a rate"),
     ("csv", UCC_HEADER + "2020.02.13_13.03.59,1,1,1,1,1,-\n", "samples=0: must hold at least one row with a rate"),
     ("csv", UCC_HEADER + "2020.02.13_13.03.59,1,1,1,1\n", "row 2: fields=5: must be 7, as the header has"),
@@ -346,9 +346,9 @@ def test_skipping_every_row_is_refused(tmp_path: Path) -> None:
 
 def test_format_and_columns_must_fit(tmp_path: Path) -> None:
     path = written(tmp_path, "1\n")
-    with pytest.raises(ValueError, match="columns: must be given for csv and list alone, each its own, not for mahi"):
+    with pytest.raises(ValueError, match="columns: must be given for csv, list, iperf3, oai alone"):
         import_trace(path, "mahimahi", PLAIN)
-    with pytest.raises(ValueError, match="format='pcap': must be one of mahimahi, rate, csv, list"):
+    with pytest.raises(ValueError, match="format='pcap': must be one of mahimahi, rate, csv, list, iperf3, oai"):
         import_trace(path, cast(Format, "pcap"))
     with pytest.raises(FileNotFoundError, match="absent"):
         import_trace(tmp_path / "absent", "rate")

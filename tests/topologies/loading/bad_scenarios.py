@@ -484,7 +484,7 @@ CASES = [
     ),
     Case(
         "columns-of-no-csv",
-        "x.log: columns: must be given for csv and list alone",
+        "x.log: columns: must be given for csv, list, iperf3, oai alone",
         trace(file="x.log", format="rate", columns="uccmisl"),
         beside={"x.log": RATES},
         file="x.log",

@@ -1,0 +1,66 @@
+"""What looks doubtful in a recording: long gaps, stamps in bunches, rates of the application rather than the link."""
+
+import numpy as np
+
+from emulator.core.arrays import Floats, Ints
+
+LONG = 10  # times the usual step
+BUNCHED_SHARE = 0.05
+MOSTLY = 0.5
+FEW_SAMPLES = 10
+SAME = 0.02
+
+
+def time_counts(stamps_ms: Ints, hold_ms: Ints) -> dict[str, float]:
+    """Return the usual step, the longest time that a sample holds, and when that begins after the start, in s."""
+    longest = int(np.argmax(hold_ms))
+    return {
+        "usual_step_s": float(np.median(hold_ms)) / 1e3,
+        "longest_hold_s": int(hold_ms[longest]) / 1e3,
+        "longest_hold_at_s": int(stamps_ms[longest] - stamps_ms[0]) / 1e3,
+    }
+
+
+def time_notes(stamps_ms: Ints, hold_ms: Ints) -> list[str]:
+    """Return a line about bunches of stamps, and one about gaps of more than ten usual steps."""
+    steps_ms = np.diff(stamps_ms)
+    if len(steps_ms) < 3:
+        return []
+    notes = []
+    short_ms = float(np.percentile(steps_ms, 25))
+    pauses = int((steps_ms >= LONG * short_ms).sum())
+    if pauses >= 2 and pauses >= BUNCHED_SHARE * len(steps_ms):
+        even_s = float(stamps_ms[-1] - stamps_ms[0]) / len(steps_ms) / 1e3
+        notes.append(
+            f"stamps come in bunches: {pauses} of {len(steps_ms)} steps are at least {LONG} times the others "
+            f"({short_ms / 1e3:g} s), and the last of a bunch holds so long; if samples are evenly spaced, give step_s "
+            f"(about {even_s:.3g})"
+        )
+    usual_ms = float(np.median(hold_ms))
+    gaps = np.flatnonzero(hold_ms > LONG * usual_ms)
+    if len(gaps) and not notes:
+        counts = time_counts(stamps_ms, hold_ms)
+        share = int(hold_ms[gaps].sum()) / int(hold_ms.sum())
+        notes.append(
+            f"{len(gaps)} gaps of more than {LONG} usual steps ({usual_ms / 1e3:g} s) are held, {share:.1%} of the "
+            f"time; the longest, {counts['longest_hold_s']:g} s, begins {counts['longest_hold_at_s']:g} s after the "
+            "start; max_gap_s limits them"
+        )
+    return notes
+
+
+def rate_notes(rates_bps: Floats, hold_ms: Ints) -> list[str]:
+    """Return a line if the rate is the same most of the time, and one if it is 0 most of the time: both are more often
+    the application's doing than the link's."""
+    if len(rates_bps) < FEW_SAMPLES or rates_bps.max() <= 0:
+        return []
+    order = np.argsort(rates_bps)
+    through_ms = np.cumsum(hold_ms[order])
+    middle_bps = float(rates_bps[order][np.searchsorted(through_ms, through_ms[-1] / 2)])
+    share = float(hold_ms[np.abs(rates_bps - middle_bps) <= SAME * middle_bps].sum()) / float(through_ms[-1])
+    if share < MOSTLY:
+        return []
+    if middle_bps == 0:
+        return [f"the rate is 0 for {share:.0%} of the time: perhaps the application was idle, not the link down"]
+    what = f"the rate is {middle_bps / 1e6:.4g} Mbit/s, to {SAME:.0%}, for {share:.0%} of the time"
+    return [f"{what}: perhaps the application's limit, not the link's"]

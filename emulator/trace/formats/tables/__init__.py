@@ -1,0 +1,1 @@
+"""Tables with a time and a rate in each row, as CSV files hold them."""

@@ -1,0 +1,100 @@
+"""`airsplit trace import` and `trace info` on files as the field has them: what they say, and where."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from airsplit.cli import app
+from emulator.trace import Trace
+
+RUNS = "carrier,run_num,seq_num,mbps\n" + "".join(
+    f"X,{run},{at},{10 * run + at}\n" for run in (1, 2) for at in range(3)
+)
+
+
+def call(*arguments: str | Path, input: bytes | None = None) -> Result:
+    done = CliRunner().invoke(app, list(map(str, arguments)), input=input, catch_exceptions=False)
+    assert done.exit_code == 0
+    return done
+
+
+def refusal(recording: Path) -> str:
+    out = recording.with_name("refused.parquet")
+    arguments = ["trace", "import", str(recording), "--format", "csv", "--out", str(out)]
+    done = CliRunner().invoke(app, arguments)
+    assert isinstance(done.exception, ValueError) and not out.exists()
+    return str(done.exception)
+
+
+def test_run_is_chosen_where_a_column_has_its_value(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(RUNS)
+    out = tmp_path / "a.parquet"
+    call("trace", "import", tmp_path / "a.csv", "--format", "csv", "--columns", "time=seq_num,rate=mbps", "--where",
+         "run_num=2", "--out", out)  # fmt: skip
+    assert (Trace.load(out).capacity_bits / 1e6).tolist() == [20, 21, 22]
+
+
+def test_runs_of_a_file_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(RUNS)
+    listed = call("trace", "info", tmp_path / "a.csv", "--runs", "--columns", "time=seq_num,rate=mbps")
+    assert listed.stdout.splitlines() == [
+        "where=run_num=1 rows=3 duration_s=3 mean_rate_mbps=11",
+        "where=run_num=2 rows=3 duration_s=3 mean_rate_mbps=21",
+    ]
+    by = json.loads(call("trace", "info", tmp_path / "a.csv", "--runs", "--by", "carrier", "--json").stdout)
+    assert [(row["where"], row["rows"]) for row in by] == [("carrier=X", 6)]
+    (tmp_path / "walk.list").write_text("Run 1\n1,2\nRun 2\n3,4,5\n")
+    listed = call("trace", "info", tmp_path / "walk.list", "--runs")
+    assert listed.stdout.splitlines()[1] == "columns=run=2 series=1 values=3"
+
+
+def test_standard_input_is_read(tmp_path: Path) -> None:
+    out = tmp_path / "a.parquet"
+    call("trace", "import", "-", "--format", "csv", "--columns", "time=t,rate=r", "--out", out, input=b"t;r\n0;1,5\n")
+    assert Trace.load(out).mean_rate_bps == 1.5e6
+
+
+def test_doubts_go_to_standard_error_and_stay_in_the_trace(tmp_path: Path) -> None:
+    content = "t,mbps\n" + "".join(f"{at},{300 if at == 59 else at % 7}\n" for at in [*range(60), *range(7200, 7260)])
+    (tmp_path / "a.csv").write_text(content)
+    out = tmp_path / "a.parquet"
+    done = call("trace", "import", tmp_path / "a.csv", "--format", "csv", "--columns", "time=t,rate=mbps", "--out", out)
+    assert done.stderr.startswith(f"{tmp_path / 'a.csv'}: 1 gaps of more than 10 usual steps (1 s) are held, 98.4%")
+    info = call("trace", "info", out).stdout
+    assert "longest_hold_s: 7141.0\n" in info and "max_gap_s limits them" in info
+
+
+GUESSED = {
+    "t,mbps\n0,10\n1,11\n": [10, 11],
+    "Timestamp;UL [kbit/s];rsrp\n2031-04-19 16:23:00,5;12500;-90\n2031-04-19 16:23:01,5;11500;-91\n": [12.5, 11.5],
+    "time_ms\tthroughput_bps\n0\t2000000\n1000\t3000000\n": [2, 3],
+    "epoch,dl rate,cell\n1900000000250,8,1\n1900000001250,9,1\n": [8, 9],
+    "0,10\n1,12\n2,11\n": [10, 12, 11],
+    "date|rx_bytes\n19.04.2031 16:23:00|1000000\n19.04.2031 16:23:01|2000000\n19.04.2031 16:23:02|4000000\n": [8, 16],
+    'when,"rate, Mbit/s"\n0,5\n1,6\n': [5, 6],
+    "2031.05.02_10.00.00\t12\n2031.05.02_10.00.01\t13\n": [12, 13],
+}
+
+
+@pytest.mark.parametrize(("content", "rates"), GUESSED.items())
+def test_command_that_the_error_gives_works(content: str, rates: list[float], tmp_path: Path) -> None:
+    path = tmp_path / "my log.csv"
+    path.write_text(content)
+    done = CliRunner().invoke(
+        app, ["trace", "import", str(path), "--format", "csv", "--out", str(tmp_path / "x.parquet")]
+    )
+    message = str(done.exception)
+    assert "\n" not in message and "fits the header (separated by " in message
+    command = shlex.split(message.split("the best guess: ")[1])
+    assert command[0] == "airsplit"
+    call(*command[1:-1], tmp_path / "y.parquet")
+    trace = Trace.load(tmp_path / "y.parquet")
+    assert [bits * 1e3 / trace.slot_ns for bits in trace.capacity_bits.tolist()] == rates
+
+
+def test_table_without_numbers_is_told_by_its_header(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("name,place\nx,y\n")
+    assert refusal(tmp_path / "a.csv").endswith("name, place; give --columns time=COLUMN,rate=COLUMN,unit=Mbit/s")
