@@ -22,7 +22,7 @@ REGULAR = 0.2  # of a step
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRows:
     """Rows with a rate, shape (rows,) each: line number, time and rate as written, time in ms, number in the rate
     column times its unit's bits, and the kept columns. `counts`, `notes`: see `RateSamples`."""
 
@@ -36,9 +36,9 @@ class Measured:
     counts: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def only(self, kept: Flags, **counts: int) -> "Measured":
+    def only(self, kept: Flags, **counts: int) -> "MeasuredRows":
         """Return some of the rows, with further counts."""
-        return Measured(
+        return MeasuredRows(
             self.path,
             self.rows[kept],
             [cell for cell, keep in zip(self.time_cells, kept, strict=True) if keep],
@@ -83,7 +83,7 @@ def words_for(columns: CsvColumns, name: str) -> tuple[str, ...]:
     return (*columns.missing.get("", ()), *columns.missing.get(name, ()))
 
 
-def _measured(path: Path, columns: CsvColumns, rows: pd.DataFrame) -> tuple[Measured, Ints]:
+def _measured(path: Path, columns: CsvColumns, rows: pd.DataFrame) -> tuple[MeasuredRows, Ints]:
     """Return the rows with a rate, and the times in ms of the rows that mark a pause."""
     unit = rate_unit("columns.rate_unit", columns.rate_unit)
     present = ~missing_cells(rows[columns.rate], words_for(columns, "rate"))
@@ -113,7 +113,7 @@ def _measured(path: Path, columns: CsvColumns, rows: pd.DataFrame) -> tuple[Meas
     cells = with_rate[columns.rate].tolist()
     counts = {"rows_without_rate": int((~present).sum())}
     bits = numbers * unit.bits
-    found = Measured(path, row_numbers, shown, cells, times_ms[present], bits, descriptive, counts, tuple(notes))
+    found = MeasuredRows(path, row_numbers, shown, cells, times_ms[present], bits, descriptive, counts, tuple(notes))
     return found, np.rint(times_ms[marks]).astype(np.int64)
 
 
@@ -125,7 +125,7 @@ def _kept(path: Path, columns: CsvColumns, name: str, cells: "pd.Series[str]") -
     return values
 
 
-def _rates(columns: CsvColumns, measured: Measured, per_interval: bool) -> RateSamples:
+def _rates(columns: CsvColumns, measured: MeasuredRows, per_interval: bool) -> RateSamples:
     """Return the samples of rates, or of amounts from each row to the next.
 
     A negative rate is refused, or left out together with the row after it: both came of one misread counter."""
@@ -156,7 +156,7 @@ def _interval_ms(stamps: Ints) -> Floats:
     return np.append(steps, usual)
 
 
-def _counter(measured: Measured) -> RateSamples:
+def _counter(measured: MeasuredRows) -> RateSamples:
     """Return the samples of a running counter. Of rows with one time the last counts."""
     path, stamps = measured.path, measured.stamps_ms
     last = np.append(np.diff(stamps) > 0, True)[: len(stamps)]
@@ -175,7 +175,7 @@ def _counter(measured: Measured) -> RateSamples:
     return RateSamples(measured.stamps_ms, bps, measured.descriptive, end_ms, measured.counts, measured.notes)
 
 
-def _packets(columns: CsvColumns, measured: Measured) -> RateSamples:
+def _packets(columns: CsvColumns, measured: MeasuredRows) -> RateSamples:
     """Return the samples of packets with sizes."""
     path = measured.path
     if columns.kept:
