@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.registry import make_policy
 from emulator.profile import Layer, ModelProfile
+from emulator.record import Records, records_sha256
+from emulator.simulation import EngineName, Simulation
 from emulator.system import DeviceSpec, Node, Role, System
 from emulator.task import Partition, Placement, check_placement
 from tests.topologies.loading.bad_scenarios import GOOD
@@ -16,6 +19,7 @@ from topologies.build.candidates import candidates, split
 from topologies.loading.loader import load
 
 FOLDER = Path(__file__).parents[2] / "topologies"
+ENGINES: tuple[EngineName, ...] = ("compiled", "simpy")
 ROLES: tuple[Role, ...] = ("ue", "gnb", "edge", "cloud")
 
 
@@ -161,6 +165,23 @@ def test_campus_replay_runs_on_recordings(recordings: Path, recording: str, over
     uplink = build(scenario, FOLDER).links[0].trace
     assert uplink.metadata["kind"] == "recording"
     assert uplink.period_ns > 10_000_000_000
+
+
+@pytest.mark.parametrize("name", ["quickstart", "many-ues", "campus-replay"])
+def test_both_engines_record_the_same_of_a_shipped_scenario(name: str, tmp_path: Path) -> None:
+    overrides = ["duration_s=3"]
+    if name == "campus-replay":
+        (tmp_path / "walk").write_text("".join(f"{second} {rate}\n" for second, rate in enumerate((90, 25, 0, 140))))
+        overrides.append(f"links[0].uplink.trace.file={tmp_path / 'walk'}")
+    system = build(load(FOLDER / f"{name}.yaml", overrides), FOLDER)
+    for policy in ("random", "all-edge", "greedy", "exact"):
+        outcomes = []
+        for engine in ENGINES:
+            with Records(tmp_path) as records:
+                totals = Simulation(system, engine=engine).run(make_policy(policy, {}, system), policy, records)
+            outcomes.append((totals, records_sha256([tmp_path / "tasks.parquet", tmp_path / "stages.parquet"])))
+        assert totals.tasks > 5
+        assert outcomes[0] == outcomes[1]
 
 
 def test_loading_scenarios_does_not_import_torch() -> None:
