@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from emulator.simulation import EngineName
-    from emulator.simulation.simpy_engine import Process
+    from emulator.simulation.simpy_engine import UserProcess
 
 
 class SimulationResult(NamedTuple):
@@ -32,7 +32,7 @@ def simulate(
     system: System,
     policy: str | Policy,
     *,
-    processes: "Sequence[Process]" = (),
+    processes: "Sequence[UserProcess]" = (),
     engine: "EngineName | None" = None,
     label: str | None = None,
     folder: str | PathLike[str] | None = None,

@@ -30,7 +30,7 @@ from emulator.realtime.verification.conformance import replay as replay_log
 from emulator.realtime.verification.log_reader import LOGGED_PACKET
 from emulator.record import Records
 from emulator.simulation import Simulation
-from emulator.simulation.task_state import either
+from emulator.simulation.task_state import combined_loss
 from emulator.system import (
     CellSpec,
     Control,
@@ -95,7 +95,7 @@ def compile_agents() -> None:
     )  # fmt: skip
     uniform(1, 1, 1, 1)
     message_address(1, 1, 1, 1)
-    either(0.0, 0.0)
+    combined_loss(0.0, 0.0)
 
 
 def compile_relay() -> None:

@@ -1,7 +1,7 @@
 """Tasks through devices and links in virtual time.
 
-`simpy_engine` is the definition: a SimPy process a task and a process a cell. `compiled_engine` runs the same legs over
-the same links, cells and devices in compiled code, and records the same rows.
+`simpy_engine` is the definition: one SimPy process per task and one per cell. `compiled_engine` runs the same legs over
+the same links, cells and devices in compiled code, and records the same rows (up to a million tasks in flight).
 """
 
 from collections.abc import Sequence
@@ -11,22 +11,22 @@ from emulator.policy import Compute, Policy, Totals
 from emulator.record import Records
 from emulator.simulation.compiled_engine import CompiledEngine
 from emulator.simulation.network import Network
-from emulator.simulation.simpy_engine import Process, SimpyEngine
+from emulator.simulation.simpy_engine import SimpyEngine, UserProcess
 from emulator.system import System
 
 EngineName = Literal["compiled", "simpy"]
 
 
 class Simulation:
-    """A `Backend`: carries out a policy's decisions in virtual time, with the service times of the profiles or, with
-    `compute`, of its executions. User `processes` need the SimPy engine, which is then chosen."""
+    """A `Backend`: carries out a policy's decisions in virtual time. Service times come from the profiles, or from
+    `compute` if it is given. User `processes` need the SimPy engine, which is then chosen."""
 
     def __init__(
         self,
         system: System,
         compute: Compute | None = None,
         engine: EngineName | None = None,
-        processes: Sequence[Process] = (),
+        processes: Sequence[UserProcess] = (),
     ) -> None:
         """Raises ValueError for the compiled engine with processes."""
         if processes and engine == "compiled":
@@ -39,7 +39,7 @@ class Simulation:
     def run(self, policy: Policy, label: str, records: Records) -> Totals:
         """Run all tasks to their end, recorded under `label`.
 
-        Raises ValueError if a placement of the policy does not cover the task's model in order.
+        Raises ValueError if a placement of the policy does not assign each layer of the task's model once, in order.
         """
         network = Network(self.system)
         if self.engine == "compiled":

@@ -1,4 +1,4 @@
-"""The compiled engine from outside: it lets tasks arrive, asks the policy, and writes the rows of finished tasks."""
+"""The Python side of the compiled engine: arrivals, the policy's decisions, and the rows of finished tasks."""
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
@@ -13,16 +13,16 @@ from emulator.core.fifo import ENDS, ENTRY, FOREVER_NS, new_store
 from emulator.policy import Compute, Policy, Totals
 from emulator.record import ROW_GROUP_ROWS, Records
 from emulator.simulation.event_loop import (
-    CLOCK,
     DECIDE,
+    LOOP,
     ON_FAILURE,
     WRITE_ROWS,
-    Engine,
+    EngineState,
     fail_interrupted,
-    fail_places,
+    fail_resources,
     next_undecided,
     restart_task,
-    restore_places,
+    restore_resources,
     run_until,
     start_task,
 )  # fmt: skip
@@ -39,8 +39,8 @@ from emulator.workload import Stream
 STATES, TIMES = 1_048_576, 16_777_216  # tasks in flight and their measured times; address space only
 
 
-class Ran(NamedTuple):
-    """What is known of a task's visits: `compute` and `reason` by their numbers, measured times if there are any."""
+class VisitTimes(NamedTuple):
+    """Service times of a task's visits, if they were measured; `compute` and `reason` are numbers of `FinishedRows`."""
 
     compute: int
     attempts: int
@@ -48,7 +48,7 @@ class Ran(NamedTuple):
     measured_ns: Ints
 
 
-MODELLED = Ran(0, 1, 0, NOTHING_MEASURED)
+MODELLED = VisitTimes(0, 1, 0, NOTHING_MEASURED)
 
 
 class CompiledEngine:
@@ -70,18 +70,18 @@ class CompiledEngine:
         self._to_come.append(iter(changes))
         self._sequence = 0
         self._due: list[tuple[int, int, int, Any]] = []  # arrivals and failures to come, as a heap
-        streams, places = len(system.streams), len(system.links) + len(network.devices)
+        streams, resources = len(system.streams), len(system.links) + len(network.devices)
         stages = max((len(model.layers) for model in system.models.values()), default=0) + 1
-        clock = np.zeros(1, CLOCK)
-        clock["order"], clock["may_fail"] = streams + 1, len(changes) > 0
-        clock["group_rows"] = ROW_GROUP_ROWS
-        clock["on_failure"] = ON_FAILURE[system.on_failure]
-        self._engine = Engine(
+        loop = np.zeros(1, LOOP)
+        loop["order"], loop["may_fail"] = streams + 1, len(changes) > 0
+        loop["group_rows"] = ROW_GROUP_ROWS
+        loop["on_failure"] = ON_FAILURE[system.on_failure]
+        self._engine = EngineState(
             network.link_tables.tables,
             network.cell_tables.tables,
             network.device_tables.tables,
             self._plans.tables,
-            clock,
+            loop,
             np.arange(1, streams + 2),
             reserved(STATES, EVENT),
             reserved(STATES, STATE),
@@ -89,15 +89,15 @@ class CompiledEngine:
             reserved((STATES, stages), COST),
             reserved(TIMES, ENTRY),
             new_store(),
-            np.zeros(places + 1, ENDS),
+            np.zeros(resources + 1, ENDS),
             reserved(ROW_GROUP_ROWS + STATES, TASK_ROW),
             reserved(ROW_GROUP_ROWS + STATES * stages, STAGE_ROW),
         )
         self._next_ns = 0  # of the next event or slot
 
     def run(self) -> Totals:
-        """Run all tasks to their end. Raises ValueError if a placement of the policy does not cover the task's model in
-        order."""
+        """Run all tasks to their end. Raises ValueError if a placement of the policy does not assign the layers of
+        the task's model, in order, each exactly once."""
         for index in range(len(self._streams) + 1):
             self._await_next(index)
         try:
@@ -109,37 +109,35 @@ class CompiledEngine:
     def _run(self) -> None:
         due, streams = self._due, len(self._streams)
         while due:
-            at_ns, _, index, happens = heappop(due)
+            at_ns, _, index, occurrence = heappop(due)
             if self._next_ns <= at_ns:
                 self._run_until(at_ns, int(self._engine.arrivals[index]))
             self._await_next(index)
             if index < streams:
-                self._arrive(index, happens)
+                self._arrive(index, occurrence)
             else:
-                self._change(happens)
+                self._change(occurrence)
         self._run_until(FOREVER_NS, 0)
 
     def _await_next(self, index: int) -> None:
         """Put the next task of a stream, or the next failure, on the heap; of equal times the first put comes first."""
-        for happens in self._to_come[index]:
+        occurrence = next(self._to_come[index], None)
+        if occurrence is not None:
             self._sequence += 1
-            heappush(
-                self._due,
-                (happens.arrival_ns if index < len(self._streams) else happens.at_ns, self._sequence, index, happens),
-            )
-            return
+            at_ns = occurrence.arrival_ns if index < len(self._streams) else occurrence.at_ns
+            heappush(self._due, (at_ns, self._sequence, index, occurrence))
 
     def _arrive(self, index: int, task: Task) -> None:
         """Let a task arrive: ask the policy for a placement, and start it."""
-        _, _, number, now_ns, prompt_tokens, output_tokens = task
+        now_ns = task.arrival_ns
         placement = self._policy.decide(
             DelayedObservation(task, now_ns, self._network, self._streams[index].candidates)
         )
         plan = self._plan(index, placement)
-        ran = MODELLED if self._compute is None else self._ran(task, placement, self._compute)
+        times = MODELLED if self._compute is None else self._measured(task, placement, self._compute)
         until_ns = self._due[0][0] if self._due else FOREVER_NS
         self._next_ns = _start_task(
-            self._engine, index, plan, number, now_ns, prompt_tokens, output_tokens, *ran, until_ns
+            self._engine, index, plan, task.number, now_ns, task.prompt_tokens, task.output_tokens, *times, until_ns
         )
         if self._next_ns < 0:
             self._run_until(until_ns, 0)
@@ -152,12 +150,12 @@ class CompiledEngine:
             self._stream_of_plan.append(index)
         return plan
 
-    def _ran(self, task: Task, placement: Placement, compute: Compute) -> Ran:
+    def _measured(self, task: Task, placement: Placement, compute: Compute) -> VisitTimes:
         """Raises ValueError if the times are not one for each pass and partition."""
         execution = compute.execute(task, placement)
         reason = self._rows.code_of_reason(execution.failure or "")
         times_ns = visit_times_ns(task, placement, execution)
-        return Ran(self._rows.code_of_compute(execution.compute), execution.attempts, reason, times_ns)
+        return VisitTimes(self._rows.code_of_compute(execution.compute), execution.attempts, reason, times_ns)
 
     def _run_until(self, until_ns: int, order: int) -> None:
         while (next_ns := _run_until(self._engine, until_ns, order)) < 0:
@@ -170,17 +168,17 @@ class CompiledEngine:
     def _change(self, change: Transition) -> None:
         """Let links and devices fail, or restore them."""
         engine, network = self._engine, self._network
-        engine.clock["order"] += 1
-        engine.arrivals[-1] = engine.clock["order"][0]
+        engine.loop["order"] += 1
+        engine.arrivals[-1] = engine.loop["order"][0]
         devices = [len(network.links) + network.devices[name].index for name in change.devices]
-        places = np.array([*devices, *change.links], np.int64)
-        (_fail_places if change.fail else _restore_places)(engine, places, change.at_ns)
+        resources = np.array([*devices, *change.links], np.int64)
+        (_fail_resources if change.fail else _restore_resources)(engine, resources, change.at_ns)
         self._run_until(self._due[0][0] if self._due else FOREVER_NS, 0)
 
     def _decide_again(self) -> None:
-        """Let the policy place anew the tasks that a failure has interrupted (`retried`)."""
+        """Ask the policy for new placements of the tasks that a failure has interrupted (`retried`)."""
         engine = self._engine
-        now_ns = int(engine.clock["now_ns"][0])
+        now_ns = int(engine.loop["now_ns"][0])
         while row := _next_undecided(engine):
             state = engine.states[row]
             index = self._stream_of_plan[int(state["plan"])]
@@ -191,9 +189,9 @@ class CompiledEngine:
             if placement is None:
                 _fail_interrupted(engine, row, now_ns)
                 continue
-            ran = MODELLED if self._compute is None else self._ran(task, placement, self._compute)
-            ran = ran._replace(attempts=int(state["attempts"]) + ran.attempts)
-            _restart_task(engine, row, self._plan(index, placement), now_ns, *ran)
+            times = MODELLED if self._compute is None else self._measured(task, placement, self._compute)
+            times = times._replace(attempts=int(state["attempts"]) + times.attempts)
+            _restart_task(engine, row, self._plan(index, placement), now_ns, *times)
 
 
 class _StreamState:
@@ -206,5 +204,5 @@ class _StreamState:
 
 
 _start_task, _run_until, _restart_task = Bound(start_task), Bound(run_until), Bound(restart_task)
-_fail_places, _restore_places = Bound(fail_places), Bound(restore_places)
+_fail_resources, _restore_resources = Bound(fail_resources), Bound(restore_resources)
 _next_undecided, _fail_interrupted = Bound(next_undecided), Bound(fail_interrupted)

@@ -1,6 +1,6 @@
 """The compiled engine's event loop: what `simpy_engine` defines, for tasks, links, cells and devices in tables.
 
-Links and devices say at once when they will be done, so a task costs one event a hop. Its last step, which nothing
+Links and devices say at once when they will be done, so a task costs one event per hop. Its last step, which nothing
 follows, costs none, unless a failure may interrupt it.
 """
 
@@ -32,7 +32,7 @@ from emulator.simulation.task_state import (
     VISIT,
     add_cost,
     clear,
-    either,
+    combined_loss,
     fill_rows,
     is_last,
     next_leg,
@@ -44,7 +44,7 @@ DECIDE = -2  # instead of a time: interrupted tasks wait for a new decision
 WAIT, RETRY, FAIL = range(3)
 ON_FAILURE = {"wait": WAIT, "retry": RETRY, "fail": FAIL}
 
-CLOCK = np.dtype(
+LOOP = np.dtype(
     [
         ("order", np.int64),  # counts everything that was ever scheduled
         ("events", np.int64),
@@ -58,14 +58,15 @@ CLOCK = np.dtype(
 )
 
 
-class Engine(NamedTuple):
-    """All state of a run."""
+class EngineState(NamedTuple):
+    """All state of a run. Row 0 of `states` and `costs` belongs to no task in flight: it serves a task that finds no
+    room, which ends at once, and intermediate sums."""
 
     links: LinkTables
     cells: CellTables
     devices: DeviceTables
     plans: PlanTables
-    clock: Table  # CLOCK, shape (1,)
+    loop: Table  # LOOP, shape (1,)
     arrivals: Table  # int64, shape (streams + 1,): the order of each stream's next arrival; last, of the next failure
     events: Table  # EVENT: a heap
     states: Table  # STATE
@@ -73,54 +74,56 @@ class Engine(NamedTuple):
     costs: Table  # COST, shape (states, stages)
     measured: Table  # ENTRY: measured service times, each state's a queue
     measured_store: Table  # STORE, shape (1,)
-    held: Table  # ENDS, shape (links + devices + 1,): tasks that wait for a place to be restored; last, for a decision
+    held: (
+        Table  # ENDS, shape (links + devices + 1,): tasks that wait for a resource to be restored; last, for a decision
+    )
     tasks: Table  # TASK_ROW: finished, to be written
     stages: Table  # STAGE_ROW
 
 
 @entry_point
-def run_until(engine: Engine, until_ns: int, order: int) -> int:
+def run_until(engine: EngineState, until_ns: int, order: int) -> int:
     """Run all events before (`until_ns`, `order`). Return the time of the next event, or WRITE_ROWS or DECIDE."""
-    clock = engine.clock[0]
+    loop = engine.loop[0]
     while True:
-        if clock.task_rows >= clock.group_rows or clock.stage_rows >= clock.group_rows:
+        if loop.task_rows >= loop.group_rows or loop.stage_rows >= loop.group_rows:
             return WRITE_ROWS
         if engine.held[-1].first != 0:
             return DECIDE
-        first_ns = engine.events[0].at_ns if clock.events > 0 else FOREVER_NS
+        first_ns = engine.events[0].at_ns if loop.events > 0 else FOREVER_NS
         if first_ns == until_ns == FOREVER_NS and not is_awaited(engine.cells):
             return FOREVER_NS
         message = run_earliest_cell(engine.links, engine.cells, min(first_ns, until_ns))
         if message != 0:
             on_cell_delivery(engine, message)
             continue
-        if first_ns > until_ns or clock.events == 0 or (first_ns == until_ns and engine.events[0].order >= order):
+        if first_ns > until_ns or loop.events == 0 or (first_ns == until_ns and engine.events[0].order >= order):
             return int(min(first_ns, next_slot_ns(engine.cells)))
-        clock.now_ns, _, row = pop(engine.events, clock.events)
-        clock.events -= 1
-        continue_task(engine, row, clock.now_ns)
+        loop.now_ns, _, row = pop(engine.events, loop.events)
+        loop.events -= 1
+        continue_task(engine, row, loop.now_ns)
 
 
 @entry_point
 def start_task(
-    engine: Engine, stream: int, plan: int, number: int, now_ns: int, prompt_tokens: int, output_tokens: int,
+    engine: EngineState, stream: int, plan: int, number: int, now_ns: int, prompt_tokens: int, output_tokens: int,
     compute: int, attempts: int, reason: int, measured_ns: Table, until_ns: int,
 ) -> int:  # fmt: skip
     """Start a task of a stream that arrives now, then run all events before `until_ns` (`run_until`). With
     `measured_ns` its visits take these times; with a `reason` it fails at once."""
-    clock = engine.clock[0]
-    clock.now_ns = now_ns
-    clock.order += 1
-    engine.arrivals[stream] = clock.order  # the stream's next arrival comes after all that is scheduled by now
+    loop = engine.loop[0]
+    loop.now_ns = now_ns
+    loop.order += 1
+    engine.arrivals[stream] = loop.order  # the stream's next arrival comes after all that is scheduled by now
     row = 0
     if has_room(engine.states, engine.store[0]):
         row = take(engine.states, engine.store[0])
-    state = engine.states[row]  # row 0 without room: such a task ends at once
+    state = engine.states[row]  # row 0 without room
     state.arrival_ns, state.number = now_ns, number
     state.prompt_tokens, state.output_tokens = prompt_tokens, output_tokens
     state.reason = 0
     state.first = state.last = 0
-    has_times = place_task(engine, row, plan, compute, attempts, measured_ns)
+    has_times = start_attempt(engine, row, plan, compute, attempts, measured_ns)
     if reason:
         fail_task(engine, row, now_ns, reason)
     elif row == 0 or not has_times:
@@ -131,12 +134,12 @@ def start_task(
 
 
 @in_place
-def place_task(engine: Engine, row: int, plan: int, compute: int, attempts: int, measured_ns: Table) -> bool:
+def start_attempt(engine: EngineState, row: int, plan: int, compute: int, attempts: int, measured_ns: Table) -> bool:
     """Put a task before the first leg of a plan; False if its measured times find no room."""
     state = engine.states[row]
     state.plan, state.compute, state.attempts = plan, compute, attempts
     state.step, state.stage, state.then = 0, -1, NEXT_LEG
-    state.order, state.place = NOWHERE, NOWHERE
+    state.order, state.resource = NOWHERE, NOWHERE
     for stage in range(engine.plans.plans[plan].partitions + 1):
         clear(engine.costs[row, stage])
     forget_measured(engine, row)
@@ -151,8 +154,8 @@ def place_task(engine: Engine, row: int, plan: int, compute: int, attempts: int,
 
 
 @in_place
-def continue_task(engine: Engine, row: int, now_ns: int) -> None:
-    """Let a task do what its event is for."""
+def continue_task(engine: EngineState, row: int, now_ns: int) -> None:
+    """Let a task take the step that its event is for."""
     state = engine.states[row]
     then = state.then
     state.order = NOWHERE
@@ -173,17 +176,17 @@ def continue_task(engine: Engine, row: int, now_ns: int) -> None:
 
 
 @in_place
-def send_message(engine: Engine, row: int, now_ns: int) -> None:
+def send_message(engine: EngineState, row: int, now_ns: int) -> None:
     """Hand the task's message to the next link of its route."""
     state = engine.states[row]
     plan = engine.plans.plans[state.plan]
     link = engine.plans.hops[state.hop]
     number = message_address(plan.key, state.number, state.step, state.stage)
-    clock = engine.clock[0]
-    clock.order += 1
-    state.place, state.order, state.stop_ns = link, clock.order, FOREVER_NS
+    loop = engine.loop[0]
+    loop.order += 1
+    state.resource, state.order, state.stop_ns = link, loop.order, FOREVER_NS
     if is_in_cell(engine.cells, link):
-        answer = enter(engine.links, engine.cells, link, now_ns, state.size_bytes, number, row, clock.order)
+        answer = enter(engine.links, engine.cells, link, now_ns, state.size_bytes, number, row, loop.order)
         if answer != ENTERED:
             on_refusal(engine, row, now_ns, answer)
         return
@@ -195,8 +198,8 @@ def send_message(engine: Engine, row: int, now_ns: int) -> None:
 
 
 @in_place
-def on_cell_delivery(engine: Engine, message_row: int) -> None:
-    """Let the task go on whose message a cell has sent."""
+def on_cell_delivery(engine: EngineState, message_row: int) -> None:
+    """Resume the task whose message a cell has sent."""
     message = engine.cells.messages[message_row]
     erased = message.erased_bytes / message.size_bytes
     on_sent(engine, message.owner, message.start_ns, message.release_ns, message.arrival_ns, erased)
@@ -204,13 +207,13 @@ def on_cell_delivery(engine: Engine, message_row: int) -> None:
 
 
 @in_place
-def on_sent(engine: Engine, row: int, start_ns: int, release_ns: int, arrival_ns: int, erased: float) -> None:
+def on_sent(engine: EngineState, row: int, start_ns: int, release_ns: int, arrival_ns: int, erased: float) -> None:
     """Schedule the arrival of a task's message at the end of a link; end the task there and then if nothing follows."""
     state = engine.states[row]
     state.start_ns, state.stop_ns, state.erased_fraction = start_ns, release_ns, erased
     state.then = ARRIVE
     last = state.hop + 1 == state.stop_hop and state.stage == engine.plans.plans[state.plan].partitions
-    if last and not engine.clock[0].may_fail:
+    if last and not engine.loop[0].may_fail:
         on_arrival(engine, row, arrival_ns)
         end_task(engine, row, arrival_ns)
     else:
@@ -218,14 +221,14 @@ def on_sent(engine: Engine, row: int, start_ns: int, release_ns: int, arrival_ns
 
 
 @in_place
-def on_arrival(engine: Engine, row: int, now_ns: int) -> int:
+def on_arrival(engine: EngineState, row: int, now_ns: int) -> int:
     """Charge the link that the task's message has crossed; return the task's next step."""
     state = engine.states[row]
     cost = engine.costs[row, state.stage]
     cost.link_waiting_ns += state.start_ns - state.asked_ns
     cost.energy_j += engine.plans.radio_w[engine.plans.hops[state.hop]] * (state.stop_ns - state.start_ns) * 1e-9
-    cost.erased_fraction = either(cost.erased_fraction, state.erased_fraction)
-    state.place = NOWHERE
+    cost.erased_fraction = combined_loss(cost.erased_fraction, state.erased_fraction)
+    state.resource = NOWHERE
     state.hop += 1
     if state.hop < state.stop_hop:
         return SEND
@@ -236,7 +239,7 @@ def on_arrival(engine: Engine, row: int, now_ns: int) -> int:
 
 
 @in_place
-def queue_partition(engine: Engine, row: int, now_ns: int) -> None:
+def queue_partition(engine: EngineState, row: int, now_ns: int) -> None:
     """Queue the task's partition at its device; end the task there and then if nothing follows."""
     state = engine.states[row]
     leg = engine.plans.legs[state.leg]
@@ -244,33 +247,33 @@ def queue_partition(engine: Engine, row: int, now_ns: int) -> None:
     answer, start_ns, load_ns, finish_ns = submit(
         engine.devices, leg.device, now_ns, leg.first_layer, leg.stop_layer, taken_ns
     )
-    state.place = len(engine.links.links) + leg.device
+    state.resource = len(engine.links.links) + leg.device
     if answer != ACCEPTED:
         if answer == NODE_DOWN:
             on_interruption(engine, row, now_ns)
         else:
-            engine.costs[row, state.stage].waiting_ns += now_ns - state.asked_ns  # for the restoration
-            state.place = NOWHERE
+            engine.costs[row, state.stage].waiting_ns += (
+                now_ns - state.asked_ns
+            )  # waiting for a restoration before this refusal
+            state.resource = NOWHERE
             fail_task(engine, row, now_ns, answer)
         return
-    if state.measured:
-        give_back(engine.measured, engine.measured_store[0], remove_first(engine.measured, state))
     state.start_ns, state.load_ns, state.stop_ns = start_ns, load_ns, finish_ns
     last = is_last(engine.plans, state)
-    if last and not engine.clock[0].may_fail:
+    if last and not engine.loop[0].may_fail:
         charge_visit(engine, row)
         end_task(engine, row, finish_ns)
         return
     state.then = END if last else NEXT_LEG
-    engine.clock[0].order += 1
-    schedule(engine, row, finish_ns, engine.clock[0].order)
+    engine.loop[0].order += 1
+    schedule(engine, row, finish_ns, engine.loop[0].order)
 
 
 @in_place
-def charge_visit(engine: Engine, row: int) -> None:
+def charge_visit(engine: EngineState, row: int) -> None:
     """Charge the visit that the task ends, if it ends one."""
     state = engine.states[row]
-    if state.place == NOWHERE:
+    if state.resource == NOWHERE:
         return
     leg = engine.plans.legs[state.leg]
     cost = engine.costs[row, state.stage]
@@ -279,38 +282,40 @@ def charge_visit(engine: Engine, row: int) -> None:
     cost.load_ns += state.load_ns
     cost.service_ns += busy_ns - state.load_ns
     cost.energy_j += engine.devices.devices[leg.device].busy_power_w * busy_ns * 1e-9
-    state.place = NOWHERE
+    if state.measured:
+        give_back(engine.measured, engine.measured_store[0], remove_first(engine.measured, state))
+    state.resource = NOWHERE
 
 
 @in_place
-def schedule(engine: Engine, row: int, at_ns: int, order: int) -> None:
+def schedule(engine: EngineState, row: int, at_ns: int, order: int) -> None:
     """Schedule the task's next event."""
-    clock = engine.clock[0]
+    loop = engine.loop[0]
     engine.states[row].order = order
-    push(engine.events, clock.events, at_ns, order, row)
-    clock.events += 1
+    push(engine.events, loop.events, at_ns, order, row)
+    loop.events += 1
 
 
 @in_place
-def on_refusal(engine: Engine, row: int, now_ns: int, answer: int) -> None:
-    """The next link refuses the task's message: the task fails, or a failure of the link interrupts it."""
+def on_refusal(engine: EngineState, row: int, now_ns: int, answer: int) -> None:
+    """Fail the task whose message the next link refuses, or interrupt it if the link is down."""
     state = engine.states[row]
     if answer == DOWN:
         on_interruption(engine, row, now_ns)
         return
-    state.place = NOWHERE
+    state.resource = NOWHERE
     engine.costs[row, state.stage].transfer_ns += now_ns - state.began_ns
     fail_task(engine, row, now_ns, LINK_QUEUE_FULL if answer == FULL else NO_COVERAGE)
 
 
 @in_place
-def on_interruption(engine: Engine, row: int, now_ns: int) -> None:
-    """The place where the task is is down: the task waits until it is restored, for a new decision, or fails."""
-    state, on_failure = engine.states[row], engine.clock[0].on_failure
+def on_interruption(engine: EngineState, row: int, now_ns: int) -> None:
+    """Let the task wait for the restoration of the resource that it is at, wait for a new decision, or fail."""
+    state, on_failure = engine.states[row], engine.loop[0].on_failure
     state.order = NOWHERE
     if on_failure == WAIT:
-        state.then = SEND if state.place < len(engine.links.links) else VISIT
-        append(engine.states, engine.held[state.place], row)
+        state.then = SEND if state.resource < len(engine.links.links) else VISIT
+        append(engine.states, engine.held[state.resource], row)
     elif on_failure == RETRY:
         append(engine.states, engine.held[-1], row)
     else:
@@ -318,12 +323,12 @@ def on_interruption(engine: Engine, row: int, now_ns: int) -> None:
 
 
 @entry_point
-def fail_interrupted(engine: Engine, row: int, now_ns: int) -> None:
-    """Fail a task whose place is down."""
+def fail_interrupted(engine: EngineState, row: int, now_ns: int) -> None:
+    """Fail a task whose resource is down."""
     state = engine.states[row]
     cost = engine.costs[row, state.stage]
-    at_link = state.place < len(engine.links.links)
-    state.place = NOWHERE
+    at_link = state.resource < len(engine.links.links)
+    state.resource = NOWHERE
     if at_link:
         cost.transfer_ns += now_ns - state.began_ns
     else:
@@ -333,14 +338,14 @@ def fail_interrupted(engine: Engine, row: int, now_ns: int) -> None:
 
 @entry_point
 def restart_task(
-    engine: Engine, row: int, plan: int, now_ns: int, compute: int, attempts: int, reason: int, measured_ns: Table
+    engine: EngineState, row: int, plan: int, now_ns: int, compute: int, attempts: int, reason: int, measured_ns: Table
 ) -> None:
     """Start a task again under another plan. The time so far counts as waiting, the energy stays."""
-    state, spent = engine.states[row], engine.costs[0, 0]  # of no task
+    state, spent = engine.states[row], engine.costs[0, 0]
     clear(spent)
     for stage in range(engine.plans.plans[state.plan].partitions + 1):
         add_cost(spent, engine.costs[row, stage])
-    has_times = place_task(engine, row, plan, compute, attempts, measured_ns)
+    has_times = start_attempt(engine, row, plan, compute, attempts, measured_ns)
     engine.costs[row, 0].energy_j = spent.energy_j
     engine.costs[row, 0].waiting_ns = now_ns - state.arrival_ns
     if reason:
@@ -352,46 +357,47 @@ def restart_task(
 
 
 @entry_point
-def next_undecided(engine: Engine) -> int:
+def next_undecided(engine: EngineState) -> int:
     """Return a task that waits for a new decision, and let it wait no longer; 0 if there is none."""
     return remove_first(engine.states, engine.held[-1])
 
 
 @entry_point
-def fail_places(engine: Engine, places: Table, now_ns: int) -> None:
-    """Let links and devices fail, then interrupt the tasks in them, place by place, in the order of their events."""
+def fail_resources(engine: EngineState, resources: Table, now_ns: int) -> None:
+    """Let links and devices fail, then interrupt the tasks in them: one resource after another, and the tasks of one in
+    the order of their events."""
     links = len(engine.links.links)
-    engine.clock[0].now_ns = now_ns
-    for place in places:
-        if place >= links:
-            clear_device(engine.devices, place - links, now_ns)
-            engine.devices.devices[place - links].down = True
+    engine.loop[0].now_ns = now_ns
+    for resource in resources:
+        if resource >= links:
+            clear_device(engine.devices, resource - links, now_ns)
+            engine.devices.devices[resource - links].down = True
         else:
-            if is_in_cell(engine.cells, place):
-                drop_messages(engine.links, engine.cells, place, now_ns)
+            if is_in_cell(engine.cells, resource):
+                drop_messages(engine.links, engine.cells, resource, now_ns)
             else:
-                reset(engine.links, place)
-            engine.links.links[place].down = True
-    for place in places:
-        interrupt_tasks(engine, place, now_ns)
-    clock = engine.clock[0]
-    count, clock.events = clock.events, 0
-    for index in range(count):  # keep the events of tasks that were not interrupted
+                reset(engine.links, resource)
+            engine.links.links[resource].down = True
+    for resource in resources:
+        interrupt_tasks(engine, resource, now_ns)
+    loop = engine.loop[0]
+    count, loop.events = loop.events, 0
+    for index in range(count):  # keep the events of other tasks; writes stay behind reads
         at_ns, order, row = engine.events[index].at_ns, engine.events[index].order, engine.events[index].task
         if engine.states[row].order == order:
-            push(engine.events, clock.events, at_ns, order, row)
-            clock.events += 1
+            push(engine.events, loop.events, at_ns, order, row)
+            loop.events += 1
 
 
 @in_place
-def interrupt_tasks(engine: Engine, place: int, now_ns: int) -> None:
-    """Interrupt all tasks that are in a place, in the order of their events."""
+def interrupt_tasks(engine: EngineState, resource: int, now_ns: int) -> None:
+    """Interrupt all tasks that are in a resource, in the order of their events."""
     last_order = NOWHERE
     while True:
         chosen = 0
         for row in range(1, engine.store[0].used):
             state = engine.states[row]
-            inside = state.place == place and state.order > last_order and state.stop_ns > now_ns
+            inside = state.resource == resource and state.order > last_order and state.stop_ns > now_ns
             if inside and (chosen == 0 or state.order < engine.states[chosen].order):
                 chosen = row
         if chosen == 0:
@@ -401,50 +407,50 @@ def interrupt_tasks(engine: Engine, place: int, now_ns: int) -> None:
 
 
 @entry_point
-def restore_places(engine: Engine, places: Table, now_ns: int) -> None:
+def restore_resources(engine: EngineState, resources: Table, now_ns: int) -> None:
     """Restore links and devices, and let the tasks go on that wait for them."""
     links = len(engine.links.links)
-    engine.clock[0].now_ns = now_ns
-    for place in places:
-        if place >= links:
-            engine.devices.devices[place - links].down = False
+    engine.loop[0].now_ns = now_ns
+    for resource in resources:
+        if resource >= links:
+            engine.devices.devices[resource - links].down = False
         else:
-            engine.links.links[place].down = False
-    for place in places:
-        row = remove_first(engine.states, engine.held[place])
+            engine.links.links[resource].down = False
+    for resource in resources:
+        row = remove_first(engine.states, engine.held[resource])
         while row != 0:
-            if place < links:
+            if resource < links:
                 send_message(engine, row, now_ns)
             else:
                 queue_partition(engine, row, now_ns)
-            row = remove_first(engine.states, engine.held[place])
+            row = remove_first(engine.states, engine.held[resource])
 
 
 @in_place
-def fail_task(engine: Engine, row: int, now_ns: int, reason: int) -> None:
+def fail_task(engine: EngineState, row: int, now_ns: int, reason: int) -> None:
     """End a task that fails."""
     engine.states[row].reason = reason
     end_task(engine, row, now_ns)
 
 
 @in_place
-def end_task(engine: Engine, row: int, now_ns: int) -> None:
+def end_task(engine: EngineState, row: int, now_ns: int) -> None:
     """End a task at `now_ns`: put its rows where the writer finds them, and give its state back."""
-    clock, state = engine.clock[0], engine.states[row]
+    loop, state = engine.loop[0], engine.states[row]
     plan = engine.plans.plans[state.plan]
     count = max(plan.partitions, state.stage + 1)
-    stages = engine.stages[clock.stage_rows : clock.stage_rows + count]
-    fill_rows(engine.tasks[clock.task_rows], stages, engine.costs[row], state, plan.deadline_ns, now_ns)
-    clock.task_rows += 1
-    clock.stage_rows += count
+    stages = engine.stages[loop.stage_rows : loop.stage_rows + count]
+    fill_rows(engine.tasks[loop.task_rows], stages, engine.costs[row], state, plan.deadline_ns, now_ns)
+    loop.task_rows += 1
+    loop.stage_rows += count
     forget_measured(engine, row)
-    state.place = state.order = NOWHERE
+    state.resource = state.order = NOWHERE
     if row != 0:
         give_back(engine.states, engine.store[0], row)
 
 
 @in_place
-def forget_measured(engine: Engine, row: int) -> None:
+def forget_measured(engine: EngineState, row: int) -> None:
     """Give back the measured times of visits that the task does not make."""
     state = engine.states[row]
     while state.first != 0:

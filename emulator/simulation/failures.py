@@ -30,24 +30,21 @@ def transitions(system: System) -> list[Transition]:
     outages: dict[int | str, list[Outage]] = {}
     for failure in system.failures:
         own = list(outages_of(failure, system.seed, system.duration_ns))
-        places: list[int | str] = [*_links_of(failure, system), *_device_of(failure, system)]
-        for place in places:
-            outages.setdefault(place, []).extend(own)
+        resources: list[int | str] = [*_links_of(failure, system), *_device_of(failure, system)]
+        for resource in resources:
+            outages.setdefault(resource, []).extend(own)
     events = []
     for each, own in outages.items():
         for start_ns, stop_ns in merged(own):
             events += [(start_ns, True, each), (stop_ns, False, each)]
-    events.sort(key=lambda event: (event[0], event[1], str(event[2])))
-    return [
-        Transition(
-            at_ns,
-            fail,
-            tuple(sorted(each for _, _, each in together if isinstance(each, int))),
-            tuple(each for _, _, each in together if isinstance(each, str)),
-        )
-        for (at_ns, fail), group in groupby(events, key=lambda event: event[:2])
-        for together in [list(group)]
-    ]
+    events.sort(key=lambda event: event[:2])
+    found = []
+    for (at_ns, fail), group in groupby(events, key=lambda event: event[:2]):
+        together = [each for _, _, each in group]
+        links = sorted(each for each in together if isinstance(each, int))
+        devices = sorted(each for each in together if isinstance(each, str))
+        found.append(Transition(at_ns, fail, tuple(links), tuple(devices)))
+    return found
 
 
 def outages_of(failure: Failure, seed: int, duration_ns: int) -> Iterator[Outage]:
@@ -91,8 +88,8 @@ def _device_of(failure: Failure, system: System) -> list[str]:
 def retried(
     network: Network, policy: Policy, task: Task, now_ns: int, candidates: Sequence[Placement]
 ) -> Placement | None:
-    """Return where the policy places a task anew that a failure has interrupted: it observes only candidates that use
-    nothing that is down. None if there is no such candidate, or the policy insists on a placement that is blocked."""
+    """Return the policy's new placement of a task that a failure has interrupted. The policy observes only candidates
+    that use nothing that is down. None if there is no such candidate, or the policy returns a blocked placement."""
     up = [placement for placement in candidates if not is_blocked(network, task, placement)]
     if not up:
         return None
@@ -103,7 +100,6 @@ def retried(
 def is_blocked(network: Network, task: Task, placement: Placement) -> bool:
     """Return whether a placement needs a link or a device that is down."""
     for leg in legs(task, placement):
-        route = network.route(leg.source, leg.target) if leg.size_bytes else ()
-        if any(link.is_down for link in route) or (leg.passes and network.devices[leg.target].is_down):
+        if any(link.is_down for link in network.route_of(leg)) or (leg.passes and network.devices[leg.target].is_down):
             return True
     return False

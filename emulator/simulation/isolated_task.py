@@ -1,4 +1,4 @@
-"""A task alone in an empty system: what the bound, the optimum and the environment share."""
+"""Sojourn of a task alone in an empty system: the bound, the exact optimum and the learning environment use it."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -24,7 +24,7 @@ def isolated_legs(network: Network, task: Task, placement: Placement) -> tuple[I
     """Return the legs of a task, by the profile. They do not depend on when the task arrives."""
     return tuple(
         IsolatedLeg(
-            network.route(leg.source, leg.target) if leg.size_bytes else (),
+            network.route_of(leg),
             leg.size_bytes,
             network.service_ns(task, leg) if leg.passes else 0,
         )

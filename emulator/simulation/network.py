@@ -38,7 +38,7 @@ class Network:
             for index, (name, spec) in enumerate(specs.items())
         }
         self._routes: dict[tuple[str, str], Route] = {}
-        self._rows = tuple(self.links.values())
+        self.links_by_index = tuple(self.links.values())
         self._paths = ShortestPaths(tuple(self.links))
         if system.preload:
             self._preload()
@@ -54,6 +54,10 @@ class Network:
             else:
                 self._routes[key] = self._path(source, broker) + self._path(broker, target)
         return self._routes[key]
+
+    def route_of(self, leg: Leg) -> Route:
+        """Return the links that the message of a leg crosses: none if it sends nothing."""
+        return self.route(leg.source, leg.target) if leg.size_bytes else ()
 
     def service_ns(self, task: Task, leg: Leg) -> int:
         """Return what the visit of a leg takes, by the profile."""
@@ -71,7 +75,7 @@ class Network:
         return rate_bps / (1.0 + float(_others_active(*tables, link.index, start_ns, now_ns)))
 
     def _path(self, source: str, target: str) -> Route:
-        return tuple(self._rows[row] for row in self._paths.path(source, target))
+        return tuple(self.links_by_index[row] for row in self._paths.path(source, target))
 
     def _preload(self) -> None:
         """Load every partition of every candidate once, in the order of the candidates. Trying one again would change

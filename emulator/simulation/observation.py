@@ -31,7 +31,7 @@ class DelayedObservation:
         return sum(link.spec.delay_ns for link in self._network.route(source, target))
 
     def backlog_ns(self, node: str) -> int:
-        """Return how long the device's queue would still take, as last heard (the controller's own: now)."""
+        """Return how long the device's queue would still take, as last heard; for the controller's own device, now."""
         device = self._network.devices[node]
         own = node == self._network.system.control.node
         return device.backlog_ns(self.now_ns if own else self.now_ns - self.age_ns)

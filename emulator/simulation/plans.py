@@ -36,9 +36,9 @@ LEG = np.dtype(
         ("device", np.int64),
         ("first_layer", np.int64),  # among all models' layers
         ("stop_layer", np.int64),
-        ("fixed_ns", np.int64),  # a pass
-        ("token_ps", np.int64),  # a token
-        ("context_ps", np.int64),  # a token and attended position
+        ("fixed_ns", np.int64),  # per pass
+        ("token_ps", np.int64),  # per token
+        ("context_ps", np.int64),  # per token and attended position
     ]
 )
 
@@ -81,8 +81,8 @@ class Plans:
         )
 
     def add(self, stream: Stream, placement: Placement) -> int:
-        """Add a plan and return its row. Raises ValueError if the placement does not cover the model's layers in order,
-        names a node without a device, or needs a route that does not exist."""
+        """Add a plan and return its row. Raises ValueError if the placement does not assign each of the model's layers
+        once, in order, names a node without a device, or needs a route that does not exist."""
         legs = checked_legs(self._network, stream, placement)
         row = self.tables.plans[len(self.names)]
         row["first_leg"], row["partitions"], row["again"] = self._legs, len(placement), len(legs.again) > 0

@@ -9,7 +9,7 @@ import pyarrow as pa
 from emulator.core.compiled import Table
 from emulator.record import ROW_GROUP_ROWS, Records
 from emulator.simulation.costs import PARTS, Tally
-from emulator.simulation.event_loop import Engine
+from emulator.simulation.event_loop import EngineState
 from emulator.simulation.plans import Plans
 from emulator.simulation.task_state import COSTS, DONE, OUTCOMES, REASONS
 
@@ -30,19 +30,19 @@ class FinishedRows:
         """Return the number of a value of the column `compute`."""
         return _code(self._computes, compute)
 
-    def write(self, engine: Engine, *, at_end: bool = False) -> None:
+    def write(self, engine: EngineState, *, at_end: bool = False) -> None:
         """Write full groups of rows; at the end of the run all rows."""
         for name, table, write in (
             ("task_rows", engine.tasks, self._write_tasks),
             ("stage_rows", engine.stages, self._write_stages),
         ):
-            count = int(engine.clock[name][0])
+            count = int(engine.loop[name][0])
             while count >= ROW_GROUP_ROWS or (at_end and count):
                 group = min(count, ROW_GROUP_ROWS)
                 write(table[:group])
                 table[: count - group] = table[group:count].copy()
                 count -= group
-            engine.clock[name] = count
+            engine.loop[name] = count
 
     def _write_tasks(self, rows: Table) -> None:
         parts_ns = sum(int(rows[name].sum()) for name in PARTS)

@@ -15,6 +15,7 @@ from heapq import heappush
 from typing import Any, NamedTuple
 
 import simpy
+from simpy.core import EmptySchedule
 from simpy.events import NORMAL, URGENT
 
 from emulator.cell import Cell
@@ -36,29 +37,35 @@ from emulator.task import Placement, Task
 from emulator.trace import constant
 from emulator.workload import Stream
 
-Events = Generator[simpy.Event, Any, Any]
-Process = Callable[["SimpyEngine"], Events]
+Events = Generator[simpy.Event, Any, Any]  # the body of a process
+UserProcess = Callable[["SimpyEngine"], Events]
 
-
-PLACE_BITS = 48
+ORDER_BITS = 48
 
 
 class Clock(simpy.Environment):
-    """SimPy's environment, in which an event can take its place among those of one instant before its time is known."""
+    """SimPy's environment in integer nanoseconds. An event can get its order among those of one instant before its time
+    is known."""
 
     now: int
 
-    def next_place(self) -> int:
-        """Return the next place in the order of scheduling."""
+    def timeout(self, delay: float = 0, value: object = None) -> simpy.Timeout:
+        """Return an event that happens after `delay` ns. Raises ValueError unless it is a whole number."""
+        if delay != int(delay):
+            raise ValueError(f"timeout({delay}): must be a whole number of nanoseconds")
+        return simpy.Timeout(self, int(delay), value)
+
+    def next_order(self) -> int:
+        """Return the next number in the order of scheduling."""
         return next(self._eid)
 
-    def schedule_at(self, event: simpy.Event, value: object, at_ns: int, place: int, priority: Any = NORMAL) -> None:
-        """Let an event succeed with a value at a time, at a place among the events of that time."""
+    def schedule_at(self, event: simpy.Event, value: object, at_ns: int, order: int, priority: Any = NORMAL) -> None:
+        """Let an event succeed with a value at a time; `order` decides among the events of that time."""
         event._ok, event._value = True, value
-        heappush(self._queue, (at_ns, priority, place, event))
+        heappush(self._queue, (at_ns, priority, order, event))
 
 
-class Step(NamedTuple):
+class PlannedLeg(NamedTuple):
     """A leg, the links that its message crosses, and the device and the time of its visit."""
 
     leg: Leg
@@ -68,7 +75,7 @@ class Step(NamedTuple):
 
 
 class Journey:
-    """A task in flight: its placement, its steps, and its costs so far."""
+    """A task in flight: its placement, its legs, and its costs so far."""
 
     def __init__(self, task: Task, key: int, process: simpy.Process) -> None:
         self.task = task
@@ -77,18 +84,19 @@ class Journey:
         self.attempts = 0
         self.compute = "modelled"
         self.placement: Placement = ()
-        self.steps: tuple[Step, ...] = ()
+        self.legs: tuple[PlannedLeg, ...] = ()
         self.measured_ns: Iterator[int] | None = None
         self.stages: list[StageCosts] = []
 
 
 class Waiter(NamedTuple):
-    """A task whose message is in a cell: it is woken at `place` when the message arrives, or at once if `at_once`."""
+    """A task whose message is in a cell. The task is woken when the message arrives, in the order of its entry. With
+    `at_once` it is woken as soon as the last slot is decided, because nothing follows."""
 
     journey: Journey
     link: Link
     event: simpy.Event
-    place: int
+    order: int
     at_once: bool
 
 
@@ -96,7 +104,7 @@ class TaskFailed(Exception):
     """The task ends; the text is the reason in the records."""
 
 
-class Interrupted(Exception):
+class ResourceDown(Exception):
     """The link or device that the task is at is down; the text is the reason if the task fails for it."""
 
 
@@ -106,7 +114,7 @@ class SimpyEngine:
 
     def __init__(
         self, network: Network, policy: Policy, label: str, records: Records, compute: Compute | None = None,
-        processes: Sequence[Process] = (),
+        processes: Sequence[UserProcess] = (),
     ) -> None:  # fmt: skip
         self.env = Clock()
         self.network = network
@@ -115,24 +123,31 @@ class SimpyEngine:
         self._transitions = transitions(network.system)
         self._may_fail = bool(processes or self._transitions)
         self._radio_w: list[float] = radio_powers_w(network).tolist()
-        self._inside: dict[Link | Device, dict[Journey, int]] = {}  # tasks at a place, and until when they may be hit
+        self._inside: dict[Link | Device, dict[Journey, int]] = {}  # tasks there; until when a failure interrupts each
         self._restored: dict[Link | Device, simpy.Event] = {}
         self._waiters: dict[int, Waiter] = {}
         self._cells: dict[str, simpy.Process] = {}
         self._tally = Tally()
+        self._open = 0  # streams and tasks that have not ended
 
     def run(self) -> Totals:
-        """Run all tasks to their end. Raises ValueError if a placement of the policy does not cover the task's model in
-        order."""
-        for stream in self.network.system.streams:
+        """Run all tasks to their end; other processes end with the last task. Raises ValueError if a placement of the
+        policy does not assign the layers of the task's model, in order, each exactly once."""
+        streams = self.network.system.streams
+        for stream in streams:
             self.env.process(self._arrivals(stream))
         self.env.process(self._failures())
         for name, cell in self.network.cells.items():
             self._cells[name] = self.env.process(self._decide_slots(cell))
         for process in self._processes:
             self.env.process(process(self))
+        self._open += len(streams)
         try:
-            self.env.run()
+            while self._open:
+                with suppress(EmptySchedule):
+                    while self._open:
+                        self.env.step()
+                self._fail_waiting()
         finally:
             self._records.tasks.flush()
             self._records.stages.flush()
@@ -144,12 +159,14 @@ class SimpyEngine:
         """Let the tasks of a stream arrive, each as a process of its own."""
         system = self.network.system
         key = task_key(system.seed, stream.source, stream.kind.name)
-        steps = lru_cache(4_096)(partial(self._make_steps, stream))
+        planned = lru_cache(4_096)(partial(self._plan, stream))
         for task in stream.tasks(system.seed, system.duration_ns):
             yield self.env.timeout(task.arrival_ns - self.env.now)
-            self.env.process(self._live(task, key, steps))
+            self._open += 1
+            self.env.process(self._live(task, key, planned))
+        self._open -= 1
 
-    def _live(self, task: Task, key: int, steps: Callable[..., tuple[Step, ...]]) -> Events:
+    def _live(self, task: Task, key: int, planned: Callable[..., tuple[PlannedLeg, ...]]) -> Events:
         """Take a task from its arrival to its record."""
         assert self.env.active_process is not None
         candidates = self.network.system.placements[task.source, task.kind.name]
@@ -157,12 +174,12 @@ class SimpyEngine:
         placement = self._policy.decide(DelayedObservation(task, self.env.now, self.network, candidates))
         while True:
             try:
-                self._place(journey, placement, steps)
+                self._start_attempt(journey, placement, planned)
                 end_ns = yield from self._follow(journey)
                 self._record(journey, end_ns, "")
             except TaskFailed as failure:
                 self._record(journey, self.env.now, str(failure))
-            except Interrupted as failure:
+            except ResourceDown as failure:
                 again = retried(self.network, self._policy, task, self.env.now, candidates)
                 if again is not None:
                     placement = again
@@ -170,14 +187,16 @@ class SimpyEngine:
                 self._record(journey, self.env.now, str(failure))
             return
 
-    def _place(self, journey: Journey, placement: Placement, steps: Callable[..., tuple[Step, ...]]) -> None:
+    def _start_attempt(
+        self, journey: Journey, placement: Placement, planned: Callable[..., tuple[PlannedLeg, ...]]
+    ) -> None:
         """Put a task before its first leg. After an interruption the time so far is waiting, and the energy stays."""
         task = journey.task
         spent_j = total(journey.stages).energy_j if journey.stages else 0.0
         journey.placement = placement
         journey.stages = [StageCosts() for _ in placement]
         journey.stages[0].waiting_ns, journey.stages[0].energy_j = self.env.now - task.arrival_ns, spent_j
-        journey.steps = steps(placement, task.prompt_tokens, task.output_tokens)
+        journey.legs = planned(placement, task.prompt_tokens, task.output_tokens)
         if self._compute is None:
             journey.attempts += 1
             return
@@ -188,42 +207,42 @@ class SimpyEngine:
             raise TaskFailed(execution.failure)
         journey.measured_ns = iter(times_ns.tolist())
 
-    def _make_steps(self, stream: Stream, placement: Placement, prompt: int, output: int) -> tuple[Step, ...]:
-        """Return the steps of a stream's tasks of one length; the last one always sends or computes something."""
+    def _plan(self, stream: Stream, placement: Placement, prompt: int, output: int) -> tuple[PlannedLeg, ...]:
+        """Return the legs of a stream's tasks of one length; the last one always sends or computes something."""
         network = self.network
         plan = checked_legs(network, stream, placement)
         task = Task(stream.source, stream.kind, 0, 0, prompt, output)
-        steps = []
+        planned = []
         for leg in legs(task, placement, plan):
-            route = network.route(leg.source, leg.target) if leg.size_bytes else ()
+            route = network.route_of(leg)
             if leg.passes:
-                steps.append(Step(leg, route, network.devices[leg.target], network.service_ns(task, leg)))
+                planned.append(PlannedLeg(leg, route, network.devices[leg.target], network.service_ns(task, leg)))
             elif route:
-                steps.append(Step(leg, route, None, 0))
-        return tuple(steps)
+                planned.append(PlannedLeg(leg, route, None, 0))
+        return tuple(planned)
 
     def _follow(self, journey: Journey) -> Generator[simpy.Event, Any, int]:
-        """Follow the legs of a task; return when it ends. The last step needs no event, unless it may fail."""
+        """Follow the legs of a task; return when it ends, in ns. The last leg needs no event if it cannot fail."""
         end_ns = self.env.now
-        for step in journey.steps:
-            last = step is journey.steps[-1] and not self._may_fail
-            if step.leg.stage == len(journey.stages):
+        for planned in journey.legs:
+            last = planned is journey.legs[-1] and not self._may_fail
+            if planned.leg.stage == len(journey.stages):
                 journey.stages.append(StageCosts())
-            if step.route:
-                end_ns = yield from self._send(journey, step, last and step.device is None)
-            if step.device is not None:
-                end_ns = yield from self._compute_visit(journey, step, step.device, last)
+            if planned.route:
+                end_ns = yield from self._send(journey, planned, last and planned.device is None)
+            if planned.device is not None:
+                end_ns = yield from self._compute_visit(journey, planned, planned.device, last)
         return end_ns
 
-    def _send(self, journey: Journey, step: Step, last: bool) -> Generator[simpy.Event, Any, int]:
-        """Carry a leg's message over its route; return when it arrives."""
-        env, leg = self.env, step.leg
+    def _send(self, journey: Journey, planned: PlannedLeg, last: bool) -> Generator[simpy.Event, Any, int]:
+        """Carry a leg's message over its route; return the time at which it arrives."""
+        env, leg = self.env, planned.leg
         costs, began_ns = journey.stages[leg.stage], env.now
         number = message_address(journey.key, journey.task.number, leg.step, leg.stage)
         arrival_ns = began_ns
         try:
-            for link in step.route:
-                at_once = last and link is step.route[-1]
+            for link in planned.route:
+                at_once = last and link is planned.route[-1]
                 asked_ns = env.now
                 if self._may_fail or link.spec.cell:
                     delivery = yield from self._cross(journey, link, leg.size_bytes, number, at_once)
@@ -235,36 +254,32 @@ class SimpyEngine:
                 costs.energy_j += self._radio_w[link.index] * (delivery.release_ns - delivery.start_ns) * 1e-9
                 costs.erase(delivery.erased_fraction)
                 arrival_ns = delivery.arrival_ns
-        except (TaskFailed, Interrupted):
+        except (TaskFailed, ResourceDown):
             costs.transfer_ns += env.now - began_ns
             raise
         costs.transfer_ns += arrival_ns - began_ns
         return arrival_ns
 
     def _compute_visit(
-        self, journey: Journey, step: Step, device: Device, last: bool
+        self, journey: Journey, planned: PlannedLeg, device: Device, last: bool
     ) -> Generator[simpy.Event, Any, int]:
-        """Compute a partition on a device; return when it is done."""
-        env, leg = self.env, step.leg
+        """Compute a partition on a device; return the time at which it is done."""
+        env, leg = self.env, planned.leg
         costs, asked_ns = journey.stages[leg.stage], env.now
-        service_ns = step.service_ns if journey.measured_ns is None else next(journey.measured_ns)
+        service_ns = planned.service_ns if journey.measured_ns is None else next(journey.measured_ns)
         while True:
-            service = device.submit(env.now, journey.task.kind.model.name, leg.first, leg.stop, service_ns)
-            if service == "node down" or (
-                not isinstance(service, str)
-                and self._may_fail
-                and not (yield from self._stay(journey, device, service.finish_ns, service.finish_ns))
-            ):
-                try:
-                    yield from self._hold(device, "node down")
-                except (TaskFailed, Interrupted):
-                    costs.waiting_ns += env.now - asked_ns
-                    raise
-                continue
-            break
-        if isinstance(service, str):
-            costs.waiting_ns += env.now - asked_ns  # for the restoration
-            raise TaskFailed(service)
+            try:
+                if not device.is_down:
+                    service = device.submit(env.now, journey.task.kind.model.name, leg.first, leg.stop, service_ns)
+                    if isinstance(service, str):
+                        raise TaskFailed(service)
+                    done_ns = service.finish_ns
+                    if not self._may_fail or (yield from self._stay(journey, device, done_ns, done_ns)):
+                        break
+                yield from self._hold(device, "node down")
+            except (TaskFailed, ResourceDown):
+                costs.waiting_ns += env.now - asked_ns
+                raise
         if not last and not self._may_fail:
             yield env.timeout(service.finish_ns - env.now)
         costs.waiting_ns += service.start_ns - asked_ns
@@ -282,6 +297,7 @@ class SimpyEngine:
             sojourn_ns=sojourn_ns, reason=reason, attempts=journey.attempts, compute=journey.compute,
         )  # fmt: skip
         self._tally.add(1, sum(sum(stage.values()[:4]) for stage in stages), sojourn_ns, end_ns)
+        self._open -= 1
 
     # Links, cells and devices
 
@@ -294,49 +310,49 @@ class SimpyEngine:
     def _cross(
         self, journey: Journey, link: Link, size_bytes: int, number: int, at_once: bool
     ) -> Generator[simpy.Event, Any, Delivery]:
-        """Carry a message over a link that is in a cell or may fail; return its delivery when it arrives."""
+        """Carry a message over a link that is in a cell or may fail; return its delivery when it has arrived or, with
+        `at_once`, when that is known."""
         while True:
-            if link.is_down:
-                yield from self._hold(link, "link down")
-                continue
-            if link.spec.cell:
-                delivery = yield from self._share(journey, link, size_bytes, number, at_once)
-            else:
-                delivery = self._enqueue(link, size_bytes, number)
-                if not (yield from self._stay(journey, link, delivery.release_ns, delivery.arrival_ns)):
-                    delivery = None
-            if delivery is not None:
-                return delivery
+            if not link.is_down:
+                if link.spec.cell:
+                    delivery = yield from self._share(journey, link, size_bytes, number, at_once)
+                else:
+                    delivery = self._enqueue(link, size_bytes, number)
+                    if not (yield from self._stay(journey, link, delivery.release_ns, delivery.arrival_ns)):
+                        delivery = None
+                if delivery is not None:
+                    return delivery
+            yield from self._hold(link, "link down")
 
     def _share(
         self, journey: Journey, link: Link, size_bytes: int, number: int, at_once: bool
     ) -> Generator[simpy.Event, Any, Delivery | None]:
         """Wait until the cell has sent the message; return its delivery, or None if the link fails meanwhile."""
-        place = self.env.next_place()
-        if not self.network.cells[link.spec.cell].enqueue(self.env.now, link.index, size_bytes, number, place):
+        order = self.env.next_order()
+        if not self.network.cells[link.spec.cell].enqueue(self.env.now, link.index, size_bytes, number, order):
             raise TaskFailed(link.refusal())
         self._cells[link.spec.cell].interrupt()
-        waiter = Waiter(journey, link, self.env.event(), place, at_once)
-        self._waiters[place] = waiter
+        waiter = Waiter(journey, link, self.env.event(), order, at_once)
+        self._waiters[order] = waiter
         inside = self._inside.setdefault(link, {})
         inside[journey] = FOREVER_NS
         try:
             delivery: Delivery = yield waiter.event
         except simpy.Interrupt:
-            self._waiters.pop(place, None)
+            self._waiters.pop(order, None)
             return None
         finally:
-            inside.pop(journey)
+            inside.pop(journey, None)
         return delivery
 
     def _decide_slots(self, cell: Cell) -> Events:
-        """Decide the slots of a cell, each when everything up to its start has happened."""
+        """Decide the slots of a cell, each 1 ns after its start: all events up to the start are then processed."""
         while True:
             decided = self.env.event()
             if cell.next_ns < FOREVER_NS:
-                first = (cell.index - len(self.network.cells)) << PLACE_BITS  # before all else, the cells in order
-                place = first + self.env.next_place()
-                self.env.schedule_at(decided, None, cell.next_ns + 1, place, URGENT)
+                rank = cell.index - len(self.network.cells)  # negative: the cells, in order, precede all other events
+                order = (rank << ORDER_BITS) + self.env.next_order()
+                self.env.schedule_at(decided, None, cell.next_ns + 1, order, URGENT)
             with suppress(simpy.Interrupt):  # another message has entered
                 yield decided
             self._deliver(cell)
@@ -347,22 +363,22 @@ class SimpyEngine:
             waiter = self._waiters.pop(sent.owner)
             self._inside[waiter.link][waiter.journey] = sent.delivery.release_ns
             if waiter.at_once:
-                self.env.schedule_at(waiter.event, sent.delivery, self.env.now, self.env.next_place(), URGENT)
+                self.env.schedule_at(waiter.event, sent.delivery, self.env.now, self.env.next_order(), URGENT)
             else:
-                self.env.schedule_at(waiter.event, sent.delivery, sent.delivery.arrival_ns, waiter.place)
+                self.env.schedule_at(waiter.event, sent.delivery, sent.delivery.arrival_ns, waiter.order)
 
     def _stay(
-        self, journey: Journey, place: Link | Device, stop_ns: int, at_ns: int
+        self, journey: Journey, resource: Link | Device, stop_ns: int, at_ns: int
     ) -> Generator[simpy.Event, Any, bool]:
-        """Wait until `at_ns`; return False if the place fails before `stop_ns`."""
-        inside = self._inside.setdefault(place, {})
+        """Wait until `at_ns`; return False if the resource fails before `stop_ns`."""
+        inside = self._inside.setdefault(resource, {})
         inside[journey] = stop_ns
         try:
             yield self.env.timeout(at_ns - self.env.now)
         except simpy.Interrupt:
             return False
         finally:
-            inside.pop(journey)
+            inside.pop(journey, None)
         return True
 
     # Failures
@@ -371,43 +387,53 @@ class SimpyEngine:
         """Let links and devices fail, and restore them, as the system says."""
         for change in self._transitions:
             yield self.env.timeout(change.at_ns - self.env.now)
-            links = list(self.network.links.values())
-            places = [self.network.devices[name] for name in change.devices], [links[index] for index in change.links]
-            (self.fail if change.fail else self.restore)(*places[0], *places[1])
+            devices = [self.network.devices[name] for name in change.devices]
+            links = [self.network.links_by_index[index] for index in change.links]
+            (self.fail if change.fail else self.restore)(*devices, *links)
 
-    def _hold(self, place: Link | Device, reason: str) -> Events:
-        """Wait until a place is restored, where tasks wait; otherwise raise Interrupted or TaskFailed."""
+    def _hold(self, resource: Link | Device, reason: str) -> Events:
+        """Wait for the restoration of a resource, if tasks wait; otherwise raise ResourceDown or TaskFailed."""
         on_failure = self.network.system.on_failure
         if on_failure == "retry":
-            raise Interrupted(reason)
+            raise ResourceDown(reason)
         if on_failure == "fail":
             raise TaskFailed(reason)
-        yield self._restored.setdefault(place, self.env.event())
+        if resource.is_down:  # not restored at the instant of its failure
+            yield self._restored.setdefault(resource, self.env.event())
 
-    def fail(self, *places: Link | Device) -> None:
+    def fail(self, *resources: Link | Device) -> None:
         """Let links and devices fail together: the messages and partitions in them are lost, and their tasks wait, are
-        placed anew or fail (`System.on_failure`)."""
-        for place in places:
-            if isinstance(place, Link) and place.spec.cell:
-                cell = self.network.cells[place.spec.cell]
+        placed anew or fail (`System.on_failure`). A device's links do not fail with it."""
+        for resource in resources:
+            if resource.is_down:
+                continue
+            if isinstance(resource, Link) and resource.spec.cell:
+                cell = self.network.cells[resource.spec.cell]
                 self._deliver(cell)
-                cell.drop(place.index, self.env.now)
+                cell.drop(resource.index, self.env.now)
             else:
-                place.clear(self.env.now)
-            place.set_down(True)
-        for place in places:
-            for journey, stop_ns in list(self._inside.get(place, {}).items()):
-                if stop_ns > self.env.now:
-                    journey.process.interrupt()
+                resource.clear(self.env.now)
+            resource.set_down(True)
+        for resource in resources:
+            inside = self._inside.get(resource, {})
+            for journey in [journey for journey, stop_ns in inside.items() if stop_ns > self.env.now]:
+                del inside[journey]
+                journey.process.interrupt()
 
-    def restore(self, *places: Link | Device) -> None:
+    def restore(self, *resources: Link | Device) -> None:
         """Restore links and devices; tasks that wait for them go on."""
-        for place in places:
-            place.set_down(False)
-        for place in places:
-            event = self._restored.pop(place, None)
+        for resource in resources:
+            resource.set_down(False)
+        for resource in resources:
+            event = self._restored.pop(resource, None)
             if event is not None:
-                self.env.schedule_at(event, None, self.env.now, self.env.next_place(), URGENT)
+                self.env.schedule_at(event, None, self.env.now, self.env.next_order(), URGENT)
+
+    def _fail_waiting(self) -> None:
+        """Fail the tasks that wait for a restoration when no event is left that could bring it."""
+        for resource, event in self._restored.items():
+            event.fail(TaskFailed("link down" if isinstance(resource, Link) else "node down"))
+        self._restored.clear()
 
     def set_rate(self, link: Link, rate_bps: float) -> None:
         """Let a link with the `fluid` rule carry a constant rate from now on; accepted messages keep their times.

@@ -1,4 +1,4 @@
-"""One task in flight, for compiled code: where it is among its legs, and its costs so far."""
+"""State of one task in flight, for compiled code: its leg, what it does now, and its costs so far."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ REASONS = ("", "device queue full", "memory", "node down", "link queue full", "n
 NODE_DOWN, LINK_QUEUE_FULL, NO_COVERAGE, LINK_DOWN, OVERLOAD = 3, 4, 5, 6, 7
 OUTCOMES = ("done", "missed", "failed")
 DONE, MISSED, FAILED = range(3)
-NEXT_LEG, SEND, ARRIVE, VISIT, END = range(5)  # the next step of a task: begin a leg, cross a link, be there, compute
+NEXT_LEG, SEND, ARRIVE, VISIT, END = range(5)  # next actions: begin a leg, cross a link, be at its end, compute, end
 NOWHERE = -1
 
 STATE = np.dtype(
@@ -25,7 +25,7 @@ STATE = np.dtype(
         ("attempts", np.int64),
         ("reason", np.int64),
         # its leg
-        ("step", np.int64),
+        ("step", np.int64),  # pass through the partitions
         ("stage", np.int64),  # -1 before the first
         ("leg", np.int64),
         ("size_bytes", np.int64),
@@ -33,19 +33,19 @@ STATE = np.dtype(
         ("hop", np.int64),
         ("stop_hop", np.int64),
         # what it does now
-        ("then", np.int64),  # its step when its event comes
+        ("then", np.int64),  # its action when its event comes
         ("order", np.int64),  # of its event or its message in a cell; NOWHERE: it has none
-        ("place", np.int64),  # the link or, counted on after the links, the device that it is in; NOWHERE: in none
+        ("resource", np.int64),  # the link or, counted on after the links, the device that it is in; NOWHERE: in none
         ("asked_ns", np.int64),  # when it came there
-        ("start_ns", np.int64),  # its turn
+        ("start_ns", np.int64),  # when its transmission or computing begins
         ("load_ns", np.int64),
-        ("stop_ns", np.int64),  # until then a failure of the place interrupts it
+        ("stop_ns", np.int64),  # until then a failure of the resource interrupts it
         ("erased_fraction", np.float64),
-        # measured times of its visits: a queue
+        # `measured`: its visits take measured times, a queue in another table from `first` to `last`
         ("measured", np.bool_),
         ("first", np.int64),
         ("last", np.int64),
-        ("next", np.int64),
+        ("next", np.int64),  # task in the same queue for a restoration, or the next unused state
     ]
 )
 TIMES = ("waiting_ns", "load_ns", "service_ns", "transfer_ns", "link_waiting_ns")
@@ -69,7 +69,7 @@ STAGE_ROW = np.dtype([("plan", np.int64), ("task", np.int64), ("stage", np.int64
 
 @in_place
 def next_leg(plans: PlanTables, state: Record, now_ns: int) -> int:
-    """Begin the next leg, in the order of `emulator.legs.legs`; return SEND if it has a message, otherwise VISIT."""
+    """Begin the next leg, in the order of `emulator.legs.legs`. Return SEND if it has a message, otherwise VISIT."""
     plan = plans.plans[state.plan]
     state.stage += 1
     if state.stage == plan.partitions and state.step + 1 < steps(state, plan):
@@ -160,10 +160,10 @@ def add_cost(total: Record, cost: Record) -> None:
     total.transfer_ns += cost.transfer_ns
     total.link_waiting_ns += cost.link_waiting_ns
     total.energy_j += cost.energy_j
-    total.erased_fraction = either(total.erased_fraction, cost.erased_fraction)
+    total.erased_fraction = combined_loss(total.erased_fraction, cost.erased_fraction)
 
 
 @entry_point
-def either(one: float, other: float) -> float:
-    """Return the lost fraction if `one` is lost first and, of the rest, `other`."""
+def combined_loss(one: float, other: float) -> float:
+    """Return the lost fraction if first the fraction `one` is lost and then, of the rest, `other`."""
     return 1.0 - (1.0 - one) * (1.0 - other)

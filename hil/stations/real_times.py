@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from emulator.realtime.station_events import STATION_EVENTS
 from emulator.record import Records
-from emulator.simulation.task_state import DONE, FAILED, MISSED, OUTCOMES, either
+from emulator.simulation.task_state import DONE, FAILED, MISSED, OUTCOMES, combined_loss
 from emulator.task import describe
 from hil.stations.event_log import EVENT_ROW, FAILURE_EVENTS, Event, read_log
 from hil.stations.processes import events_file
@@ -121,7 +121,7 @@ def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Eve
         sums_ns = [sum(stage[part] for stage in real.parts_ns) for part in DelayPart]
         erased = 0.0
         for fraction in real.erased:
-            erased = either(erased, fraction)
+            erased = combined_loss(erased, fraction)
         outcome = FAILED if real.reason else DONE if real.sojourn_ns <= plan.deadline_ns else MISSED
         records.tasks.append(
             (*names, job.arrival_ns, describe(plan.placement), *sums_ns, None, real.sojourn_ns, None, erased,
@@ -148,7 +148,7 @@ def _sum_parts(schedule: Schedule, job: StationJob, events: Sequence[tuple[int, 
         if event == Event.PUBLISHED:
             sent_bytes[step, stage] = size_bytes
         elif event == Event.RECEIVED and size_bytes < sent_bytes.get((step, stage), 0):
-            erased[stage] = either(erased[stage], 1.0 - size_bytes / sent_bytes[step, stage])
+            erased[stage] = combined_loss(erased[stage], 1.0 - size_bytes / sent_bytes[step, stage])
         elif event in FAILURE_EVENTS:
             reason = Event(event).text
     if events and events[-1][1:4] == _last_event(schedule, job):

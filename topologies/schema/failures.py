@@ -58,3 +58,12 @@ class FailuresSection(Section):
     outages: Annotated[tuple[OutageSection, ...], Field(strict=False, min_length=1)]
     on_failure: Literal["wait", "retry", "fail"] = "wait"
     """What a task does when it meets a failure: wait for the restoration, be placed again by the policy, or fail."""
+
+    @model_validator(mode="after")
+    def _random_times_once(self) -> Self:
+        drawn = [frozenset(each.link or (each.node,)) for each in self.outages if each.means_s is not None]
+        for index, ends in enumerate(drawn):
+            if ends in drawn[:index]:
+                name = " - ".join(sorted(filter(None, ends)))
+                raise section_error(f"outages must have one entry with random times for {name}, not several")
+        return self

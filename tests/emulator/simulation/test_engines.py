@@ -10,7 +10,7 @@ import pytest
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.record import Records, records_sha256
 from emulator.simulation import EngineName, Simulation
-from emulator.simulation.simpy_engine import Events, Process, SimpyEngine
+from emulator.simulation.simpy_engine import Events, SimpyEngine, UserProcess
 from emulator.system import System
 from emulator.task import parse
 from emulator.trace import Trace, constant
@@ -76,7 +76,9 @@ def read(folder: Path) -> Outcome:
     return Outcome(None, tasks, stages)  # type: ignore[arg-type]
 
 
-def run_alone(process: Process, folder: Path, arrivals: tuple[int, ...] = (0,), **changes: Any) -> list[dict[str, Any]]:
+def run_alone(
+    process: UserProcess, folder: Path, arrivals: tuple[int, ...] = (0,), **changes: Any
+) -> list[dict[str, Any]]:
     """Images of 8000 bytes that one UE sends to its server over a link of 8 Mbit/s: 8 ms each; 40 bytes back."""
     system = with_stream(pairs(1), Stream("ue1", IMAGE, Recorded(arrivals)))
     links = tuple(replace(link, trace=constant(8e6), delay_ns=0) for link in system.links)
@@ -129,6 +131,61 @@ def test_a_users_process_may_fail_and_restore_a_link(on_failure: str, outcome: s
         assert row["link_waiting_ns"] == 200 * NS_PER_MS
     else:  # `pairs` has candidates at the UE, but this policy insists on the server
         assert (row["reason"], row["sojourn_ns"]) == ("link down", 3 * NS_PER_MS)
+
+
+@pytest.mark.parametrize(("on_failure", "outcome"), [("wait", "done"), ("fail", "failed"), ("retry", "done")])
+def test_a_resource_that_fails_and_is_restored_at_one_instant_loses_what_is_in_it(
+    on_failure: str, outcome: str, tmp_path: Path
+) -> None:
+    """The link at 3 ms: the message is sent again. The device at 12 ms, twice: the partition is computed again."""
+
+    def blink(engine: SimpyEngine) -> Events:
+        link, device = engine.network.links["ue1", "edge1"], engine.network.devices["edge1"]
+        for after_ms, resource in ((3, link), (9, device)):
+            yield engine.env.timeout(after_ms * NS_PER_MS)
+            engine.fail(resource)
+            engine.fail(resource)
+            engine.restore(resource)
+            engine.fail(resource)
+            engine.restore(resource)
+
+    (row,) = run_alone(blink, tmp_path, on_failure=on_failure)
+    assert row["outcome"] == outcome
+    if on_failure == "wait":
+        assert (row["transfer_ns"], row["waiting_ns"]) == (3 * NS_PER_MS + 8_040 * BYTE_NS, NS_PER_MS)
+
+
+@pytest.mark.parametrize("place", ["link", "node"])
+def test_a_task_that_nothing_restores_fails_with_the_reason(place: str, tmp_path: Path) -> None:
+    def end(engine: SimpyEngine) -> Events:
+        yield engine.env.timeout(3 * NS_PER_MS)
+        network = engine.network
+        engine.fail(network.links["ue1", "edge1"] if place == "link" else network.devices["edge1"])
+
+    rows = run_alone(end, tmp_path, (0, 1))
+    assert [(row["outcome"], row["reason"]) for row in rows] == [
+        ("failed", f"{place.replace('device', 'node')} down")
+    ] * 2
+
+
+def test_a_process_without_an_end_stops_with_the_last_task(tmp_path: Path) -> None:
+    beats = []
+
+    def heart(engine: SimpyEngine) -> Events:
+        while True:
+            beats.append(engine.env.now)
+            yield engine.env.timeout(1e6)
+
+    (row,) = run_alone(heart, tmp_path)
+    assert beats == list(range(0, row["sojourn_ns"] + 1, NS_PER_MS))
+
+
+def test_a_timeout_is_a_whole_number_of_nanoseconds(tmp_path: Path) -> None:
+    def half(engine: SimpyEngine) -> Events:
+        yield engine.env.timeout(0.5)
+
+    with pytest.raises(ValueError, match=r"timeout\(0.5\): must be a whole number of nanoseconds"):
+        run_alone(half, tmp_path)
 
 
 def test_a_users_process_reaches_cells(tmp_path: Path) -> None:

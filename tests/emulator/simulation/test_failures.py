@@ -12,16 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
-from emulator.policy import Compute, Observation, Totals
+from emulator.policy import Compute, Execution, Observation, Totals
 from emulator.record import Records, records_sha256
 from emulator.simulation import EngineName, Simulation
 from emulator.simulation.failures import Transition, merged, outages_of, transitions
 from emulator.system import Control, Cost, DeviceSpec, Failure, LayerTimes, LinkSpec, Node, OnFailure, System
-from emulator.task import Placement, parse
+from emulator.task import Placement, Task, parse
 from emulator.trace import constant
 from emulator.workload import Recorded, Stream
 from tests.emulator.failing_systems import MODES, failing_case
-from tests.emulator.systems import CONVNET, IMAGE, Row, key_of, offered
+from tests.emulator.systems import CONVNET, IMAGE, Fixed, Row, key_of, offered
 
 ENGINES: tuple[EngineName, ...] = ("compiled", "simpy")
 PARTS = ("waiting_ns", "load_ns", "service_ns", "transfer_ns")
@@ -79,6 +79,22 @@ def two_servers(
         failures=failures,
         on_failure=on_failure,
     )
+
+
+class TakenMs:
+    """A `Compute` whose hosts take the same times for every task, one for each partition."""
+
+    def __init__(self, *times_ms: int) -> None:
+        self._times_ns = [time_ms * NS_PER_MS for time_ms in times_ms]
+
+    def execute(self, task: Task, placement: Placement) -> Execution:
+        return Execution([self._times_ns], "measured", 1)
+
+
+def linked(system: System) -> System:
+    """The same with a link from each server to the other."""
+    between = [LinkSpec(*ends, constant(8e6), NS_PER_MS) for ends in (("edge1", "edge2"), ("edge2", "edge1"))]
+    return replace(system, links=(*system.links, *between))
 
 
 def down(start_ms: float, stop_ms: float, **place: Any) -> Failure:
@@ -166,6 +182,17 @@ class TestToTheNanosecond:
         assert in_ms(row, "sojourn", "waiting", "service", "transfer") == [92.75, 29, 50, 13]
         assert totals.device_energy_j["edge1"] == pytest.approx(100 * (0.019 + 0.050_75), rel=1e-12)
         assert totals.little_error == 0
+
+    def test_partition_computed_again_takes_the_measured_time_of_its_own_visit(
+        self, engine: EngineName, tmp_path: Path
+    ) -> None:
+        """Two visits of 20 and 30 ms, from 11 and 32 ms on; the first is repeated from 25 ms on, the second not."""
+        split = {("ue1", IMAGE.name): parse("edge1:0-2|edge2:2-5")}
+        system = linked(two_servers(down(15, 25, node="edge1")))
+        _, (row,), _ = run(tmp_path, engine, system, Fixed(split), TakenMs(20, 30))
+        assert in_ms(row, "service") == [50]
+        stages = pq.read_table(tmp_path / "stages.parquet").to_pylist()
+        assert [in_ms(stage, "service") for stage in stages[:2]] == [[20], [30]]
 
     def test_partition_done_at_the_instant_of_a_failure_is_done(self, engine: EngineName, tmp_path: Path) -> None:
         row = only_row(tmp_path, engine, two_servers(down(61, 70, node="edge1")))

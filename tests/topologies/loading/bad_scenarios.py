@@ -716,6 +716,14 @@ CASES = [
         outage(node="edge1", mean_time_between_failures_s=1, mean_time_to_repair_s=0),
     ),
     Case(
+        "outages-drawn-twice",
+        "failures: outages must have one entry with random times for edge1, not several",
+        put(
+            "failures",
+            {"outages": [{"node": "edge1", "mean_time_between_failures_s": 9, "mean_time_to_repair_s": 1}] * 2},
+        ),
+    ),
+    Case(
         "outage-repair-too-long",
         "failures.outages[0]: mean_time_between_failures_s must be above mean_time_to_repair_s, which is a part of it",
         outage(node="edge1", mean_time_between_failures_s=2, mean_time_to_repair_s=2),
