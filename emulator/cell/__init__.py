@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from copy import copy
 from typing import NamedTuple, Self
 
-from emulator.cell.slots import ENTERED, drop_messages, enter, release_message, run_slots
+import numpy as np
+
+from emulator.cell.slots import ENTERED, drop_messages, enter, release_messages, run_many_slots
 from emulator.cell.tables import Cells
 from emulator.core.compiled import Bound
 from emulator.core.fifo import FOREVER_NS
@@ -69,17 +71,22 @@ class Cell:
     def advance(self, now_ns: int) -> list[Delivered]:
         """Decide all slots that start before `now_ns`; return the messages that they complete, in that order."""
         links, cells = self.links.tables, self.cells.tables
-        found = []
-        while row := _run_slots(links, cells, self.index, now_ns):
-            message = {name: int(cells.messages[name][row]) for name in FIELDS}
-            times = message["start_ns"], message["release_ns"], message["arrival_ns"]
-            delivery = Delivery(*times, message["erased_bytes"] / message["size_bytes"])
-            link = int(cells.ues["link"][message["ue"]])
-            found.append(Delivered(link, message["number"], delivery, message["owner"]))
-            _release_message(cells, row)
+        found: list[Delivered] = []
+        rows = np.empty(BATCH, np.int64)
+        while count := _run_many_slots(links, cells, self.index, now_ns, rows):
+            messages = cells.messages[rows[:count]]
+            columns = (messages[name].tolist() for name in FIELDS)
+            ues = cells.ues["link"][messages["ue"]].tolist()
+            for link, number, size_bytes, start_ns, release_ns, arrival_ns, erased_bytes, owner in zip(
+                ues, *columns, strict=True
+            ):
+                delivery = Delivery(start_ns, release_ns, arrival_ns, erased_bytes / size_bytes)
+                found.append(Delivered(link, number, delivery, owner))
+            _release_messages(cells, rows[:count])
         return found
 
 
-FIELDS = ("number", "size_bytes", "start_ns", "release_ns", "arrival_ns", "erased_bytes", "ue", "owner")
-_enter, _run_slots = Bound(enter), Bound(run_slots)
-_release_message, _drop_messages = Bound(release_message), Bound(drop_messages)
+BATCH = 256  # messages that one call of compiled code returns at most
+FIELDS = ("number", "size_bytes", "start_ns", "release_ns", "arrival_ns", "erased_bytes", "owner")
+_enter, _run_many_slots = Bound(enter), Bound(run_many_slots)
+_release_messages, _drop_messages = Bound(release_messages), Bound(drop_messages)

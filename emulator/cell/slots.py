@@ -7,7 +7,7 @@ send are passed over: there the arithmetic is that of a link (`transmit`).
 from emulator.cell.activity import begin_busy, end_busy
 from emulator.cell.schedulers import is_open, share_bits, share_slot
 from emulator.cell.tables import BACKGROUND, NO_UE, CellTables, gap_ns
-from emulator.core.compiled import entry_point, in_place
+from emulator.core.compiled import Table, entry_point, in_place
 from emulator.core.fifo import FOREVER_NS, append, give_back, has_room, remove_first, take
 from emulator.link.capacity import bits_before, slot_of_bit
 from emulator.link.tables import DOWN, FULL, NO_COVERAGE, LinkTables
@@ -86,6 +86,27 @@ def run_slots(tables: LinkTables, cells: CellTables, index: int, limit_ns: int) 
         cell.slot = next_slot
         cell.next_ns = min(next_slot * slot_ns, cell.background_ns)
     return remove_first(cells.messages, cells.sent[index])
+
+
+@entry_point
+def run_many_slots(tables: LinkTables, cells: CellTables, index: int, limit_ns: int, rows: Table) -> int:
+    """Decide slots of a cell as `run_slots` does, until `rows` is full of messages that are sent or no slot is left;
+    return the number of messages."""
+    count = 0
+    while count < len(rows):
+        row = run_slots(tables, cells, index, limit_ns)
+        if row == 0:
+            break
+        rows[count] = row
+        count += 1
+    return count
+
+
+@entry_point
+def release_messages(cells: CellTables, rows: Table) -> None:
+    """Give the rows of messages back."""
+    for row in rows:
+        release_message(cells, row)
 
 
 @entry_point

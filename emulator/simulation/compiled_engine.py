@@ -36,7 +36,7 @@ from emulator.system import System
 from emulator.task import Placement, Task
 from emulator.workload import Stream
 
-STATES, TIMES = 1_048_576, 16_777_216  # tasks in flight and their measured times; address space only
+MAX_TASKS, MAX_TIMES = 1_048_576, 16_777_216  # tasks in flight and their measured times; address space only
 
 
 class VisitTimes(NamedTuple):
@@ -83,15 +83,15 @@ class CompiledEngine:
             self._plans.tables,
             loop,
             np.arange(1, streams + 2),
-            reserved(STATES, EVENT),
-            reserved(STATES, STATE),
+            reserved(MAX_TASKS, EVENT),
+            reserved(MAX_TASKS, STATE),
             new_store(),
-            reserved((STATES, stages), COST),
-            reserved(TIMES, ENTRY),
+            reserved((MAX_TASKS, stages), COST),
+            reserved(MAX_TIMES, ENTRY),
             new_store(),
             np.zeros(resources + 1, ENDS),
-            reserved(ROW_GROUP_ROWS + STATES, TASK_ROW),
-            reserved(ROW_GROUP_ROWS + STATES * stages, STAGE_ROW),
+            reserved(ROW_GROUP_ROWS + MAX_TASKS, TASK_ROW),
+            reserved(ROW_GROUP_ROWS + MAX_TASKS * stages, STAGE_ROW),
         )
         self._next_ns = 0  # of the next event or slot
 
@@ -111,7 +111,7 @@ class CompiledEngine:
         while due:
             at_ns, _, index, occurrence = heappop(due)
             if self._next_ns <= at_ns:
-                self._run_until(at_ns, int(self._engine.arrivals[index]))
+                self._run_until(at_ns, int(self._engine.arrival_orders[index]))
             self._await_next(index)
             if index < streams:
                 self._arrive(index, occurrence)
@@ -134,13 +134,11 @@ class CompiledEngine:
             DelayedObservation(task, now_ns, self._network, self._streams[index].candidates)
         )
         plan = self._plan(index, placement)
-        times = MODELLED if self._compute is None else self._measured(task, placement, self._compute)
+        times = self._times(task, placement)
         until_ns = self._due[0][0] if self._due else FOREVER_NS
         self._next_ns = _start_task(
             self._engine, index, plan, task.number, now_ns, task.prompt_tokens, task.output_tokens, *times, until_ns
         )
-        if self._next_ns < 0:
-            self._run_until(until_ns, 0)
 
     def _plan(self, index: int, placement: Placement) -> int:
         stream = self._streams[index]
@@ -150,9 +148,11 @@ class CompiledEngine:
             self._stream_of_plan.append(index)
         return plan
 
-    def _measured(self, task: Task, placement: Placement, compute: Compute) -> VisitTimes:
+    def _times(self, task: Task, placement: Placement) -> VisitTimes:
         """Raises ValueError if the times are not one for each pass and partition."""
-        execution = compute.execute(task, placement)
+        if self._compute is None:
+            return MODELLED
+        execution = self._compute.execute(task, placement)
         reason = self._rows.code_of_reason(execution.failure or "")
         times_ns = visit_times_ns(task, placement, execution)
         return VisitTimes(self._rows.code_of_compute(execution.compute), execution.attempts, reason, times_ns)
@@ -169,11 +169,11 @@ class CompiledEngine:
         """Let links and devices fail, or restore them."""
         engine, network = self._engine, self._network
         engine.loop["order"] += 1
-        engine.arrivals[-1] = engine.loop["order"][0]
+        engine.arrival_orders[-1] = engine.loop["order"][0]
         devices = [len(network.links) + network.devices[name].index for name in change.devices]
         resources = np.array([*devices, *change.links], np.int64)
         (_fail_resources if change.fail else _restore_resources)(engine, resources, change.at_ns)
-        self._run_until(self._due[0][0] if self._due else FOREVER_NS, 0)
+        self._next_ns = 0  # some tasks may go on at once
 
     def _decide_again(self) -> None:
         """Ask the policy for new placements of the tasks that a failure has interrupted (`retried`)."""
@@ -189,7 +189,7 @@ class CompiledEngine:
             if placement is None:
                 _fail_interrupted(engine, row, now_ns)
                 continue
-            times = MODELLED if self._compute is None else self._measured(task, placement, self._compute)
+            times = self._times(task, placement)
             times = times._replace(attempts=int(state["attempts"]) + times.attempts)
             _restart_task(engine, row, self._plan(index, placement), now_ns, *times)
 

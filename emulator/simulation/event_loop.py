@@ -67,7 +67,7 @@ class EngineState(NamedTuple):
     devices: DeviceTables
     plans: PlanTables
     loop: Table  # LOOP, shape (1,)
-    arrivals: Table  # int64, shape (streams + 1,): the order of each stream's next arrival; last, of the next failure
+    arrival_orders: Table  # int64, shape (streams + 1,): of each stream's next arrival; last, of the next failure
     events: Table  # EVENT: a heap
     states: Table  # STATE
     store: Table  # STORE, shape (1,): of the states
@@ -114,7 +114,7 @@ def start_task(
     loop = engine.loop[0]
     loop.now_ns = now_ns
     loop.order += 1
-    engine.arrivals[stream] = loop.order  # the stream's next arrival comes after all that is scheduled by now
+    engine.arrival_orders[stream] = loop.order  # the stream's next arrival comes after all that is scheduled by now
     row = 0
     if has_room(engine.states, engine.store[0]):
         row = take(engine.states, engine.store[0])
@@ -124,12 +124,7 @@ def start_task(
     state.reason = 0
     state.first = state.last = 0
     has_times = start_attempt(engine, row, plan, compute, attempts, measured_ns)
-    if reason:
-        fail_task(engine, row, now_ns, reason)
-    elif row == 0 or not has_times:
-        fail_task(engine, row, now_ns, OVERLOAD)
-    else:
-        continue_task(engine, row, now_ns)
+    begin_task(engine, row, now_ns, reason, row != 0 and has_times)
     return run_until(engine, until_ns, 0)
 
 
@@ -154,8 +149,19 @@ def start_attempt(engine: EngineState, row: int, plan: int, compute: int, attemp
 
 
 @in_place
+def begin_task(engine: EngineState, row: int, now_ns: int, reason: int, has_room: bool) -> None:
+    """Let a task begin its first leg. With a `reason` it fails at once; without room in the tables too."""
+    if reason:
+        fail_task(engine, row, now_ns, reason)
+    elif not has_room:
+        fail_task(engine, row, now_ns, OVERLOAD)
+    else:
+        continue_task(engine, row, now_ns)
+
+
+@in_place
 def continue_task(engine: EngineState, row: int, now_ns: int) -> None:
-    """Let a task take the step that its event is for."""
+    """Do the action that the task's event is for."""
     state = engine.states[row]
     then = state.then
     state.order = NOWHERE
@@ -199,7 +205,7 @@ def send_message(engine: EngineState, row: int, now_ns: int) -> None:
 
 @in_place
 def on_cell_delivery(engine: EngineState, message_row: int) -> None:
-    """Resume the task whose message a cell has sent."""
+    """Schedule the arrival of a message that a cell has sent."""
     message = engine.cells.messages[message_row]
     erased = message.erased_bytes / message.size_bytes
     on_sent(engine, message.owner, message.start_ns, message.release_ns, message.arrival_ns, erased)
@@ -271,7 +277,7 @@ def queue_partition(engine: EngineState, row: int, now_ns: int) -> None:
 
 @in_place
 def charge_visit(engine: EngineState, row: int) -> None:
-    """Charge the visit that the task ends, if it ends one."""
+    """Add the costs of the visit that the task has finished, if it has finished one."""
     state = engine.states[row]
     if state.resource == NOWHERE:
         return
@@ -310,7 +316,7 @@ def on_refusal(engine: EngineState, row: int, now_ns: int, answer: int) -> None:
 
 @in_place
 def on_interruption(engine: EngineState, row: int, now_ns: int) -> None:
-    """Let the task wait for the restoration of the resource that it is at, wait for a new decision, or fail."""
+    """Apply `on_failure` to a task whose link or device is down."""
     state, on_failure = engine.states[row], engine.loop[0].on_failure
     state.order = NOWHERE
     if on_failure == WAIT:
@@ -348,12 +354,7 @@ def restart_task(
     has_times = start_attempt(engine, row, plan, compute, attempts, measured_ns)
     engine.costs[row, 0].energy_j = spent.energy_j
     engine.costs[row, 0].waiting_ns = now_ns - state.arrival_ns
-    if reason:
-        fail_task(engine, row, now_ns, reason)
-    elif not has_times:
-        fail_task(engine, row, now_ns, OVERLOAD)
-    else:
-        continue_task(engine, row, now_ns)
+    begin_task(engine, row, now_ns, reason, has_times)
 
 
 @entry_point
@@ -435,7 +436,7 @@ def fail_task(engine: EngineState, row: int, now_ns: int, reason: int) -> None:
 
 @in_place
 def end_task(engine: EngineState, row: int, now_ns: int) -> None:
-    """End a task at `now_ns`: put its rows where the writer finds them, and give its state back."""
+    """End a task at `now_ns`: append its rows to `tasks` and `stages`, and free its state."""
     loop, state = engine.loop[0], engine.states[row]
     plan = engine.plans.plans[state.plan]
     count = max(plan.partitions, state.stage + 1)
@@ -492,7 +493,7 @@ def run_earliest_cell(links: LinkTables, cells: CellTables, limit_ns: int) -> in
         until_ns = limit_ns
         for index in range(len(cells.cells)):
             other = cells.cells[index]
-            if index != chosen and other.waiting > 0:
+            if index != chosen and other.waiting > 0:  # a cell in which nothing waits sends nothing
                 until_ns = min(until_ns, other.next_ns + (index > chosen))
         row = run_slots(links, cells, chosen, until_ns)
         if row != 0:

@@ -23,7 +23,7 @@ PLAN = np.dtype(
         ("per_token", np.bool_),  # the task is a language model's
         ("again", np.bool_),  # further passes go through the partitions again
         ("deadline_ns", np.int64),
-        ("key", np.int64),  # begins the addresses of its messages' draws
+        ("key", np.int64),  # first part of the addresses of its messages' random draws
     ]
 )
 LEG = np.dtype(

@@ -79,7 +79,7 @@ class Journey:
 
     def __init__(self, task: Task, key: int, process: simpy.Process) -> None:
         self.task = task
-        self.key = key  # begins the addresses of its messages' draws
+        self.key = key  # first part of the addresses of its messages' random draws
         self.process = process
         self.attempts = 0
         self.compute = "modelled"
@@ -190,7 +190,8 @@ class SimpyEngine:
     def _start_attempt(
         self, journey: Journey, placement: Placement, planned: Callable[..., tuple[PlannedLeg, ...]]
     ) -> None:
-        """Put a task before its first leg. After an interruption the time so far is waiting, and the energy stays."""
+        """Put a task before its first leg. After an interruption the time so far is charged to stage 0 as waiting, and
+        the energy so far is kept."""
         task = journey.task
         spent_j = total(journey.stages).energy_j if journey.stages else 0.0
         journey.placement = placement
@@ -360,7 +361,7 @@ class SimpyEngine:
     def _deliver(self, cell: Cell) -> None:
         """Wake the tasks whose messages the cell has sent in slots before now."""
         for sent in cell.advance(self.env.now):
-            waiter = self._waiters.pop(sent.owner)
+            waiter = self._waiters.pop(sent.owner)  # the owner is the order of the entry
             self._inside[waiter.link][waiter.journey] = sent.delivery.release_ns
             if waiter.at_once:
                 self.env.schedule_at(waiter.event, sent.delivery, self.env.now, self.env.next_order(), URGENT)
@@ -392,7 +393,8 @@ class SimpyEngine:
             (self.fail if change.fail else self.restore)(*devices, *links)
 
     def _hold(self, resource: Link | Device, reason: str) -> Events:
-        """Wait for the restoration of a resource, if tasks wait; otherwise raise ResourceDown or TaskFailed."""
+        """Wait for the restoration of a resource if `on_failure` is wait. Raises ResourceDown if it is retry,
+        TaskFailed if it is fail."""
         on_failure = self.network.system.on_failure
         if on_failure == "retry":
             raise ResourceDown(reason)

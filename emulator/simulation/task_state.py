@@ -11,7 +11,8 @@ REASONS = ("", "device queue full", "memory", "node down", "link queue full", "n
 NODE_DOWN, LINK_QUEUE_FULL, NO_COVERAGE, LINK_DOWN, OVERLOAD = 3, 4, 5, 6, 7
 OUTCOMES = ("done", "missed", "failed")
 DONE, MISSED, FAILED = range(3)
-NEXT_LEG, SEND, ARRIVE, VISIT, END = range(5)  # next actions: begin a leg, cross a link, be at its end, compute, end
+# Actions: begin the next leg, send the message over a link, be at the link's end, queue the partition, end.
+NEXT_LEG, SEND, ARRIVE, VISIT, END = range(5)
 NOWHERE = -1
 
 STATE = np.dtype(
@@ -36,7 +37,7 @@ STATE = np.dtype(
         ("then", np.int64),  # its action when its event comes
         ("order", np.int64),  # of its event or its message in a cell; NOWHERE: it has none
         ("resource", np.int64),  # the link or, counted on after the links, the device that it is in; NOWHERE: in none
-        ("asked_ns", np.int64),  # when it came there
+        ("asked_ns", np.int64),  # when it asked for this hop or visit
         ("start_ns", np.int64),  # when its transmission or computing begins
         ("load_ns", np.int64),
         ("stop_ns", np.int64),  # until then a failure of the resource interrupts it
@@ -117,8 +118,9 @@ def service_ns(plans: PlanTables, state: Record) -> int:
     if state.step > 0:
         return pass_ns(leg, 1, prompt + state.step)
     total_ns = pass_ns(leg, prompt, prompt // 2)
-    for step in range(1, 0 if plan.again else state.output_tokens):
-        total_ns += pass_ns(leg, 1, prompt + step)
+    if not plan.again:
+        for step in range(1, state.output_tokens):
+            total_ns += pass_ns(leg, 1, prompt + step)
     return total_ns
 
 
