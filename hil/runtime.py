@@ -73,6 +73,7 @@ class Runtime:
         """Return the output of layers `first` up to, not including, `stop`, and their time in ns."""
         chains = [self._chain(LayerId(model, seed, index)) for index in range(first, stop)]
         with as_value_error(f"{model} layers {first}-{stop}: the input does not fit"):
+            torch.set_num_threads(1)  # counts for the calling thread: its first run would use all processors
             begun_ns = perf_counter_ns()
             for chain in chains:
                 x = chain(x)
