@@ -55,7 +55,7 @@ class TraceSource:
 
     def _recorded(self, section: TraceFileSection) -> Trace:
         file = self.folder / section.file
-        trace = read(file, section.format, section.columns)
+        trace = read(file, section.format, section.columns, {name: str(value) for name, value in section.where.items()})
         interval_s = section.training_interval_s if self.training else section.interval_s
         if interval_s is not None:
             first, stop = (ns_from_s(edge) // trace.slot_ns for edge in interval_s)

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from emulator.channel.radio import Direction
 from emulator.system import Bearer
+from emulator.trace.formats import Format
 from topologies.schema.base import (
     Count,
     Interval,
@@ -27,9 +28,12 @@ class TraceFileSection(Section):
     """A recorded trace. A part of it can be reserved for the training of agents."""
 
     file: str
-    format: Literal["parquet", "mahimahi", "rate", "csv", "list"] = "parquet"
+    format: Literal["parquet", Format] = "parquet"
     columns: str | None = None
-    """For `csv`: the meaning of the columns (name of a preset, or a map); for `list`: the run and the series."""
+    """For `csv`: the meaning of the columns (name of a preset, or a map); for `list`, `iperf3` and `oai`: what to
+    read of the file, as `airsplit trace import --columns`."""
+    where: dict[str, str | int | float] = Field(default_factory=dict)
+    """For `csv`: only rows with these values count."""
     scale: Positive = 1.0
     interval_s: Interval | None = None
     """Replayed part; default: the whole recording."""

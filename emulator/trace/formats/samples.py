@@ -43,13 +43,13 @@ class RateSamples:
     notes: tuple[str, ...] = ()
 
 
-def require_rates(path: Path, rows: Sequence[int], rates_bps: Floats, shown: Sequence[str]) -> None:
+def require_rates(path: Path, rows: Sequence[int], rates_bps: Floats, shown: Sequence[str], advice: str = "") -> None:
     """Raise ValueError with file, row and value as written if a rate is negative or too high."""
     wrong = np.flatnonzero((rates_bps < 0) | (rates_bps > RATE_LIMIT_BPS))
     if len(wrong):
         at = int(wrong[0])
         rule = "not be negative" if rates_bps[at] < 0 else "be at most 1 Tbit/s"
-        raise row_error(path, int(rows[at]), "rate", shown[at], rule)
+        raise row_error(path, int(rows[at]), "rate", shown[at], rule + advice)
 
 
 def require_order(path: Path, rows: Sequence[int], stamps_ms: Ints, shown: Sequence[str], advice: str = "") -> None:

@@ -57,11 +57,14 @@ def test_offset_that_changes_with_summer_time_leaves_no_gap(tmp_path: Path) -> N
         (["2031-10-26 02:59:58", "2031-10-26 02:59:59", "2031-10-26 02:00:00"], "time=t,zone=Europe/Berlin"),
         (["2031-03-30 01:59:58", "2031-03-30 01:59:59", "2031-03-30 03:00:00"], "time=t,zone=Europe/Berlin"),
         (["2031-10-26 02:59:58 Asia/Tokyo", "2031-10-26 02:59:59 Asia/Tokyo", "2031-10-25 18:00:00 UTC"], "time=t"),
+        (["Oct 26, 2031 02:59:58.000116224 CEST", "Oct 26, 2031 02:59:59.0001 CEST",
+          "Oct 26, 2031 02:00:00.000116 CET"],
+         '"format=%b %d, %Y %H:%M:%S.%f %Z",time=t'),
         (["2031-07-26 23:59:58", "2031-07-26 23:59:59", "2031-07-27 00:00:00"], "time=t,zone=-05:00"),
     ],
 )  # fmt: skip
 def test_stamps_with_zones_are_a_second_apart(stamps: list[str], columns: str, tmp_path: Path) -> None:
-    content = "t,mbps\n" + "".join(f"{stamp},{rate}\n" for stamp, rate in zip(stamps, [1, 2, 3], strict=True))
+    content = "t;mbps\n" + "".join(f"{stamp};{rate}\n" for stamp, rate in zip(stamps, [1, 2, 3], strict=True))
     assert rates_mbps(imported(tmp_path, content, f"{columns},rate=mbps")) == [1, 2, 3]
 
 
@@ -99,6 +102,11 @@ def test_step_is_given_where_stamps_come_in_bunches(tmp_path: Path) -> None:
     assert [
         note for note in believed.metadata["notes"] if "stamps come in bunches" in note and "step_s (about 0.36" in note
     ]
+
+
+def test_row_without_a_rate_takes_its_step(tmp_path: Path) -> None:
+    trace = imported(tmp_path, "r\n1\nNaN\n3\n4\n-\n", "rate=r,step_s=0.5")
+    assert (trace.slot_ns, rates_mbps(trace)) == (500_000_000, [1, 1, 3, 4, 4])
 
 
 def test_long_gap_is_told_and_limited(tmp_path: Path) -> None:
@@ -199,6 +207,13 @@ def test_packets_are_added_up_in_intervals(tmp_path: Path) -> None:
     assert about(trace, "packets") == 4
 
 
+def test_packets_of_both_directions_are_told(tmp_path: Path) -> None:
+    both = PACKETS + "5,1.010,10.9.0.2,10.9.0.1,UDP,250\n"
+    (note,) = [each for each in imported(tmp_path, both, None).metadata["notes"] if "senders" in each]
+    assert "(10.9.0.1, 10.9.0.2) are added up: choose a direction with --where Source=ADDRESS" in note
+    assert rates_mbps(imported(tmp_path, both, "wireshark,step_s=1", Source="10.9.0.1")) == [0.03, 0.01]
+
+
 RUNS = "carrier,run_num,seq_num,mbps\n" + "".join(
     f"X,{run},{at},{10 * run + at}\n" for run in (1, 2) for at in range(3)
 )
@@ -275,6 +290,7 @@ UTF = "t;débit\n0;1,5\n1;2,5\n"
         (lambda text: ("sep=;\n" + text).encode(), ""),
         (lambda text: ("# recorded by hand; twice\n\n" + text).encode(), ""),
         (lambda text: ("#" + text).encode(), ""),
+        (lambda text: ("Recorded by hand, twice\nversion 3\n\n" + text).encode(), ""),
         (
             lambda text: (
                 (text + text).replace("\n0;", "\n0;").encode().replace(b"2,5\nt;", b"2,5\nt;")[: len(text.encode())]
@@ -304,6 +320,9 @@ def test_damaged_or_binary_files_are_refused_in_a_line(tmp_path: Path) -> None:
         ("t;r\n0;1,5\n1;2.5\n", "row 3: r='2.5': must have a decimal comma, as other rows have"),
         ("t;r\n0;1,5\n1;2,x\n", "row 3: r='2,x': must be a number with a decimal comma"),
         ("t;r\n2031-04-19 16:23:00 IST;1\n", "row 2: t='2031-04-19 16:23:00 IST': must be a time like"),
+        ("t;r\n2031-04-19T10:00:00Z;1\n2031-04-19T12:00:01;2\n", "row 3: t='2031-04-19T12:00:01': must be a time like"),
+        ("t;r\n2031-10-26 02:59:59;1\n2031-10-26 02:00:00;2\n", "must not be before row 2's; if several runs"),
+        ("t;r\n0;4294967295000\n", "must be at most 1 Tbit/s (missing.rate names values"),
         ("t;r\nnoon;1\n", "row 2: t='noon': must be a finite number"),
     ],
 )

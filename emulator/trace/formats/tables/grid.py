@@ -85,6 +85,7 @@ def open_grid(recording: RecordingText, delimiter: str | None, header: Header, n
         width = len(_cells(plain[0][1], delimiter)) if plain else 0
         head_row, head = (plain[0][0] - 1 if plain else 0), [str(number) for number in range(1, width + 1)]
     else:
+        plain = _from_header(plain, delimiter, names)
         head_row, line, delimiter = _header(comments, plain, delimiter, names)
         head = _cells(line, delimiter)
     if not any(head):
@@ -114,6 +115,17 @@ def is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _from_header(
+    lines: Sequence[tuple[int, str]], delimiter: str | None, names: Sequence[str]
+) -> list[tuple[int, str]]:
+    """Return the lines from the first that names all columns on, all if none does: a preamble may stand above it."""
+    marks = [delimiter] if delimiter else [*DELIMITERS.values()]
+    for at, (_, line) in enumerate(lines):
+        if names and any(set(names) <= set(_cells(line, mark)) for mark in marks):
+            return [*lines[at:]]
+    return [*lines]
 
 
 def _header(

@@ -17,7 +17,11 @@ from emulator.trace.formats.tables.placeholders import placeholder_notes
 from emulator.trace.formats.tables.stamps import stamps_ms
 from emulator.trace.formats.tables.units import rate_unit
 
-SEVERAL_RUNS = "; if several runs stand in the file, choose one by where (trace info --runs lists them)"
+FALL = (
+    "; if several runs stand in the file, choose one by where (trace info --runs lists them); if summer time ended, "
+    "give zone"
+)
+WRONG = " (missing.rate names values that mean missing, glitches=leave_out leaves out negative ones)"
 REGULAR = 0.2  # of a step
 
 
@@ -35,6 +39,8 @@ class MeasuredRows:
     descriptive: dict[str, Floats]
     counts: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    end_ms: int | None = None
+    """When the last row ends, where rows are a fixed step apart."""
 
     def only(self, kept: Flags, **counts: int) -> "MeasuredRows":
         """Return some of the rows, with further counts."""
@@ -48,13 +54,14 @@ class MeasuredRows:
             {name: values[kept] for name, values in self.descriptive.items()},
             {**self.counts, **counts},
             self.notes,
+            self.end_ms,
         )
 
     @property
     def stamps_ms(self) -> Ints:
         """Times rounded to milliseconds. Raises ValueError with file and row if they decrease."""
         stamps: Ints = np.rint(self.times_ms).astype(np.int64)
-        require_order(self.path, self.rows.tolist(), stamps, self.time_cells, SEVERAL_RUNS)
+        require_order(self.path, self.rows.tolist(), stamps, self.time_cells, FALL)
         return stamps
 
 
@@ -91,8 +98,10 @@ def _measured(path: Path, columns: CsvColumns, rows: pd.DataFrame) -> tuple[Meas
     for name in columns.paused_by:
         marks |= ~missing_cells(rows[name])
     times_ms: Floats = np.zeros(len(rows), np.float64)
+    end_ms = None
     if columns.step_s is not None and unit.kind != "packet":
         times_ms[:] = np.arange(len(rows)) * columns.step_s * 1e3
+        end_ms = round(len(rows) * columns.step_s * 1e3)
     elif (timed := present | marks).any():
         times_ms[timed] = stamps_ms(path, rows[columns.time][timed], columns)
     with_rate = rows[present]
@@ -113,7 +122,9 @@ def _measured(path: Path, columns: CsvColumns, rows: pd.DataFrame) -> tuple[Meas
     cells = with_rate[columns.rate].tolist()
     counts = {"rows_without_rate": int((~present).sum())}
     bits = numbers * unit.bits
-    found = MeasuredRows(path, row_numbers, shown, cells, times_ms[present], bits, descriptive, counts, tuple(notes))
+    found = MeasuredRows(
+        path, row_numbers, shown, cells, times_ms[present], bits, descriptive, counts, tuple(notes), end_ms
+    )
     return found, np.rint(times_ms[marks]).astype(np.int64)
 
 
@@ -137,8 +148,8 @@ def _rates(columns: CsvColumns, measured: MeasuredRows, per_interval: bool) -> R
         )
     stamps = measured.stamps_ms
     bps = measured.bits if not per_interval else measured.bits * 1e3 / _interval_ms(stamps)
-    require_rates(measured.path, measured.rows.tolist(), bps, measured.rate_cells)
-    return RateSamples(stamps, bps, measured.descriptive, None, measured.counts, measured.notes)
+    require_rates(measured.path, measured.rows.tolist(), bps, measured.rate_cells, WRONG)
+    return RateSamples(stamps, bps, measured.descriptive, measured.end_ms, measured.counts, measured.notes)
 
 
 def _interval_ms(stamps: Ints) -> Floats:

@@ -73,8 +73,11 @@ def parsed_times(cells: "pd.Series[str]", format: str | None) -> "pd.Series[pd.T
         format = " ".join(format.replace("%Z", " ").split())
         cells = cells.str.split().str.join(" ")
     texts = cells.str.replace(r"([.,]\d{9})\d+", r"\1", regex=True)
-    aware = "%z" in format if format else bool(texts.str.contains(r"(?:Z|[+-]\d\d:?(?:\d\d)?)$").any())
+    offset = texts.str.contains(r":\d\d(?:[.,]\d+)?\s*(?:Z|[+-]\d\d:?(?:\d\d)?)$", regex=True)
+    aware = "%z" in format if format else bool(offset.any())
     moments = pd.to_datetime(texts, format=format or "ISO8601", errors="coerce", utc=aware)
+    if format is None and aware:
+        moments = moments.where(offset)  # of stamps with and without an offset the latter are in doubt
     if format is not None and moments.isna().any() and (whole := re.sub(r".%f", "", format)) != format:
         moments = moments.fillna(pd.to_datetime(texts, format=whole, errors="coerce", utc=aware))
     return moments
@@ -88,7 +91,7 @@ def _in_zone(
     In the hour that a clock shows twice the order of the rows decides. Raises ValueError with file, row and value for
     an unknown zone, and for a time that the zone does not have or that the order does not decide."""
     if moments.dt.tz is not None:
-        return moments.dt.tz_convert("UTC")
+        return moments.dt.tz_convert("UTC").dt.as_unit("us")
     zone = zone_of(name or "UTC")
     if zone is None:
         raise row_error(path, int(cells.index[0]), columns.time, cells.iloc[0], f"have a known zone, not {name!r}")
@@ -96,4 +99,4 @@ def _in_zone(
         local = moments.dt.tz_localize(zone, ambiguous="infer", nonexistent="NaT")
     except ValueError:  # the hour is shown once: as summer time, unless earlier rows are later
         local = moments.dt.tz_localize(zone, ambiguous=np.ones(len(moments), np.bool_), nonexistent="NaT")
-    return local.dt.tz_convert("UTC")
+    return local.dt.tz_convert("UTC").dt.as_unit("us")

@@ -1,6 +1,6 @@
 """Import of tables, CSV files above all, by the map of their columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from emulator.trace.formats.tables.grid import Grid, open_grid
 from emulator.trace.formats.tables.guesses import columns_of_header
 from emulator.trace.formats.tables.numbers import equal_cells, missing_cells
 from emulator.trace.formats.tables.rows import samples_of_rows, words_for
+from emulator.trace.formats.tables.units import rate_unit
 from emulator.trace.formats.text import read_text
+
+SENDERS = ("Source", "ip.src")  # columns of Wireshark and tshark
 
 
 def import_csv(path: Path, columns: CsvColumns | None = None, where: Mapping[str, str] | None = None) -> Trace:
@@ -30,7 +33,19 @@ def import_csv(path: Path, columns: CsvColumns | None = None, where: Mapping[str
     if columns.where and not len(rows):
         chosen = ", ".join(f"{name}={value}" for name, value in columns.where.items())
         raise ValueError(f"{path}: where {chosen}: must be true of a row at least")
-    return trace_of_rows(grid, columns, rows)
+    return trace_of_rows(grid, columns, rows, _senders_notes(columns, grid))
+
+
+def _senders_notes(columns: CsvColumns, grid: Grid) -> list[str]:
+    """Return a line if packets of several senders are added up."""
+    name = next((each for each in SENDERS if each in grid.header), None)
+    if name is None or columns.where or rate_unit("columns.rate_unit", columns.rate_unit).kind != "packet":
+        return []
+    senders = grid.columns([name])[name].unique().tolist()
+    if len(senders) < 2:
+        return []
+    shown = ", ".join(sorted(senders)[:4])
+    return [f"packets of {len(senders)} senders ({shown}) are added up: choose a direction with --where {name}=ADDRESS"]
 
 
 def rows_of(columns: CsvColumns, grid: Grid, *further: str) -> pd.DataFrame:
@@ -42,12 +57,12 @@ def rows_of(columns: CsvColumns, grid: Grid, *further: str) -> pd.DataFrame:
     return rows
 
 
-def trace_of_rows(grid: Grid, columns: CsvColumns, rows: pd.DataFrame) -> Trace:
-    """Return the trace of rows. Raises ValueError with file, row, value and rule."""
+def trace_of_rows(grid: Grid, columns: CsvColumns, rows: pd.DataFrame, notes: Sequence[str] = ()) -> Trace:
+    """Return the trace of rows; `notes` are added to its own. Raises ValueError with file, row, value and rule."""
     path = grid.path
     chosen = "".join(f" where {name}={value}" for name, value in sorted(columns.where.items()))
     samples, paused = samples_of_rows(path, columns, rows)
-    samples = replace(samples, notes=(*grid.recording.notes, *samples.notes))
+    samples = replace(samples, notes=(*grid.recording.notes, *notes, *samples.notes))
     about = {"format": "csv", "file": path.name, "columns": asdict(columns), "rows_paused": paused}
     max_gap_ms = None if columns.max_gap_s is None else round(columns.max_gap_s * 1e3)
     skipped_ms = round(columns.skip_s * 1e3) if _skips(columns, rows) else 0
