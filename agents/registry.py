@@ -9,6 +9,7 @@ from agents.baselines import AllDevice, AllEdge, FixedSplit, Greedy, Random, Rep
 from agents.checkpoint import Checkpoint
 from agents.exact import ExactOnLastMeasurement
 from agents.learned import Learned
+from agents.user_errors import in_one_line
 from emulator.policy import Observation, Policy
 from emulator.system import System
 from emulator.task import Partition, Placement, check_placement
@@ -64,7 +65,7 @@ class UserPolicy:
         try:
             placement: object = self._policy.decide(observation)
         except Exception as error:  # the user's code can raise anything; the message names its class
-            raise ValueError(f"type={self._kind}: decide raised {_in_one_line(error)}") from error
+            raise ValueError(f"type={self._kind}: decide raised {in_one_line(error)}") from error
         rule = f"type={self._kind}: decide must return"
         if not isinstance(placement, tuple) or not all(_is_partition(part) for part in placement):
             found = " ".join(repr(placement).split())[:80]
@@ -85,7 +86,7 @@ def _user_policy(kind: str, options: Mapping[str, Any], system: System) -> Polic
         policy = getattr(importlib.import_module(module), name)(**options)
     except Exception as error:  # the user's code can raise anything
         raise ValueError(
-            f"type={kind}: must be a class that can be imported and made ({_in_one_line(error)})"
+            f"type={kind}: must be a class that can be imported and made ({in_one_line(error)})"
         ) from error
     if not callable(getattr(policy, "decide", None)):
         raise ValueError(f"type={kind}: must have a method decide(observation)")
@@ -94,7 +95,3 @@ def _user_policy(kind: str, options: Mapping[str, Any], system: System) -> Polic
 
 def _is_partition(part: object) -> bool:
     return isinstance(part, Partition) and isinstance(part.node, str) and type(part.first) is type(part.stop) is int
-
-
-def _in_one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

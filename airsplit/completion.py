@@ -22,7 +22,7 @@ from results.run.tables import write_device_energy
 from topologies.schema.scenario import Scenario
 
 LITTLE_LIMIT = 1e-9  # relative; both sides count whole nanoseconds
-MANIFEST_BYTES, LINK_BYTES = 262_144, 1_024  # more than manifest and devices.csv take: for a run, for each link
+MANIFEST_BYTES, LINK_BYTES = 65_536, 1_024  # more than manifest and devices.csv take: for a run, for each link
 
 
 def complete_run(

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -71,16 +72,26 @@ def main() -> None:
     sys.path.append(str(Path.cwd()))  # policies named `module:Class` are imported from the working directory
     os.environ["MPLBACKEND"] = "agg"  # figures are files; the backend of a notebook's kernel may not be installed here
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    os.environ["MATPLOTLIBRC"] = os.devnull  # figures have settings of their own
     try:
         require_own_packages()
         app()
-    except (MissingDependency, RelayFailed) as error:
-        fail(4, str(error))
-    except UnfinishedRun as error:
-        fail(6, str(error))
-    except ImportError as error:
-        fail(4, f"package {error.name}: {error}; install it: {sys.executable} -m pip install {error.name}")
-    except OSError as error:
-        fail(4 if error.errno in NO_SPACE else 3, f"{error.filename or 'file'}: {error.strerror or error}")
-    except ValueError as error:
-        fail(3, str(error))
+    except (MissingDependency, RelayFailed, UnfinishedRun, ImportError, OSError, ValueError) as error:
+        if "--traceback" in sys.argv:
+            traceback.print_exception(error)
+        fail(*code_and_line(error))
+
+
+def code_and_line(error: Exception) -> tuple[int, str]:
+    """Return the exit code for an error, and what to print."""
+    match error:
+        case MissingDependency() | RelayFailed():
+            return 4, str(error)
+        case UnfinishedRun():
+            return 6, str(error)
+        case ImportError():
+            return 4, f"package {error.name}: {error}; install it: {sys.executable} -m pip install {error.name}"
+        case OSError():
+            return 4 if error.errno in NO_SPACE else 3, f"{error.filename or 'file'}: {error.strerror or error}"
+        case _:
+            return 3, str(error)

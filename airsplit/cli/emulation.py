@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed
+from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed, Traceback
 from airsplit.cli.output import print_run
 
 
@@ -19,6 +19,7 @@ def emulate(
     cli: Annotated[bool, typer.Option("--cli", help="Mininet's prompt in the network, instead of tasks.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
+    _: Traceback = False,
 ) -> None:
     """Run a scenario with real packets of real programs in real time, in a private network (needs root)."""
     from airsplit.emulation_run import load_for_emulation, run_emulation

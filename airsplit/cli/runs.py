@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airsplit.cli.options import Json, Quiet, RunFolder
+from airsplit.cli.options import Json, Quiet, RunFolder, Traceback
 from airsplit.cli.output import fail, print_json
 
 if TYPE_CHECKING:
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def rerun(
-    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST")], as_json: Json = False, quiet: Quiet = False
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    _: Traceback = False,
 ) -> None:
     """Repeat a run from its stored traces, checkpoints and times; exit 0 only if the digests agree."""
     from airsplit.rerun import repeat_run

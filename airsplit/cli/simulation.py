@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed
+from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed, Traceback
 from airsplit.cli.output import print_run
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def run(
     no_bound: Annotated[bool, typer.Option("--no-bound", help="Compute no bound: rows then have no gap.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
+    _: Traceback = False,
 ) -> None:
     """Simulate a scenario under every policy that it names, and write records, figures and a report."""
     from airsplit.simulation_run import run_simulation

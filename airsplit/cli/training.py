@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from airsplit.cli.options import Json, OutFile, Overrides, Quiet, ScenarioFile
+from airsplit.cli.options import Json, OutFile, Overrides, Quiet, ScenarioFile, Traceback
 from airsplit.cli.output import print_written
 
 
@@ -16,6 +16,7 @@ def train(
     overrides: Overrides = None,
     as_json: Json = False,
     quiet: Quiet = False,
+    _: Traceback = False,
 ) -> None:
     """Train an agent on channels that share nothing with the scenario's run, and write its checkpoint."""
     from agents.training import train_one

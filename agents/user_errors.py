@@ -1,0 +1,21 @@
+"""Errors of a user's code in one line: what was raised, and where."""
+
+import os
+import sysconfig
+import traceback
+from pathlib import Path
+
+OTHERS = tuple({os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+OURS = tuple(str(Path(os.path.realpath(__file__)).parents[1] / name) for name in ("agents", "airsplit", "emulator"))
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return an error's class and text with the file and line in the user's code, or where it was raised."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, SyntaxError):  # its text has file and line
+        return text
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    of_user = [frame for frame in frames if not os.path.realpath(frame.filename).startswith((*OTHERS, *OURS))]
+    if not of_user:
+        return text
+    return f"{text}, raised at {of_user[-1].filename}:{of_user[-1].lineno}"
