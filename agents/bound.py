@@ -49,6 +49,7 @@ def _least(system: System, progress: Progress) -> Iterator[tuple[Task, float, Pl
     percent = 0
     progress(percent, 100)
     for task in offered_tasks(system):
+        network.pass_until(task.arrival_ns)
         key = (task.source, task.kind.name)
         if key not in streams:
             streams[key] = _Options(network, alike.distinct(task.kind, task.source, system.placements[key]))

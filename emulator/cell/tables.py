@@ -13,8 +13,9 @@ from emulator.core.draws import uniform
 from emulator.core.fifo import ENDS, FOREVER_NS, Fifos, copied, empty_fifos, new_store
 from emulator.core.randomness import draw_key
 from emulator.core.units import NS_PER_S
-from emulator.link.tables import MESSAGE, Pool
+from emulator.link.tables import MESSAGE, Pool, pieces_of
 from emulator.system import CellSpec, LinkSpec
+from emulator.trace import Trace
 
 ROUND_ROBIN, PROPORTIONAL_FAIR, MAX_RATE = range(3)
 SCHEDULERS = {"rr": ROUND_ROBIN, "pf": PROPORTIONAL_FAIR, "max-rate": MAX_RATE}
@@ -144,11 +145,12 @@ def check(cells: Mapping[str, CellSpec], links: Sequence[LinkSpec]) -> None:
             raise ValueError(f"cells.{name}: groups and window_slots must be at least 1")
         if len({link.trace.slot_ns for link in members}) > 1:
             raise ValueError(f"cells.{name}: the traces of all its links must have slots of one length")
-        most_bits = max((int(link.trace.capacity_bits.max()) for link in members), default=0)
+        greatest = [_greatest_bits(link.trace) for link in members]
+        most_bits = max(greatest, default=0)
         if most_bits * cell.groups >= 2**63:
             raise ValueError(f"cells.{name}: capacity_bits={most_bits}: must stay below 2^63 / groups")
-        for link in members:
-            if link.trace.carries and link.trace.capacity_bits.max() < cell.groups:
+        for link, bits in zip(members, greatest, strict=True):
+            if link.trace.carries and bits < cell.groups:
                 raise ValueError(f"links.{link.source}-{link.target}.trace: must have a slot with a bit for each group")
     for link in links:
         path = f"links.{link.source}-{link.target}"
@@ -160,10 +162,16 @@ def check(cells: Mapping[str, CellSpec], links: Sequence[LinkSpec]) -> None:
             raise ValueError(f"{path}.background: must have messages of at least 1 byte, on a link that is in a cell")
 
 
+def _greatest_bits(trace: Trace) -> int:
+    """Return the greatest capacity of a slot."""
+    return max(int(part.capacity_bits.max()) for part in trace.parts())
+
+
 def _fill(ue: np.void, cell: int, place: int, link: LinkSpec, serving: Pool, seed: int, until_ns: int) -> None:
-    site = np.asarray(link.trace.columns.get("serving", ()), np.int8)
+    site = link.trace.columns.get("serving", np.zeros(0, np.int8))
     ue["link"], ue["cell"], ue["last_served_slot"] = place, cell, -1
-    ue["first_site"], ue["moves"] = serving.place((id(link.trace),), site), len(site) > 0
+    ue["first_site"] = serving.place((id(link.trace),), len(site), lambda: pieces_of(site))
+    ue["moves"] = len(site) > 0
     ue["next_arrival_ns"], ue["until_ns"] = FOREVER_NS, until_ns
     if link.background is not None and link.background.rate_per_s > 0:
         ue["gap_ns"] = NS_PER_S / link.background.rate_per_s

@@ -14,6 +14,7 @@ from emulator.channel.numerology import slot_ns
 from emulator.channel.radio import SPEC_VERSION, Direction, Radio
 from emulator.channel.signal import Signal
 from emulator.core.randomness import draw_key
+from emulator.core.scratch import Scratch, joined
 from emulator.trace import Interval, Trace
 from emulator.trace.writer import trace_writer
 
@@ -22,8 +23,17 @@ TAIL_SLOTS = 64  # per chunk after the end, until all blocks are decided
 CHUNK_SLOTS = 4_096  # their SINR fits in the processor's cache; affects the speed only
 
 
-def generate(radio: Radio, track: Track, duration_ns: int, seed: int, entity: str, direction: Direction) -> Trace:
-    """Generate the trace of one UE and direction under a full buffer, release rule `slot`.
+def generate(
+    radio: Radio,
+    track: Track,
+    duration_ns: int,
+    seed: int,
+    entity: str,
+    direction: Direction,
+    scratch: Scratch | None = None,
+) -> Trace:
+    """Generate the trace of one UE and direction under a full buffer, release rule `slot`; with a scratch file, in
+    memory that does not grow with the duration.
 
     `capacity_bits` is the size of the block first sent in the slot, 0 in slots with a retransmission, without data
     symbols or without a grant; `harq_delay_ns` and `block_lost` belong to that block. All other columns describe the
@@ -34,8 +44,8 @@ def generate(radio: Radio, track: Track, duration_ns: int, seed: int, entity: st
 
     Raises ValueError if the duration is not a whole number of slots, or settings break a rule.
     """
-    parts = list(stream(radio, track, duration_ns, seed, entity, direction))
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    slots = _whole_slots(radio, duration_ns)
+    columns = joined(stream(radio, track, duration_ns, seed, entity, direction), slots, scratch)
     lineage, metadata = origin(radio, track, duration_ns, seed, entity, direction)
     return Trace(slot_ns(radio.carrier.mu), columns, "slot", lineage, metadata)
 

@@ -1,6 +1,7 @@
 """Array types by the kind of their numbers, and tables in reserved address space."""
 
 import mmap
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ Float32s = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Complexes = npt.NDArray[np.complex128]
+Columns = Mapping[str, npt.NDArray[Any]]  # of equal length, by name
 
 _MAP_NORESERVE = 0x4000  # asm-generic/mman.h; Python 3.11 has no name for it
 

@@ -1,6 +1,6 @@
 """The state of all links of a network, and the traces that they share, as tables for compiled code."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from emulator.core.compiled import Table
 from emulator.core.fifo import Fifos, copied, empty_fifos
 from emulator.core.randomness import draw_key
+from emulator.core.scratch import PIECE_ROWS, empty, release
 from emulator.link.capacity import bits_before, slot_delays_ns, slot_outcomes
 from emulator.system import LinkSpec
 from emulator.trace import Trace
@@ -106,13 +107,25 @@ class Links:
     def _fill(self, link: np.void, spec: LinkSpec, trace: Trace) -> None:
         self._traces.append(trace)
         edges, delays, blocks = self._pools
-        lost = slot_outcomes(trace)[1]
-        delay_ns = slot_delays_ns(trace, spec.bearer, spec.retransmission_ns)
-        link["first_edge"] = edges.place((id(trace),), trace.cumulative_bits)
-        link["first_delay"] = delays.place((id(trace), spec.bearer, spec.retransmission_ns), delay_ns)
-        link["first_block"], link["loses"] = blocks.place((id(trace),), lost), len(lost) > 0
-        link["delays"], link["longest_ns"] = len(delay_ns) > 0, delay_ns.max(initial=0)
-        link["slots"], link["slot_ns"] = len(trace), trace.slot_ns
+        slots, lost_slots, delayed_slots, longest_ns = len(trace), 0, 0, 0
+        for part in trace.parts():
+            delay_ns = slot_delays_ns(part, spec.bearer, spec.retransmission_ns)
+            longest_ns = max(longest_ns, int(delay_ns.max(initial=0)))
+            delayed_slots = slots if len(delay_ns) else delayed_slots
+            lost_slots = slots if len(slot_outcomes(part)[1]) else lost_slots
+
+        def delays_ns() -> Iterator[Table]:
+            for part in trace.parts():
+                found = slot_delays_ns(part, spec.bearer, spec.retransmission_ns)
+                yield found if len(found) else np.zeros(len(part), np.int64)
+
+        link["first_edge"] = edges.place((id(trace),), slots + 1, lambda: pieces_of(trace.cumulative_bits))
+        link["first_delay"] = delays.place((id(trace), spec.bearer, spec.retransmission_ns), delayed_slots, delays_ns)
+        link["first_block"] = blocks.place(
+            (id(trace),), lost_slots, lambda: (slot_outcomes(part)[1] for part in trace.parts())
+        )
+        link["loses"], link["delays"], link["longest_ns"] = lost_slots > 0, delayed_slots > 0, longest_ns
+        link["slots"], link["slot_ns"] = slots, trace.slot_ns
         link["carries"], link["fluid"] = trace.carries, trace.release == "fluid"
 
     def set_trace(self, index: int, spec: LinkSpec, trace: Trace, now_ns: int) -> None:
@@ -134,21 +147,37 @@ class Links:
 
 
 class Pool:
-    """Arrays one after the other, each of them once."""
+    """Arrays one after the other, each of them once. They are made in pieces when they are joined."""
 
     def __init__(self, dtype: npt.DTypeLike) -> None:
-        self._arrays = [np.zeros(0, dtype)]
+        self._dtype = np.dtype(dtype)
         self._places: dict[tuple[object, ...], int] = {}
+        self._arrays: list[tuple[int, Callable[[], Iterable[Table]]]] = []
         self._size = 0
 
-    def place(self, key: tuple[object, ...], array: Table) -> int:
-        """Return where the array of this key begins."""
+    def place(self, key: tuple[object, ...], size: int, pieces: Callable[[], Iterable[Table]]) -> int:
+        """Return where the array of this key, of `size` values in all its pieces, begins."""
         if key not in self._places:
             self._places[key] = self._size
-            self._arrays.append(array)
-            self._size += len(array)
+            if size:
+                self._arrays.append((self._size, pieces))
+            self._size += size
         return self._places[key]
 
     def joined(self) -> Table:
-        """Return all arrays as one."""
-        return np.concatenate(self._arrays)
+        """Return all arrays as one, in a scratch file if it is large."""
+        table: Table = empty(self._size, self._dtype)
+        for first, pieces in self._arrays:
+            place = first
+            for piece in pieces():
+                table[place : place + len(piece)] = piece
+                release(table[place : place + len(piece)])
+                place += len(piece)
+        return table
+
+
+def pieces_of(array: Table) -> Iterator[Table]:
+    """Yield an array in pieces; of one in a scratch file, memory holds a piece."""
+    for start in range(0, len(array), PIECE_ROWS):
+        yield array[start : start + PIECE_ROWS]
+        release(array[start : start + PIECE_ROWS])

@@ -130,6 +130,7 @@ class CompiledEngine:
     def _arrive(self, index: int, task: Task) -> None:
         """Let a task arrive: ask the policy for a placement, and start it."""
         now_ns = task.arrival_ns
+        self._network.pass_until(now_ns)
         placement = self._policy.decide(
             DelayedObservation(task, now_ns, self._network, self._streams[index].candidates)
         )

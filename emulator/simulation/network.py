@@ -6,6 +6,7 @@ from emulator.cell import Cell
 from emulator.cell.activity import others_active
 from emulator.cell.tables import Cells
 from emulator.core.compiled import Bound
+from emulator.core.scratch import Resident
 from emulator.core.shortest_paths import ShortestPaths
 from emulator.device import Device, Devices
 from emulator.legs import Leg
@@ -15,6 +16,7 @@ from emulator.system import System
 from emulator.task import Task
 
 Route = tuple[Link, ...]
+TOUCHED_BYTES = 34  # of tables and columns for each slot of a trace
 
 
 class Network:
@@ -40,6 +42,7 @@ class Network:
         self._routes: dict[tuple[str, str], Route] = {}
         self.links_by_index = tuple(self.links.values())
         self._paths = ShortestPaths(tuple(self.links))
+        self._resident = self._memory_of_traces()
         if system.preload:
             self._preload()
 
@@ -73,6 +76,17 @@ class Network:
             return rate_bps
         tables = self.link_tables.tables, self.cell_tables.tables
         return rate_bps / (1.0 + float(_others_active(*tables, link.index, start_ns, now_ns)))
+
+    def pass_until(self, now_ns: int) -> None:
+        """Give the memory of traces in scratch files back from time to time; `now_ns` is that of the run."""
+        self._resident.pass_until(now_ns)
+
+    def _memory_of_traces(self) -> Resident:
+        traces = {id(spec.trace): spec.trace for spec in self.system.links}.values()
+        links = self.link_tables.tables
+        tables = [links.cumulative_bits, links.harq_delay_ns, links.block_lost, self.cell_tables.tables.serving]
+        columns = [array for trace in traces for array in (trace.capacity_bits, trace.cumulative_bits)]
+        return Resident([*tables, *columns], sum(TOUCHED_BYTES / trace.slot_ns for trace in traces))
 
     def _path(self, source: str, target: str) -> Route:
         return tuple(self.links_by_index[row] for row in self._paths.path(source, target))

@@ -171,6 +171,7 @@ class SimpyEngine:
         assert self.env.active_process is not None
         candidates = self.network.system.placements[task.source, task.kind.name]
         journey = Journey(task, key, self.env.active_process)
+        self.network.pass_until(self.env.now)
         placement = self._policy.decide(DelayedObservation(task, self.env.now, self.network, candidates))
         while True:
             try:

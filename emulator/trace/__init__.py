@@ -1,7 +1,7 @@
 """A link's capacity, slot by slot: an immutable, checked trace with its lineage and digest."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from emulator.core.arrays import Ints
+from emulator.core.arrays import Columns, Ints
+from emulator.core.scratch import PIECE_ROWS, Scratch, empty_beside, joined, release
 from emulator.core.units import NS_PER_S
 from emulator.trace.rules import BEHAVIOUR, BITS_LIMIT, Rules
 from emulator.trace.writer import Digest, trace_writer
@@ -52,7 +53,8 @@ class Trace:
 
     def __post_init__(self) -> None:
         rules = Rules(self.slot_ns, self.release)
-        rules.add(self.columns)
+        for piece in self.pieces():
+            rules.add(piece)
         rules.finish()
 
     def __len__(self) -> int:
@@ -81,14 +83,41 @@ class Trace:
     @cached_property
     def cumulative_bits(self) -> Ints:
         """Bits before each slot, shape (slots + 1,), starting at 0."""
-        return np.concatenate(([0], np.cumsum(self.capacity_bits, dtype=np.int64)))
+        edges: Ints = empty_beside(self.capacity_bits, len(self) + 1, np.int64)
+        edges[0] = 0
+        for start in range(0, len(self), PIECE_ROWS):
+            piece, sums = self.capacity_bits[start : start + PIECE_ROWS], edges[start + 1 : start + 1 + PIECE_ROWS]
+            np.cumsum(piece, dtype=np.int64, out=sums)
+            sums += edges[start]
+            release(piece, edges[start : start + PIECE_ROWS])
+        return edges
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of slot length, release rule and all columns (see `Digest`)."""
         digest = Digest(self.slot_ns, self.release)
-        digest.add(self.columns)
+        for piece in self.pieces():
+            digest.add(piece)
         return digest.hexdigest()
+
+    def pieces(self) -> Iterator[Columns]:
+        """Yield the columns of PIECE_ROWS slots at a time. Of a trace in a scratch file, memory holds one piece."""
+        slots = len(next(iter(self.columns.values()), ()))
+        for start in range(0, max(slots, 1), PIECE_ROWS):
+            stop = start + PIECE_ROWS if start + PIECE_ROWS < slots else None  # a longer column shows in the last piece
+            piece = {name: values[start:stop] for name, values in self.columns.items()}
+            yield piece
+            release(*piece.values())
+
+    def parts(self) -> Iterator["Trace"]:
+        """Yield the trace in parts of at most PIECE_ROWS slots, one after the other, as `pieces`."""
+        if len(self) <= PIECE_ROWS:
+            yield self
+            return
+        for start in range(0, len(self), PIECE_ROWS):
+            part = self.slice(start, min(start + PIECE_ROWS, len(self)))
+            yield part
+            release(*part.columns.values())
 
     def rate_bps(self, start_ns: int, stop_ns: int) -> float:
         """Mean rate between two instants; a slot that lies partly between them counts in proportion."""
@@ -152,22 +181,32 @@ class Trace:
     def save(self, path: Path) -> None:
         """Write a Parquet file, atomically: the columns, and all else in the schema's metadata."""
         with trace_writer(path, self.slot_ns, self.release, self.lineage, self.metadata) as writer:
-            writer.append(self.columns)
+            for piece in self.pieces():
+                writer.append(piece)
 
     @classmethod
-    def load(cls, path: Path) -> "Trace":
-        """Read a file of `save`. Raises ValueError with path and rule if it is another kind of file, a value breaks a
-        rule, or the values do not match the stored digest; OSError if there is no file."""
+    def load(cls, path: Path, scratch: Scratch | None = None) -> "Trace":
+        """Read a file of `save` in pieces, into a scratch file if one is given or the trace is long.
+
+        Raises ValueError with path and rule if it is another kind of file, a value breaks a rule, or the values do not
+        match the stored digest; OSError if there is no file."""
         path.stat()  # its error names the file; pyarrow's does not
         try:
-            table = pq.ParquetFile(path).read()
-            header = json.loads((table.schema.metadata or {})[b"airsplit.trace"])
-            columns = {name: table[name].to_numpy() for name in table.column_names}
+            file = pq.ParquetFile(path)
+            header = json.loads((file.metadata.metadata or {})[b"airsplit.trace"])
+            rows = file.metadata.num_rows
+            pieces = (
+                {name: batch[name].to_numpy(zero_copy_only=False) for name in batch.schema.names}
+                for batch in file.iter_batches(PIECE_ROWS)
+            )
+            columns = joined(pieces, rows, Scratch() if scratch is None and rows > PIECE_ROWS else scratch)
             lineage = tuple(Interval(*interval) for interval in header["lineage"])
             trace = cls(header["slot_ns"], columns, header["release"], lineage, dict(header["metadata"]))
             stored = str(header["sha256"])
         except (pa.ArrowException, OSError, KeyError, TypeError, RecursionError) as error:
-            # pyarrow raises OSError for a damaged file, json RecursionError for too deep nesting
+            # for a damaged file, pyarrow raises OSError without a file's name, json RecursionError for too deep nesting
+            if isinstance(error, OSError) and error.filename:
+                raise
             reason = str(error).splitlines()[0]
             raise ValueError(f"{path}: must be a trace that airsplit wrote ({reason})") from error
         except ValueError as error:

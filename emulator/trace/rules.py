@@ -1,17 +1,16 @@
 """Rules for the values of a trace, checked at once or chunk by chunk."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from emulator.core.arrays import Columns
+
 # The columns that decide when a message leaves; all others describe the channel.
 BEHAVIOUR: dict[str, type[np.generic]] = {"capacity_bits": np.int64, "harq_delay_ns": np.int64, "block_lost": np.bool_}
 
 BITS_LIMIT = 2**62  # for the sum of a trace's bits: twice the sum still fits 64 bits
-
-Columns = Mapping[str, npt.NDArray[Any]]
 
 
 class Rules:

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emulator.core.arrays import Columns
 from emulator.core.files import atomic_write, require_writable
-from emulator.trace.rules import Columns, Rules
+from emulator.trace.rules import Rules
 
 
 class Digest:

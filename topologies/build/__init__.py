@@ -19,6 +19,7 @@ from topologies.build.conversion import (
     recorded_arrivals,
 )
 from topologies.build.links import cells_of, links_of
+from topologies.build.room import require_room
 from topologies.build.trace_sources import TraceSource
 from topologies.schema.scenario import Scenario
 from topologies.schema.workloads import RecordedSection, TaskSection
@@ -80,6 +81,9 @@ def require_disjoint(trained: System, tested: System) -> None:
 def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
     nodes = nodes_of(scenario)
     models = profiles_of(scenario, folder)
+    placements = placements_of(scenario, nodes, models)
+    if not source.stored_traces:
+        require_room(scenario, placements)
     return System(
         name=scenario.name,
         seed=source.seed,
@@ -91,7 +95,7 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
             for task in scenario.tasks
             for name in scenario.names_of(task.sources)
         ),
-        placements=placements_of(scenario, nodes, models),
+        placements=placements,
         control=Control(
             scenario.control.node,
             ns_from_ms(scenario.control.observation_age_ms),

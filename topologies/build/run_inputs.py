@@ -9,6 +9,7 @@ from urllib.parse import quote
 import yaml
 
 from emulator.core.files import atomic_write, naming
+from emulator.core.scratch import Scratch
 from emulator.layer_times import measured_of, save_measured
 from emulator.system import System
 from emulator.trace import Trace
@@ -44,7 +45,8 @@ def store_inputs(folder: Path, text: str, files: Mapping[str, Path], system: Sys
 def load_traces(folder: Path) -> dict[str, Trace]:
     """Return the folder's traces by direction, for `topologies.build.build`. Raises ValueError for a damaged
     trace."""
-    return {path.stem: Trace.load(path) for path in sorted((folder / "traces").glob("*.parquet"))}
+    scratch = Scratch()
+    return {path.stem: Trace.load(path, scratch) for path in sorted((folder / "traces").glob("*.parquet"))}
 
 
 def checkpoint_file(label: str) -> str:

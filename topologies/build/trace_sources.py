@@ -7,6 +7,7 @@ from pathlib import Path
 from emulator.channel.generate import generate
 from emulator.channel.numerology import slot_ns
 from emulator.channel.radio import Direction
+from emulator.core.scratch import Scratch
 from emulator.core.units import NS_PER_S, ns_from_s
 from emulator.trace import Trace, constant
 from emulator.trace.formats import read
@@ -31,6 +32,7 @@ class TraceSource:
     folder: Path
     training: bool
     stored_traces: Mapping[str, Trace] = field(default_factory=dict)
+    _scratch: Scratch = field(default_factory=Scratch, init=False, repr=False)
 
     def wired(self, name: str, rate_mbps: float) -> Trace:
         """Return the trace of one direction of a wired link."""
@@ -51,7 +53,7 @@ class TraceSource:
             return self.stored_traces[name]
         whole_ns = whole_slots_ns(max(self.duration_ns, MIN_CHANNEL_NS), cell.mu)
         track = track_of(section, whole_ns, self.seed, ue, self.folder)
-        return generate(radio_of(cell, section), track, whole_ns, self.seed, ue, direction)
+        return generate(radio_of(cell, section), track, whole_ns, self.seed, ue, direction, self._scratch)
 
     def _recorded(self, section: TraceFileSection) -> Trace:
         file = self.folder / section.file

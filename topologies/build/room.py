@@ -1,0 +1,69 @@
+"""What a system takes on this machine, so that a run that cannot fit says so before it starts."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from emulator.channel.numerology import slot_ns
+from emulator.core.errors import MissingDependency
+from emulator.core.scratch import scratch_folder
+from emulator.core.units import NS_PER_S, ns_from_s
+from emulator.task import Placement
+from topologies.schema.cells import DIRECTIONS
+from topologies.schema.scenario import Scenario
+
+SLOT_BYTES = 110  # in scratch files: the columns of a generated trace, its sums, and the tables of a run
+BASE_BYTES = 400_000_000  # of memory: the program with its libraries
+SOURCE_BYTES = 150_000  # of memory for a UE that asks for tasks of one kind: links, draws, routes, plans
+CANDIDATE_BYTES = 60  # of memory for one of its candidates, most of which it shares with others
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+def generated_slots(scenario: Scenario) -> int:
+    """Return the number of slots of all traces that the scenario generates."""
+    slots = 0
+    for _, a, b, link in scenario.link_entries():
+        cell = scenario.cell_at(a) or scenario.cell_at(b)
+        if cell is not None and link.radio is not None:
+            each = -(-max(ns_from_s(scenario.duration_s), NS_PER_S) // slot_ns(cell.mu))
+            slots += each * sum(not link.directions[direction].has_own_rate for direction in DIRECTIONS)
+    return slots
+
+
+def memory_bytes(placements: Mapping[tuple[str, str], Sequence[Placement]]) -> int:
+    """Return about how much memory a run takes, given the candidates of each source and kind. It does not depend on the
+    duration."""
+    return BASE_BYTES + sum(SOURCE_BYTES + CANDIDATE_BYTES * len(each) for each in placements.values())
+
+
+def require_room(scenario: Scenario, placements: Mapping[tuple[str, str], Sequence[Placement]]) -> None:
+    """Raise MissingDependency, with what is needed and what there is, unless memory and the disk for unnamed files
+    suffice for a run of the scenario."""
+    needed, available = memory_bytes(placements), _available_bytes()
+    if needed > available:
+        raise MissingDependency(
+            f"{scenario.name}: about {_gb(needed)} of memory are needed for {len(placements)} streams of tasks, and"
+            f" {_gb(available)} are available; choose fewer UEs, or fewer cuts or max_partitions"
+        )
+    slots, folder = generated_slots(scenario), scratch_folder()
+    free = shutil.disk_usage(folder).free
+    if slots * SLOT_BYTES > free:
+        raise MissingDependency(
+            f"{scenario.name}: about {_gb(slots * SLOT_BYTES)} are needed in {folder} for {slots} slots of channels,"
+            f" and {_gb(free)} are free; set TMPDIR to a folder with more, or choose a shorter duration_s or fewer UEs"
+        )
+
+
+def _available_bytes() -> int:
+    """Return the memory that this process can still take, within the limit of its container."""
+    available = int(psutil.virtual_memory().available)
+    for path in LIMITS:
+        if path.is_file() and (text := path.read_text().strip()).isdecimal():
+            available = min(available, int(text))
+    return available
+
+
+def _gb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB"
