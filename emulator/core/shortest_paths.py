@@ -27,6 +27,8 @@ class ShortestPaths:
         while start != target and len(leaving := self._leaving.get(start, [])) == 1 and leaving[0] not in first:
             first += leaving
             start = self._links[leaving[0]][1]
+        if start == target:
+            return tuple(first)
         link_to = self._trees.get(start)
         if link_to is None:
             link_to = self._trees[start] = self._tree(start)

@@ -56,3 +56,13 @@ def test_paths_are_those_of_a_breadth_first_search_from_each_source(ends: list[t
         else:
             with pytest.raises(ValueError, match=f"nodes: {target} must be reachable from {source}"):
                 paths.path(source, target)
+
+
+def test_field_nodes_with_one_link_need_no_table() -> None:
+    """The paths of all UEs of a base station are those from the base station: one table, not one for each UE."""
+    ues = [f"ue{number}" for number in range(50)]
+    paths = ShortestPaths(both_ways([("gnb", name) for name in (*ues, "edge")]))
+    for name in ues:
+        for source, target in ((name, name), (name, "gnb"), (name, "edge"), ("edge", name), ("gnb", name)):
+            paths.path(source, target)
+    assert list(paths._trees) == ["gnb"]
