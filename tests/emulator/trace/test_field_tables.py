@@ -154,6 +154,14 @@ def test_counter_misread_once_is_left_out(tmp_path: Path) -> None:
     assert (about(trace, "rows_misread"), about(trace, "counter_resets")) == (1, 0)
 
 
+def test_counter_that_jumped_up_once_is_left_out(tmp_path: Path) -> None:
+    counts = [1_000_000, 2_000_000, 4_294_967_295, 4_000_000, 5_000_000]
+    content = "t,b\n" + "".join(f"{at},{count}\n" for at, count in enumerate(counts))
+    trace = imported(tmp_path, content, "time=t,rate=b,unit=B-counter")
+    assert trace.period_ns == 4 * 10**9 and set(rates_mbps(trace)) == {8.0}
+    assert (about(trace, "rows_misread"), about(trace, "counter_resets")) == (1, 0)
+
+
 def test_negative_rate_is_left_out_with_the_row_after_it_on_request(tmp_path: Path) -> None:
     trace = imported(tmp_path, GLITCH, "time=t,rate=mbps,glitches=leave_out")
     assert trace.period_ns == 15 * 10**9 and set(rates_mbps(trace)) == {8.0}

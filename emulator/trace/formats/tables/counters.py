@@ -1,8 +1,9 @@
 """A running counter of data becomes rates between its rows.
 
-The rate from a row to the next is their difference over the time between them. A fall of the counter is one of two
-things. If it is back where it was after at most `GLITCH_ROWS` rows, those rows were misread: they are left out, and
-the difference over them counts. Otherwise the counter began anew: the time across the fall has no rate of its own, so
+The rate from a row to the next is their difference over the time between them. A fall of the counter is one of three
+things. If it does not go below the row before the last, the last row was misread, too high. If the counter is back
+where it was after at most `GLITCH_ROWS` rows, those were misread. Rows that were misread are left out, and the
+difference over them counts. Otherwise the counter began anew: the time across the fall has no rate of its own, so
 the rate before holds.
 """
 
@@ -35,13 +36,17 @@ def counter_rates(stamps_ms: Floats, counts: Floats) -> CounterRates:
 
 
 def misread(counts: Floats) -> Flags:
-    """Return which rows a fall began that the counter took back within `GLITCH_ROWS` rows, shape (rows,)."""
+    """Return which rows were misread, shape (rows,): one before a fall that does not go below the row before it, and
+    those of a fall that the counter took back within `GLITCH_ROWS` rows."""
     wrong = np.zeros(len(counts), np.bool_)
     for fall in (np.flatnonzero(np.diff(counts) < 0) + 1).tolist():
-        before = counts[fall - 1]
         if wrong[fall - 1]:
             continue
-        back = np.flatnonzero(counts[fall + 1 : fall + 1 + GLITCH_ROWS] >= before)
+        earlier = np.flatnonzero(~wrong[: fall - 1])
+        if len(earlier) and counts[fall] >= counts[earlier[-1]]:
+            wrong[fall - 1] = True
+            continue
+        back = np.flatnonzero(counts[fall + 1 : fall + 1 + GLITCH_ROWS] >= counts[fall - 1])
         if len(back):
             wrong[fall : fall + 1 + back[0]] = True
     return wrong
