@@ -26,6 +26,7 @@ from topologies.loading.loader import prefix_errors
 from topologies.schema.scenario import Scenario
 
 if TYPE_CHECKING:
+    from hil.mqtt.login import Login
     from hil.testbed.lab import Lab
 
 
@@ -39,28 +40,29 @@ def run_simulation(
     objects: Mapping[str, Policy] = NO_OBJECTS,
     engine: EngineName = "compiled",
     left_out: tuple[LeftOut, ...] = (),
+    login: "Login | None" = None,
 ) -> Run:
     """Simulate a scenario under every policy that it names; write records, figures and a report to a folder in `out`.
 
     `file` is the scenario's file: relative paths start from its folder, and error messages from its name. `hil` is
-    `local` or the HOST:PORT of a broker: the scenario's `hil.policies` then also run on workers. `command` is the
-    user's call, for the manifest. `objects` are policies that the caller made, by their labels in the scenario.
-    `left_out` names results to do without. Both engines record the same. Raises ValueError, one line, for bad input,
-    and UnfinishedRun if something fails after the records are complete.
+    `local` or the address of a broker: the scenario's `hil.policies` then also run on workers. `login` is for this
+    broker; by default nobody's. `command` is the user's call, for the manifest. `objects` are policies that the caller
+    made, by their labels in the scenario. `left_out` names results to do without. Both engines record the same. Raises
+    ValueError, one line, for bad input, and UnfinishedRun if something fails after the records are complete.
     """
     started = datetime.now(UTC)
     home = file.parent
     with ExitStack() as stack:
         stack.enter_context(prefix_errors(file))
+        if hil:
+            require_hosts(scenario, hil, login)
         system = build(scenario, home)
         checkpoints = load_checkpoints(scenario, home, system, objects)
-        if hil and scenario.hil is None:
-            raise ValueError(f"{scenario.name}: hil: must name workers and policies")
         makers = result_makers(left_out)  # what fails here fails before workers measure and agents train
         require_run_folders(out, scenario.name)
         deferral = stack.enter_context(SignalDeferral())
         stack.enter_context(progress)
-        lab = stack.enter_context(workers(hil, scenario, system, progress)) if hil else None
+        lab = stack.enter_context(workers(hil, scenario, system, progress, login)) if hil else None
         system = system if lab is None else lab.system
         folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress, objects)
         with room_for_manifest(folder, system):
@@ -100,11 +102,22 @@ def run_policies(
     return totals
 
 
-def workers(where: str, scenario: Scenario, system: System, progress: RunProgress) -> "AbstractContextManager[Lab]":
+def require_hosts(scenario: Scenario, where: str, login: "Login | None") -> None:
+    """Raise ValueError for a scenario without workers, MissingDependency if the broker does not let us in."""
+    from hil.testbed.hosts import require_broker
+
+    if scenario.hil is None:
+        raise ValueError(f"{scenario.name}: hil: must name workers and policies")
+    require_broker(where, login)
+
+
+def workers(
+    where: str, scenario: Scenario, system: System, progress: RunProgress, login: "Login | None"
+) -> "AbstractContextManager[Lab]":
     """Return the lab of workers. Imports torch, which other runs do not need."""
     from hil.testbed.lab import open_lab
 
-    return open_lab(where, scenario, system, progress)
+    return open_lab(where, scenario, system, progress, login)
 
 
 def describe_workers(lab: "Lab", system: System) -> ExecutionFacts:
@@ -118,5 +131,7 @@ def describe_workers(lab: "Lab", system: System) -> ExecutionFacts:
     ]
     if facts.moves:
         notes.append("Tasks are counted over all that the workers ran: " + "; ".join(facts.moves) + ".")
+    if facts.dropped:
+        notes.append(f"{facts.dropped} messages to the coordinator were not of its format and were dropped.")
     broker = BrokerFacts(name=facts.broker[0], version=facts.broker[1])
     return ExecutionFacts("hil", tuple(notes), broker=broker, workers=facts.workers)

@@ -62,13 +62,15 @@ class Execution(NamedTuple):
     """What running a task's partitions took: `service_ns[k][i]` for pass k on partition i.
 
     `compute` says how it is known: `modelled`, `measured`, or `mixed` (prefill measured, decode
-    from measured layer times). A `failure` is the reason why there are no times.
+    from measured layer times). A `failure` is the reason why there are no times. `workers`: the worker that ran
+    each partition, none if the times are modelled.
     """
 
     service_ns: Sequence[Sequence[int]]
     compute: str
     attempts: int = 1
     failure: str | None = None
+    workers: Sequence[str] = ()
 
 
 class Compute(Protocol):

@@ -1,7 +1,7 @@
 """Records of a run, streamed to Parquet: one row per task, and one row per stage of a task."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -50,6 +50,7 @@ STAGE_SCHEMA = pa.schema(
         *_parts,
         *_outcome,
         ("compute", _name),
+        ("worker", _name),  # the worker that measured the service time, else empty
     ]
 )
 
@@ -113,15 +114,17 @@ class Records:
             self.stages.close()
 
 
-def records_sha256(paths: Iterable[Path]) -> str:
-    """Return the SHA-256 of the values in the files, column by column in each row group. It does not depend on the
-    files' bytes, which differ between versions of the compressor."""
+def records_sha256(paths: Iterable[Path], columns: Collection[str] | None = None) -> str:
+    """Return the SHA-256 of the values in the files, column by column in each row group: of all columns, or only of
+    `columns`. It does not depend on the files' bytes, which differ between versions of the compressor."""
     digest = hashlib.sha256()
     for path in paths:
         file = pq.ParquetFile(path)
         for group in range(file.num_row_groups):
             table = file.read_row_group(group)
             for name, column in zip(table.column_names, table.columns, strict=True):
+                if columns is not None and name not in columns:
+                    continue
                 digest.update(f" {name} {len(column)} ".encode())
                 digest.update(_bytes_of(column.combine_chunks()))
     return digest.hexdigest()

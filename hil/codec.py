@@ -22,6 +22,7 @@ CODEC_VERSION = 1
 INT8_MAX = 127
 FP16_MAX = float(np.finfo(np.float16).max)
 MAX_RANK = 4
+MAX_MESSAGE_BYTES = 64 * 2**20
 
 # magic, version, kind, precision, rank, 4 sizes; run, task, attempt, plan, stage, deadline; scale
 _TENSOR = struct.Struct("!4sBBBB4I6Qf")
@@ -92,15 +93,20 @@ def encode_tensor(tensor: Tensor) -> bytes:
     """Return the header and the elements. int8 is symmetric with one scale per tensor: q = round(x / scale),
     scale = max |x| / 127, so the error is at most scale / 2. fp16 saturates at 65504.
 
-    Raises ValueError for values that are not finite, and for 0 or more than 4 dimensions.
+    Raises ValueError for values that are not finite, for 0 or more than 4 dimensions, without elements,
+    and for more than MAX_MESSAGE_BYTES.
     """
     values = tensor.values
     if not 1 <= values.ndim <= MAX_RANK:
         raise ValueError(f"values: rank={values.ndim}: must be between 1 and {MAX_RANK}")
+    if not values.size:
+        raise ValueError(f"values: shape={values.shape}: must have elements")
     payload, scale = encode_elements(values, tensor.precision)
     sizes = (*values.shape, *(1,) * (MAX_RANK - values.ndim))
     types = (tensor.kind, tensor.precision, values.ndim)
     header: bytes = _TENSOR.pack(MAGIC, CODEC_VERSION, *types, *sizes, *tensor.stage_id, scale)
+    if len(header) + len(payload) > MAX_MESSAGE_BYTES:
+        raise ValueError(f"values: {len(payload)} bytes: must be a message of at most {MAX_MESSAGE_BYTES}")
     return header + payload
 
 
@@ -126,15 +132,18 @@ def encode_elements(values: Float32Array, precision: Precision) -> tuple[bytes, 
 def decode_elements(
     payload: bytes | memoryview, precision: Precision, scale: float, shape: tuple[int, ...]
 ) -> Float32Array:
-    """Invert `encode_elements`. Raises Malformed unless the payload fits the shape, the scale is finite and positive,
-    and every value is finite."""
+    """Invert `encode_elements`. Raises Malformed unless the shape has elements and the payload fits it, the scale is
+    finite and positive, and every value is finite."""
     dtype = _DTYPES[precision]
+    if min(shape) < 1:
+        raise Malformed(f"tensor: shape={shape}: must have elements")
     if math.prod(shape) * dtype.itemsize != len(payload):
         raise Malformed(f"tensor: payload of {len(payload)} bytes: must be {shape} x {dtype.itemsize}")
     if not (math.isfinite(scale) and scale > 0):
         raise Malformed(f"tensor: scale={scale}: must be finite and positive")
-    elements = np.frombuffer(payload, dtype).reshape(shape).astype(np.float32)
-    values: Float32Array = elements * np.float32(scale) if precision is Precision.int8 else elements
+    with np.errstate(over="ignore", invalid="ignore"):  # such values are refused below
+        elements = np.frombuffer(payload, dtype).reshape(shape).astype(np.float32)
+        values: Float32Array = elements * np.float32(scale) if precision is Precision.int8 else elements
     if not np.all(np.isfinite(values)):
         raise Malformed("tensor: values must be finite")
     return values
@@ -153,10 +162,12 @@ def is_binary(message: bytes) -> bool:
 
 
 def decode(message: bytes) -> Tensor | Chunk:
-    """Invert `encode_tensor` and `encode_chunk`. Raises Malformed for any other message, and for a chunk whose data do
-    not have the stated digest."""
+    """Invert `encode_tensor` and `encode_chunk`. Raises Malformed for any other message, for more than
+    MAX_MESSAGE_BYTES, and for a chunk whose data do not have the stated digest."""
     if len(message) < 6 or not is_binary(message):
         raise Malformed("message: must start with its magic and kind")
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise Malformed(f"message: {len(message)} bytes: must be at most {MAX_MESSAGE_BYTES}")
     version, kind = message[4], message[5]
     if version != CODEC_VERSION:
         raise Malformed(f"message: version={version}: must be {CODEC_VERSION}")

@@ -2,10 +2,12 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
-from hil import codec
+from hil import codec, deployment
 from hil.errors import Malformed
 
 TOPIC_ROOT = "airsplit"
@@ -15,6 +17,22 @@ NO_MEMORY = "memory"  # the error of a worker that has no room for the weights
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MAX_TEXT_LENGTH = 500
 MAX_INT = 2**63 - 1
+MAX_MESSAGE_BYTES = 256 * 2**10
+MAX_LAYERS = 4_096
+MAX_STAGES = 64
+MAX_CHUNKS = 1_024
+MAX_TOKENS = 16_384
+DAY_NS = 86_400 * 10**9
+# What a message may state at most, by field: every size and count that its receiver would allocate, repeat or add up.
+LIMITS: Mapping[str, int] = {
+    **dict.fromkeys(("layer", "first", "stop", "stage"), MAX_LAYERS),
+    **dict.fromkeys(("service_ns", "decode_ns", "encode_ns", "layer_ns"), DAY_NS),
+    "tokens": MAX_TOKENS,
+    "repeats": 100,
+    "size": MAX_CHUNKS * deployment.WEIGHT_CHUNK_BYTES,
+    "missing": MAX_CHUNKS - 1,
+    "payload_bytes": codec.MAX_MESSAGE_BYTES,
+}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -28,6 +46,11 @@ def worker_topic(worker: str) -> str:
     return f"{TOPIC_ROOT}/worker/{worker}"
 
 
+def ping_topic(worker: str) -> str:
+    """Return the topic that a worker answers at once, also while it computes: pings."""
+    return f"{TOPIC_ROOT}/ping/{worker}"
+
+
 def coordinator_topic(run: int) -> str:
     """Return the topic that the coordinator of a run subscribes to: replies, reports, results."""
     return f"{TOPIC_ROOT}/coordinator/{run}"
@@ -36,7 +59,12 @@ def coordinator_topic(run: int) -> str:
 def check_name(worker: str) -> None:
     """Raise Malformed unless a worker's name can be one level of a topic."""
     if not NAME.fullmatch(worker):
-        raise Malformed(f"name={worker}: must be 1 to 64 letters, digits, and any of _ . - after the first")
+        raise Malformed(f"name={worker!r}: must be 1 to 64 letters, digits, and any of _ . - after the first")
+
+
+def one_line(error: Exception) -> str:
+    """Return the text of an error as a message may carry it."""
+    return " ".join(str(error).split())[:MAX_TEXT_LENGTH]
 
 
 @dataclass(frozen=True)
@@ -57,6 +85,22 @@ class Status:
 
     def __post_init__(self) -> None:
         check_name(self.worker)
+
+
+@dataclass(frozen=True)
+class Ping:
+    """To a worker, on its `ping_topic`: is it there? Answered by Pong on the `coordinator_topic` of `run`."""
+
+    run: int
+
+
+@dataclass(frozen=True)
+class Pong:
+    """From a worker: it is there, and so is all that it was sent since this incarnation began."""
+
+    run: int
+    worker: str
+    incarnation: int
 
 
 @dataclass(frozen=True)
@@ -92,7 +136,7 @@ class Offer:
 
     def __post_init__(self) -> None:
         if not DIGEST.fullmatch(self.digest):
-            raise Malformed(f"Offer.digest={self.digest}: must be 64 hexadecimal digits")
+            raise Malformed(f"Offer.digest={self.digest!r}: must be 64 hexadecimal digits")
 
 
 @dataclass(frozen=True)
@@ -119,8 +163,12 @@ class Plan:
     stages: tuple[Stage, ...]
 
     def __post_init__(self) -> None:
+        if len(self.stages) > MAX_STAGES:
+            raise Malformed(f"Plan.stages: {len(self.stages)}: must be at most {MAX_STAGES}")
         if self.precision not in codec.Precision.__members__:
-            raise Malformed(f"Plan.precision={self.precision}: must be one of {', '.join(codec.Precision.__members__)}")
+            raise Malformed(
+                f"Plan.precision={self.precision!r}: must be one of {', '.join(codec.Precision.__members__)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -144,6 +192,10 @@ class Measure:
     stop: int
     tokens: int
     repeats: int
+
+    def __post_init__(self) -> None:
+        if self.tokens * self.repeats > MAX_TOKENS:
+            raise Malformed(f"Measure.repeats={self.repeats}: must be at most {MAX_TOKENS} tokens in all")
 
 
 @dataclass(frozen=True)
@@ -190,27 +242,32 @@ class Report:
     error: str = ""
 
 
-ControlMessage = Status | Prepare | Offer | Holding | Plan | Ready | Measure | Measured | Start | Report
+ControlMessage = Status | Ping | Pong | Prepare | Offer | Holding | Plan | Ready | Measure | Measured | Start | Report
 AnyMessage = ControlMessage | codec.Tensor | codec.Chunk
 
 _TYPES: dict[str, type[ControlMessage]] = {kind.__name__: kind for kind in get_args(ControlMessage)}
 
 
 def encode(message: ControlMessage) -> bytes:
-    """Return compact JSON; the key `is` holds the message's class name."""
+    """Return compact JSON; the key `is` holds the message's class name. Raises Malformed for a value beyond its
+    limit."""
+    _check_limits(message)
     return json.dumps({"is": type(message).__name__, **asdict(message)}, separators=(",", ":")).encode()
 
 
 def decode(payload: bytes) -> AnyMessage:
     """Return a message of any type, binary or control. Raises Malformed unless it has exactly its type's fields, each
-    of the right type and within bounds."""
+    of the right type and within its limit (`LIMITS`)."""
     if codec.is_binary(payload):
         return codec.decode(payload)
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise Malformed(f"message: {len(payload)} bytes: must be at most {MAX_MESSAGE_BYTES}")
     try:
         content = json.loads(payload)
     except (ValueError, RecursionError) as error:
         raise Malformed(f"message: must be JSON: {error}") from error
-    kind = _TYPES.get(str(content.pop("is", ""))) if isinstance(content, dict) else None
+    name = content.pop("is", None) if isinstance(content, dict) else None
+    kind = _TYPES.get(name) if isinstance(name, str) else None
     if kind is None:
         raise Malformed("message: must name its kind")
     message: ControlMessage = _value(content, kind, kind.__name__)
@@ -223,12 +280,26 @@ def _value(value: Any, kind: Any, path: str) -> Any:
         return value
     if kind is str and isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH:
         return value
-    if get_origin(kind) is tuple and isinstance(value, list):
+    if get_origin(kind) is tuple and isinstance(value, list) and len(value) <= MAX_LAYERS:
         return tuple(_value(item, get_args(kind)[0], path) for item in value)
     if is_dataclass(kind) and isinstance(value, dict):
-        types_ = get_type_hints(kind)
+        types_ = _field_types(kind)
         if value.keys() != types_.keys():
             raise Malformed(f"{path}: must have the fields {', '.join(types_)}")
         fields = {name: _value(item, types_[name], f"{path}.{name}") for name, item in value.items()}
-        return kind(**fields)  # type: ignore[operator]  # mypy takes what is_dataclass() lets through for an instance
+        made = kind(**fields)  # type: ignore[operator]  # mypy takes what is_dataclass() lets through for an instance
+        _check_limits(made)
+        return made
     raise Malformed(f"{path}: must be {kind}")
+
+
+@cache  # evaluating annotations takes longer than the rest of decoding
+def _field_types(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _check_limits(message: Any) -> None:
+    for name, value in vars(message).items():
+        limit = LIMITS.get(name)
+        if limit is not None and any(each > limit for each in (value if isinstance(value, tuple) else (value,))):
+            raise Malformed(f"{type(message).__name__}.{name}: must be at most {limit}")

@@ -43,15 +43,16 @@ class Assembly:
     """Collect the chunks of one transfer at its receiver."""
 
     def __init__(self, whole: bytes, size: int) -> None:
+        """Allocates nothing: `size` is what the sender says."""
         self.whole = whole
         self.size = size
-        self._data = bytearray(size)
-        self._missing = set(range(chunk_count(size)))
+        self.received_bytes = 0
+        self._chunks: dict[int, bytes] = {}
 
     @property
     def missing(self) -> tuple[int, ...]:
         """The indices of the chunks that have not arrived, in order."""
-        return tuple(sorted(self._missing))
+        return tuple(index for index in range(chunk_count(self.size)) if index not in self._chunks)
 
     def add(self, piece: Chunk) -> None:
         """Store a chunk; a repeated chunk changes nothing. Raises Malformed for a chunk of another transfer, count or
@@ -61,13 +62,15 @@ class Assembly:
         length = min(WEIGHT_CHUNK_BYTES, self.size - start)
         if piece.whole != self.whole or piece.count != count or piece.index >= count or len(piece.data) != length:
             raise Malformed(f"chunk {piece.index} of {piece.count}: must fit a transfer of {self.size} bytes")
-        self._data[start : start + length] = piece.data
-        self._missing.discard(piece.index)
+        if piece.index not in self._chunks:
+            self._chunks[piece.index] = piece.data
+            self.received_bytes += length
 
     def take(self) -> bytes:
         """Return all bytes. If their digest is wrong, discards every chunk and raises Malformed."""
-        data = bytes(self._data)
+        data = b"".join(self._chunks[index] for index in sorted(self._chunks))
         if digest(data) != self.whole:
-            self._missing = set(range(chunk_count(self.size)))
+            self._chunks.clear()
+            self.received_bytes = 0
             raise Malformed("weights: digest must be the offered one")
         return data

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 from time import perf_counter_ns
+from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from hil.codec import Float32Array
-from hil.deployment import LayerId
-from topologies.models.chain import DTYPES, Chain
+from hil.control_messages import MAX_TOKENS
+from hil.deployment import LayerId, digest
+from hil.errors import Malformed
+from topologies.models.chain import DTYPES, Chain, ModelPlan
 from topologies.models.registry import build, example_input, model_plan, outline
 
 WARM_UP_RUNS = 2
@@ -25,6 +27,29 @@ def layer_bytes(layer: LayerId) -> bytes:
     return bytes(save({name: tensor.contiguous() for name, tensor in chain.state_dict().items()}))
 
 
+def layer_with(layer: LayerId, data: bytes) -> Chain:
+    """Return a layer with the weights `data` (safetensors). Raises Malformed unless these are exactly the layer's
+    tensors, each with its shape and type; ValueError for an unknown model or layer."""
+    chain = outline(layer.model, layer.index, layer.index + 1)
+    wanted = {name: (tensor.dtype, tensor.shape) for name, tensor in chain.state_dict().items()}
+    try:
+        tensors = load(data)
+    except Exception as error:  # the library declares none: a type that it does not know is a KeyError
+        raise Malformed(f"{_name(layer)}: the weights do not fit: {type(error).__name__}: {error}") from error
+    if {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()} != wanted:
+        raise Malformed(f"{_name(layer)}: the weights do not fit: must have the layer's names, shapes and types")
+    chain.load_state_dict(tensors, assign=True)
+    return chain
+
+
+class _HeldLayer(NamedTuple):
+    """A layer, the size of its weights, and the SHA-256 that they were sent with; empty if they were drawn here."""
+
+    chain: Chain
+    size_bytes: int
+    whole: bytes = b""
+
+
 class Runtime:
     """The layers that a process holds, run one after the other on one thread.
 
@@ -35,30 +60,33 @@ class Runtime:
     def __init__(self) -> None:
         torch.set_num_threads(1)  # times vary less with the host's load
         self.threads = torch.get_num_threads()
-        self.held_bytes = 0
-        self._held: dict[LayerId, Chain] = {}
+        self._held: dict[LayerId, _HeldLayer] = {}
         self._prepared: set[str] = set()
+        self._shapes: dict[tuple[str, int], tuple[int, ...]] = {}  # by model and cut: of one image or token
 
-    def __contains__(self, layer: LayerId) -> bool:
-        return layer in self._held
+    @property
+    def held_bytes(self) -> int:
+        """The size of all weights."""
+        return sum(held.size_bytes for held in self._held.values())
+
+    def holds(self, layer: LayerId, whole: bytes) -> bool:
+        """Return whether a layer is held with the weights whose SHA-256 is `whole`."""
+        return layer in self._held and self._held[layer].whole == whole
 
     def prepare(self, model: str) -> None:
         """Import the libraries of the model's layers, which takes seconds for some models."""
         if model in self._prepared:
             return
-        model_plan(model)
+        _plan(model)
         gc.collect()
         gc.freeze()  # garbage collection during a measurement then skips these objects
         self._prepared.add(model)
 
     def load(self, layer: LayerId, data: bytes) -> None:
-        """Hold a layer with the received weights `data`."""
+        """Hold a layer with the received weights `data`, instead of others that it had. Raises Malformed unless they
+        fit."""
         self.prepare(layer.model)
-        with as_value_error(f"{layer.model} layer {layer.index}: the weights do not fit"):
-            chain = outline(layer.model, layer.index, layer.index + 1)
-            chain.load_state_dict(load(data), assign=True)
-        self._held[layer] = chain
-        self.held_bytes += len(data)
+        self._held[layer] = _HeldLayer(layer_with(layer, data), len(data), digest(data))
 
     def draw(self, layer: LayerId) -> None:
         """Hold a layer with weights drawn here, from its seed."""
@@ -66,12 +94,13 @@ class Runtime:
             return
         self.prepare(layer.model)
         chain = build(layer.model, layer.seed, layer.index, layer.index + 1)
-        self._held[layer] = chain
-        self.held_bytes += sum(tensor.nbytes for tensor in chain.state_dict().values())
+        self._held[layer] = _HeldLayer(chain, sum(tensor.nbytes for tensor in chain.state_dict().values()))
 
     def run(self, model: str, seed: int, first: int, stop: int, x: torch.Tensor) -> tuple[torch.Tensor, int]:
         """Return the output of layers `first` up to, not including, `stop`, and their time in ns."""
         chains = [self._chain(LayerId(model, seed, index)) for index in range(first, stop)]
+        if not chains:
+            raise ValueError(f"{model} layers {first}-{stop}: must be at least one")
         with as_value_error(f"{model} layers {first}-{stop}: the input does not fit"):
             torch.set_num_threads(1)  # counts for the calling thread: its first run would use all processors
             begun_ns = perf_counter_ns()
@@ -111,11 +140,19 @@ class Runtime:
         with as_value_error(f"{model} has no cut {cut}"):
             shape = outline(model, 0, cut)(real.to("meta")).shape
             values = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-        return values.to(DTYPES[model_plan(model).weight_dtype])
+        return values.to(DTYPES[_plan(model).weight_dtype])
 
-    def from_wire(self, model: str, values: Float32Array) -> torch.Tensor:
-        """Return a received activation in the type that the model computes in."""
-        return torch.from_numpy(values).to(DTYPES[model_plan(model).weight_dtype])
+    def from_wire(self, model: str, cut: int, values: Float32Array) -> torch.Tensor:
+        """Return an activation received for a cut, in the type that the model computes in. Raises ValueError for
+        another shape than the activation at this cut has, for any number of tokens up to MAX_TOKENS."""
+        plan = _plan(model)
+        if (model, cut) not in self._shapes:
+            self._shapes[model, cut] = tuple(self.synthetic_input(model, 0, cut, 1).shape)
+        one = self._shapes[model, cut]
+        tokens = values.shape[1:2] if plan.family == "causal_lm" else one[1:2]
+        if values.shape != (one[0], *tokens, *one[2:]) or (plan.family == "causal_lm" and tokens > (MAX_TOKENS,)):
+            raise ValueError(f"{model} cut {cut}: activation of shape {values.shape}: must be as {one}")
+        return torch.from_numpy(values).to(DTYPES[plan.weight_dtype])
 
     def to_wire(self, x: torch.Tensor) -> Float32Array:
         """Return an activation in the type that the codec encodes."""
@@ -124,18 +161,31 @@ class Runtime:
 
     def scores(self, model: str, output: torch.Tensor) -> Float32Array:
         """Return the result of a task from the last layer's output: the scores of the classes, or of the next token."""
-        return self.to_wire(output[:, -1] if model_plan(model).family == "causal_lm" else output)
+        return self.to_wire(output[:, -1] if _plan(model).family == "causal_lm" else output)
 
     def _chain(self, layer: LayerId) -> Chain:
         if layer not in self._held:
-            raise ValueError(f"{layer.model} layer {layer.index} is not deployed here")
-        return self._held[layer]
+            raise ValueError(f"{_name(layer)} is not deployed here")
+        return self._held[layer].chain
+
+
+def _plan(model: str) -> ModelPlan:
+    """Return the definition of a model. Raises ValueError for an unknown one, and without the libraries it needs."""
+    try:
+        return model_plan(model)
+    except ImportError as error:
+        raise ValueError(f"{model}: this Python cannot run it: {error}") from error
+
+
+def _name(layer: LayerId) -> str:
+    return f"{layer.model} layer {layer.index}"
 
 
 @contextmanager
 def as_value_error(message: str) -> Iterator[None]:
-    """Raise torch's errors about wrong shapes, indices and sizes as ValueError: `message`, then the error's text."""
+    """Raise errors as ValueError: `message`, then the error's text. What a layer raises for an input that does not fit
+    is not declared: torch and the libraries of models raise many types."""
     try:
         yield
-    except (RuntimeError, IndexError, MemoryError, SafetensorError) as error:
+    except Exception as error:
         raise ValueError(f"{message}: {error}") from error

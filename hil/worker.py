@@ -11,25 +11,26 @@ Python 3.10, as do the modules that it imports.
 import argparse
 import logging
 import os
-import platform
-import queue
 import secrets
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from time import get_clock_info, perf_counter_ns
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from paho.mqtt.client import MQTTMessageInfo
-
-from hil import codec, control_messages, deployment
+from hil import codec, control_messages
 from hil.codec import MessageKind, Precision, StageId
 from hil.errors import Malformed
-from hil.mqtt.client import Address, RetainedMessage, make_client, parse_address
+from hil.inbox import Inbox, Waiting
+from hil.mqtt.address import Address
+from hil.mqtt.client import aim, make_client
+from hil.mqtt.login import ANONYMOUS, PASSWORD_VARIABLE, Login, open_login
+from hil.presence import Presence
+from hil.rate_limit import DroppedMessages, RateLimit
+from hil.transfers import Transfers
 
 if TYPE_CHECKING:
     from hil.runtime import Runtime
@@ -37,160 +38,131 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("airsplit.worker")
 MAX_PLANS = 4_096  # of all runs; the oldest are deleted first
 OFFLINE_PUBLISH_S = 2.0
+STATUS_S = 1.0  # how late a count of dropped messages may be published
 
 
 class Worker:
-    """Handle the messages to one worker, one after the other, in order of arrival."""
+    """Handle the messages to one worker, one after the other, in order of arrival.
 
-    def __init__(self, broker: Address, name: str, memory_bytes: int, runtime: "Runtime") -> None:
+    The network's thread decodes messages, drops those that are not of their format, and answers pings; the others wait
+    in the inbox for the thread of `serve`.
+    """
+
+    def __init__(
+        self, broker: Address, name: str, memory_bytes: int, runtime: "Runtime", login: Login = ANONYMOUS
+    ) -> None:
         """`memory_bytes` bounds the weights. Raises ValueError for a name that cannot be in a topic."""
         control_messages.check_name(name)
         self.name = name
-        self._memory_bytes = memory_bytes
         self._runtime = runtime
-        self._incarnation = secrets.randbits(63)
-        self._malformed = 0
-        self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._transfers = Transfers(name, memory_bytes, runtime)
+        self._dropped = DroppedMessages(LOG, name)
+        incarnation = secrets.randbits(63)
+        self._presence = Presence(name, incarnation, self._dropped, (runtime.threads, memory_bytes), self.stop)
+        self._inbox = Inbox()
         self._plans: dict[tuple[int, int], control_messages.Plan] = {}
-        self._offers: dict[bytes, tuple[control_messages.Offer, deployment.Assembly]] = {}
-        self._status_confirmed = False  # the broker has returned our own status
-        self._topics = (control_messages.worker_topic(name), control_messages.status_topic(name))
-        self._client = make_client(
-            f"airsplit-worker-{name}-{self._incarnation}",
-            self._topics,
-            self._receive,
-            lambda: self._publish_status(control_messages.ONLINE),
-            self._status(control_messages.OFFLINE),
-            lambda: LOG.warning("cannot reach broker %s: trying again", broker),
+        self._refusals = RateLimit(burst=500, per_s=500)
+        self._status_topic = control_messages.status_topic(name)
+        topics = (
+            control_messages.worker_topic(name),
+            control_messages.ping_topic(name),
+            control_messages.coordinator_topic(incarnation),  # for answers to our own pings
+            self._status_topic,
         )
-        self._client.connect_async(*broker)
+        self._topics = frozenset(topics)
+        self._client = make_client(
+            f"airsplit-worker-{name}-{incarnation}",
+            topics,
+            self._receive,
+            lambda: self._presence.publish(control_messages.ONLINE),
+            self._presence.status(control_messages.OFFLINE),
+            lambda reason: LOG.warning("%s; trying again", reason),
+        )
+        self._presence.attach(self._client)
+        aim(self._client, broker, login)
 
     def serve(self) -> None:
         """Handle messages until `stop`, then publish the status `offline`."""
         self._client.loop_start()  # connects, and reconnects whenever the connection is lost
-        while (payload := self._inbox.get()) is not None:
-            self._handle(payload)
-        with suppress(RuntimeError, ValueError):  # the broker may have ended already
-            self._publish_status(control_messages.OFFLINE).wait_for_publish(OFFLINE_PUBLISH_S)
+        while not self._inbox.is_closed:
+            if (waiting := self._inbox.get(STATUS_S)) is not None:
+                self._handle(waiting)
+            self._presence.tick()
+        if (last := self._presence.publish(control_messages.OFFLINE)) is not None:
+            with suppress(RuntimeError, ValueError):  # the broker may have ended already
+                last.wait_for_publish(OFFLINE_PUBLISH_S)
         self._client.disconnect()
         self._client.loop_stop()
 
     def stop(self) -> None:
         """Make `serve` return. Safe in a signal handler and from any thread."""
-        self._inbox.put(None)
+        self._inbox.close()
+
+    # On the network's thread
 
     def _receive(self, topic: str, payload: bytes) -> None:
         # amqtt also sends every new client the retained messages of other clients' subscriptions.
-        if topic in self._topics:
-            self._inbox.put(payload)
-
-    def _status(self, state: str) -> RetainedMessage:
-        status = control_messages.Status(
-            self.name,
-            self._incarnation,
-            state,
-            self._malformed,
-            _version("airsplit"),
-            platform.python_version(),
-            _version("torch"),
-            _cpu(),
-            self._runtime.threads,
-            f"perf_counter, {get_clock_info('perf_counter').implementation}",
-            self._memory_bytes,
-        )
-        return RetainedMessage(control_messages.status_topic(self.name), control_messages.encode(status))
-
-    def _publish_status(self, state: str) -> MQTTMessageInfo:
-        status = self._status(state)
-        return self._client.publish(status.topic, status.payload, qos=1, retain=True)
-
-    def _on_own_status(self, status: control_messages.Status) -> None:
-        """Keep the retained status of this worker's name true. Overwrite the last will of an earlier worker or
-        connection; stop if a newer worker uses the name."""
-        if status.state == control_messages.OFFLINE:
-            self._publish_status(control_messages.ONLINE)
-        elif status.incarnation == self._incarnation:
-            self._status_confirmed = True
-        elif self._status_confirmed:
-            LOG.error("%s: a newer worker uses this name: stopping", self.name)
-            self.stop()
-
-    def _handle(self, payload: bytes) -> None:
+        if topic not in self._topics:
+            return
         begun_ns = perf_counter_ns()
         try:
             message = control_messages.decode(payload)
+            match message:
+                case control_messages.Status(worker=self.name) if topic == self._status_topic:
+                    self._presence.on_status(message)
+                case control_messages.Ping():
+                    self._presence.on_ping(message)
+                case control_messages.Pong(worker=self.name):
+                    self._presence.on_pong(message)
+                case codec.Tensor(kind=MessageKind.ACTIVATION) | codec.Chunk() | control_messages.Prepare():
+                    self._enqueue(Waiting(payload, message, perf_counter_ns() - begun_ns))
+                case (
+                    control_messages.Offer()
+                    | control_messages.Plan()
+                    | control_messages.Measure()
+                    | control_messages.Start()
+                ):
+                    self._enqueue(Waiting(payload, message, perf_counter_ns() - begun_ns))
+                case _:
+                    raise Malformed(f"message: {type(message).__name__} is not for a worker")
         except Malformed as error:
-            self._drop(error)
-            return
-        match message:
-            case control_messages.Status():
-                self._on_own_status(message)
-            case control_messages.Prepare():
-                self._on_prepare(message)
-            case control_messages.Offer():
-                self._on_offer(message)
-            case codec.Chunk():
-                self._on_chunk(message)
-            case control_messages.Plan():
-                self._on_plan(message)
-            case control_messages.Measure():
-                self._on_measure(message)
-            case control_messages.Start():
-                self._on_start(message)
-            case codec.Tensor(kind=MessageKind.ACTIVATION):
-                self._on_activation(message, begun_ns)
-            case _:
-                self._drop(Malformed(f"message: {type(message).__name__} is not for a worker"))
+            self._dropped.add(error)
 
-    def _drop(self, error: Malformed) -> None:
-        self._malformed += 1
-        LOG.warning("%s: dropped a message: %s", self.name, error)
-        self._publish_status(control_messages.ONLINE)  # with the new count
+    def _enqueue(self, waiting: Waiting) -> None:
+        if not self._inbox.put(waiting):
+            raise Malformed("message: too many are waiting, or it waits already")
 
     def _reply(self, run: int, message: control_messages.ControlMessage) -> None:
+        """Send a message to the coordinator of a run; refusals no faster than a coordinator asks."""
+        if getattr(message, "error", "") and not self._refusals.allow():
+            self._dropped.add(Malformed("message: too many that must be refused"))
+            return
         self._client.publish(control_messages.coordinator_topic(run), control_messages.encode(message))
 
-    # Weights
+    # On the thread of `serve`
 
-    def _on_prepare(self, order: control_messages.Prepare) -> None:
+    def _handle(self, waiting: Waiting) -> None:
         try:
-            self._runtime.prepare(order.model)
+            match waiting.message:
+                case control_messages.Prepare(model=model):
+                    self._runtime.prepare(model)
+                case control_messages.Offer() as offer:
+                    self._reply(offer.run, self._transfers.offer(offer))
+                case codec.Chunk() as chunk:
+                    holding = self._transfers.take(chunk)
+                    self._reply(holding.run, holding)
+                case control_messages.Plan() as plan:
+                    self._on_plan(plan)
+                case control_messages.Measure() as order:
+                    self._on_measure(order)
+                case control_messages.Start() as start:
+                    self._on_start(start)
+                case codec.Tensor() as tensor:
+                    self._on_activation(tensor, waiting.decode_ns)
+        except Malformed as error:
+            self._dropped.add(error)
         except ValueError as error:
-            LOG.warning("%s: %s", self.name, error)
-
-    def _on_offer(self, offer: control_messages.Offer) -> None:
-        whole = bytes.fromhex(offer.digest)
-        if _layer(offer) in self._runtime:
-            self._reply(offer.run, control_messages.Holding(offer.run, self.name, offer.digest, ()))
-            return
-        if offer.size + self._runtime.held_bytes > self._memory_bytes:
-            self._reply(
-                offer.run, control_messages.Holding(offer.run, self.name, offer.digest, (), control_messages.NO_MEMORY)
-            )
-            return
-        known = self._offers.get(whole)
-        assembly = known[1] if known and known[1].size == offer.size else deployment.Assembly(whole, offer.size)
-        self._offers[whole] = offer, assembly
-        self._reply(offer.run, control_messages.Holding(offer.run, self.name, offer.digest, assembly.missing))
-
-    def _on_chunk(self, chunk: codec.Chunk) -> None:
-        known = self._offers.get(chunk.whole)
-        if known is None:
-            self._drop(Malformed("chunk: its weights were not offered"))
-            return
-        offer, assembly = known
-        error = ""
-        try:
-            assembly.add(chunk)
-            if not assembly.missing:
-                self._runtime.load(_layer(offer), assembly.take())
-                del self._offers[chunk.whole]
-        except ValueError as failure:
-            error = _one_line(failure)
-            LOG.warning("%s: refused weights: %s", self.name, error)
-        self._reply(offer.run, control_messages.Holding(offer.run, self.name, offer.digest, assembly.missing, error))
-
-    # Stages
+            self._dropped.log.warn(f"{self.name}: {error}")
 
     def _on_plan(self, plan: control_messages.Plan) -> None:
         error = ""
@@ -199,7 +171,7 @@ class Worker:
                 if stage.worker == self.name:
                     self._runtime.warm_up(plan.model, plan.seed, stage.first, stage.stop)
         except ValueError as failure:
-            error = _one_line(failure)
+            error = control_messages.one_line(failure)
         while len(self._plans) >= MAX_PLANS:
             del self._plans[next(iter(self._plans))]
         self._plans[plan.run, plan.plan] = plan
@@ -213,7 +185,7 @@ class Worker:
                 order.model, order.seed, order.first, order.stop, order.tokens, order.repeats
             )
         except ValueError as failure:
-            error = _one_line(failure)
+            error = control_messages.one_line(failure)
         measured = control_messages.Measured(
             order.run, self.name, order.model, order.first, order.tokens, layer_ns, error
         )
@@ -222,19 +194,22 @@ class Worker:
     def _on_start(self, start: control_messages.Start) -> None:
         stage_id = StageId(start.run, start.task, start.attempt, start.plan, 0, start.deadline_ns)
         begun_ns = perf_counter_ns()
-        self._run_stage(stage_id, begun_ns, lambda model: self._runtime.task_input(model, start.seed, start.tokens))
+        self._run_stage(stage_id, begun_ns, lambda model, _: self._runtime.task_input(model, start.seed, start.tokens))
 
-    def _on_activation(self, tensor: codec.Tensor, begun_ns: int) -> None:
-        self._run_stage(tensor.stage_id, begun_ns, lambda model: self._runtime.from_wire(model, tensor.values))
+    def _on_activation(self, tensor: codec.Tensor, decode_ns: int) -> None:
+        begun_ns = perf_counter_ns() - decode_ns
+        self._run_stage(
+            tensor.stage_id, begun_ns, lambda model, cut: self._runtime.from_wire(model, cut, tensor.values)
+        )
 
-    def _run_stage(self, stage_id: StageId, begun_ns: int, take_input: Callable[[str], Any]) -> None:
+    def _run_stage(self, stage_id: StageId, begun_ns: int, take_input: Callable[[str, int], Any]) -> None:
         """Run one stage, send its output, and then report. The order tells the coordinator that a reported output has
         been sent."""
         decode_ns = service_ns = encode_ns = payload_bytes = 0
         error = ""
         try:
             plan, stage = self._find_stage(stage_id)
-            x = take_input(plan.model)
+            x = take_input(plan.model, stage.first)
             decode_ns = perf_counter_ns() - begun_ns
             output, service_ns = self._runtime.run(plan.model, plan.seed, stage.first, stage.stop, x)
             encode_begun_ns = perf_counter_ns()
@@ -243,7 +218,7 @@ class Worker:
             payload_bytes = codec.payload_bytes(message)
             self._client.publish(topic, message)
         except ValueError as failure:
-            error = _one_line(failure)
+            error = control_messages.one_line(failure)
         measurements = (service_ns, decode_ns, encode_ns, payload_bytes)
         names = (stage_id.run, self.name, stage_id.task, stage_id.attempt, stage_id.stage)
         self._reply(stage_id.run, control_messages.Report(*names, *measurements, error))
@@ -267,7 +242,13 @@ class Worker:
         return control_messages.worker_topic(plan.stages[next_stage.stage].worker), codec.encode_tensor(activation)
 
 
-def serve(broker: Address, name: str, memory_bytes: int | None = None, watch_stdin: bool = False) -> None:
+def serve(
+    broker: Address,
+    name: str,
+    memory_bytes: int | None = None,
+    watch_stdin: bool = False,
+    login: Login = ANONYMOUS,
+) -> None:
     """Run worker `name` until SIGTERM or SIGINT; with `watch_stdin` also until standard input closes, so that a worker
     cannot outlive its parent. `memory_bytes` bounds the weights that it holds, by default the machine's memory. Call on
     the main thread.
@@ -277,16 +258,12 @@ def serve(broker: Address, name: str, memory_bytes: int | None = None, watch_std
     # torch takes a second to import and a gigabyte to install: importing this module must not need it.
     from hil.runtime import Runtime
 
-    worker = Worker(broker, name, memory_bytes or _physical_memory(), Runtime())
+    worker = Worker(broker, name, memory_bytes or _physical_memory(), Runtime(), login)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     if watch_stdin:
         threading.Thread(target=_stop_at_end_of_input, args=(worker,), daemon=True).start()
     worker.serve()
-
-
-def _layer(offer: control_messages.Offer) -> deployment.LayerId:
-    return deployment.LayerId(offer.model, offer.seed, offer.layer)
 
 
 def _stop_at_end_of_input(worker: Worker) -> None:
@@ -299,35 +276,24 @@ def _physical_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
-def _cpu() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[: control_messages.MAX_TEXT_LENGTH]
-
-
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Run partitions of neural networks for a coordinator.")
-    parser.add_argument("--broker", required=True, type=parse_address, metavar="HOST:PORT")
+    parser.add_argument("--broker", required=True, metavar="HOST:PORT", help="or mqtt://HOST, or mqtts://HOST for TLS")
     parser.add_argument("--name", required=True)
+    parser.add_argument("--user", help="name of a user of the broker")
+    parser.add_argument("--password-file", type=Path, help=f"the user's password, or else in {PASSWORD_VARIABLE}")
+    parser.add_argument("--ca-file", type=Path, help="certificates that vouch for the broker")
     parser.add_argument("--memory-bytes", type=int, help="hold at most this many bytes of weights")
     parser.add_argument("--watch-stdin", action="store_true", help="end when standard input closes")
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    serve(arguments.broker, arguments.name, arguments.memory_bytes, arguments.watch_stdin)
+    try:
+        broker, login = open_login(arguments.broker, arguments.user, arguments.password_file, arguments.ca_file)
+        serve(broker, arguments.name, arguments.memory_bytes, arguments.watch_stdin, login)
+    except (ValueError, OSError) as error:
+        print(f"hil.worker: {error}", file=sys.stderr)
+        sys.exit(3)
 
 
 if __name__ == "__main__":

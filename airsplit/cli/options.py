@@ -25,7 +25,15 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the scenari
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="a.b=c", help="Change a value of the scenario.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the folders of runs.")]
 OutFile = Annotated[Path, typer.Option("--out", help="File to write.")]
-BrokerAddress = Annotated[str, typer.Option("--broker", metavar="HOST:PORT")]
+BrokerAddress = Annotated[
+    str, typer.Option("--broker", metavar="HOST:PORT", help="Or mqtt://HOST, or mqtts://HOST for TLS.")
+]
+BrokerUser = Annotated[str | None, typer.Option("--user", help="Name of a user of the broker.")]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option("--password-file", help="Holds the user's password; by default $AIRSPLIT_BROKER_PASSWORD does."),
+]
+CaFile = Annotated[Path | None, typer.Option("--ca-file", help="Certificates that vouch for the broker (PEM).")]
 ScenarioFile = Annotated[Path, typer.Argument(metavar="SCENARIO")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN")]
 TraceFile = Annotated[Path, typer.Argument(metavar="TRACE")]

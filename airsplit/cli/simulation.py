@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed, Traceback
+from airsplit.cli.hosts import login_of_run
+from airsplit.cli.options import (
+    BrokerUser,
+    CaFile,
+    Json,
+    OutFolder,
+    Overrides,
+    PasswordFile,
+    Quiet,
+    ScenarioFile,
+    Seed,
+    Traceback,
+)
 from airsplit.cli.output import print_run
 
 if TYPE_CHECKING:
@@ -29,6 +41,9 @@ def run(
     hil: Annotated[
         str | None, typer.Option("--hil", metavar="local|HOST:PORT", help="Also run tasks on workers, over MQTT.")
     ] = None,
+    user: BrokerUser = None,
+    password_file: PasswordFile = None,
+    ca_file: CaFile = None,
     engine: Annotated[EngineName, typer.Option(help="Run by compiled code, or by SimPy processes: same records.")] = (
         EngineName.compiled
     ),
@@ -48,5 +63,8 @@ def run(
     left_out: dict[LeftOut, bool] = {"bound": no_bound, "figures": no_figures}
     asked = tuple(name for name, out_of_it in left_out.items() if out_of_it)
     progress = RunProgress(quiet)
-    run = run_simulation(chosen, scenario, out, command, progress, hil, engine=engine.value, left_out=asked)
+    login = login_of_run(hil, user, password_file, ca_file)
+    run = run_simulation(
+        chosen, scenario, out, command, progress, hil, engine=engine.value, left_out=asked, login=login
+    )
     print_run(run, as_json)

@@ -156,7 +156,7 @@ class CompiledEngine:
         execution = self._compute.execute(task, placement)
         reason = self._rows.code_of_reason(execution.failure or "")
         times_ns = visit_times_ns(task, placement, execution)
-        return VisitTimes(self._rows.code_of_compute(execution.compute), execution.attempts, reason, times_ns)
+        return VisitTimes(self._rows.code_of_compute(execution), execution.attempts, reason, times_ns)
 
     def _run_until(self, until_ns: int, order: int) -> None:
         while (next_ns := _run_until(self._engine, until_ns, order)) < 0:

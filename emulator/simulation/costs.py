@@ -53,7 +53,7 @@ def total(stages: Sequence[StageCosts]) -> StageCosts:
 
 def write_rows(
     records: Records, label: str, task: Task, placement: Placement, stages: Sequence[StageCosts], *,
-    sojourn_ns: int, reason: str, attempts: int, compute: str,
+    sojourn_ns: int, reason: str, attempts: int, compute: str, workers: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Write the rows of a task that has ended, with a `reason` if it failed, and of its stages; a stage after the last
     partition is the result's."""
@@ -62,7 +62,8 @@ def write_rows(
     places = (*placement, (task.source, layers, layers))
     for index, (stage, place) in enumerate(zip(stages, places, strict=False)):
         quality = (stage.energy_j, stage.erased_fraction)
-        records.stages.append((*key, index, *place, *stage.values(), *quality, compute))
+        worker = workers[index] if index < len(workers) else ""
+        records.stages.append((*key, index, *place, *stage.values(), *quality, compute, worker))
     costs = total(stages)
     in_time = not reason and sojourn_ns <= task.kind.deadline_ns
     outcome = "failed" if reason else "done" if in_time else "missed"

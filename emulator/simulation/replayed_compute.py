@@ -18,6 +18,7 @@ class _Row(NamedTuple):
     compute: str
     reason: str
     service_ns: list[int]
+    workers: list[str]
 
 
 class Replayed:
@@ -33,11 +34,14 @@ class Replayed:
         stages = pq.read_table(folder / "stages.parquet", filters=chosen).to_pylist()
         tasks = pq.read_table(folder / "tasks.parquet", filters=chosen).to_pylist()
         services: dict[tuple[str, str, int], list[int]] = {}
+        workers: dict[tuple[str, str, int], list[str]] = {}
         for row in stages:
             if row["first_layer"] < row["stop_layer"]:
-                services.setdefault((row["source"], row["kind"], row["task"]), []).append(row["service_ns"])
+                key = (row["source"], row["kind"], row["task"])
+                services.setdefault(key, []).append(row["service_ns"])
+                workers.setdefault(key, []).append(row.get("worker", ""))  # older runs lack the column
         self._rows = {
-            key: _Row(row["attempts"], row["compute"], row["reason"], services.get(key, []))
+            key: _Row(row["attempts"], row["compute"], row["reason"], services.get(key, []), workers.get(key, []))
             for row in tasks
             for key in [(row["source"], row["kind"], row["task"])]
         }
@@ -53,4 +57,4 @@ class Replayed:
         decode = decode_times_ns(self._devices, task, placement)
         decoded_ns = [sum(column) for column in zip(*decode, strict=True)] or [0] * len(placement)
         prefill = [total - later for total, later in zip(row.service_ns, decoded_ns, strict=True)]
-        return Execution([prefill, *decode], row.compute, row.attempts)
+        return Execution([prefill, *decode], row.compute, row.attempts, workers=row.workers)

@@ -1,17 +1,20 @@
 """Rows of finished tasks on their way from compiled tables to the records."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from emulator.core.compiled import Table
+from emulator.policy import Execution
 from emulator.record import ROW_GROUP_ROWS, Records
 from emulator.simulation.costs import PARTS, Tally
 from emulator.simulation.event_loop import EngineState
 from emulator.simulation.plans import Plans
 from emulator.simulation.task_state import COSTS, DONE, OUTCOMES, REASONS
+
+Value = TypeVar("Value")
 
 
 class FinishedRows:
@@ -19,16 +22,17 @@ class FinishedRows:
 
     def __init__(self, plans: Plans, label: str, records: Records) -> None:
         self._plans, self._label, self._records = plans, label, records
-        self._reasons, self._computes = list(REASONS), ["modelled"]
+        self._reasons = list(REASONS)
+        self._computes: list[tuple[str, tuple[str, ...]]] = [("modelled", ())]  # how times are known, and the workers
         self.tally = Tally()
 
     def code_of_reason(self, reason: str) -> int:
         """Return the number of a reason."""
         return _code(self._reasons, reason)
 
-    def code_of_compute(self, compute: str) -> int:
-        """Return the number of a value of the column `compute`."""
-        return _code(self._computes, compute)
+    def code_of_compute(self, execution: Execution) -> int:
+        """Return the number of what the columns `compute` and `worker` say of an execution."""
+        return _code(self._computes, (execution.compute, tuple(execution.workers)))
 
     def write(self, engine: EngineState, *, at_end: bool = False) -> None:
         """Write full groups of rows; at the end of the run all rows."""
@@ -71,8 +75,15 @@ class FinishedRows:
                 "node": _named([stage.node for stage in stages], which),
                 "first_layer": np.array([stage.first_layer for stage in stages])[which],
                 "stop_layer": np.array([stage.stop_layer for stage in stages])[which],
+                "worker": self._worker_names(rows),
             }
         )
+
+    def _worker_names(self, rows: Table) -> pa.DictionaryArray:
+        """Return the worker of each row of a stage."""
+        most = max(len(workers) for _, workers in self._computes) + 1
+        names = [name for _, workers in self._computes for name in (*workers, *[""] * (most - len(workers)))]
+        return _named(names, rows["compute"] * most + np.minimum(rows["stage"], most - 1))
 
     def _keys(self, rows: Table) -> dict[str, Any]:
         """Return the columns that rows of tasks and of stages share."""
@@ -81,7 +92,7 @@ class FinishedRows:
             "policy": _named([self._label], np.zeros(len(rows), np.int64)),
             "source": _named([plan.source for plan in plans], rows["plan"]),
             "kind": _named([plan.kind for plan in plans], rows["plan"]),
-            "compute": _named(self._computes, rows["compute"]),
+            "compute": _named([compute for compute, _ in self._computes], rows["compute"]),
         }
 
 
@@ -92,8 +103,8 @@ def _named(names: Sequence[str], which: Table) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(of_name[which]), pa.array(list(codes), pa.string()))
 
 
-def _code(names: list[str], name: str) -> int:
-    """Return the place of a name in a list that grows with every new one."""
-    if name not in names:
-        names.append(name)
-    return names.index(name)
+def _code(values: list[Value], value: Value) -> int:
+    """Return the place of a value in a list that grows with every new one."""
+    if value not in values:
+        values.append(value)
+    return values.index(value)

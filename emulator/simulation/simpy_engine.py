@@ -83,6 +83,7 @@ class Journey:
         self.process = process
         self.attempts = 0
         self.compute = "modelled"
+        self.workers: Sequence[str] = ()
         self.placement: Placement = ()
         self.legs: tuple[PlannedLeg, ...] = ()
         self.measured_ns: Iterator[int] | None = None
@@ -204,6 +205,7 @@ class SimpyEngine:
             return
         execution = self._compute.execute(task, placement)
         journey.compute, journey.attempts = execution.compute, journey.attempts + execution.attempts
+        journey.workers = execution.workers
         times_ns = visit_times_ns(task, placement, execution)
         if execution.failure is not None:
             raise TaskFailed(execution.failure)
@@ -297,6 +299,7 @@ class SimpyEngine:
         write_rows(
             self._records, self._label, task, journey.placement, stages,
             sojourn_ns=sojourn_ns, reason=reason, attempts=journey.attempts, compute=journey.compute,
+            workers=journey.workers,
         )  # fmt: skip
         self._tally.add(1, sum(sum(stage.values()[:4]) for stage in stages), sojourn_ns, end_ns)
         self._open -= 1

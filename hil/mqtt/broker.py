@@ -14,11 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hil.errors import MissingDependency
-from hil.mqtt.client import Address
+from hil.mqtt.address import LAST_PORT, Address, listen
 
 LOOPBACK = "127.0.0.1"
 ANY_PORT = 0  # bind to any free port
-LAST_PORT = 65_535
 BROKER_START_S = 20.0
 TERMINATE_S = 5.0
 MOSQUITTO_PLACES = "/usr/sbin:/usr/local/sbin"  # often not in a user's PATH
@@ -107,7 +106,7 @@ def _announced_port(process: subprocess.Popen[bytes]) -> int:
 
 
 def _free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as server:
+    with listen(Address(host, 0)) as server:
         port: int = server.getsockname()[1]
         return port
 

@@ -11,6 +11,7 @@ import sys
 from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
 from amqtt.broker import Broker
 
+from hil.mqtt.address import Address, listen
 from hil.mqtt.client import KEEPALIVE_S
 
 LOG = logging.getLogger("airsplit.broker")
@@ -58,10 +59,11 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     arguments = parser.parse_args()
+    address = Address(arguments.host, arguments.port)
     try:
-        listener = socket.create_server((arguments.host, arguments.port))
+        listener = listen(address)
     except OSError as error:
-        sys.exit(f"the broker cannot listen on {arguments.host}:{arguments.port}: {error.strerror}")
+        sys.exit(f"the broker cannot listen on {address}: {error.strerror}")
     asyncio.run(serve(listener))
 
 

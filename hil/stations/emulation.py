@@ -16,8 +16,8 @@ from emulator.realtime.relay import RelayCounts
 from emulator.realtime.sandbox.namespaces import network_of
 from emulator.realtime.sandbox.terminal import take_terminal
 from emulator.system import System
+from hil.mqtt.address import Address
 from hil.mqtt.broker import Broker, embedded, find_mosquitto, mosquitto
-from hil.mqtt.client import Address
 from hil.stations.files import HOSTS_FOLDER, schedule_file, store_events
 from hil.stations.planning import make_schedule
 from hil.stations.priority import raise_priority

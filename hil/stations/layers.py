@@ -62,7 +62,7 @@ class NodeLayers:
         if plan.tokens:
             shape = (1, job.prompt_tokens if step == 0 else 1, *shape[2:])
         values = decode_elements(message.data, Precision[plan.precision], message.scale, shape)
-        return self._runtime.from_wire(plan.model, values)
+        return self._runtime.from_wire(plan.model, plan.placement[stage].first, values)
 
     def run(self, job: StationJob, key: MessageKey, x: torch.Tensor) -> torch.Tensor:
         """Return the output of a partition in one pass. A language model in a single partition runs all its passes;

@@ -6,7 +6,7 @@ from emulator.legs import legs, plan_legs
 from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, check_placement
-from hil.mqtt.client import Address
+from hil.mqtt.address import Address
 from hil.stations.schedule import SCHEDULE_VERSION, Computer, Schedule, StationJob, StationPlan
 from hil.task_inputs import input_seed
 

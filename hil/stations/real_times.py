@@ -131,7 +131,7 @@ def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Eve
         has_result_transfer = any(real.parts_ns[-1])
         for stage, (node, first, stop) in enumerate(stages if has_result_transfer else stages[:-1]):
             records.stages.append(
-                (*names, stage, node, first, stop, *real.parts_ns[stage], None, None, real.erased[stage], MEASURED)
+                (*names, stage, node, first, stop, *real.parts_ns[stage], None, None, real.erased[stage], MEASURED, "")
             )
 
 

@@ -14,7 +14,7 @@ from emulator.core.files import atomic_write
 from emulator.legs import Leg, LegPlan
 from emulator.profile import PRECISION_BYTES
 from emulator.task import Partition
-from hil.mqtt.client import Address
+from hil.mqtt.address import Address
 
 SCHEDULE_VERSION = 2
 

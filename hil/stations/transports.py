@@ -11,7 +11,8 @@ from typing import Protocol
 
 from emulator.realtime.mqtt_overhead import station_topic
 from hil.errors import Malformed, MissingDependency
-from hil.mqtt.client import Address, make_client
+from hil.mqtt.address import Address
+from hil.mqtt.client import make_client
 from hil.stations.messages import (
     DATAGRAM_BYTES,
     Reassembly,

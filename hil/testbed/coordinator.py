@@ -18,7 +18,8 @@ from hil import control_messages
 from hil.codec import Float32Array
 from hil.deployment import LayerId
 from hil.errors import MissingDependency
-from hil.mqtt.client import Address
+from hil.mqtt.address import Address
+from hil.mqtt.login import ANONYMOUS, Login
 from hil.runtime import layer_bytes
 from hil.task_inputs import input_seed
 from hil.testbed import layer_measurement
@@ -67,6 +68,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         timeout_s: float = 60.0,
         weights_seed: int = 0,
         join_s: float = 30.0,
+        login: Login = ANONYMOUS,
     ) -> None:
         """`timeout_s`: after this time without a reply a worker counts as lost. `join_s`: how long to wait at the start
         for workers that are offline. `weights_seed`: untrained weights compute as fast as trained ones; a fixed seed
@@ -86,7 +88,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         self._timeout_s = timeout_s
         self._join_s = join_s
         self._seed = weights_seed
-        self._connection = CoordinatorConnection(broker)
+        self._connection = CoordinatorConnection(broker, login)
         self._fleet = Fleet(self._connection, timeout_s)
         self._task_ids = count(1)
         self._devices: Mapping[str, Device] = {}  # with the measured times
@@ -186,6 +188,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         reason = ""
         try:
             for attempt in range(1, MAX_ATTEMPTS + 1):
+                self._connection.recover()
                 stages, reason = self._assign_stages(task_id, task, placement)
                 self._connection.open_attempt(Begun(task_id, attempt, tuple(stage.worker for stage in stages)))
                 if not stages:
@@ -213,10 +216,11 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             return Execution((), "measured", inference.attempts, inference.failure)
         scales = [self._node_workers[node].time_scale for node, _, _ in placement]
         first_pass = [round(report.service_ns * scale) for report, scale in zip(inference.reports, scales, strict=True)]
+        workers = tuple(report.worker for report in inference.reports)
         if not later:
-            return Execution([first_pass], "measured", inference.attempts)
+            return Execution([first_pass], "measured", inference.attempts, workers=workers)
         decode = decode_times_ns(self._devices, task, placement)
-        return Execution([first_pass, *decode], "mixed", inference.attempts)
+        return Execution([first_pass, *decode], "mixed", inference.attempts, workers=workers)
 
     def _wait_for_workers(self) -> list[str]:
         """Wait for the workers of all nodes. Return those that are not online in time."""
@@ -253,6 +257,8 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             self._assignment.refuse(refusal.worker, kind.model.name)
             self._connection.apply(Broken(task_id, attempt, refusal.reason))
             return
+        if self.ledger.open[task_id].condition != "running":
+            return  # the broker was lost meanwhile
         tokens = passes(task)[0].tokens
         deadline_ns = task.arrival_ns + kind.deadline_ns
         start = control_messages.Start(

@@ -81,8 +81,9 @@ class Fleet:
         def accept(message: control_messages.AnyMessage) -> bool:
             wanted = (order.run, worker, order.model, order.first, order.tokens)
             match message:
-                case control_messages.Measured(run, name, model, first, tokens):
-                    return (run, name, model, first, tokens) == wanted
+                case control_messages.Measured(run, name, model, first, tokens, layer_ns, error):
+                    is_whole = bool(error) or len(layer_ns) == order.stop - order.first
+                    return is_whole and (run, name, model, first, tokens) == wanted
             return False
 
         reply = self._connection.request(worker, [control_messages.encode(order)], accept, self._timeout_s)
@@ -121,6 +122,7 @@ class Fleet:
             match message:
                 case control_messages.Holding(run, name, digest, missing, error):
                     ours = (run, name, digest) == (offer.run, worker, offer.digest)
+                    ours = ours and max(missing, default=0) < deployment.chunk_count(offer.size)
                     return ours and (bool(error) or set(sent).isdisjoint(missing))
             return False
 

@@ -7,22 +7,22 @@ from typing import NamedTuple
 from emulator.policy import Compute
 from emulator.system import System
 from hil.mqtt.broker import embedded
-from hil.mqtt.client import parse_address
+from hil.mqtt.login import ANONYMOUS, Login, open_login
 from hil.testbed.coordinator import Coordinator, NodeWorker
-from hil.testbed.hosts import local_workers
+from hil.testbed.hosts import LOCAL, local_workers
 from topologies.schema.scenario import Scenario
 
-LOCAL = "local"
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
 class LabDescription(NamedTuple):
-    """The hosts of a run: the broker's name and version, each worker's last status by name, and a line for each move of
-    a node from one worker to another."""
+    """The hosts of a run: the broker's name and version, each worker's last status by name, a line for each move of a
+    node from one worker to another, and the number of messages that the coordinator dropped."""
 
     broker: tuple[str, str]
     workers: dict[str, dict[str, str]]
     moves: tuple[str, ...]
+    dropped: int
 
 
 class Lab(NamedTuple):
@@ -35,9 +35,11 @@ class Lab(NamedTuple):
 
 
 @contextmanager
-def open_lab(where: str, scenario: Scenario, system: System, progress: Progress) -> Iterator[Lab]:
-    """Connect to the broker `where` (HOST:PORT), whose workers have the scenario's names; or, for `local`, start an
-    embedded broker and worker processes that end with the context.
+def open_lab(
+    where: str, scenario: Scenario, system: System, progress: Progress, login: Login | None = None
+) -> Iterator[Lab]:
+    """Connect to the broker `where` (HOST:PORT, mqtt://HOST or mqtts://HOST), whose workers have the scenario's names;
+    or, for `local`, start an embedded broker and worker processes that end with the context.
 
     Raises ValueError for a scenario without workers, MissingDependency if the broker or a worker does not answer.
     """
@@ -50,10 +52,10 @@ def open_lab(where: str, scenario: Scenario, system: System, progress: Progress)
     }
     with ExitStack() as stack:
         own_broker = stack.enter_context(embedded()) if where == LOCAL else None
-        address = own_broker.address if own_broker else parse_address(where)
+        address, default = (own_broker.address, ANONYMOUS) if own_broker else open_login(where)
         if own_broker:
             stack.enter_context(local_workers(address, scenario.hil.workers))
-        coordinator = stack.enter_context(Coordinator(address, hosts, system))
+        coordinator = stack.enter_context(Coordinator(address, hosts, system, login=login or default))
         coordinator.deploy(lambda done, total: progress("deploying weights", done, total))
         measured = coordinator.measure_layers(lambda done, total: progress("measuring layers", done, total))
 
@@ -63,7 +65,7 @@ def open_lab(where: str, scenario: Scenario, system: System, progress: Progress)
             workers = {
                 name: {key: str(value) for key, value in status.items()} for name, status in facts["workers"].items()
             }
-            return LabDescription(broker, workers, tuple(map(str, coordinator.moves)))
+            return LabDescription(broker, workers, tuple(map(str, coordinator.moves)), facts["messages_malformed"])
 
         yield Lab(lambda _: coordinator, measured, describe)
 

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 MAX_ATTEMPTS = 3
 WORKER_LOST = "worker lost"
+BROKER_LOST = "broker lost"
 
 Condition = Literal["running", "broken", "done"]
 
@@ -58,13 +59,17 @@ class Broken(NamedTuple):
     reason: str
 
 
+class BrokerLost(NamedTuple):
+    """The connection to the broker has ended, and with it all messages under way. Nothing is known of the workers."""
+
+
 class Closed(NamedTuple):
     """A task is over: done or given up."""
 
     task: int
 
 
-LedgerEvent = Online | Offline | Begun | Reported | Answered | Broken | Closed
+LedgerEvent = Online | Offline | Begun | Reported | Answered | Broken | BrokerLost | Closed
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,12 @@ def apply(ledger: Ledger, event: LedgerEvent) -> Ledger:
             runs = bool(workers) and ledger.live.keys() >= set(workers)
             attempt = Attempt(number, workers, broken="" if runs else WORKER_LOST)
             return replace(ledger, open={**ledger.open, task: attempt})
+        case BrokerLost():
+            tasks = {
+                task: replace(attempt, broken=BROKER_LOST) if attempt.condition == "running" else attempt
+                for task, attempt in ledger.open.items()
+            }
+            return replace(ledger, open=tasks)
         case Closed(task):
             return _close(ledger, task)
         case Reported() | Answered() | Broken():

@@ -14,7 +14,7 @@ import numpy as np
 from agents.registry import make_policy
 from emulator.core.units import NS_PER_MS
 from emulator.policy import Compute, Execution, Policy
-from emulator.record import Records, records_sha256
+from emulator.record import STAGE_SCHEMA, TASK_SCHEMA, Records, records_sha256
 from emulator.simulation import Simulation
 from emulator.system import Background, CellSpec, Ramp, Scheduler, System
 from emulator.task import Partition, Placement, Task, passes
@@ -101,12 +101,16 @@ def shared_cells(system: System, scheduler: Scheduler, background: bool) -> Syst
     return replace(system, links=tuple(links), cells=cells)
 
 
+# The digests were stored before these columns were recorded.
+STORED_COLUMNS = {*TASK_SCHEMA.names, *STAGE_SCHEMA.names} - {"worker"}
+
+
 def digest_of(number: int, folder: Path) -> str:
     """The digest of what the simulation records of a number's case."""
     system, policy, compute = stored_case(number)
     with Records(folder) as records:
         Simulation(system, compute).run(policy, "stored", records)
-    return records_sha256([folder / "tasks.parquet", folder / "stages.parquet"])
+    return records_sha256([folder / "tasks.parquet", folder / "stages.parquet"], STORED_COLUMNS)
 
 
 def digests(numbers: Sequence[int]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from emulator.task import parse
 from emulator.trace import Trace, constant
 from emulator.workload import Recorded, Stream
 from tests.emulator.simulation.test_stored_digests import STORED
-from tests.emulator.stored_systems import COUNT, stored_case
+from tests.emulator.stored_systems import COUNT, STORED_COLUMNS, stored_case
 from tests.emulator.systems import IMAGE, Fixed, Outcome, offered, pairs, split_at_two, with_stream
 
 BYTE_NS = 1_000  # of a link of 8 Mbit/s
@@ -25,7 +25,7 @@ BYTE_NS = 1_000  # of a link of 8 Mbit/s
 def digest(system: System, policy: Any, compute: Any, engine: EngineName, folder: Path) -> str:
     with Records(folder) as records:
         Simulation(system, compute, engine).run(policy, "stored", records)
-    return records_sha256([folder / "tasks.parquet", folder / "stages.parquet"])
+    return records_sha256([folder / "tasks.parquet", folder / "stages.parquet"], STORED_COLUMNS)
 
 
 @pytest.mark.parametrize("number", range(COUNT))

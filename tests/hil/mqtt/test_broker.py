@@ -10,8 +10,9 @@ import pytest
 
 from hil.errors import MissingDependency
 from hil.mqtt import broker
+from hil.mqtt.address import parse_address
 from hil.mqtt.broker import Broker
-from hil.mqtt.client import KEEPALIVE_S, make_client, parse_address
+from hil.mqtt.client import KEEPALIVE_S, make_client
 from hil.mqtt.embedded import CONFIGURATION
 from hil.testbed.connection import CoordinatorConnection
 

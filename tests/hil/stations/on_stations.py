@@ -16,7 +16,7 @@ from emulator.system import Control, Cost, DeviceSpec, Node, System
 from emulator.task import Placement, Task, TaskKind
 from emulator.workload import Periodic, Stream
 from hil.codec import Precision, decode_elements, encode_elements
-from hil.mqtt.client import Address
+from hil.mqtt.address import Address
 from hil.stations.event_log import Event
 from hil.stations.planning import WEIGHTS_SEED
 from hil.stations.processes import Launch, Stations, launch_here

@@ -14,7 +14,7 @@ import pytest
 
 from emulator.system import DeviceSpec
 from emulator.task import Partition, Task
-from hil.mqtt.client import Address
+from hil.mqtt.address import Address
 from hil.stations.event_log import Event
 from hil.stations.messages import (
     DATAGRAM_BYTES,

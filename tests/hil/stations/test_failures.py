@@ -15,8 +15,8 @@ import pytest
 from emulator.system import DeviceSpec
 from emulator.task import Partition, Task
 from hil.errors import MissingDependency
+from hil.mqtt.address import Address
 from hil.mqtt.broker import Broker
-from hil.mqtt.client import Address
 from hil.stations.event_log import Event
 from hil.stations.planning import make_schedule
 from hil.stations.processes import Stations, launch_here

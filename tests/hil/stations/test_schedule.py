@@ -8,7 +8,7 @@ import pytest
 from emulator.device import Device
 from emulator.legs import Leg, LegPlan
 from emulator.task import Partition, Placement, Task, passes
-from hil.mqtt.client import Address
+from hil.mqtt.address import Address
 from hil.stations.planning import make_schedule
 from hil.stations.schedule import Schedule, read_schedule, write_schedule
 from tests.hil.lab import kind, split, system, task
