@@ -34,6 +34,7 @@ class Presence:
         self._client: Client | None = None
         self._is_confirmed = False  # the broker has returned our own status
         self._is_due = False
+        self._is_over = False
         self._published_count = 0
         self._rival: tuple[int, float] | None = None  # another worker's incarnation, and when its time is over
         self._statuses = RateLimit(burst=5, per_s=1)
@@ -62,7 +63,8 @@ class Presence:
         return RetainedMessage(control_messages.status_topic(self._name), control_messages.encode(status))
 
     def publish(self, state: str) -> MQTTMessageInfo | None:
-        """Publish the status now."""
+        """Publish the status now; after `offline` no other follows."""
+        self._is_over = state == OFFLINE
         status = self.status(state)
         if self._client is None:
             return None
@@ -78,6 +80,8 @@ class Presence:
     def on_status(self, status: Status) -> None:
         """Overwrite the last will of an earlier worker or connection. If a newer worker seems to use the name, ask it:
         a status alone may be old or forged."""
+        if self._is_over:
+            return
         if status.state == OFFLINE:
             self._announce()
         elif status.incarnation == self._incarnation:

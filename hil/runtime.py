@@ -1,7 +1,7 @@
 """Hold layers of models, run partitions of them, and measure their times. Importing this imports torch."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from statistics import median
 from time import perf_counter_ns
@@ -17,6 +17,7 @@ from hil.errors import Malformed
 from topologies.models.chain import DTYPES, Chain, ModelPlan
 from topologies.models.registry import build, example_input, model_plan, outline
 
+TensorTypes = Mapping[str, tuple[torch.dtype, torch.Size]]
 WARM_UP_RUNS = 2
 WARM_UP_TOKENS = 16
 
@@ -27,19 +28,20 @@ def layer_bytes(layer: LayerId) -> bytes:
     return bytes(save({name: tensor.contiguous() for name, tensor in chain.state_dict().items()}))
 
 
-def layer_with(layer: LayerId, data: bytes) -> Chain:
-    """Return a layer with the weights `data` (safetensors). Raises Malformed unless these are exactly the layer's
-    tensors, each with its shape and type; ValueError for an unknown model or layer."""
-    chain = outline(layer.model, layer.index, layer.index + 1)
-    wanted = {name: (tensor.dtype, tensor.shape) for name, tensor in chain.state_dict().items()}
+def read_weights(data: bytes, wanted: TensorTypes) -> dict[str, torch.Tensor]:
+    """Return the tensors of `data` (safetensors). Raises Malformed unless they are exactly those that are wanted."""
     try:
         tensors = load(data)
     except Exception as error:  # the library declares none: a type that it does not know is a KeyError
-        raise Malformed(f"{_name(layer)}: the weights do not fit: {type(error).__name__}: {error}") from error
-    if {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()} != wanted:
-        raise Malformed(f"{_name(layer)}: the weights do not fit: must have the layer's names, shapes and types")
-    chain.load_state_dict(tensors, assign=True)
-    return chain
+        raise Malformed(f"the weights do not fit: {type(error).__name__}: {error}") from error
+    if types_of(tensors) != wanted:
+        raise Malformed("the weights do not fit: must have the layer's names, types and shapes")
+    return tensors
+
+
+def types_of(tensors: Mapping[str, torch.Tensor]) -> TensorTypes:
+    """Return the types and shapes of tensors by name."""
+    return {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}
 
 
 class _HeldLayer(NamedTuple):
@@ -86,7 +88,12 @@ class Runtime:
         """Hold a layer with the received weights `data`, instead of others that it had. Raises Malformed unless they
         fit."""
         self.prepare(layer.model)
-        self._held[layer] = _HeldLayer(layer_with(layer, data), len(data), digest(data))
+        chain = outline(layer.model, layer.index, layer.index + 1)
+        try:
+            chain.load_state_dict(read_weights(data, types_of(chain.state_dict())), assign=True)
+        except Malformed as error:
+            raise Malformed(f"{_name(layer)}: {error}") from error
+        self._held[layer] = _HeldLayer(chain, len(data), digest(data))
 
     def draw(self, layer: LayerId) -> None:
         """Hold a layer with weights drawn here, from its seed."""

@@ -1,5 +1,6 @@
 """The address of a broker or a station."""
 
+import re
 import socket
 from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
@@ -23,15 +24,19 @@ def parse_address(text: str) -> Address:
     host, _, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]") and ":" in host:
         host = host[1:-1]
-    try:
-        if ":" in host:
-            IPv6Address(host)
-        is_host = bool(host.encode("idna"))
-    except (AddressValueError, UnicodeError):
-        is_host = False
-    if not is_host or not port.isdecimal() or not 0 < int(port) <= LAST_PORT:
+    if not _is_host(host) or not port.isdecimal() or not 0 < int(port) <= LAST_PORT:
         raise ValueError(f"broker={text}: must be HOST:PORT, or [HOST]:PORT with an IPv6 address")
     return Address(host, int(port))
+
+
+def _is_host(text: str) -> bool:
+    try:
+        if ":" in text:
+            IPv6Address(text)
+            return True
+        return bool(text.encode("idna")) and re.fullmatch(r"[\w.-]+", text) is not None
+    except (AddressValueError, UnicodeError):
+        return False
 
 
 def listen(address: Address) -> socket.socket:

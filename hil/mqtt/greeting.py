@@ -9,6 +9,7 @@ import ssl
 import struct
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from hil.mqtt.address import Address
 from hil.mqtt.login import ANONYMOUS, PASSWORD_VARIABLE, Login
@@ -48,11 +49,14 @@ def greet(broker: Address, login: Login = ANONYMOUS) -> None:
             raise BrokerRefuses(
                 f"broker {broker} does not speak MQTT: no answer to its greeting within {GREETING_S:g} s"
             ) from error
+        except ConnectionError:
+            answer = b""
         except OSError as error:
             raise BrokerRefuses(f"broker {broker} refuses: {_reason(error)}") from error
         if problem := _problem(answer, login):
             raise BrokerRefuses(f"broker {broker} {problem}")
-        connection.sendall(DISCONNECT)
+        with suppress(OSError):  # it may have left us already
+            connection.sendall(DISCONNECT)
 
 
 def _secured(plain: socket.socket, broker: Address, tls: ssl.SSLContext | None) -> socket.socket:

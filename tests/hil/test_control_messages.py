@@ -19,6 +19,8 @@ EXAMPLES = (
     Measured(1, "w1", "nin", 0, 1, (5, 6)),
     Start(1, 2, 1, 2, 2**63 - 1, 1, 10**18),
     Report(1, "w1", 2, 1, 1, 10, 11, 12, 13),
+    control_messages.Ping(1),
+    control_messages.Pong(1, "w1", 5),
 )
 
 
@@ -28,7 +30,7 @@ def test_decode_inverts_encode(message: control_messages.ControlMessage) -> None
 
 
 def altered(**fields: object) -> bytes:
-    return json.dumps({**json.loads(control_messages.encode(EXAMPLES[-2])), **fields}).encode()
+    return json.dumps({**json.loads(control_messages.encode(EXAMPLES[8])), **fields}).encode()
 
 
 @pytest.mark.parametrize(
