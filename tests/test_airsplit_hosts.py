@@ -62,6 +62,13 @@ def rows_of(folder: Path, label: str) -> pd.DataFrame:
     return tasks[tasks["policy"] == label]
 
 
+def stage_workers(folder: Path, label: str) -> set[tuple[str, str]]:
+    """Each node with the workers that its partitions were measured on."""
+    stages = pd.read_parquet(folder / "stages.parquet")
+    chosen = stages[stages["policy"] == label]
+    return set(zip(chosen["node"], chosen["worker"], strict=True))
+
+
 def test_run_on_local_workers_is_measured_and_can_be_replayed(scenario: Path, tmp_path: Path) -> None:
     done = call("run", scenario, "--hil", "local", "--out", tmp_path / "runs", "--json")
     assert done.returncode == 0, done.stderr
@@ -70,6 +77,8 @@ def test_run_on_local_workers_is_measured_and_can_be_replayed(scenario: Path, tm
     assert len(measured) == len(modelled) == OFFERED
     assert set(measured["compute"]) == {"measured"}
     assert set(modelled["compute"]) == {"modelled"}
+    assert stage_workers(folder, "fixed") == {("ue1", ""), ("edge1", "")}
+    assert stage_workers(folder, "fixed@hosts") == {("ue1", "phone"), ("edge1", "edge1"), ("ue1", "")}  # "": the result
     assert measured["service_ns"].nunique() > OFFERED / 2  # a clock was read, not a table
     assert modelled["service_ns"].nunique() == 1
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -137,3 +146,4 @@ def test_worker_killed_during_a_run_loses_and_repeats_no_task(scenario: Path, tm
     lost = rows[rows["outcome"] == "failed"]
     assert set(lost["reason"]) <= {"worker lost"}
     assert (rows["attempts"] > 1).sum() + len(lost) >= 1  # the kill was felt
+    assert {("edge1", "edge1"), ("edge1", "phone")} <= stage_workers(folder, "fixed@hosts")

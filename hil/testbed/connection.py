@@ -93,6 +93,8 @@ class CoordinatorConnection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with self._changed:
+            self._is_connected = False  # what follows is no loss
         self._client.disconnect()
         self._client.loop_stop()
 

@@ -79,11 +79,6 @@ def is_well(connection: CoordinatorConnection, name: str) -> bool:
 
 def test_field_no_message_on_any_topic_ends_a_worker(worker: tuple[CoordinatorConnection, str]) -> None:
     connection, name = worker
-    topics = [
-        control_messages.worker_topic(name),
-        control_messages.ping_topic(name),
-        control_messages.status_topic(name),
-    ]
     for payload in garbage(name):
         for topic in (*topics_of(name), control_messages.coordinator_topic(connection.run)):
             connection._client.publish(topic, payload)

@@ -69,7 +69,7 @@ def test_malformed_messages_are_dropped_and_counted(amqtt: Broker) -> None:
         control_messages.encode(
             control_messages.Plan(1, 1, "nin", 0, "int8", (control_messages.Stage("other", 0, 999),))
         ),
-        control_messages.encode(control_messages.Offer(1, "nin", 0, 10**6, "0" * 64, 0)),
+        control_messages.encode(control_messages.Offer(1, "nin", 0, 10**3, "0" * 64, 0)),
         codec.encode_chunk(codec.Chunk(bytes(32), 0, 1, b"")),
     ]
     assert len(set(junk + unknown)) == len(junk + unknown)
