@@ -104,10 +104,10 @@ def test_field_loss_of_the_broker_breaks_running_attempts_only() -> None:
         Online("w1", 1),
         Begun(1, 1, ("w1",)),
         Begun(2, 1, ("w1",)),
-        Reported(2, 1, 0, 5),
+        Reported(2, 1, 0),
         Answered(2, 1),
         BrokerLost(),
-        Reported(1, 1, 0, 5),
+        Reported(1, 1, 0),
     ):
         ledger = apply(ledger, event)
     assert ledger.live == {"w1": 1}
