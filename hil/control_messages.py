@@ -3,8 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
-from functools import cache
+from dataclasses import asdict, dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hil import codec, deployment
@@ -246,6 +245,7 @@ ControlMessage = Status | Ping | Pong | Prepare | Offer | Holding | Plan | Ready
 AnyMessage = ControlMessage | codec.Tensor | codec.Chunk
 
 _TYPES: dict[str, type[ControlMessage]] = {kind.__name__: kind for kind in get_args(ControlMessage)}
+_FIELDS: dict[Any, dict[str, Any]] = {kind: get_type_hints(kind) for kind in (*_TYPES.values(), Stage)}
 
 
 def encode(message: ControlMessage) -> bytes:
@@ -282,20 +282,15 @@ def _value(value: Any, kind: Any, path: str) -> Any:
         return value
     if get_origin(kind) is tuple and isinstance(value, list) and len(value) <= MAX_LAYERS:
         return tuple(_value(item, get_args(kind)[0], path) for item in value)
-    if is_dataclass(kind) and isinstance(value, dict):
-        types_ = _field_types(kind)
+    if kind in _FIELDS and isinstance(value, dict):
+        types_ = _FIELDS[kind]
         if value.keys() != types_.keys():
             raise Malformed(f"{path}: must have the fields {', '.join(types_)}")
         fields = {name: _value(item, types_[name], f"{path}.{name}") for name, item in value.items()}
-        made = kind(**fields)  # type: ignore[operator]  # mypy takes what is_dataclass() lets through for an instance
+        made = kind(**fields)
         _check_limits(made)
         return made
     raise Malformed(f"{path}: must be {kind}")
-
-
-@cache  # evaluating annotations takes longer than the rest of decoding
-def _field_types(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def _check_limits(message: Any) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ EDGES = (
     2**64 - 1,
 )
 NUMBERS = (*EDGES, -1, 0.5, 1e308, float("nan"), float("inf"))
-VALUES = (
+VALUES: tuple[Any, ...] = (
     *NUMBERS,
     None,
     True,
