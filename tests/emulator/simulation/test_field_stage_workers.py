@@ -1,6 +1,5 @@
 """Stage rows name the worker that measured them, in both engines, and a replay repeats them."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,8 +10,10 @@ from emulator.policy import Execution
 from emulator.record import STAGE_SCHEMA, Records, records_sha256
 from emulator.simulation import EngineName, Simulation
 from emulator.simulation.replayed_compute import Replayed
+from emulator.system import System
 from emulator.task import Placement, Task, passes
-from tests.emulator.systems import pairs, split_at_two
+from emulator.workload import Recorded, Stream
+from tests.emulator.systems import IMAGE, pairs, split_at_two, with_stream
 
 FILES = ("tasks.parquet", "stages.parquet")
 
@@ -27,9 +28,14 @@ class Moving:
         return Execution([[NS_PER_MS] * len(placement) for _ in passes(task)], "measured", workers=workers)
 
 
+def images() -> System:
+    """A UE that sends twelve images to its server."""
+    return with_stream(pairs(1), Stream("ue1", IMAGE, Recorded(tuple(range(0, 1_200 * NS_PER_MS, 100 * NS_PER_MS)))))
+
+
 @pytest.mark.parametrize("engine", ["compiled", "simpy"])
 def test_field_stage_rows_name_the_worker_that_measured_them(engine: EngineName, tmp_path: Path) -> None:
-    system = replace(pairs(2), duration_ns=300 * NS_PER_MS)
+    system = images()
     digests = []
     for name in ("first", "again"):
         folder = tmp_path / name
@@ -48,7 +54,7 @@ def test_field_stage_rows_name_the_worker_that_measured_them(engine: EngineName,
 
 def test_field_records_without_the_column_are_replayed_and_compared(tmp_path: Path) -> None:
     """As a run of an older version: its digest is that of the columns that it has."""
-    system = replace(pairs(1), duration_ns=100 * NS_PER_MS)
+    system = images()
     with Records(tmp_path) as records:
         Simulation(system, Moving()).run(split_at_two(system), "x", records)
     old = set(STAGE_SCHEMA.names) - {"worker"}
