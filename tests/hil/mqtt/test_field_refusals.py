@@ -67,7 +67,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ca.pem, a certificate that signs itself, for 127.0.0.1, and its key.pem."""
     folder = tmp_path_factory.mktemp("certificates")
     names = ["-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", folder / "key.pem", "-out", folder / "ca.pem"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "ca.pem")]
     kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
     subprocess.run(["openssl", "req", *kind, *files, *names], check=True, capture_output=True)
     return folder

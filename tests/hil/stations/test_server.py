@@ -7,7 +7,7 @@ import pytest
 
 from emulator.task import Partition, Task, TaskKind
 from hil.errors import Malformed
-from hil.mqtt.client import Address
+from hil.mqtt.address import Address
 from hil.stations.event_log import Event, StationLog
 from hil.stations.layers import NodeLayers
 from hil.stations.messages import MessageKey, ReceivedMessage, StationMessage
