@@ -10,6 +10,7 @@ from agents.checkpoint import Checkpoint
 from agents.exact import ExactOnLastMeasurement
 from agents.learned import Learned
 from agents.user_errors import in_one_line
+from emulator.core.sources import PACKAGES
 from emulator.policy import Observation, Policy
 from emulator.system import System
 from emulator.task import Partition, Placement, check_placement
@@ -85,8 +86,10 @@ def _user_policy(kind: str, options: Mapping[str, Any], system: System) -> Polic
     try:
         policy = getattr(importlib.import_module(module), name)(**options)
     except Exception as error:  # the user's code can raise anything
+        own = module.partition(".")[0]
+        hint = f"; {own} is a package of airsplit: rename yours" if own in PACKAGES else ""
         raise ValueError(
-            f"type={kind}: must be a class that can be imported and made ({in_one_line(error)})"
+            f"type={kind}: must be a class that can be imported and made ({in_one_line(error)}{hint})"
         ) from error
     if not callable(getattr(policy, "decide", None)):
         raise ValueError(f"type={kind}: must have a method decide(observation)")

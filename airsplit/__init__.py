@@ -8,6 +8,9 @@
 command line prints.
 """
 
+import airsplit.own_packages  # noqa: F401
+
+# isort: split
 from airsplit.finished_run import FinishedRun, open_run
 from airsplit.loaded_scenario import LoadedScenario, load
 from airsplit.simulation_result import SimulationResult, simulate

@@ -13,6 +13,7 @@ from airsplit.stored_run import load_stored
 from emulator.core.files import naming
 from emulator.policy import Totals
 from emulator.system import System
+from results.bound_check import SystemBound
 from results.finish import Makers, finish_run, keep_run, result_makers
 from results.progress import RunProgress
 from results.run.facts import ExecutionFacts, facts_of
@@ -63,7 +64,7 @@ def complete_run(
     write_manifest(folder, manifest)
     with keep_run(folder, "bound"):
         deferral.end()
-    return finish_run(Run(folder, manifest), lambda: bounds(system, partial(progress, "bound")), makers, progress)
+    return finish_run(Run(folder, manifest), lambda: bound_of(system, progress), makers, progress)
 
 
 def finish_stored(folder: Path, progress: RunProgress) -> Run:
@@ -74,7 +75,12 @@ def finish_stored(folder: Path, progress: RunProgress) -> Run:
     makers = result_makers(run.manifest.facts.left_out)
     with progress:
         stored = partial(load_stored, folder, run.manifest.facts.rung)
-        return finish_run(run, lambda: bounds(stored().system, partial(progress, "bound")), makers, progress)
+        return finish_run(run, lambda: bound_of(stored().system, progress), makers, progress)
+
+
+def bound_of(system: System, progress: RunProgress) -> SystemBound:
+    """Return the bound of a system and the placements that it regards."""
+    return SystemBound(bounds(system, partial(progress, "bound")), system.placements)
 
 
 @contextmanager

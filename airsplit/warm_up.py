@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 
 from agents.registry import make_policy
 from agents.vector_environment import step_all
+from airsplit.cli.output import fail
 from emulator.channel.generate import generate
 from emulator.channel.large_scale.track import static, waypoints
 from emulator.channel.radio import Base, Fading, Radio
-from emulator.core.compiled import COMPLETE, cache_folder
 from emulator.core.draws import message_address, uniform
+from emulator.core.machine_code import COMPLETE, REMEDY, cache_folder
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.link import Link
 from emulator.profile import Layer, ModelProfile
@@ -50,15 +51,16 @@ from emulator.workload import Periodic, Stream, Tokens
 def main() -> None:
     """Compile what is not in the cache, and say so in one line on standard error."""
     folder = cache_folder()
-    if folder is not None and (folder / COMPLETE).exists():
+    if folder is None:
+        fail(4, f"no folder for machine code can be written: {REMEDY}")
+    if (folder / COMPLETE).exists():
         return
     print("compiling (40 s):", end="", file=sys.stderr, flush=True)
     for name, compile_part in PARTS.items():
         print(f" {name} ...", end="", file=sys.stderr, flush=True)
         compile_part()
     print(" done", file=sys.stderr)
-    if folder is not None:
-        (folder / COMPLETE).touch()
+    (folder / COMPLETE).touch()
 
 
 def compile_simulation() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from emulator.core.machine_code import REMEDY, cache_folder
 from emulator.realtime.sandbox import requirements
 from hil.mqtt.broker import find_mosquitto
 
@@ -24,10 +25,12 @@ def examine() -> Iterator[Finding]:
         yield Finding(
             requirement.name, *requirements.check(requirement), f"emulation in real time: {requirement.remedy}"
         )
+    folder = cache_folder()
+    yield Finding("machine code", folder is not None, str(folder), f"every run compiles for a minute: {REMEDY}")
     yield _path("mosquitto", find_mosquitto(), "airsplit broker --mosquitto: apt-get install mosquitto")
     yield _path("CUDA", shutil.which("nvidia-smi"), "workers on a GPU: NVIDIA's driver and a CUDA build of torch")
     model = Path("/proc/device-tree/model")
-    name = model.read_text().strip("\0\n") if model.is_file() else ""
+    name = model.read_text(errors="replace").strip("\0\n") if model.is_file() else ""
     yield Finding("Jetson", "Jetson" in name, name, "workers on a Jetson: run `airsplit worker` there")
 
 

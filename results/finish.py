@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from emulator.core.errors import UnfinishedRun
 from emulator.core.files import file_sha256
+from results.bound_check import SystemBound, check_bound
 from results.progress import RunProgress
 from results.run.folder import Run
 from results.run.manifest import BOUND_FILE, LeftOut, write_manifest
@@ -32,11 +31,11 @@ def result_makers(left_out: Collection[LeftOut] = ()) -> Makers:
     return makers | {"report": write_report}
 
 
-def finish_run(run: Run, bounds: Callable[[], pa.Table], makers: Makers, progress: RunProgress) -> Run:
+def finish_run(run: Run, bounds: Callable[[], SystemBound], makers: Makers, progress: RunProgress) -> Run:
     """Write all results of a run whose folder has a manifest; return the run with its bound in the manifest.
 
-    `bounds` computes the bound's table if the manifest does not have it and the run does not leave it out. Raises
-    UnfinishedRun whatever fails or interrupts it: records and manifest stay.
+    `bounds` computes the bound if the manifest does not have it and the run does not leave it out; the records
+    are checked against it. Raises UnfinishedRun whatever fails or interrupts it: records and manifest stay.
     """
     with keep_run(run.path, "bound"):
         if "bound" not in run.manifest.facts.left_out and BOUND_FILE not in run.manifest.data_sha256:
@@ -70,10 +69,12 @@ def _reason(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
-def _with_bound(run: Run, bound: pa.Table) -> Run:
-    """Write the bound, and then the manifest with its digest."""
-    write_bound(run.path / BOUND_FILE, bound)
+def _with_bound(run: Run, bound: SystemBound) -> Run:
+    """Write the bound, check the records against it, and write the manifest with its digest and the checks."""
+    write_bound(run.path / BOUND_FILE, bound.table)
     data_sha256 = {**run.manifest.data_sha256, BOUND_FILE: file_sha256(run.path / BOUND_FILE)}
-    manifest = run.manifest.model_copy(update={"data_sha256": data_sha256})
+    checks = (*run.manifest.checks, *check_bound(run, bound.candidates))
+    valid = all(check.passed for check in checks)
+    manifest = run.manifest.model_copy(update={"data_sha256": data_sha256, "checks": checks, "valid": valid})
     write_manifest(run.path, manifest)
     return Run(run.path, manifest)

@@ -88,10 +88,11 @@ def row_groups(run: Run) -> dict[str, list[int]]:
 def tasks_of(run: Run, policy: str) -> pd.DataFrame:
     """Read one policy's rows of a run's tasks.parquet."""
     path = run.path / "tasks.parquet"
-    return _rows_of(path, policy, row_groups(run)[policy])
+    return rows_of(path, policy, row_groups(run)[policy])
 
 
-def _rows_of(path: Path, policy: str, groups: list[int]) -> pd.DataFrame:
+def rows_of(path: Path, policy: str, groups: list[int]) -> pd.DataFrame:
+    """Read one policy's rows of a tasks.parquet, from the row groups that hold them (`policies_of`)."""
     with readable(path):
         table = pq.ParquetFile(path).read_row_groups(groups, columns=TASK_COLUMNS)
     table = table.filter(pc.equal(table["policy"].cast(pa.string()), policy)).drop_columns(["policy"])
@@ -110,7 +111,7 @@ def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
     bound = read_bound(run.path / "bound.parquet")
     units = {source: run.manifest.trace_sha256[trace] for source, trace in run.manifest.facts.uplinks.items()}
     for policy, groups in row_groups(run).items():
-        tasks = _rows_of(path, policy, groups)
+        tasks = rows_of(path, policy, groups)
         tasks["completed"] = tasks["outcome"] != "failed"
         tasks["delay_ms"] = (tasks["sojourn_ns"] * 1e-6).where(tasks["completed"])
         tasks["cost_s"] = cost_of(tasks, run.manifest.facts.cost)

@@ -367,18 +367,6 @@ def test_figures_do_not_depend_on_matplotlibs_settings(tmp_path: Path, monkeypat
     assert drawn[0] == drawn[1] == drawn[2]
 
 
-def test_package_of_another_project_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "agents").mkdir()
-    (tmp_path / "agents" / "__init__.py").touch()
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.append({str(ROOT)!r}); from airsplit.cli import main; main()"],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1)
-    assert str(tmp_path / "agents" / "__init__.py") in done.stderr
-
-
 def test_output_folder_that_cannot_be_made_is_refused_before_the_work() -> None:
     done = call("run", "topologies/quickstart.yaml", "--out", "/proc/none")
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "/proc/none: No such file or directory\n")

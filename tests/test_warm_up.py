@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emulator.core.compiled import KEPT_FOLDERS
 from emulator.core.fifo import append
+from emulator.core.machine_code import KEPT_FOLDERS
 from tests.test_airsplit import ROOT
 
 FOLDER = "from emulator.core.compiled import cache_folder; from emulator.core.draws import uniform; "

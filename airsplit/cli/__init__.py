@@ -6,13 +6,13 @@ complete, but not its bound, figures or report. Commands import what they need w
 at once.
 """
 
-import importlib.util
+import io
 import logging
 import os
 import signal
 import sys
 import traceback
-from importlib.metadata import version
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -26,8 +26,10 @@ from airsplit.cli.runs import figures, report, rerun
 from airsplit.cli.simulation import run
 from airsplit.cli.traces import trace_app
 from airsplit.cli.training import profile, train
+from airsplit.own_packages import hidden_packages
 from emulator.core.errors import MissingDependency, UnfinishedRun
 from emulator.core.files import NO_SPACE
+from emulator.core.sources import own_version
 from emulator.realtime.relay import RelayFailed
 
 app = typer.Typer(
@@ -45,7 +47,7 @@ app.add_typer(trace_app, name="trace")
 def print_version(asked: bool) -> None:
     """Print the version and exit if `--version` was given."""
     if asked:
-        print(f"airsplit {version('airsplit')}")
+        print(f"airsplit {own_version()}")
         raise typer.Exit
 
 
@@ -56,25 +58,30 @@ def options(
     """Where should each part of a neural network run when devices and servers are joined by a 5G link?"""
 
 
-def require_own_packages() -> None:
-    """Raise MissingDependency if a package of another project hides one of ours on the path."""
-    root = Path(__file__).parents[2]
-    for name in ("agents", "emulator", "hil", "results", "topologies"):
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin != str(root / name / "__init__.py"):
-            found = "no package" if spec is None else spec.origin or "a folder without __init__.py"
-            raise MissingDependency(f"package {name} of {root}: {found} is found instead; take it off PYTHONPATH")
+def say_what_is_hidden() -> None:
+    """Say which packages of other projects have the names of ours, so that `import` finds ours instead."""
+    for file in hidden_packages():
+        print(f"{file}: not imported: airsplit has a package of that name; rename it to use it", file=sys.stderr)
+
+
+def print_any_text() -> None:
+    """Let the standard streams print letters that their encoding lacks as escapes: in the C locale it is ASCII."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def main() -> None:
     """Run the command line; an error becomes one line on standard error and an exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that processes that we started end with us
-    sys.path.append(str(Path.cwd()))  # policies named `module:Class` are imported from the working directory
+    print_any_text()
+    with suppress(OSError):  # there may be no working directory any more
+        sys.path.append(str(Path.cwd()))  # policies named `module:Class` are imported from the working directory
     os.environ["MPLBACKEND"] = "agg"  # figures are files; the backend of a notebook's kernel may not be installed here
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     os.environ["MATPLOTLIBRC"] = os.devnull  # figures have settings of their own
     try:
-        require_own_packages()
+        say_what_is_hidden()
         app()
     except (MissingDependency, RelayFailed, UnfinishedRun, ImportError, OSError, ValueError) as error:
         if "--traceback" in sys.argv:
@@ -93,5 +100,12 @@ def code_and_line(error: Exception) -> tuple[int, str]:
             return 4, f"package {error.name}: {error}; install it: {sys.executable} -m pip install {error.name}"
         case OSError():
             return 4 if error.errno in NO_SPACE else 3, f"{error.filename or 'file'}: {error.strerror or error}"
+        case UnicodeEncodeError():  # a file's name
+            known, remedy = sys.getfilesystemencoding(), "set PYTHONUTF8=1, or LC_ALL to a UTF-8 locale"
+            lacks = f"this environment ({known}) lacks letters of the name; {remedy}"
+            is_bytes = known == "utf-8"  # that are no text
+            return (
+                (3, f"{error.object}: name must be UTF-8: rename it") if is_bytes else (4, f"{error.object}: {lacks}")
+            )
         case _:
             return 3, str(error)

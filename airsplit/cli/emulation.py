@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed, Traceback
-from airsplit.cli.output import print_run
+from airsplit.cli.output import command_line, print_run
 
 
 def emulate(
@@ -30,6 +30,6 @@ def emulate(
     if not sandbox.inside():
         sandbox.require()
         sys.exit(sandbox.run_inside([sys.executable, *sys.orig_argv[1:]]))
-    command = ("airsplit", *sys.argv[1:])
+    command = command_line()
     progress = RunProgress(quiet or cli)  # bars would write over the prompt
     print_run(run_emulation(chosen, scenario, out, command, progress, prompt=cli), as_json)

@@ -17,6 +17,12 @@ def fail(code: int, message: str) -> NoReturn:
     sys.exit(code)
 
 
+def command_line() -> tuple[str, ...]:
+    """Return the user's call as text; bytes of names that are not text in UTF-8 are escapes."""
+    arguments = (each.encode("utf-8", "surrogateescape") for each in sys.argv[1:])
+    return ("airsplit", *(each.decode("utf-8", "backslashreplace") for each in arguments))
+
+
 def print_json(value: object) -> None:
     """Print a result as JSON, with null for numbers that do not exist."""
     print(json_text(value, indent=2))
@@ -60,4 +66,5 @@ def print_run(run: "Run", as_json: bool) -> None:
         print("\n".join(table_lines(table)))
         print(f"report: {report}")
     if not run.manifest.valid:
-        sys.exit(5)
+        failed = [f"{each.name}: {each.subject}" for each in run.manifest.checks if not each.passed]
+        fail(5, f"{run.path}: invalid, these checks failed (see the report): {'; '.join(failed)}")

@@ -1,6 +1,5 @@
 """`airsplit run`: simulate a scenario."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +19,7 @@ from airsplit.cli.options import (
     Seed,
     Traceback,
 )
-from airsplit.cli.output import print_run
+from airsplit.cli.output import command_line, print_run
 
 if TYPE_CHECKING:
     from results.run.manifest import LeftOut
@@ -59,7 +58,7 @@ def run(
     from topologies.loading.loader import load
 
     chosen = load(scenario, overrides or (), seed)
-    command = ("airsplit", *sys.argv[1:])
+    command = command_line()
     left_out: dict[LeftOut, bool] = {"bound": no_bound, "figures": no_figures}
     asked = tuple(name for name, out_of_it in left_out.items() if out_of_it)
     progress = RunProgress(quiet)

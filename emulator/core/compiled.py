@@ -1,13 +1,8 @@
-"""The only module that names the compiler of hot arithmetic."""
+"""The compiler of hot arithmetic, which no other module names (but `machine_code`, for its files)."""
 
-import hashlib
-import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -16,12 +11,11 @@ import numba.core.types
 import numba.extending
 import numpy as np
 
+from emulator.core.machine_code import COMPLETE, REMEDY, cache_folder, keep_machine_code
+
 Function = TypeVar("Function", bound=Callable[..., object])
 Table = np.ndarray[Any, Any]  # numbers, or a structured array: one record a row, fields by name
 Record = Any  # one row of a structured array
-
-KEPT_FOLDERS = 3  # of machine code: of the present sources, and of those used last before
-COMPLETE = "complete"  # name of a file in a folder of machine code that holds everything a run needs
 
 
 def compiled(function: Function) -> Function:
@@ -101,46 +95,9 @@ _InPlace: Any = type("_InPlace", (_Dispatcher,), {"__call__": _refuse_call})
 
 
 def _cached(function: Function, **options: bool) -> Function:
-    """Numba looks for changes in the file of a function only, yet inlines functions of other files: so the folder of
-    the cache is named after all sources of this package."""
     dispatcher = _Dispatcher(function, targetoptions={"nopython": True, **options})
-    folder = cache_folder()
-    if folder is not None:
-        config = cast(Any, numba.config)
-        before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
-        try:
-            dispatcher.enable_caching()
-        finally:
-            config.CACHE_DIR = before
+    keep_machine_code(dispatcher)
     return cast(Function, dispatcher)
-
-
-@cache
-def cache_folder() -> Path | None:
-    """Return the folder of machine code of the present sources: in NUMBA_CACHE_DIR if that is set, otherwise in the
-    package or, if that cannot be written, in the user's cache directory. None: nothing can be written, and machine code
-    is kept in memory only. Remove folders of former sources except the last ones."""
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.read_bytes())
-    chosen = cast(Any, numba.config).CACHE_DIR
-    users = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    for root in [Path(chosen)] if chosen else [package / "__pycache__", Path(users, "airsplit").expanduser()]:
-        folder = root / f"machine-code-{digest.hexdigest()[:16]}"
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            if os.access(folder, os.W_OK | os.X_OK):
-                os.utime(folder)
-                _remove_former(root)
-                return folder
-    return None
-
-
-def _remove_former(root: Path) -> None:
-    folders = sorted(root.glob("machine-code-*"), key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
-    for folder in folders[KEPT_FOLDERS:]:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @cache
@@ -148,7 +105,8 @@ def announce_compiling() -> None:
     """Tell the user of a terminal, once, that the wait is for the compiler."""
     folder = cache_folder()
     if sys.stderr.isatty() and (folder is None or not (folder / COMPLETE).exists()):
-        print("compiling for the first run (up to a minute)", file=sys.stderr)
+        every = f"every run; {REMEDY}" if folder is None else "the first run"
+        print(f"compiling for {every} (up to a minute)", file=sys.stderr)
 
 
 class Bound:

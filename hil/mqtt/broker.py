@@ -3,7 +3,6 @@
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from emulator.core.sources import own_process
 from hil.errors import MissingDependency
 from hil.mqtt.address import LAST_PORT, Address, listen
 
@@ -38,7 +38,7 @@ def embedded(host: str = LOOPBACK, port: int = ANY_PORT) -> Iterator[Broker]:
     """Run amqtt, a pure Python broker that is always installed. Raises ValueError for an invalid port,
     MissingDependency if the broker does not start."""
     _check_port(port)
-    command = [sys.executable, "-m", "hil.mqtt.embedded", "--host", host, "--port", str(port)]
+    command = own_process("hil.mqtt.embedded", "--host", host, "--port", str(port))
     # The process ends when its standard input closes, so it cannot outlive a killed parent.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:

@@ -1,7 +1,6 @@
 """Start the station processes of an emulation in their hosts, tell them the start of the run, and end them."""
 
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from emulator.core.sources import own_process
 from hil.errors import MissingDependency
 from hil.mqtt.broker import terminate
 
@@ -53,8 +53,8 @@ class Stations:
         try:
             for node in self._nodes:
                 out = events_file(self._folder, node)
-                command = (sys.executable, "-m", "hil.station", "--schedule", str(self._schedule))
-                self.processes[node] = self._launch(node, (*command, "--name", node, "--out", str(out)))
+                arguments = ("--schedule", str(self._schedule), "--name", node, "--out", str(out))
+                self.processes[node] = self._launch(node, own_process("hil.station", *arguments))
                 listener = threading.Thread(target=self._listen, args=(node,), daemon=True)
                 listener.start()
                 self._listeners.append(listener)

@@ -1,10 +1,10 @@
 """List the workers of a broker, and start workers on this machine."""
 
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from emulator.core.sources import own_process
 from hil.control_messages import Status
 from hil.errors import MissingDependency
 from hil.mqtt.address import Address
@@ -43,7 +43,7 @@ def local_workers(broker: Address, names: Iterable[str]) -> Iterator[dict[str, s
     workers: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name in names:
-            command = [sys.executable, "-m", "hil.worker", "--broker", str(broker), "--name", name, "--watch-stdin"]
+            command = own_process("hil.worker", "--broker", str(broker), "--name", name, "--watch-stdin")
             workers[name] = subprocess.Popen(command, stdin=subprocess.PIPE)
         yield workers
     finally:

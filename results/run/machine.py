@@ -11,6 +11,8 @@ from typing import Any, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from emulator.core.sources import own_requirements, own_version
+
 # Variables that set thread counts or hash seeds. None should change a result; the manifest records them all.
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "PYTHONHASHSEED")
 
@@ -69,10 +71,9 @@ def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...]]:
 
 def versions_now() -> dict[str, str]:
     """Return the versions of Python, of airsplit and of the libraries that it requires."""
-    requirements = metadata.requires("airsplit") or []
-    declared = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in requirements if "extra ==" not in line]
-    versions = {"python": platform.python_version()}
-    for name in sorted({"airsplit", "llvmlite", *declared}):
+    declared = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in own_requirements()]
+    versions = {"python": platform.python_version(), "airsplit": own_version()}
+    for name in sorted({"llvmlite", *declared}):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -81,12 +82,14 @@ def versions_now() -> dict[str, str]:
 
 
 def git_state() -> Git | None:
-    """Return the repository's state; None outside a repository or without git."""
+    """Return the state of the repository that holds this source; None without one or without git. A repository around
+    the folder of an installation is another project's."""
+    folder, name = Path(__file__).parent, Path(__file__).name
+    questions = (("ls-files", "--error-unmatch", name), ("rev-parse", "HEAD"), ("status", "--porcelain"))
     try:
-        commit, changes = (
-            subprocess.run(["git", "-C", Path(__file__).parent, *arguments], capture_output=True, text=True, check=True)
-            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain"))
+        _, commit, changes = (
+            subprocess.run(["git", "-C", folder, *question], capture_output=True, check=True) for question in questions
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return Git(commit=commit.stdout.strip(), dirty=bool(changes.stdout.strip()))
+    return Git(commit=commit.stdout.decode().strip(), dirty=bool(changes.stdout.strip()))

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.core.files import atomic_write, file_sha256
+from emulator.core.sources import sources_sha256
 from emulator.record import records_sha256
 from emulator.system import Cost
 from emulator.trace import Trace
@@ -137,7 +138,8 @@ class RunFacts(Frozen):
 
 
 class Manifest(Digests):
-    """Everything that is needed to understand a run and to repeat it. A run is `valid` if all its checks passed."""
+    """Everything that is needed to understand a run and to repeat it. A run is `valid` if all its checks passed.
+    `source_sha256`: of the code that ran; empty in the manifests of versions that did not note it."""
 
     format: Literal[1] = 1
     valid: bool = True
@@ -150,6 +152,7 @@ class Manifest(Digests):
     checks: tuple[Check, ...] = ()
     versions: dict[str, str]
     git: Git | None
+    source_sha256: str = ""
     machine: Machine
     broker: BrokerFacts | None = None
     workers: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -200,6 +203,7 @@ def describe_run(
         checks=checks,
         versions=versions_now(),
         git=git_state(),
+        source_sha256=sources_sha256(),
         machine=machine_now(threads),
         broker=broker,
         workers=workers or {},
@@ -207,7 +211,8 @@ def describe_run(
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Path:
-    """Write manifest.json atomically. From then on the folder holds a run; later only the bound's digest is added."""
+    """Write manifest.json atomically. From then on the folder holds a run; later only the bound's digest and
+    checks are added."""
     path = folder / "manifest.json"
     with atomic_write(path) as partial:
         partial.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

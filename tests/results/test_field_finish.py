@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from airsplit.deferral import SignalDeferral
 from emulator.core.errors import UnfinishedRun
 from emulator.core.files import atomic_write, naming, require_new_files, require_writable
+from results.bound_check import SystemBound
 from results.finish import Makers, finish_run, result_makers
 from results.progress import RunProgress
 from results.run.folder import Run, open_run, require_run_folders, verify
@@ -50,8 +51,8 @@ def recorded(make_run: MakeRun) -> Run:
     return run
 
 
-def bound() -> pa.Table:
-    return pa.table([["ue1"] * 4, ["image"] * 4, range(4), [0.05] * 4], schema=BOUND)
+def bound() -> SystemBound:
+    return SystemBound(pa.table([["ue1"] * 4, ["image"] * 4, range(4), [0.05] * 4], schema=BOUND), {})
 
 
 def failing(error: BaseException) -> Callable[[Run], None]:
@@ -74,13 +75,14 @@ def test_failure_after_the_records_keeps_the_run(recorded: Run, at: str, error: 
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_failure_of_the_bound_keeps_the_run(recorded: Run, error: BaseException) -> None:
-    def fail() -> pa.Table:
+    def fail() -> SystemBound:
         raise error
 
     with pytest.raises(UnfinishedRun, match="bound not made"):
         finish_run(recorded, fail, result_makers(), QUIET)
     verify(open_run(recorded.path))
-    pq.write_table(bound(), recorded.path / "bound.parquet")  # written when the power went, before the manifest was
+    # the bound was written when the power went, before the manifest was
+    pq.write_table(bound().table, recorded.path / "bound.parquet")
     verify(open_run(recorded.path))
 
 

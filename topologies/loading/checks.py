@@ -1,5 +1,6 @@
 """Checks over several sections of a scenario. Each raises ValueError (one line)."""
 
+import os
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -192,6 +193,7 @@ def _check_files(scenario: Scenario, folder: Path) -> None:
             path = f"models.{task.model}" if task.model in scenario.models else f"tasks[{index}].model"
             raise ValueError(f"{path}={source}: must be one of {_list(profile_names())}, or stand under models")
     for path, file in named_files(scenario, folder):
+        os.fsencode(folder / file)  # raises UnicodeEncodeError where the environment lacks the name's letters
         if not (folder / file).is_file():
             raise ValueError(f"{path}={file}: must be an existing file")
 

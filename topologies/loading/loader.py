@@ -40,6 +40,8 @@ def prefix_errors(path: Path) -> Iterator[None]:
     """Turn a ValueError into one line that starts with the name of the scenario's file."""
     try:
         yield
+    except UnicodeEncodeError:  # of a file's name, in an environment that lacks its letters
+        raise
     except ValueError as error:
         text = " ".join(str(error).split())  # a value may hold line ends
         raise ValueError(f"{path.name}: {text.removeprefix(f'{path.name}: ')}") from error

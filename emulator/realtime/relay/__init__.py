@@ -5,7 +5,6 @@ other end of its link when the link model of the simulation delivers it. The rel
 
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from emulator.core.sources import own_process
 from emulator.realtime.relay.ipc import receive, send
 from emulator.system import CellSpec, LinkSpec
 
@@ -47,7 +47,7 @@ class Relay:
     def __init__(self, links: Sequence[LinkSpec], cells: Mapping[str, CellSpec], seed: int, duration_ns: int) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "emulator.realtime.relay.process", str(theirs.fileno())]
+            command = own_process("emulator.realtime.relay.process", str(theirs.fileno()))
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
         self._control = ours
         self._lock = Lock()
