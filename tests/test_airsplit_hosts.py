@@ -78,7 +78,7 @@ def test_run_on_local_workers_is_measured_and_can_be_replayed(scenario: Path, tm
     assert set(measured["compute"]) == {"measured"}
     assert set(modelled["compute"]) == {"modelled"}
     assert stage_workers(folder, "fixed") == {("ue1", ""), ("edge1", "")}
-    assert stage_workers(folder, "fixed@hosts") == {("ue1", "phone"), ("edge1", "edge1"), ("ue1", "")}  # "": the result
+    assert stage_workers(folder, "fixed@hosts") == {("ue1", "phone"), ("edge1", "edge1")}
     assert measured["service_ns"].nunique() > OFFERED / 2  # a clock was read, not a table
     assert modelled["service_ns"].nunique() == 1
     manifest = json.loads((folder / "manifest.json").read_text())
