@@ -146,4 +146,4 @@ def test_worker_killed_during_a_run_loses_and_repeats_no_task(scenario: Path, tm
     lost = rows[rows["outcome"] == "failed"]
     assert set(lost["reason"]) <= {"worker lost"}
     assert (rows["attempts"] > 1).sum() + len(lost) >= 1  # the kill was felt
-    assert {("edge1", "edge1"), ("edge1", "phone")} <= stage_workers(folder, "fixed@hosts")
+    assert ("edge1", "phone") in stage_workers(folder, "fixed@hosts")  # after the kill
