@@ -105,8 +105,8 @@ def test_rows_are_written_in_groups_and_both_engines_make_the_same(
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        ("simulation.compiled_engine.STATES", "overload"),
-        ("simulation.compiled_engine.TIMES", "overload"),
+        ("simulation.compiled_engine.MAX_TASKS", "overload"),
+        ("simulation.compiled_engine.MAX_TIMES", "overload"),
         ("core.fifo.ENTRIES", "link queue full"),
     ],
 )
