@@ -24,7 +24,7 @@ def task_row(number: int) -> tuple[Any, ...]:
 
 
 def stage_row(number: int) -> tuple[Any, ...]:
-    return ("exact", "ue1", "image", number, 0, "edge1", 0, 4, number, 2, 3, 4, 1, 0.5, 0.0, "measured")
+    return ("exact", "ue1", "image", number, 0, "edge1", 0, 4, number, 2, 3, 4, 1, 0.5, 0.0, "measured", "w1")
 
 
 def write(path: Path, count: int) -> Path:
