@@ -8,7 +8,7 @@
 command line prints.
 """
 
-import airsplit.own_packages  # noqa: F401
+import airsplit.own_packages  # noqa: F401 (first of all: the imports below then find our packages)
 
 # isort: split
 from airsplit.finished_run import FinishedRun, open_run

@@ -38,7 +38,7 @@ def hidden_packages() -> Iterator[str]:
 
 load("emulator")
 
-from emulator.core.sources import PACKAGES  # noqa: E402
+from emulator.core.sources import PACKAGES  # noqa: E402 (only now it is surely ours)
 
 for package in PACKAGES:
     load(package)

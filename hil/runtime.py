@@ -194,5 +194,5 @@ def as_value_error(message: str) -> Iterator[None]:
     is not declared: torch and the libraries of models raise many types."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # of any kind: see above
         raise ValueError(f"{message}: {error}") from error

@@ -59,8 +59,8 @@ class LogWriter:
                 while not self._finished.wait(PAUSE_S):
                     self._write(ROW_GROUP_ROWS)
                 self._write(1)
-        except Exception as error:
-            self._failure = error  # for `finish`; the ring then fills, and later packets are counted as unlogged
+        except Exception as error:  # of any kind: `finish` raises it
+            self._failure = error  # the ring then fills, and later packets are counted as unlogged
 
     def _write(self, min_rows: int) -> None:
         """Write whole row groups, and then a shorter one if at least `min_rows` are left."""

@@ -1,8 +1,20 @@
 """Maps of families of tables that many people have, with the units of their documentation."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from emulator.trace.formats.tables.columns import CsvColumns
+
+# While the app pings, every 14 s, it does not measure the download (issue 2 of the dataset of Raca et al.): the rate
+# falls to about 0 from one second before the ping's row to two seconds after it.
+G_NETTRACK = CsvColumns(
+    time="Timestamp",
+    time_format="%Y.%m.%d_%H.%M.%S",
+    rate="DL_bitrate",
+    rate_unit="kbit/s",
+    paused_by=("PINGAVG", "PINGLOSS"),
+    pause_s=(1.0, 2.0),
+)
 
 PRESETS: Mapping[str, CsvColumns] = {
     # SIGCOMM'21 "A Variegated Look at 5G in the Wild", merged logs. Uplink runs start with a spike of one or two
@@ -16,29 +28,14 @@ PRESETS: Mapping[str, CsvColumns] = {
         nr_where={"nrStatus": "CONNECTED"},
         radio={"rsrp_dbm": "nr_ssRsrp", "sinr_db": "nr_ssSinr"},
     ),
-    # Raca et al., "Beyond Throughput, The Next Generation", MMSys 2020 (G-NetTrack Pro). While the app pings, every
-    # 14 s, it does not measure the download (the dataset's issue 2): the rate falls to about 0 from one second before
-    # the ping's row to two seconds after it.
-    "uccmisl": CsvColumns(
-        time="Timestamp",
-        time_format="%Y.%m.%d_%H.%M.%S",
-        rate="DL_bitrate",
-        rate_unit="kbit/s",
+    # Raca et al., "Beyond Throughput, The Next Generation", MMSys 2020, recorded by G-NetTrack Pro.
+    "uccmisl": replace(
+        G_NETTRACK,
         nr_where={"NetworkMode": "5G"},
         radio={"rsrp_dbm": "RSRP", "rsrq_db": "RSRQ", "sinr_db": "SNR", "cqi": "CQI", "rssi_dbm": "RSSI"},
-        paused_by=("PINGAVG", "PINGLOSS"),
-        pause_s=(1.0, 2.0),
     ),
     # G-NetTrack's own log, separated by tabs, with its own names: Level and Qual are RSRP and RSRQ.
-    "gnettrack": CsvColumns(
-        time="Timestamp",
-        time_format="%Y.%m.%d_%H.%M.%S",
-        rate="DL_bitrate",
-        rate_unit="kbit/s",
-        keep={"rsrp_dbm": "Level", "rsrq_db": "Qual", "sinr_db": "SNR"},
-        paused_by=("PINGAVG", "PINGLOSS"),
-        pause_s=(1.0, 2.0),
-    ),
+    "gnettrack": replace(G_NETTRACK, keep={"rsrp_dbm": "Level", "rsrq_db": "Qual", "sinr_db": "SNR"}),
     # srsRAN 4G, file of srsUE (`metrics_csv`): time in ms, rates in bit/s, a row for each carrier, `#eof` at its end.
     "srsue": CsvColumns(
         time="time",

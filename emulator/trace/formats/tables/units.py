@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+RateKind = Literal["rate", "interval", "counter", "packet"]
 TimeUnit = Literal["s", "ms", "us", "ns", "min", "h"]
 MS_PER_TIME_UNIT: Mapping[str, float] = {
     "s": 1e3,
@@ -20,14 +21,17 @@ BITS_PER_AMOUNT: Mapping[str, float] = {
     **{f"{prefix}B": 8.0 * factor for prefix, factor in {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}.items()},
 }
 # What a number in the rate column is: a rate; the amount from a row to the next; a running count; a packet's size.
-KIND_OF_SUFFIX = {"/s": "rate", "/interval": "interval", "-counter": "counter", "/packet": "packet"}
+KIND_OF_SUFFIX: Mapping[str, RateKind] = {
+    "/s": "rate",
+    "/interval": "interval",
+    "-counter": "counter",
+    "/packet": "packet",
+}
 ALIASES: Mapping[str, str] = {
     **{f"{prefix}bps": f"{prefix}bit/s" for prefix in ("", "k", "M", "G")},
     **{f"bytes{suffix}": f"B{suffix}" for suffix in KIND_OF_SUFFIX},
     **{f"byte{suffix}": f"B{suffix}" for suffix in KIND_OF_SUFFIX},
 }
-
-RateKind = Literal["rate", "interval", "counter", "packet"]
 
 
 class RateUnit(NamedTuple):
@@ -38,7 +42,7 @@ class RateUnit(NamedTuple):
 
 
 RATE_UNITS: Mapping[str, RateUnit] = {
-    amount + suffix: RateUnit(bits, kind)  # type: ignore[arg-type]
+    amount + suffix: RateUnit(bits, kind)
     for suffix, kind in KIND_OF_SUFFIX.items()
     for amount, bits in BITS_PER_AMOUNT.items()
 }
