@@ -176,7 +176,7 @@ def write(
     parts = (start_ns - queued_ns, 0, SERVICE_NS, queued_ns - task.arrival_ns, link_waiting_ns)
     in_time = sojourn_ns <= DEADLINE_NS
     outcome = ("done" if in_time else "missed", "", 1, "modelled")
-    records.stages.append((*identity, 0, *partition, *parts, energy_j, 0.0, "modelled"))
+    records.stages.append((*identity, 0, *partition, *parts, energy_j, 0.0, "modelled", ""))
     records.tasks.append((*identity, task.arrival_ns, placement, *parts, sojourn_ns, energy_j, 0.0, in_time, *outcome))
 
 

@@ -255,7 +255,7 @@ def test_a_checkpoint_that_cannot_be_written_is_one_line(tmp_path: Path) -> None
     with pytest.raises(ValueError, match=r"none/ppo\.safetensors: folder must exist$"):
         checkpoint.save(tmp_path / "none" / "ppo.safetensors")
     (tmp_path / "taken").mkdir()
-    with pytest.raises(ValueError, match=r"taken: must be a file that can be written") as caught:
+    with pytest.raises(ValueError, match=r"taken: must be a file, not a folder or device") as caught:
         checkpoint.save(tmp_path / "taken")
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
