@@ -182,7 +182,8 @@ def test_decisions_of_a_users_policy_are_checked(decided: object, rule: str, tmp
 def test_exception_of_a_users_policy_is_one_line() -> None:
     error = NameError("no\nsuch name")
     policy = make_policy("tests.agents.test_baselines:Returning", {"decided": error}, SYSTEM)
-    with pytest.raises(ValueError, match=r"^type=tests.*:Returning: decide raised NameError: no such name, raised at .*test_baselines\.py:\d+$") as caught:
+    message = r"^type=tests.*:Returning: decide raised NameError: no such name, raised at .*test_baselines\.py:\d+$"
+    with pytest.raises(ValueError, match=message) as caught:
         policy.decide(observed())
     assert caught.value.__cause__ is error
 
