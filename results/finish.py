@@ -42,10 +42,10 @@ def finish_run(run: Run, bounds: Callable[[], SystemBound], makers: Makers, prog
             run = _with_bound(run, bounds())
     name = " and ".join(each for each in ("figures", "report") if each in makers)
     for done, (what, make) in enumerate(makers.items()):
-        progress(name, done, len(makers))
         with keep_run(run.path, what):
+            progress(name, done, len(makers))
             make(run)
-    progress(name, len(makers), len(makers))
+            progress(name, done + 1, len(makers))
     return run
 
 

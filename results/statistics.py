@@ -26,6 +26,7 @@ from emulator.core.randomness import generator
 from emulator.system import Cost
 from results.bootstrap import ratio_interval
 from results.run.folder import Run
+from results.run.manifest import BOUND_FILE
 from results.run.reading import readable
 from results.run.tables import TASK_KEY, read_bound, require_columns
 
@@ -108,7 +109,8 @@ def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
     source's own link, or the source if it has none. Raises ValueError if an offered task has no bound.
     """
     path = run.path / "tasks.parquet"
-    bound = read_bound(run.path / "bound.parquet")
+    bound_path = run.path / BOUND_FILE
+    bound = read_bound(bound_path)
     units = {source: run.manifest.trace_sha256[trace] for source, trace in run.manifest.facts.uplinks.items()}
     for policy, groups in row_groups(run).items():
         tasks = rows_of(path, policy, groups)
@@ -118,7 +120,7 @@ def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
         sources = tasks["source"].astype(str)
         tasks["unit"] = sources.map({source: units.get(source, source) for source in sources.unique()})
         if bound is not None:
-            tasks["bound_s"] = bound_of(tasks, bound, run.path / "bound.parquet")
+            tasks["bound_s"] = bound_of(tasks, bound, bound_path)
         yield policy, tasks
 
 

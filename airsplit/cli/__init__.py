@@ -97,7 +97,9 @@ def code_and_line(error: Exception) -> tuple[int, str]:
         case UnfinishedRun():
             return 6, str(error)
         case ImportError():
-            return 4, f"package {error.name}: {error}; install it: {sys.executable} -m pip install {error.name}"
+            reason, package = " ".join(str(error).split()), (error.name or "").partition(".")[0]
+            install = f"package {package}: {reason}; install it: {sys.executable} -m pip install {package}"
+            return 4, install if package else reason
         case OSError():
             return 4 if error.errno in NO_SPACE else 3, f"{error.filename or 'file'}: {error.strerror or error}"
         case UnicodeEncodeError():  # a file's name

@@ -8,7 +8,7 @@ import typer
 
 
 def named_values(option: str, texts: Iterable[str]) -> dict[str, str]:
-    """Return the values of an option that is given as NAME=VALUE. Raises ValueError."""
+    """Return the values of an option that is given as COLUMN=VALUE. Raises ValueError."""
     pairs = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))

@@ -36,7 +36,7 @@ def rerun(
 
 
 def figures(folder: RunFolder, as_json: Json = False) -> None:
-    """Draw a run's figures anew."""
+    """Draw a run's figures anew; also make the results of a run that did not come to them."""
     from results.figures.draw import draw_figures
 
     run = checked_run(folder)
@@ -48,9 +48,12 @@ def report(folder: RunFolder, as_json: Json = False) -> None:
     """Write a run's report anew; also make the bound, summary and figures of a run that did not come to them."""
     from results.report import write_report
 
+    path = folder / "report.html"
+    was_written = path.is_file()
     run = checked_run(folder)
-    path = str(write_report(run))
-    print_json({"report": path}) if as_json else print(path)
+    if was_written:
+        write_report(run)
+    print_json({"report": str(path)}) if as_json else print(path)
 
 
 def checked_run(folder: Path) -> "Run":
@@ -60,8 +63,8 @@ def checked_run(folder: Path) -> "Run":
     from results.progress import RunProgress
     from results.run.folder import open_run, verify
 
-    run = open_run(folder)
     if not (folder / "report.html").is_file():
         return finish_stored(folder, RunProgress(quiet=False))
+    run = open_run(folder)
     verify(run)
     return run

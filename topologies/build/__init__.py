@@ -83,7 +83,7 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
     models = profiles_of(scenario, folder)
     placements = placements_of(scenario, nodes, models)
     if not source.stored_traces:
-        require_room(scenario, placements)
+        require_room(scenario, placements, source.duration_ns)
     return System(
         name=scenario.name,
         seed=source.seed,

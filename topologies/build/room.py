@@ -9,8 +9,8 @@ import psutil
 from emulator.channel.numerology import slot_ns
 from emulator.core.errors import MissingDependency
 from emulator.core.scratch import scratch_folder
-from emulator.core.units import NS_PER_S, ns_from_s
 from emulator.task import Placement
+from topologies.build.trace_sources import MIN_CHANNEL_NS, whole_slots_ns
 from topologies.schema.cells import DIRECTIONS
 from topologies.schema.scenario import Scenario
 
@@ -21,13 +21,13 @@ CANDIDATE_BYTES = 60  # of memory for one of its candidates, most of which it sh
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
-def generated_slots(scenario: Scenario) -> int:
-    """Return the number of slots of all traces that the scenario generates."""
+def generated_slots(scenario: Scenario, duration_ns: int) -> int:
+    """Return the number of slots of all traces that the scenario generates for a system of that duration."""
     slots = 0
     for _, a, b, link in scenario.link_entries():
         cell = scenario.cell_at(a) or scenario.cell_at(b)
         if cell is not None and link.radio is not None:
-            each = -(-max(ns_from_s(scenario.duration_s), NS_PER_S) // slot_ns(cell.mu))
+            each = whole_slots_ns(max(duration_ns, MIN_CHANNEL_NS), cell.mu) // slot_ns(cell.mu)
             slots += each * sum(not link.directions[direction].has_own_rate for direction in DIRECTIONS)
     return slots
 
@@ -38,16 +38,18 @@ def memory_bytes(placements: Mapping[tuple[str, str], Sequence[Placement]]) -> i
     return BASE_BYTES + sum(SOURCE_BYTES + CANDIDATE_BYTES * len(each) for each in placements.values())
 
 
-def require_room(scenario: Scenario, placements: Mapping[tuple[str, str], Sequence[Placement]]) -> None:
+def require_room(
+    scenario: Scenario, placements: Mapping[tuple[str, str], Sequence[Placement]], duration_ns: int
+) -> None:
     """Raise MissingDependency, with what is needed and what there is, unless memory and the disk for unnamed files
-    suffice for a run of the scenario."""
+    suffice for a system of the scenario with that duration."""
     needed, available = memory_bytes(placements), _available_bytes()
     if needed > available:
         raise MissingDependency(
             f"{scenario.name}: about {_gb(needed)} of memory are needed for {len(placements)} streams of tasks, and"
             f" {_gb(available)} are available; choose fewer UEs, or fewer cuts or max_partitions"
         )
-    slots, folder = generated_slots(scenario), scratch_folder()
+    slots, folder = generated_slots(scenario, duration_ns), scratch_folder()
     free = shutil.disk_usage(folder).free
     if slots * SLOT_BYTES > free:
         raise MissingDependency(
@@ -57,7 +59,7 @@ def require_room(scenario: Scenario, placements: Mapping[tuple[str, str], Sequen
 
 
 def _available_bytes() -> int:
-    """Return the memory that this process can still take, within the limit of its container."""
+    """Return the memory that is free on this machine, at most the limit of the container."""
     available = int(psutil.virtual_memory().available)
     for path in LIMITS:
         if path.is_file() and (text := path.read_text().strip()).isdecimal():

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import yaml
 
-from emulator.core.files import atomic_write, naming
+from emulator.core.files import atomic_write
 from emulator.core.scratch import Scratch
 from emulator.layer_times import measured_of, save_measured
 from emulator.system import System
@@ -38,8 +38,8 @@ def store_inputs(folder: Path, text: str, files: Mapping[str, Path], system: Sys
     save_measured(folder / "measured.json", measured_of(system))
     for name, source in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
-        with naming(folder / name):
-            shutil.copyfile(source, folder / name)
+        with atomic_write(folder / name) as partial:
+            shutil.copyfile(source, partial)
 
 
 def load_traces(folder: Path) -> dict[str, Trace]:

@@ -6,10 +6,11 @@ from unittest.mock import patch
 import pytest
 
 from emulator.core.errors import MissingDependency
-from topologies.build import build, room
+from topologies.build import build, room, training_system
 from topologies.loading.loader import load
 
 MANY = Path(__file__).parents[3] / "topologies" / "many-ues.yaml"
+QUICKSTART = MANY.with_name("quickstart.yaml")
 NOTHING_GENERATED = patch("topologies.build.trace_sources.generate", side_effect=AssertionError("generated"))
 
 
@@ -23,12 +24,18 @@ def test_field_too_many_ues_for_the_memory_are_refused_at_the_start() -> None:
 
 def test_field_too_long_channels_for_the_disk_are_refused_at_the_start() -> None:
     scenario = load(MANY, ["duration_s=1e6"])
-    assert room.generated_slots(scenario) == 200 * 10**9
+    assert room.generated_slots(scenario, 10**15) == 200 * 10**9
     with (
         NOTHING_GENERATED,
         pytest.raises(MissingDependency, match=r"many-ues: about 22000\.0 GB are needed in /.*TMPDIR"),
     ):
         build(scenario, MANY.parent)
+
+
+def test_field_too_long_training_is_refused_before_it_is_generated() -> None:
+    scenario = load(QUICKSTART, ["duration_s=1", "training.duration_s=1e6"])
+    with pytest.raises(MissingDependency, match=r"quickstart: about \d+\.\d GB are needed in /"):
+        training_system(scenario, QUICKSTART.parent, 0)
 
 
 def test_field_limit_of_a_container_counts(tmp_path: Path) -> None:
