@@ -18,7 +18,7 @@ from emulator.trace import constant
 from tests.test_airsplit import ROOT, call, digest_of
 from tests.topologies.loading.bad_scenarios import GOOD
 
-HEAVY = {"numba", "torch", "transformers", "scipy", "matplotlib", "seaborn", "simpy", "gymnasium"}
+HEAVY = {"numba", "pandas", "torch", "transformers", "scipy", "matplotlib", "seaborn", "simpy", "gymnasium"}
 HELP_OF_ALL = """
 import sys
 from typer.main import get_command
@@ -84,6 +84,7 @@ def test_light_commands_load_no_heavy_library(arguments: tuple[str, ...], tmp_pa
 def test_help_of_every_command_and_the_package_load_no_heavy_library() -> None:
     assert heavy_after(HELP_OF_ALL) == set()
     assert heavy_after("import airsplit") == set()
+    assert heavy_after("import airsplit.cli") == set()
 
 
 def test_run_has_the_records_of_the_command_line(file: Path, tmp_path: Path) -> None:

@@ -139,13 +139,15 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Say what a trace is, in a few numbers, or which runs a recording has."""
-    from emulator.trace.formats import runs_of, summary
+    from emulator.trace.formats import summary
 
     if not runs:
         if by is not None or columns is not None:
             raise ValueError("--by, --columns: must be given with --runs alone")
         print_facts(summary(Trace.load(trace)), as_json)
         return
+    from emulator.trace.formats.runs import runs_of
+
     found = runs_of(trace, columns, by)
     if as_json:
         print_json(found)

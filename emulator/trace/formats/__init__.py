@@ -10,12 +10,10 @@ from emulator.trace.formats.lists import ListSeries, import_list, parse_series, 
 from emulator.trace.formats.mahimahi import export_mahimahi, import_mahimahi
 from emulator.trace.formats.oai import OaiChoice, import_oai, parse_oai
 from emulator.trace.formats.rate import import_rate
-from emulator.trace.formats.runs import runs_of
 from emulator.trace.formats.summary import summary
 from emulator.trace.formats.tables.column_map import parse_columns
 from emulator.trace.formats.tables.columns import CsvColumns
 from emulator.trace.formats.tables.presets import PRESETS
-from emulator.trace.formats.tables.table import import_csv
 
 __all__ = [
     "PRESETS",
@@ -32,7 +30,6 @@ __all__ = [
     "parse_columns",
     "ping_summary",
     "read",
-    "runs_of",
     "summary",
 ]
 
@@ -60,6 +57,8 @@ def import_trace(
         raise ValueError(f"{path}: where: must be given for csv alone, not for {format}")
     match format, choice:
         case "csv", CsvColumns() | None:
+            from emulator.trace.formats.tables.table import import_csv  # loads pandas
+
             return import_csv(path, choice, where)
         case "list", ListSeries() | None:
             return import_list(path, choice)

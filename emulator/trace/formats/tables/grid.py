@@ -5,13 +5,15 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import pandas as pd
 import pyarrow as pa
 
 from emulator.trace.formats.source import row_error
 from emulator.trace.formats.text import RecordingText
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Header = Literal["first", "none"]
 DELIMITERS: Mapping[str, str] = {"tab": "\t", "semicolon": ";", "pipe": "|", "comma": ",", "space": " "}
@@ -50,7 +52,7 @@ class Grid(NamedTuple):
         """Return the cells of the first rows."""
         return [cells for _, cells in islice(self.rows(), SAMPLE_ROWS)]
 
-    def columns(self, names: Sequence[str]) -> pd.DataFrame:
+    def columns(self, names: Sequence[str]) -> "pd.DataFrame":
         """Return columns as text, shape (rows, names); the index is each row's line number.
 
         Raises ValueError with file and row unless each name stands once in the header."""
