@@ -1,4 +1,4 @@
-"""The outcome of a task that is alone in the system, for a given placement: on the real links, and its lower bounds."""
+"""The outcome of a task that is alone in the system, on the real links, for a given placement."""
 
 from collections.abc import Iterator
 from itertools import repeat
@@ -57,11 +57,6 @@ class Alone:
         finally:
             for link in used:
                 link.reset()
-
-    def least_ns(self, task: Task, placement: Placement) -> int:
-        """Return a lower bound on the sojourn under this placement, whatever else is in the system; about 2^63 ns if a
-        message can never arrive."""
-        return sojourn_ns(self.network, task, placement, Link.earliest_ns)
 
     def _messages(self, task: Task, placement: Placement) -> Iterator[int]:
         """Yield the address of the random draws for each message and link, the same as in the simulation."""

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.alone import Alone
 from agents.bound import bounds, offered_tasks, optimum
 from agents.registry import make_policy
 from emulator.core.units import NS_PER_MS, NS_PER_S
+from emulator.link import Link
 from emulator.policy import Policy
 from emulator.record import Records
 from emulator.simulation import Simulation
+from emulator.simulation.isolated_task import sojourn_ns
 from emulator.simulation.network import Network
 from emulator.system import Background, CellSpec, Failure, OnFailure, Ramp, Scheduler, System
 from emulator.task import describe, parse
@@ -136,13 +137,16 @@ def test_optimum_stays_at_the_source_without_coverage() -> None:
 
 def test_the_bound_is_the_least_of_all_candidates() -> None:
     system = small_system(5)
-    alone = Alone(Network(system))
+    network = Network(system)
     rows = bounds(system).to_pylist()
     assert len(rows) == len(list(offered_tasks(system))) > 20
     for task, row in zip(offered_tasks(system), rows, strict=True):
-        least_ns = [alone.least_ns(task, place) for place in system.placements[task.source, task.kind.name]]
+        least_ns = [
+            sojourn_ns(network, task, place, Link.earliest_ns)
+            for place in system.placements[task.source, task.kind.name]
+        ]
         assert row["bound_s"] == min(least_ns) * 1e-9
-        assert alone.least_ns(task, parse(row["placement"])) == min(least_ns)
+        assert sojourn_ns(network, task, parse(row["placement"]), Link.earliest_ns) == min(least_ns)
 
 
 def test_the_bound_never_exceeds_the_cost_of_failing() -> None:
