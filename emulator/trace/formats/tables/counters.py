@@ -39,11 +39,13 @@ def misread(counts: Floats) -> Flags:
     """Return which rows were misread, shape (rows,): one before a fall that does not go below the row before it, and
     those of a fall that the counter took back within `GLITCH_ROWS` rows."""
     wrong = np.zeros(len(counts), np.bool_)
+    before, seen = -1, 0  # of the rows below `seen` the last that was not misread, -1 if there is none
     for fall in (np.flatnonzero(np.diff(counts) < 0) + 1).tolist():
         if wrong[fall - 1]:
             continue
-        earlier = np.flatnonzero(~wrong[: fall - 1])
-        if len(earlier) and counts[fall] >= counts[earlier[-1]]:
+        before = next((row for row in range(fall - 2, seen - 1, -1) if not wrong[row]), before)
+        seen = fall - 1
+        if before >= 0 and counts[fall] >= counts[before]:
             wrong[fall - 1] = True
             continue
         back = np.flatnonzero(counts[fall + 1 : fall + 1 + GLITCH_ROWS] >= counts[fall - 1])
