@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 RateKind = Literal["rate", "interval", "counter", "packet"]
-TimeUnit = Literal["s", "ms", "us", "ns", "min", "h"]
 MS_PER_TIME_UNIT: Mapping[str, float] = {
     "s": 1e3,
     "ms": 1.0,
