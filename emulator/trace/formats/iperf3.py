@@ -16,6 +16,7 @@ import numpy as np
 
 from emulator.trace import Trace
 from emulator.trace.formats.samples import RateSamples, require_rates, trace_of
+from emulator.trace.formats.source import choice_pairs, parse_whole
 from emulator.trace.formats.text import read_text
 
 Side = Literal["sent", "received"]
@@ -57,12 +58,9 @@ Spans = Mapping[str, Sequence[Span]]
 
 def parse_iperf3(text: str) -> Iperf3Choice:
     """Parse a choice such as `side=received,run=2`. Raises ValueError."""
-    values: dict[str, Any] = {}
-    for part in text.split(","):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if name not in ("side", "run") or not (equals and value) or (name == "run" and not value.isdecimal()):
-            raise ValueError(f"columns={part!r}: must be side=sent, side=received or run=NUMBER")
-        values[name] = int(value) if name == "run" else value
+    values: dict[str, Any] = choice_pairs(text, ("side", "run"))
+    if "run" in values:
+        values["run"] = parse_whole("columns.run", values["run"])
     return Iperf3Choice(**values)
 
 
@@ -87,8 +85,7 @@ def import_iperf3(path: Path, choice: Iperf3Choice | None = None) -> Trace:
     grid_ms = max(usual_ms // 10, 1)
     stamps_ms = np.array([round(span.start_s * 1e3 / grid_ms) * grid_ms for span in spans])
     last_ms = round(spans[-1].end_s * 1e3 / grid_ms) * grid_ms
-    kept = np.append(np.diff(np.append(stamps_ms, last_ms)) > 0, True)[: len(spans)]
-    kept[-1] = last_ms > stamps_ms[-1]
+    kept = np.diff(stamps_ms, append=last_ms) > 0
     if np.any(np.diff(stamps_ms) < 0):
         raise ValueError(f"{path}: intervals: must follow each other")
     rates_bps = np.array([span.rate_bps for span in spans])

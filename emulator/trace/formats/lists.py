@@ -18,10 +18,13 @@ from emulator.trace import Trace
 from emulator.trace.formats.samples import RateSamples, require_rates, trace_of
 from emulator.trace.formats.source import (
     STAMP_LIMIT_S,
+    choice_pairs,
     decode,
     parse_number,
     parse_seconds,
     parse_stamp_ms,
+    parse_whole,
+    require_step,
     row_error,
     source_of,
 )
@@ -44,8 +47,7 @@ class ListSeries:
     def __post_init__(self) -> None:
         if self.series < 1:
             raise ValueError(f"columns.series={self.series}: must be at least 1")
-        if not 0.001 <= self.step_s <= 3_600:
-            raise ValueError(f"columns.step_s={self.step_s}: must be at least 0.001 and at most 3600")
+        require_step("step_s", self.step_s)
         if not 0 <= self.skip_s <= STAMP_LIMIT_S:
             raise ValueError(f"columns.skip_s={self.skip_s}: must be at least 0 and at most {STAMP_LIMIT_S:g}")
 
@@ -59,12 +61,10 @@ class ValueLine(NamedTuple):
 
 def parse_series(line: str) -> ListSeries:
     """Parse a choice such as `run=3,series=2` (also `step_s`, `skip_s`)."""
-    values: dict[str, Any] = {}
-    for part in line.split(","):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if name not in asdict(ListSeries()) or not (equals and value):
-            raise ValueError(f"columns={part!r}: must be one of run, series, step_s, skip_s with =value")
-        values[name] = parse_seconds(f"columns.{name}", value) if name.endswith("_s") else _whole(name, value)
+    values: dict[str, Any] = {
+        name: parse_seconds(f"columns.{name}", value) if name.endswith("_s") else parse_whole(f"columns.{name}", value)
+        for name, value in choice_pairs(line, [*asdict(ListSeries())]).items()
+    }
     return ListSeries(**values)
 
 
@@ -196,9 +196,3 @@ def _select_series(path: Path, run: int, lines: Sequence[ValueLine], chosen: Lis
 
 def _holds_pings(path: Path) -> bool:
     return "ping" in path.absolute().parent.parts
-
-
-def _whole(name: str, value: str) -> int:
-    if not value.isdecimal():
-        raise ValueError(f"columns.{name}={value!r}: must be a whole number")
-    return int(value)

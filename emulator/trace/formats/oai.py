@@ -13,7 +13,7 @@ import numpy as np
 
 from emulator.trace import Trace
 from emulator.trace.formats.samples import RateSamples, require_rates, trace_of
-from emulator.trace.formats.source import parse_seconds
+from emulator.trace.formats.source import choice_pairs, parse_seconds, require_step
 from emulator.trace.formats.tables.counters import counter_rates
 from emulator.trace.formats.text import read_text
 
@@ -36,18 +36,14 @@ class OaiChoice:
     def __post_init__(self) -> None:
         if self.direction not in get_args(Flow):
             raise ValueError(f"columns.direction={self.direction!r}: must be one of {', '.join(get_args(Flow))}")
-        if not 0.001 <= self.step_s <= 3_600:
-            raise ValueError(f"columns.step_s={self.step_s}: must be at least 0.001 and at most 3600")
+        require_step("step_s", self.step_s)
 
 
 def parse_oai(text: str) -> OaiChoice:
     """Parse a choice such as `direction=downlink,ue=c6a5` (also `step_s`). Raises ValueError."""
-    values: dict[str, Any] = {}
-    for part in text.split(","):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if name not in ("direction", "ue", "step_s") or not (equals and value):
-            raise ValueError(f"columns={part!r}: must be one of direction, ue, step_s with =value")
-        values[name] = parse_seconds("columns.step_s", value) if name == "step_s" else value
+    values: dict[str, Any] = choice_pairs(text, ("direction", "ue", "step_s"))
+    if "step_s" in values:
+        values["step_s"] = parse_seconds("columns.step_s", values["step_s"])
     return OaiChoice(**values)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 STAMP_LIMIT_S = 1e10  # some 300 years, more than the seconds since 1970
@@ -48,6 +49,30 @@ def parse_number(path: Path, row: int, what: str, value: str) -> float:
     if not math.isfinite(parsed):
         raise row_error(path, row, what, value, "be a finite number")
     return parsed
+
+
+def choice_pairs(text: str, names: Sequence[str]) -> dict[str, str]:
+    """Return the values by name of a choice such as `run=3,series=2`. Raises ValueError for other names."""
+    pairs = {}
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if name not in names or not (equals and value):
+            raise ValueError(f"columns={part!r}: must be one of {', '.join(names)} with =value")
+        pairs[name] = value
+    return pairs
+
+
+def require_step(name: str, step_s: float, longest_s: float = 3_600.0) -> None:
+    """Raise ValueError unless a step is at least a millisecond and at most `longest_s`."""
+    if not 0.001 <= step_s <= longest_s:
+        raise ValueError(f"columns.{name}={step_s}: must be at least 0.001 and at most {longest_s:g}")
+
+
+def parse_whole(what: str, value: str) -> int:
+    """Parse a whole number in a setting, at least 0."""
+    if not value.isdecimal():
+        raise ValueError(f"{what}={value!r}: must be a whole number")
+    return int(value)
 
 
 def parse_seconds(what: str, value: str) -> float:

@@ -135,6 +135,32 @@ def test_other_files_are_refused_in_a_line(content: str, rule: str, tmp_path: Pa
         imported(tmp_path, content)
 
 
+@pytest.mark.parametrize(
+    ("choice", "format", "rule"),
+    [
+        ("", "iperf3", "columns='': must be one of side, run with =value"),
+        ("side=sent,way=up", "iperf3", "columns='way=up': must be one of side, run with =value"),
+        ("side=", "iperf3", "columns='side=': must be one of side, run with =value"),
+        ("side=up", "iperf3", "columns.side='up': must be one of sent, received"),
+        ("run=two", "iperf3", "columns.run='two': must be a whole number"),
+        ("run=0", "iperf3", "columns.run=0: must be at least 1"),
+        ("rnti=c6a5", "oai", "columns='rnti=c6a5': must be one of direction, ue, step_s with =value"),
+        ("direction=up", "oai", "columns.direction='up': must be one of downlink, uplink"),
+        ("step_s=soon", "oai", "columns.step_s='soon': must be a number of seconds"),
+        ("step_s=3601", "oai", "columns.step_s=3601.0: must be at least 0.001 and at most 3600"),
+        ("time=t,rate=r,step_s=0", "csv", "columns.step_s=0.0: must be at least 0.001 and at most 1e+10"),
+    ],
+)
+def test_a_choice_that_breaks_a_rule_is_refused(choice: str, format: str, rule: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(rule)}$"):
+        parse_choice(choice, format)
+
+
+def test_intervals_without_length_are_left_out(tmp_path: Path) -> None:
+    content = json.dumps(report(part(0, 1, 5), part(1, 1.001, 90), part(1.001, 2, 7), part(2, 2.001, 90)))
+    assert rates_mbps(imported(tmp_path, content)) == [5, 7]
+
+
 def oai(*reports: tuple[int, int, int]) -> str:
     return "".join(
         f"[NR_MAC]   Frame.Slot {frame}.0\nUE RNTI c6a5 CU-UE-ID 1 in-sync PH 43 dB PCMAX 21 dBm, average RSRP -74\n"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from emulator.trace.formats.source import STAMP_LIMIT_S
+from emulator.trace.formats.source import STAMP_LIMIT_S, require_step
 from emulator.trace.formats.tables.grid import DELIMITERS, Header
 from emulator.trace.formats.tables.units import MS_PER_TIME_UNIT, rate_unit
 from emulator.trace.formats.tables.zones import require_zone
@@ -73,9 +73,8 @@ class CsvColumns:
         if not 0 <= self.skip_s <= STAMP_LIMIT_S:
             raise ValueError(f"columns.skip_s={self.skip_s}: must be at least 0 and at most {STAMP_LIMIT_S:g}")
         for name in ("step_s", "max_gap_s"):
-            value = getattr(self, name)
-            if value is not None and not 0.001 <= value <= STAMP_LIMIT_S:
-                raise ValueError(f"columns.{name}={value}: must be at least 0.001 and at most {STAMP_LIMIT_S:g}")
+            if (value := getattr(self, name)) is not None:
+                require_step(name, value, STAMP_LIMIT_S)
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '\n\r"'):
             names = ", ".join(DELIMITERS)
             raise ValueError(f"columns.delimiter={self.delimiter!r}: must be one character, or one of {names}")
