@@ -57,6 +57,18 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
     assert Trace.load(out).mean_rate_bps == 1.5e6
 
 
+def test_runs_of_standard_input_are_listed() -> None:
+    listed = call("trace", "info", "-", "--runs", "--columns", "time=seq_num,rate=mbps", input=RUNS.encode("utf-16"))
+    assert listed.stdout.splitlines() == [
+        "where=run_num=1 rows=3 duration_s=3 mean_rate_mbps=11",
+        "where=run_num=2 rows=3 duration_s=3 mean_rate_mbps=21",
+    ]
+    guessed = RUNS.replace("seq_num", "time_s")
+    assert call("trace", "info", "-", "--runs", input=guessed.encode()).stdout == listed.stdout
+    nothing_guessed = call("trace", "info", "-", "--runs", input=b"run,place\nx,a\nx,b\n")
+    assert nothing_guessed.stdout == "where=run=x rows=2\n"
+
+
 def test_doubts_go_to_standard_error_and_stay_in_the_trace(tmp_path: Path) -> None:
     content = "t,mbps\n" + "".join(f"{at},{300 if at == 59 else at % 7}\n" for at in [*range(60), *range(7200, 7260)])
     (tmp_path / "a.csv").write_text(content)

@@ -274,6 +274,14 @@ def test_unit_of_the_rate_is_given(unit: str, values: str, tmp_path: Path) -> No
     assert rates_mbps(imported(tmp_path, content, f"time=t,rate=x,unit={unit}")) == [8, 16]
 
 
+def test_amounts_of_an_interval_without_length_are_refused_with_their_row(tmp_path: Path) -> None:
+    content = "t,b\n# begins\n0,5\n1.000,5\n1.0,5\n1.45,5\n3,5\n"
+    rule = "row 5: time='1.0': must differ from the row before where amounts are per interval, or step_s be given"
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{tmp_path}/a.csv: {rule}')}$"):
+        imported(tmp_path, content, "time=t,rate=b,unit=B/interval")
+    assert imported(tmp_path, content, "rate=b,unit=B/interval,step_s=1").mean_rate_bps == 40
+
+
 def test_amounts_per_interval_with_absent_rows_are_of_the_usual_interval(tmp_path: Path) -> None:
     content = "t,x\n0,1000000\n1,1000000\n2,1000000\n5,1000000\n6,1000000\n"
     assert rates_mbps(imported(tmp_path, content, "time=t,rate=x,unit=B/interval")) == [8] * 7

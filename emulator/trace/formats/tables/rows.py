@@ -147,14 +147,15 @@ def _rates(columns: CsvColumns, measured: MeasuredRows, per_interval: bool) -> R
             ~wrong, rows_negative=int(negative.sum()), rows_after_negative=int((wrong & ~negative).sum())
         )
     stamps = measured.stamps_ms
-    bps = measured.bits if not per_interval else measured.bits * 1e3 / _interval_ms(stamps)
+    bps = measured.bits if not per_interval else measured.bits * 1e3 / _interval_ms(measured, stamps)
     require_rates(measured.path, measured.rows.tolist(), bps, measured.rate_cells, WRONG)
     return RateSamples(stamps, bps, measured.descriptive, measured.end_ms, measured.counts, measured.notes)
 
 
-def _interval_ms(stamps: Ints) -> Floats:
+def _interval_ms(measured: MeasuredRows, stamps: Ints) -> Floats:
     """Return the time in which the amount of each row was sent, shape (rows,): the usual step where all steps are
-    multiples of it (rows are absent), else the step to the next row."""
+    multiples of it (rows are absent), else the step to the next row. Raises ValueError with file and row if that is
+    no time."""
     steps = np.diff(stamps).astype(np.float64)
     if not steps.any():
         return np.full(len(stamps), 1e3)
@@ -163,7 +164,9 @@ def _interval_ms(stamps: Ints) -> Floats:
     if np.all(np.abs(multiples - np.rint(multiples)) < REGULAR):
         return np.full(len(stamps), usual)
     if not steps.all():
-        raise ValueError("time: must differ from row to row where amounts are per interval, or step_s be given")
+        at = int(np.argmin(steps)) + 1
+        rule = "differ from the row before where amounts are per interval, or step_s be given"
+        raise row_error(measured.path, int(measured.rows[at]), "time", measured.time_cells[at], rule)
     return np.append(steps, usual)
 
 

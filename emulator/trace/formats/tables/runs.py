@@ -41,14 +41,15 @@ def runs_of_table(path: Path, columns: CsvColumns | None, by: str | None) -> lis
 
 def _map_and_grid(path: Path, columns: CsvColumns | None) -> tuple[CsvColumns | None, Grid]:
     """Return the map that is given, fits the header, or is guessed (None: it cannot be), and the table."""
+    recording = read_text(path, None if columns is None else columns.encoding)
     if columns is None:
-        grid = open_grid(read_text(path), None, "first")
+        grid = open_grid(recording, None, "first")
         preset = preset_of(grid.header)
         text = None if preset is not None else guess_columns(grid)
         if preset is None and text is None:
             return None, grid
         columns = PRESETS[preset] if preset is not None else parse_columns(text or "")
-    return open_table(path, columns)
+    return open_table(recording, columns)
 
 
 def _facts(grid: Grid, columns: CsvColumns, name: str, value: object, rows: pd.DataFrame) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from emulator.trace.formats.tables.guesses import columns_of_header
 from emulator.trace.formats.tables.numbers import equal_cells, missing_cells
 from emulator.trace.formats.tables.rows import samples_of_rows, words_for
 from emulator.trace.formats.tables.units import rate_unit
-from emulator.trace.formats.text import read_text
+from emulator.trace.formats.text import RecordingText, read_text
 
 SENDERS = ("Source", "ip.src")  # columns of Wireshark and tshark
 
@@ -28,24 +28,32 @@ def import_csv(path: Path, columns: CsvColumns | None = None, where: Mapping[str
     the values of a timestamp and holds as the rate does; a missing value is NaN.
     Raises ValueError with file, row (the header is row 1), value and rule.
     """
-    columns, grid = open_table(path, columns, where)
-    rows = rows_of(columns, grid)
+    recording = read_text(path, None if columns is None else columns.encoding)
+    columns, grid = open_table(recording, columns, where)
+    senders = _senders(columns, grid)
+    rows = rows_of(columns, grid, *senders)
     if columns.where and not len(rows):
         chosen = ", ".join(f"{name}={value}" for name, value in columns.where.items())
         raise ValueError(f"{path}: where {chosen}: must be true of a row at least")
-    return trace_of_rows(grid, columns, rows, _senders_notes(columns, grid))
+    return trace_of_rows(grid, columns, rows, _senders_notes(rows[senders]))
 
 
-def _senders_notes(columns: CsvColumns, grid: Grid) -> list[str]:
-    """Return a line if packets of several senders are added up."""
-    name = next((each for each in SENDERS if each in grid.header), None)
-    if name is None or columns.where or rate_unit("columns.rate_unit", columns.rate_unit).kind != "packet":
+def _senders(columns: CsvColumns, grid: Grid) -> list[str]:
+    """Return the column of the senders where all packets of a table are added up, else none."""
+    if columns.where or rate_unit("columns.rate_unit", columns.rate_unit).kind != "packet":
         return []
-    senders = grid.columns([name])[name].unique().tolist()
-    if len(senders) < 2:
-        return []
-    shown = ", ".join(sorted(senders)[:4])
-    return [f"packets of {len(senders)} senders ({shown}) are added up: choose a direction with --where {name}=ADDRESS"]
+    return [name for name in SENDERS if name in grid.header][:1]
+
+
+def _senders_notes(columns: pd.DataFrame) -> list[str]:
+    """Return a line for each column that has packets of several senders, which are added up."""
+    notes = []
+    for name in columns:
+        senders = sorted(columns[name].unique())
+        if len(senders) > 1:
+            what = f"packets of {len(senders)} senders ({', '.join(senders[:4])}) are added up"
+            notes.append(f"{what}: choose a direction with --where {name}=ADDRESS")
+    return notes
 
 
 def rows_of(columns: CsvColumns, grid: Grid, *further: str) -> pd.DataFrame:
@@ -71,10 +79,9 @@ def trace_of_rows(grid: Grid, columns: CsvColumns, rows: pd.DataFrame, notes: Se
 
 
 def open_table(
-    path: Path, columns: CsvColumns | None, where: Mapping[str, str] | None = None
+    recording: RecordingText, columns: CsvColumns | None, where: Mapping[str, str] | None = None
 ) -> tuple[CsvColumns, Grid]:
-    """Return the map that fits the file and the file's grid. Raises ValueError if there is no preset that fits."""
-    recording = read_text(path, None if columns is None else columns.encoding)
+    """Return the map that fits the text and the text's grid. Raises ValueError if there is no preset that fits."""
     if columns is None:
         grid = open_grid(recording, None, "first")
         columns = columns_of_header(grid)
