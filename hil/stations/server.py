@@ -142,8 +142,8 @@ class Station:
                 self._free_slots += 1
         leg = self._schedule.next_leg(job, key.step, key.stage)
         if leg.size_bytes and leg.target != self._name:
-            # The next visit waits for this, some 0.3 ms. On another thread, messages would wait for Python's lock while
-            # the next visit computes: tens of milliseconds on a busy machine.
+            # The next visit waits for this. On another thread, messages would wait for Python's lock while the next
+            # visit computes.
             self._send(leg.target, layers.encode(job, key, leg, output))
         elif leg.stage < len(self._schedule.plan(job).placement):
             self._submit(job, MessageKey(key.job, leg.step, leg.stage), layers.local_input(key, leg, output))
