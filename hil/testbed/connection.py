@@ -4,7 +4,8 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from types import TracebackType
 
 from hil import codec, control_messages
@@ -54,7 +55,7 @@ class CoordinatorConnection:
         self.run = secrets.randbits(62)
         self.ledger = Ledger()
         self.statuses: dict[str, control_messages.Status] = {}
-        self.reports: dict[tuple[int, int], control_messages.Report] = {}  # of the open task: by attempt and stage
+        self.reports: dict[int, control_messages.Report] = {}  # of the open attempt: by stage
         self.result: Float32Array | None = None  # of the open task
         self.broker_version = ""
         self._dropped = DroppedMessages(LOG, "coordinator")
@@ -115,43 +116,35 @@ class CoordinatorConnection:
     def request(
         self,
         worker: str,
-        payloads: Iterable[bytes],
+        payloads: Sequence[bytes],
         accept: Callable[[control_messages.AnyMessage], bool],
         timeout_s: float,
     ) -> control_messages.AnyMessage | None:
         """Send messages and wait for the reply that `accept` recognises; send them again if the broker is lost. Return
         None if the reply does not arrive in time. Raises WorkerLost if the worker goes offline first, MissingDependency
         if the broker does not come back."""
-        payloads = tuple(payloads)
         while True:
             self.recover()
-            losses = self._losses
-            reply = self._ask(worker, payloads, accept, timeout_s)
-            if reply is not None or self._losses == losses:
-                return reply
+            with self._changed:
+                if not self._is_settled:
+                    continue  # lost again
+                before = self.ledger.live.get(worker), self._losses
+                self._accept, self._accepted = accept, None
+            for payload in payloads:
+                self.send(worker, payload)
+            self.wait_for(partial(self._is_over, worker, before), timeout_s)
+            with self._changed:
+                reply, self._accept = self._accepted, None
+                incarnation, losses = before
+                if reply is None and (incarnation is None or self.ledger.live.get(worker) != incarnation):
+                    raise WorkerLost(worker)
+                if reply is not None or self._losses == losses:
+                    return reply
 
-    def _ask(
-        self,
-        worker: str,
-        payloads: Iterable[bytes],
-        accept: Callable[[control_messages.AnyMessage], bool],
-        timeout_s: float,
-    ) -> control_messages.AnyMessage | None:
-        """As `request`, but return None if the broker is lost."""
-        with self._changed:
-            losses, incarnation = self._losses, self.ledger.live.get(worker)
-            self._accept, self._accepted = accept, None
-        for payload in payloads:
-            self.send(worker, payload)
-        self.wait_for(
-            lambda: self._accepted is not None or (self.ledger.live.get(worker), self._losses) != (incarnation, losses),
-            timeout_s,
-        )
-        with self._changed:
-            reply, self._accept = self._accepted, None
-            if reply is None and (incarnation is None or self.ledger.live.get(worker) != incarnation):
-                raise WorkerLost(worker)
-            return reply
+    def _is_over(self, worker: str, before: tuple[int | None, int]) -> bool:
+        """Return whether the open request is answered, or the worker's incarnation or the number of losses is not as
+        before."""
+        return self._accepted is not None or (self.ledger.live.get(worker), self._losses) != before
 
     def recover(self) -> None:
         """Return at once unless the connection was lost. Otherwise wait for the broker, and then until every worker
@@ -159,21 +152,30 @@ class CoordinatorConnection:
 
         Raises MissingDependency if the broker is not back within RETURN_S.
         """
-        while self._unheard or not self._is_connected:
+        while not self._is_settled:
             if not self.wait_for(lambda: self._is_connected, RETURN_S):
                 raise MissingDependency(f"broker {self.broker} was lost, and is not back after {RETURN_S:g} s")
-            deadline_s = time.monotonic() + REJOIN_S
-            while self._unheard and self._is_connected and time.monotonic() < deadline_s:
-                for worker in sorted(self._unheard):
-                    ping = control_messages.encode(control_messages.Ping(self.run))
-                    self._client.publish(control_messages.ping_topic(worker), ping)
-                self.wait_for(lambda: not self._unheard or not self._is_connected, PING_S)
+            self._await_pongs()
             with self._changed:
-                if self._is_connected:
-                    for worker in sorted(self._unheard):
-                        LOG.warning("worker %s did not come back to the broker: marked as lost", worker)
-                        self._apply(Offline(worker))
-                    self._unheard.clear()
+                silent = sorted(self._unheard) if self._is_connected else []
+                for worker in silent:
+                    LOG.warning("worker %s did not come back to the broker: marked as lost", worker)
+                    self._apply(Offline(worker))
+                self._unheard.difference_update(silent)
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether the broker is there, and every worker that was online has been heard since it is."""
+        return self._is_connected and not self._unheard
+
+    def _await_pongs(self) -> None:
+        """Ping the workers that were online until each has answered, REJOIN_S are over, or the broker is lost again."""
+        ping = control_messages.encode(control_messages.Ping(self.run))
+        deadline_s = time.monotonic() + REJOIN_S
+        while self._unheard and self._is_connected and time.monotonic() < deadline_s:
+            for worker in sorted(self._unheard):
+                self._client.publish(control_messages.ping_topic(worker), ping)
+            self.wait_for(lambda: not self._unheard or not self._is_connected, PING_S)
 
     def apply(self, event: LedgerEvent) -> None:
         """Apply an event to the ledger."""
@@ -186,7 +188,7 @@ class CoordinatorConnection:
             self.reports.clear()
             self.result = None
             self._apply(begun)
-            if self._unheard or not self._is_connected:
+            if not self._is_settled:
                 self._apply(BrokerLost())
 
     def _apply(self, event: LedgerEvent) -> bool:
@@ -277,4 +279,4 @@ class CoordinatorConnection:
             self._dropped.log.warn(f"{report.worker}: {report.error}")
             self._apply(Broken(report.task, report.attempt, WORKER_ERROR))
         elif self._apply(Reported(report.task, report.attempt, report.stage)):
-            self.reports[report.attempt, report.stage] = report
+            self.reports[report.stage] = report

@@ -196,7 +196,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
                 self._run_attempt(task_id, attempt, task, stages)
                 state = self.ledger.open[task_id]
                 if state.condition == "done":
-                    reports = tuple(self._connection.reports[attempt, stage] for stage in range(len(stages)))
+                    reports = tuple(self._connection.reports[stage] for stage in range(len(stages)))
                     return Inference(reports, self._connection.result, attempt)
                 reason = state.broken
             return Inference((), None, MAX_ATTEMPTS, reason)

@@ -9,7 +9,9 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
+from hil.control_messages import Ready, coordinator_topic, decode, encode
 from hil.errors import MissingDependency
+from hil.mqtt.address import Address
 from hil.mqtt.broker import Broker, embedded, mosquitto
 from hil.testbed import connection as connections
 from hil.testbed.coordinator import Coordinator, Inference
@@ -96,6 +98,31 @@ def test_field_worker_that_does_not_come_back_with_the_broker_is_lost(monkeypatc
         assert is_correct(inference, 0)
         assert [report.worker for report in inference.reports] == ["w1", "w1"]
         assert [move.reason for move in coordinator.moves] == ["w2 lost"]
+
+
+def test_field_request_is_not_sent_to_a_broker_that_was_lost_just_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connections.CoordinatorConnection(Address("127.0.0.1", 1))
+    connection._on_connected()
+    connection.apply(Online("w1", 1))
+    ready = encode(Ready(connection.run, "w1", 1))
+    sent = []
+
+    def recover() -> None:
+        if connection._losses:
+            connection._on_connected()
+            connection._unheard.clear()
+        else:
+            connection._on_disconnected()  # after the recovery, before the request
+
+    def send(worker: str, payload: bytes) -> None:
+        sent.append((worker, payload))
+        if connection._is_connected:
+            connection._receive(coordinator_topic(connection.run), ready)
+
+    monkeypatch.setattr(connection, "recover", recover)
+    monkeypatch.setattr(connection, "send", send)
+    assert connection.request("w1", [b"x"], lambda message: isinstance(message, Ready), 5) == decode(ready)
+    assert sent == [("w1", b"x")]
 
 
 def test_field_loss_of_the_broker_breaks_running_attempts_only() -> None:
