@@ -5,6 +5,7 @@ import platform
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import get_clock_info
@@ -29,7 +30,19 @@ class Presence:
         """`facts`: torch's threads, and the bytes of weights that the worker takes. `stop` ends the worker."""
         self._name, self._incarnation = name, incarnation
         self._dropped = dropped
-        self._threads, self._memory_bytes = facts
+        threads, memory_bytes = facts
+        self._status = Status(
+            name,
+            incarnation,
+            OFFLINE,
+            version=_version("airsplit"),
+            python=platform.python_version(),
+            torch=_version("torch"),
+            cpu=_cpu(),
+            torch_threads=threads,
+            clock=f"perf_counter, {get_clock_info('perf_counter').implementation}",
+            memory_bytes=memory_bytes,
+        )
         self._stop = stop
         self._client: Client | None = None
         self._is_confirmed = False  # the broker has returned our own status
@@ -47,19 +60,7 @@ class Presence:
     def status(self, state: str) -> RetainedMessage:
         """Return the status with a state."""
         self._published_count = self._dropped.count
-        status = Status(
-            self._name,
-            self._incarnation,
-            state,
-            self._published_count,
-            _version("airsplit"),
-            platform.python_version(),
-            _version("torch"),
-            _cpu(),
-            self._threads,
-            f"perf_counter, {get_clock_info('perf_counter').implementation}",
-            self._memory_bytes,
-        )
+        status = replace(self._status, state=state, malformed=self._published_count)
         return RetainedMessage(control_messages.status_topic(self._name), control_messages.encode(status))
 
     def publish(self, state: str) -> MQTTMessageInfo | None:

@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 
 from hil.codec import Float32Array
 from hil.control_messages import MAX_TOKENS
-from hil.deployment import LayerId, digest
+from hil.deployment import LayerId
 from hil.errors import Malformed
 from topologies.models.chain import DTYPES, Chain, ModelPlan
 from topologies.models.registry import build, example_input, model_plan, outline
@@ -84,16 +84,16 @@ class Runtime:
         gc.freeze()  # garbage collection during a measurement then skips these objects
         self._prepared.add(model)
 
-    def load(self, layer: LayerId, data: bytes) -> None:
-        """Hold a layer with the received weights `data`, instead of others that it had. Raises Malformed unless they
-        fit."""
+    def load(self, layer: LayerId, data: bytes, whole: bytes) -> None:
+        """Hold a layer with the received weights `data`, whose SHA-256 is `whole`, instead of others that it had.
+        Raises Malformed unless they fit."""
         self.prepare(layer.model)
         chain = outline(layer.model, layer.index, layer.index + 1)
         try:
             chain.load_state_dict(read_weights(data, types_of(chain.state_dict())), assign=True)
         except Malformed as error:
             raise Malformed(f"{_name(layer)}: {error}") from error
-        self._held[layer] = _HeldLayer(chain, len(data), digest(data))
+        self._held[layer] = _HeldLayer(chain, len(data), whole)
 
     def draw(self, layer: LayerId) -> None:
         """Hold a layer with weights drawn here, from its seed."""
@@ -117,6 +117,7 @@ class Runtime:
 
     def warm_up(self, model: str, seed: int, first: int, stop: int) -> None:
         """Run a partition on a synthetic input, so that its first measured run is not slower than later ones."""
+        self.activation_shape(model, first)  # so that the first received activation is not slower either
         x = self.synthetic_input(model, seed, first, WARM_UP_TOKENS)
         for _ in range(WARM_UP_RUNS):
             self.run(model, seed, first, stop, x)
@@ -149,13 +150,16 @@ class Runtime:
             values = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
         return values.to(DTYPES[_plan(model).weight_dtype])
 
+    def activation_shape(self, model: str, cut: int) -> tuple[int, ...]:
+        """Return the shape of the activation at a cut, of one image or one token; computed once."""
+        if (model, cut) not in self._shapes:
+            self._shapes[model, cut] = tuple(self.synthetic_input(model, 0, cut, 1).shape)
+        return self._shapes[model, cut]
+
     def from_wire(self, model: str, cut: int, values: Float32Array) -> torch.Tensor:
         """Return an activation received for a cut, in the type that the model computes in. Raises ValueError for
         another shape than the activation at this cut has, for any number of tokens up to MAX_TOKENS."""
-        plan = _plan(model)
-        if (model, cut) not in self._shapes:
-            self._shapes[model, cut] = tuple(self.synthetic_input(model, 0, cut, 1).shape)
-        one = self._shapes[model, cut]
+        plan, one = _plan(model), self.activation_shape(model, cut)
         tokens = values.shape[1:2] if plan.family == "causal_lm" else one[1:2]
         if values.shape != (one[0], *tokens, *one[2:]) or (plan.family == "causal_lm" and tokens > (MAX_TOKENS,)):
             raise ValueError(f"{model} cut {cut}: activation of shape {values.shape}: must be as {one}")

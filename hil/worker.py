@@ -114,10 +114,11 @@ class Worker:
                     self._presence.on_ping(message)
                 case control_messages.Pong(worker=self.name):
                     self._presence.on_pong(message)
-                case codec.Tensor(kind=MessageKind.ACTIVATION) | codec.Chunk() | control_messages.Prepare():
-                    self._enqueue(Waiting(payload, message, perf_counter_ns() - begun_ns))
                 case (
-                    control_messages.Offer()
+                    codec.Tensor(kind=MessageKind.ACTIVATION)
+                    | codec.Chunk()
+                    | control_messages.Prepare()
+                    | control_messages.Offer()
                     | control_messages.Plan()
                     | control_messages.Measure()
                     | control_messages.Start()

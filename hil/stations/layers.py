@@ -29,13 +29,11 @@ class NodeLayers:
         self._schedule = schedule
         self._runtime = Runtime()
         self._tokens: dict[int, list[int]] = {}  # by job: tokens so far, where the last partition is here
-        self._shapes: dict[tuple[str, int], tuple[int, ...]] = {}  # by model and cut: of one image or token
         self._inputs: dict[tuple[str, int, int], torch.Tensor] = {}
         for plan, (_, first, stop) in schedule.partitions_of(node):
-            one = self._runtime.synthetic_input(plan.model, schedule.weights_seed, first, 1)
-            self._shapes[plan.model, first] = tuple(one.shape)
+            self._runtime.activation_shape(plan.model, first)  # now, not during a task
             if fits(schedule.computers[node], schedule.weight_bytes[plan.model], first, stop):
-                self._prepare(plan.model, first, stop, one)
+                self._prepare(plan.model, first, stop)
         for job in schedule.jobs:
             if schedule.plan(job).placement[0].node == node:
                 key = self._input_key(job)
@@ -58,7 +56,7 @@ class NodeLayers:
             return self.input(job)
         if stage == 0:
             return torch.tensor([_TOKEN.unpack(message.data)])
-        shape = self._shapes[plan.model, plan.placement[stage].first]
+        shape = self._runtime.activation_shape(plan.model, plan.placement[stage].first)
         if plan.tokens:
             shape = (1, job.prompt_tokens if step == 0 else 1, *shape[2:])
         values = decode_elements(message.data, Precision[plan.precision], message.scale, shape)
@@ -108,13 +106,13 @@ class NodeLayers:
         """Return the input of the next partition if it is on this node too: the output itself, or the token."""
         return torch.tensor([[self._tokens[key.job][-1]]]) if leg.stage == 0 else output
 
-    def _prepare(self, model: str, first: int, stop: int, one: torch.Tensor) -> None:
+    def _prepare(self, model: str, first: int, stop: int) -> None:
         """Draw a partition's layers and warm them up, for long inputs and for a single image or token."""
         seed = self._schedule.weights_seed
         for index in range(first, stop):
             self._runtime.draw(LayerId(model, seed, index))
         self._runtime.warm_up(model, seed, first, stop)
-        self._runtime.run(model, seed, first, stop, one)
+        self._runtime.run(model, seed, first, stop, self._runtime.synthetic_input(model, seed, first, 1))
 
     def _input_key(self, job: StationJob) -> tuple[str, int, int]:
         return self._schedule.plan(job).model, job.input_seed, job.prompt_tokens or 1

@@ -1,6 +1,7 @@
 """A station in this process: the messages that it refuses, and the rows that belong to a task."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,26 @@ def test_message_of_a_wrong_size_is_refused(of: TaskKind, stage: int, wrong: int
         data = (message.data + b"x")[: len(message.data) + wrong]
         with pytest.raises(Malformed, match=f"message: {len(data)} bytes: must be {len(message.data)}"):
             layers.decode(job, message._replace(data=data))
+
+
+def test_shape_of_an_activation_is_known_before_the_first_task_even_without_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = replace(FAST, memory_bytes=1)
+    system = make_system([IMAGE], {"ue1": FAST, "edge1": FAST, "edge2": small})
+    task = Task("ue1", IMAGE, 0, 0)
+    placement = (Partition("edge1", 0, 2), Partition("edge2", 2, len(IMAGE.model.layers)))
+    schedule = make_schedule(
+        system, [(task, placement)], free_addresses(["ue1", "edge1", "edge2"]), Address("127.0.0.1", 1)
+    )
+    layers = NodeLayers(schedule, "edge2")
+
+    def outline(*_: object) -> None:
+        raise AssertionError("must not be called during a task")
+
+    monkeypatch.setattr("hil.runtime.outline", outline)
+    key = MessageKey(0, 0, 1)
+    assert layers.decode(schedule.jobs[0], message_to(schedule, key).message).shape[0] == 1
 
 
 def test_result_that_arrives_again_changes_neither_its_task_nor_the_others(tmp_path: Path) -> None:
