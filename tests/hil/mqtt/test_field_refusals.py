@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hil.errors import MissingDependency
-from hil.mqtt.address import Address, listen, parse_address
+from hil.mqtt.address import Address, listen
 from hil.mqtt.broker import embedded, find_mosquitto, mosquitto, terminate
 from hil.mqtt.greeting import GREETING_S, BrokerRefuses, greet
 from hil.mqtt.login import PASSWORD_VARIABLE, Login, open_login
@@ -229,6 +229,7 @@ def test_field_address_may_have_a_scheme(text: str, address: Address, is_secure:
 @pytest.mark.parametrize(
     "text",
     [
+        "host",
         "http://host:1883",
         "mqtt://",
         "mqtt://host/path",
@@ -267,11 +268,6 @@ def test_field_password_is_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_path
         open_login("mqtt://host", ca_file=tmp_path / "latin")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         open_login("mqtts://host", ca_file=tmp_path / "nowhere")
-
-
-def test_field_address_without_a_port_is_refused_as_before() -> None:
-    with pytest.raises(ValueError, match="must be HOST:PORT"):
-        parse_address("host")
 
 
 def test_field_commands_end_with_one_line_and_code_4(guarded: Address, tmp_path: Path) -> None:
