@@ -8,6 +8,7 @@ import pytest
 
 from hil import control_messages
 from hil.deployment import LayerId, chunk, digest
+from hil.errors import Malformed
 from hil.presence import Presence
 from hil.rate_limit import DroppedMessages
 from hil.runtime import Runtime, layer_bytes
@@ -53,7 +54,7 @@ def test_status_states_what_does_not_change_without_finding_it_again(monkeypatch
     first = control_messages.decode(presence.status(control_messages.OFFLINE).payload)
     for name in ("_cpu", "_version"):
         monkeypatch.setattr(f"hil.presence.{name}", must_not_be_called)
-    dropped.add(ValueError("a message that is not of its format"))
+    dropped.add(Malformed("a message that is not of its format"))
     second = control_messages.decode(presence.status(control_messages.ONLINE).payload)
     assert isinstance(first, control_messages.Status)
     assert isinstance(second, control_messages.Status)
