@@ -227,7 +227,7 @@ def killed(tmp_path: Path) -> Iterator[Path]:
     """Return the folder of a run that was killed before its end."""
     command = [*COMMAND, "run", "topologies/quickstart.yaml", "--out", str(tmp_path), "--quiet"]
     with subprocess.Popen([*command, "--set", "duration_s=600", *SHORT[4:]], cwd=ROOT) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not list(tmp_path.glob("quickstart/*/tasks.parquet")):
             assert time.monotonic() < deadline
             assert process.poll() is None
