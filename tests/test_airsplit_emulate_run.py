@@ -52,7 +52,7 @@ DATAGRAMS = ("--set", "links[1].bearer=um", "--set", "tasks[0].transport=udp", "
 KILLER = """
 import psutil
 for process in psutil.process_iter():
-    if "hil.station" in process.cmdline() and process.cmdline()[-3] == "edge1":
+    if "hil.station" in " ".join(process.cmdline()) and "edge1" in process.cmdline():
         process.kill()
 """
 

@@ -101,6 +101,16 @@ def test_field_changed_tables_are_changed_sources(place: Path) -> None:
     assert asked(install)[1] != before
 
 
+def test_field_folders_that_are_not_used_are_not_made(place: Path) -> None:
+    install, home, temporary = installed(place / "install"), place / "home", place / "tmp"
+    home.mkdir()
+    temporary.mkdir()
+    for _ in range(2):
+        folder = Path(asked(install, HOME=str(home), TMPDIR=str(temporary))[1])
+        assert folder.is_relative_to(install)
+        assert not [*home.iterdir(), *temporary.iterdir()]
+
+
 def test_field_damaged_machine_code_is_compiled_anew(place: Path) -> None:
     install = installed(place / "install")
     folder = Path(asked(install)[1])

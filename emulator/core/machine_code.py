@@ -51,15 +51,16 @@ def cache_folder() -> Path | None:
     written. Remove folders of former sources that were not used for a while.
     """
     name = f"machine-code-{_key()[:16]}"
-    roots = tuple(_roots())
-    for root in roots:
-        if os.access(root / name / COMPLETE, os.R_OK) and os.access(root / name, os.R_OK | os.X_OK):
+    for root in _roots():
+        if os.access(root / name / COMPLETE, os.R_OK) and os.access(root / name, os.R_OK | os.X_OK) and _trusted(root):
             return _used(root / name)
-    for root in roots:
+    for root in _roots():
         with suppress(OSError):
-            (root / name).mkdir(parents=True, exist_ok=True)
-            if os.access(root / name, os.W_OK | os.X_OK):
-                return _used(root / name)
+            root.mkdir(mode=0o777 if _named(root) else 0o700, parents=True, exist_ok=True)
+            if _trusted(root):
+                (root / name).mkdir(exist_ok=True)
+                if os.access(root / name, os.W_OK | os.X_OK):
+                    return _used(root / name)
     return None
 
 
@@ -79,13 +80,21 @@ def _roots() -> Iterator[Path]:
         yield Path(chosen)
         return
     yield Path(__file__).parents[1] / "__pycache__"
-    for make in (_in_home, _in_temporary):
-        with suppress(OSError, RuntimeError):  # RuntimeError: HOME is not set and the user has no entry in passwd
-            root = make()
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            state = root.lstat()  # machine code of a folder that others can write is not to be trusted
-            if state.st_uid == os.geteuid() and root.is_dir() and not state.st_mode & 0o002 and not root.is_symlink():
-                yield root
+    with suppress(RuntimeError):  # HOME is not set and the user has no entry in passwd
+        yield _in_home()
+    yield _in_temporary()
+
+
+def _named(root: Path) -> bool:
+    """Return whether the user or the installation names the folder: who may write there is their decision."""
+    return bool(cast(Any, numba.config).CACHE_DIR) or root.is_relative_to(ROOT)
+
+
+def _trusted(root: Path) -> bool:
+    """Return whether machine code in a folder may be run: only this user can have written it, or it is `_named`."""
+    state = root.lstat()
+    own = state.st_uid == os.geteuid() and root.is_dir() and not state.st_mode & 0o002 and not root.is_symlink()
+    return own or _named(root)
 
 
 def _in_home() -> Path:
