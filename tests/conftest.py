@@ -1,12 +1,22 @@
-"""Shared by all tests: reproducible hypothesis, and the folder of recordings."""
+"""Shared by all tests: reproducible hypothesis, children that can be interrupted, and the folder of recordings."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from benchmarks.rows import interruptible_children
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Tests that interrupt a process of their own also pass where the tests run in the background of a shell."""
+    with interruptible_children():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 
 from benchmarks.realtime.kills import KILLS, KillResult, kill_emulation
-from benchmarks.rows import interruptible_children
 from emulator.core.errors import MissingDependency
 from emulator.core.randomness import generator
 from emulator.realtime.sandbox.cpu_groups import CpuGroups
@@ -63,7 +62,7 @@ def test_emulations_killed_at_random_times_leave_nothing(tmp_path: Path) -> None
         command = [str(scenario), "--policy", "fixed", "--out", str(folder / "runs")]
         return kill_emulation(KILLS[row], command, folder, after_s[row])
 
-    with interruptible_children(), ThreadPoolExecutor(len(KILLS)) as at_once:
+    with ThreadPoolExecutor(len(KILLS)) as at_once:
         ends = list(at_once.map(kill, range(len(KILLS))))
     for expected, end in zip(KILLS, ends, strict=True):
         assert (expected, end.code, end.left) == (expected, expected.code, ())
