@@ -12,7 +12,7 @@ from emulator.channel.radio import Direction, Environment
 from emulator.core.files import require_folder
 from emulator.trace.writer import is_trace_file
 from topologies.build.trace_sources import whole_slots_ns
-from topologies.build.tracks import track_of
+from topologies.build.tracks import require_long_enough, track_of
 from topologies.loading.cell_checks import check_carrier
 from topologies.loading.loader import apply_override
 from topologies.schema.base import Section
@@ -69,6 +69,7 @@ def new_traces(
             ue_section = LocatedSection(f"{ERROR_PREFIX}: {ue}: radio", request.radio)
             with translate_setting_errors(LocatedSection(f"{ERROR_PREFIX}: cell", request.cell), ue_section):
                 track = track_of(request.radio, whole_ns, seed, ue, Path.cwd())
+                require_long_enough(request.radio, track, "--duration", duration_ns)
                 for direction in directions:
                     path = out if one_file else out / _file(ue, direction)
                     yield path, generate_file(path, radio, track, whole_ns, seed, ue, direction)

@@ -11,7 +11,7 @@ from emulator.core.scratch import Scratch
 from emulator.core.units import NS_PER_S, ns_from_s
 from emulator.trace import Trace, constant
 from emulator.trace.formats import read
-from topologies.build.tracks import track_of
+from topologies.build.tracks import require_long_enough, track_of
 from topologies.schema.cells import CellSection
 from topologies.schema.links import DirectionSection, TraceFileSection
 from topologies.schema.radio import RadioSection, radio_of
@@ -53,6 +53,8 @@ class TraceSource:
             return self.stored_traces[name]
         whole_ns = whole_slots_ns(max(self.duration_ns, MIN_CHANNEL_NS), cell.mu)
         track = track_of(section, whole_ns, self.seed, ue, self.folder)
+        key = "training.duration_s" if self.training else "duration_s"
+        require_long_enough(section, track, key, self.duration_ns)
         return generate(radio_of(cell, section), track, whole_ns, self.seed, ue, direction, self._scratch)
 
     def _recorded(self, section: TraceFileSection) -> Trace:

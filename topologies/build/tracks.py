@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from emulator.channel.large_scale.recorded_track import load_track
-from emulator.channel.large_scale.track import Track, static, to_and_fro, waypoints
+from emulator.channel.large_scale.track import Track, static, there_and_back, to_and_fro, waypoints
 from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S, ns_from_s
-from topologies.schema.radio import RadioSection, RingSection
+from topologies.schema.radio import DEFAULT_SPEED_MPS, RadioSection, RingSection
 
 Position = tuple[float, float]  # x and y in m
 
@@ -17,17 +17,29 @@ Position = tuple[float, float]  # x and y in m
 def track_of(section: RadioSection, duration_ns: int, seed: int, ue: str, folder: Path) -> Track:
     """Return the track of a UE for at least `duration_ns`. Random tracks are addressed by seed and UE; relative paths
     start from `folder`. Raises ValueError (one line) if the file is not a recorded track."""
-    pause_ns = ns_from_s(section.pause_s)
+    speed_mps, pause_ns = section.speed_mps or DEFAULT_SPEED_MPS, ns_from_s(section.pause_s or 0.0)
     if section.track is not None:
-        return load_track(folder / section.track)
+        track = load_track(folder / section.track)
+        return there_and_back(track, duration_ns) if section.after_track == "return" else track
     if section.at_m is not None:
         return static(*section.at_m)
     if section.waypoints_m is not None:
-        return waypoints(section.waypoints_m, section.speed_mps, pause_ns)
+        return waypoints(section.waypoints_m, speed_mps, pause_ns)
     if section.to_and_fro_m is not None:
-        return to_and_fro(section.to_and_fro_m, section.speed_mps, duration_ns, pause_ns)
-    length_m = section.speed_mps * duration_ns / NS_PER_S
-    return waypoints(random_waypoints(section.ring or RingSection(), length_m, seed, ue), section.speed_mps, pause_ns)
+        return to_and_fro(section.to_and_fro_m, speed_mps, duration_ns, pause_ns)
+    length_m = speed_mps * duration_ns / NS_PER_S
+    return waypoints(random_waypoints(section.ring or RingSection(), length_m, seed, ue), speed_mps, pause_ns)
+
+
+def require_long_enough(section: RadioSection, track: Track, key: str, duration_ns: int) -> None:
+    """Raise ValueError (one line) if a recorded track ends before `duration_ns`, the value of `key`, and the section
+    does not say how the UE then moves."""
+    if section.track is not None and section.after_track is None and track.at_ns[-1] < duration_ns:
+        lasts_s, needed_s = int(track.at_ns[-1]) / NS_PER_S, duration_ns / NS_PER_S
+        raise ValueError(
+            f"track={section.track}: must last as long as {key}, {needed_s:g} s, and lasts {lasts_s:g} s;"
+            f" shorten {key}, take a longer track, or give after_track: stay or return"
+        )
 
 
 def random_waypoints(ring: RingSection, length_m: float, seed: int, ue: str) -> tuple[Position, ...]:

@@ -1,6 +1,6 @@
 """Section `radio` of a link: the UE's movement, transmitter and fading."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,7 @@ from topologies.schema.base import Positive, Section, require_exactly_one, secti
 from topologies.schema.cells import CellSection, Decibels, Point, in_emulator_units
 
 MOVEMENT_KEYS = ("at_m", "waypoints_m", "to_and_fro_m", "ring", "track")
+DEFAULT_SPEED_MPS = 1.4
 MIN_RING_WIDTH_M = 1.0  # in a narrower ring, hardly any straight leg between two points stays within it
 Waypoints = Annotated[tuple[Point, ...], Field(strict=False, min_length=2, max_length=10_000)]
 
@@ -58,9 +59,13 @@ class RadioSection(Section):
     """Random waypoints around a centre, different for each UE."""
     track: str | None = None
     """File of a recorded track: CSV of `time_s,x_m,y_m` or `time_s,latitude,longitude`."""
-    speed_mps: Annotated[float, Field(ge=1e-3, le=150)] = 1.4
-    pause_s: Annotated[float, Field(ge=0, le=1e6)] = 0.0
-    """Pause at each point."""
+    after_track: Literal["stay", "return"] | None = None
+    """Movement after a `track` that ends before the run: `stay` at its end, or `return` along it and so on. Default:
+    such a track is refused."""
+    speed_mps: Annotated[float, Field(ge=1e-3, le=150)] | None = None
+    """Speed from point to point; default: 1.4. Not with `at_m` or `track`."""
+    pause_s: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    """Pause at each point; default: none. Not with `at_m` or `track`."""
     height_m: Annotated[float, Field(ge=0.5, le=22.5)] = 1.5
     tx_power_dbm: Decibels = 23.0
     """Maximum transmit power of the uplink."""
@@ -76,6 +81,12 @@ class RadioSection(Section):
     @model_validator(mode="after")
     def _movement(self) -> Self:
         require_exactly_one(self, *MOVEMENT_KEYS)
+        for name, reason in (("at_m", "where the UE stands still"), ("track", "whose times give the speed")):
+            for key in ("speed_mps", "pause_s"):
+                if getattr(self, name) is not None and getattr(self, key) is not None:
+                    raise section_error(f"must not give {key}={getattr(self, key):g} beside {name}, {reason}")
+        if self.after_track is not None and self.track is None:
+            raise section_error(f"must not give after_track={self.after_track} without a track")
         return self
 
 

@@ -82,18 +82,24 @@ def to_and_fro(points_m: Points, speed_mps: float, duration_ns: int, pause_ns: i
     """Return the track of `waypoints`, then back through the same points, and so on, for at least `duration_ns`. Raises
     ValueError as `waypoints` does, and for more than `MAX_PASSES` passes."""
     once = waypoints(points_m, speed_mps, pause_ns)
-    pass_ns = int(once.at_ns[-1])
-    passes = 1 if pass_ns == 0 else -(-duration_ns // pass_ns)
-    if passes > MAX_PASSES:
-        least_ns = -(-duration_ns // MAX_PASSES)
-        raise SettingError(
-            "track.to_and_fro_m",
-            f"{len(points_m)} points",
-            f"one way must last {least_ns / NS_PER_MS:g} ms or more, not {pass_ns / NS_PER_MS:g}",
-        )
+    passes = _passes("track.to_and_fro_m", int(once.at_ns[-1]), duration_ns)
     there, back = list(points_m), list(points_m[::-1])
     visited = there + [point for number in range(1, passes) for point in (back if number % 2 else there)[1:]]
     return _along(visited, speed_mps, pause_ns)
+
+
+def there_and_back(track: Track, duration_ns: int) -> Track:
+    """Return the track, then back along it at the same speeds, and so on, for at least `duration_ns`. Raises
+    ValueError for more than `MAX_PASSES` passes."""
+    pass_ns = int(track.at_ns[-1])
+    there = (track.at_ns[1:], track.points_m[1:])
+    back = ((pass_ns - track.at_ns)[-2::-1], track.points_m[-2::-1])
+    at_ns, points_m = [track.at_ns[:1]], [track.points_m[:1]]
+    for number in range(_passes("track.after_track", pass_ns, duration_ns)):
+        in_pass_ns, places_m = back if number % 2 else there
+        at_ns.append(number * pass_ns + in_pass_ns)
+        points_m.append(places_m)
+    return Track(np.concatenate(at_ns), np.concatenate(points_m))
 
 
 def speed_profile(track: Track, scatter_mps: float) -> SpeedProfile:
@@ -152,6 +158,16 @@ def _first_after(cut: FineTrack, at_ns: int) -> int:
     start_ns, stop_ns = (int(edge) for edge in cut.track.at_ns[piece : piece + 2])
     first, after = (int(number) for number in cut.first[piece : piece + 2])
     return first - (-(at_ns - start_ns) * (after - first) // (stop_ns - start_ns))
+
+
+def _passes(setting: str, pass_ns: int, duration_ns: int) -> int:
+    """Return how many passes of a way last for `duration_ns`; 1 for a way without length."""
+    passes = 1 if pass_ns == 0 else -(-duration_ns // pass_ns)
+    if passes > MAX_PASSES:
+        least_ns = -(-duration_ns // MAX_PASSES)
+        rule = f"one way must last {least_ns / NS_PER_MS:g} ms or more, not {pass_ns / NS_PER_MS:g}"
+        raise SettingError(setting, f"{passes} passes", rule)
+    return passes
 
 
 def _along(points_m: list[tuple[float, float]], speed_mps: float, pause_ns: int) -> Track:
