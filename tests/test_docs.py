@@ -3,11 +3,15 @@
 import ast
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from airsplit.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -140,6 +144,28 @@ def is_missing_module(name: str, root: Path) -> bool:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_link_or_name_is_dead(page: Path) -> None:
     assert dead(page, ROOT) == []
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """Yield the commands of airsplit in a page's blocks, as words, but not those with an option in brackets."""
+    text = page.read_text()
+    for block in [*FENCED.findall(text), *re.findall(r"^    .*(?:\n    .*)*", text, re.MULTILINE)]:
+        for line in re.sub(r"\\\n\s*", "", block).splitlines():
+            found = re.match(r"\s*(?:sudo )?(?:\S+=\S+ )?(?:\.venv/bin/)?airsplit ((?:\S+ {1,2})*\S+)", line)
+            if found and not re.search(r" \[|…", found[0]):
+                yield shlex.split(found[1], comments=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_documented_commands_can_be_parsed(page: Path) -> None:
+    """Names of commands and options, and the number of arguments, are those of the program."""
+    for words in commands(page):
+        command, rest = get_command(app), words
+        while hasattr(command, "resolve_command"):
+            with command.make_context("airsplit", list(rest)) as context:
+                _, command, rest = command.resolve_command(context, context._protected_args + context.args)
+        with command.make_context("airsplit", list(rest)):
+            pass
 
 
 @pytest.fixture
