@@ -14,7 +14,8 @@ from topologies.build.candidates import candidates_of_all
 from topologies.profiles import load_profile
 from topologies.schema.failures import OutageSection
 from topologies.schema.messages import translate
-from topologies.schema.scenario import DeviceSection, Scenario
+from topologies.schema.nodes import DeviceSection
+from topologies.schema.scenario import Scenario
 from topologies.schema.workloads import RecordedFileSection, RecordedSection, TaskSection
 
 BYTES_PER_KB = 1_000

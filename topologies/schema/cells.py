@@ -37,8 +37,11 @@ class HandoverSection(Section):
     """A UE changes its site if another is stronger by `hysteresis_db` for `time_to_trigger_ms`."""
 
     hysteresis_db: Annotated[float, Field(ge=0, le=30)] = 3.0
+    """Margin by which another site must be stronger."""
     time_to_trigger_ms: Milliseconds = 160.0
+    """Time for which it must be stronger."""
     measurement_ms: Period = 40.0
+    """Interval between measurements of the sites."""
     interruption_ms: Milliseconds = 50.0
     """Time without transmission."""
 
@@ -47,12 +50,17 @@ class AdaptationSection(Section):
     """Link adaptation: CQI reports, and the choice of the MCS with an outer loop."""
 
     cqi_table: Literal[1, 2, 3] = 2
+    """CQI table of TS 38.214 5.2.2.1: 1 up to 64QAM, 2 up to 256QAM, 3 for low error rates."""
     mcs_table: Literal[1, 2, 3] = 2
+    """MCS table of TS 38.214 5.1.3.1: 1 up to 64QAM, 2 up to 256QAM, 3 for low spectral efficiency."""
     cqi_period_ms: Period = 5.0
+    """Interval between measurements of the CQI."""
     cqi_delay_ms: Milliseconds = 4.0
+    """Time from the measurement of a CQI to its use."""
     bler_target: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Target block error rate of first transmissions (outer loop)."""
     olla_up_db: Annotated[float, Field(ge=0, le=10)] = 0.1
+    """Step by which the outer loop lowers its SNR estimate after a failed first transmission; 0: no outer loop."""
     implementation_loss_db: Annotated[float, Field(ge=0, le=20)] = 2.0
     """SNR loss of the receiver against the block error tables."""
 
@@ -61,9 +69,11 @@ class HarqSection(Section):
     """HARQ: retransmission of transport blocks, with soft combining."""
 
     max_transmissions: Annotated[int, Field(ge=1, le=16)] = 4
+    """Most transmissions of a transport block, the first included."""
     round_trip_ms: Period | None = None
     """Default: 8 slots, 4 ms at 30 kHz."""
     processes: Annotated[int, Field(ge=1, le=32)] = 16
+    """Most transport blocks of a UE within one round trip."""
 
 
 class BurstsSection(Section):
@@ -72,7 +82,9 @@ class BurstsSection(Section):
     power_db: Decibels
     """Interference over thermal noise during a burst."""
     mean_on_ms: Period
+    """Mean duration of a burst."""
     mean_off_ms: Period
+    """Mean time from the end of a burst to the next."""
 
 
 class RampSection(Section):
@@ -81,10 +93,15 @@ class RampSection(Section):
     first grant is that large, and the grant for the rest follows `report_ms` after its use."""
 
     idle_ms: NotNegative
+    """Time without traffic after which a message waits for a grant."""
     delay_ms: NotNegative
+    """Time from a request to its grant."""
     period_ms: NotNegative = 0.0
+    """Interval between request occasions; default 0, a request is sent at once."""
     first_bytes: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Size of the first grant; default 0, the first grant holds everything."""
     report_ms: NotNegative = 0.0
+    """Time from the use of the first grant to the grant for the rest; only with `first_bytes`."""
 
 
 class CellSection(Section):
@@ -93,7 +110,9 @@ class CellSection(Section):
     environment: Environment = "umi"
     """Environment of TR 38.901: path loss, line of sight, shadowing."""
     carrier_ghz: Annotated[float, Field(ge=0.5, le=100)] = 3.5
+    """Carrier frequency."""
     bandwidth_mhz: Annotated[float, Field(ge=1, le=2_000)] = 40.0
+    """Bandwidth of the carrier; with `mu`, one of TS 38.101-1 or 38.101-2."""
     mu: Annotated[int, Field(ge=0, le=4)] = 1
     """Numerology of TS 38.211: subcarriers of 15 x 2^mu kHz, slots of 2^-mu ms."""
     tdd: Annotated[str, Field(pattern="^[DSU]*$", max_length=80)] = "DDDSU"
@@ -111,16 +130,23 @@ class CellSection(Section):
     height_m: Annotated[float, Field(ge=1, le=150)] | None = None
     """Height of the sites; default: the typical height of the environment."""
     tx_power_dbm: Decibels = 33.0
+    """Transmit power of each site, over the whole bandwidth."""
     antenna_gain_db: Decibels = 8.0
+    """Antenna gain of each site, for sending and receiving."""
     noise_figure_db: Decibels = 5.0
+    """Noise figure of the sites' receivers."""
     load: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the time in which an interfering site transmits."""
     noise_rise_db: Annotated[float, Field(ge=0, le=60)] = 0.0
     """Uplink interference over thermal noise."""
     handover: HandoverSection = HandoverSection()
+    """Handover between the sites; matters with several `sites_m` only."""
     adaptation: AdaptationSection = AdaptationSection()
+    """Link adaptation, in both directions."""
     harq: HarqSection = HarqSection()
+    """Retransmission of transport blocks, in both directions."""
     bursts: BurstsSection | None = None
+    """Interference in bursts, in both directions; default: none."""
     scheduler: Literal["none", "rr", "pf", "max-rate"] = "none"
     """Scheduler of the resource blocks: round robin, proportional fair, maximum rate; `none`: each UE has all."""
     window_slots: Count = 200

@@ -56,6 +56,7 @@ class FailuresSection(Section):
     """Failures of nodes and links, in simulations alone: agents are trained without them, and bounds ignore them."""
 
     outages: Annotated[tuple[OutageSection, ...], Field(strict=False, min_length=1)]
+    """When which node or link is down."""
     on_failure: Literal["wait", "retry", "fail"] = "wait"
     """What a task does when it meets a failure: wait for the restoration, be placed again by the policy, or fail."""
 

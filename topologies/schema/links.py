@@ -1,8 +1,8 @@
 """Sections of `links`: wired links, and radio links that are generated, recorded or of constant rate."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from emulator.channel.radio import Direction
 from emulator.system import Bearer
@@ -24,17 +24,29 @@ from topologies.schema.radio import RadioSection
 MAX_ACKNOWLEDGED_LOSS = 0.9  # a fragment then takes ten attempts on average
 
 
+def _leave_file_to_override(schema: dict[str, Any]) -> None:
+    """Let editors accept a section whose `file` comes by `--set`."""
+    schema["required"].remove("file")
+    if not schema["required"]:
+        del schema["required"]
+
+
 class TraceFileSection(Section):
     """A recorded trace. A part of it can be reserved for the training of agents."""
 
+    model_config = ConfigDict(json_schema_extra=_leave_file_to_override)
+
     file: str
+    """File of the recording; must be given, in the scenario or by `--set`."""
     format: Literal["parquet", Format] = "parquet"
+    """Format of the file; `parquet` is that of `airsplit trace import`."""
     columns: str | None = None
     """For `csv`: the meaning of the columns (name of a preset, or a map); for `list`, `iperf3` and `oai`: what to
     read of the file, as `airsplit trace import --columns`."""
     where: dict[str, str | int | float] = Field(default_factory=dict)
     """For `csv`: only rows with these values count."""
     scale: Positive = 1.0
+    """Factor on the recorded rate."""
     interval_s: Interval | None = None
     """Replayed part; default: the whole recording."""
     training_interval_s: Interval | None = None
@@ -59,7 +71,9 @@ class BackgroundSection(Section):
     """Background traffic: messages that arrive as a Poisson process and compete with the tasks'. Not recorded."""
 
     rate_per_s: Annotated[float, Field(gt=0, le=1e6)]
+    """Mean number of messages per second."""
     size_kb: Annotated[float, Field(ge=0.001, le=1e6)]
+    """Size of each message (1000 bytes)."""
 
 
 class DirectionSection(Section):
@@ -67,7 +81,9 @@ class DirectionSection(Section):
     from the link's `radio`."""
 
     trace: TraceFileSection | None = None
+    """Recorded capacity; not with `rate_mbps`."""
     rate_mbps: Rate | None = None
+    """Constant rate (10^6 bit/s); not with `trace`."""
     ramp: RampSection | None = None
     """Replaces the ramp of the link or the cell."""
     background: BackgroundSection | None = None
@@ -92,20 +108,27 @@ class LinkSection(Section):
     cell of the other end, except in a direction whose `uplink` or `downlink` gives a recording or a rate)."""
 
     between: Annotated[tuple[NodeName, NodeName], Field(strict=False)]
+    """The two nodes; names with `{i}` join the copies of equal number."""
     rate_mbps: Rate | None = None
+    """Rate of a wired link in each direction (10^6 bit/s)."""
     radio: RadioSection | None = None
+    """The UE's radio; its channel is generated, in the cell of the other end."""
     uplink: DirectionSection | None = None
     """Direction from the UE to the other end."""
     downlink: DirectionSection | None = None
+    """Direction from the other end to the UE."""
     delay_ms: NotNegative = 0.0
     """One-way propagation delay."""
     loss: Probability = 0.0
     """Loss probability of a fragment in one attempt."""
     queue_kb: Positive = 10_000.0
+    """Most data that wait on each direction (1000 bytes); a message beyond it is refused, and its task fails."""
     bearer: Bearer = "am"
     """`am`: acknowledged, retransmits until a fragment arrives; `um`: unacknowledged, never retransmits."""
     fragment_bytes: Count = 1_500
+    """Size of the fragments in which messages are sent; a loss concerns one fragment."""
     retransmission_ms: NotNegative = 0.0
+    """Delay of a fragment by each lost attempt on an acknowledged bearer."""
     ramp: RampSection | None = None
     """For both directions; replaces the ramp of the cell."""
 

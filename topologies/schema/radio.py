@@ -20,8 +20,11 @@ class RingSection(Section):
     centre stays between `nearest_m` and `farthest_m`."""
 
     nearest_m: Positive = 10.0
+    """Inner radius."""
     farthest_m: Positive = 150.0
+    """Outer radius, at least 1 m above the inner one."""
     about_m: Point = (0.0, 0.0)
+    """Centre as `[x, y]`, in the coordinates of the cell's `sites_m`."""
 
     @model_validator(mode="after")
     def _width(self) -> Self:
@@ -39,7 +42,9 @@ class FadingSection(Section):
     delay_spread_ns: Annotated[float, Field(gt=0, le=10_000)] | None = None
     """Default: the median of the environment."""
     rice_k_db: Decibels = 9.0
+    """Ratio of the direct to the scattered power; for profile `rice`."""
     nakagami_m: Annotated[float, Field(ge=0.5, le=1_000)] = 2.0
+    """Shape of the distribution, 1 for Rayleigh fading; for profile `nakagami`."""
     branches: Annotated[int, Field(ge=1, le=16)] = 2
     """Receive antennas."""
     scatter_mps: Annotated[float, Field(ge=0, le=100)] = 0.3
@@ -67,6 +72,7 @@ class RadioSection(Section):
     pause_s: Annotated[float, Field(ge=0, le=1e6)] | None = None
     """Pause at each point; default: none. Not with `at_m` or `track`."""
     height_m: Annotated[float, Field(ge=0.5, le=22.5)] = 1.5
+    """Height of the UE's antenna."""
     tx_power_dbm: Decibels = 23.0
     """Maximum transmit power of the uplink."""
     p0_dbm: Decibels = -80.0
@@ -74,9 +80,11 @@ class RadioSection(Section):
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.8
     """Fraction of the path loss that uplink power control compensates (TS 38.213 7.1.1)."""
     noise_figure_db: Decibels = 7.0
+    """Noise figure of the UE's receiver."""
     penetration: Penetration = "none"
     """Building penetration loss: none, low-loss or high-loss building."""
     fading: FadingSection = FadingSection()
+    """Small-scale fading of both directions."""
 
     @model_validator(mode="after")
     def _movement(self) -> Self:

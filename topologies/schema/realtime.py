@@ -14,6 +14,7 @@ class HostSection(Section):
     """Processor share of nodes' hosts, or a real device that replaces a node."""
 
     nodes: Names
+    """Names of the nodes, each in one entry only."""
     cpu: Annotated[float, Field(gt=0, le=1)] | None = None
     """Share of the machine's processors that the host's programs may use together."""
     interface: InterfaceName | None = None
@@ -29,7 +30,9 @@ class CommandSection(Section):
     """A shell command line that runs in a node's host, where other nodes can be addressed by name."""
 
     node: NodeName
+    """Node in whose host the command runs."""
     run: Annotated[str, Field(min_length=1)]
+    """The command line."""
     at_s: NotNegative = 0.0
     """Start time, after the start of the run."""
 
@@ -50,4 +53,6 @@ class RealtimeSection(Section):
     switch: ClassName = "LinuxBridge"
     """Class of nodes of role `switch`: a class of Mininet, or a user's own as `module:Class`."""
     hosts: Annotated[tuple[HostSection, ...], Field(strict=False)] = ()
+    """Processor shares and real devices; default: none, programs of all nodes share the machine's processors."""
     commands: Annotated[tuple[CommandSection, ...], Field(strict=False)] = ()
+    """Commands that run beside the tasks; default: none."""

@@ -5,11 +5,10 @@ checks conditions over several keys, such as names that must exist and memory th
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag
 
-from emulator.system import Role
 from topologies.schema.base import (
     TEMPLATE,
     Count,
@@ -20,80 +19,33 @@ from topologies.schema.base import (
     Positive,
     Section,
     Seed,
-    Speed,
-    section_error,
 )
 from topologies.schema.cells import CellSection
 from topologies.schema.failures import FailuresSection, OutageSection
 from topologies.schema.links import LinkSection
+from topologies.schema.nodes import DeviceSection, NodeSection
 from topologies.schema.realtime import RealtimeSection
 from topologies.schema.workloads import TaskSection
 
 ALL = "all"  # source of a task: every UE
 
 
-class NodeSection(Section):
-    """A node of the topology, or with `count` that many nodes, numbered by `{i}` in the name."""
-
-    name: NodeName
-    role: Role
-    device: str | None = None
-    """Name of one of `devices`; a node without a device only forwards."""
-    count: Count | None = None
-
-    @model_validator(mode="after")
-    def _template(self) -> Self:
-        if (TEMPLATE in self.name) != (self.count is not None):
-            raise section_error("must give count with a name that holds {i}, and only then")
-        return self
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the names of this entry's nodes."""
-        if self.count is None:
-            return (self.name,)
-        return tuple(self.name.replace(TEMPLATE, str(i)) for i in range(1, self.count + 1))
-
-    def stands_for(self, name: str) -> bool:
-        """Return whether a node of this name is one of this entry's."""
-        if self.count is None:
-            return name == self.name
-        before, _, after = self.name.partition(TEMPLATE)
-        number = name.removeprefix(before).removesuffix(after)
-        is_copy = number.isdecimal() and number.isascii() and 1 <= int(number) <= self.count
-        return is_copy and name == self.name.replace(TEMPLATE, str(int(number)))
-
-
-class DeviceSection(Section):
-    """A computer: speed, memory and power."""
-
-    compute_gflops: Speed
-    """Billions of floating-point operations per second (a multiply-accumulate is two)."""
-    memory_mb: Positive
-    memory_gb_per_s: Speed
-    """Rate at which weights are read from memory during computation."""
-    load_mb_per_s: Speed = 1_000.0
-    """Rate at which weights are loaded into memory."""
-    layer_overhead_us: NotNegative = 0.0
-    queue_tasks: Count = 1_000
-    idle_power_w: NotNegative = 0.0
-    busy_power_w: NotNegative = 0.0
-    transmit_power_w: NotNegative = 0.0
-    receive_power_w: NotNegative = 0.0
-
-
 class ControlSection(Section):
     """Node of the decision maker, and the age of its observations of other nodes."""
 
     node: NodeName
+    """Node of the decision maker; its own device is observed without delay."""
     observation_age_ms: NotNegative = 0.0
+    """Age of the observed rates and backlogs of all other nodes; default 0, current values."""
     measurement_window_ms: Annotated[float, Field(ge=0.001, le=1e9)] = 100.0
+    """Window over which an observed rate is the average; it ends `observation_age_ms` ago."""
 
 
 class CostSection(Section):
     """Cost of a task, in seconds: its delay, and the penalties of a failure and of an erased activation."""
 
     failure_s: Positive
+    """Cost of a failed task; at least the longest deadline of `tasks`."""
     erasure_s: NotNegative = 0.0
     """Must be above 0 where a bearer is `um`."""
 
@@ -102,47 +54,65 @@ class PlainSection(Section):
     """A policy without settings."""
 
     type: Literal["random", "all-device", "all-edge", "greedy", "exact"]
+    """Policy: random, whole model at the source, whole model at the nearest edge server, least backlog, or least
+    estimated delay."""
     label: Label | None = None
+    """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
 
 
 class SplitSection(Section):
     """Layers before `cut` run at the task's source, the others at `node`."""
 
     cut: Annotated[int, Field(ge=0)]
+    """Number of layers at the source: 0 to the number of layers of the task's model."""
     node: NodeName
+    """Node of the other layers; it must have a device and be no UE."""
 
 
 class FixedSection(Section):
     """A fixed split for each task name."""
 
     type: Literal["fixed"]
+    """The same split for all tasks of a name."""
     label: Label | None = None
+    """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
     splits: Annotated[dict[str, SplitSection], Field(min_length=1)]
+    """Split by the name of the task; every task must have one."""
 
 
 class LearnedSection(Section):
     """A trained agent; without a checkpoint it is trained before the run."""
 
     type: Literal["ppo", "a3c"]
+    """Algorithm: proximal policy optimisation, or asynchronous advantage actor-critic."""
     label: Label | None = None
+    """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
     checkpoint: str | None = None
+    """File of a trained agent, as `airsplit train` writes it; default: trained before the run."""
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """Settings of the training by CleanRL's names, such as `learning_rate`; default: those of the algorithm."""
 
 
 class ReplaySection(Section):
     """Replay of recorded decisions: JSON Lines with the keys `source`, `kind`, `task`, `placement`."""
 
     type: Literal["replay"]
+    """Recorded decisions."""
     label: Label | None = None
+    """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
     file: str
+    """File of the decisions, one JSON object a line."""
 
 
 class CustomSection(Section):
     """A class of the user's own, `module:Class`, constructed with `options` as keyword arguments."""
 
     type: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    """Class of the policy, as `module:Class`."""
     label: Label | None = None
+    """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the class; default: none."""
 
 
 def _policy_tag(value: Any) -> str:
@@ -170,16 +140,20 @@ class TrainingSection(Section):
     """Training of agents without a checkpoint, on other channels and arrivals than the run's."""
 
     steps: Count = 150_000
+    """Number of tasks that an agent places in training, unless its `settings` give `total_timesteps`."""
     seed: Seed = 1
+    """Seed of the training: of its channels, arrivals and agents."""
     traces: Annotated[int, Field(ge=1, le=1_000)] = 4
     """Number of training systems, each with its own channels and arrivals."""
     duration_s: Positive = 60.0
+    """Duration of each training system's channels and arrivals."""
 
 
 class WorkerSection(Section):
     """A process on a real machine that runs the partitions of one or several nodes."""
 
     nodes: Names
+    """Names of the nodes whose partitions the worker runs, each with a device and no other worker."""
     time_scale: Positive = 1.0
     """Factor from the worker's measured time to the node's time."""
 
@@ -188,7 +162,9 @@ class HilSection(Section):
     """Hardware in the loop: the workers, and the policies whose partitions they run."""
 
     workers: Annotated[dict[Label, WorkerSection], Field(min_length=1)]
+    """Workers by name, as in `airsplit worker --name`; every node with a device must have one."""
     policies: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    """Labels of the policies whose tasks the workers run."""
     duration_s: Positive
     """Time from the start of the run; at most the scenario's `duration_s`."""
 
@@ -197,23 +173,37 @@ class Scenario(Section):
     """Complete description of a run, except the contents of the files that it names."""
 
     name: Label
+    """Name of the scenario, in manifests and reports."""
     seed: Seed
+    """Seed of all random draws of the run; those of the training of agents have `training.seed`."""
     duration_s: Annotated[float, Field(gt=0, le=1e6)]
+    """Time in which tasks arrive, from the start of the run; tasks that have arrived are carried to their end."""
     nodes: Annotated[tuple[NodeSection, ...], Field(strict=False, min_length=1)]
+    """Nodes of the topology; their order decides ties, such as between equal placements."""
     devices: Annotated[dict[str, DeviceSection], Field(min_length=1)]
+    """Computers by name, for `device` of a node."""
     cells: dict[str, CellSection] = Field(default_factory=dict)
     """Base station at each of these nodes, for links with `radio`."""
     links: Annotated[tuple[LinkSection, ...], Field(strict=False)] = ()
+    """Links of two nodes; every node that takes part must be reachable over them."""
     models: dict[str, str] = Field(default_factory=dict)
     """Profile of a model: a shipped profile's name, or a JSON file; default: the shipped profile of its name."""
     tasks: Annotated[tuple[TaskSection, ...], Field(strict=False, min_length=1)]
+    """Kinds of inference tasks that UEs request."""
     control: ControlSection
+    """Where placements are decided, and what is known there."""
     cost: CostSection
+    """Cost by which policies are compared."""
     policies: Annotated[tuple[PolicySection, ...], Field(strict=False, min_length=1)]
+    """Policies to compare, each in a run of its own on the same channels and arrivals."""
     training: TrainingSection = TrainingSection()
+    """Training of the agents among `policies` that have no `checkpoint`."""
     hil: HilSection | None = None
+    """Workers and policies of `airsplit run --hil`; default: none, the scenario cannot be run so."""
     failures: FailuresSection | None = None
+    """Outages of nodes and links; default: none."""
     realtime: RealtimeSection = RealtimeSection()
+    """Settings of an emulation in real time (`airsplit emulate`)."""
     broker: NodeName | None = None
     """Node of the broker through which all activations pass."""
     preload: bool = True

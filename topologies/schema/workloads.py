@@ -21,22 +21,29 @@ class PoissonSection(Section):
     """Poisson process: exponential times between arrivals."""
 
     rate_per_s: Positive
+    """Mean number of arrivals per second at each source."""
 
 
 class PeriodicSection(Section):
     """One arrival per interval."""
 
     interval_ms: Annotated[float, Field(ge=0.001, le=1e9)]
+    """Time from one arrival to the next."""
     phase_ms: NotNegative = 0.0
+    """Time of the first arrival, from the start of the run."""
 
 
 class RecordedSection(Section):
     """Recorded arrivals: given here, or in a JSON file with the same keys."""
 
     file: str | None = None
+    """JSON file with `arrival_ns` and, for language models, `prompt_tokens` and `output_tokens`."""
     arrival_ns: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] | None = None
+    """Times of the arrivals in ns, from the start of the run, in ascending order."""
     prompt_tokens: Annotated[tuple[Count, ...], Field(strict=False)] = ()
+    """Length of each request's prompt in tokens; default: drawn as `tokens` of the task says."""
     output_tokens: Annotated[tuple[Count, ...], Field(strict=False)] = ()
+    """Length of each request's output in tokens; default: drawn as `tokens` of the task says."""
 
     @model_validator(mode="after")
     def _source(self) -> Self:
@@ -62,8 +69,11 @@ class ArrivalsSection(Section):
     """Arrival process of a task, independent at each source."""
 
     poisson: PoissonSection | None = None
+    """Arrivals at random times."""
     periodic: PeriodicSection | None = None
+    """Arrivals at equal intervals."""
     recorded: RecordedSection | None = None
+    """Arrivals at given times."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -75,9 +85,13 @@ class TokensSection(Section):
     """Token counts of a language model's requests: geometric with these means, truncated at these maxima."""
 
     prompt_mean: Count
+    """Mean length of a prompt; at most `prompt_max`."""
     prompt_max: Count
+    """Longest prompt."""
     output_mean: Count
+    """Mean length of an output; at most `output_max`."""
     output_max: Count
+    """Longest output."""
 
     @model_validator(mode="after")
     def _means(self) -> Self:
@@ -94,19 +108,26 @@ class TaskSection(Section):
     """An inference task that some UEs request."""
 
     name: Label
+    """Name of the task, unique in the scenario."""
     model: str
+    """Name of a shipped model (`airsplit models`), or one of the scenario's `models`."""
     sources: Names
     """Names of UEs, or `all`."""
     arrivals: ArrivalsSection
+    """When tasks arrive, independently at each source."""
     deadline_ms: Positive
+    """Time from arrival to result within which a task counts as in time."""
     input_kb: NotNegative = 0.0
     """Size of the encoded input, sent if the first layer runs elsewhere (language models send token ids instead)."""
     result_kb: NotNegative = 0.0
+    """Size of the result that is sent back to the source (1000 bytes); language models send token ids instead."""
     activation: Literal["int8", "fp16", "fp32"] = "int8"
     """Precision of transmitted activations."""
     tokens: TokensSection | None = None
+    """Lengths of requests; for language models, which need it unless recorded arrivals have lengths."""
     cuts: Annotated[tuple[Count, ...], Field(strict=False)] | None = None
     """Allowed cuts, cut c lying before layer c; default: all. `[]` forbids splitting."""
     max_partitions: Annotated[int, Field(ge=1, le=8)] = 2
+    """Most partitions of a placement, each on another node."""
     transport: Literal["mqtt", "tcp", "udp"] = "mqtt"
     """MQTT and TCP need acknowledged bearers; `udp` works over both."""
