@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
@@ -75,12 +75,25 @@ def write(folder: Path, **realtime: object) -> Path:
     return path
 
 
-def emulated(folder: Path, *arguments: str, **realtime: object) -> tuple[int, Path, dict[str, Any]]:
-    """Emulate; return the exit code, the run's folder and its manifest."""
+class Emulated(NamedTuple):
+    """An emulation by the command: exit code, the run's folder, its manifest, and what was said on standard error."""
+
+    code: int
+    run: Path
+    manifest: dict[str, Any]
+    said: str
+
+
+def run_emulated(folder: Path, *arguments: str, **realtime: object) -> Emulated:
     done = call("emulate", write(folder, **realtime), "--out", folder / "runs", "--json", *arguments)
     assert done.returncode in (0, 5), done.stderr
     run = Path(json.loads(done.stdout)["run"])
-    return done.returncode, run, json.loads((run / "manifest.json").read_text())
+    return Emulated(done.returncode, run, json.loads((run / "manifest.json").read_text()), done.stderr)
+
+
+def emulated(folder: Path, *arguments: str, **realtime: object) -> tuple[int, Path, dict[str, Any]]:
+    """Emulate; return the exit code, the run's folder and its manifest."""
+    return run_emulated(folder, *arguments, **realtime)[:3]
 
 
 def failed_checks(manifest: dict[str, Any]) -> set[str]:
@@ -93,6 +106,10 @@ def test_every_task_is_completed_with_real_packets_and_the_run_can_be_repeated(t
     assert (code, manifest["valid"], manifest["facts"]["rung"]) == (0, True, "emu"), failed_checks(manifest)
     assert manifest["facts"]["duration_s"] == DURATION_S
     emulation = manifest["facts"]["emulation"]
+    assert emulation["tcp_congestion_control"].keys() == {"ue1", "gnb", "edge1"}
+    own = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    assert set(emulation["tcp_congestion_control"].values()) == {own}  # hosts start with the machine's
+    assert (emulation["tasks"], emulation["unanswered"]) == (OFFERED, {})
     assert (emulation["simulated"], emulation["emulated"]) == ("fixed", "fixed@emulated")
     tasks = pd.read_parquet(run / "tasks.parquet").set_index(["policy", "task"])
     simulated, real = tasks.loc["fixed"], tasks.loc["fixed@emulated"]
@@ -148,11 +165,18 @@ def test_late_packets_and_failed_commands_make_the_run_invalid(tmp_path: Path) -
 
 
 @emulates
-def test_killed_station_fails_tasks_and_not_the_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("share", "code"), [(0.01, 5), (1.0, 0)])
+def test_field_tasks_of_a_killed_station_are_said_and_mark_the_run(tmp_path: Path, share: float, code: int) -> None:
+    """The run keeps all rows. It is valid only if the scenario allows for unanswered tasks."""
     (tmp_path / "killer.py").write_text(KILLER)
     commands = [{"node": "gnb", "run": f"{sys.executable} killer.py", "at_s": 1.0}]
-    code, run, manifest = emulated(tmp_path, "--policy", "fixed", grace_s=1.0, commands=commands)
-    assert code == 0, failed_checks(manifest)
+    done = run_emulated(tmp_path, "--policy", "fixed", grace_s=1.0, unanswered_share=share, commands=commands)
+    run, manifest = done.run, done.manifest
+    assert done.code == code, failed_checks(manifest)
+    assert failed_checks(manifest) == ({"tasks not answered beyond the simulation's, share"} if code else set())
+    lost = manifest["facts"]["emulation"]["unanswered"]["not answered"]
+    assert f"{lost} of {OFFERED} emulated tasks were not answered (not answered: {lost})" in done.said
+    assert "were not answered" in (run / "report.html").read_text()
     assert "The station at edge1 ended before the run did." in manifest["facts"]["notes"]
     tasks = pd.read_parquet(run / "tasks.parquet")
     real = tasks[tasks["policy"] == "fixed@emulated"]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed, Traceback
-from airsplit.cli.output import command_line, print_run
+from airsplit.cli.output import command_line, print_notes, print_run
 
 
 def emulate(
@@ -24,6 +24,7 @@ def emulate(
     """Run a scenario with real packets of real programs in real time, in a private network (needs root)."""
     from airsplit.emulation_run import load_for_emulation, run_emulation
     from emulator.realtime import sandbox
+    from results.agreement.unanswered import unanswered_sentence
     from results.progress import RunProgress
 
     chosen = load_for_emulation(scenario, overrides or (), seed, policy, tasks=not cli)
@@ -32,4 +33,7 @@ def emulate(
         sys.exit(sandbox.run_inside([sys.executable, *sys.orig_argv[1:]]))
     command = command_line()
     progress = RunProgress(quiet or cli)  # bars would write over the prompt
-    print_run(run_emulation(chosen, scenario, out, command, progress, prompt=cli), as_json)
+    run = run_emulation(chosen, scenario, out, command, progress, prompt=cli)
+    if run.manifest.facts.emulation is not None and run.manifest.facts.emulation.unanswered:
+        print_notes(run.path, [unanswered_sentence(run.manifest.facts.emulation)])
+    print_run(run, as_json)

@@ -3,7 +3,7 @@
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -32,18 +32,20 @@ START_DELAY_NS = 500_000_000  # from the start command until time 0 of the trace
 READY_S = 300.0  # enough to draw the weights of the largest models
 BROKER_PORT = 1883
 DATAGRAM_PORT = 7_078
+TCP_CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")  # of the reader's network namespace
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
 class EmulationResult(NamedTuple):
     """The result of an emulation: the relay's counts and its scheduling class, the links as probed before the run, the
-    programs, the broker's name and version, the broker and stations that ended too early (`lost`), and the number of
-    messages or datagrams that stations dropped."""
+    programs, the TCP congestion control in each node's host, the broker's name and version, the broker and stations
+    that ended too early (`lost`), and the number of messages or datagrams that stations dropped."""
 
     ended: RelayCounts
     scheduling: str
     probed: tuple[ProbeReport, ...]
     programs: tuple[Program, ...]
+    tcp_congestion_control: Mapping[str, str]
     broker: tuple[str, str] | None = None
     lost: tuple[str, ...] = ()
     dropped: int = 0
@@ -73,13 +75,16 @@ def emulate(
             _count_seconds(start_ns, end_ns, progress)
             stations.await_answers(end_ns + ns_from_s(scenario.realtime.grace_s))
 
+        congestion_control = tcp_congestion_control(network)
         ended, programs = _run(scenario, home, network, folder, during)
         lost = [f"station at {node}" for node in sorted(stations.exited)]
         lost += ["broker"] if broker is not None and broker.process.poll() is not None else []
     store_events(folder)
     dropped = sum(stations.dropped.values())
     broker_version = None if broker is None else (broker.name, broker.version)
-    return EmulationResult(ended, network.relay.scheduling, probed, programs, broker_version, tuple(lost), dropped)
+    return EmulationResult(
+        ended, network.relay.scheduling, probed, programs, congestion_control, broker_version, tuple(lost), dropped
+    )
 
 
 def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, progress: Progress) -> EmulationResult:
@@ -96,8 +101,18 @@ def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, pr
             take_terminal()
             CLI(network.net)
 
+        congestion_control = tcp_congestion_control(network)
         ended, programs = _run(scenario, home, network, folder, during)
-        return EmulationResult(ended, network.relay.scheduling, probed, programs)
+        return EmulationResult(ended, network.relay.scheduling, probed, programs, congestion_control)
+
+
+def tcp_congestion_control(network: EmulatedNetwork) -> dict[str, str]:
+    """Return the algorithm that new TCP sockets use in the host of each node."""
+    found = {}
+    for node, host in network.hosts.items():
+        with network_of(host.pid):
+            found[node] = TCP_CONGESTION_CONTROL.read_text(encoding="ascii").strip()
+    return found
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Checks of a run in real time, from its folder: how late packets left, whether the simulation treats them equally, and
 whether every packet has a row in the log."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from emulator.realtime.verification.lateness import Lateness, Latenesses, latene
 from emulator.realtime.verification.log_reader import rows
 from emulator.system import System
 from results.agreement import write_agreement
+from results.agreement.unanswered import count_unanswered, unanswered_sentence
 from results.run.facts import ExecutionFacts
 from results.run.manifest import BrokerFacts, Check, EmulationFacts
 from topologies.build.conversion import direction_name
@@ -64,11 +65,16 @@ class FinishedEmulation(Protocol):
     def dropped(self) -> int:
         """The number of messages that stations received and dropped."""
 
+    @property
+    def tcp_congestion_control(self) -> Mapping[str, str]:
+        """The kernel's algorithm in the host of each node."""
+
 
 def check_emulation(found: FinishedEmulation, scenario: Scenario, system: System, folder: Path) -> ExecutionFacts:
     """Check an emulation and return the facts and checks for its manifest. Writes lateness.csv and, if it had tasks,
     agreement.parquet."""
     label = scenario.labels[0]
+    unanswered = count_unanswered(folder / "tasks.parquet", label, label + EMULATED_SUFFIX)
     facts = EmulationFacts(
         simulated=label,
         emulated=label + EMULATED_SUFFIX,
@@ -77,16 +83,31 @@ def check_emulation(found: FinishedEmulation, scenario: Scenario, system: System
         packets=found.ended.packets,
         stray=found.ended.non_ipv4,
         scheduling=found.scheduling,
+        tasks=unanswered.tasks,
+        unanswered=dict(unanswered.reasons),
+        lost_in_simulation=unanswered.simulated,
+        tcp_congestion_control=dict(found.tcp_congestion_control),
     )
     checks, notes = examine(folder, system, facts, found.ended, found.probed)
     if (folder / "events.parquet").is_file():
         write_agreement(folder, system, facts.simulated, facts.emulated)
     complaints = [each.complaint for each in found.programs if each.complaint is not None]
-    failures = Check(name="commands that failed", subject="all hosts", value=len(complaints), limit=0)
+    own_checks = (
+        Check(
+            name="tasks not answered beyond the simulation's, share",
+            subject=facts.emulated,
+            value=unanswered.excess,
+            limit=scenario.realtime.unanswered_share,
+        ),
+        Check(name="commands that failed", subject="all hosts", value=len(complaints), limit=0),
+    )
+    sentence = unanswered_sentence(facts)
+    unanswered_notes = [f"{sentence}."] if sentence else []
     lost = [f"The {each} ended before the run did." for each in found.lost]
     lost += [f"Stations did not take {found.dropped} messages that had reached them."] if found.dropped else []
     broker = None if found.broker is None else BrokerFacts(name=found.broker[0], version=found.broker[1])
-    return ExecutionFacts("emu", (*notes, *complaints, *lost), (*checks, failures), broker, emulation=facts)
+    notes = (*unanswered_notes, *notes, *complaints, *lost)
+    return ExecutionFacts("emu", notes, (*checks, *own_checks), broker, emulation=facts)
 
 
 def examine(

@@ -104,7 +104,9 @@ class EmulationFacts(Frozen):
     `simulated` labels the simulated rows of the policy whose placements were executed, `emulated` the rows of the same
     tasks with real packets; both are empty if no task was to run. `links`: the directions (`ue1-gnb`) in the order of
     their numbers in packets.parquet. `packets`: packets that arrived at a link. `stray`: frames other than IPv4.
-    `scheduling`: how the kernel scheduled the relay.
+    `scheduling`: how the kernel scheduled the relay. `tasks`: emulated tasks. `unanswered`: how many of them were not
+    answered, by reason. `lost_in_simulation`: how many tasks the simulation did not answer either.
+    `tcp_congestion_control`: the kernel's algorithm in each node's host.
     """
 
     simulated: str
@@ -114,6 +116,10 @@ class EmulationFacts(Frozen):
     packets: int
     stray: int
     scheduling: str
+    tasks: int = 0
+    unanswered: dict[str, int] = Field(default_factory=dict)
+    lost_in_simulation: int = 0
+    tcp_congestion_control: dict[str, str] = Field(default_factory=dict)
 
 
 class RunFacts(Frozen):

@@ -4,7 +4,16 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from topologies.schema.base import Label, Names, NodeName, NotNegative, Positive, Section, require_exactly_one
+from topologies.schema.base import (
+    Label,
+    Names,
+    NodeName,
+    NotNegative,
+    Positive,
+    Probability,
+    Section,
+    require_exactly_one,
+)
 
 InterfaceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,15}$")]
 ClassName = Annotated[str, Field(pattern=r"^([A-Za-z_][\w.]*:)?[A-Za-z_]\w*$")]
@@ -50,6 +59,8 @@ class RealtimeSection(Section):
     """Whether tasks run; otherwise only the commands run."""
     lateness_ms: Positive = 2.0
     """The run is invalid if over one packet in a hundred leaves a link later than scheduled by more than this."""
+    unanswered_share: Probability = 0.01
+    """The run is invalid if a greater share of the tasks is not answered, beyond those that the simulation loses."""
     switch: ClassName = "LinuxBridge"
     """Class of nodes of role `switch`: a class of Mininet, or a user's own as `module:Class`."""
     hosts: Annotated[tuple[HostSection, ...], Field(strict=False)] = ()
