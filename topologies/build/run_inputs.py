@@ -15,6 +15,7 @@ from emulator.system import System
 from emulator.trace import Trace
 from topologies.build.conversion import direction_name, nodes_of, profile_source, radio_ends, recorded_arrivals
 from topologies.loading.checks import track_files
+from topologies.schema.links import TraceFileSection
 from topologies.schema.scenario import LearnedSection, ReplaySection, Scenario, label_of
 
 
@@ -86,25 +87,27 @@ def _own_profiles(scenario: Scenario, folder: Path) -> dict[str, str]:
 
 
 def resolved_yaml(scenario: Scenario, folder: Path) -> str:
-    """Return the text of the scenario as run, after overrides, for the run's folder.
+    """Return the text of the scenario as run, after overrides, for the run's folder. All values are in it, those by
+    default too, so that a later version with other defaults runs the same scenario.
 
     Its recordings refer to the stored traces, its learned policies to the stored checkpoints (so nothing is trained
-    again), its decisions and profiles to `stored_files`. Recorded arrivals are in the text itself. Relative paths start
+    again), its decisions and profiles to `inputs`. Recorded arrivals are in the text itself. Relative paths start
     from `folder`.
     """
-    data = scenario.model_dump(mode="json", exclude_defaults=True)
+    data = scenario.model_dump(mode="json", exclude_none=True)
     nodes = nodes_of(scenario)
     for index, a, b, link in scenario.link_entries():
         ue, other = radio_ends(a, b, nodes)
         for name, stored in (("uplink", trace_file(ue, other)), ("downlink", trace_file(other, ue))):
             if name in data["links"][index] and "trace" in data["links"][index][name]:
-                data["links"][index][name]["trace"] = {"file": stored}
+                section = TraceFileSection(file=stored)
+                data["links"][index][name]["trace"] = section.model_dump(mode="json", exclude_none=True)
         if link.radio is not None and link.radio.track is not None:
             data["links"][index]["radio"]["track"] = _track_file(link.radio.track)
     for entry, task in zip(data["tasks"], scenario.tasks, strict=True):
         if task.arrivals.recorded is not None:
             recorded = recorded_arrivals(task.arrivals.recorded, folder)
-            entry["arrivals"]["recorded"] = recorded.model_dump(mode="json", exclude_defaults=True)
+            entry["arrivals"]["recorded"] = recorded.model_dump(mode="json", exclude_none=True)
     for entry, policy in zip(data["policies"], scenario.policies, strict=True):
         if isinstance(policy, LearnedSection):
             entry["checkpoint"] = checkpoint_file(label_of(policy))

@@ -1,0 +1,75 @@
+"""The scenario in a run's folder has every value, so that a version with other defaults runs the same."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from emulator.trace import constant
+from topologies.build.run_inputs import checkpoint_file, resolved_yaml
+from topologies.loading.loader import load
+from topologies.schema.base import Section
+from topologies.schema.scenario import LearnedSection, Scenario, label_of
+
+SHIPPED = Path(__file__).parents[3] / "topologies"
+
+
+def resolved(name: str, folder: Path) -> tuple[Scenario, Path]:
+    """Return a shipped scenario, and the file of the resolved one with the agents' checkpoints beside it."""
+    (folder / "traces").mkdir()
+    (folder / "checkpoints").mkdir()
+    constant(1e6).save(folder / "traces" / "ue1-gnb.parquet")
+    recording = [f"links[0].uplink.trace.file={folder}/traces/ue1-gnb.parquet"] if name == "campus-replay" else []
+    scenario = load(SHIPPED / f"{name}.yaml", recording)
+    path = folder / "scenario.yaml"
+    path.write_text(resolved_yaml(scenario, SHIPPED), encoding="utf-8")
+    for policy in scenario.policies:
+        (folder / checkpoint_file(label_of(policy))).touch()
+    return scenario, path
+
+
+def unset(value: object, path: str = "") -> Iterator[str]:
+    """Yield the paths of the values that come from defaults and are not None."""
+    if isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            inner = getattr(value, name)
+            if inner is not None and name not in value.model_fields_set:
+                yield f"{path}.{name}"
+            yield from unset(inner, f"{path}.{name}")
+    for key, inner in (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, tuple) else ()
+    ):
+        yield from unset(inner, f"{path}.{key}")
+
+
+@pytest.mark.parametrize("name", ["quickstart", "many-ues", "campus-replay"])
+def test_field_resolved_scenario_leaves_nothing_to_defaults(name: str, tmp_path: Path) -> None:
+    _, path = resolved(name, tmp_path)
+    assert not list(unset(load(path)))
+
+
+@pytest.mark.parametrize("name", ["quickstart", "many-ues", "campus-replay"])
+def test_field_resolved_scenario_is_the_same_scenario(name: str, tmp_path: Path) -> None:
+    """But for its agents, which have checkpoints, and its recordings, which are stored."""
+    scenario, path = resolved(name, tmp_path)
+    again = load(path)
+    policies = tuple(
+        each.model_copy(update={"checkpoint": checkpoint_file(label_of(each))})
+        if isinstance(each, LearnedSection)
+        else each
+        for each in scenario.policies
+    )
+    changed = {"policies": policies} | ({"links": again.links} if name == "campus-replay" else {})
+    assert again == scenario.model_copy(update=changed)
+    assert yaml.safe_load(resolved_yaml(again, tmp_path)) == yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_field_absent_values_have_no_other_default() -> None:
+    """A value that is None is not written: it must be None again when it is read."""
+    sections = [Section]
+    for section in sections:
+        sections += section.__subclasses__()
+        for name, field in section.model_fields.items():
+            assert field.default is None or type(None) not in getattr(field.annotation, "__args__", ()), name
