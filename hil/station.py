@@ -17,9 +17,10 @@ from typing import NoReturn
 
 from hil.errors import MissingDependency
 from hil.stations.event_log import StationLog
+from hil.stations.held_layers import HeldLayers
 from hil.stations.processes import ALL_DONE, DROPPED, READY
 from hil.stations.schedule import read_schedule
-from hil.stations.server import Station, Stopped
+from hil.stations.server import Station, StationLayers, Stopped
 from hil.stations.transports import DatagramTransport, MqttTransport, Transport
 
 SWITCH_S = 1e-4  # a receiving thread waits at most this long for a computing one; CPython's default is 5 ms
@@ -47,8 +48,10 @@ def serve(schedule_path: Path, name: str, out: Path) -> None:
             if schedule.broker is not None
             else DatagramTransport(schedule.addresses, name)
         )
-        layers = None
-        if name in schedule.computers:
+        layers: StationLayers | None = None
+        if name in schedule.computers and schedule.compute == "held":
+            layers = HeldLayers(schedule)
+        elif name in schedule.computers:
             from hil.stations.layers import NodeLayers  # torch: seconds and memory that a source does not need
 
             layers = NodeLayers(schedule, name)

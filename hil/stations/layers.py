@@ -8,7 +8,6 @@ import torch
 from emulator.legs import Leg
 from hil.codec import Precision, decode_elements, encode_elements
 from hil.deployment import LayerId
-from hil.errors import Malformed
 from hil.runtime import Runtime
 from hil.stations.messages import MessageKey, StationMessage
 from hil.stations.schedule import Schedule, StationJob
@@ -47,11 +46,9 @@ class NodeLayers:
     def decode(self, job: StationJob, message: StationMessage) -> torch.Tensor:
         """Return the input of a partition from the message received for it: an activation's values or a token's number.
         An image or prompt message has the right size and random bytes: the input drawn beforehand is returned. Raises
-        ValueError for a message of the wrong size."""
+        Malformed for a message of the wrong size."""
         plan, (_, step, stage) = self._schedule.plan(job), message.key
-        size_bytes = self._schedule.leg(job, step * len(plan.placement) + stage).size_bytes
-        if len(message.data) != size_bytes:
-            raise Malformed(f"message: {len(message.data)} bytes: must be {size_bytes}")
+        self._schedule.require_size(job, step, stage, len(message.data))
         if stage == 0 and step == 0:
             return self.input(job)
         if stage == 0:

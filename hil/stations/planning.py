@@ -7,7 +7,7 @@ from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, check_placement
 from hil.mqtt.address import Address
-from hil.stations.schedule import SCHEDULE_VERSION, Computer, Schedule, StationJob, StationPlan
+from hil.stations.schedule import SCHEDULE_VERSION, Computer, Schedule, StationCompute, StationJob, StationPlan
 from hil.task_inputs import input_seed
 
 WEIGHTS_SEED = 0  # untrained weights take as long as any
@@ -18,6 +18,7 @@ def make_schedule(
     placed: Iterable[tuple[Task, Placement]],
     addresses: Mapping[str, Address],
     broker: Address | None = None,
+    compute: StationCompute = "measured",
 ) -> Schedule:
     """Return the schedule of these tasks. Service times and the weights loaded at the start are those of the
     simulation's devices.
@@ -49,7 +50,15 @@ def make_schedule(
     computing = {partition.node for plan in plans for partition in plan.placement}
     computers = {name: _computer(network, name) for name in sorted(computing)}
     return Schedule(
-        SCHEDULE_VERSION, WEIGHTS_SEED, broker, dict(addresses), computers, weight_bytes, tuple(plans), tuple(jobs)
+        SCHEDULE_VERSION,
+        WEIGHTS_SEED,
+        broker,
+        dict(addresses),
+        computers,
+        weight_bytes,
+        tuple(plans),
+        tuple(jobs),
+        compute,
     )
 
 

@@ -19,7 +19,6 @@ from hil.stations.processes import events_file
 from hil.stations.schedule import Schedule, StationJob
 
 NOT_ANSWERED = "not answered"
-MEASURED = "measured"
 GATHERED_ROW = np.dtype([*EVENT_ROW.descr, ("node", "<u4")])
 EventRows = np.ndarray[tuple[int], np.dtype[np.void]]
 
@@ -125,13 +124,25 @@ def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Eve
         outcome = FAILED if real.reason else DONE if real.sojourn_ns <= plan.deadline_ns else MISSED
         records.tasks.append(
             (*names, job.arrival_ns, describe(plan.placement), *sums_ns, None, real.sojourn_ns, None, erased,
-             outcome == DONE, OUTCOMES[outcome], real.reason, 1, MEASURED)
+             outcome == DONE, OUTCOMES[outcome], real.reason, 1, schedule.compute)
         )  # fmt: skip
         stages = [*plan.placement, (plan.source, plan.placement[-1].stop, plan.placement[-1].stop)]
         has_result_transfer = any(real.parts_ns[-1])
         for stage, (node, first, stop) in enumerate(stages if has_result_transfer else stages[:-1]):
             records.stages.append(
-                (*names, stage, node, first, stop, *real.parts_ns[stage], None, None, real.erased[stage], MEASURED, "")
+                (
+                    *names,
+                    stage,
+                    node,
+                    first,
+                    stop,
+                    *real.parts_ns[stage],
+                    None,
+                    None,
+                    real.erased[stage],
+                    schedule.compute,
+                    "",
+                )
             )
 
 

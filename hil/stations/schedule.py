@@ -6,7 +6,7 @@ Importing this imports neither numpy nor torch nor numba.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -14,9 +14,11 @@ from emulator.core.files import atomic_write
 from emulator.legs import Leg, LegPlan
 from emulator.profile import PRECISION_BYTES
 from emulator.task import Partition
+from hil.errors import Malformed
 from hil.mqtt.address import Address
 
 SCHEDULE_VERSION = 2
+StationCompute = Literal["measured", "held"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Computer:
 class Schedule:
     """The input of all stations. Times are nanoseconds from the start of the run, which stations are told when all are
     ready. Messages go through the `broker`; without one, as datagrams between the `addresses` of the nodes' stations.
-    `weight_bytes` holds each model's weights by layer; weights are drawn from `weights_seed`."""
+    `weight_bytes` holds each model's weights by layer; weights are drawn from `weights_seed`. With `compute` held,
+    partitions occupy their nodes for the modelled times and are not computed."""
 
     version: int
     weights_seed: int
@@ -86,6 +89,7 @@ class Schedule:
     weight_bytes: Mapping[str, tuple[int, ...]]
     plans: tuple[StationPlan, ...]
     jobs: tuple[StationJob, ...]
+    compute: StationCompute = "measured"
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     def __post_init__(self) -> None:
@@ -127,6 +131,12 @@ class Schedule:
     def next_leg(self, job: StationJob, step: int, stage: int) -> Leg:
         """Return the leg after the visit to partition `stage` in pass `step`."""
         return self.leg(job, step * len(self.plans[job.plan].placement) + stage + 1)
+
+    def require_size(self, job: StationJob, step: int, stage: int, size_bytes: int) -> None:
+        """Raise Malformed unless the message to partition `stage` in pass `step` has this size."""
+        expected = self.leg(job, step * len(self.plans[job.plan].placement) + stage).size_bytes
+        if size_bytes != expected:
+            raise Malformed(f"message: {size_bytes} bytes: must be {expected}")
 
     def begins_at(self, job: StationJob) -> str:
         """Return the node whose station starts a job: its source, or its first partition's node if the input is not

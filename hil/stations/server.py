@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from emulator.legs import Leg
 from hil.stations.event_log import Event, StationLog
 from hil.stations.messages import MessageKey, ReceivedMessage, StationMessage
 from hil.stations.priority import normal_priority, raise_priority
@@ -16,12 +17,30 @@ from hil.stations.schedule import Schedule, StationJob
 from hil.stations.transports import Transport
 from hil.stations.weight_cache import WeightCache
 
-if TYPE_CHECKING:
-    import torch
-
-    from hil.stations.layers import NodeLayers
-
 LOG = logging.getLogger("airsplit.station")
+
+
+class StationLayers(Protocol):
+    """What a station needs of its node's layers. Inputs and outputs of partitions are tensors, or None where nothing is
+    computed."""
+
+    def input(self, job: StationJob, /) -> Any:
+        """Return the input of the first partition."""
+
+    def decode(self, job: StationJob, message: StationMessage, /) -> Any:
+        """Return the input of a partition from the message received for it. Raises Malformed for a wrong size."""
+
+    def run(self, job: StationJob, key: MessageKey, x: Any, /) -> Any:
+        """Return the output of a partition in one pass, or in all passes if they never leave the node."""
+
+    def record_answer(self, job: StationJob, key: MessageKey, output: Any, /) -> int:
+        """Return a digest of the last partition's scores, otherwise 0."""
+
+    def encode(self, job: StationJob, key: MessageKey, leg: Leg, output: Any, /) -> StationMessage:
+        """Return the message of the next leg."""
+
+    def local_input(self, key: MessageKey, leg: Leg, output: Any, /) -> Any:
+        """Return the input of the next partition if it is on this node too."""
 
 
 class Visit(NamedTuple):
@@ -29,9 +48,9 @@ class Visit(NamedTuple):
 
     job: StationJob
     key: MessageKey
-    x: "torch.Tensor"
+    x: Any
     load_ns: int
-    layers: "NodeLayers"
+    layers: StationLayers
 
 
 class Stopped(Exception):
@@ -46,7 +65,7 @@ class Station:
         self,
         schedule: Schedule,
         name: str,
-        layers: "NodeLayers | None",
+        layers: StationLayers | None,
         transport: Transport,
         log: StationLog,
         all_done: Callable[[], None],
@@ -150,7 +169,7 @@ class Station:
         else:
             self._end(key)
 
-    def _compute(self, visit: Visit) -> "torch.Tensor":
+    def _compute(self, visit: Visit) -> Any:
         """Compute a partition and occupy the server for at least the modelled loading and service times."""
         job, key, x, load_ns, layers = visit
         started_ns = time.monotonic_ns()
@@ -166,7 +185,7 @@ class Station:
         self._log.write(key, Event.FINISHED, time.monotonic_ns())
         return output
 
-    def _submit(self, job: StationJob, key: MessageKey, x: "torch.Tensor") -> None:
+    def _submit(self, job: StationJob, key: MessageKey, x: Any) -> None:
         """Queue a partition, or fail its task as the simulation's device does (`emulator.device.submit`)."""
         if self._weight_cache is None or self._layers is None:
             raise ValueError(f"{self._name} has no device: it cannot run a partition")

@@ -86,6 +86,7 @@ def check_emulation(found: FinishedEmulation, scenario: Scenario, system: System
         tasks=unanswered.tasks,
         unanswered=dict(unanswered.reasons),
         lost_in_simulation=unanswered.simulated,
+        compute=scenario.realtime.compute,
         tcp_congestion_control=dict(found.tcp_congestion_control),
     )
     checks, notes = examine(folder, system, facts, found.ended, found.probed)

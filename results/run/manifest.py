@@ -106,6 +106,7 @@ class EmulationFacts(Frozen):
     their numbers in packets.parquet. `packets`: packets that arrived at a link. `stray`: frames other than IPv4.
     `scheduling`: how the kernel scheduled the relay. `tasks`: emulated tasks. `unanswered`: how many of them were not
     answered, by reason. `lost_in_simulation`: how many tasks the simulation did not answer either.
+    `compute`: whether partitions were really computed, or their nodes only held for the modelled times.
     `tcp_congestion_control`: the kernel's algorithm in each node's host.
     """
 
@@ -119,6 +120,7 @@ class EmulationFacts(Frozen):
     tasks: int = 0
     unanswered: dict[str, int] = Field(default_factory=dict)
     lost_in_simulation: int = 0
+    compute: Literal["measured", "held"] = "measured"
     tcp_congestion_control: dict[str, str] = Field(default_factory=dict)
 
 

@@ -1,6 +1,6 @@
 """Section `realtime`: the policy, the hosts and the programs of an emulation in real time."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -59,6 +59,9 @@ class RealtimeSection(Section):
     """Whether tasks run; otherwise only the commands run."""
     lateness_ms: Positive = 2.0
     """The run is invalid if over one packet in a hundred leaves a link later than scheduled by more than this."""
+    compute: Literal["measured", "held"] = "measured"
+    """`measured`: stations really compute partitions, for at least the modelled time. `held`: they only occupy their
+    node for the modelled time, so that a device can be faster than this machine; outputs are zeros."""
     unanswered_share: Probability = 0.01
     """The run is invalid if a greater share of the tasks is not answered, beyond those that the simulation loses."""
     switch: ClassName = "LinuxBridge"

@@ -14,7 +14,7 @@ from emulator.task import Partition, Placement, Task, TaskKind
 from hil.mqtt.broker import Broker
 from hil.stations.event_log import Event
 from hil.stations.planning import make_schedule
-from hil.stations.real_times import MEASURED, DelayPart, real_tasks, write_events, write_real_tasks
+from hil.stations.real_times import DelayPart, real_tasks, write_events, write_real_tasks
 from tests.hil.lab import kind
 from tests.hil.stations.on_stations import FAST, StationRun, answer_of, free_addresses, make_system, run
 from topologies.profiles import load_profile
@@ -167,7 +167,7 @@ def test_events_and_records_agree(finished: StationRun, tmp_path: Path) -> None:
     assert len(tasks) == len(TASKS_AND_PLACES)
     ends = {row["task"]: row["at_ns"] for row in events.to_pylist()}
     for number, row in enumerate(tasks):
-        assert (row["policy"], row["compute"], row["task"]) == ("fixed@emulated", MEASURED, number)
+        assert (row["policy"], row["compute"], row["task"]) == ("fixed@emulated", "measured", number)
         names = ("waiting_ns", "load_ns", "service_ns", "transfer_ns")
         assert sum(row[name] for name in names) == row["sojourn_ns"] == ends[number] - row["arrival_ns"]
         assert row["outcome"] == ("done" if row["sojourn_ns"] <= 10**9 else "missed")
