@@ -18,6 +18,7 @@ from typing import Annotated
 
 import typer
 
+from airsplit.cli.catalogue import models, schema
 from airsplit.cli.emulation import emulate
 from airsplit.cli.hosts import broker, hosts, worker
 from airsplit.cli.machine import doctor
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (run, emulate, rerun, figures, report, train, profile, broker, worker, hosts, doctor):
+for command in (run, emulate, rerun, figures, report, train, profile, models, schema, broker, worker, hosts, doctor):
     app.command()(command)
 app.add_typer(trace_app, name="trace")
 

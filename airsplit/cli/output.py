@@ -1,7 +1,7 @@
 """How commands print results and errors."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -51,6 +51,16 @@ def print_notes(path: Path, notes: Iterable[str]) -> None:
 def in_line(row: Mapping[str, object], spec: str) -> str:
     """Return a row of a result as one line; `spec` formats its floats."""
     return " ".join(f"{key}={format(value, spec) if isinstance(value, float) else value}" for key, value in row.items())
+
+
+def print_rows(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print a result of one or several rows with the same keys as a table: text to the left, numbers to the right."""
+    columns = [[key, *(str(row[key]) for row in rows)] for key in rows[0]]
+    aligns = ["<" if isinstance(value, str) else ">" for value in rows[0].values()]
+    widths = [max(map(len, column)) for column in columns]
+    for cells in zip(*columns, strict=True):
+        line = (f"{cell:{align}{width}}" for cell, align, width in zip(cells, aligns, widths, strict=True))
+        print("  ".join(line).rstrip())
 
 
 def print_run(run: "Run", as_json: bool) -> None:

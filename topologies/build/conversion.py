@@ -80,8 +80,17 @@ def profile_source(scenario: Scenario, model: str, folder: Path) -> str:
 
 
 def profiles_of(scenario: Scenario, folder: Path) -> dict[str, ModelProfile]:
-    """Return the profiles of all models that tasks name."""
-    return {task.model: load_profile(profile_source(scenario, task.model, folder)) for task in scenario.tasks}
+    """Return the profiles of all models that tasks name. Raises ValueError (one line) for a malformed profile, and for
+    two different ones of the same name, by which devices know them."""
+    profiles = {task.model: load_profile(profile_source(scenario, task.model, folder)) for task in scenario.tasks}
+    named: dict[str, str] = {}
+    for index, task in enumerate(scenario.tasks):
+        name = profiles[task.model].name
+        other = named.setdefault(name, task.model)
+        if profiles[other] != profiles[task.model]:
+            place = f"tasks[{index}].model={task.model}"
+            raise ValueError(f"{place}: its profile must have a name of its own: {name} is that of {other}")
+    return profiles
 
 
 def kind_of(task: TaskSection, model: ModelProfile) -> TaskKind:

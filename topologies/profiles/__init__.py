@@ -15,21 +15,36 @@ from topologies.schema.messages import translate
 PROFILES_FOLDER = Path(__file__).parent
 
 
-class _LayerSection(Section):
+class LayerSection(Section):
+    """Cost of a layer, the smallest part of a model that a partition can hold."""
+
     name: str = Field(min_length=1)
+    """Name of the layer."""
     flops: NonNegativeInt
+    """Floating-point operations for one image or one token; a multiply-accumulate is two."""
     weight_bytes: NonNegativeInt
+    """Bytes of the weights, with the statistics of norms."""
     activation_elements: PositiveInt
+    """Number of values of the layer's output for one image or one token."""
     context_flops: NonNegativeInt = 0
+    """Further operations for each pair of a token and a position that it attends to; default 0, no attention."""
     kv_elements: NonNegativeInt = 0
+    """Number of values of the key-value cache for one token; default 0, no attention."""
 
 
-class _ProfileSection(Section):
+class ProfileSection(Section):
+    """Contents of a profile's file."""
+
     name: str = Field(min_length=1)
+    """Name of the model; different profiles of a scenario have different names."""
     family: Literal["vision", "causal_lm"]
+    """`vision`: one input, one pass; `causal_lm`: a language model, one pass for the prompt and one for each token."""
     weight_dtype: Literal["int8", "fp16", "fp32"]
+    """Precision of the weights; for information, `weight_bytes` counts."""
     input_shape: tuple[PositiveInt, ...] = Field(min_length=1)
-    layers: tuple[_LayerSection, ...] = Field(min_length=1)
+    """Shape of one image (channels, height, width) or one token (1); for information."""
+    layers: tuple[LayerSection, ...] = Field(min_length=1)
+    """Layers in the order of computation; cut c lies before layer c, counted from 0."""
 
 
 def profile_names() -> tuple[str, ...]:
@@ -62,7 +77,7 @@ def save_profile(profile: ModelProfile, path: Path) -> None:
 
 def _read(path: Path) -> ModelProfile:
     try:
-        read = _ProfileSection.model_validate_json(path.read_bytes())
+        read = ProfileSection.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise ValueError(f"{path}: {translate(error)}") from None
     layers = tuple(Layer(**layer.model_dump()) for layer in read.layers)

@@ -1,1 +1,5 @@
 """Pydantic models of the scenario file."""
+
+from pathlib import Path
+
+SCHEMA_FILE = Path(__file__).parents[1] / "scenario.schema.json"  # for editors; a test holds it equal to the models
