@@ -19,11 +19,19 @@ from topologies.schema.setting_errors import LocatedSection, translate_setting_e
 
 def links_of(scenario: Scenario, nodes: Mapping[str, Node], source: TraceSource) -> tuple[LinkSpec, ...]:
     """Return both directions of every link; of a radio link the uplink first. Raises ValueError (one line, beginning
-    with the path in the scenario) if a trace cannot be made."""
+    with the path in the scenario) if a trace cannot be made.
+
+    A UE's channel in its first cell has draws by the name of the UE, in any further cell by the names of UE and base
+    station, so that they fade independently."""
+    entries = list(scenario.link_entries())
+    stations: dict[str, str] = {}  # of each UE, that of its first link with `radio`
+    for _, a, b, link in entries:
+        if link.radio is not None:
+            stations.setdefault(*radio_ends(a, b, nodes))
     return tuple(
         spec
-        for index, a, b, link in scenario.link_entries()
-        for spec in _directions_of(scenario, f"links[{index}]", a, b, link, nodes, source)
+        for index, a, b, link in entries
+        for spec in _directions_of(scenario, f"links[{index}]", a, b, link, nodes, stations, source)
     )
 
 
@@ -43,19 +51,34 @@ def cell_name(station: str, direction: Direction) -> str:
 
 
 def _directions_of(
-    scenario: Scenario, path: str, a: str, b: str, link: LinkSection, nodes: Mapping[str, Node], source: TraceSource
+    scenario: Scenario,
+    path: str,
+    a: str,
+    b: str,
+    link: LinkSection,
+    nodes: Mapping[str, Node],
+    stations: Mapping[str, str],
+    source: TraceSource,
 ) -> Iterator[LinkSpec]:
     if not link.over_the_air:
         for ends in ((a, b), (b, a)):
             yield _link_spec(*ends, link, source.wired(direction_name(*ends), link.rate_mbps or 0.0))
         return
     ue, station = radio_ends(a, b, nodes)
+    entity = ue if stations.get(ue) == station else f"{ue} {station}"
     for direction in DIRECTIONS:
-        yield _radio_spec(scenario, path, link, ue, station, direction, source)
+        yield _radio_spec(scenario, path, link, ue, station, entity, direction, source)
 
 
 def _radio_spec(
-    scenario: Scenario, path: str, link: LinkSection, ue: str, station: str, direction: Direction, source: TraceSource
+    scenario: Scenario,
+    path: str,
+    link: LinkSection,
+    ue: str,
+    station: str,
+    entity: str,
+    direction: Direction,
+    source: TraceSource,
 ) -> LinkSpec:
     cell = scenario.cell_at(station)
     ends = (ue, station) if direction == "uplink" else (station, ue)
@@ -68,7 +91,7 @@ def _radio_spec(
     with translate_setting_errors(
         LocatedSection(scenario.cell_path(station), cell), LocatedSection(f"{path}.radio", link.radio)
     ):
-        trace = source.generated(cell, link.radio, direction_name(*ends), ue, direction)
+        trace = source.generated(cell, link.radio, direction_name(*ends), ue, entity, direction)
     spec = replace(_link_spec(*ends, link, trace), ramp=ramp)
     if cell.scheduler == "none":
         return spec

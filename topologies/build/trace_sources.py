@@ -46,16 +46,19 @@ class TraceSource:
             return self._recorded(section.trace)
         return constant((section.rate_mbps or 0.0) * BPS_PER_MBPS)
 
-    def generated(self, cell: CellSection, section: RadioSection, name: str, ue: str, direction: Direction) -> Trace:
-        """Generate the trace of one direction between a cell and a UE. Draws are addressed by seed and UE, so both
-        directions have the same path loss and shadowing, and with TDD the same fading."""
+    def generated(
+        self, cell: CellSection, section: RadioSection, name: str, ue: str, entity: str, direction: Direction
+    ) -> Trace:
+        """Generate the trace of one direction between a cell and a UE. The movement is addressed by seed and UE, all
+        other draws by seed and `entity`: both directions have the same path loss and shadowing, and with TDD the same
+        fading."""
         if name in self.stored_traces:
             return self.stored_traces[name]
         whole_ns = whole_slots_ns(max(self.duration_ns, MIN_CHANNEL_NS), cell.mu)
         track = track_of(section, whole_ns, self.seed, ue, self.folder)
         key = "training.duration_s" if self.training else "duration_s"
         require_long_enough(section, track, key, self.duration_ns)
-        return generate(radio_of(cell, section), track, whole_ns, self.seed, ue, direction, self._scratch)
+        return generate(radio_of(cell, section), track, whole_ns, self.seed, entity, direction, self._scratch)
 
     def _recorded(self, section: TraceFileSection) -> Trace:
         file = self.folder / section.file

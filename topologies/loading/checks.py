@@ -17,6 +17,7 @@ from topologies.build.conversion import (
     recorded_arrivals,
 )
 from topologies.loading.cell_checks import check_cells, check_links_of_cells
+from topologies.loading.link_checks import check_cells_of_a_ue, check_routes_of_sources
 from topologies.loading.realtime_checks import check_realtime, check_switches
 from topologies.profiles import profile_names
 from topologies.schema.base import TEMPLATE
@@ -57,6 +58,8 @@ def check(scenario: Scenario, folder: Path) -> None:
     models = profiles_of(scenario, folder)
     for index, task in enumerate(scenario.tasks):
         _check_task(scenario, f"tasks[{index}]", task, models[task.model], folder)
+    check_routes_of_sources(scenario)
+    check_cells_of_a_ue(scenario)
     _check_erasures(scenario)
     nodes = nodes_of(scenario)
     _check_memory(scenario, nodes, models)

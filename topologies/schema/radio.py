@@ -1,6 +1,6 @@
 """Section `radio` of a link: the UE's movement, transmitter and fading."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -85,6 +85,12 @@ class RadioSection(Section):
     """Building penetration loss: none, low-loss or high-loss building."""
     fading: FadingSection = FadingSection()
     """Small-scale fading of both directions."""
+
+    @property
+    def movement(self) -> dict[str, Any]:
+        """Return the keys that say how the UE moves, with their values."""
+        keys = (*MOVEMENT_KEYS, "after_track", "speed_mps", "pause_s")
+        return {key: value for key in keys if (value := getattr(self, key)) is not None}
 
     @model_validator(mode="after")
     def _movement(self) -> Self:

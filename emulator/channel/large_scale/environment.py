@@ -131,6 +131,8 @@ def require_valid(radio: Radio) -> None:
         raise SettingError("base.sites_m", (), "must have at least one site")
     if not all(math.isfinite(metres) for site in radio.base.sites_m for metres in site):
         raise SettingError("base.sites_m", radio.base.sites_m, "must be finite")
+    if len(set(radio.base.sites_m)) < len(radio.base.sites_m):
+        raise SettingError("base.sites_m", radio.base.sites_m, "must be different places")
     if not 0 <= radio.base.load <= 1:
         raise SettingError("base.load", f"{radio.base.load:g}", "must be at least 0 and at most 1")
     if radio.ue.penetration not in row.penetrations:
