@@ -31,15 +31,15 @@ def check_routes_of_sources(scenario: Scenario) -> None:
         unused = [number for number in numbers if not crossed >= {2 * number, 2 * number + 1}]
         if crossed and unused:
             index, a, b, _ = links[unused[0]]
-            others = " and ".join(
+            others = [
                 f"links[{other}].between=[{c}, {d}]"
                 for number, (other, c, d, _) in ((number, links[number]) for number in numbers)
                 if number != unused[0] and crossed & {2 * number, 2 * number + 1}
-            )
+            ]
             raise ValueError(
                 f"links[{index}].between=[{a}, {b}]: must be on the shortest paths of {source}'s messages in both"
-                f" directions, and those go by {others or 'other links'}; leave out one of the links (a cell with several sites_m hands"
-                " its UEs over from site to site)"
+                f" directions, and those go by {' and '.join(others) or 'other links'}; leave out one of the links"
+                " (a cell with several sites_m hands its UEs over from site to site)"
             )
 
 
