@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -139,6 +140,17 @@ class Trace:
             lineage = (Interval(source, start_ns + first * self.slot_ns, start_ns + stop * self.slot_ns),)
         columns = {name: values[first:stop] for name, values in self.columns.items()}
         return replace(self, columns=columns, lineage=lineage)
+
+    def starting_at(self, first: int, scratch: Scratch | None = None) -> "Trace":
+        """Return the slots from `first` on, then those before, with a scratch file in memory that does not grow with
+        the trace. The lineage of a single interval becomes that of both parts."""
+        if first == 0:
+            return self
+        later, before = self.slice(first, len(self)), self.slice(0, first)
+        columns = joined(chain(later.pieces(), before.pieces()), len(self), scratch)
+        metadata = {**self.metadata, "starts_at_s": first * self.slot_ns / NS_PER_S}
+        lineage = tuple(dict.fromkeys((*later.lineage, *before.lineage)))
+        return replace(self, columns=columns, lineage=lineage, metadata=metadata)
 
     def until(self, at_ns: int) -> "Trace":
         """Return the slots that end by `at_ns`. Raises ValueError if there is none, or the trace is shorter."""

@@ -1,5 +1,6 @@
 """Collect the facts of a scenario that summary, figures and report need, at the end of a run."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -7,7 +8,9 @@ from emulator.core.units import NS_PER_S
 from emulator.simulation.failures import outages_of
 from emulator.simulation.task_state import LINK_DOWN, NO_COVERAGE, NODE_DOWN, REASONS
 from emulator.system import OnFailure, System
+from emulator.trace import Interval
 from results.run.manifest import BrokerFacts, Check, EmulationFacts, KindFacts, LeftOut, RunFacts
+from topologies.build.conversion import radio_ends
 from topologies.build.run_inputs import trace_file
 from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
@@ -57,6 +60,7 @@ def facts_of(scenario: Scenario, system: System, execution: ExecutionFacts) -> R
         notes=(
             *_coverage_notes(system),
             *_failure_notes(system),
+            *_replay_notes(scenario, system),
             *_training_notes(scenario),
             *execution.notes,
             *(NOTES_LEFT_OUT[each] for each in execution.left_out),
@@ -86,6 +90,28 @@ def _failure_notes(system: System) -> tuple[str, ...]:
         f"{sum(start_ns < system.duration_ns for start_ns, _ in outages)} outages of {_named(places)}: a task that "
         f"meets one {AFTER_A_FAILURE[system.on_failure]} (reasons: {REASONS[NODE_DOWN]}, {REASONS[LINK_DOWN]}). "
         "Bounds ignore outages, and agents are trained without them.",
+    )
+
+
+def _replay_notes(scenario: Scenario, system: System) -> tuple[str, ...]:
+    """Say which links replay the same part of a recording from the same instant on."""
+    recorded: dict[tuple[str, str], str] = {}
+    for _, a, b, link in scenario.link_entries():
+        ue, station = radio_ends(a, b, system.nodes)
+        for direction, ends in (("uplink", (ue, station)), ("downlink", (station, ue))):
+            section = getattr(link, direction)
+            if section is not None and section.trace is not None:
+                recorded[ends] = f"{direction}s"
+    alike: dict[tuple[str, tuple[Interval, ...]], list[str]] = defaultdict(list)
+    for spec in system.links:
+        direction = recorded.get((spec.source, spec.target), "")
+        if direction and spec.trace.lineage:
+            alike[direction, spec.trace.lineage].append(f"{spec.source} to {spec.target}")
+    return tuple(
+        f"{len(names)} {direction} replay the same recording from the same instant on ({_named(names)}), so that their "
+        "rates change together; `offset_s`, or {i} in the file's name, sets them apart."
+        for (direction, _), names in alike.items()
+        if len(names) > 1
     )
 
 

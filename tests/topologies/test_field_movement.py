@@ -52,6 +52,8 @@ def test_field_speed_and_pause_have_the_effect_that_they_had_by_default() -> Non
     by_default = track_of(RadioSection(waypoints_m=way), NS, 1, "ue1", Path())
     given = track_of(RadioSection(waypoints_m=way, speed_mps=1.4, pause_s=0.0), NS, 1, "ue1", Path())
     np.testing.assert_array_equal(by_default.at_ns, given.at_ns)
+    assert RadioSection(waypoints_m=way).movement == {"waypoints_m": way, "speed_mps": 1.4, "pause_s": 0.0}
+    assert RadioSection(at_m=(1.0, 2.0)).movement == {"at_m": (1.0, 2.0)}
 
 
 def test_field_track_shorter_than_the_run_is_refused_with_both_durations(good: Path) -> None:

@@ -15,6 +15,7 @@ from emulator.system import System
 from emulator.trace import Trace
 from topologies.build.conversion import direction_name, nodes_of, profile_source, radio_ends, recorded_arrivals
 from topologies.loading.checks import track_files
+from topologies.schema.base import TEMPLATE
 from topologies.schema.links import TraceFileSection
 from topologies.schema.scenario import LearnedSection, ReplaySection, Scenario, label_of
 
@@ -73,7 +74,7 @@ def _decisions_file(label: str) -> str:
 
 
 def _track_file(file: str) -> str:
-    return f"inputs/{quote(file, safe='')}"
+    return f"inputs/{quote(file, safe=TEMPLATE)}"
 
 
 def _profile_file(model: str) -> str:
@@ -90,20 +91,21 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
     """Return the text of the scenario as run, after overrides, for the run's folder. All values are in it, those by
     default too, so that a later version with other defaults runs the same scenario.
 
-    Its recordings refer to the stored traces, its learned policies to the stored checkpoints (so nothing is trained
-    again), its decisions and profiles to `inputs`. Recorded arrivals are in the text itself. Relative paths start
-    from `folder`.
+    Its recordings refer to the stored traces, each of which starts where its link does, its learned policies to the
+    stored checkpoints (so nothing is trained again), its decisions and profiles to `inputs`. Recorded arrivals are in
+    the text itself. Relative paths start from `folder`.
     """
     data = scenario.model_dump(mode="json", exclude_none=True)
     nodes = nodes_of(scenario)
-    for index, a, b, link in scenario.link_entries():
-        ue, other = radio_ends(a, b, nodes)
+    for entry, link in zip(data["links"], scenario.links, strict=True):
+        first = scenario.copies_of(link.between)[0]
+        ue, other = link.between if radio_ends(*first, nodes) == first else link.between[::-1]
         for name, stored in (("uplink", trace_file(ue, other)), ("downlink", trace_file(other, ue))):
-            if name in data["links"][index] and "trace" in data["links"][index][name]:
+            if "trace" in entry.get(name, {}):
                 section = TraceFileSection(file=stored)
-                data["links"][index][name]["trace"] = section.model_dump(mode="json", exclude_none=True)
+                entry[name]["trace"] = section.model_dump(mode="json", exclude_none=True)
         if link.radio is not None and link.radio.track is not None:
-            data["links"][index]["radio"]["track"] = _track_file(link.radio.track)
+            entry["radio"]["track"] = _track_file(link.radio.track)
     for entry, task in zip(data["tasks"], scenario.tasks, strict=True):
         if task.arrivals.recorded is not None:
             recorded = recorded_arrivals(task.arrivals.recorded, folder)

@@ -71,6 +71,11 @@ class TraceSource:
                 given = f"[{interval_s[0]:g}, {interval_s[1]:g}]"
                 raise ValueError(f"{file}: {key}={given}: must lie within its {trace.period_ns / 1e9:g} s")
             trace = trace.slice(first, stop)
+        offset_ns = ns_from_s(section.offset_s)
+        if offset_ns % trace.slot_ns:
+            given = f"offset_s={section.offset_s:g}"
+            raise ValueError(f"{file}: {given}: must be a multiple of its slots of {trace.slot_ns / NS_PER_S:g} s")
+        trace = trace.starting_at(offset_ns // trace.slot_ns % len(trace), self._scratch)
         return trace if section.scale == 1 else trace.scale(section.scale)
 
 

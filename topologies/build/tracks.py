@@ -9,7 +9,7 @@ from emulator.channel.large_scale.recorded_track import load_track
 from emulator.channel.large_scale.track import Track, static, there_and_back, to_and_fro, waypoints
 from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S, ns_from_s
-from topologies.schema.radio import DEFAULT_SPEED_MPS, RadioSection, RingSection
+from topologies.schema.radio import RadioSection, RingSection
 
 Position = tuple[float, float]  # x and y in m
 
@@ -17,7 +17,7 @@ Position = tuple[float, float]  # x and y in m
 def track_of(section: RadioSection, duration_ns: int, seed: int, ue: str, folder: Path) -> Track:
     """Return the track of a UE for at least `duration_ns`. Random tracks are addressed by seed and UE; relative paths
     start from `folder`. Raises ValueError (one line) if the file is not a recorded track."""
-    speed_mps, pause_ns = section.speed_mps or DEFAULT_SPEED_MPS, ns_from_s(section.pause_s or 0.0)
+    speed_mps, pause_ns = section.speed_mps or 0.0, ns_from_s(section.pause_s or 0.0)
     if section.track is not None:
         track = load_track(folder / section.track)
         return there_and_back(track, duration_ns) if section.after_track == "return" else track

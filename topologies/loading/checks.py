@@ -157,18 +157,21 @@ def _check_setting_names(scenario: Scenario) -> None:
 
 
 def trace_files(scenario: Scenario) -> Iterator[tuple[str, TraceFileSection]]:
-    """Yield (path of the section, section) of every recorded trace."""
-    for index, link in enumerate(scenario.links):
+    """Yield (path of the section, section) of every recorded trace; of the copies of a link those of other files."""
+    seen: set[tuple[str, str]] = set()
+    for index, _, _, link in scenario.link_entries():
         for name, direction in link.directions.items():
-            if direction.trace is not None:
-                yield f"links[{index}].{name}.trace", direction.trace
+            path = f"links[{index}].{name}.trace"
+            if direction.trace is not None and (path, direction.trace.file) not in seen:
+                seen.add((path, direction.trace.file))
+                yield path, direction.trace
 
 
 def track_files(scenario: Scenario) -> Iterator[tuple[str, str]]:
     """Yield (path of the key, file) of every recorded track."""
-    for index, link in enumerate(scenario.links):
-        if link.radio is not None and link.radio.track is not None:
-            yield f"links[{index}].radio.track", link.radio.track
+    radios = ((index, link.radio) for index, _, _, link in scenario.link_entries())
+    named = ((f"links[{index}].radio.track", radio.track) for index, radio in radios if radio is not None)
+    yield from dict.fromkeys((path, file) for path, file in named if file is not None)
 
 
 def named_files(scenario: Scenario, folder: Path) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from emulator.channel.radio import Direction
 from emulator.system import Bearer
 from emulator.trace.formats import Format
 from topologies.schema.base import (
+    TEMPLATE,
     Count,
     Interval,
     NodeName,
@@ -37,7 +38,8 @@ class TraceFileSection(Section):
     model_config = ConfigDict(json_schema_extra=_leave_file_to_override)
 
     file: str
-    """File of the recording; must be given, in the scenario or by `--set`."""
+    """File of the recording; must be given, in the scenario or by `--set`. In a link of nodes with `{i}`, an `{i}` in
+    it is the number of the copy."""
     format: Literal["parquet", Format] = "parquet"
     """Format of the file; `parquet` is that of `airsplit trace import`."""
     columns: str | None = None
@@ -49,6 +51,9 @@ class TraceFileSection(Section):
     """Factor on the recorded rate."""
     interval_s: Interval | None = None
     """Replayed part; default: the whole recording."""
+    offset_s: NotNegative = 0.0
+    """Start of the replay within the replayed part, which repeats: the instant in it at which the run starts. In a link
+    of nodes with `{i}`, copy i starts i times as far in, so that the copies differ."""
     training_interval_s: Interval | None = None
     """Part for the training of agents; must not overlap with `interval_s`."""
 
@@ -65,6 +70,11 @@ class TraceFileSection(Section):
                     "interval_s and training_interval_s must not overlap: training and test share no data"
                 )
         return self
+
+    def of_copy(self, number: int) -> Self:
+        """Return the section of one copy of a link, with its own file and offset."""
+        file, offset_s = self.file.replace(TEMPLATE, str(number)), number * self.offset_s
+        return self.model_copy(update={"file": file, "offset_s": offset_s})
 
 
 class BackgroundSection(Section):
@@ -141,6 +151,17 @@ class LinkSection(Section):
     def directions(self) -> dict[Direction, DirectionSection]:
         """Return the sections of the uplink and the downlink; empty sections for those not in the file."""
         return {"uplink": self.uplink or DirectionSection(), "downlink": self.downlink or DirectionSection()}
+
+    def of_copy(self, number: int) -> Self:
+        """Return the link of one copy of its nodes: recordings and track with their own files and offsets."""
+        changed: dict[str, Section] = {}
+        for name, direction in self.directions.items():
+            if direction.trace is not None:
+                changed[name] = direction.model_copy(update={"trace": direction.trace.of_copy(number)})
+        if self.radio is not None and self.radio.track is not None:
+            track = self.radio.track.replace(TEMPLATE, str(number))
+            changed["radio"] = self.radio.model_copy(update={"track": track})
+        return self.model_copy(update=changed) if changed else self
 
     def ramp_of(self, direction: Direction, cell: CellSection | None) -> RampSection | None:
         """Return the ramp after an idle time: that of the direction, else of the link, else, in the uplink of a `radio`

@@ -10,7 +10,7 @@ from topologies.schema.base import Positive, Section, require_exactly_one, secti
 from topologies.schema.cells import CellSection, Decibels, Point, in_emulator_units
 
 MOVEMENT_KEYS = ("at_m", "waypoints_m", "to_and_fro_m", "ring", "track")
-DEFAULT_SPEED_MPS = 1.4
+WALK = {"speed_mps": 1.4, "pause_s": 0.0}  # of a UE that moves from point to point, by default
 MIN_RING_WIDTH_M = 1.0  # in a narrower ring, hardly any straight leg between two points stays within it
 Waypoints = Annotated[tuple[Point, ...], Field(strict=False, min_length=2, max_length=10_000)]
 
@@ -85,6 +85,12 @@ class RadioSection(Section):
     """Building penetration loss: none, low-loss or high-loss building."""
     fading: FadingSection = FadingSection()
     """Small-scale fading of both directions."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _walk(cls, values: Any) -> Any:
+        moves = isinstance(values, dict) and {"waypoints_m", "to_and_fro_m", "ring"} & set(values)
+        return {**WALK, **values} if moves else values
 
     @property
     def movement(self) -> dict[str, Any]:

@@ -216,10 +216,12 @@ class Scenario(Section):
                 yield index, name, node
 
     def link_entries(self) -> Iterator[tuple[int, str, str, LinkSection]]:
-        """Yield (index of the entry, one end, other end, entry) of every link, copies included."""
+        """Yield (index of the entry, one end, other end, entry) of every link, copies included, each with the files and
+        offsets of its number."""
         for index, link in enumerate(self.links):
-            for a, b in self.copies_of(link.between):
-                yield index, a, b, link
+            is_template = any(TEMPLATE in end for end in link.between)
+            for number, (a, b) in enumerate(self.copies_of(link.between), 1):
+                yield index, a, b, link.of_copy(number) if is_template else link
 
     def copies_of(self, ends: tuple[str, str]) -> list[tuple[str, str]]:
         """Return the pairs of nodes that the two ends of a link stand for: those of a template have the same number."""
