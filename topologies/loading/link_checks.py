@@ -63,6 +63,6 @@ def check_cells_of_a_ue(scenario: Scenario) -> None:
             if other_radio is not None and link.radio.movement != other_radio.movement:
                 raise ValueError(
                     f"links[{index}].radio: must move {ue} as links[{other_index}].radio does, with the same"
-                    f" {' and '.join(other_radio.movement)}"
+                    f" {', '.join(other_radio.movement)}"
                 )
         before[ue].append((index, station))

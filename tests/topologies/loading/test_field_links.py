@@ -156,7 +156,7 @@ def test_field_links_of_a_ue_agree_on_its_movement(tmp_path: Path) -> None:
     path = written(tmp_path, scenario_of([radio("gnb1"), other, *OWN_SERVERS], CELLS))
     with pytest.raises(
         ValueError,
-        match=r"links\[1\]\.radio: must move ue1 as links\[0\]\.radio does, with the same to_and_fro_m and speed_mps$",
+        match=r"links\[1\]\.radio: must move ue1 as links\[0\]\.radio does, with the same to_and_fro_m, speed_mps, pause_s$",
     ):
         load(path)
 
