@@ -83,13 +83,15 @@ class Compute(Protocol):
 @dataclass(frozen=True)
 class Totals:
     """A run in numbers. `elapsed_ns`: until the last task ended. `occupancy_mean`: of the number of tasks in the
-    system. `little_error`: relative difference between the sum of all sojourns and that of their recorded parts."""
+    system. `little_error`: relative difference between the sum of all sojourns and that of their recorded parts.
+    `device_energy_j`: of each device, computing and idle; `device_radio_j`: sending and receiving tasks' messages."""
 
     tasks: int
     elapsed_ns: int
     occupancy_mean: float
     little_error: float
     device_energy_j: dict[str, float]
+    device_radio_j: dict[str, float]
 
 
 class Backend(Protocol):

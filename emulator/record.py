@@ -19,16 +19,23 @@ _name = pa.dictionary(pa.int32(), pa.string())
 # waiting (device queues) + load (weights) + service + transfer (links, including their queues) = sojourn.
 # `link_waiting_ns` is the part of the transfer spent in link queues.
 _parts = [(name, pa.int64()) for name in ("waiting_ns", "load_ns", "service_ns", "transfer_ns", "link_waiting_ns")]
-_outcome = [("energy_j", pa.float64()), ("erased_fraction", pa.float64())]
+# energy_ue_radio + energy_ue_compute + energy_edge + energy_cloud = energy.
+ENERGY_PARTS = ("energy_ue_radio_j", "energy_ue_compute_j", "energy_edge_j", "energy_cloud_j")
+_outcome = [(name, pa.float64()) for name in ("energy_j", *ENERGY_PARTS, "erased_fraction")]
 _task = [("policy", _name), ("source", _name), ("kind", _name), ("task", pa.int64())]
 
 TASK_SCHEMA = pa.schema(
     [
         *_task,
         ("arrival_ns", pa.int64()),
+        ("prompt_tokens", pa.int64()),  # of a language model, else null
+        ("output_tokens", pa.int64()),
         ("placement", _name),
         *_parts,
         ("sojourn_ns", pa.int64()),
+        # Time to first token: from the arrival until the last partition has computed the first pass. Null without
+        # tokens, and where the task failed.
+        ("ttft_ns", pa.int64()),
         *_outcome,
         ("deadline_met", pa.bool_()),
         ("outcome", _name),  # done, missed (done after the deadline), failed

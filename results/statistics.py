@@ -5,7 +5,8 @@ one (`done`, or `missed`: after the deadline). Its *cost* is defined by the scen
 activations, or the penalty for a failure; every offered task has one. The *bound* of a task is the least cost that any
 candidate placement gives it alone on an empty system. The mean over all offered tasks is a relaxation: no policy can
 beat it, and it may be out of reach. The *gap* is (mean cost - mean bound) / mean bound. Energy is the mean over all
-offered tasks, since a failed task has used energy too.
+offered tasks, since a failed task has used energy too; its parts say who drew it. *TTFT* is the time to the first
+output token (`emulator.record`), of the completed tasks of language models.
 
 The bound is computed from a model profile and does not hold for measured compute times: only rows whose `compute` is
 `modelled` have one.
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 from emulator.core.arrays import Floats
 from emulator.core.files import atomic_write
 from emulator.core.randomness import generator
+from emulator.record import ENERGY_PARTS
 from emulator.system import Cost
 from results.bootstrap import ratio_interval
 from results.run.folder import Run
@@ -39,24 +41,34 @@ TASK_COLUMNS = [
     *DELAY_PARTS,
     "sojourn_ns",
     "energy_j",
+    *ENERGY_PARTS,
+    "ttft_ns",
     "erased_fraction",
     "outcome",
     "reason",
     "compute",
 ]
+ENERGY_MEANS = tuple(part.replace("_j", "_mean_j") for part in ENERGY_PARTS)
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 COUNT_COLUMNS = ("tasks", "done", "missed", "failed")
 NUMBER_COLUMNS = (
     "delay_mean_ms",
     "delay_p50_ms",
     "delay_p95_ms",
     "delay_p99_ms",
+    "ttft_p50_ms",
+    "ttft_p95_ms",
+    "ttft_p99_ms",
     "energy_mean_j",
+    *ENERGY_MEANS,
     "cost_mean_s",
     "bound_mean_s",
     "gap",
     "gap_low",
     "gap_high",
 )
+LATER_COLUMNS = frozenset((*ENERGY_PARTS, "ttft_ns", *ENERGY_MEANS, "ttft_p50_ms", "ttft_p95_ms", "ttft_p99_ms"))
+"""Columns of records and summaries that runs of older versions lack; they are read as NaN."""
 SUMMARY_COLUMNS: dict[str, type] = {
     "policy": str,
     **dict.fromkeys(COUNT_COLUMNS, np.int64),
@@ -70,7 +82,7 @@ def policies_of(path: Path) -> dict[str, list[int]]:
     groups: dict[str, list[int]] = {}
     with readable(path):
         file = pq.ParquetFile(path)
-        missing = set(TASK_COLUMNS) - set(file.schema_arrow.names)
+        missing = set(TASK_COLUMNS) - set(file.schema_arrow.names) - LATER_COLUMNS
         if missing:
             raise ValueError(f"columns must include {', '.join(sorted(missing))}")
         for group in range(file.num_row_groups):
@@ -95,10 +107,11 @@ def tasks_of(run: Run, policy: str) -> pd.DataFrame:
 def rows_of(path: Path, policy: str, groups: list[int]) -> pd.DataFrame:
     """Read one policy's rows of a tasks.parquet, from the row groups that hold them (`policies_of`)."""
     with readable(path):
-        table = pq.ParquetFile(path).read_row_groups(groups, columns=TASK_COLUMNS)
+        file = pq.ParquetFile(path)
+        table = file.read_row_groups(groups, columns=[name for name in TASK_COLUMNS if name in file.schema_arrow.names])
     table = table.filter(pc.equal(table["policy"].cast(pa.string()), policy)).drop_columns(["policy"])
     frame: pd.DataFrame = table.unify_dictionaries().to_pandas()
-    return frame
+    return frame.assign(**dict.fromkeys(LATER_COLUMNS.intersection(TASK_COLUMNS).difference(frame.columns), np.nan))
 
 
 def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -156,7 +169,11 @@ def read_summary(run: Run) -> pd.DataFrame:
     labels = sorted(row_groups(run))
     with readable(path):
         table = pd.read_csv(path, dtype=SUMMARY_COLUMNS, keep_default_na=False, na_values=[""])
+        table = table.assign(
+            **dict.fromkeys(LATER_COLUMNS.intersection(SUMMARY_COLUMNS).difference(table.columns), np.nan)
+        )
         require_columns(table, SUMMARY_COLUMNS)
+        table = table[list(SUMMARY_COLUMNS)]
         table["compute"] = table["compute"].fillna("")
         if sorted(table["policy"].fillna("")) != labels:
             raise ValueError("rows must be one for each policy of tasks.parquet")
@@ -171,7 +188,7 @@ def ranked(summary: pd.DataFrame) -> pd.DataFrame:
 def summary_row(policy: str, tasks: pd.DataFrame) -> dict[str, object]:
     """Summarise the rows that `policy_tasks` yields for one policy; numbers that do not exist are NaN."""
     delays = tasks["delay_ms"].dropna().to_numpy()
-    quantiles = np.quantile(delays, [0.5, 0.95, 0.99]) if len(delays) else np.full(3, np.nan)
+    first_tokens = tasks["ttft_ns"].dropna().to_numpy() * 1e-6
     kinds_of_compute = sorted(tasks["compute"].astype(str).unique())
     compute = "mixed" if len(kinds_of_compute) > 1 else "".join(kinds_of_compute)
     bounded = compute == "modelled" and "bound_s" in tasks
@@ -183,14 +200,24 @@ def summary_row(policy: str, tasks: pd.DataFrame) -> dict[str, object]:
         "tasks": len(tasks),
         **{outcome: int((tasks["outcome"] == outcome).sum()) for outcome in ("done", "missed", "failed")},
         "delay_mean_ms": float(delays.mean()) if len(delays) else np.nan,
-        **dict(zip(("delay_p50_ms", "delay_p95_ms", "delay_p99_ms"), map(float, quantiles), strict=True)),
+        **quantiles_of("delay", delays),
+        **quantiles_of("ttft", first_tokens),
         "energy_mean_j": float(tasks["energy_j"].mean()),
+        **{mean: float(tasks[part].mean()) for mean, part in zip(ENERGY_MEANS, ENERGY_PARTS, strict=True)},
         "cost_mean_s": cost,
         "bound_mean_s": bound,
         "gap": (cost - bound) / bound,
         "gap_low": low,
         "gap_high": high,
         "compute": compute,
+    }
+
+
+def quantiles_of(name: str, values_ms: Floats) -> dict[str, float]:
+    """Return the columns of the quantiles of a time; NaN without values."""
+    return {
+        f"{name}_{title}_ms": float(np.quantile(values_ms, level)) if len(values_ms) else np.nan
+        for title, level in QUANTILES.items()
     }
 
 

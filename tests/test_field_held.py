@@ -28,7 +28,7 @@ def test_field_server_of_an_impossible_speed_is_emulated(tmp_path: Path) -> None
     extra_ns = (real["service_ns"] - simulated["service_ns"]).dropna()
     assert simulated.xs(1, level="stage")["service_ns"].max() < 1_000_000  # vgg16: this machine needs some 100 ms
     assert (extra_ns >= 0).all() and extra_ns.median() < TOLERANCE_NS and on_server.median() < TOLERANCE_NS
-    assert set(tasks.loc["fixed@emulated", "compute"]) == {"held"}
+    assert set(tasks.loc["fixed@emulated"]["compute"]) == {"held"}
     assert "were not computed" in (done.run / "report.html").read_text()
     again = call("rerun", done.run)
     assert again.returncode == 0, again.stderr

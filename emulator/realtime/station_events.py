@@ -15,6 +15,9 @@ station at which it happens:
 | computed | receiver | the partition has run |
 | finished | receiver | the service ends: at the model's time, or after the computation if that took longer |
 
+The mark `first token` is beside these: it says when the last partition knows the first output token, at the model's time
+or, if that took longer, when the first pass had been computed. It divides no time.
+
 One of FAILURES may replace `started`: it is the reason for which the task ends there.
 
 A stage whose input is at the node already (a source's own layers, the next pass of a model on one device) has no message,
@@ -26,6 +29,7 @@ import pyarrow as pa
 
 EVENTS = ("woke", "published", "received", "decoded", "started", "loaded", "computed", "finished")
 FAILURES = ("device queue full", "memory", "station error")
+MARKS = ("first token",)
 
 _name = pa.dictionary(pa.int32(), pa.string())
 

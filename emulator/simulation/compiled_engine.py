@@ -40,15 +40,17 @@ MAX_TASKS, MAX_TIMES = 1_048_576, 16_777_216  # tasks in flight and their measur
 
 
 class VisitTimes(NamedTuple):
-    """Service times of a task's visits, if they were measured; `compute` and `reason` are numbers of `FinishedRows`."""
+    """Service times of a task's visits, if they were measured, and that of the last partition's first pass; `compute`
+    and `reason` are numbers of `FinishedRows`."""
 
     compute: int
     attempts: int
     reason: int
     measured_ns: Ints
+    measured_first_ns: int
 
 
-MODELLED = VisitTimes(0, 1, 0, NOTHING_MEASURED)
+MODELLED = VisitTimes(0, 1, 0, NOTHING_MEASURED, 0)
 
 
 class CompiledEngine:
@@ -104,7 +106,7 @@ class CompiledEngine:
             self._run()
         finally:
             self._rows.write(self._engine, at_end=True)
-        return self._rows.tally.totals(self._network)
+        return self._rows.tally.totals(self._network, self._plans.tables.radios)
 
     def _run(self) -> None:
         due, streams = self._due, len(self._streams)
@@ -156,7 +158,8 @@ class CompiledEngine:
         execution = self._compute.execute(task, placement)
         reason = self._rows.code_of_reason(execution.failure or "")
         times_ns = visit_times_ns(task, placement, execution)
-        return VisitTimes(self._rows.code_of_compute(execution), execution.attempts, reason, times_ns)
+        first_ns = 0 if execution.failure is not None else int(execution.service_ns[0][-1])
+        return VisitTimes(self._rows.code_of_compute(execution), execution.attempts, reason, times_ns, first_ns)
 
     def _run_until(self, until_ns: int, order: int) -> None:
         while (next_ns := _run_until(self._engine, until_ns, order)) < 0:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from emulator.core.compiled import Table
 from emulator.policy import Totals
 from emulator.record import Records
+from emulator.simulation.energy import radio_energy_j
 from emulator.simulation.network import Network
 from emulator.task import Placement, Task, describe
 
@@ -22,6 +24,10 @@ class StageCosts:
     transfer_ns: int = 0
     link_waiting_ns: int = 0
     energy_j: float = 0.0
+    energy_ue_radio_j: float = 0.0
+    energy_ue_compute_j: float = 0.0
+    energy_edge_j: float = 0.0
+    energy_cloud_j: float = 0.0
     erased_fraction: float = 0.0
 
     def add(self, other: "StageCosts") -> None:
@@ -31,12 +37,31 @@ class StageCosts:
         self.service_ns += other.service_ns
         self.transfer_ns += other.transfer_ns
         self.link_waiting_ns += other.link_waiting_ns
-        self.energy_j += other.energy_j
+        self.add_energy(other.energies())
         self.erase(other.erased_fraction)
+
+    def add_energy(self, energies: tuple[float, ...]) -> None:
+        """Add energies in the order of `energies`."""
+        whole_j, ue_radio_j, ue_compute_j, edge_j, cloud_j = energies
+        self.energy_j += whole_j
+        self.energy_ue_radio_j += ue_radio_j
+        self.energy_ue_compute_j += ue_compute_j
+        self.energy_edge_j += edge_j
+        self.energy_cloud_j += cloud_j
 
     def erase(self, fraction: float) -> None:
         """Lose a fraction of what is left."""
         self.erased_fraction = 1.0 - (1.0 - self.erased_fraction) * (1.0 - fraction)
+
+    def energies(self) -> tuple[float, ...]:
+        """Return the energy and its parts (`ENERGY_PARTS`)."""
+        return (
+            self.energy_j,
+            self.energy_ue_radio_j,
+            self.energy_ue_compute_j,
+            self.energy_edge_j,
+            self.energy_cloud_j,
+        )
 
     def values(self) -> tuple[int, int, int, int, int]:
         """Return the parts in the order of the records' columns."""
@@ -53,22 +78,26 @@ def total(stages: Sequence[StageCosts]) -> StageCosts:
 
 def write_rows(
     records: Records, label: str, task: Task, placement: Placement, stages: Sequence[StageCosts], *,
-    sojourn_ns: int, reason: str, attempts: int, compute: str, workers: Sequence[str] = (),
+    sojourn_ns: int, first_token_ns: int | None, reason: str, attempts: int, compute: str, workers: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Write the rows of a task that has ended, with a `reason` if it failed, and of its stages; a stage after the last
-    partition is the result's."""
+    partition is the result's. `first_token_ns`: when its first token was known; None if it never was."""
     key = (label, task.source, task.kind.name, task.number)
     layers = len(task.kind.model.layers)
     places = (*placement, (task.source, layers, layers))
     for index, (stage, place) in enumerate(zip(stages, places, strict=False)):
-        quality = (stage.energy_j, stage.erased_fraction)
         worker = workers[index] if index < len(workers) else ""
-        records.stages.append((*key, index, *place, *stage.values(), *quality, compute, worker))
+        records.stages.append(
+            (*key, index, *place, *stage.values(), *stage.energies(), stage.erased_fraction, compute, worker)
+        )
     costs = total(stages)
     in_time = not reason and sojourn_ns <= task.kind.deadline_ns
     outcome = "failed" if reason else "done" if in_time else "missed"
-    ends = (costs.energy_j, costs.erased_fraction, in_time, outcome, reason, attempts, compute)
-    records.tasks.append((*key, task.arrival_ns, describe(placement), *costs.values(), sojourn_ns, *ends))
+    tokens = (task.prompt_tokens, task.output_tokens) if task.kind.model.family == "causal_lm" else (None, None)
+    begin = (*key, task.arrival_ns, *tokens, describe(placement))
+    ttft_ns = None if reason or first_token_ns is None else first_token_ns - task.arrival_ns
+    ends = (*costs.energies(), costs.erased_fraction, in_time, outcome, reason, attempts, compute)
+    records.tasks.append((*begin, *costs.values(), sojourn_ns, ttft_ns, *ends))
 
 
 class Tally:
@@ -85,8 +114,10 @@ class Tally:
         self._sojourns_ns += sojourns_ns
         self._last_ns = max(self._last_ns, last_ns)
 
-    def totals(self, network: Network) -> Totals:
-        """Return the totals of a run that has ended."""
+    def totals(self, network: Network, radios: Table) -> Totals:
+        """Return the totals of a run that has ended; `radios` has a row of RADIO for each link."""
         error = abs(self._sojourns_ns - self._parts_ns) / max(self._sojourns_ns, 1)
         energy_j = {name: device.energy_j(self._last_ns) for name, device in network.devices.items()}
-        return Totals(self._tasks, self._last_ns, self._sojourns_ns / max(self._last_ns, 1), error, energy_j)
+        occupancy_mean = self._sojourns_ns / max(self._last_ns, 1)
+        radio_j = radio_energy_j(network, radios)
+        return Totals(self._tasks, self._last_ns, occupancy_mean, error, energy_j, radio_j)

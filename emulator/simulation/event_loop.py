@@ -18,6 +18,7 @@ from emulator.device import ACCEPTED, NODE_DOWN, DeviceTables, submit
 from emulator.device import clear as clear_device
 from emulator.link import enqueue, reset
 from emulator.link.tables import DOWN, FULL, LinkTables
+from emulator.simulation.energy import charge_device, charge_radio
 from emulator.simulation.plans import PlanTables
 from emulator.simulation.task_state import (
     ARRIVE,
@@ -29,11 +30,14 @@ from emulator.simulation.task_state import (
     NOWHERE,
     OVERLOAD,
     SEND,
+    UNKNOWN,
     VISIT,
     add_cost,
+    add_energy,
     clear,
     combined_loss,
     fill_rows,
+    first_token_ns,
     is_last,
     next_leg,
     service_ns,
@@ -107,10 +111,11 @@ def run_until(engine: EngineState, until_ns: int, order: int) -> int:
 @entry_point
 def start_task(
     engine: EngineState, stream: int, plan: int, number: int, now_ns: int, prompt_tokens: int, output_tokens: int,
-    compute: int, attempts: int, reason: int, measured_ns: Table, until_ns: int,
+    compute: int, attempts: int, reason: int, measured_ns: Table, measured_first_ns: int, until_ns: int,
 ) -> int:  # fmt: skip
     """Start a task of a stream that arrives now, then run all events before `until_ns` (`run_until`). With
-    `measured_ns` its visits take these times; with a `reason` it fails at once."""
+    `measured_ns` its visits take these times, and the last partition's first pass `measured_first_ns`; with a `reason`
+    it fails at once."""
     loop = engine.loop[0]
     loop.now_ns = now_ns
     loop.order += 1
@@ -123,13 +128,15 @@ def start_task(
     state.prompt_tokens, state.output_tokens = prompt_tokens, output_tokens
     state.reason = 0
     state.first = state.last = 0
-    has_times = start_attempt(engine, row, plan, compute, attempts, measured_ns)
+    has_times = start_attempt(engine, row, plan, compute, attempts, measured_ns, measured_first_ns)
     begin_task(engine, row, now_ns, reason, row != 0 and has_times)
     return run_until(engine, until_ns, 0)
 
 
 @in_place
-def start_attempt(engine: EngineState, row: int, plan: int, compute: int, attempts: int, measured_ns: Table) -> bool:
+def start_attempt(
+    engine: EngineState, row: int, plan: int, compute: int, attempts: int, measured_ns: Table, measured_first_ns: int
+) -> bool:
     """Put a task before the first leg of a plan; False if its measured times find no room."""
     state = engine.states[row]
     state.plan, state.compute, state.attempts = plan, compute, attempts
@@ -138,7 +145,8 @@ def start_attempt(engine: EngineState, row: int, plan: int, compute: int, attemp
     for stage in range(engine.plans.plans[plan].partitions + 1):
         clear(engine.costs[row, stage])
     forget_measured(engine, row)
-    state.measured = len(measured_ns) > 0
+    state.measured, state.first_token_ns = len(measured_ns) > 0, measured_first_ns
+    state.ttft_ns = UNKNOWN
     for visit in range(len(measured_ns)):
         if not has_room(engine.measured, engine.measured_store[0]):
             return False
@@ -232,7 +240,7 @@ def on_arrival(engine: EngineState, row: int, now_ns: int) -> int:
     state = engine.states[row]
     cost = engine.costs[row, state.stage]
     cost.link_waiting_ns += state.start_ns - state.asked_ns
-    cost.energy_j += engine.plans.radio_w[engine.plans.hops[state.hop]] * (state.stop_ns - state.start_ns) * 1e-9
+    charge_radio(cost, engine.plans.radios[engine.plans.hops[state.hop]], state.stop_ns - state.start_ns)
     cost.erased_fraction = combined_loss(cost.erased_fraction, state.erased_fraction)
     state.resource = NOWHERE
     state.hop += 1
@@ -287,7 +295,10 @@ def charge_visit(engine: EngineState, row: int) -> None:
     cost.waiting_ns += state.start_ns - state.asked_ns
     cost.load_ns += state.load_ns
     cost.service_ns += busy_ns - state.load_ns
-    cost.energy_j += engine.devices.devices[leg.device].busy_power_w * busy_ns * 1e-9
+    charge_device(cost, leg.consumer, engine.devices.devices[leg.device].busy_power_w, busy_ns)
+    computed_ns = first_token_ns(engine.plans, state)
+    if computed_ns != UNKNOWN:
+        state.ttft_ns = state.start_ns + state.load_ns + computed_ns - state.arrival_ns
     if state.measured:
         give_back(engine.measured, engine.measured_store[0], remove_first(engine.measured, state))
     state.resource = NOWHERE
@@ -344,15 +355,16 @@ def fail_interrupted(engine: EngineState, row: int, now_ns: int) -> None:
 
 @entry_point
 def restart_task(
-    engine: EngineState, row: int, plan: int, now_ns: int, compute: int, attempts: int, reason: int, measured_ns: Table
-) -> None:
+    engine: EngineState, row: int, plan: int, now_ns: int, compute: int, attempts: int, reason: int, measured_ns: Table,
+    measured_first_ns: int,
+) -> None:  # fmt: skip
     """Start a task again under another plan. The time so far counts as waiting, the energy stays."""
     state, spent = engine.states[row], engine.costs[0, 0]
     clear(spent)
     for stage in range(engine.plans.plans[state.plan].partitions + 1):
         add_cost(spent, engine.costs[row, stage])
-    has_times = start_attempt(engine, row, plan, compute, attempts, measured_ns)
-    engine.costs[row, 0].energy_j = spent.energy_j
+    has_times = start_attempt(engine, row, plan, compute, attempts, measured_ns, measured_first_ns)
+    add_energy(engine.costs[row, 0], spent)
     engine.costs[row, 0].waiting_ns = now_ns - state.arrival_ns
     begin_task(engine, row, now_ns, reason, has_times)
 

@@ -67,6 +67,15 @@ class Network:
         model, device = task.kind.model.name, self.devices[leg.target]
         return sum(device.service_ns(model, leg.first, leg.stop, *each) for each in leg.passes)
 
+    def first_token_ns(self, task: Task, leg: Leg) -> int | None:
+        """Return how long the visit of a leg computes until the first output token is known, by the profile; None if
+        the token is not a result of this visit."""
+        model = task.kind.model
+        is_last = leg.passes and leg.stop == len(model.layers)
+        if model.family != "causal_lm" or not task.output_tokens or leg.step or not is_last:
+            return None
+        return self.devices[leg.target].service_ns(model.name, leg.first, leg.stop, *leg.passes[0])
+
     def rate_bps(self, link: Link, now_ns: int, window_ns: int) -> float:
         """Return the link's measured rate (`Link.rate_bps`), in a cell divided by one more than the number of other UEs
         that had something to send in the same window, on average."""

@@ -10,6 +10,7 @@ from emulator.core.randomness import task_key
 from emulator.device import PS_PER_NS
 from emulator.legs import LegPlan, LegTemplate, plan_legs
 from emulator.policy import Execution
+from emulator.simulation.energy import consumer_of, radios_of
 from emulator.simulation.network import Network
 from emulator.task import Placement, Task, check_placement, describe, passes
 from emulator.workload import Recorded, Stream
@@ -34,6 +35,7 @@ LEG = np.dtype(
         ("prompt_bytes", np.int64),
         ("output_bytes", np.int64),
         ("device", np.int64),
+        ("consumer", np.int64),  # of the device's energy
         ("first_layer", np.int64),  # among all models' layers
         ("stop_layer", np.int64),
         ("fixed_ns", np.int64),  # per pass
@@ -49,7 +51,7 @@ class PlanTables(NamedTuple):
     plans: Table  # PLAN
     legs: Table  # LEG
     hops: Table  # int64: rows of the links' table
-    radio_w: Table  # float64, shape (links,): power at the two ends of a link while a message is on the air
+    radios: Table  # RADIO, shape (links,)
 
 
 class StageNames(NamedTuple):
@@ -77,7 +79,7 @@ class Plans:
         self._legs = self._hops = 0
         self.names: list[PlanNames] = []
         self.tables = PlanTables(
-            reserved(PLANS, PLAN), reserved(LEGS, LEG), reserved(HOPS, np.int64), radio_powers_w(network)
+            reserved(PLANS, PLAN), reserved(LEGS, LEG), reserved(HOPS, np.int64), radios_of(network)
         )
 
     def add(self, stream: Stream, placement: Placement) -> int:
@@ -105,6 +107,7 @@ class Plans:
             model, device = stream.kind.model.name, network.devices[template.target]
             layer = network.device_tables.first_layer[model]
             leg["device"] = device.index
+            leg["consumer"] = consumer_of(network.system.nodes[template.target].role)
             leg["first_layer"], leg["stop_layer"] = layer + template.first, layer + template.stop
             times = device.pass_times(model, template.first, template.stop)
             leg["fixed_ns"], leg["token_ps"], leg["context_ps"] = times
@@ -157,12 +160,3 @@ def _longest(stream: Stream) -> tuple[int, int]:
     if isinstance(stream.arrivals, Recorded):
         return max(stream.arrivals.prompt_tokens, default=0), max(stream.arrivals.output_tokens, default=0)
     return 0, 0
-
-
-def radio_powers_w(network: Network) -> Table:
-    """Return the power that sending and receiving on each link draw at its two ends while a message is on the air."""
-    nodes = network.system.nodes
-    ends = [(nodes[source].device, nodes[target].device) for source, target in network.links]
-    return np.array(
-        [(a.transmit_power_w if a else 0.0) + (b.receive_power_w if b else 0.0) for a, b in ends], np.float64
-    )

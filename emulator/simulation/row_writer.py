@@ -12,7 +12,7 @@ from emulator.record import ROW_GROUP_ROWS, Records
 from emulator.simulation.costs import PARTS, Tally
 from emulator.simulation.event_loop import EngineState
 from emulator.simulation.plans import Plans
-from emulator.simulation.task_state import COSTS, DONE, OUTCOMES, REASONS
+from emulator.simulation.task_state import COSTS, DONE, OUTCOMES, REASONS, UNKNOWN
 
 Value = TypeVar("Value")
 
@@ -52,11 +52,14 @@ class FinishedRows:
         parts_ns = sum(int(rows[name].sum()) for name in PARTS)
         last_ns = int((rows["arrival_ns"] + rows["sojourn_ns"]).max())
         self.tally.add(len(rows), parts_ns, int(rows["sojourn_ns"].sum()), last_ns)
+        has_tokens = self._plans.tables.plans["per_token"][rows["plan"]]
         placements = [plan.placement for plan in self._plans.names]
         self._records.tasks.extend(
             self._keys(rows)
             | {name: rows[name] for name in ("task", "arrival_ns", *COSTS, "sojourn_ns", "attempts")}
+            | {name: pa.array(rows[name], mask=~has_tokens) for name in ("prompt_tokens", "output_tokens")}
             | {
+                "ttft_ns": pa.array(rows["ttft_ns"], mask=rows["ttft_ns"] == UNKNOWN),
                 "placement": _named(placements, rows["plan"]),
                 "deadline_met": rows["outcome"] == DONE,
                 "outcome": _named(OUTCOMES, rows["outcome"]),

@@ -29,10 +29,11 @@ from emulator.link import Delivery, Link
 from emulator.policy import Compute, Policy, Totals
 from emulator.record import Records
 from emulator.simulation.costs import StageCosts, Tally, total, write_rows
+from emulator.simulation.energy import CLOUD, EDGE, UE, consumer_of, radios_of
 from emulator.simulation.failures import retried, transitions
 from emulator.simulation.network import Network, Route
 from emulator.simulation.observation import DelayedObservation
-from emulator.simulation.plans import checked_legs, radio_powers_w, visit_times_ns
+from emulator.simulation.plans import checked_legs, visit_times_ns
 from emulator.task import Placement, Task
 from emulator.trace import constant
 from emulator.workload import Stream
@@ -66,12 +67,14 @@ class Clock(simpy.Environment):
 
 
 class PlannedLeg(NamedTuple):
-    """A leg, the links that its message crosses, and the device and the time of its visit."""
+    """A leg, the links that its message crosses, and the device and the time of its visit. `first_token_ns`: how long
+    the visit computes until the first output token is known; None if it yields none."""
 
     leg: Leg
     route: Route
     device: Device | None
     service_ns: int
+    first_token_ns: int | None
 
 
 class Journey:
@@ -87,6 +90,8 @@ class Journey:
         self.placement: Placement = ()
         self.legs: tuple[PlannedLeg, ...] = ()
         self.measured_ns: Iterator[int] | None = None
+        self.measured_first_ns = 0  # of the last partition's first pass
+        self.first_token_ns: int | None = None  # when it was known
         self.stages: list[StageCosts] = []
 
 
@@ -123,7 +128,8 @@ class SimpyEngine:
         self._processes = processes
         self._transitions = transitions(network.system)
         self._may_fail = bool(processes or self._transitions)
-        self._radio_w: list[float] = radio_powers_w(network).tolist()
+        self._radios = radios_of(network)
+        self._radio_w: list[tuple[float, ...]] = self._radios[["all_w", "ue_w", "edge_w", "cloud_w"]].tolist()
         self._inside: dict[Link | Device, dict[Journey, int]] = {}  # tasks there; until when a failure interrupts each
         self._restored: dict[Link | Device, simpy.Event] = {}
         self._waiters: dict[int, Waiter] = {}
@@ -152,7 +158,7 @@ class SimpyEngine:
         finally:
             self._records.tasks.flush()
             self._records.stages.flush()
-        return self._tally.totals(self.network)
+        return self._tally.totals(self.network, self._radios)
 
     # The life of a task
 
@@ -195,10 +201,12 @@ class SimpyEngine:
         """Put a task before its first leg. After an interruption the time so far is charged to stage 0 as waiting, and
         the energy so far is kept."""
         task = journey.task
-        spent_j = total(journey.stages).energy_j if journey.stages else 0.0
+        spent = total(journey.stages)
         journey.placement = placement
         journey.stages = [StageCosts() for _ in placement]
-        journey.stages[0].waiting_ns, journey.stages[0].energy_j = self.env.now - task.arrival_ns, spent_j
+        journey.stages[0].waiting_ns = self.env.now - task.arrival_ns
+        journey.stages[0].add_energy(spent.energies())
+        journey.first_token_ns = None
         journey.legs = planned(placement, task.prompt_tokens, task.output_tokens)
         if self._compute is None:
             journey.attempts += 1
@@ -210,6 +218,7 @@ class SimpyEngine:
         if execution.failure is not None:
             raise TaskFailed(execution.failure)
         journey.measured_ns = iter(times_ns.tolist())
+        journey.measured_first_ns = int(execution.service_ns[0][-1])
 
     def _plan(self, stream: Stream, placement: Placement, prompt: int, output: int) -> tuple[PlannedLeg, ...]:
         """Return the legs of a stream's tasks of one length; the last one always sends or computes something."""
@@ -220,9 +229,10 @@ class SimpyEngine:
         for leg in legs(task, placement, plan):
             route = network.route_of(leg)
             if leg.passes:
-                planned.append(PlannedLeg(leg, route, network.devices[leg.target], network.service_ns(task, leg)))
+                times_ns = network.service_ns(task, leg), network.first_token_ns(task, leg)
+                planned.append(PlannedLeg(leg, route, network.devices[leg.target], *times_ns))
             elif route:
-                planned.append(PlannedLeg(leg, route, None, 0))
+                planned.append(PlannedLeg(leg, route, None, 0, None))
         return tuple(planned)
 
     def _follow(self, journey: Journey) -> Generator[simpy.Event, Any, int]:
@@ -255,7 +265,10 @@ class SimpyEngine:
                     if not at_once:
                         yield env.timeout(delivery.arrival_ns - asked_ns)
                 costs.link_waiting_ns += delivery.start_ns - asked_ns
-                costs.energy_j += self._radio_w[link.index] * (delivery.release_ns - delivery.start_ns) * 1e-9
+                air_ns = delivery.release_ns - delivery.start_ns
+                whole_j, ue_j, edge_j, cloud_j = (power_w * air_ns * 1e-9 for power_w in self._radio_w[link.index])
+                costs.add_energy((whole_j, ue_j, 0.0, edge_j, cloud_j))
+                self._radios["air_ns"][link.index] += air_ns
                 costs.erase(delivery.erased_fraction)
                 arrival_ns = delivery.arrival_ns
         except (TaskFailed, ResourceDown):
@@ -289,7 +302,12 @@ class SimpyEngine:
         costs.waiting_ns += service.start_ns - asked_ns
         costs.load_ns += service.load_ns
         costs.service_ns += service_ns
-        costs.energy_j += device.spec.busy_power_w * (service.load_ns + service_ns) * 1e-9
+        energy_j = device.spec.busy_power_w * (service.load_ns + service_ns) * 1e-9
+        consumer = consumer_of(self.network.system.nodes[leg.target].role)
+        costs.add_energy((energy_j, 0.0, *(energy_j if consumer == each else 0.0 for each in (UE, EDGE, CLOUD))))
+        if planned.first_token_ns is not None:
+            computed_ns = planned.first_token_ns if journey.measured_ns is None else journey.measured_first_ns
+            journey.first_token_ns = service.start_ns + service.load_ns + computed_ns
         return service.finish_ns
 
     def _record(self, journey: Journey, end_ns: int, reason: str) -> None:
@@ -298,8 +316,8 @@ class SimpyEngine:
         sojourn_ns = end_ns - task.arrival_ns
         write_rows(
             self._records, self._label, task, journey.placement, stages,
-            sojourn_ns=sojourn_ns, reason=reason, attempts=journey.attempts, compute=journey.compute,
-            workers=journey.workers,
+            sojourn_ns=sojourn_ns, first_token_ns=journey.first_token_ns, reason=reason,
+            attempts=journey.attempts, compute=journey.compute, workers=journey.workers,
         )  # fmt: skip
         self._tally.add(1, sum(sum(stage.values()[:4]) for stage in stages), sojourn_ns, end_ns)
         self._open -= 1

@@ -4,6 +4,7 @@ import numpy as np
 
 from emulator.core.compiled import Record, Table, entry_point, in_place
 from emulator.device import PS_PER_NS
+from emulator.record import ENERGY_PARTS
 from emulator.simulation.plans import PlanTables
 
 # Reasons of a failure; those up to NODE_DOWN are answers of a device. A `Compute` adds others.
@@ -14,6 +15,7 @@ DONE, MISSED, FAILED = range(3)
 # Actions: begin the next leg, send the message over a link, be at the link's end, queue the partition, end.
 NEXT_LEG, SEND, ARRIVE, VISIT, END = range(5)
 NOWHERE = -1
+UNKNOWN = -1  # time to first token
 
 STATE = np.dtype(
     [
@@ -42,23 +44,29 @@ STATE = np.dtype(
         ("load_ns", np.int64),
         ("stop_ns", np.int64),  # until then a failure of the resource interrupts it
         ("erased_fraction", np.float64),
-        # `measured`: its visits take measured times, a queue in another table from `first` to `last`
+        ("ttft_ns", np.int64),
+        # `measured`: its visits take measured times, a queue in another table from `first` to `last`; the last
+        # partition's first pass takes `first_token_ns`
         ("measured", np.bool_),
+        ("first_token_ns", np.int64),
         ("first", np.int64),
         ("last", np.int64),
         ("next", np.int64),  # task in the same queue for a restoration, or the next unused state
     ]
 )
 TIMES = ("waiting_ns", "load_ns", "service_ns", "transfer_ns", "link_waiting_ns")
-COSTS = (*TIMES, "energy_j", "erased_fraction")
+COSTS = (*TIMES, "energy_j", *ENERGY_PARTS, "erased_fraction")
 COST = np.dtype([(name, np.int64 if name in TIMES else np.float64) for name in COSTS])
 TASK_ROW = np.dtype(
     [
         ("plan", np.int64),
         ("task", np.int64),
         ("arrival_ns", np.int64),
+        ("prompt_tokens", np.int64),
+        ("output_tokens", np.int64),
         *COST.descr,
         ("sojourn_ns", np.int64),
+        ("ttft_ns", np.int64),
         ("outcome", np.int64),
         ("reason", np.int64),
         ("attempts", np.int64),
@@ -125,6 +133,18 @@ def service_ns(plans: PlanTables, state: Record) -> int:
 
 
 @in_place
+def first_token_ns(plans: PlanTables, state: Record) -> int:
+    """Return how long the task's visit computes until the first output token is known; UNKNOWN if the token is not a
+    result of this visit."""
+    plan = plans.plans[state.plan]
+    if not plan.per_token or state.output_tokens == 0 or state.step > 0 or state.stage + 1 < plan.partitions:
+        return UNKNOWN
+    if state.measured:
+        return int(state.first_token_ns)
+    return pass_ns(plans.legs[state.leg], state.prompt_tokens, state.prompt_tokens // 2)
+
+
+@in_place
 def pass_ns(leg: Record, tokens: int, context: int) -> int:
     """`Device.service_ns` of a leg's layers."""
     return int(leg.fixed_ns + tokens * (leg.token_ps + context * leg.context_ps) // PS_PER_NS)
@@ -141,7 +161,9 @@ def fill_rows(task: Record, stages: Table, costs: Table, state: Record, deadline
         add_cost(stage, costs[index])
         add_cost(task, costs[index])
     task.plan, task.task, task.arrival_ns = state.plan, state.number, state.arrival_ns
+    task.prompt_tokens, task.output_tokens = state.prompt_tokens, state.output_tokens
     task.sojourn_ns = now_ns - state.arrival_ns
+    task.ttft_ns = UNKNOWN if state.reason else state.ttft_ns
     task.outcome = FAILED if state.reason else DONE if task.sojourn_ns <= deadline_ns else MISSED
     task.reason, task.attempts, task.compute = state.reason, state.attempts, state.compute
 
@@ -151,6 +173,7 @@ def clear(cost: Record) -> None:
     """Set all costs to zero."""
     cost.waiting_ns = cost.load_ns = cost.service_ns = cost.transfer_ns = cost.link_waiting_ns = 0
     cost.energy_j = cost.erased_fraction = 0.0
+    cost.energy_ue_radio_j = cost.energy_ue_compute_j = cost.energy_edge_j = cost.energy_cloud_j = 0.0
 
 
 @in_place
@@ -161,8 +184,18 @@ def add_cost(total: Record, cost: Record) -> None:
     total.service_ns += cost.service_ns
     total.transfer_ns += cost.transfer_ns
     total.link_waiting_ns += cost.link_waiting_ns
-    total.energy_j += cost.energy_j
+    add_energy(total, cost)
     total.erased_fraction = combined_loss(total.erased_fraction, cost.erased_fraction)
+
+
+@in_place
+def add_energy(total: Record, cost: Record) -> None:
+    """Add the energy of a stage and its parts."""
+    total.energy_j += cost.energy_j
+    total.energy_ue_radio_j += cost.energy_ue_radio_j
+    total.energy_ue_compute_j += cost.energy_ue_compute_j
+    total.energy_edge_j += cost.energy_edge_j
+    total.energy_cloud_j += cost.energy_cloud_j
 
 
 @entry_point

@@ -16,7 +16,7 @@ from hil.stations.messages import MessageKey
 
 
 class Event(IntEnum):
-    """The EVENTS and FAILURES of `emulator.realtime.station_events`, in their order."""
+    """The EVENTS, FAILURES and MARKS of `emulator.realtime.station_events`, in their order."""
 
     WOKE = 0
     PUBLISHED = 1  # just before the message is handed to MQTT or UDP
@@ -29,6 +29,7 @@ class Event(IntEnum):
     DEVICE_QUEUE_FULL = 8
     MEMORY = 9
     STATION_ERROR = 10
+    FIRST_TOKEN = 11
 
     @property
     def text(self) -> str:

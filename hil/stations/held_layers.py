@@ -1,5 +1,7 @@
 """Stand in for a node's layers without computing: outputs are zeros of the model's sizes, and no torch is needed."""
 
+import time
+
 from emulator.legs import Leg
 from hil.stations.messages import MessageKey, StationMessage
 from hil.stations.schedule import Schedule, StationJob
@@ -18,8 +20,9 @@ class HeldLayers:
         """Check the size of a received message. Raises Malformed for a wrong one."""
         self._schedule.require_size(job, message.key.step, message.key.stage, len(message.data))
 
-    def run(self, _job: StationJob, _key: MessageKey, _x: None) -> None:
-        """Compute nothing."""
+    def run(self, _job: StationJob, _key: MessageKey, _x: None) -> tuple[None, int]:
+        """Compute nothing; return when it is done, by CLOCK_MONOTONIC."""
+        return None, time.monotonic_ns()
 
     def record_answer(self, _job: StationJob, _key: MessageKey, _output: None) -> int:
         """Return 0: there are no scores."""

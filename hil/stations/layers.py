@@ -1,6 +1,7 @@
 """Run a node's partitions: decode a message, compute, encode the next message. Importing this imports torch."""
 
 import struct
+import time
 from hashlib import sha256
 
 import torch
@@ -59,12 +60,13 @@ class NodeLayers:
         values = decode_elements(message.data, Precision[plan.precision], message.scale, shape)
         return self._runtime.from_wire(plan.model, plan.placement[stage].first, values)
 
-    def run(self, job: StationJob, key: MessageKey, x: torch.Tensor) -> torch.Tensor:
-        """Return the output of a partition in one pass. A language model in a single partition runs all its passes;
-        the first pass's output is returned."""
+    def run(self, job: StationJob, key: MessageKey, x: torch.Tensor) -> tuple[torch.Tensor, int]:
+        """Return the output of a partition in one pass, and when it was computed (ns of CLOCK_MONOTONIC). A language
+        model in a single partition runs all its passes; the first one's output and time are returned."""
         plan = self._schedule.plan(job)
         _, first, stop = plan.placement[key.stage]
         output, _ = self._runtime.run(plan.model, self._schedule.weights_seed, first, stop, x)
+        computed_ns = time.monotonic_ns()
         if plan.tokens and len(plan.placement) == 1:
             tokens = [_next_token(output)]
             for _ in range(1, job.output_tokens):
@@ -72,7 +74,7 @@ class NodeLayers:
                 scores, _ = self._runtime.run(plan.model, self._schedule.weights_seed, first, stop, one)
                 tokens.append(_next_token(scores))
             self._tokens[key.job] = tokens
-        return output
+        return output, computed_ns
 
     def record_answer(self, job: StationJob, key: MessageKey, output: torch.Tensor) -> int:
         """Return the first 8 bytes of the SHA-256 of the last partition's fp32 scores, and store its token; return 0

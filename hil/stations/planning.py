@@ -35,6 +35,7 @@ def make_schedule(
     for task, placement in placed:
         plan = _plan(network, task, placement)
         number = plans.setdefault(plan, len(plans))
+        visits = [leg for leg in legs(task, placement) if leg.passes]
         jobs.append(
             StationJob(
                 number,
@@ -43,7 +44,8 @@ def make_schedule(
                 task.prompt_tokens,
                 task.output_tokens,
                 input_seed(system, task),
-                tuple(network.service_ns(task, leg) for leg in legs(task, placement) if leg.passes),
+                tuple(network.service_ns(task, leg) for leg in visits),
+                next((known for leg in visits if (known := network.first_token_ns(task, leg)) is not None), None),
             )
         )
     weight_bytes = {name: tuple(layer.weight_bytes for layer in model.layers) for name, model in system.models.items()}

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emulator.realtime.station_events import STATION_EVENTS
-from emulator.record import Records
+from emulator.record import ENERGY_PARTS, Records
 from emulator.simulation.task_state import DONE, FAILED, MISSED, OUTCOMES, combined_loss
 from emulator.task import describe
 from hil.stations.event_log import EVENT_ROW, FAILURE_EVENTS, Event, read_log
@@ -90,11 +90,12 @@ def write_events(path: Path, schedule: Schedule, rows: EventRows) -> None:
 
 class RealTaskTimes(NamedTuple):
     """A task in real time: by stage (the result's transfer last) the parts of its delay in ns and its erased fraction,
-    and the reason if it failed. All parts add up to its sojourn."""
+    the reason if it failed, and when its first output token was known. All parts add up to its sojourn."""
 
     parts_ns: list[list[int]]
     erased: list[float]
     reason: str
+    first_token_ns: int | None = None
 
     @property
     def sojourn_ns(self) -> int:
@@ -114,6 +115,7 @@ def real_tasks(schedule: Schedule, rows: EventRows) -> Iterator[tuple[StationJob
 
 def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: EventRows) -> None:
     """Append a row per task and per stage under `label`. Link waiting times and energy are not measured: null."""
+    energies_j = (None,) * (1 + len(ENERGY_PARTS))
     for job, real in real_tasks(schedule, rows):
         plan = schedule.plan(job)
         names = (label, plan.source, plan.kind, job.task)
@@ -122,28 +124,16 @@ def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Eve
         for fraction in real.erased:
             erased = combined_loss(erased, fraction)
         outcome = FAILED if real.reason else DONE if real.sojourn_ns <= plan.deadline_ns else MISSED
-        records.tasks.append(
-            (*names, job.arrival_ns, describe(plan.placement), *sums_ns, None, real.sojourn_ns, None, erased,
-             outcome == DONE, OUTCOMES[outcome], real.reason, 1, schedule.compute)
-        )  # fmt: skip
+        tokens = (job.prompt_tokens, job.output_tokens) if plan.tokens else (None, None)
+        begin = (*names, job.arrival_ns, *tokens, describe(plan.placement))
+        ttft_ns = None if real.reason or real.first_token_ns is None else real.first_token_ns - job.arrival_ns
+        end = (outcome == DONE, OUTCOMES[outcome], real.reason, 1, schedule.compute)
+        records.tasks.append((*begin, *sums_ns, None, real.sojourn_ns, ttft_ns, *energies_j, erased, *end))
         stages = [*plan.placement, (plan.source, plan.placement[-1].stop, plan.placement[-1].stop)]
         has_result_transfer = any(real.parts_ns[-1])
-        for stage, (node, first, stop) in enumerate(stages if has_result_transfer else stages[:-1]):
-            records.stages.append(
-                (
-                    *names,
-                    stage,
-                    node,
-                    first,
-                    stop,
-                    *real.parts_ns[stage],
-                    None,
-                    None,
-                    real.erased[stage],
-                    schedule.compute,
-                    "",
-                )
-            )
+        for stage, place in enumerate(stages if has_result_transfer else stages[:-1]):
+            costs = (*real.parts_ns[stage], None, *energies_j, real.erased[stage])
+            records.stages.append((*names, stage, *place, *costs, schedule.compute, ""))
 
 
 def _sum_parts(schedule: Schedule, job: StationJob, events: Sequence[tuple[int, ...]]) -> RealTaskTimes:
@@ -152,8 +142,11 @@ def _sum_parts(schedule: Schedule, job: StationJob, events: Sequence[tuple[int, 
     parts_ns = [[0, 0, 0, 0] for _ in range(stages)]
     erased = [0.0] * stages
     sent_bytes: dict[tuple[int, int], int] = {}
-    last_ns, reason = job.arrival_ns, NOT_ANSWERED
+    last_ns, reason, first_token_ns = job.arrival_ns, NOT_ANSWERED, None
     for _, step, stage, event, at_ns, size_bytes in events:
+        if event == Event.FIRST_TOKEN:  # divides no time
+            first_token_ns = at_ns
+            continue
         parts_ns[stage][PART_OF[Event(event)]] += at_ns - last_ns
         last_ns = at_ns
         if event == Event.PUBLISHED:
@@ -164,7 +157,7 @@ def _sum_parts(schedule: Schedule, job: StationJob, events: Sequence[tuple[int, 
             reason = Event(event).text
     if events and events[-1][1:4] == _last_event(schedule, job):
         reason = ""
-    return RealTaskTimes(parts_ns, erased, reason)
+    return RealTaskTimes(parts_ns, erased, reason, first_token_ns)
 
 
 def _last_event(schedule: Schedule, job: StationJob) -> tuple[int, int, int]:

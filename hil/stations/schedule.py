@@ -50,7 +50,8 @@ class StationPlan:
 class StationJob:
     """One task of plan number `plan`. `service_ns` is the modelled time of each visit to a node, pass by pass and
     partition by partition; a single partition has one visit for all passes. The first partition's input is drawn
-    from `input_seed`."""
+    from `input_seed`. `first_token_ns`: how long the last partition's first visit computes until the first output token
+    is known, by the model; None without tokens."""
 
     plan: int
     task: int
@@ -59,6 +60,7 @@ class StationJob:
     output_tokens: int
     input_seed: int
     service_ns: tuple[int, ...]
+    first_token_ns: int | None = None
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
 
@@ -123,6 +125,11 @@ class Schedule:
     def modelled_ns(self, job: StationJob, step: int, stage: int) -> int:
         """Return the modelled service time of a visit."""
         return job.service_ns[step * len(self.plans[job.plan].placement) + stage]
+
+    def yields_first_token(self, job: StationJob, step: int, stage: int) -> bool:
+        """Return whether the visit to partition `stage` in pass `step` yields the first output token."""
+        is_last = stage + 1 == len(self.plans[job.plan].placement)
+        return job.first_token_ns is not None and step == 0 and is_last
 
     def leg(self, job: StationJob, index: int) -> Leg:
         """Return the leg number `index` of a job."""

@@ -30,8 +30,9 @@ class StationLayers(Protocol):
     def decode(self, job: StationJob, message: StationMessage, /) -> Any:
         """Return the input of a partition from the message received for it. Raises Malformed for a wrong size."""
 
-    def run(self, job: StationJob, key: MessageKey, x: Any, /) -> Any:
-        """Return the output of a partition in one pass, or in all passes if they never leave the node."""
+    def run(self, job: StationJob, key: MessageKey, x: Any, /) -> tuple[Any, int]:
+        """Compute a partition in one pass, or in all passes if they never leave the node. Return its output, and when
+        the first pass was computed by CLOCK_MONOTONIC."""
 
     def record_answer(self, job: StationJob, key: MessageKey, output: Any, /) -> int:
         """Return a digest of the last partition's scores, otherwise 0."""
@@ -178,9 +179,12 @@ class Station:
             self._wait_until(started_ns + load_ns)
             self._log.write(key, Event.LOADED, time.monotonic_ns())
         with normal_priority():
-            output = layers.run(job, key, x)
+            output, first_pass_ns = layers.run(job, key, x)
         computed_ns = time.monotonic_ns()
         self._log.write(key, Event.COMPUTED, computed_ns, answer=layers.record_answer(job, key, output))
+        if job.first_token_ns is not None and self._schedule.yields_first_token(job, key.step, key.stage):
+            known_ns = max(first_pass_ns, started_ns + load_ns + job.first_token_ns)
+            self._log.write(key, Event.FIRST_TOKEN, known_ns)
         self._wait_until(started_ns + load_ns + self._schedule.modelled_ns(job, key.step, key.stage))
         self._log.write(key, Event.FINISHED, time.monotonic_ns())
         return output

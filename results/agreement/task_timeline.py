@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from emulator.realtime.station_events import EVENTS, FAILURES, STATION_EVENTS
+from emulator.realtime.station_events import EVENTS, FAILURES, MARKS, STATION_EVENTS
 from results.run.reading import readable
 
 WAKE, SERIALISATION, TRANSFER, WAITING, COMPUTE = "wake", "serialisation", "transfer", "waiting", "compute"
@@ -90,9 +91,9 @@ def task_timeline(key: TaskKey, events: list[StationEvent]) -> TaskTimeline:
 
 
 def _station_events(path: Path) -> Iterator[StationEvent]:
-    """Yield all events, task by task, each task's by step, stage and EVENT_ORDER."""
+    """Yield all events but marks, task by task, each task's by step, stage and EVENT_ORDER."""
     with readable(path):
-        table = pq.read_table(path, schema=STATION_EVENTS)
+        table = pq.read_table(path, schema=STATION_EVENTS, filters=~pc.field("event").isin(MARKS))
     names = {name: table[name].to_pylist() for name in ("source", "kind", "event", "node")}
     numbers = {name: table[name].to_numpy() for name in ("task", "step", "stage", "at_ns", "size_bytes")}
     places = np.array([EVENT_ORDER.get(event, len(EVENT_ORDER)) for event in names["event"]], np.int64)

@@ -63,10 +63,13 @@ def require_columns(table: pd.DataFrame, columns: Iterable[str]) -> None:
 
 
 def write_device_energy(path: Path, totals: Mapping[str, "Totals"]) -> None:
-    """Write the energy of each device over each policy's run, idle time included: a row per policy and node."""
+    """Write the energy of each device over each policy's run, a row per policy and node: `compute_j` is that of the
+    computer, idle time included, `radio_j` that of sending and receiving tasks' messages, `energy_j` their sum."""
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(("policy", "node", "elapsed_s", "energy_j"))
+        table.writerow(("policy", "node", "elapsed_s", "energy_j", "compute_j", "radio_j"))
         for label, each in totals.items():
-            for node, energy_j in each.device_energy_j.items():
-                table.writerow((label, node, f"{each.elapsed_ns * 1e-9:.9g}", f"{energy_j:.9g}"))
+            for node, compute_j in each.device_energy_j.items():
+                radio_j = each.device_radio_j[node]
+                numbers = (each.elapsed_ns * 1e-9, compute_j + radio_j, compute_j, radio_j)
+                table.writerow((label, node, *(f"{number:.9g}" for number in numbers)))

@@ -14,7 +14,7 @@ import numpy as np
 from agents.registry import make_policy
 from emulator.core.units import NS_PER_MS
 from emulator.policy import Compute, Execution, Policy
-from emulator.record import STAGE_SCHEMA, TASK_SCHEMA, Records, records_sha256
+from emulator.record import ENERGY_PARTS, STAGE_SCHEMA, TASK_SCHEMA, Records, records_sha256
 from emulator.simulation import Simulation
 from emulator.system import Background, CellSpec, Ramp, Scheduler, System
 from emulator.task import Partition, Placement, Task, passes
@@ -102,7 +102,8 @@ def shared_cells(system: System, scheduler: Scheduler, background: bool) -> Syst
 
 
 # The digests were stored before these columns were recorded.
-STORED_COLUMNS = {*TASK_SCHEMA.names, *STAGE_SCHEMA.names} - {"worker"}
+LATER_COLUMNS = {"worker", "prompt_tokens", "output_tokens", "ttft_ns", *ENERGY_PARTS}
+STORED_COLUMNS = {*TASK_SCHEMA.names, *STAGE_SCHEMA.names} - LATER_COLUMNS
 
 
 def digest_of(number: int, folder: Path) -> str:

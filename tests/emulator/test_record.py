@@ -20,11 +20,51 @@ SMALL = pa.schema(
 def task_row(number: int) -> tuple[Any, ...]:
     names = (f"policy{number % 2}", f"ue{number % 3}", "image", number)
     parts = (number, 2, 3, 4, 1)
-    return (*names, 10 * number, "ue1:0-4", *parts, number + 9, 0.1 * number, 0.25, True, "done", "", 1, "modelled")
+    energies_j = (0.1 * number, 0.02 * number, 0.03 * number, 0.05 * number, 0.0)
+    tokens = (None, None) if number % 2 else (number, 4)
+    ttft_ns = None if number % 2 else 5
+    return (
+        *names,
+        10 * number,
+        *tokens,
+        "ue1:0-4",
+        *parts,
+        number + 9,
+        ttft_ns,
+        *energies_j,
+        0.25,
+        True,
+        "done",
+        "",
+        1,
+        "modelled",
+    )
 
 
 def stage_row(number: int) -> tuple[Any, ...]:
-    return ("exact", "ue1", "image", number, 0, "edge1", 0, 4, number, 2, 3, 4, 1, 0.5, 0.0, "measured", "w1")
+    return (
+        "exact",
+        "ue1",
+        "image",
+        number,
+        0,
+        "edge1",
+        0,
+        4,
+        number,
+        2,
+        3,
+        4,
+        1,
+        0.5,
+        0.0,
+        0.0,
+        0.5,
+        0.0,
+        0.0,
+        "measured",
+        "w1",
+    )
 
 
 def write(path: Path, count: int) -> Path:

@@ -179,8 +179,9 @@ def real_row(system: System, task: RealTask) -> tuple[Any, ...]:
     arrival_ns = 10 * NS_PER_MS + number * interval_of(system)
     placement = f"edge1:0-{len(CONVNET.layers)}"
     sojourn_ns = task.end_ns - arrival_ns
-    identity = (EMULATED, "ue1", kind, number, arrival_ns, placement)
-    return (*identity, 0, 0, 0, sojourn_ns, None, sojourn_ns, None, 0.0, True, "done", "", 1, "measured")
+    identity = (EMULATED, "ue1", kind, number, arrival_ns, None, None, placement)
+    times_ns = (0, 0, 0, sojourn_ns, None, sojourn_ns, None)
+    return (*identity, *times_ns, *[None] * 5, 0.0, True, "done", "", 1, "measured")
 
 
 def interval_of(system: System) -> int:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from emulator.device import Device
+from emulator.record import Records
 from emulator.task import Partition, Task
 from hil.errors import Malformed
 from hil.mqtt.address import Address
@@ -16,7 +18,7 @@ from hil.stations.event_log import Event
 from hil.stations.held_layers import HeldLayers
 from hil.stations.messages import MessageKey, StationMessage
 from hil.stations.planning import make_schedule
-from hil.stations.real_times import DelayPart
+from hil.stations.real_times import DelayPart, write_real_tasks
 from hil.stations.schedule import Schedule, read_schedule, write_schedule
 from tests.hil.lab import kind
 from tests.hil.stations.on_stations import FAST, free_addresses, make_system, run
@@ -66,6 +68,27 @@ def test_field_device_faster_than_this_machine_takes_the_modelled_time(tmp_path:
     assert held.at_ns(0, Event.COMPUTED, 0) <= held.at_ns(0, Event.FINISHED, 0)
 
 
+def test_field_first_token_of_stations_is_that_of_the_first_pass(tmp_path: Path) -> None:
+    """Held stations know it when the modelled first pass is over, in one partition and in two."""
+    held = run(held_schedule(), tmp_path, 20)
+    with Records(tmp_path) as records:
+        write_real_tasks(records, "fixed@emulated", held.schedule, held.rows)
+    rows = pq.read_table(tmp_path / "tasks.parquet").to_pylist()
+    assert [(row["prompt_tokens"], row["output_tokens"]) for row in rows] == [(None, None)] * 2 + [(20, 3)] * 2
+    assert [row["ttft_ns"] for row in rows[:2]] == [None, None]
+    for number, row in enumerate(rows[2:], 2):
+        job, plan, _ = held.of(number)
+        last = len(plan.placement) - 1
+        (started_ns,) = held.at_ns(number, Event.STARTED, last)
+        (finished_ns,) = held.at_ns(number, Event.FINISHED, last)
+        (known_ns,) = held.at_ns(number, Event.FIRST_TOKEN, last)
+        assert job.first_token_ns is not None
+        assert started_ns + job.first_token_ns <= known_ns <= finished_ns
+        assert row["ttft_ns"] == known_ns - job.arrival_ns < row["sojourn_ns"]
+        if last == 0:  # two more passes follow in the same visit
+            assert job.first_token_ns < job.service_ns[0]
+
+
 def test_field_messages_have_the_models_sizes() -> None:
     schedule = held_schedule()
     layers = HeldLayers(schedule)
@@ -73,9 +96,7 @@ def test_field_messages_have_the_models_sizes() -> None:
     for step in range(schedule.steps(job)):
         for stage in range(2):
             leg = schedule.next_leg(job, step, stage)
-            message = layers.encode(
-                job, MessageKey(3, step, stage), leg, layers.run(job, MessageKey(3, step, stage), None)
-            )
+            message = layers.encode(job, MessageKey(3, step, stage), leg, None)
             assert len(message.data) == leg.size_bytes > 0
             layers.decode(job, message)
             with pytest.raises(Malformed, match=f"{leg.size_bytes + 1} bytes: must be {leg.size_bytes}"):

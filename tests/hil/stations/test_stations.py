@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 import pytest
 
-from emulator.realtime.station_events import EVENTS, FAILURES, STATION_EVENTS
+from emulator.realtime.station_events import EVENTS, FAILURES, MARKS, STATION_EVENTS
 from emulator.record import STAGE_SCHEMA, TASK_SCHEMA, Records
 from emulator.system import DeviceSpec
 from emulator.task import Partition, Placement, Task, TaskKind
@@ -154,7 +154,7 @@ def test_task_without_messages_begins_and_ends_where_it_is_computed(finished: St
 
 
 def test_events_and_records_agree(finished: StationRun, tmp_path: Path) -> None:
-    assert tuple(event.text for event in Event) == (*EVENTS, *FAILURES)
+    assert tuple(event.text for event in Event) == (*EVENTS, *FAILURES, *MARKS)
     write_events(tmp_path / "events.parquet", finished.schedule, finished.rows)
     events = pq.read_table(tmp_path / "events.parquet")
     assert events.schema == STATION_EVENTS
