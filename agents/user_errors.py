@@ -5,8 +5,11 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-OTHERS = tuple({os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-OURS = tuple(str(Path(os.path.realpath(__file__)).parents[1] / name) for name in ("agents", "airsplit", "emulator"))
+from emulator.core.sources import PACKAGES
+
+STANDARD = tuple({os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
+INSTALLED = {"site-packages", "dist-packages"}  # folders of packages, of whatever environment
+OURS = tuple(str(Path(os.path.realpath(__file__)).parents[1] / name) + os.sep for name in PACKAGES)
 
 
 def in_one_line(error: BaseException) -> str:
@@ -15,7 +18,11 @@ def in_one_line(error: BaseException) -> str:
     if isinstance(error, SyntaxError):  # its text has file and line
         return text
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
-    of_user = [frame for frame in frames if not os.path.realpath(frame.filename).startswith((*OTHERS, *OURS))]
+    of_user = [frame for frame in frames if _is_of_user(os.path.realpath(frame.filename))]
     if not of_user:
         return text
     return f"{text}, raised at {of_user[-1].filename}:{of_user[-1].lineno}"
+
+
+def _is_of_user(file: str) -> bool:
+    return not file.startswith((*STANDARD, *OURS)) and not INSTALLED & set(Path(file).parts)

@@ -20,6 +20,7 @@ from topologies.build.emulation_scope import (
     emulated_system,
     require_matching_bearers,
     require_no_failures,
+    require_shipped_models,
     with_one_policy,
     without_tasks,
 )
@@ -62,6 +63,8 @@ def run_emulation(
         require_interfaces(scenario)
         system = build(scenario, home)
         require_network(scenario, system)
+        if scenario.realtime.tasks and scenario.realtime.compute == "measured":
+            require_shipped_models(scenario, system)
         checkpoints = load_checkpoints(scenario, home, system)
         makers = result_makers()  # what fails here fails before agents are trained
         require_run_folders(out, scenario.name)

@@ -34,15 +34,33 @@ def train(
 
 
 def profile(
-    model: Annotated[str, typer.Argument(help="Name of a model of topologies/models.")],
+    model: Annotated[str, typer.Argument(help="A shipped model, or module:Class, a torch module of your own.")],
     out: OutFile,
+    input_shape: Annotated[
+        str | None, typer.Option("--input-shape", metavar="1,3,224,224", help="Of one input of your module.")
+    ] = None,
+    example: Annotated[
+        str | None, typer.Option("--example", metavar="MODULE:FUNCTION", help="Instead: what returns such an input.")
+    ] = None,
     as_json: Json = False,
+    _: Traceback = False,
 ) -> None:
-    """Take a model's profile (FLOPs, weights, activations by layer), without memory for its weights."""
+    """Take a model's profile: FLOPs, weights and activations by layer."""
     from emulator.core.files import require_writable
-    from topologies.models.profiling import take_profile
     from topologies.profiles import save_profile
 
     require_writable(out)
-    save_profile(take_profile(model), out)
+    if out.suffix != ".json":
+        raise ValueError(f"--out {out}: must end in .json, by which scenarios know files of profiles")
+    if ":" in model:
+        from airsplit.own_model import profile_own
+
+        taken = profile_own(model, out.stem, input_shape, example)
+    else:
+        from topologies.models.profiling import take_profile
+
+        if input_shape is not None or example is not None:
+            raise ValueError(f"{model}: --input-shape and --example: must be given for module:Class alone")
+        taken = take_profile(model)
+    save_profile(taken, out)
     print_written(out, None, as_json)

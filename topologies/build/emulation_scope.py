@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from emulator.core.units import ns_from_s
 from emulator.system import System
+from topologies.profiles import profile_names
 from topologies.schema.scenario import Scenario, label_of
 
 EMULATED_SUFFIX = "@emulated"  # suffix of a policy's label in the records of its emulation
@@ -38,6 +39,17 @@ def require_no_failures(scenario: Scenario) -> None:
     """Raise ValueError if nodes or links fail, which they do in simulations alone."""
     if scenario.failures is not None:
         raise ValueError("failures: must not be given to emulate in real time: emulated links and hosts do not fail")
+
+
+def require_shipped_models(scenario: Scenario, system: System) -> None:
+    """Raise ValueError for a task whose partitions cannot be computed for real: of a model that is known by its profile
+    alone."""
+    for index, task in enumerate(scenario.tasks):
+        if system.kinds[task.name].model.name not in profile_names():
+            raise ValueError(
+                f"tasks[{index}].model={task.model}: must be a shipped model (airsplit models), since programs compute"
+                " it; another one is simulated, or emulated with realtime.compute=held"
+            )
 
 
 def require_matching_bearers(scenario: Scenario) -> None:
