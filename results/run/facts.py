@@ -94,7 +94,9 @@ def _failure_notes(system: System) -> tuple[str, ...]:
 
 
 def _replay_notes(scenario: Scenario, system: System) -> tuple[str, ...]:
-    """Say which links replay the same part of a recording from the same instant on."""
+    """Say where recordings start, and which links replay the same one from the same instant on."""
+    starts_s = {f"{each.source} to {each.target}": each.trace.metadata.get("starts_at_s") for each in system.links}
+    late = [f"{name} at {start_s:g} s" for name, start_s in starts_s.items() if start_s is not None]
     recorded: dict[tuple[str, str], str] = {}
     for _, a, b, link in scenario.link_entries():
         ue, station = radio_ends(a, b, system.nodes)
@@ -107,12 +109,14 @@ def _replay_notes(scenario: Scenario, system: System) -> tuple[str, ...]:
         direction = recorded.get((spec.source, spec.target), "")
         if direction and spec.trace.lineage:
             alike[direction, spec.trace.lineage].append(f"{spec.source} to {spec.target}")
-    return tuple(
+    offsets = [f"Recordings start at their offset, not at their beginning: {_named(late)}."] if late else []
+    same = (
         f"{len(names)} {direction} replay the same recording from the same instant on ({_named(names)}), so that their "
         "rates change together; `offset_s`, or {i} in the file's name, sets them apart."
         for (direction, _), names in alike.items()
         if len(names) > 1
     )
+    return (*offsets, *same)
 
 
 def _named(names: Sequence[str]) -> str:

@@ -144,4 +144,7 @@ def test_field_manifest_says_which_links_replay_the_same_at_the_same_time(good: 
 
     assert "2 uplinks replay the same recording from the same instant on (ue1 to gnb, ue2 to gnb)" in notes()
     assert "2 uplinks replay" in notes(offset_s=30)  # the length of the recording
-    assert "replay" not in notes(offset_s=4) + notes(file="walk-{i}.log")
+    assert notes(offset_s=4) == (
+        "Recordings start at their offset, not at their beginning: ue1 to gnb at 4 s, ue2 to gnb at 8 s."
+    )
+    assert notes(file="walk-{i}.log") == ""
