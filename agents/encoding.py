@@ -40,9 +40,15 @@ class Layout:
     actions: tuple[tuple[str, ...], ...]
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs, in order."""
+        rates = [f"rate {way} {node}" for node in self.nodes for way in ("to", "from")]
+        return (*rates, "service time", "prompt tokens", "output tokens", *(f"kind {kind}" for kind in self.kinds))
+
+    @property
     def features(self) -> int:
         """Number of inputs."""
-        return 2 * len(self.nodes) + 3 + len(self.kinds)
+        return len(self.inputs)
 
     @property
     def choices(self) -> int:
