@@ -11,12 +11,17 @@ command line prints.
 import airsplit.own_packages  # noqa: F401 (first of all: the imports below then find our packages)
 
 # isort: split
+from typing import TYPE_CHECKING
+
 from airsplit.finished_run import FinishedRun, open_run
 from airsplit.loaded_scenario import LoadedScenario, load
 from airsplit.simulation_result import SimulationResult, simulate
 from emulator.policy import Observation, Policy
 from emulator.task import Partition, Placement
 from emulator.trace import Trace
+
+if TYPE_CHECKING:
+    from emulator.simulation.simpy_engine import SimpyEngine
 
 __all__ = [
     "FinishedRun",
@@ -25,9 +30,19 @@ __all__ = [
     "Partition",
     "Placement",
     "Policy",
+    "SimpyEngine",
     "SimulationResult",
     "Trace",
     "load",
     "open_run",
     "simulate",
 ]
+
+
+def __getattr__(name: str) -> type["SimpyEngine"]:
+    """Import the engine at its first use: it needs the compiler, which most calls do not."""
+    if name != "SimpyEngine":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from emulator.simulation.simpy_engine import SimpyEngine
+
+    return SimpyEngine

@@ -1,14 +1,14 @@
 """A scenario for Python code: loaded with changes, ready to run."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from airsplit.finished_run import FinishedRun
-from emulator.policy import Policy
+from emulator.policy import Policy, require_policy
 from emulator.system import System
 
 if TYPE_CHECKING:
@@ -63,12 +63,17 @@ class LoadedScenario:
         """
         from airsplit.simulation_run import run_simulation
         from results.progress import RunProgress
+        from results.run.manifest import LeftOut
         from topologies.loading.loader import load as load_scenario
 
-        objects = _objects(policies)
-        overrides = (
-            self.overrides if policies is None else (*self.overrides, *_choice(self._scenario(), self, policies))
-        )
+        if isinstance(left_out, str) or not set(left_out) <= set(get_args(LeftOut)):
+            raise ValueError(f"left_out={left_out}: must be a list of {' and '.join(get_args(LeftOut))}")
+        overrides = self.overrides
+        objects: dict[str, Policy] = {}
+        if policies is not None:
+            chosen = _chosen(policies)
+            overrides = (*overrides, *_choice(self._scenario(), self.file.parent, chosen))
+            objects = {label: policy for label, policy in chosen if label is not None and not isinstance(policy, str)}
         scenario = load_scenario(self.file, overrides, seed)
         settings = [word for override in overrides for word in ("--set", override)]
         options = {"--seed": seed, "--out": Path(out), "--hil": hil}
@@ -95,6 +100,8 @@ def load(file: str | PathLike[str], overrides: Mapping[str, Any] | None = None) 
     `{"training.steps": 2048}`. To replace a whole section, set it to None first. Paths of files in overrides start from
     the working directory, those in the scenario from its folder. Raises ValueError, one line, for bad input.
     """
+    if not isinstance(overrides, Mapping | None):
+        raise ValueError("overrides: must be a mapping from paths to values")
     loaded = LoadedScenario(Path(file), tuple(_settings(overrides or {})))
     loaded._scenario()
     return loaded
@@ -126,23 +133,27 @@ def _plain(value: object) -> object:
     raise TypeError(f"not {type(value).__name__}")
 
 
-def _objects(policies: Policies | None) -> dict[str, Policy]:
-    """Return the policies that are objects, by label. Raises ValueError for one without the method."""
-    if policies is None or not isinstance(policies, Mapping):
-        return {}
-    objects = {label: policy for label, policy in policies.items() if not isinstance(policy, str)}
-    for label, policy in objects.items():
-        if not callable(getattr(policy, "decide", None)):
-            raise ValueError(f"policies[{label!r}]: must be a policy's name or have a method decide(observation)")
-    return objects
-
-
-def _choice(scenario: "Scenario", loaded: LoadedScenario, policies: Policies) -> Iterator[str]:
-    """Yield the overrides that replace the policies of a scenario, in `hil` and `realtime` too."""
-    if isinstance(policies, str):
+def _chosen(policies: Policies) -> list[tuple[str | None, str | Policy]]:
+    """Return label and policy of each, without a label for names in a list. Raises ValueError for anything else."""
+    if isinstance(policies, Mapping):
+        for label, policy in policies.items():
+            if not isinstance(label, str):
+                raise ValueError(f"policies[{label!r}]: must have text as its label")
+            if not isinstance(policy, str):
+                require_policy(f"policies[{label!r}]", policy)
+        return list(policies.items())
+    if isinstance(policies, str) or not isinstance(policies, Iterable):
         raise ValueError(f"policies={policies}: must be a list of names or a mapping")
-    pairs = list(policies.items()) if isinstance(policies, Mapping) else [(None, name) for name in policies]
-    sections = [_section(scenario, loaded.file.parent, label, policy) for label, policy in pairs]
+    names = list(policies)
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            raise ValueError(f"policies[{index}]: must be a name; objects are given by label, {{'mine': ...}}")
+    return [(None, name) for name in names]
+
+
+def _choice(scenario: "Scenario", home: Path, chosen: Iterable[tuple[str | None, str | Policy]]) -> Iterator[str]:
+    """Yield the overrides that replace the policies of a scenario in `home`, in `hil` and `realtime` too."""
+    sections = [_section(scenario, home, label, policy) for label, policy in chosen]
     yield f"policies={_in_json('policies', sections)}"
     labels = {section.get("label", section["type"].rpartition(":")[2]) for section in sections}
     if scenario.hil is not None:
@@ -156,8 +167,9 @@ def _section(scenario: "Scenario", home: Path, label: str | None, policy: str | 
     """Return the section of a policy: that of its label in the scenario, or a new one of its type."""
     if not isinstance(policy, str):
         return {"type": f"{type(policy).__module__}:{type(policy).__name__}", "label": label}
+    own = {} if label is None else {"label": label}
     if policy not in scenario.labels:
-        return {"type": policy} | ({"label": label} if label else {})
+        return {"type": policy} | own
     section = scenario.policies[scenario.labels.index(policy)].model_dump(mode="json", exclude_defaults=True)
     files = {key: str((home / section[key]).resolve()) for key in ("file", "checkpoint") if key in section}
-    return section | files | ({"label": label} if label else {})
+    return section | files | own

@@ -12,9 +12,9 @@ from airsplit.completion import complete_run, room_for_manifest
 from airsplit.deferral import SignalDeferral
 from airsplit.preparation import NO_OBJECTS, load_checkpoints, prepare_run
 from emulator.core.units import NS_PER_S
-from emulator.policy import Compute, Policy, Totals
+from emulator.policy import Compute, EngineName, Policy, Totals
 from emulator.record import Records
-from emulator.simulation import EngineName, Simulation
+from emulator.simulation import Simulation
 from emulator.system import System
 from results.finish import result_makers
 from results.progress import RunProgress
@@ -110,7 +110,7 @@ def require_hosts(scenario: Scenario, where: str, login: "Login | None") -> None
     from hil.testbed.hosts import require_broker
 
     if scenario.hil is None:
-        raise ValueError(f"{scenario.name}: hil: must name workers and policies")
+        raise ValueError("hil: must name workers and policies")
     require_broker(where, login)
 
 

@@ -1,11 +1,13 @@
-"""The two seams of airsplit: who decides (`Policy`) and what carries the decision out (`Compute`, `Backend`)."""
+"""The interfaces of what decides (`Policy`) and of what carries the decision out (`Compute`, `Backend`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from emulator.record import Records
 from emulator.task import Placement, Task
+
+EngineName = Literal["compiled", "simpy"]  # of the two engines of the simulation
 
 
 class Observation(Protocol):
@@ -17,24 +19,33 @@ class Observation(Protocol):
     candidates: Sequence[Placement]
 
     def rate_bps(self, source: str, target: str) -> float:
-        """The lowest measured rate on the route, as last heard; infinite where both are one node, 0 without
+        """Return the lowest measured rate on the route, as last heard; infinite if both are one node, 0 without
         coverage."""
 
     def delay_ns(self, source: str, target: str) -> int:
-        """The sum of the propagation delays on the route."""
+        """Return the sum of the propagation delays on the route."""
 
     def backlog_ns(self, node: str) -> int:
-        """How long the device's queue would still take, as last heard."""
+        """Return how long the device's queue would still take, as last heard."""
 
     def service_ns(self, node: str, first: int, stop: int, tokens: int, context: int) -> int:
-        """What the profile says that layers `first`..`stop` of the task's model take at the node."""
+        """Return the time that layers `first` up to, not including, `stop` of the task's model take at the node, by
+        the profile: for a pass of `tokens` tokens that each attend to `context` positions (an image: 1 and 0)."""
 
 
 class Policy(Protocol):
     """Anything with this one method can decide; a scenario names a user's own as `module:Class`."""
 
     def decide(self, observation: Observation) -> Placement:
-        """Where the observed task's layers run: one of `observation.candidates`, or any other placement."""
+        """Return where the observed task's layers run: one of `observation.candidates`, or any other placement."""
+
+
+def require_policy(what: str, value: object) -> None:
+    """Raise ValueError, which begins with `what`, unless a value is an object that can decide."""
+    if isinstance(value, type):
+        raise ValueError(f"{what}: must be an object, not the class {value.__name__}")
+    if not callable(getattr(value, "decide", None)):
+        raise ValueError(f"{what}: must be a policy's name or have a method decide(observation)")
 
 
 class Decision(NamedTuple):
@@ -95,7 +106,7 @@ class Totals:
 
 
 class Backend(Protocol):
-    """One rung of the ladder (simulation, emulation, testbed): carries out a policy's decisions."""
+    """Carries out a policy's decisions: in simulation, in emulation or on a testbed."""
 
     def run(self, policy: Policy, label: str, records: Records) -> Totals:
         """Run all tasks under `policy`, its rows recorded under `label`."""

@@ -1,11 +1,13 @@
 """The Python interface: the same runs and the same errors as the command line, and nothing else changed."""
 
+import asyncio
 import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pandas as pd
 import pytest
 
 import airsplit
+from emulator.core.sources import PACKAGES
 from emulator.trace import constant
 from tests.test_airsplit import ROOT, call, digest_of
 from tests.topologies.loading.bad_scenarios import GOOD
@@ -176,21 +179,55 @@ def test_nested_overrides_change_the_keys_that_they_name(file: Path) -> None:
 
 def test_errors_are_those_of_the_command_line(file: Path, tmp_path: Path) -> None:
     scenario = airsplit.load(file)
+    system = scenario.system()
     number: Any = {"x": 3}
+    own: Any = LastCandidate()
+    its_class: Any = LastCandidate
+    text: Any = "duration_s=1"
+    no_label: Any = {None: own}
+    no_engine: Any = "fast"
+    no_processes: Any = [3]
+    no_result: Any = ["plots"]
+
+    any_system: Any = scenario
+
+    def process(engine: airsplit.SimpyEngine) -> Any:
+        return engine.env.timeout(1)
+
+    one_process: Any = process
+
     for make, expected in (
         (lambda: airsplit.load(tmp_path / "none.yaml"), "none.yaml: must be a readable file"),
         (lambda: airsplit.load(file, {"duration_s": -1}), "good.yaml: --set duration_s=-1: must be above 0"),
         (lambda: airsplit.load(file, {"seed": object()}), "seed: must be plain data"),
         (lambda: airsplit.load(file, {"a b..": 1}), "good.yaml: --set a b..=1: must look like"),
+        (lambda: airsplit.load(file, text), "overrides: must be a mapping from paths to values"),
         (lambda: scenario.run(["best"]), "good.yaml: --set policies[0].type=best: must be random, "),
         (lambda: scenario.run("exact"), "policies=exact: must be a list of names or a mapping"),
         (lambda: scenario.run(["fixed"]), "good.yaml: --set policies[0].splits: must be given"),
         (lambda: scenario.run(["none:Such"]), "good.yaml: policies[0]: type=none:Such: must be a class"),
+        (lambda: airsplit.load(file, {"hil": None}).run(hil="local"), "good.yaml: hil: must name workers and policies"),
         (lambda: scenario.run([]), "good.yaml: --set policies=[]: must have 1 or more entries"),
         (lambda: scenario.run(number), "policies['x']: must be a policy's name or have a method decide"),
-        (lambda: airsplit.simulate(scenario.system(), "best"), "type=best: must be random, "),
-        (lambda: airsplit.simulate(scenario.system(), "fixed"), "policy=fixed: must be a policy without settings"),
-        (lambda: airsplit.simulate(scenario.system(), Broken()), "type=Broken: decide raised RuntimeError: no idea"),
+        (lambda: scenario.run({"x": its_class}), "policies['x']: must be an object, not the class LastCandidate"),
+        (lambda: scenario.run([own]), "policies[0]: must be a name; objects are given by label"),
+        (lambda: scenario.run(own), "policies=<"),
+        (lambda: scenario.run(no_label), "policies[None]: must have text as its label"),
+        (lambda: scenario.run({"": own}), "good.yaml: --set policies[0].label='': must be a name"),
+        (lambda: scenario.run({"": "random"}), "good.yaml: --set policies[0].label='': must be a name"),
+        (lambda: scenario.run(left_out=no_result), "left_out=['plots']: must be a list of bound and figures"),
+        (lambda: airsplit.simulate(system, "best"), "type=best: must be random, "),
+        (lambda: airsplit.simulate(system, "fixed"), "policy=fixed: must be a policy without settings"),
+        (lambda: airsplit.simulate(system, Broken()), "type=Broken: decide raised RuntimeError: no idea"),
+        (lambda: airsplit.simulate(system, its_class), "policy: must be an object, not the class LastCandidate"),
+        (lambda: airsplit.simulate(any_system, own), "system: must be a system, as the method `system` of a scenario"),
+        (lambda: airsplit.simulate(system, own, engine=no_engine), "engine=fast: must be compiled or simpy"),
+        (lambda: airsplit.simulate(system, own, processes=one_process), "processes: must be a list of functions"),
+        (lambda: airsplit.simulate(system, own, processes=no_processes), "processes: must be a list of functions"),
+        (
+            lambda: airsplit.simulate(system, own, processes=[process]),
+            "processes[0]: must be a function with a `yield`",
+        ),
     ):
         with pytest.raises(ValueError) as raised:
             make()
@@ -213,6 +250,40 @@ def test_simulation_of_a_system_has_the_rows_of_the_run(finished: airsplit.Finis
     assert result.totals.tasks == len(result.tasks)
     pd.testing.assert_frame_equal(result.stages, pd.read_parquet(tmp_path / "kept" / "stages.parquet"))
     assert set(airsplit.simulate(system, LastCandidate(), label="mine").tasks["policy"]) == {"mine"}
+
+
+def test_processes_of_the_user_act_on_the_engine(file: Path) -> None:
+    seen = []
+
+    def outage(engine: airsplit.SimpyEngine) -> Generator[Any]:
+        seen.append(type(engine))
+        engine.fail(*engine.network.devices.values())
+        yield engine.env.timeout(500_000_000)
+        engine.restore(*engine.network.devices.values())
+
+    system = airsplit.load(file).system()
+    delayed = airsplit.simulate(system, "random", processes=[outage]).tasks
+    assert seen == [airsplit.SimpyEngine]
+    assert delayed["sojourn_ns"].sum() > airsplit.simulate(system, "random").tasks["sojourn_ns"].sum()
+
+
+def test_a_run_works_in_the_event_loop_of_a_notebook(file: Path, tmp_path: Path) -> None:
+    async def cell() -> airsplit.FinishedRun:
+        return airsplit.load(file).run(["pool1"], out=tmp_path / "runs")
+
+    assert asyncio.run(cell()).manifest.valid
+
+
+def test_traces_are_stored_under_a_path_as_text(tmp_path: Path) -> None:
+    constant(1e6).save(f"{tmp_path}/t.parquet")
+    assert airsplit.Trace.load(f"{tmp_path}/t.parquet").sha256 == constant(1e6).sha256
+
+
+def test_every_name_of_the_interface_exists_and_is_typed() -> None:
+    assert all(hasattr(airsplit, name) for name in airsplit.__all__)
+    assert all((ROOT / package / "py.typed").is_file() for package in PACKAGES)
+    with pytest.raises(AttributeError, match="has no attribute 'SimpyEngines'"):
+        airsplit.SimpyEngines  # noqa: B018
 
 
 def test_a_run_changes_nothing_of_the_process(file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """`airsplit run`: simulate a scenario."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,16 +19,10 @@ from airsplit.cli.options import (
     Traceback,
 )
 from airsplit.cli.output import command_line, print_run
+from emulator.policy import EngineName
 
 if TYPE_CHECKING:
     from results.run.manifest import LeftOut
-
-
-class EngineName(StrEnum):
-    """Names of the simulation's engines."""
-
-    compiled = "compiled"
-    simpy = "simpy"
 
 
 def run(
@@ -43,9 +36,9 @@ def run(
     user: BrokerUser = None,
     password_file: PasswordFile = None,
     ca_file: CaFile = None,
-    engine: Annotated[EngineName, typer.Option(help="Run by compiled code, or by SimPy processes: same records.")] = (
-        EngineName.compiled
-    ),
+    engine: Annotated[
+        EngineName, typer.Option(help="Run by compiled code, or by SimPy processes: same records.")
+    ] = "compiled",
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Draw none: saves seconds a run.")] = False,
     no_bound: Annotated[bool, typer.Option("--no-bound", help="Compute no bound: rows then have no gap.")] = False,
     as_json: Json = False,
@@ -63,7 +56,5 @@ def run(
     asked = tuple(name for name, out_of_it in left_out.items() if out_of_it)
     progress = RunProgress(quiet)
     login = login_of_run(hil, user, password_file, ca_file)
-    run = run_simulation(
-        chosen, scenario, out, command, progress, hil, engine=engine.value, left_out=asked, login=login
-    )
+    run = run_simulation(chosen, scenario, out, command, progress, hil, engine=engine, left_out=asked, login=login)
     print_run(run, as_json)

@@ -5,16 +5,14 @@ the same links, cells and devices in compiled code, and records the same rows (u
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import get_args
 
-from emulator.policy import Compute, Policy, Totals
+from emulator.policy import Compute, EngineName, Policy, Totals
 from emulator.record import Records
 from emulator.simulation.compiled_engine import CompiledEngine
 from emulator.simulation.network import Network
 from emulator.simulation.simpy_engine import SimpyEngine, UserProcess
 from emulator.system import System
-
-EngineName = Literal["compiled", "simpy"]
 
 
 class Simulation:
@@ -28,7 +26,9 @@ class Simulation:
         engine: EngineName | None = None,
         processes: Sequence[UserProcess] = (),
     ) -> None:
-        """Raises ValueError for the compiled engine with processes."""
+        """Raises ValueError for an unknown engine, and for the compiled engine with processes."""
+        if engine not in (None, *get_args(EngineName)):
+            raise ValueError(f"engine={engine}: must be {' or '.join(get_args(EngineName))}")
         if processes and engine == "compiled":
             raise ValueError("engine=compiled: must be simpy for a run with processes of your own")
         self.system = system

@@ -139,15 +139,18 @@ class SimpyEngine:
 
     def run(self) -> Totals:
         """Run all tasks to their end; other processes end with the last task. Raises ValueError if a placement of the
-        policy does not assign the layers of the task's model, in order, each exactly once."""
+        policy does not assign the layers of the task's model, in order, each exactly once, or a process is none."""
         streams = self.network.system.streams
         for stream in streams:
             self.env.process(self._arrivals(stream))
         self.env.process(self._failures())
         for name, cell in self.network.cells.items():
             self._cells[name] = self.env.process(self._decide_slots(cell))
-        for process in self._processes:
-            self.env.process(process(self))
+        for number, process in enumerate(self._processes):
+            body = process(self)
+            if not isinstance(body, Generator):
+                raise ValueError(f"processes[{number}]: must be a function with a `yield`")
+            self.env.process(body)
         self._open += len(streams)
         try:
             while self._open:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -190,19 +191,19 @@ class Trace:
         """Whether both traces were made from a common interval of a source."""
         return any(a.overlaps(b) for a in self.lineage for b in other.lineage)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write a Parquet file, atomically: the columns, and all else in the schema's metadata."""
-        with trace_writer(path, self.slot_ns, self.release, self.lineage, self.metadata) as writer:
+        with trace_writer(Path(path), self.slot_ns, self.release, self.lineage, self.metadata) as writer:
             for piece in self.pieces():
                 writer.append(piece)
 
     @classmethod
-    def load(cls, path: Path, scratch: Scratch | None = None) -> "Trace":
+    def load(cls, path: str | PathLike[str], scratch: Scratch | None = None) -> "Trace":
         """Read a file of `save` in pieces, into a scratch file if one is given or the trace is long.
 
         Raises ValueError with path and rule if it is another kind of file, a value breaks a rule, or the values do not
         match the stored digest; OSError if there is no file."""
-        path.stat()  # its error names the file; pyarrow's does not
+        Path(path).stat()  # its error names the file; pyarrow's does not
         try:
             file = pq.ParquetFile(path)
             header = json.loads((file.metadata.metadata or {})[b"airsplit.trace"])

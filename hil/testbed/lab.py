@@ -44,7 +44,7 @@ def open_lab(
     Raises ValueError for a scenario without workers, MissingDependency if the broker or a worker does not answer.
     """
     if scenario.hil is None:
-        raise ValueError(f"{scenario.name}: hil: must name workers and policies")
+        raise ValueError("hil: must name workers and policies")
     hosts = {
         node: NodeWorker(name, worker.time_scale)
         for name, worker in scenario.hil.workers.items()

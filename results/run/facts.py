@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from emulator.core.units import NS_PER_S
+from emulator.policy import EngineName
 from emulator.simulation.failures import outages_of
 from emulator.simulation.task_state import LINK_DOWN, NO_COVERAGE, NODE_DOWN, REASONS
 from emulator.system import OnFailure, System
@@ -37,7 +38,7 @@ class ExecutionFacts(NamedTuple):
     broker: BrokerFacts | None = None
     workers: Mapping[str, Mapping[str, str]] = {}
     emulation: EmulationFacts | None = None
-    engine: Literal["compiled", "simpy"] = "compiled"
+    engine: EngineName = "compiled"
     left_out: tuple[LeftOut, ...] = ()
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.core.files import atomic_write, file_sha256
 from emulator.core.sources import sources_sha256
+from emulator.policy import EngineName
 from emulator.record import records_sha256
 from emulator.system import Cost
 from emulator.trace import Trace
@@ -141,7 +142,7 @@ class RunFacts(Frozen):
     policies: dict[str, str]
     notes: tuple[str, ...] = ()
     emulation: EmulationFacts | None = None
-    engine: Literal["compiled", "simpy"] = "compiled"
+    engine: EngineName = "compiled"
     left_out: tuple[LeftOut, ...] = ()
 
 

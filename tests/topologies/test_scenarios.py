@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.registry import make_policy
+from emulator.policy import EngineName
 from emulator.profile import Layer, ModelProfile
 from emulator.record import Records, records_sha256
-from emulator.simulation import EngineName, Simulation
+from emulator.simulation import Simulation
 from emulator.system import DeviceSpec, Node, Role, System
 from emulator.task import Partition, Placement, check_placement
 from tests.topologies.loading.bad_scenarios import GOOD

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
+from emulator.policy import EngineName
 from emulator.record import Records, records_sha256
-from emulator.simulation import EngineName, Simulation
+from emulator.simulation import Simulation
 from emulator.simulation.simpy_engine import Events, SimpyEngine, UserProcess
 from emulator.system import System
 from emulator.task import parse

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
-from emulator.policy import Compute, Execution, Observation, Totals
+from emulator.policy import Compute, EngineName, Execution, Observation, Totals
 from emulator.record import Records, records_sha256
-from emulator.simulation import EngineName, Simulation
+from emulator.simulation import Simulation
 from emulator.simulation.failures import Transition, merged, outages_of, transitions
 from emulator.system import Control, Cost, DeviceSpec, Failure, LayerTimes, LinkSpec, Node, OnFailure, System
 from emulator.task import Placement, Task, parse

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from emulator.core.units import NS_PER_MS
-from emulator.policy import Execution
+from emulator.policy import EngineName, Execution
 from emulator.record import STAGE_SCHEMA, Records, records_sha256
-from emulator.simulation import EngineName, Simulation
+from emulator.simulation import Simulation
 from emulator.simulation.replayed_compute import Replayed
 from emulator.system import System
 from emulator.task import Placement, Task, passes
