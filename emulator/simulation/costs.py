@@ -119,5 +119,5 @@ class Tally:
         error = abs(self._sojourns_ns - self._parts_ns) / max(self._sojourns_ns, 1)
         energy_j = {name: device.energy_j(self._last_ns) for name, device in network.devices.items()}
         occupancy_mean = self._sojourns_ns / max(self._last_ns, 1)
-        radio_j = radio_energy_j(network, radios)
+        radio_j = radio_energy_j(network.system, radios)
         return Totals(self._tasks, self._last_ns, occupancy_mean, error, energy_j, radio_j)

@@ -7,8 +7,7 @@ receiving draws counts as `ue_radio` at a UE, and belongs to the node's own part
 import numpy as np
 
 from emulator.core.compiled import Record, Table, in_place
-from emulator.simulation.network import Network
-from emulator.system import Role
+from emulator.system import LinkSpec, Node, Role, System
 
 UE, EDGE, CLOUD = range(3)  # consumers
 RADIO = np.dtype(
@@ -28,28 +27,31 @@ def consumer_of(role: Role) -> int:
     return {"ue": UE, "cloud": CLOUD}.get(role, EDGE)
 
 
-def radios_of(network: Network) -> Table:
+def radios_of(system: System) -> Table:
     """Return a row of RADIO for each link."""
-    nodes = network.system.nodes
-    radios = np.zeros(len(network.links), RADIO)
-    for radio, (source, target) in zip(radios, network.links, strict=True):
-        sender, receiver = nodes[source].device, nodes[target].device
-        powers_w = (sender.transmit_power_w if sender else 0.0), (receiver.receive_power_w if receiver else 0.0)
-        radio["all_w"] = sum(powers_w)
-        for name, power_w in zip((source, target), powers_w, strict=True):
-            radio[("ue_w", "edge_w", "cloud_w")[consumer_of(nodes[name].role)]] += power_w
+    radios = np.zeros(len(system.links), RADIO)
+    for radio, link in zip(radios, system.links, strict=True):
+        for node, power_w in link_powers_w(system, link):
+            radio["all_w"] += power_w
+            radio[("ue_w", "edge_w", "cloud_w")[consumer_of(node.role)]] += power_w
     return radios
 
 
-def radio_energy_j(network: Network, radios: Table) -> dict[str, float]:
-    """Return what sending and receiving tasks' messages drew at each device."""
-    drawn_j = dict.fromkeys(network.devices, 0.0)
-    for radio, (source, target) in zip(radios, network.links, strict=True):
-        air_s = int(radio["air_ns"]) * 1e-9
-        if source in drawn_j:
-            drawn_j[source] += network.devices[source].spec.transmit_power_w * air_s
-        if target in drawn_j:
-            drawn_j[target] += network.devices[target].spec.receive_power_w * air_s
+def link_powers_w(system: System, link: LinkSpec) -> tuple[tuple[Node, float], tuple[Node, float]]:
+    """Return the two ends of a link, each with what it draws while a message is on the air."""
+    sender, receiver = system.nodes[link.source], system.nodes[link.target]
+    transmit_w = sender.device.transmit_power_w if sender.device else 0.0
+    receive_w = receiver.device.receive_power_w if receiver.device else 0.0
+    return (sender, transmit_w), (receiver, receive_w)
+
+
+def radio_energy_j(system: System, radios: Table) -> dict[str, float]:
+    """Return what sending and receiving tasks' messages drew at each node with a device."""
+    drawn_j = {node.name: 0.0 for node in system.nodes.values() if node.device is not None}
+    for radio, link in zip(radios, system.links, strict=True):
+        for node, power_w in link_powers_w(system, link):
+            if node.device is not None:
+                drawn_j[node.name] += power_w * int(radio["air_ns"]) * 1e-9
     return drawn_j
 
 

@@ -79,7 +79,7 @@ class Plans:
         self._legs = self._hops = 0
         self.names: list[PlanNames] = []
         self.tables = PlanTables(
-            reserved(PLANS, PLAN), reserved(LEGS, LEG), reserved(HOPS, np.int64), radios_of(network)
+            reserved(PLANS, PLAN), reserved(LEGS, LEG), reserved(HOPS, np.int64), radios_of(network.system)
         )
 
     def add(self, stream: Stream, placement: Placement) -> int:

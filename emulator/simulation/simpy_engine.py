@@ -128,7 +128,7 @@ class SimpyEngine:
         self._processes = processes
         self._transitions = transitions(network.system)
         self._may_fail = bool(processes or self._transitions)
-        self._radios = radios_of(network)
+        self._radios = radios_of(network.system)
         self._radio_w: list[tuple[float, ...]] = self._radios[["all_w", "ue_w", "edge_w", "cloud_w"]].tolist()
         self._inside: dict[Link | Device, dict[Journey, int]] = {}  # tasks there; until when a failure interrupts each
         self._restored: dict[Link | Device, simpy.Event] = {}
