@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from emulator.core.units import NS_PER_MS
 from emulator.device import Device
-from emulator.policy import Compute, Execution, Totals
+from emulator.policy import Compute, EngineName, Execution, Totals
 from emulator.record import ENERGY_PARTS, Records, records_sha256
-from emulator.simulation import EngineName, Simulation
+from emulator.simulation import Simulation
 from emulator.simulation.replayed_compute import Replayed
 from emulator.system import System
 from emulator.task import Placement, Task, parse, passes
