@@ -7,7 +7,7 @@ from operator import attrgetter, itemgetter
 import pyarrow as pa
 
 from agents.alike import AlikePlacements
-from agents.alone import Alone
+from agents.isolated_outcome import IsolatedOutcomes
 from emulator.core.units import NS_PER_S
 from emulator.link import Link
 from emulator.simulation.isolated_task import IsolatedLeg, end_ns, isolated_legs
@@ -73,7 +73,7 @@ def optimum(system: System) -> pa.Table:
         raise ValueError("background: must be none for the optimum: it changes what a task takes")
     if system.failures:
         raise ValueError("failures: must be none for the optimum: they change what a task takes")
-    alone = Alone(Network(system))
+    isolated = IsolatedOutcomes(Network(system))
     idle_ns = longest_idle_ns(system)
     rows: list[tuple[Task, float, Placement]] = []
     free_ns = 0
@@ -85,7 +85,7 @@ def optimum(system: System) -> pa.Table:
                 f"{task.source} {task.kind.name} {task.number} arrives: use the bound where tasks overlap"
             )
         candidates = system.placements[task.source, task.kind.name]
-        outcomes = [alone.outcome(task, placement) for placement in candidates]
+        outcomes = [isolated.outcome(task, placement) for placement in candidates]
         free_ns = task.arrival_ns + max(outcome.sojourn_ns for outcome in outcomes) + idle_ns
         costs = [system.cost.of(*outcome) for outcome in outcomes]
         least = min(range(len(costs)), key=costs.__getitem__)

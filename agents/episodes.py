@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from agents.alone import Alone
 from agents.bound import longest_idle_ns
 from agents.encoding import Encoder, layout_of
+from agents.isolated_outcome import IsolatedOutcomes
 from emulator.core.arrays import Flags, Float32s
 from emulator.core.randomness import draw_key, generator
 from emulator.core.units import NS_PER_S
@@ -74,17 +74,17 @@ class Episodes:
         if any(layout_of(system) != self.layout for system in systems):
             raise ValueError("systems: must agree in their nodes, kinds and candidates")
         self.systems = tuple(systems)
-        self._alone = [Alone(Network(system)) for system in systems]
+        self._isolated = [IsolatedOutcomes(Network(system)) for system in systems]
         self._encoder = Encoder(self.layout)
         self._episodes: dict[int, tuple[Episode, EpisodeRows]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the networks, whose tables are address space and made anew from the systems."""
-        return {name: value for name, value in self.__dict__.items() if name != "_alone"}
+        return {name: value for name, value in self.__dict__.items() if name != "_isolated"}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
-        self._alone = [Alone(Network(system)) for system in self.systems]
+        self._isolated = [IsolatedOutcomes(Network(system)) for system in self.systems]
 
     def __len__(self) -> int:
         return self.settings.episodes
@@ -112,8 +112,8 @@ class Episodes:
         return self._episodes[number]
 
     def _compute(self, number: int) -> tuple[Episode, EpisodeRows]:
-        alone = self._alone[number % len(self._alone)]
-        system = alone.network.system
+        isolated = self._isolated[number % len(self._isolated)]
+        system = isolated.network.system
         seed, steps = self.settings.seed, self.settings.steps
         rng = generator(seed, system.name, "episodes", number)
         source = str(rng.choice(list(dict.fromkeys(stream.source for stream in system.streams))))
@@ -130,7 +130,7 @@ class Episodes:
         for step, task in enumerate(offered):
             gap_ns = task.arrival_ns - offered[step - 1].arrival_ns if step else 0
             tasks.append(task._replace(arrival_ns=now_ns + gap_ns))
-            longest_ns = self._fill(rows, step, alone, tasks[-1])
+            longest_ns = self._fill(rows, step, isolated, tasks[-1])
             now_ns = tasks[-1].arrival_ns + longest_ns + idle_ns
         return Episode(system, source, tuple(tasks)), rows
 
@@ -143,11 +143,11 @@ class Episodes:
             )
         return tasks
 
-    def _fill(self, rows: EpisodeRows, step: int, alone: Alone, task: Task) -> int:
+    def _fill(self, rows: EpisodeRows, step: int, isolated: IsolatedOutcomes, task: Task) -> int:
         """Compute one row. Return the sojourn of the slowest choice."""
-        system = alone.network.system
+        system = isolated.network.system
         candidates = system.placements[task.source, task.kind.name]
-        observation = DelayedObservation(task, task.arrival_ns, alone.network, candidates)
+        observation = DelayedObservation(task, task.arrival_ns, isolated.network, candidates)
         placements, mask = self._choices(system, task)
         rows.observations[step] = self._encoder.features(observation)
         rows.masks[step] = mask
@@ -156,7 +156,7 @@ class Episodes:
         deadline_s = task.kind.deadline_ns / NS_PER_S
         rows.rewards[step] = -system.cost.failure_s / deadline_s
         for action in np.flatnonzero(mask):
-            outcome = alone.outcome(task, placements[action])
+            outcome = isolated.outcome(task, placements[action])
             rows.rewards[step, action] = -system.cost.of(*outcome) / deadline_s
             rows.sojourns_ns[step, action] = outcome.sojourn_ns
         return int(rows.sojourns_ns[step].max())

@@ -1,9 +1,11 @@
-"""The documentation has no dead link: to pages, anchors, files, names in the code, targets of make, Python modules."""
+"""Documentation and docstrings have no dead link: to pages, anchors, files, names, targets of make, Python modules."""
 
 import ast
+import io
 import json
 import re
 import shlex
+import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -144,6 +146,27 @@ def is_missing_module(name: str, root: Path) -> bool:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_no_link_or_name_is_dead(page: Path) -> None:
     assert dead(page, ROOT) == []
+
+
+def prose_of(source: str) -> Iterator[str]:
+    """Yield the docstrings and comments of a module's source."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_docstrings_and_comments_name_what_exists(package: str) -> None:
+    named = (
+        (path.relative_to(ROOT), token)
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for text in prose_of(path.read_text())
+        for token in CODE.findall(text)
+    )
+    assert [f"{path}: {token}" for path, token in named if is_dead(token, ROOT)] == []
 
 
 def commands(page: Path) -> Iterator[list[str]]:

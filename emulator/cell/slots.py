@@ -42,7 +42,7 @@ def enter(
     row = take(cells.messages, cells.store[0])
     message = cells.messages[row]
     begin(link, message, now_ns, size_bytes, number, user.first != 0 or is_granted(link, now_ns))
-    message.owner, message.order, message.ue, message.enqueued_ns = owner, order, ue, now_ns
+    message.owner, message.order, message.ue = owner, order, ue
     link.queued_bytes += size_bytes
     link.used = True
     if owner != BACKGROUND:

@@ -67,7 +67,6 @@ MESSAGE = np.dtype(
         ("ue", np.int64),
         ("owner", np.int64),  # the task in flight; BACKGROUND: none
         ("order", np.int64),  # when it entered, among all that was ever scheduled
-        ("enqueued_ns", np.int64),
         ("next", np.int64),
     ]
 )

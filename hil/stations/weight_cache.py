@@ -22,7 +22,7 @@ class WeightCache:
 
     def use(self, model: str, first: int, stop: int) -> int | None:
         """Count these layers as used now. Return the modelled time in ns to load the missing ones, or None if they do
-        not fit (`emulator.device.make_resident`)."""
+        not fit (`emulator.device.load_layers`)."""
         needed = [(model, index) for index in range(first, stop)]
         missing = [layer for layer in needed if layer not in self._layers]
         if missing and not fits(self._computer, self._weight_bytes[model], first, stop):

@@ -22,11 +22,6 @@ class DelayProfile(NamedTuple):
         together[0] += self.los_power
         return together
 
-    def rms_delay_spread_s(self) -> float:
-        """Return the RMS delay spread: the standard deviation of the delays, weighted by power."""
-        mean_s = self.tap_powers() @ self.delays_s
-        return float(np.sqrt(self.tap_powers() @ (self.delays_s - mean_s) ** 2))
-
     def steering(self, offsets_hz: Floats) -> Complexes:
         """Return the response of a tap of gain 1 at frequency offsets from the carrier, shape (taps, frequencies)."""
         turns: Complexes = np.exp(-2j * np.pi * np.outer(self.delays_s, offsets_hz))

@@ -13,7 +13,6 @@ from emulator.trace.formats.source import parse_number, row_error
 MISSING_WORDS = frozenset(("", "-", "--", "nan", "-nan", "null", "none", "nil", "na", "n/a", "#n/a", "<na>"))
 DECIMAL_COMMA = r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?|[-+]?\d{1,3}(?:\.\d{3})+,\d+"
 THOUSANDS_COMMA = r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?"
-THOUSANDS_POINT = r"[-+]?\d{1,3}(?:\.\d{3})+,\d+"
 
 
 def missing_cells(cells: "pd.Series[str]", further: Iterable[str] = ()) -> Flags:

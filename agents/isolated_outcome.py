@@ -28,8 +28,8 @@ class _Refused(Exception):
         self.now_ns = now_ns
 
 
-class Alone:
-    """Computes tasks that are alone on the idle links of a network."""
+class IsolatedOutcomes:
+    """Computes the outcomes of tasks that are alone on the idle links of a network."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
