@@ -16,7 +16,7 @@ from emulator.core.arrays import Flags, Float32s
 from emulator.core.draws import uniform
 from emulator.core.files import file_sha256
 from topologies.build import training_systems
-from topologies.loading.checks import named_files
+from topologies.loading.file_checks import named_files
 from topologies.loading.loader import load
 from topologies.schema.scenario import Scenario
 

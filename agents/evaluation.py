@@ -8,6 +8,7 @@ from typing import Any
 from agents.checkpoint import Checkpoint, require_unseen
 from agents.registry import make_policy
 from agents.settings import check_settings
+from emulator.core.errors import Mistakes
 from emulator.core.units import ns_from_s
 from emulator.policy import Backend, Policy, Totals
 from emulator.record import Records
@@ -33,7 +34,8 @@ def named_checkpoints(scenario: Scenario, folder: Path, system: System) -> dict[
 
 def check_policies(scenario: Scenario, folder: Path, system: System, checkpoints: Mapping[str, Checkpoint]) -> None:
     """Check every policy before the run: make those that need no training, and check the settings of the others.
-    Raises ValueError, `policies[i]: ...`."""
+    Raises Mistakes, a ValueError with a line `policies[i]: ...` for each."""
+    lines: list[str] = []
     for index, each in enumerate(scenario.policies):
         try:
             if isinstance(each, LearnedSection) and each.checkpoint is None:
@@ -41,7 +43,10 @@ def check_policies(scenario: Scenario, folder: Path, system: System, checkpoints
             else:
                 make_policy(each.type, _options(each, folder), system, checkpoints.get(label_of(each)))
         except ValueError as error:
-            raise ValueError(f"policies[{index}]: {error}") from error
+            texts = error.lines if isinstance(error, Mistakes) else (str(error),)
+            lines += [f"policies[{index}]: {text}" for text in texts]
+    if lines:
+        raise Mistakes(lines)
 
 
 def policies_of(

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from emulator.core.errors import Mistakes
+from topologies.schema.messages import did_you_mean, nearest
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -72,15 +75,17 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> None:
 
 
 def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
-    """Return the settings with some values replaced. Raises ValueError for an unknown name, a value of the wrong
-    type, a count below 1, and a number that is negative, not finite or above LARGEST_SETTING."""
+    """Return the settings with some values replaced. Raises Mistakes, a ValueError, for unknown names, values of the
+    wrong type, counts below 1, and numbers that are negative, not finite or above LARGEST_SETTING."""
     known = {field.name: type(getattr(settings, field.name)) for field in fields(settings)}
+    lines = []
     for name, value in values.items():
         if name not in known:
-            raise ValueError(f"settings.{name}: must be one of {', '.join(known)}")
-        rule = _broken_rule(known[name], value)
-        if rule:
-            raise ValueError(f"settings.{name}={value!r}: must be {rule}")
+            lines.append(f"settings.{name}: must be one of {', '.join(known)}{did_you_mean(nearest(name, known))}")
+        elif rule := _broken_rule(known[name], value):
+            lines.append(f"settings.{name}={value!r}: must be {rule}")
+    if lines:
+        raise Mistakes(lines)
     return replace(settings, **values)
 
 

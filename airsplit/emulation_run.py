@@ -35,7 +35,7 @@ def load_for_emulation(
 
     Raises ValueError, one line, for bad input.
     """
-    with prefix_errors(file):
+    with prefix_errors(file, overrides):
         chosen = with_one_policy(load(file, overrides, seed), policy)
         chosen = chosen if tasks else without_tasks(chosen)
         require_no_failures(chosen)

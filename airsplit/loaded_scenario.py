@@ -35,7 +35,7 @@ class LoadedScenario:
         from topologies.build import build
         from topologies.loading.loader import prefix_errors
 
-        with prefix_errors(self.file):
+        with prefix_errors(self.file, self.overrides):
             return build(self._scenario(), self.file.parent)
 
     def run(
@@ -65,6 +65,7 @@ class LoadedScenario:
         from results.progress import RunProgress
         from results.run.manifest import LeftOut
         from topologies.loading.loader import load as load_scenario
+        from topologies.loading.loader import prefix_errors
 
         if isinstance(left_out, str) or not set(left_out) <= set(get_args(LeftOut)):
             raise ValueError(f"left_out={left_out}: must be a list of {' and '.join(get_args(LeftOut))}")
@@ -80,11 +81,11 @@ class LoadedScenario:
         given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
         command = ("airsplit", "run", str(self.file), *settings, *given, *(f"--no-{name}" for name in left_out))
         shown = RunProgress(not progress)
-        return FinishedRun(
-            run_simulation(
+        with prefix_errors(self.file, overrides):
+            run = run_simulation(
                 scenario, self.file, Path(out), command, shown, hil, objects=objects, left_out=tuple(left_out)
             )
-        )
+        return FinishedRun(run)
 
     def _scenario(self) -> "Scenario":
         from topologies.loading.loader import load as load_scenario

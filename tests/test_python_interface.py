@@ -205,7 +205,7 @@ def test_errors_are_those_of_the_command_line(file: Path, tmp_path: Path) -> Non
         (lambda: scenario.run(["best"]), "good.yaml: --set policies[0].type=best: must be random, "),
         (lambda: scenario.run("exact"), "policies=exact: must be a list of names or a mapping"),
         (lambda: scenario.run(["fixed"]), "good.yaml: --set policies[0].splits: must be given"),
-        (lambda: scenario.run(["none:Such"]), "good.yaml: policies[0]: type=none:Such: must be a class"),
+        (lambda: scenario.run(["none:Such"]), "good.yaml: --set policies[0]: type=none:Such: must be a class"),
         (lambda: airsplit.load(file, {"hil": None}).run(hil="local"), "good.yaml: hil: must name workers and policies"),
         (lambda: scenario.run([]), "good.yaml: --set policies=[]: must have 1 or more entries"),
         (lambda: scenario.run(number), "policies['x']: must be a policy's name or have a method decide"),

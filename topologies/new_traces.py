@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from emulator.channel.generate import generate_file
 from emulator.channel.radio import Direction, Environment
+from emulator.core.errors import Mistakes
 from emulator.core.files import require_folder
 from emulator.trace.writer import is_trace_file
 from topologies.build.trace_sources import whole_slots_ns
@@ -36,13 +37,15 @@ def trace_request(model: Environment, overrides: Sequence[str]) -> TraceRequest:
     of a scenario's cells and of its links' `radio`: `cell.bandwidth_mhz=20`, `radio.speed_mps=10`. Raises ValueError,
     one line."""
     data: dict[str, Any] = {"cell": {"environment": model}, "radio": {}}
-    overridden = [apply_override(data, override, ERROR_PREFIX) for override in overrides]
+    for override in overrides:
+        apply_override(data, override, ERROR_PREFIX)
     if not set(data["radio"]) & set(MOVEMENT_KEYS):
         data["radio"]["ring"] = {}
     try:
         found = TraceRequest.model_validate(data)
     except ValidationError as error:
-        raise ValueError(f"{ERROR_PREFIX}: {translate(error, overridden)}") from None
+        mistakes = translate(error, TraceRequest, data)
+        raise Mistakes(f"{ERROR_PREFIX}: --set {mistake.text}" for mistake in mistakes) from None
     check_carrier(f"{ERROR_PREFIX}: cell", found.cell)
     return found
 

@@ -28,7 +28,7 @@ from airsplit.cli.simulation import run
 from airsplit.cli.traces import trace_app
 from airsplit.cli.training import profile, train
 from airsplit.own_packages import hidden_packages
-from emulator.core.errors import MissingDependency, UnfinishedRun
+from emulator.core.errors import MissingDependency, Mistakes, UnfinishedRun
 from emulator.core.files import NO_SPACE
 from emulator.core.sources import own_version
 from emulator.realtime.relay import RelayFailed
@@ -73,7 +73,7 @@ def print_any_text() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error becomes one line on standard error and an exit code."""
+    """Run the command line; an error becomes one line on standard error, or one for each mistake, and an exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that processes that we started end with us
     print_any_text()
     with suppress(OSError):  # there may be no working directory any more
@@ -87,7 +87,8 @@ def main() -> None:
     except (MissingDependency, RelayFailed, UnfinishedRun, ImportError, OSError, ValueError) as error:
         if "--traceback" in sys.argv:
             traceback.print_exception(error)
-        fail(*code_and_line(error))
+        code, line = code_and_line(error)
+        fail(code, *(error.lines if isinstance(error, Mistakes) else (line,)))
 
 
 def code_and_line(error: Exception) -> tuple[int, str]:

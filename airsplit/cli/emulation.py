@@ -26,6 +26,7 @@ def emulate(
     from emulator.realtime import sandbox
     from results.agreement.unanswered import unanswered_sentence
     from results.progress import RunProgress
+    from topologies.loading.loader import prefix_errors
 
     chosen = load_for_emulation(scenario, overrides or (), seed, policy, tasks=not cli)
     if not sandbox.inside():
@@ -33,7 +34,8 @@ def emulate(
         sys.exit(sandbox.run_inside([sys.executable, *sys.orig_argv[1:]]))
     command = command_line()
     progress = RunProgress(quiet or cli)  # bars would write over the prompt
-    run = run_emulation(chosen, scenario, out, command, progress, prompt=cli)
+    with prefix_errors(scenario, overrides or ()):
+        run = run_emulation(chosen, scenario, out, command, progress, prompt=cli)
     if run.manifest.facts.emulation is not None and run.manifest.facts.emulation.unanswered:
         print_notes(run.path, [unanswered_sentence(run.manifest.facts.emulation)])
     print_run(run, as_json)

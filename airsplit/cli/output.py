@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from results.run.folder import Run
 
 
-def fail(code: int, message: str) -> NoReturn:
-    """Print the message in one line on standard error and exit."""
-    print(" ".join(message.split()), file=sys.stderr)
+def fail(code: int, *messages: str) -> NoReturn:
+    """Print the messages on standard error, each in one line, and exit."""
+    for message in messages:
+        print(" ".join(message.split()), file=sys.stderr)
     sys.exit(code)
 
 

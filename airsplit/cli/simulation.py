@@ -48,7 +48,7 @@ def run(
     """Simulate a scenario under every policy that it names, and write records, figures and a report."""
     from airsplit.simulation_run import run_simulation
     from results.progress import RunProgress
-    from topologies.loading.loader import load
+    from topologies.loading.loader import load, prefix_errors
 
     chosen = load(scenario, overrides or (), seed)
     command = command_line()
@@ -56,5 +56,6 @@ def run(
     asked = tuple(name for name, out_of_it in left_out.items() if out_of_it)
     progress = RunProgress(quiet)
     login = login_of_run(hil, user, password_file, ca_file)
-    run = run_simulation(chosen, scenario, out, command, progress, hil, engine=engine, left_out=asked, login=login)
+    with prefix_errors(scenario, overrides or ()):
+        run = run_simulation(chosen, scenario, out, command, progress, hil, engine=engine, left_out=asked, login=login)
     print_run(run, as_json)

@@ -26,7 +26,7 @@ def train(
 
     require_writable(out)
     chosen = load(scenario, overrides or ())
-    with prefix_errors(scenario), RunProgress(quiet) as progress:
+    with prefix_errors(scenario, overrides or ()), RunProgress(quiet) as progress:
         seed = chosen.training.seed if seed is None else seed
         checkpoint = train_one(chosen, scenario.parent, agent, seed, progress)
     checkpoint.save(out)

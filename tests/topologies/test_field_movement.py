@@ -37,7 +37,7 @@ def test_field_speed_or_pause_of_a_ue_whose_place_is_given_is_refused(
     good: Path, key: str, place: str, reason: str
 ) -> None:
     good.write_text(GOOD.replace("at_m: [40, 0]", f"{place}, {key.replace('=', ': ')}"))
-    message = re.escape(f"good.yaml: links[0].radio: must not give {key} beside {reason}")
+    message = re.escape(f"good.yaml:16: links[0].radio: must not give {key} beside {reason}")
     with pytest.raises(ValueError, match=f"^{message}$"):
         load(good)
 
@@ -60,8 +60,8 @@ def test_field_track_shorter_than_the_run_is_refused_with_both_durations(good: P
     good.write_text(GOOD.replace("at_m: [40, 0]", "track: walk.csv"))
     with pytest.raises(
         ValueError,
-        match=r"^links\[0\]\.radio: track=walk\.csv: must last as long as duration_s, 2 s, and lasts 1\.5 s;"
-        r" shorten duration_s, take a longer track, or give after_track: stay or return$",
+        match=r"^good\.yaml:16: links\[0\]\.radio: track=walk\.csv: must last as long as duration_s, 2 s, and lasts"
+        r" 1\.5 s; shorten duration_s, take a longer track, or give after_track: stay or return$",
     ):
         build(load(good), good.parent)
     assert build(load(good, ["duration_s=1.5"]), good.parent).links

@@ -15,7 +15,8 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from tests.topologies.loading.bad_scenarios import GOOD
-from topologies.loading.loader import apply_override, json_schema, parse_yaml
+from topologies.loading.document import read_document
+from topologies.loading.loader import apply_override, json_schema
 from topologies.schema.scenario import Scenario
 
 FOLDER = Path(__file__).parents[2] / "topologies"
@@ -62,7 +63,7 @@ def good(*changes: str) -> dict[str, Any]:
 @cache
 def examples() -> tuple[dict[str, Any], ...]:
     """Return the scenarios of the tests, and the shipped ones with a recording where they leave it open."""
-    shipped = [parse_yaml(path) for path in SHIPPED]
+    shipped = [read_document(path).data for path in SHIPPED]
     for data in shipped:
         if data["name"] == "campus-replay":
             apply_override(data, "links[0].uplink.trace.file=walk", "campus-replay.yaml")
@@ -112,14 +113,14 @@ def test_schema_is_one() -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_field_shipped_scenarios_are_valid_by_the_schema(path: Path) -> None:
     """Editors see them without the overrides of a command line: campus-replay leaves its recording to `--set`."""
-    assert errors(parse_yaml(path)) == []
+    assert errors(read_document(path).data) == []
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_field_shipped_scenarios_mean_the_same_in_yaml_1_1_and_1_2(path: Path) -> None:
     """Editors read YAML 1.2, in which `1_000` is text, PyYAML reads YAML 1.1, in which `1e3` is text."""
     text = path.read_text()
-    assert yaml.safe_load(text) == parse_yaml(path)
+    assert yaml.safe_load(text) == read_document(path).data
     values = [token.value for token in yaml.scan(text) if isinstance(token, yaml.ScalarToken) and token.plain]
     assert [value for value in values if value[0].isdigit() and "_" in value] == []
 

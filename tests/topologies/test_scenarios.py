@@ -149,7 +149,7 @@ def test_many_ues_has_a_hundred_ues() -> None:
 
 
 def test_campus_replay_requires_a_recording() -> None:
-    with pytest.raises(ValueError, match=r"^campus-replay.yaml: links\[0\].uplink.trace.file: must be given"):
+    with pytest.raises(ValueError, match=r"^campus-replay.yaml:\d+: links\[0\].uplink.trace.file: must be given"):
         load(FOLDER / "campus-replay.yaml")
 
 

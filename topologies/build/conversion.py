@@ -114,7 +114,7 @@ def recorded_arrivals(section: RecordedSection, folder: Path) -> RecordedSection
     try:
         return RecordedFileSection.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ValueError(f"{path}: {translate(error)}") from None
+        raise ValueError(f"{path}: {translate(error, RecordedFileSection)[0].text}") from None
 
 
 def placements_of(

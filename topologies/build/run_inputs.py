@@ -14,7 +14,7 @@ from emulator.layer_times import measured_of, save_measured
 from emulator.system import System
 from emulator.trace import Trace
 from topologies.build.conversion import direction_name, nodes_of, profile_source, radio_ends, recorded_arrivals
-from topologies.loading.checks import track_files
+from topologies.loading.file_checks import track_files
 from topologies.schema.base import TEMPLATE
 from topologies.schema.links import TraceFileSection
 from topologies.schema.scenario import LearnedSection, ReplaySection, Scenario, label_of

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.channel.generate import generate
+from emulator.channel.large_scale.track import Track
 from emulator.channel.numerology import slot_ns
-from emulator.channel.radio import Direction
+from emulator.channel.radio import Direction, Radio
 from emulator.core.scratch import Scratch
 from emulator.core.units import NS_PER_S, ns_from_s
 from emulator.trace import Trace, constant
@@ -54,11 +55,17 @@ class TraceSource:
         fading."""
         if name in self.stored_traces:
             return self.stored_traces[name]
+        radio, track, whole_ns = self.channel(cell, section, ue)
+        return generate(radio, track, whole_ns, self.seed, entity, direction, self._scratch)
+
+    def channel(self, cell: CellSection, section: RadioSection, ue: str) -> tuple[Radio, Track, int]:
+        """Return the radio, the track and the duration, in ns, of the channel between a cell and a UE. Raises
+        ValueError (one line) for a track that cannot be read or is too short."""
         whole_ns = whole_slots_ns(max(self.duration_ns, MIN_CHANNEL_NS), cell.mu)
         track = track_of(section, whole_ns, self.seed, ue, self.folder)
         key = "training.duration_s" if self.training else "duration_s"
         require_long_enough(section, track, key, self.duration_ns)
-        return generate(radio_of(cell, section), track, whole_ns, self.seed, entity, direction, self._scratch)
+        return radio_of(cell, section), track, whole_ns
 
     def _recorded(self, section: TraceFileSection) -> Trace:
         file = self.folder / section.file

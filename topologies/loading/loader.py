@@ -1,16 +1,20 @@
-"""Loading of scenario files: parsing, overrides, validation, one-line errors."""
+"""Loading of scenario files: overrides, validation, and a line for each mistake."""
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from topologies.loading.checks import check
-from topologies.schema.messages import Keys, dotted, short, translate
+from emulator.core.errors import Mistakes
+from topologies.loading.checks import broken_rules
+from topologies.loading.document import ScenarioLoader, read_document
+from topologies.schema.messages import Keys, Mistake, dotted, keys_of, short, translate
 from topologies.schema.scenario import Scenario
 
 PATH_KEYS = ("file", "checkpoint", "track")  # keys with paths as values
@@ -20,79 +24,87 @@ def load(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> 
     """Read, override (`links[0].delay_ms=5`), validate and check a scenario.
 
     Paths in the file are relative to its folder. Paths in overrides are relative to the working directory and are made
-    absolute. Raises ValueError, one line: `quickstart.yaml: links[1].loss=1.4: must be between 0 and 1`.
+    absolute. Raises Mistakes, a ValueError with a line for each mistake:
+    `quickstart.yaml:61: links[1].loss=1.4: must be between 0 and 1`. If sections are wrong by themselves, rules over
+    several sections are not checked.
     """
-    data = parse_yaml(path)
-    overridden = [apply_override(data, override, path.name) for override in overrides]
-    if seed is not None:
-        data["seed"] = seed
+    given = GivenScenario(path, overrides if seed is None else (*overrides, f"seed={seed}"))
     try:
-        scenario = Scenario.model_validate(data)
+        scenario = Scenario.model_validate(given.data)
     except ValidationError as error:
-        raise ValueError(f"{path.name}: {translate(error, overridden)}") from None
-    with prefix_errors(path):
-        check(scenario, path.parent)
+        raise Mistakes([*given.lines, *given.in_order(translate(error, Scenario, given.data))]) from None
+    mistakes = map(given.mistake, broken_rules(scenario, path.parent))
+    if lines := [*given.lines, *given.in_order(mistakes)]:
+        raise Mistakes(lines)
     return scenario
 
 
+class GivenScenario:
+    """What the user gives: a file, and values that replace its values.
+
+    `data` is the scenario after the overrides; `lines` has a line for each key that is given twice and each override
+    that cannot be applied. Raises ValueError, one line, if there is no mapping in the file.
+    """
+
+    def __init__(self, path: Path, overrides: Sequence[str]) -> None:
+        self._name, self._document = path.name, read_document(path)
+        self.data = self._document.data
+        self.lines = list(self._document.repeated)
+        self._overridden: list[Keys] = []
+        for override in overrides:
+            try:
+                changed = deepcopy(self.data)
+                self._overridden.append(apply_override(changed, override, path.name))
+                self.data = changed
+            except ValueError as error:
+                self.lines.append(str(error))
+
+    def mistake(self, text: str) -> Mistake:
+        """Return the mistake of a message; its keys are those that the message begins with."""
+        return Mistake(keys_of(text, self.data), text)
+
+    def in_order(self, mistakes: Iterable[Mistake]) -> list[str]:
+        """Return a line for each mistake, with its line in the file or the word --set, in the order of the file."""
+        placed = [(self._line(mistake.keys), mistake) for mistake in mistakes]
+        return [
+            f"{self._name}{f':{line}' if line else ''}: {'--set ' if self._is_overridden(keys) else ''}{text}"
+            for line, (keys, text) in sorted(placed, key=lambda each: each[0] or inf)
+        ]
+
+    def _line(self, keys: Keys) -> int | None:
+        return None if not keys or self._is_overridden(keys) else self._document.line(keys)
+
+    def _is_overridden(self, keys: Keys) -> bool:
+        """Return whether an override gave the value at `keys`, or something in it."""
+        return bool(keys) and any(
+            keys[: len(given)] == given or given[: len(keys)] == keys for given in self._overridden
+        )
+
+
 @contextmanager
-def prefix_errors(path: Path) -> Iterator[None]:
-    """Turn a ValueError into one line that starts with the name of the scenario's file."""
+def prefix_errors(path: Path, overrides: Sequence[str] | None = None) -> Iterator[None]:
+    """Turn a ValueError into Mistakes whose lines start with the name of the scenario's file, and with the line in the
+    file or --set if the overrides of the scenario are given."""
     try:
         yield
     except UnicodeEncodeError:  # of a file's name, in an environment that lacks its letters
         raise
     except ValueError as error:
-        text = " ".join(str(error).split())  # a value may hold line ends
-        raise ValueError(f"{path.name}: {text.removeprefix(f'{path.name}: ')}") from error
+        lines = error.lines if isinstance(error, Mistakes) else (str(error),)
+        texts = [" ".join(line.split()).removeprefix(f"{path.name}: ") for line in lines]  # a value may hold line ends
+        if overrides is None or any(text.startswith(f"{path.name}:") for text in texts):
+            raise Mistakes(_prefixed(text, path.name) for text in texts) from error
+        given = GivenScenario(path, overrides)
+        raise Mistakes(given.in_order(map(given.mistake, texts))) from error
+
+
+def _prefixed(text: str, name: str) -> str:
+    return text if re.match(rf"{re.escape(name)}:\d+: ", text) else f"{name}: {text}"
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of scenario files, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scenario.model_json_schema()}
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML loader that refuses duplicate keys and recursive values, and reads `1e3` as a number (YAML 1.2)."""
-
-    def construct_document(self, node: yaml.Node) -> Any:
-        return self.construct_object(node, deep=True)  # deep construction refuses recursion
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def parse_yaml(path: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML file. Raises ValueError (one line) if there is none."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"{path.name}: must be a readable file ({error.strerror}: {path})") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name}: must be UTF-8 text (byte {error.start} is not)") from error
-    try:
-        data = yaml.load(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ValueError(f"{path.name}: {line}must be YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:  # a forbidden character; an impossible date or number
-        raise ValueError(f"{path.name}: must be YAML: {str(error).splitlines()[0]}") from error
-    except RecursionError as error:
-        raise ValueError(f"{path.name}: must be YAML that is nested less deeply") from error
-    if not isinstance(data, dict):
-        raise ValueError(f"{path.name}: must be a mapping with keys such as name, seed, nodes, links and tasks")
-    return data
 
 
 def apply_override(data: dict[str, Any], override: str, file: str) -> Keys:
@@ -102,7 +114,7 @@ def apply_override(data: dict[str, Any], override: str, file: str) -> Keys:
     if not equals or not re.fullmatch(r"[^.\[\]=]+(\.[^.\[\]=]+|\[\d+\])*", path):
         raise ValueError(f"{file}: --set {short(override)}: must look like links[0].delay_ms=5")
     try:
-        value = yaml.load(text, _Loader)
+        value = yaml.load(text, ScenarioLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{file}: --set {short(override)}: must have a YAML value") from error
     keys: Keys = tuple(

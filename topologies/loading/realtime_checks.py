@@ -1,83 +1,113 @@
-"""Checks of switches and of the section `realtime`. Each raises ValueError (one line)."""
+"""Rules for switches and for the section `realtime`. Each yields its mistakes, `path=value: rule`."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from emulator.system import Role
+from topologies.loading.rule_input import RuleInput, first_of_entries
 from topologies.mininet.addressing import MAX_INTERFACE_NAME, MAX_NODES
 from topologies.schema.scenario import Scenario
 
 
-def check_switches(scenario: Scenario) -> None:
-    """Check that switches have no device, are neither control node nor broker, and form no loops, in which frames
-    would circulate for ever."""
-    _check_names(scenario)
+def check_switches(given: RuleInput) -> Iterator[str]:
+    """Switches have no device, are neither control node nor broker, and form no loops, in which frames would circulate
+    for ever."""
+    scenario = given.scenario
+    yield from _check_names(scenario)
     roles = _roles(scenario)
-    for index, name, node in scenario.node_entries():
+    for index, node in enumerate(scenario.nodes):
         if node.role == "switch" and node.device is not None:
-            raise ValueError(f"nodes[{index}].device={node.device}: must not be given, since {name} is a switch")
+            yield f"nodes[{index}].device={node.device}: must not be given, since {node.name} is a switch"
     for key, place in (("control.node", scenario.control.node), ("broker", scenario.broker)):
         if place is not None and roles[place] == "switch":
-            raise ValueError(f"{key}={place}: must not be a switch")
+            yield f"{key}={place}: must not be a switch"
+    yield from first_of_entries(_wrong_ends(scenario, roles))
+
+
+def _wrong_ends(scenario: Scenario, roles: Mapping[str, Role]) -> Iterator[tuple[int, str]]:
     leader = {name: name for name, role in roles.items() if role == "switch"}
     for index, a, b, link in scenario.link_entries():
         ends = f"links[{index}].between=[{a}, {b}]"
         if link.over_the_air and "switch" in (roles[a], roles[b]):
-            raise ValueError(f"{ends}: a link over the air must not end at a switch")
+            yield index, f"{ends}: a link over the air must not end at a switch"
         if a in leader and b in leader:
             first, second = _leader(leader, a), _leader(leader, b)
             if first == second:
-                raise ValueError(f"{ends}: must not close a loop of switches")
+                yield index, f"{ends}: must not close a loop of switches"
             leader[second] = first
 
 
-def check_realtime(scenario: Scenario) -> None:
-    """Check that names exist, nothing exceeds the run's duration, and each node has at most one entry of `hosts`."""
-    section = scenario.realtime
-    roles = _roles(scenario)
+def check_realtime(given: RuleInput) -> Iterator[str]:
+    """Names exist, nothing exceeds the run's duration, and each node has at most one entry of `hosts`."""
+    scenario, section = given.scenario, given.scenario.realtime
     if section.policy is not None and section.policy not in scenario.labels:
-        labels = ", ".join(scenario.labels)
-        raise ValueError(f"realtime.policy={section.policy}: must be the label of a policy: {labels}")
+        yield f"realtime.policy={section.policy}: must be the label of a policy: {', '.join(scenario.labels)}"
     duration_s = section.duration_s or scenario.duration_s
     if duration_s > scenario.duration_s:
-        raise ValueError(f"realtime.duration_s={duration_s:g}: must be at most duration_s, {scenario.duration_s:g}")
-    described: set[str] = set()
-    interfaces: set[str] = set()
-    replaced: set[str] = set()
-    for index, host in enumerate(section.hosts):
-        path = f"realtime.hosts[{index}]"
-        names = scenario.names_of(host.nodes)
-        for name in names:
-            _check_host(f"{path}.nodes={name}", name, roles)
-            if name in described:
-                raise ValueError(f"{path}.nodes={name}: must be in one entry of hosts only")
-            described.add(name)
-        if host.interface is not None:
-            _check_interface(f"{path}.interface={host.interface}", names, host.interface in interfaces)
-            interfaces.add(host.interface)
-            replaced.update(names)
+        yield f"realtime.duration_s={duration_s:g}: must be at most duration_s, {scenario.duration_s:g}"
+    yield from first_of_entries(_wrong_hosts(scenario))
+    replaced = {name for host in section.hosts if host.interface is not None for name in scenario.names_of(host.nodes)}
+    roles = _roles(scenario)
     for index, command in enumerate(section.commands):
         path = f"realtime.commands[{index}]"
-        _check_host(f"{path}.node={command.node}", command.node, roles)
+        if not _is_host(command.node, roles):
+            yield f"{path}.node={command.node}: must be the name of a node, and no switch"
         if command.node in replaced:
-            raise ValueError(f"{path}.node={command.node}: must not be a node that an interface stands for")
+            yield f"{path}.node={command.node}: must not be a node that an interface stands for"
         if command.at_s >= duration_s:
-            raise ValueError(f"{path}.at_s={command.at_s:g}: must be before the end, {duration_s:g}")
-    _check_replaced(scenario)
+            yield f"{path}.at_s={command.at_s:g}: must be before the end, {duration_s:g}"
 
 
-def _check_names(scenario: Scenario) -> None:
-    """Check the length of switches' names: Linux allows 15 characters for an interface's name, in which Mininet's
-    switches must find their own name."""
+def _wrong_hosts(scenario: Scenario) -> Iterator[tuple[int, str]]:
+    roles = _roles(scenario)
+    described: set[str] = set()
+    interfaces: set[str] = set()
+    working = _working(scenario)
+    for index, host in enumerate(scenario.realtime.hosts):
+        path, names = f"realtime.hosts[{index}]", scenario.names_of(host.nodes)
+        for name in names:
+            if not _is_host(name, roles):
+                yield index, f"{path}.nodes={name}: must be the name of a node, and no switch"
+            if name in described:
+                yield index, f"{path}.nodes={name}: must be in one entry of hosts only"
+            described.add(name)
+        if host.interface is not None:
+            if len(names) != 1 or host.interface in interfaces:
+                yield index, f"{path}.interface={host.interface}: must be given for one node only"
+            interfaces.add(host.interface)
+            for name in names:
+                if name in working:
+                    remedy = "" if name == scenario.broker else "; or realtime.tasks must be false"
+                    rule = f"must not stand for {name}, {working[name]} of tasks{remedy}"
+                    yield index, f"{path}.interface={host.interface}: {rule}"
+
+
+def _working(scenario: Scenario) -> dict[str | None, str]:
+    """Return what runs on this machine at each node whose station or broker no real device can replace."""
+    working: dict[str | None, str] = {scenario.broker: "the broker"}
+    if scenario.realtime.tasks:
+        working |= {name: "a computer" for _, name, node in scenario.node_entries() if node.device is not None}
+        working |= {name: "a source" for task in scenario.tasks for name in scenario.names_of(task.sources)}
+    return working
+
+
+def _check_names(scenario: Scenario) -> Iterator[str]:
+    """Switches' names are short: Linux allows 15 characters for an interface's name, in which Mininet's switches must
+    find their own name."""
     links = Counter(end for _, a, b, _ in scenario.link_entries() for end in (a, b))
     nodes = list(scenario.node_entries())
     if len(nodes) > MAX_NODES:
-        raise ValueError(f"nodes: must be at most {MAX_NODES} to be emulated in real time")
-    for index, name, node in nodes:
-        longest = f"{name}-eth{links[name]}"
-        if node.role == "switch" and len(longest) > MAX_INTERFACE_NAME:
-            room = MAX_INTERFACE_NAME - len(longest) + len(name)
-            raise ValueError(f"nodes[{index}].name={name}: must have at most {room} characters, since it is a switch")
+        yield f"nodes: must be at most {MAX_NODES} to be emulated in real time"
+    longest = {name: len(f"{name}-eth{links[name]}") for _, name, _ in nodes}
+    yield from first_of_entries(
+        (
+            index,
+            f"nodes[{index}].name={name}: must have at most {MAX_INTERFACE_NAME - longest[name] + len(name)}"
+            " characters, since it is a switch",
+        )
+        for index, name, node in nodes
+        if node.role == "switch" and longest[name] > MAX_INTERFACE_NAME
+    )
 
 
 def _roles(scenario: Scenario) -> dict[str, Role]:
@@ -91,26 +121,5 @@ def _leader(leader: Mapping[str, str], name: str) -> str:
     return name
 
 
-def _check_host(place: str, name: str, roles: Mapping[str, Role]) -> None:
-    if roles.get(name, "switch") == "switch":
-        raise ValueError(f"{place}: must be the name of a node, and no switch")
-
-
-def _check_interface(place: str, names: tuple[str, ...], taken: bool) -> None:
-    if len(names) != 1 or taken:
-        raise ValueError(f"{place}: must be given for one node only")
-
-
-def _check_replaced(scenario: Scenario) -> None:
-    """Check that no real device replaces a node whose station or broker must run on this machine."""
-    working = {scenario.broker: "the broker"}
-    if scenario.realtime.tasks:
-        working |= {name: "a computer" for _, name, node in scenario.node_entries() if node.device is not None}
-        working |= {name: "a source" for task in scenario.tasks for name in scenario.names_of(task.sources)}
-    for index, host in enumerate(scenario.realtime.hosts):
-        if host.interface is not None:
-            for name in scenario.names_of(host.nodes):
-                if name in working:
-                    place = f"realtime.hosts[{index}].interface={host.interface}"
-                    remedy = "" if name == scenario.broker else "; or realtime.tasks must be false"
-                    raise ValueError(f"{place}: must not stand for {name}, {working[name]} of tasks{remedy}")
+def _is_host(name: str, roles: Mapping[str, Role]) -> bool:
+    return roles.get(name, "switch") != "switch"

@@ -1,9 +1,11 @@
 """Translation of pydantic's errors to one-line messages: `links[1].loss=1.4: must be between 0 and 1`."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from typing import NamedTuple, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 Keys = tuple[str | int, ...]
@@ -39,29 +41,94 @@ _MESSAGES = {
     "too_long": "must have at most {max_length} entries",
     "string_pattern_mismatch": "must be a name of letters, digits and _ (labels: also - . +), a letter first",
 }
+ORDER = {"extra_forbidden": 0, "too_short": 2}  # of pydantic's errors, so that causes come before what follows
 _TDD_MESSAGE = "must hold D, S and U alone"
 
 
-def translate(error: ValidationError, overrides: Iterable[Keys] | None = None) -> str:
-    """Return the first of pydantic's errors as `path=value: message`. `overrides` are the paths changed by --set; None
-    for a file that --set does not apply to."""
-    errors = error.errors(include_url=False)
-    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])  # misspelt
-    keys = _keys(first)
-    text = f"must be {POLICY_TYPES}" if keys[:1] == ("policies",) and keys[-1] == "type" else _message(first)
-    if first["type"] == "missing" and overrides is not None:
-        text += ", in the file or by --set"
-    value = "" if first["type"] in ("missing", "section_error") else f"={short(first['input'])}"
-    if not keys:
-        return text
-    by_override = any(keys[: len(given)] == given or given[: len(keys)] == keys for given in overrides or ())
-    return f"{'--set ' if by_override else ''}{dotted(keys)}{value}: {text}"
+class Mistake(NamedTuple):
+    """A mistake, and the keys of its place in the data."""
+
+    keys: Keys
+    text: str
 
 
-def _keys(error: ErrorDetails) -> Keys:
-    """Return the keys in the file: pydantic's location without the tag of a policy's type."""
-    keys = error["loc"]
-    return keys[:2] + keys[3:] if keys[:1] == ("policies",) and len(keys) > 2 else keys
+def translate(error: ValidationError, model: type[BaseModel], data: object = None) -> list[Mistake]:
+    """Return pydantic's errors as mistakes `path=value: message`, one for each place in the data, without those that
+    follow from others. `data` is what was validated as `model`; None for a file that --set does not apply to."""
+    errors = sorted(error.errors(include_url=False), key=lambda each: ORDER.get(each["type"], 1))
+    found: dict[Keys, str] = {}
+    misspelt: set[Keys] = set()
+    for each in errors:
+        keys = each["loc"] if data is None else _keys(each, data)
+        if keys in found or (each["type"] == "missing" and keys in misspelt):
+            continue  # another type of a union, or missed by its wrong spelling
+        if each["type"] == "too_short" and any(keys == other[: len(keys)] for other in found):
+            continue  # pydantic counts the valid entries alone
+        text = _message(each)
+        if each["type"] == "missing" and data is not None:
+            text += ", in the file or by --set"
+        if each["type"] == "extra_forbidden" and isinstance(keys[-1], str):
+            meant = nearest(keys[-1], known_keys(model, each["loc"][:-1]))
+            misspelt.add((*keys[:-1], meant))
+            text += did_you_mean(meant)
+        value = "" if each["type"] in ("missing", "section_error") else f"={short(each['input'])}"
+        found[keys] = f"{dotted(keys)}{value}: {text}" if keys else text
+    return [Mistake(keys, text) for keys, text in found.items()]
+
+
+def _keys(error: ErrorDetails, data: object) -> Keys:
+    """Return the place of an error in the data: pydantic's location without the names of a union's types."""
+    keys: list[str | int] = []
+    for key in error["loc"]:
+        if (isinstance(data, dict) and key in data) or (isinstance(data, list) and key in range(len(data))):
+            data = data[key]  # type: ignore[index]  # a key of the dict, or an index of the list
+            keys.append(key)
+    if error["type"] == "missing":
+        keys.append(error["loc"][-1])
+    return tuple(keys)
+
+
+def known_keys(model: type[BaseModel], keys: Keys) -> list[str]:
+    """Return the keys of the section at `keys`, those of all types of a union."""
+    sections = [model]
+    for key in keys:
+        fields = [section.model_fields[key] for section in sections if key in section.model_fields]
+        sections = [inner for field in fields for inner in _sections(field.annotation)] if fields else sections
+    return [name for section in sections for name in section.model_fields]
+
+
+def _sections(kind: object) -> Iterator[type[BaseModel]]:
+    """Yield the sections in a type, such as those of a list or a union."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+    for inner in get_args(kind):
+        yield from _sections(inner)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that is most like `name`; empty if none is."""
+    return next(iter(get_close_matches(name, known, 1)), "")
+
+
+def did_you_mean(name: str) -> str:
+    """Return a question to append to a message; empty if there is no name."""
+    return f'; did you mean "{name}"?' if name else ""
+
+
+def keys_of(text: str, data: object) -> Keys:
+    """Return the keys of the place in the data that a message begins with, such as `links[1].loss=1.4: ...` or
+    `policies[0]: settings.gamma=2: ...`, as far as there are such keys."""
+    keys: list[str | int] = []
+    while isinstance(data, dict | list):
+        names = [f"[{index}]" for index in range(len(data))] if isinstance(data, list) else list(map(str, data))
+        fitting = [name for name in names if text.startswith(name) and text[len(name) :][:1] in set(".[=:")]
+        if not fitting:
+            break
+        name = max(fitting, key=len)  # a key may hold dots
+        key = names.index(name) if isinstance(data, list) else list(data)[names.index(name)]
+        data, text = data[key], text[len(name) :].removeprefix(".").removeprefix(": ")
+        keys.append(key)
+    return tuple(keys)
 
 
 def dotted(keys: Keys) -> str:
@@ -77,6 +144,8 @@ def short(value: object) -> str:
 
 
 def _message(error: ErrorDetails) -> str:
+    if error["loc"][:1] == ("policies",) and error["loc"][-1] == "type":
+        return f"must be {POLICY_TYPES}"
     if error["type"] == "string_pattern_mismatch" and error["loc"][-1] == "tdd":
         return _TDD_MESSAGE  # the only pattern that is not of a name
     template = _MESSAGES.get(error["type"])

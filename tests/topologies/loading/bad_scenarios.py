@@ -61,8 +61,8 @@ Edit = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Case:
-    """A scenario file (GOOD after `edit`, or `text`), files `beside` it, and overrides. The message must contain
-    `expected` and `file`."""
+    """A scenario file (GOOD after `edit`, or `text`), files `beside` it, and overrides. A line of the message must
+    contain `expected` and `file`; the edit makes mistakes of this number of `lines`."""
 
     id: str
     expected: str
@@ -71,6 +71,7 @@ class Case:
     overrides: tuple[str, ...] = ()
     beside: Mapping[str, str] = field(default_factory=dict)
     file: str = "bad.yaml"
+    lines: int = 1
 
     def write(self, folder: Path) -> Path:
         """Write the case's files; return the path of the scenario, which in one case does not exist."""
@@ -240,7 +241,7 @@ CASES = [
     Case("list", "must be a mapping", text="- a\n- b\n"),
     Case("unclosed", "line 3: must be YAML: expected ',' or ']'", text="name: x\nnodes: [a, b\n"),
     Case("tab", "line 2: must be YAML", text="name: x\n\tseed: 1\n"),
-    Case("duplicate-key", "line 3: must be YAML: 'name' is given twice", text="name: x\nseed: 1\nname: y\n"),
+    Case("duplicate-key", "line 3: must be YAML: 'name' is given twice", text="name: x\nseed: 1\nname: y\n", lines=8),
     Case("not-utf8", "must be UTF-8 text (byte 6 is not)", text=b"name: \xff\xfe\n"),
     Case("control-character", "must be YAML", text="name: \x07\n"),
     Case("python-object", "line 1: must be YAML", text="name: !!python/object/apply:os.getcwd []\n"),
@@ -348,7 +349,7 @@ CASES = [
     Case("policy-key", "policies[0].cut=3: is not a known key", put("policies.0.cut", 3)),
     Case("fixed-key", "policies[1].splits.image.cut=-1: must be at least 0", put("policies.1.splits.image.cut", -1)),
     # names that must exist or differ
-    Case("duplicate-node", "nodes[1].name=ue1: must be given once", put("nodes.1.name", "ue1")),
+    Case("duplicate-node", "nodes[1].name=ue1: must be given once", put("nodes.1.name", "ue1"), lines=5),
     Case("unknown-device", "nodes[0].device=tablet: must be one of phone, server", put("nodes.0.device", "tablet")),
     Case("unknown-end", "links[1].between[1]=edge9: must be the name of a node", put("links.1.between.1", "edge9")),
     Case("self-loop", "links[1].between=[gnb, gnb]: must join two different nodes", put("links.1.between.1", "gnb")),
@@ -365,10 +366,10 @@ CASES = [
     Case("unreachable", "nodes[2].name=edge1: must be reachable from ue1", drop("links.1")),
     Case("control-node", "control.node=tower: must be the name of a node", put("control.node", "tower")),
     Case("broker-node", "broker=tower: must be the name of a node", put("broker", "tower")),
-    Case("duplicate-task", "tasks[1].name=image: must be given once", put("tasks.1.name", "image")),
+    Case("duplicate-task", "tasks[1].name=image: must be given once", put("tasks.1.name", "image"), lines=2),
     Case("unknown-source", "tasks[0].sources=ue9: must be the name of a UE", put("tasks.0.sources", ["ue1", "ue9"])),
     Case("source-no-ue", "tasks[0].sources=gnb: must be the name of a UE", put("tasks.0.sources", "gnb")),
-    Case("no-ue", "tasks[0].sources=all: there must be a UE", no_ue),
+    Case("no-ue", "tasks[0].sources=all: there must be a UE", no_ue, lines=2),
     Case(
         "renamed-setting",
         "policies[2].settings.clip=0.2: was renamed to clip_coef",
@@ -409,7 +410,12 @@ CASES = [
     ),
     Case("no-input", "tasks[0].input_kb=0: must be above 0", drop("tasks.0.input_kb")),
     Case("cut-beyond", "tasks[0].cuts[1]=11: must lie before the last of 11 layers", put("tasks.0.cuts", [2, 11])),
-    Case("no-candidate", "tasks[0].model=alexnet: its weights must fit the memory", put("devices.server.memory_mb", 1)),
+    Case(
+        "no-candidate",
+        "tasks[0].model=alexnet: its weights must fit the memory",
+        put("devices.server.memory_mb", 1),
+        lines=3,
+    ),
     Case(
         "fixed-memory",
         "policies[1].splits.image.cut=9: 161 MB of weights must fit the 120 MB of ue1",
@@ -433,7 +439,12 @@ CASES = [
     Case("fixed-incomplete", "policies[1].splits: must say where text is split", drop("policies.1.splits.text")),
     # costs and bearers
     Case("cheap-failure", "cost.failure_s=0.5: must be at least the longest deadline, 1 s", put("cost.failure_s", 0.5)),
-    Case("mqtt-unacknowledged", "links[0].bearer=um: must be am, since mqtt of tasks[0]", put("links.0.bearer", "um")),
+    Case(
+        "mqtt-unacknowledged",
+        "links[0].bearer=um: must be am, since mqtt of tasks[0]",
+        put("links.0.bearer", "um"),
+        lines=2,
+    ),
     Case(
         "erasures-for-nothing",
         "cost.erasure_s=0: must be above 0, since links[0].bearer=um",
@@ -626,15 +637,23 @@ CASES = [
         "realtime-cable-twice",
         "realtime.hosts[1].interface=eth7: must be given for one node only",
         realtime(hosts=[{"nodes": "ue1", "interface": "eth7"}, {"nodes": "edge1", "interface": "eth7"}]),
+        lines=2,
     ),
     Case(
         "realtime-cable-name",
         "realtime.hosts[0].interface=enp0s31f6u1u2u3v4: must be",
         realtime(hosts=[{"nodes": "ue1", "interface": "enp0s31f6u1u2u3v4"}]),
     ),
-    Case("command-nowhere", "realtime.commands[0].node=edge7: must be the name of a node", commanded(node="edge7")),
+    Case(
+        "command-nowhere",
+        "realtime.commands[0].node=edge7: must be the name of a node",
+        commanded(node="edge7"),
+        lines=2,
+    ),
     Case("command-empty", "realtime.commands[0].run='': must", realtime(commands=[{"node": "ue1", "run": ""}])),
-    Case("command-late", "realtime.commands[0].at_s=2: must be before the end, 2", commanded(node="ue1", at_s=2)),
+    Case(
+        "command-late", "realtime.commands[0].at_s=2: must be before the end, 2", commanded(node="ue1", at_s=2), lines=2
+    ),
     Case(
         "realtime-cable-and-tasks",
         "realtime.hosts[0].interface=eth7: must not stand for ue1, a source of tasks; or realtime.tasks must be false",
@@ -655,6 +674,7 @@ CASES = [
         "command-behind-a-cable",
         "realtime.commands[0].node=edge1: must not be a node that an interface stands for",
         commanded(node="edge1"),
+        lines=2,
     ),
     # failures
     Case("failures-empty", "failures.outages: must be given", failures({"on_failure": "wait"})),
