@@ -79,6 +79,6 @@ def _read(path: Path) -> ModelProfile:
     try:
         read = ProfileSection.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ValueError(f"{path}: {translate(error, _ProfileSection)[0].text}") from None
+        raise ValueError(f"{path}: {translate(error, ProfileSection)[0].text}") from None
     layers = tuple(Layer(**layer.model_dump()) for layer in read.layers)
     return ModelProfile(read.name, read.family, read.weight_dtype, read.input_shape, layers)

@@ -1,6 +1,6 @@
 """The scenario and its sections as pydantic models. The names of keys end in their units.
 
-1 kB is 1000 bytes, 1 MB 1 000 000 bytes. Sections refuse unknown keys and are immutable. `topologies.loading.checks`
+1 kB is 1000 bytes, 1 MB 1 000 000 bytes. Sections refuse unknown keys and are immutable. `topologies.loading`
 checks conditions over several keys, such as names that must exist and memory that must suffice.
 """
 

@@ -54,7 +54,7 @@ def test_field_file_with_a_number_is_that_of_the_ue(good: Path) -> None:
 
 def test_field_missing_file_of_one_ue_is_named(good: Path) -> None:
     (good.parent / "walk-2.log").unlink()
-    message = r"^good\.yaml: links\[0\]\.uplink\.trace\.file=walk-2\.log: must be an existing file$"
+    message = r"^good\.yaml:\d+: links\[0\]\.uplink\.trace\.file=walk-2\.log: must be an existing file$"
     with pytest.raises(ValueError, match=message):
         replaying(good, file="walk-{i}.log")
 
