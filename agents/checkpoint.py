@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,11 +92,13 @@ def _first_line(error: Exception) -> str:
 
 def require_unseen(checkpoint: Checkpoint, system: System) -> None:
     """Raise ValueError if the training's traces and the system's have an interval of a source in common."""
+    trained = defaultdict(list)
+    for used in checkpoint.training.lineage:
+        trained[used.source].append(used)
     for link in system.links:
         for tested in link.trace.lineage:
-            for trained in checkpoint.training.lineage:
-                if trained.overlaps(tested):
-                    raise ValueError(
-                        f"{checkpoint.training.agent}: trace {link.source}-{link.target}: must share no lineage with "
-                        f"the training's ({tested.source[:12]})"
-                    )
+            if any(used.overlaps(tested) for used in trained.get(tested.source, ())):
+                raise ValueError(
+                    f"{checkpoint.training.agent}: trace {link.source}-{link.target}: must share no lineage with "
+                    f"the training's ({tested.source[:12]})"
+                )

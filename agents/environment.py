@@ -1,6 +1,5 @@
 """The Gymnasium environment `airsplit/SplitInference-v0` of uncoupled tasks; importing this module registers it."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,11 +11,11 @@ import numpy as np
 
 from agents.encoding import LIMIT
 from agents.episodes import Episodes, EpisodeSettings
+from agents.training import contents_sha256
 from emulator.core.arrays import Flags, Float32s
+from emulator.core.cache import user_cache
 from emulator.core.draws import uniform
-from emulator.core.files import file_sha256
 from topologies.build import training_systems
-from topologies.loading.file_checks import named_files
 from topologies.loading.loader import load
 from topologies.schema.scenario import Scenario
 
@@ -97,20 +96,16 @@ class _TrainingSource:
 
 def episodes_of(scenario: str, episodes: int, steps: int, seed: int) -> Episodes:
     """Return episodes on the training systems of a scenario file. Environments of equal contents share them: the
-    channels are generated once in a process."""
+    channels are generated once in a process, and kept for later ones (see `emulator.core.cache`)."""
     path = Path(scenario)
     loaded = load(path)
-    digest = hashlib.sha256(loaded.model_dump_json().encode())
-    for place, file in named_files(loaded, path.parent):
-        digest.update(f" {place} {file_sha256(path.parent / file)}".encode())
-    return _episodes_of(
-        _TrainingSource(digest.hexdigest(), loaded, path.parent), EpisodeSettings(episodes, steps, seed)
-    )
+    source = _TrainingSource(contents_sha256(loaded, path.parent), loaded, path.parent)
+    return _episodes_of(source, EpisodeSettings(episodes, steps, seed))
 
 
 @lru_cache(maxsize=KEPT_EPISODES)
 def _episodes_of(source: _TrainingSource, settings: EpisodeSettings) -> Episodes:
-    return Episodes(training_systems(source.scenario, source.folder), settings)
+    return Episodes(training_systems(source.scenario, source.folder, user_cache()), settings)
 
 
 def make(scenario: str, episodes: int = 64, steps: int = 32, seed: int = 0) -> SplitInference:

@@ -1,16 +1,25 @@
 """Train the agents of a run, on channels that share no data with the run's."""
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from agents.checkpoint import Checkpoint
 from agents.episodes import Episodes, EpisodeSettings
 from agents.settings import A3cSettings, PpoSettings, changed, check_settings
+from emulator.core.cache import Cache
+from emulator.core.files import file_sha256
+from emulator.layer_times import Measured, rows_of, with_measured
 from emulator.system import System
 from topologies.build import require_disjoint, training_systems
+from topologies.loading.file_checks import named_files
 from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
+NOT_TRAINED_ON = ("seed", "duration_s", "failures", "policies", "hil", "realtime")  # sections of a scenario
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 Value = bool | int | float | str
 Trained = tuple[Checkpoint, list[dict[str, Any]]]
@@ -18,36 +27,86 @@ Trainer = Callable[[Episodes, Mapping[str, Value], int, Callable[[int, int], Non
 
 
 def train_missing(
-    scenario: Scenario, folder: Path, progress: Progress, adapt: Callable[[System], System]
+    scenario: Scenario, folder: Path, progress: Progress, measured: Measured, store: Cache
 ) -> dict[str, Trained]:
-    """Train each learned policy of the scenario that names no checkpoint. Return checkpoint and curve by label.
-    `adapt` changes each training system before use, for example its layer times to measured ones."""
+    """Train each learned policy of the scenario that names no checkpoint, on systems with the measured layer times.
+    Agents that earlier runs kept in `store` are not trained again. Return checkpoint and curve by label."""
     missing = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.checkpoint is None]
-    if not missing:
-        return {}
     settings = {label_of(each): {"total_timesteps": scenario.training.steps, **each.settings} for each in missing}
     for each in missing:
         check_settings(each.type, settings[label_of(each)])  # before the episodes, which take minutes
-        trainer_of(each.type)
-    episodes = prepare_episodes(
-        [adapt(each) for each in training_systems(scenario, folder)], EpisodeSettings(), progress
-    )
-    trained = {}
-    for each in missing:
-        label = label_of(each)
-        trained[label] = train_agent(each.type, episodes, settings[label], scenario.training.seed, progress)
-    return trained
+    course = _Course(scenario, folder, progress, measured, store)
+    return {
+        label_of(each): course.train(label_of(each), each.type, settings[label_of(each)], scenario.training.seed)
+        for each in missing
+    }
 
 
-def train_one(scenario: Scenario, folder: Path, agent: str, seed: int, progress: Progress) -> Checkpoint:
+def train_one(scenario: Scenario, folder: Path, agent: str, seed: int, progress: Progress, store: Cache) -> Checkpoint:
     """Train `ppo` or `a3c` with `seed` on the scenario's training systems, with the settings of its first policy of
-    that type, if any. Return the checkpoint."""
+    that type, if any, unless `store` has the result. Return the checkpoint."""
     sections = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.type == agent]
     settings = {"total_timesteps": scenario.training.steps, **(sections[0].settings if sections else {})}
     check_settings(agent, settings)
-    trainer_of(agent)
-    episodes = prepare_episodes(training_systems(scenario, folder), EpisodeSettings(), progress)
-    return train_agent(agent, episodes, settings, seed, progress)[0]
+    return _Course(scenario, folder, progress, {}, store).train(agent, agent, settings, seed)[0]
+
+
+@dataclass
+class _Course:
+    """Trains agents on the same episodes, which are made when the first agent needs them."""
+
+    scenario: Scenario
+    folder: Path
+    progress: Progress
+    measured: Measured
+    store: Cache
+
+    @cached_property
+    def episodes(self) -> Episodes:
+        systems = training_systems(self.scenario, self.folder, self.store)
+        adapted = [with_measured(each, self.measured) for each in systems]
+        return prepare_episodes(adapted, EpisodeSettings(), self.progress)
+
+    @cached_property
+    def contents(self) -> str:
+        return contents_sha256(self.scenario, self.folder, NOT_TRAINED_ON)
+
+    def train(self, label: str, agent: str, settings: Mapping[str, Value], seed: int) -> Trained:
+        """Return the agent of an earlier run, or a new one."""
+
+        @cache
+        def make() -> Trained:
+            trainer_of(agent)  # before the episodes
+            return train_agent(agent, self.episodes, settings, seed, self.progress)
+
+        if settings.get("asynchronous"):  # no two trainings agree
+            return make()
+        inputs = (self.contents, rows_of(self.measured), agent, settings, seed)
+        checkpoint = self.store.get(
+            f"agent {label}", (*inputs, "agent"), "safetensors", lambda: make()[0], Checkpoint.load, Checkpoint.save
+        )
+        curve = self.store.get(
+            f"learning curve of {label}", (*inputs, "curve"), "json", lambda: make()[1], _load_curve, _save_curve
+        )
+        return checkpoint, curve
+
+
+def contents_sha256(scenario: Scenario, folder: Path, ignored: Collection[str] = ()) -> str:
+    """Return a digest of a scenario and of all files that it names, without the sections that are ignored."""
+    digest = hashlib.sha256(scenario.model_dump_json(exclude=set(ignored)).encode())
+    for place, file in named_files(scenario, folder):
+        if place.partition("[")[0] not in ignored:
+            digest.update(f" {place} {file_sha256(folder / file)}".encode())
+    return digest.hexdigest()
+
+
+def _load_curve(path: Path) -> list[dict[str, Any]]:
+    curve: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return curve
+
+
+def _save_curve(curve: list[dict[str, Any]], path: Path) -> None:
+    path.write_text(json.dumps(curve), encoding="utf-8")
 
 
 def prepare_episodes(systems: Sequence[System], settings: EpisodeSettings, progress: Progress) -> Episodes:

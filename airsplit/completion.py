@@ -60,6 +60,7 @@ def complete_run(
         checks=(*little, *execution.checks),
         broker=execution.broker,
         workers={name: dict(facts) for name, facts in execution.workers.items()},
+        reused=dict(execution.reused),
     )
     write_manifest(folder, manifest)
     with keep_run(folder, "bound"):

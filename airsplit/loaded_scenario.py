@@ -32,11 +32,12 @@ class LoadedScenario:
 
     def system(self) -> System:
         """Build the emulator's system: devices, links with their traces, cells, and streams of tasks."""
+        from emulator.core.cache import user_cache
         from topologies.build import build
         from topologies.loading.loader import prefix_errors
 
         with prefix_errors(self.file, self.overrides):
-            return build(self._scenario(), self.file.parent)
+            return build(self._scenario(), self.file.parent, cache=user_cache())
 
     def run(
         self,
@@ -47,6 +48,7 @@ class LoadedScenario:
         hil: str | None = None,
         progress: bool = False,
         left_out: "Sequence[LeftOut]" = (),
+        cache: bool = True,
     ) -> FinishedRun:
         """Simulate the scenario under each policy, as `airsplit run` does, and return the finished run.
 
@@ -57,11 +59,13 @@ class LoadedScenario:
 
         `seed` replaces the scenario's seed, `out` is the folder for folders of runs, `hil` is `local` or the HOST:PORT
         of a broker with workers, and `progress` prints phases on standard error. `left_out` names results to do
-        without: `bound`, `figures`. Raises ValueError for bad input, and UnfinishedRun, a RuntimeError that names the
-        folder, if something fails or is interrupted after the records are complete. A finished run may still be
+        without: `bound`, `figures`. Without `cache`, channels and agents of earlier runs are not used, nor kept for
+        later runs. Raises ValueError for bad input, and UnfinishedRun, a RuntimeError that names the folder, if
+        something fails or is interrupted after the records are complete. A finished run may still be
         invalid: see `manifest.valid`.
         """
         from airsplit.simulation_run import run_simulation
+        from emulator.core.cache import Cache, user_cache
         from results.progress import RunProgress
         from results.run.manifest import LeftOut
         from topologies.loading.loader import load as load_scenario
@@ -80,10 +84,12 @@ class LoadedScenario:
         options = {"--seed": seed, "--out": Path(out), "--hil": hil}
         given = [word for name, value in options.items() if value is not None for word in (name, str(value))]
         command = ("airsplit", "run", str(self.file), *settings, *given, *(f"--no-{name}" for name in left_out))
+        command += () if cache else ("--no-cache",)
         shown = RunProgress(not progress)
+        store = user_cache() if cache else Cache()
         with prefix_errors(self.file, overrides):
             run = run_simulation(
-                scenario, self.file, Path(out), command, shown, hil, objects=objects, left_out=tuple(left_out)
+                scenario, self.file, Path(out), command, shown, hil, objects, left_out=tuple(left_out), cache=store
             )
         return FinishedRun(run)
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.checkpoint import Checkpoint
+from agents.checkpoint import Checkpoint, require_unseen
 from agents.evaluation import check_policies, named_checkpoints, policies_of
 from agents.registry import UserPolicy
 from agents.training import train_missing
-from emulator.layer_times import measured_of, with_measured
+from emulator.core.cache import Cache
+from emulator.layer_times import measured_of
 from emulator.policy import Policy
 from emulator.system import System
 from results.progress import RunProgress
@@ -49,14 +50,16 @@ def prepare_run(
     out: Path,
     progress: RunProgress,
     objects: Mapping[str, Policy] = NO_OBJECTS,
+    cache: Cache | None = None,
 ) -> Preparation:
     """Train the agents that have no checkpoint and store everything that a repetition needs in a new folder of `out`.
 
     Agents are trained on the layer times of `system`, which may be measured. `named` are the checkpoints that the
-    scenario names, `objects` the policies that the caller made.
+    scenario names, `objects` the policies that the caller made, `cache` holds agents and channels of earlier runs.
     """
-    measured = measured_of(system)
-    trained = train_missing(scenario, home, progress, lambda other: with_measured(other, measured))
+    trained = train_missing(scenario, home, progress, measured_of(system), cache or Cache())
+    for checkpoint, _ in trained.values():
+        require_unseen(checkpoint, system)
     checkpoints = {**named, **{label: checkpoint for label, (checkpoint, _) in trained.items()}}
     text = resolved_yaml(scenario, home)
     inputs = " ".join([text, *(link.trace.sha256 for link in system.links)])

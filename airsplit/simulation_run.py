@@ -11,6 +11,7 @@ from agents.evaluation import HOSTS_SUFFIX, evaluate, for_hosts, on_hosts
 from airsplit.completion import complete_run, room_for_manifest
 from airsplit.deferral import SignalDeferral
 from airsplit.preparation import NO_OBJECTS, load_checkpoints, prepare_run
+from emulator.core.cache import Cache
 from emulator.core.units import NS_PER_S
 from emulator.policy import Compute, EngineName, Policy, Totals
 from emulator.record import Records
@@ -42,22 +43,25 @@ def run_simulation(
     engine: EngineName = "compiled",
     left_out: tuple[LeftOut, ...] = (),
     login: "Login | None" = None,
+    cache: Cache | None = None,
 ) -> Run:
     """Simulate a scenario under every policy that it names; write records, figures and a report to a folder in `out`.
 
     `file` is the scenario's file: relative paths start from its folder, and error messages from its name. `hil` is
     `local` or the address of a broker: the scenario's `hil.policies` then also run on workers. `login` is for this
     broker; by default nobody's. `command` is the user's call, for the manifest. `objects` are policies that the caller
-    made, by their labels in the scenario. `left_out` names results to do without. Both engines record the same. Raises
-    ValueError, one line, for bad input, and UnfinishedRun if something fails after the records are complete.
+    made, by their labels in the scenario. `left_out` names results to do without; `cache` holds channels and agents of
+    earlier runs. Both engines record the same. Raises ValueError, one line, for bad input, and UnfinishedRun if
+    something fails after the records are complete.
     """
     started = datetime.now(UTC)
     home = file.parent
+    cache = cache or Cache()
     with ExitStack() as stack:
         stack.enter_context(prefix_errors(file))
         if hil:
             require_hosts(scenario, hil, login)
-        system = build(scenario, home)
+        system = build(scenario, home, cache=cache)
         if hil:
             require_shipped_models(scenario, system)
         checkpoints = load_checkpoints(scenario, home, system, objects)
@@ -67,12 +71,12 @@ def run_simulation(
         stack.enter_context(progress)
         lab = stack.enter_context(workers(hil, scenario, system, progress, login)) if hil else None
         system = system if lab is None else lab.system
-        folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress, objects)
+        folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress, objects, cache)
         with room_for_manifest(folder, system):
             compute_of = lab and lab.compute_of
             totals = run_policies(scenario, make_policies, system, compute_of, folder, progress, engine, deferral.begin)
         execution = ExecutionFacts("sim") if lab is None else describe_workers(lab, for_hosts(scenario, system))
-        execution = execution._replace(engine=engine, left_out=left_out)
+        execution = execution._replace(engine=engine, left_out=left_out, reused=cache.reused)
         return complete_run(scenario, system, folder, started, command, totals, execution, makers, progress, deferral)
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from emulator.core.files import atomic_write
 from emulator.system import LayerTimes, System
@@ -30,9 +31,13 @@ def with_measured(system: System, measured: Measured) -> System:
 
 def save_measured(path: Path, measured: Measured) -> None:
     """Write the times as JSON, atomically."""
-    rows = {node: {model: asdict(times) for model, times in models.items()} for node, models in measured.items()}
     with atomic_write(path) as partial:
-        partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(rows_of(measured), indent=1) + "\n", encoding="utf-8")
+
+
+def rows_of(measured: Measured) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the times as plain data."""
+    return {node: {model: asdict(times) for model, times in models.items()} for node, models in measured.items()}
 
 
 def load_measured(path: Path) -> Measured:

@@ -19,6 +19,14 @@ def _interruptible() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep channels and agents in a folder of the tests, for their child processes too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRSPLIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """Return the folder of recorded channels, beside the repository. Skip the test if there is none."""

@@ -10,6 +10,7 @@ from airsplit.cli.options import (
     BrokerUser,
     CaFile,
     Json,
+    NoCache,
     OutFolder,
     Overrides,
     PasswordFile,
@@ -41,12 +42,14 @@ def run(
     ] = "compiled",
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Draw none: saves seconds a run.")] = False,
     no_bound: Annotated[bool, typer.Option("--no-bound", help="Compute no bound: rows then have no gap.")] = False,
+    no_cache: NoCache = False,
     as_json: Json = False,
     quiet: Quiet = False,
     _: Traceback = False,
 ) -> None:
     """Simulate a scenario under every policy that it names, and write records, figures and a report."""
     from airsplit.simulation_run import run_simulation
+    from emulator.core.cache import Cache, user_cache
     from results.progress import RunProgress
     from topologies.loading.loader import load, prefix_errors
 
@@ -56,6 +59,9 @@ def run(
     asked = tuple(name for name, out_of_it in left_out.items() if out_of_it)
     progress = RunProgress(quiet)
     login = login_of_run(hil, user, password_file, ca_file)
+    cache = Cache() if no_cache else user_cache()
     with prefix_errors(scenario, overrides or ()):
-        run = run_simulation(chosen, scenario, out, command, progress, hil, engine=engine, left_out=asked, login=login)
+        run = run_simulation(
+            chosen, scenario, out, command, progress, hil, engine=engine, left_out=asked, login=login, cache=cache
+        )
     print_run(run, as_json)

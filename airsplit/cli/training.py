@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from airsplit.cli.options import Json, OutFile, Overrides, Quiet, ScenarioFile, Traceback
+from airsplit.cli.options import Json, NoCache, OutFile, Overrides, Quiet, ScenarioFile, Traceback
 from airsplit.cli.output import print_written
 
 
@@ -14,12 +14,14 @@ def train(
     out: OutFile,
     seed: Annotated[int | None, typer.Option("--seed", help="Instead of the scenario's training seed.")] = None,
     overrides: Overrides = None,
+    no_cache: NoCache = False,
     as_json: Json = False,
     quiet: Quiet = False,
     _: Traceback = False,
 ) -> None:
     """Train an agent on channels that share nothing with the scenario's run, and write its checkpoint."""
     from agents.training import train_one
+    from emulator.core.cache import Cache, user_cache
     from emulator.core.files import require_writable
     from results.progress import RunProgress
     from topologies.loading.loader import load, prefix_errors
@@ -28,7 +30,7 @@ def train(
     chosen = load(scenario, overrides or ())
     with prefix_errors(scenario, overrides or ()), RunProgress(quiet) as progress:
         seed = chosen.training.seed if seed is None else seed
-        checkpoint = train_one(chosen, scenario.parent, agent, seed, progress)
+        checkpoint = train_one(chosen, scenario.parent, agent, seed, progress, Cache() if no_cache else user_cache())
     checkpoint.save(out)
     print_written(out, checkpoint.sha256, as_json)
 

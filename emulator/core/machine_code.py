@@ -20,6 +20,7 @@ import numba.core.caching
 import numba.core.codegen
 
 from emulator.core.sources import ROOT, package_sha256
+from emulator.core.user_folders import cache_in_home, is_own
 
 KEPT_FOLDERS = 3  # of machine code: those used last stay, however long ago
 KEPT_S = 7 * 24 * 3600  # others stay for a week: of processors, versions or installations that share the folder
@@ -50,7 +51,7 @@ def cache_folder() -> Path | None:
     folder for temporary files: the first that is complete, even if it cannot be written, else the first that can be
     written. Remove folders of former sources that were not used for a while.
     """
-    name = f"machine-code-{_key()[:16]}"
+    name = f"machine-code-{code_key()[:16]}"
     for root in _roots():
         if os.access(root / name / COMPLETE, os.R_OK) and os.access(root / name, os.R_OK | os.X_OK) and _trusted(root):
             return _used(root / name)
@@ -64,7 +65,7 @@ def cache_folder() -> Path | None:
     return None
 
 
-def _key() -> str:
+def code_key() -> str:
     """Return a digest of everything that machine code depends on: sources that other packages inline, Python, compiler
     and processor."""
     config, llvm, codegen = (cast(Any, each) for each in (numba.config, llvmlite.binding, numba.core.codegen))
@@ -81,7 +82,7 @@ def _roots() -> Iterator[Path]:
         return
     yield Path(__file__).parents[1] / "__pycache__"
     with suppress(RuntimeError):  # HOME is not set and the user has no entry in passwd
-        yield _in_home()
+        yield cache_in_home()
     yield _in_temporary()
 
 
@@ -92,13 +93,7 @@ def _named(root: Path) -> bool:
 
 def _trusted(root: Path) -> bool:
     """Return whether machine code in a folder may be run: only this user can have written it, or it is `_named`."""
-    state = root.lstat()
-    own = state.st_uid == os.geteuid() and root.is_dir() and not state.st_mode & 0o002 and not root.is_symlink()
-    return own or _named(root)
-
-
-def _in_home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "airsplit"
+    return is_own(root) or _named(root)
 
 
 def _in_temporary() -> Path:

@@ -1,6 +1,8 @@
 """The sources of this project, wherever they are: their digest, their version, and new processes that run them."""
 
 import hashlib
+import platform
+import re
 import sys
 from functools import cache
 from importlib import metadata
@@ -50,6 +52,18 @@ def own_requirements() -> list[str]:
         return [line for line in metadata.requires("airsplit") or [] if "extra ==" not in line]
     except metadata.PackageNotFoundError:
         return list(_project().get("dependencies", []))
+
+
+def versions_now() -> dict[str, str]:
+    """Return the versions of Python, of airsplit and of the libraries that it requires."""
+    declared = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in own_requirements()]
+    versions = {"python": platform.python_version(), "airsplit": own_version()}
+    for name in sorted({"llvmlite", *declared}):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
 
 
 def _project() -> dict[str, Any]:

@@ -30,7 +30,7 @@ NOTES_LEFT_OUT: Mapping[LeftOut, str] = {
 
 class ExecutionFacts(NamedTuple):
     """How the tasks were executed, for facts and manifest. `notes`: sentences for the report. `workers`: facts of each
-    worker, by its name. `left_out`: what the user asked the run to do without."""
+    worker, by its name. `left_out`: what the user asked the run to do without. `reused`: see `Manifest`."""
 
     rung: Literal["sim", "emu", "hil"]
     notes: tuple[str, ...] = ()
@@ -40,6 +40,7 @@ class ExecutionFacts(NamedTuple):
     emulation: EmulationFacts | None = None
     engine: EngineName = "compiled"
     left_out: tuple[LeftOut, ...] = ()
+    reused: Mapping[str, str] = {}
 
 
 def facts_of(scenario: Scenario, system: System, execution: ExecutionFacts) -> RunFacts:
@@ -129,6 +130,6 @@ def _training_notes(scenario: Scenario) -> tuple[str, ...]:
         return ()
     training = scenario.training
     return (
-        f"Agents without a checkpoint were trained within this run for {training.steps:,} steps each, on "
+        f"Agents without a checkpoint were trained for {training.steps:,} steps each, on "
         f"{training.traces} other systems of {training.duration_s:g} s, seed {training.seed}.",
     )

@@ -4,14 +4,11 @@ import os
 import platform
 import re
 import subprocess
-from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-
-from emulator.core.sources import own_requirements, own_version
 
 # Variables that set thread counts or hash seeds. None should change a result; the manifest records them all.
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "PYTHONHASHSEED")
@@ -67,18 +64,6 @@ def parse_cpuinfo(text: str) -> tuple[str, tuple[str, ...]]:
     entries: dict[str, str] = dict(re.findall(r"^(model name|flags|Features)\s*:\s*(.*)$", first, re.MULTILINE))
     flags = entries.get("flags") or entries.get("Features", "")
     return entries.get("model name", ""), tuple(sorted(flags.split()))
-
-
-def versions_now() -> dict[str, str]:
-    """Return the versions of Python, of airsplit and of the libraries that it requires."""
-    declared = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in own_requirements()]
-    versions = {"python": platform.python_version(), "airsplit": own_version()}
-    for name in sorted({"llvmlite", *declared}):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
 
 
 def git_state() -> Git | None:

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emulator.core.files import atomic_write, file_sha256
-from emulator.core.sources import sources_sha256
+from emulator.core.sources import sources_sha256, versions_now
 from emulator.policy import EngineName
 from emulator.record import records_sha256
 from emulator.system import Cost
 from emulator.trace import Trace
-from results.run.machine import Git, Machine, git_state, machine_now, versions_now
+from results.run.machine import Git, Machine, git_state, machine_now
 from results.run.reading import readable
 
 RECORDS = ("tasks.parquet", "stages.parquet")
@@ -148,7 +148,8 @@ class RunFacts(Frozen):
 
 class Manifest(Digests):
     """Everything that is needed to understand a run and to repeat it. A run is `valid` if all its checks passed.
-    `source_sha256`: of the code that ran; empty in the manifests of versions that did not note it."""
+    `source_sha256`: of the code that ran; empty in the manifests of versions that did not note it. `reused`: digests of
+    the files that were taken from the cache, by what they hold."""
 
     format: Literal[1] = 1
     valid: bool = True
@@ -165,6 +166,7 @@ class Manifest(Digests):
     machine: Machine
     broker: BrokerFacts | None = None
     workers: dict[str, dict[str, str]] = Field(default_factory=dict)
+    reused: dict[str, str] = Field(default_factory=dict)
 
 
 def digests(folder: Path) -> Digests:
@@ -197,9 +199,10 @@ def describe_run(
     checks: tuple[Check, ...] = (),
     broker: BrokerFacts | None = None,
     workers: dict[str, dict[str, str]] | None = None,
+    reused: dict[str, str] | None = None,
 ) -> Manifest:
     """Return the manifest of a run that has recorded everything, as of now and on this machine. `threads`: the counts
-    that the run set, by library. `workers`: facts of each worker, by name."""
+    that the run set, by library. `workers`: facts of each worker, by name. `reused`: see `Manifest`."""
     return Manifest(
         **digests(folder).model_dump(),
         valid=all(check.passed for check in checks),
@@ -216,6 +219,7 @@ def describe_run(
         machine=machine_now(threads),
         broker=broker,
         workers=workers or {},
+        reused=reused or {},
     )
 
 

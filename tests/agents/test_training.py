@@ -25,6 +25,7 @@ from agents.ppo import advantages_of
 from agents.registry import make_policy
 from agents.settings import A3cSettings, PpoSettings, changed, check_settings
 from agents.training import train_agent, train_missing, train_one
+from emulator.core.cache import Cache
 from emulator.profile import ModelProfile
 from emulator.simulation.network import Network
 from emulator.simulation.observation import DelayedObservation
@@ -314,9 +315,9 @@ def test_settings_are_checked_before_any_episode() -> None:
     )
     reports: list[tuple[str, int, int]] = []
     with pytest.raises(ValueError, match=r"settings\.workers=0"):
-        train_missing(scenario, QUICKSTART.parent, lambda *each: reports.append(each), lambda system: system)
+        train_missing(scenario, QUICKSTART.parent, lambda *each: reports.append(each), {}, Cache())
     with pytest.raises(ValueError, match=r"settings\.workers=0"):
-        train_one(scenario, QUICKSTART.parent, "a3c", 1, lambda *each: reports.append(each))
+        train_one(scenario, QUICKSTART.parent, "a3c", 1, lambda *each: reports.append(each), Cache())
     assert reports == []
 
 
@@ -359,7 +360,7 @@ def test_training_for_a_source_without_links() -> None:
 def test_missing_agents_of_a_scenario_are_trained() -> None:
     scenario = load(QUICKSTART, ["training.steps=2048", "training.traces=2", "training.duration_s=10"])
     reports: list[tuple[str, int, int]] = []
-    agents = train_missing(scenario, QUICKSTART.parent, lambda *each: reports.append(each), lambda system: system)
+    agents = train_missing(scenario, QUICKSTART.parent, lambda *each: reports.append(each), {}, Cache())
     assert set(agents) == {"ppo", "a3c"}
     assert {name for name, _, _ in reports} == {"episodes", "ppo", "a3c"}
     assert all(done <= total for _, done, total in reports)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from emulator.core.cache import Cache
 from emulator.core.randomness import draw_key
 from emulator.core.units import ns_from_ms, ns_from_s
 from emulator.system import Control, Cost, LinkSpec, System
@@ -25,16 +26,18 @@ from topologies.schema.scenario import Scenario
 from topologies.schema.workloads import RecordedSection, TaskSection
 
 
-def build(scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None = None) -> System:
+def build(
+    scenario: Scenario, folder: Path, traces: Mapping[str, Trace] | None = None, cache: Cache | None = None
+) -> System:
     """Return the system of a scenario whose relative paths start from `folder`.
 
     `traces` contains traces by direction (`ue1-gnb`) that replace generated or recorded ones, such as those stored by a
-    run that is repeated. A generated channel depends on the seed and its UE alone, so adding a UE changes no other
-    channel. Raises ValueError (one line) for a malformed file; `topologies.loading.loader.prefix_errors` adds the name
-    of the scenario's file to it.
+    run that is repeated; generated ones are taken from `cache`, or kept there. A generated channel depends on the seed
+    and its UE alone, so adding a UE changes no other channel. Raises ValueError (one line) for a malformed file;
+    `topologies.loading.loader.prefix_errors` adds the name of the scenario's file to it.
     """
     duration_ns = ns_from_s(scenario.duration_s)
-    source = TraceSource(scenario.seed, duration_ns, folder, training=False, stored_traces=traces or {})
+    source = TraceSource(scenario.seed, duration_ns, folder, False, traces or {}, cache or Cache())
     return _system(scenario, folder, source)
 
 
@@ -44,19 +47,19 @@ def training_system(scenario: Scenario, folder: Path, index: int) -> System:
 
     Raises ValueError (one line) if a trace shares lineage with a trace of the scenario's run.
     """
-    return _training_system(scenario, folder, index, build(scenario, folder))
+    return _training_system(scenario, folder, index, build(scenario, folder), None)
 
 
-def training_systems(scenario: Scenario, folder: Path) -> list[System]:
+def training_systems(scenario: Scenario, folder: Path, cache: Cache | None = None) -> list[System]:
     """Return all training systems of a scenario. Raises as `training_system`."""
-    tested = build(scenario, folder)
-    return [_training_system(scenario, folder, index, tested) for index in range(scenario.training.traces)]
+    tested = build(scenario, folder, cache=cache)
+    return [_training_system(scenario, folder, index, tested, cache) for index in range(scenario.training.traces)]
 
 
-def _training_system(scenario: Scenario, folder: Path, index: int, tested: System) -> System:
+def _training_system(scenario: Scenario, folder: Path, index: int, tested: System, cache: Cache | None) -> System:
     seed = draw_key(scenario.training.seed, "training", f"system {index}")
     duration_ns = ns_from_s(scenario.training.duration_s)
-    source = TraceSource(seed, duration_ns, folder, training=True)
+    source = TraceSource(seed, duration_ns, folder, training=True, cache=cache or Cache())
     trained = _system(scenario, folder, source)
     require_disjoint(trained, tested)
     return trained

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from emulator.channel.generate import generate
+from emulator.channel.generate import generate, origin
 from emulator.channel.large_scale.track import Track
 from emulator.channel.numerology import slot_ns
 from emulator.channel.radio import Direction, Radio
+from emulator.core.cache import Cache
 from emulator.core.scratch import Scratch
 from emulator.core.units import NS_PER_S, ns_from_s
 from emulator.trace import Trace, constant
@@ -25,7 +27,7 @@ MIN_CHANNEL_NS = NS_PER_S  # a shorter channel could end before its first CQI re
 class TraceSource:
     """Makes the traces of one system: for a run, or for training (other seed, other part of recordings).
 
-    Traces in `stored_traces` (by direction) replace others.
+    Traces in `stored_traces` (by direction) replace others. Generated traces are kept in `cache` for later runs.
     """
 
     seed: int
@@ -33,6 +35,7 @@ class TraceSource:
     folder: Path
     training: bool
     stored_traces: Mapping[str, Trace] = field(default_factory=dict)
+    cache: Cache = field(default_factory=Cache)
     _scratch: Scratch = field(default_factory=Scratch, init=False, repr=False)
 
     def wired(self, name: str, rate_mbps: float) -> Trace:
@@ -56,7 +59,15 @@ class TraceSource:
         if name in self.stored_traces:
             return self.stored_traces[name]
         radio, track, whole_ns = self.channel(cell, section, ue)
-        return generate(radio, track, whole_ns, self.seed, entity, direction, self._scratch)
+        settings = (radio, track, whole_ns, self.seed, entity, direction)
+        return self.cache.get(
+            f"channel of {entity} {direction}, seed {self.seed}",
+            (whole_ns, *origin(*settings)),
+            "parquet",
+            partial(generate, *settings, self._scratch),
+            partial(Trace.load, scratch=self._scratch),
+            Trace.save,
+        )
 
     def channel(self, cell: CellSection, section: RadioSection, ue: str) -> tuple[Radio, Track, int]:
         """Return the radio, the track and the duration, in ns, of the channel between a cell and a UE. Raises

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from emulator.core.files import atomic_write
+from emulator.core.sources import versions_now
 from emulator.trace import Trace
 from results.run.folder import Run, create_run_folder, open_run, verify
-from results.run.machine import git_state, parse_cpuinfo, versions_now
+from results.run.machine import git_state, parse_cpuinfo
 from results.run.manifest import Check, Manifest, load_manifest, write_manifest
 
 
