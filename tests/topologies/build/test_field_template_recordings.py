@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.core.units import NS_PER_S
@@ -76,6 +76,7 @@ def test_field_ues_of_one_recording_start_at_their_own_instant(good: Path) -> No
         assert trace.metadata["starts_at_s"] == 4 * number
 
 
+@settings(max_examples=40)  # each writes a file
 @given(
     bits=st.lists(st.integers(1, 10**6), min_size=2, max_size=40),
     slot_ms=st.sampled_from([1, 100, 1000]),
