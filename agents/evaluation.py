@@ -41,7 +41,7 @@ def check_policies(scenario: Scenario, folder: Path, system: System, checkpoints
             if isinstance(each, LearnedSection) and each.checkpoint is None:
                 check_settings(each.type, each.settings)
             else:
-                make_policy(each.type, _options(each, folder), system, checkpoints.get(label_of(each)))
+                make_policy(each.type, _options(each, folder), system, checkpoints.get(label_of(each)), folder)
         except ValueError as error:
             texts = error.lines if isinstance(error, Mistakes) else (str(error),)
             lines += [f"policies[{index}]: {text}" for text in texts]
@@ -54,7 +54,7 @@ def policies_of(
 ) -> dict[str, Policy]:
     """Make the scenario's policies, by label. Raises ValueError for one that cannot be made."""
     return {
-        label_of(each): make_policy(each.type, _options(each, folder), system, checkpoints.get(label_of(each)))
+        label_of(each): make_policy(each.type, _options(each, folder), system, checkpoints.get(label_of(each)), folder)
         for each in scenario.policies
     }
 

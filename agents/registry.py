@@ -1,6 +1,5 @@
 """Make a policy from its type and options."""
 
-import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,19 @@ from emulator.core.sources import PACKAGES
 from emulator.policy import Observation, Policy
 from emulator.system import System
 from emulator.task import Partition, Placement, check_placement
+from topologies.user_modules import load_class
 
 
-def make_policy(kind: str, options: Mapping[str, Any], system: System, checkpoint: Checkpoint | None = None) -> Policy:
+def make_policy(
+    kind: str,
+    options: Mapping[str, Any],
+    system: System,
+    checkpoint: Checkpoint | None = None,
+    folder: Path = Path(),
+) -> Policy:
     """Make a policy of type random, all-device, all-edge, greedy, exact, fixed (option `splits`: kind to {cut, node}),
     replay (option `file`), ppo or a3c (with a checkpoint), or a user's class `module:Class`, called with the options
-    as keyword arguments.
+    as keyword arguments. Its module is found beside the scenario, in `folder`, or where Python looks.
 
     Raises ValueError (one line) for an invalid type, option or checkpoint.
     """
@@ -37,7 +43,7 @@ def make_policy(kind: str, options: Mapping[str, Any], system: System, checkpoin
     if kind in makers:
         return makers[kind]()
     if ":" in kind:
-        return _user_policy(kind, options, system)
+        return _user_policy(kind, options, system, folder)
     raise ValueError(f"type={kind}: must be {', '.join(makers)} or module:Class")
 
 
@@ -81,12 +87,11 @@ class UserPolicy:
         return placement
 
 
-def _user_policy(kind: str, options: Mapping[str, Any], system: System) -> Policy:
-    module, _, name = kind.partition(":")
+def _user_policy(kind: str, options: Mapping[str, Any], system: System, folder: Path) -> Policy:
     try:
-        policy = getattr(importlib.import_module(module), name)(**options)
+        policy = load_class(kind, folder)(**options)
     except Exception as error:  # the user's code can raise anything
-        own = module.partition(".")[0]
+        own = kind.partition(":")[0].partition(".")[0]
         hint = f"; {own} is a package of airsplit: rename yours" if own in PACKAGES else ""
         raise ValueError(
             f"type={kind}: must be a class that can be imported and made ({in_one_line(error)}{hint})"

@@ -1,7 +1,8 @@
 """Repeat a finished run from the inputs in its folder, to compare the records."""
 
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,23 +14,26 @@ from agents.evaluation import policies_of
 from airsplit.emulation_run import simulate_one
 from airsplit.simulation_run import run_policies
 from airsplit.stored_run import load_stored
+from emulator.core.files import file_sha256
 from emulator.policy import Policy
 from emulator.record import Records, records_sha256
 from emulator.simulation.replayed_compute import Replayed
 from emulator.system import System
 from results.progress import RunProgress
 from results.run.folder import open_run, verify
-from results.run.manifest import RECORDS
+from results.run.manifest import RECORDS, Manifest
 from topologies.build.emulation_scope import EMULATED_SUFFIX
+from topologies.user_modules import MODULES_FOLDER
 
 
 class Repetition(NamedTuple):
     """The digests of a run's records, stored and repeated. `packet_mismatch` says how the packets of an emulation
-    differ from simulated ones; it is empty if they agree."""
+    differ from simulated ones; it is empty if they agree. `notes` name the user's modules that have changed since."""
 
     stored_sha256: str
     records_sha256: str
     packet_mismatch: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def repeat_run(folder: Path, progress: RunProgress) -> Repetition:
@@ -52,7 +56,19 @@ def repeat_run(folder: Path, progress: RunProgress) -> Repetition:
             run_policies(scenario, make_policies, system, replayed, Path(scratch), progress)
         columns = {name for file in RECORDS for name in pq.read_schema(folder / file).names}  # an older run has fewer
         again = records_sha256([Path(scratch) / name for name in RECORDS], columns)
-    return Repetition(finished.manifest.records_sha256, again, mismatch)
+    notes = tuple(changed_modules(finished.manifest))
+    return Repetition(finished.manifest.records_sha256, again, mismatch, notes)
+
+
+def changed_modules(manifest: Manifest) -> Iterator[str]:
+    """Yield a line for each module of the user's whose file, found as by the command of the run if it were called here,
+    differs from the run's copy."""
+    scenarios = [str(Path(word).parent) for word in manifest.command if word.endswith((".yaml", ".yml"))]
+    for copy, sha256 in manifest.module_sha256.items():
+        places = (Path(place) / Path(copy).relative_to(MODULES_FOLDER) for place in (*scenarios, *sys.path))
+        file = next(filter(Path.is_file, places), None)
+        if file is not None and file_sha256(file) != sha256:
+            yield f"{copy}: the run was repeated with this copy, from which {file} now differs"
 
 
 def require_repeatable(rung: str, system: System) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airsplit.cli.options import Json, Quiet, RunFolder, Traceback
-from airsplit.cli.output import fail, print_json
+from airsplit.cli.output import fail, print_json, print_notes
 
 if TYPE_CHECKING:
     from results.run.folder import Run
@@ -24,6 +24,7 @@ def rerun(
 
     folder = manifest.parent if manifest.name == "manifest.json" else manifest
     repetition = repeat_run(folder, RunProgress(quiet))
+    print_notes(folder, repetition.notes)
     before, again = repetition.stored_sha256, repetition.records_sha256
     if repetition.packet_mismatch:
         fail(5, f"{folder}: packets.parquet: must be as simulated; {repetition.packet_mismatch}")

@@ -1,6 +1,7 @@
 """The manifest of a run: digests, facts, checks, machine and versions."""
 
 from datetime import UTC, datetime
+from itertools import chain
 from math import inf, isnan
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ from emulator.system import Cost
 from emulator.trace import Trace
 from results.run.machine import Git, Machine, git_state, machine_now
 from results.run.reading import readable
+from topologies.user_modules import MODULES_FOLDER
 
 RECORDS = ("tasks.parquet", "stages.parquet")
 EMULATION_FILES = (
@@ -48,19 +50,21 @@ class Digests(Frozen):
     trace_sha256: dict[str, str]
     checkpoint_sha256: dict[str, str] = Field(default_factory=dict)
     data_sha256: dict[str, str] = Field(default_factory=dict)
+    module_sha256: dict[str, str] = Field(default_factory=dict)
 
     @property
     def by_name(self) -> dict[str, str]:
         """Every digest, by a name for messages."""
         named = {"scenario_sha256": self.scenario_sha256, "records_sha256": self.records_sha256}
-        for field in ("trace_sha256", "checkpoint_sha256", "data_sha256"):
+        for field in ("trace_sha256", "checkpoint_sha256", "data_sha256", "module_sha256"):
             named |= {f"{field} of {path}": digest for path, digest in getattr(self, field).items()}
         return named
 
     @property
     def files(self) -> list[str]:
         """The files that the digests belong to, as paths in the folder."""
-        return ["scenario.yaml", *RECORDS, *self.trace_sha256, *self.checkpoint_sha256, *self.data_sha256]
+        named = (self.trace_sha256, self.checkpoint_sha256, self.data_sha256, self.module_sha256)
+        return ["scenario.yaml", *RECORDS, *chain.from_iterable(named)]
 
 
 class KindFacts(Frozen):
@@ -173,6 +177,7 @@ def digests(folder: Path) -> Digests:
     """Compute the digests of a run folder's files."""
     traces = sorted((folder / "traces").glob("*.parquet"))
     checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
+    modules = sorted(path for path in (folder / MODULES_FOLDER).rglob("*") if path.suffix in (".py", ".so"))
     for name in RECORDS:
         with readable(folder / name):
             pq.ParquetFile(folder / name)
@@ -184,6 +189,7 @@ def digests(folder: Path) -> Digests:
         trace_sha256={f"traces/{path.name}": Trace.load(path).sha256 for path in traces},
         checkpoint_sha256={f"checkpoints/{path.name}": file_sha256(path) for path in checkpoints},
         data_sha256={name: file_sha256(folder / name) for name in OPTIONAL_FILES if (folder / name).is_file()},
+        module_sha256={path.relative_to(folder).as_posix(): file_sha256(path) for path in modules},
     )
 
 

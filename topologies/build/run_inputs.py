@@ -17,7 +17,8 @@ from topologies.build.conversion import direction_name, nodes_of, profile_source
 from topologies.loading.file_checks import track_files
 from topologies.schema.base import TEMPLATE
 from topologies.schema.links import TraceFileSection
-from topologies.schema.scenario import LearnedSection, ReplaySection, Scenario, label_of
+from topologies.schema.scenario import CustomSection, LearnedSection, ReplaySection, Scenario, label_of
+from topologies.user_modules import stored_files
 
 
 def trace_file(source: str, target: str) -> str:
@@ -39,7 +40,7 @@ def store_inputs(folder: Path, text: str, files: Mapping[str, Path], system: Sys
     save_traces(system, folder)
     save_measured(folder / "measured.json", measured_of(system))
     for name, source in files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(folder / name) as partial:
             shutil.copyfile(source, partial)
 
@@ -66,7 +67,8 @@ def input_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
     }
     profiles = {_profile_file(model): Path(source) for model, source in _own_profiles(scenario, folder).items()}
     tracks = {_track_file(file): folder / file for _, file in track_files(scenario)}
-    return replays | profiles | tracks
+    modules = [stored_files(each.type, folder) for each in scenario.policies if isinstance(each, CustomSection)]
+    return {place: source for files in (replays, profiles, tracks, *modules) for place, source in files.items()}
 
 
 def _decisions_file(label: str) -> str:
