@@ -8,6 +8,8 @@ from typing import NamedTuple, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from topologies.schema.units import in_known_unit
+
 Keys = tuple[str | int, ...]
 
 MAX_VALUE_CHARS = 60  # longer values are cut in messages
@@ -68,9 +70,11 @@ def translate(error: ValidationError, model: type[BaseModel], data: object = Non
         if each["type"] == "missing" and data is not None:
             text += ", in the file or by --set"
         if each["type"] == "extra_forbidden" and isinstance(keys[-1], str):
-            meant = nearest(keys[-1], known_keys(model, each["loc"][:-1]))
+            known = known_keys(model, each["loc"][:-1])
+            in_unit = in_known_unit(keys[-1], each["input"], known)
+            meant = in_unit.key if in_unit else nearest(keys[-1], known)
             misspelt.add((*keys[:-1], meant))
-            text += did_you_mean(meant)
+            text += f"; write {meant}: {in_unit.value}".rstrip(": ") if in_unit else did_you_mean(meant)
         value = "" if each["type"] in ("missing", "section_error") else f"={short(each['input'])}"
         found[keys] = f"{dotted(keys)}{value}: {text}" if keys else text
     return [Mistake(keys, text) for keys, text in found.items()]

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 import airsplit
 from tests.topologies.loading.bad_scenarios import GOOD, put
 from topologies.loading.loader import load
+from topologies.schema.units import QUANTITIES, in_known_unit
 
 SECTION_MISTAKES = {  # by the keys of a wrong value: what is said of it
     ("links[1].loss", 1.4): "links[1].loss=1.4: must be between 0 and 1",
@@ -86,6 +88,37 @@ def test_field_a_misspelt_key_is_not_said_to_be_missing_as_well(tmp_path: Path) 
     path = tmp_path / "small.yaml"
     path.write_text(GOOD.replace("duration_s: 2", "duraton_s: 2"))
     assert mistakes(path) == ['small.yaml:4: duraton_s=2: is not a known key; did you mean "duration_s"?']
+
+
+def test_field_a_key_in_another_unit_is_answered_with_the_known_key_and_the_converted_value(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    text = GOOD.replace("memory_mb: 120", "memory_gb: 0.12").replace("delay_ms: 1}", "delay_s: 1e-3, queue_MB: 10}")
+    path.write_text(text.replace("rate_mbps: 1000", "rate_gbps: 1").replace("at_m: [40, 0]", "at_km: [0.04, 0]"))
+    assert [line.partition(" ")[2] for line in mistakes(path)] == [
+        "devices.phone.memory_gb=0.12: is not a known key; write memory_mb: 120",
+        "links[0].radio.at_km=[0.04, 0]: is not a known key; write at_m",
+        "links[1].rate_gbps=1: is not a known key; write rate_mbps: 1000",
+        "links[1].delay_s=0.001: is not a known key; write delay_ms: 1",
+        "links[1].queue_MB=10: is not a known key; write queue_kb: 10000",
+    ]
+
+
+@given(
+    quantity=st.sampled_from(QUANTITIES),
+    value=st.decimals(-1000, 1000, places=4, allow_nan=False, allow_infinity=False).map(float),
+    data=st.data(),
+)
+def test_field_conversion_of_a_unit_is_exact(quantity: dict[str, int], value: float, data: st.DataObject) -> None:
+    unit, known = (data.draw(st.sampled_from(sorted(quantity))) for _ in range(2))
+    found = in_known_unit(f"size_{unit}", value, {f"size_{known}"})
+    assert found is not None
+    assert found.key == f"size_{known}"
+    assert Fraction(found.value) == Fraction(repr(value)) * Fraction(10) ** (quantity[unit] - quantity[known])
+
+
+def test_field_rates_per_time_are_not_converted_as_times() -> None:
+    assert in_known_unit("rate_per_ms", 2, {"rate_per_s"}) is None
+    assert in_known_unit("duration_min", 2, {"duration_s"}) is None
 
 
 def test_field_lines_are_those_of_merged_mappings_too(tmp_path: Path) -> None:
