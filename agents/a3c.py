@@ -11,7 +11,6 @@ from torch import nn
 from agents.actor_critic import (
     ActorCritic,
     Diagnostics,
-    Progress,
     checkpoint_of,
     curve_point,
     entropy,
@@ -23,6 +22,7 @@ from agents.checkpoint import Checkpoint
 from agents.episodes import Episodes
 from agents.settings import A3cSettings
 from agents.vector_environment import SplitInferenceVector
+from emulator.core.progress import Progress
 
 MAX_CURVE_POINTS = 50  # about as many points in a learning curve
 

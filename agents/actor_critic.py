@@ -1,6 +1,6 @@
 """What PPO and A3C share: the network, sampling, the learning curve and repeatable training."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from agents.checkpoint import Checkpoint, Training
 from agents.episodes import Episodes
 from emulator.core.arrays import Float32s
-
-Progress = Callable[[int, int], None]  # (environment steps done, total)
 
 
 class ActorCritic(nn.Module):

@@ -8,7 +8,7 @@ from emulator.system import DeviceSpec
 from emulator.task import Placement, TaskKind
 
 Hops = tuple[tuple[str, str], ...]
-SOURCE = ""  # stands for the source of a placement that other sources have too
+ANY_SOURCE = ""  # stands for the source of a placement that other sources have too
 
 
 class AlikePlacements:
@@ -42,12 +42,12 @@ class AlikePlacements:
         return (*parts, *[self._route(start or source, end or source) for start, end in hops])
 
     def _hops_of(self, kind: TaskKind, source: str, placement: Placement) -> Hops:
-        """Return the ends of all legs, SOURCE for the source if the placement has no part there."""
+        """Return the ends of all legs, ANY_SOURCE for the source if the placement has no part there."""
         if any(part.node == source for part in placement):
             return _ends_of_legs(kind, source, placement)
         key = (kind.name, placement)
         if key not in self._hops:
-            self._hops[key] = _ends_of_legs(kind, SOURCE, placement)
+            self._hops[key] = _ends_of_legs(kind, ANY_SOURCE, placement)
         return self._hops[key]
 
     def _route(self, start: str, end: str) -> int:

@@ -1,13 +1,13 @@
 """Lower bounds on the cost of any policy: a relaxation for every system, and the optimum if tasks never overlap."""
 
-from collections.abc import Callable, Iterator, Sequence
-from heapq import merge
-from operator import attrgetter, itemgetter
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 import pyarrow as pa
 
 from agents.alike import AlikePlacements
 from agents.isolated_outcome import IsolatedOutcomes
+from emulator.core.progress import Progress
 from emulator.core.units import NS_PER_S
 from emulator.link import Link
 from emulator.simulation.isolated_task import IsolatedLeg, end_ns, isolated_legs
@@ -15,7 +15,6 @@ from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, describe
 
-Progress = Callable[[int, int], None]  # (done, total)
 BOUNDS = pa.schema(
     [
         ("source", pa.string()),
@@ -48,7 +47,7 @@ def _least(system: System, progress: Progress) -> Iterator[tuple[Task, float, Pl
     streams: dict[tuple[str, str], _Options] = {}
     percent = 0
     progress(percent, 100)
-    for task in offered_tasks(system):
+    for task in system.tasks():
         network.pass_until(task.arrival_ns)
         key = (task.source, task.kind.name)
         if key not in streams:
@@ -77,7 +76,7 @@ def optimum(system: System) -> pa.Table:
     idle_ns = longest_idle_ns(system)
     rows: list[tuple[Task, float, Placement]] = []
     free_ns = 0
-    for task in offered_tasks(system):
+    for task in system.tasks():
         if task.arrival_ns < free_ns:
             before = rows[-1][0]
             raise ValueError(
@@ -91,12 +90,6 @@ def optimum(system: System) -> pa.Table:
         least = min(range(len(costs)), key=costs.__getitem__)
         rows.append((task, costs[least], candidates[least]))
     return _table(iter(rows))
-
-
-def offered_tasks(system: System) -> Iterator[Task]:
-    """Yield all tasks that the system's streams offer, in order of arrival."""
-    streams = (stream.tasks(system.seed, system.duration_ns) for stream in system.streams)
-    return merge(*streams, key=attrgetter("arrival_ns"))
 
 
 def longest_idle_ns(system: System) -> int:

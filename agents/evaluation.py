@@ -9,6 +9,7 @@ from agents.checkpoint import Checkpoint, require_unseen
 from agents.registry import make_policy
 from agents.settings import check_settings
 from emulator.core.errors import Mistakes
+from emulator.core.progress import Progress
 from emulator.core.units import ns_from_s
 from emulator.policy import Backend, Policy, Totals
 from emulator.record import Records
@@ -16,7 +17,6 @@ from emulator.system import System
 from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
 HOSTS_SUFFIX = "@hosts"  # of the label of a policy whose tasks ran on workers
-Progress = Callable[[int, int], None]  # (done, total)
 
 
 def named_checkpoints(scenario: Scenario, folder: Path, system: System) -> dict[str, Checkpoint]:

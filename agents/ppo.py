@@ -9,7 +9,6 @@ from torch import nn
 from agents.actor_critic import (
     ActorCritic,
     Diagnostics,
-    Progress,
     checkpoint_of,
     curve_point,
     entropy,
@@ -21,6 +20,7 @@ from agents.checkpoint import Checkpoint
 from agents.episodes import Episodes
 from agents.settings import PpoSettings
 from agents.vector_environment import SplitInferenceVector
+from emulator.core.progress import Progress
 
 
 def train(

@@ -13,6 +13,7 @@ from agents.episodes import Episodes, EpisodeSettings
 from agents.settings import A3cSettings, PpoSettings, changed, check_settings
 from emulator.core.cache import Cache
 from emulator.core.files import file_sha256
+from emulator.core.progress import StepProgress
 from emulator.layer_times import Measured, rows_of, with_measured
 from emulator.system import System
 from topologies.build import require_disjoint, training_systems
@@ -20,14 +21,13 @@ from topologies.loading.file_checks import named_files
 from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
 NOT_TRAINED_ON = ("seed", "duration_s", "failures", "policies", "hil", "realtime")  # sections of a scenario
-Progress = Callable[[str, int, int], None]  # (what, done, total)
 Value = bool | int | float | str
 Trained = tuple[Checkpoint, list[dict[str, Any]]]
 Trainer = Callable[[Episodes, Mapping[str, Value], int, Callable[[int, int], None]], Trained]
 
 
 def train_missing(
-    scenario: Scenario, folder: Path, progress: Progress, measured: Measured, store: Cache
+    scenario: Scenario, folder: Path, progress: StepProgress, measured: Measured, store: Cache
 ) -> dict[str, Trained]:
     """Train each learned policy of the scenario that names no checkpoint, on systems with the measured layer times.
     Agents that earlier runs kept in `store` are not trained again. Return checkpoint and curve by label."""
@@ -42,7 +42,7 @@ def train_missing(
     }
 
 
-def train_one(scenario: Scenario, folder: Path, agent: str, seed: int, progress: Progress, store: Cache) -> Checkpoint:
+def train_one(scenario: Scenario, folder: Path, agent: str, seed: int, progress: StepProgress, store: Cache) -> Checkpoint:
     """Train `ppo` or `a3c` with `seed` on the scenario's training systems, with the settings of its first policy of
     that type, if any, unless `store` has the result. Return the checkpoint."""
     sections = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.type == agent]
@@ -57,7 +57,7 @@ class _Course:
 
     scenario: Scenario
     folder: Path
-    progress: Progress
+    progress: StepProgress
     measured: Measured
     store: Cache
 
@@ -109,7 +109,7 @@ def _save_curve(curve: list[dict[str, Any]], path: Path) -> None:
     path.write_text(json.dumps(curve), encoding="utf-8")
 
 
-def prepare_episodes(systems: Sequence[System], settings: EpisodeSettings, progress: Progress) -> Episodes:
+def prepare_episodes(systems: Sequence[System], settings: EpisodeSettings, progress: StepProgress) -> Episodes:
     """Compute the rows of all episodes, and report each to `progress`."""
     episodes = Episodes(systems, settings)
     for number in range(len(episodes)):
@@ -123,7 +123,7 @@ def train_agent(
     episodes: Episodes,
     settings: Mapping[str, Value],
     seed: int,
-    progress: Progress,
+    progress: StepProgress,
     tested: Sequence[System] = (),
 ) -> Trained:
     """Train `ppo` or `a3c` with the given settings; others have their defaults.

@@ -1,11 +1,13 @@
 """The description of a system: nodes, links, cells, tasks. Immutable; `emulator.simulation.network` holds its state."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import merge
+from operator import attrgetter
 from typing import Literal
 
 from emulator.profile import ModelProfile
-from emulator.task import Placement, TaskKind
+from emulator.task import Placement, Task, TaskKind
 from emulator.trace import Trace
 from emulator.workload import Stream
 
@@ -177,3 +179,8 @@ class System:
     def models(self) -> dict[str, ModelProfile]:
         """The models by name."""
         return {kind.model.name: kind.model for kind in self.kinds.values()}
+
+    def tasks(self) -> Iterator[Task]:
+        """Yield all tasks that the streams offer, in order of arrival, those of one instant in the streams' order."""
+        offered = (stream.tasks(self.seed, self.duration_ns) for stream in self.streams)
+        return merge(*offered, key=attrgetter("arrival_ns"))

@@ -16,7 +16,7 @@ NO_MEMORY = "memory"  # the error of a worker that has no room for the weights
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MAX_TEXT_LENGTH = 500
 MAX_INT = 2**63 - 1
-MAX_MESSAGE_BYTES = 256 * 2**10
+MAX_CONTROL_BYTES = 256 * 2**10
 MAX_LAYERS = 4_096
 MAX_STAGES = 64
 MAX_CHUNKS = 1_024
@@ -260,8 +260,8 @@ def decode(payload: bytes) -> AnyMessage:
     of the right type and within its limit (`LIMITS`)."""
     if codec.is_binary(payload):
         return codec.decode(payload)
-    if len(payload) > MAX_MESSAGE_BYTES:
-        raise Malformed(f"message: {len(payload)} bytes: must be at most {MAX_MESSAGE_BYTES}")
+    if len(payload) > MAX_CONTROL_BYTES:
+        raise Malformed(f"message: {len(payload)} bytes: must be at most {MAX_CONTROL_BYTES}")
     try:
         content = json.loads(payload)
     except (ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from emulator.core.progress import StepProgress
 from emulator.core.units import NS_PER_S, ns_from_s
 from emulator.policy import Decision
 from emulator.realtime.probing.probe import probe
@@ -33,7 +34,6 @@ READY_S = 300.0  # enough to draw the weights of the largest models
 BROKER_PORT = 1883
 DATAGRAM_PORT = 7_078
 TCP_CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")  # of the reader's network namespace
-Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
 class EmulationResult(NamedTuple):
@@ -52,7 +52,7 @@ class EmulationResult(NamedTuple):
 
 
 def emulate(
-    scenario: Scenario, home: Path, system: System, decisions: Sequence[Decision], folder: Path, progress: Progress
+    scenario: Scenario, home: Path, system: System, decisions: Sequence[Decision], folder: Path, progress: StepProgress
 ) -> EmulationResult:
     """Execute the decided tasks in real time for the duration of `system`, and the scenario's programs beside them in
     the folder `home`. Then wait until every task is answered, at most `realtime.grace_s`.
@@ -87,7 +87,9 @@ def emulate(
     )
 
 
-def open_prompt(scenario: Scenario, home: Path, system: System, folder: Path, progress: Progress) -> EmulationResult:
+def open_prompt(
+    scenario: Scenario, home: Path, system: System, folder: Path, progress: StepProgress
+) -> EmulationResult:
     """Open Mininet's prompt in the network until the user leaves it. Links follow their traces and the scenario's
     programs run, but no tasks. Writes the same files and raises the same errors as `emulate`."""
     from mininet.cli import CLI
@@ -117,7 +119,7 @@ def tcp_congestion_control(network: EmulatedNetwork) -> dict[str, str]:
 
 @contextmanager
 def _network(
-    scenario: Scenario, system: System, folder: Path, progress: Progress
+    scenario: Scenario, system: System, folder: Path, progress: StepProgress
 ) -> Iterator[tuple[EmulatedNetwork, tuple[ProbeReport, ...]]]:
     """Yield the network and its links as probed; also write probes.csv."""
     (folder / HOSTS_FOLDER).mkdir()
@@ -186,7 +188,7 @@ def _stations(
     return Stations(schedule_file(folder), nodes, folder / HOSTS_FOLDER, launch)
 
 
-def _count_seconds(start_ns: int, end_ns: int, progress: Progress) -> None:
+def _count_seconds(start_ns: int, end_ns: int, progress: StepProgress) -> None:
     """Wait until CLOCK_MONOTONIC reads `end_ns`; report progress each second from `start_ns` on."""
     seconds = -(-(end_ns - start_ns) // NS_PER_S)
     for second in range(seconds + 1):

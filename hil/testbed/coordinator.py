@@ -1,13 +1,14 @@
 """The coordinator: runs tasks on real workers and returns their measured times. Importing this imports torch."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from emulator.core.progress import Progress
 from emulator.device import Device, decode_times_ns
 from emulator.layer_times import with_measured
 from emulator.policy import Execution
@@ -32,7 +33,6 @@ LOG = logging.getLogger("airsplit.coordinator")
 PASS_TOKENS = (1, 64)  # tokens of two passes: separate the fixed time from the time per token
 MEASURE_REPEATS = 5
 WARN_AFTER_S = 1.0  # retained statuses arrive at once; after this, log the workers that are missing
-LayerProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             "messages_malformed": self._connection.malformed,
         }
 
-    def deploy(self, progress: LayerProgress = lambda done, total: None) -> None:
+    def deploy(self, progress: Progress = lambda done, total: None) -> None:
         """Send every layer of a candidate placement to the worker of its node, once. `progress(done, total)` counts
         layers. Raises MissingDependency if a worker is lost or refuses."""
         wanted = sorted(
@@ -158,7 +158,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
 
     def measure_layers(
         self,
-        progress: LayerProgress = lambda done, total: None,
+        progress: Progress = lambda done, total: None,
         repeats: int = MEASURE_REPEATS,
         lengths: tuple[int, int] = PASS_TOKENS,
     ) -> System:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
+from emulator.core.progress import StepProgress
 from emulator.policy import Compute
 from emulator.system import System
 from hil.mqtt.broker import embedded
@@ -11,8 +12,6 @@ from hil.mqtt.login import ANONYMOUS, Login, open_login
 from hil.testbed.coordinator import Coordinator, NodeWorker
 from hil.testbed.hosts import LOCAL, local_workers
 from topologies.schema.scenario import Scenario
-
-Progress = Callable[[str, int, int], None]  # (what, done, total)
 
 
 class LabDescription(NamedTuple):
@@ -36,7 +35,7 @@ class Lab(NamedTuple):
 
 @contextmanager
 def open_lab(
-    where: str, scenario: Scenario, system: System, progress: Progress, login: Login | None = None
+    where: str, scenario: Scenario, system: System, progress: StepProgress, login: Login | None = None
 ) -> Iterator[Lab]:
     """Connect to the broker `where` (HOST:PORT, mqtt://HOST or mqtts://HOST), whose workers have the scenario's names;
     or, for `local`, start an embedded broker and worker processes that end with the context.

@@ -171,7 +171,7 @@ def explain_messages(
     packets = read_groups(folder / "packets.parquet", {group_of[link] for route in routes for link in route.links})
     routed = [(message, route) for (_, message), route in zip(messages, routes, strict=True)]
     matches = match_messages(routed, link_logs(packets), system.broker is not None)
-    tasks = tasks_of(system)
+    tasks = {(task.source, task.kind.name, task.number): task for task in system.tasks()}
     matched = {
         number: MatchedMessage(
             message,
@@ -192,15 +192,6 @@ def explain_messages(
 def bare_bytes(task: Task, placement: Placement, step: int, stage: int) -> int:
     """Return the bytes that the simulation sends on a leg."""
     return next(leg.size_bytes for leg in legs(task, placement) if (leg.step, leg.stage) == (step, stage))
-
-
-def tasks_of(system: System) -> dict[TaskKey, Task]:
-    """Return all tasks that the system's streams offer."""
-    return {
-        (task.source, task.kind.name, task.number): task
-        for stream in system.streams
-        for task in stream.tasks(system.seed, system.duration_ns)
-    }
 
 
 def message_route(paths: ShortestPaths, broker: str | None, sender: str, receiver: str) -> MessageRoute:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.bound import bounds, offered_tasks, optimum
+from agents.bound import bounds, optimum
 from agents.registry import make_policy
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.link import Link
@@ -139,8 +139,8 @@ def test_the_bound_is_the_least_of_all_candidates() -> None:
     system = small_system(5)
     network = Network(system)
     rows = bounds(system).to_pylist()
-    assert len(rows) == len(list(offered_tasks(system))) > 20
-    for task, row in zip(offered_tasks(system), rows, strict=True):
+    assert len(rows) == len(list(system.tasks())) > 20
+    for task, row in zip(system.tasks(), rows, strict=True):
         least_ns = [
             sojourn_ns(network, task, place, Link.earliest_ns)
             for place in system.placements[task.source, task.kind.name]

@@ -225,6 +225,6 @@ def test_field_giant_counts_are_malformed(number: int, field: str, value: object
 
 
 def test_field_long_messages_are_not_read() -> None:
-    for message in (b" " * (control_messages.MAX_MESSAGE_BYTES + 1), codec.MAGIC + bytes(codec.MAX_MESSAGE_BYTES)):
+    for message in (b" " * (control_messages.MAX_CONTROL_BYTES + 1), codec.MAGIC + bytes(codec.MAX_MESSAGE_BYTES)):
         with pytest.raises(Malformed):
             control_messages.decode(message)
