@@ -42,7 +42,9 @@ def train_missing(
     }
 
 
-def train_one(scenario: Scenario, folder: Path, agent: str, seed: int, progress: StepProgress, store: Cache) -> Checkpoint:
+def train_one(
+    scenario: Scenario, folder: Path, agent: str, seed: int, progress: StepProgress, store: Cache
+) -> Checkpoint:
     """Train `ppo` or `a3c` with `seed` on the scenario's training systems, with the settings of its first policy of
     that type, if any, unless `store` has the result. Return the checkpoint."""
     sections = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.type == agent]
