@@ -1,4 +1,4 @@
-"""Lets signals wait while what was computed is brought to safety."""
+"""Defer signals until the records of a run are safe on disk."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class SignalDeferral:
-    """From `begin` to `end`, SIGINT and SIGTERM wait; `end` then lets the first one that came act.
+    """Defers SIGINT and SIGTERM from `begin` to `end`; `end` then handles the first one that arrived.
 
     Signals act in the main thread alone, so that in other threads nothing needs to wait. Use it with `with`: the former
     handlers are restored in any case.
@@ -27,12 +27,12 @@ class SignalDeferral:
         self._restore()
 
     def begin(self) -> None:
-        """Let signals wait from now on."""
+        """Defer signals from now on."""
         if threading.current_thread() is threading.main_thread():
             self._former = {number: signal.signal(number, self._note) for number in SIGNALS}
 
     def end(self) -> None:
-        """Let signals act again. Raises what the handler of the one that came raises, such as KeyboardInterrupt."""
+        """Handle signals again. Raises what the handler of a deferred signal raises, such as KeyboardInterrupt."""
         self._restore()
         for number in self._came[:1]:
             signal.raise_signal(number)

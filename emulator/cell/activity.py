@@ -1,4 +1,4 @@
-"""When the UEs of a cell had something to send: kept for a while, for whoever measures the rate of a link."""
+"""When the UEs of a cell had something to send: kept for as long as a measurement of a link's rate reaches back."""
 
 from emulator.cell.tables import NO_UE, CellTables
 from emulator.core.compiled import entry_point, in_place

@@ -167,7 +167,7 @@ def proportional_merit(ue: Record) -> float:
 
 @in_place
 def update_averages(ues: Table, site: int, groups: int, window_slots: int) -> None:
-    """Let the shares of a slot enter the averages of those who contended (same source: t_k += (R_k - t_k) / t_c)."""
+    """Update the averages of the UEs that contended with their shares (same source: t_k += (R_k - t_k) / t_c)."""
     for ue in ues:
         if ue.contends and ue.site == site:
             ue.mean_bits += (share_bits(ue, groups) - ue.mean_bits) / window_slots

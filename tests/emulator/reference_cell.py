@@ -20,7 +20,7 @@ class Offer(NamedTuple):
 
 
 class ReferenceUe(ReferenceLink):
-    """A link that sends what a cell lets it send, and has a mind for who was served how much."""
+    """A link that sends what a cell lets it send, and remembers its share of earlier slots."""
 
     def __init__(self, spec: LinkSpec, seed: int, until_ns: int) -> None:
         super().__init__(spec, seed)
@@ -140,7 +140,7 @@ class ReferenceCell:
                 ue.mean_bits += (bits - ue.mean_bits) / self.spec.window_slots
 
     def _in_turns(self, ues: list[ReferenceUe]) -> None:
-        """A group to everybody who can use one more, until there are not enough for all of those."""
+        """Give a group to each UE that can use one more, until there are not enough for all of these."""
         left = self.spec.groups
         while short := [ue for ue in ues if ue.needs_more(self.slot, ue.groups, self.spec.groups)]:
             for ue in sorted(short, key=lambda ue: (ue.turn, self.ues.index(ue)))[:left]:
@@ -152,7 +152,7 @@ class ReferenceCell:
             left -= len(short)
 
     def _to_the_best(self, ues: list[ReferenceUe]) -> None:
-        """One group after the other to the best who can use one more."""
+        """Give one group after the other to the best UE that can use one more."""
 
         def rank(ue: ReferenceUe) -> tuple[float, int, int]:
             fairness = max(ue.mean_bits, 1.0) if self.spec.scheduler == "pf" else 1.0

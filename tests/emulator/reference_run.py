@@ -1,6 +1,6 @@
-"""A run of a system written a second time: each task a generator that walks its way, over a heap of wake-ups.
+"""A second implementation of a run: each task is a generator that follows its legs, over a heap of wake-ups.
 
-It asks the links and devices one by one (they have references of their own) and keeps its own accounts.
+It uses the links and devices (which have references of their own) and adds up the costs itself.
 """
 
 from collections.abc import Generator, Iterator

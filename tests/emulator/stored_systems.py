@@ -27,7 +27,7 @@ POLICIES = ("scatter", "random", "all-device", "all-edge", "greedy", "exact", "f
 
 
 class Measured:
-    """A `Compute` whose hosts take the same drawn times for a task whoever asks, and sometimes lose it."""
+    """A `Compute` whose hosts take drawn times that depend on the task alone, and sometimes lose it."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

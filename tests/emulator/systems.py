@@ -231,7 +231,7 @@ def random_system(seed: int) -> System:
 
 def tied_system(seed: int) -> System:
     """Two UEs and two servers where everything takes whole milliseconds and begins on one, so that arrivals,
-    messages and partitions meet in the same nanosecond all the time, and who came first decides."""
+    messages and partitions meet in the same nanosecond all the time, and the order of scheduling decides."""
     rng = np.random.default_rng(seed)
     nodes = {"gnb": Node("gnb", "gnb")}
     for name in ("ue1", "ue2", "edge1", "edge2"):

@@ -1,4 +1,4 @@
-"""Tasks walk in the passes their model needs; placements say who runs what, as text and back."""
+"""Tasks have the passes that their model needs; placements become text and back."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -175,7 +175,7 @@ def test_proportional_fair_comes_near_the_optimum_of_the_log_utility_problem(see
 
 def fairest_bits(capacities: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Bits a slot of each UE, shape (ues,), where the sum of their logarithms is greatest. By duality a slot belongs
-    to whoever has the greatest capacity times price, and 1 / price is what it gets: minimise over the prices p
+    to the UE with the greatest capacity times price, and 1 / price is its rate: minimise over the prices p the
     mean over slots of max(p c) - sum of log p."""
 
     def dual(log_prices: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:

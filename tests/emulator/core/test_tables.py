@@ -67,7 +67,7 @@ def test_the_event_heap_gives_the_earliest_and_of_equal_ones_the_first_scheduled
 
 
 class Measured:
-    """Says of every visit to a device that it took so many nanoseconds."""
+    """A `Compute` that reports the same time for every visit to a device."""
 
     def execute(self, task: Task, placement: Placement) -> Execution:
         return Execution(

@@ -199,7 +199,7 @@ def test_harq_holds_back_in_order_release_under_am_and_nothing_under_um() -> Non
 
 
 def test_slots_that_carry_nothing_delay_and_lose_nothing() -> None:
-    """A message spans an empty slot: that slot's HARQ delay and lost block are nobody's."""
+    """A message spans an empty slot: that slot's HARQ delay and lost block concern no message."""
     trace = slots(40, 0, 40, slot_ns=10, release="slot", harq_delay_ns=[0, 900, 0], block_lost=[False, True, False])
     assert Link.standalone(LinkSpec("a", "b", trace), 1).enqueue(0, 10) == (0, 30, 30, 0.0)
     assert Link.standalone(LinkSpec("a", "b", trace, bearer="um"), 1).enqueue(0, 10) == (0, 30, 30, 0.0)
@@ -312,8 +312,8 @@ def test_two_directions_and_two_seeds_draw_apart() -> None:
 
 
 def test_measured_rate_is_the_mean_of_the_window_and_knows_nothing_of_the_future() -> None:
-    """Two channels that part at 40 ns are one and the same to whoever measures up to then, however short
-    the window is beside a slot."""
+    """Two channels that differ from 40 ns on have the same measured rate until then, however short the window is
+    beside a slot."""
     one, other = slots(10, 20, 30, 40, 50), slots(10, 20, 30, 40, 990)
     for now_ns in range(1, 41):
         for window_ns in (1, 4, 10, 25, 100):

@@ -144,7 +144,7 @@ def test_runs_with_dark_links_are_those_of_the_reference(seed: int, tmp_path: Pa
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_a_shared_cell_serves_the_others_as_if_it_were_not_there(scheduler: Any, tmp_path: Path) -> None:
-    """Its background comes to nothing, and it counts as nobody where rates are shared."""
+    """Its background is lost, and it counts as no UE where rates are shared."""
     system = sharing(pairs(3, release="slot", rate_per_s=60.0, duration_ns=NS_PER_S), scheduler)
     away = Fixed({key: candidates[1] for key, candidates in system.placements.items()})
     dark = darkened(system, ("ue3", "edge3"))

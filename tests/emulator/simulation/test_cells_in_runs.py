@@ -64,7 +64,7 @@ def sharing(system: System, scheduler: Scheduler, background: Background | None 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_cells_with_one_link_each_change_no_row(seed: int, tmp_path: Path) -> None:
-    """Nor who comes first in one and the same nanosecond, of which there are many in the tied systems."""
+    """Nor the order of tasks in one nanosecond; the tied systems have many such ties."""
     for name, system, policy in (
         ("random", random_system(seed), scatter(random_system(seed))),
         ("tied", tied_system(seed), LeastLoaded()),
@@ -162,7 +162,7 @@ def chained(seed: int) -> System:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_runs_through_several_cells_are_those_of_a_walk_over_every_slot_of_each(seed: int, tmp_path: Path) -> None:
-    """Every row, who comes first in one nanosecond and what a full queue drops included."""
+    """Every row, also with ties in one nanosecond and messages that a full queue drops."""
     system = chained(seed)
     outcome = simulate(system, scatter(system), tmp_path)
     reference = ReferenceCellsRun(system, scatter(system))

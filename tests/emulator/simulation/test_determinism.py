@@ -1,4 +1,4 @@
-"""The same rows whatever the process, and whoever else there is."""
+"""The same rows in every process, and whatever other UEs there are."""
 
 import os
 import subprocess

@@ -90,7 +90,7 @@ def run_alone(
 
 
 def test_a_users_process_may_change_the_rate_of_a_link(tmp_path: Path) -> None:
-    """At 20 ms to a quarter: the task of before keeps its times, the one of after takes four times as long."""
+    """A quarter of the rate from 20 ms on: the earlier task keeps its times, the later one takes four times as long."""
 
     def slow_down(engine: SimpyEngine) -> Events:
         yield engine.env.timeout(20 * NS_PER_MS)

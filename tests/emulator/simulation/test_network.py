@@ -122,7 +122,7 @@ def test_the_rate_heard_is_the_slowest_hops_and_as_old_as_declared() -> None:
 
 
 def test_nothing_heard_depends_on_what_the_channel_does_later() -> None:
-    """Two channels that part at 95 ms look the same at 100 ms to who hears 5 ms late."""
+    """Two channels that differ from 95 ms on look the same at 100 ms to a node that hears 5 ms late."""
     bits = np.arange(1, 21, dtype=np.int64) * 1_000
     rates = []
     for later in (1, 50):

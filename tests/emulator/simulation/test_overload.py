@@ -58,7 +58,7 @@ def test_a_full_device_queue_is_an_outcome(tmp_path: Path) -> None:
 
 
 def test_a_partition_that_does_not_fit_is_an_outcome(tmp_path: Path) -> None:
-    """The way there was paid: the task fails at the server, after its transfer."""
+    """The task fails at the server; its transfer is in the row."""
     system = burst(pairs(1), 2)
     server = system.nodes["edge1"]
     assert server.device is not None

@@ -285,7 +285,7 @@ def test_scattered_placements_are_placements() -> None:
 
 
 def test_result_bytes_of_the_kinds_are_sent_home() -> None:
-    """The tests above rely on a way home for every task."""
+    """The tests above rely on a result message for every task."""
     assert all(result_bytes(task) > 0 for task in offered(pairs(1)).values())
 
 
