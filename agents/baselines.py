@@ -7,8 +7,8 @@ from pathlib import Path
 from emulator.core.draws import uniform
 from emulator.core.files import atomic_write
 from emulator.core.randomness import draw_key
+from emulator.core.shortest_paths import ShortestPaths
 from emulator.policy import Observation
-from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, parse
 from topologies.build.candidates import split
@@ -46,12 +46,12 @@ class AllEdge:
     def __init__(self, system: System) -> None:
         """Raises ValueError if no edge server can hold some kind's model."""
         self._whole: dict[tuple[str, str], Placement] = {}
-        network = Network(system)
+        paths = ShortestPaths([(link.source, link.target) for link in system.links])
         sources = list(dict.fromkeys(source for source, _ in system.placements))
         for (source, kind), candidates in system.placements.items():
             whole = _whole_at(candidates)
             delays_ns = {
-                node: sum(link.spec.delay_ns for link in network.route(source, node))
+                node: sum(system.links[row].delay_ns for row in paths.path_through(system.broker, source, node))
                 for node in edge_servers(system)
                 if node in whole
             }

@@ -41,6 +41,12 @@ class ShortestPaths:
             last = link_to[self._links[last][0]]
         return (*first, *reversed(path))
 
+    def path_through(self, broker: str | None, source: str, target: str) -> tuple[int, ...]:
+        """Return the path of a message, which first goes to the broker if there is one. Raises as `path`."""
+        if broker is None or source == target:
+            return self.path(source, target)
+        return self.path(source, broker) + self.path(broker, target)
+
     def _tree(self, source: str) -> dict[str, int | None]:
         """Return the breadth-first tree: the last link of the shortest path to each reachable node."""
         link_to: dict[str, int | None] = {source: None}

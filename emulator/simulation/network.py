@@ -51,11 +51,8 @@ class Network:
         node. Raises ValueError if there is no path."""
         key = (source, target)
         if key not in self._routes:
-            broker = self.system.broker
-            if broker is None or source == target:
-                self._routes[key] = self._path(source, target)
-            else:
-                self._routes[key] = self._path(source, broker) + self._path(broker, target)
+            rows = self._paths.path_through(self.system.broker, source, target)
+            self._routes[key] = tuple(self.links_by_index[row] for row in rows)
         return self._routes[key]
 
     def route_of(self, leg: Leg) -> Route:
@@ -96,9 +93,6 @@ class Network:
         tables = [links.cumulative_bits, links.harq_delay_ns, links.block_lost, self.cell_tables.tables.serving]
         columns = [array for trace in traces for array in (trace.capacity_bits, trace.cumulative_bits)]
         return Resident([*tables, *columns], sum(TOUCHED_BYTES / trace.slot_ns for trace in traces))
-
-    def _path(self, source: str, target: str) -> Route:
-        return tuple(self.links_by_index[row] for row in self._paths.path(source, target))
 
     def _preload(self) -> None:
         """Load every partition of every candidate once, in the order of the candidates. Trying one again would change

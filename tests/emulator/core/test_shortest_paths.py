@@ -66,3 +66,10 @@ def test_field_nodes_with_one_link_need_no_table() -> None:
         for source, target in ((name, name), (name, "gnb"), (name, "edge"), ("edge", name), ("gnb", name)):
             paths.path(source, target)
     assert list(paths._trees) == ["gnb"]
+
+
+def test_messages_go_through_the_broker() -> None:
+    paths = ShortestPaths(both_ways([("a", "b"), ("b", "c")]))
+    assert paths.path_through(None, "a", "b") == paths.path("a", "b")
+    assert paths.path_through("c", "a", "b") == paths.path("a", "c") + paths.path("c", "b")
+    assert paths.path_through("c", "a", "a") == ()
