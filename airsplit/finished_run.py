@@ -55,7 +55,7 @@ class FinishedRun:
 
     def _complete(self) -> "Run":
         """Return the run after all its results are made that are not there."""
-        if not (self.path / "report.html").is_file():
+        if not all((self.path / name).is_file() for name in ("summary.csv", "report.html")):
             from airsplit.completion import finish_stored
             from results.progress import RunProgress
 

@@ -3,7 +3,7 @@
 A benchmark that fails leaves a row with its name and the error, and the others still run.
 """
 
-import json
+import ctypes
 import multiprocessing
 import signal
 import sys
@@ -14,12 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from emulator.core.strict_json import json_text
+
 Row = dict[str, str | float]
 Benchmark = Callable[[], Iterable[Row]]
 Value = TypeVar("Value")
 
 FAILED, WRONG_USAGE = 1, 2  # exit codes
 KIB = 1_024
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def row(name: str, value: float, unit: str, peer: str, peer_value: float, ratio: float | None = None) -> Row:
@@ -58,7 +61,7 @@ def run_benchmarks(
         try:
             for each in measure():
                 print_row(each | dict(extra or {}))
-        except Exception as error:  # whatever it is, the other benchmarks are still worth running
+        except (Exception, SystemExit) as error:  # whatever it is, the other benchmarks are still worth running
             traceback.print_exc()
             print_row({"name": name, "error": f"{type(error).__name__}: {error}"})
             failed = True
@@ -72,7 +75,7 @@ def is_selected(name: str, only: Sequence[str]) -> bool:
 
 def print_row(each: Row) -> None:
     """Print a row as one line of JSON, at once."""
-    print(json.dumps(each), flush=True)
+    print(json_text(each), flush=True)
 
 
 @contextmanager
@@ -90,8 +93,13 @@ def interruptible_children() -> Iterator[None]:
 
 def call_in_process(function: Callable[..., Value], *arguments: object) -> Value:
     """Call a function in a new process of its own and return its result."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), end_with_parent) as pool:
         return pool.submit(function, *arguments).result()
+
+
+def end_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends; an executor's process would wait for work for ever."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def peak_memory_mib() -> float:

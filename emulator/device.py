@@ -141,7 +141,13 @@ class Device:
         _preload(self._devices.tables, self.index, layer + first, layer + stop)
 
     def submit(self, now_ns: int, model: str, first: int, stop: int, service_ns: int) -> Service | str:
-        """Queue a partition for `service_ns` of computing; return the reason as text if it is refused."""
+        """Queue a partition for `service_ns` of computing; return the reason as text if it is refused. Raises
+        ValueError for a negative time and layers that the model does not have."""
+        layers = len(self._times[model][0]) - 1
+        if not 0 <= first < stop <= layers:
+            raise ValueError(f"layers {first}-{stop}: must be some of the {layers} layers of {model}")
+        if service_ns < 0:
+            raise ValueError(f"service_ns={service_ns}: must not be negative")
         layer = self._devices.first_layer[model]
         tables = self._devices.tables
         answer, *times_ns = _submit(tables, self.index, now_ns, layer + first, layer + stop, service_ns)

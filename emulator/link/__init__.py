@@ -89,11 +89,12 @@ class Link:
 
     def set_trace(self, trace: Trace, now_ns: int) -> None:
         """Follow another trace of the same release rule from `now_ns` on; messages accepted before keep their times.
-        Raises ValueError for another rule or, in a cell, another slot length."""
+        Raises ValueError for another rule and, in a cell, for another slot length and a trace that carries nothing."""
+        rule = f"link {self.spec.source}-{self.spec.target}: a new trace must"
         if trace.release != self._trace.release or (self.spec.cell and trace.slot_ns != self._trace.slot_ns):
-            raise ValueError(
-                f"link {self.spec.source}-{self.spec.target}: a new trace must have the same rule and slots"
-            )
+            raise ValueError(f"{rule} have the same rule and slots")
+        if self.spec.cell and not trace.carries:
+            raise ValueError(f"{rule} carry something in a cell; let the link fail instead")
         self.links.set_trace(self.index, self.spec, trace, now_ns)
         self._trace = trace
 

@@ -49,9 +49,9 @@ class FinishedRows:
             engine.loop[name] = count
 
     def _write_tasks(self, rows: Table) -> None:
-        parts_ns = sum(int(rows[name].sum()) for name in PARTS)
+        parts_ns = sum(_exact_sum(rows[name]) for name in PARTS)
         last_ns = int((rows["arrival_ns"] + rows["sojourn_ns"]).max())
-        self.tally.add(len(rows), parts_ns, int(rows["sojourn_ns"].sum()), last_ns)
+        self.tally.add(len(rows), parts_ns, _exact_sum(rows["sojourn_ns"]), last_ns)
         has_tokens = self._plans.tables.plans["per_token"][rows["plan"]]
         placements = [plan.placement for plan in self._plans.names]
         self._records.tasks.extend(
@@ -104,6 +104,11 @@ def _named(names: Sequence[str], which: Table) -> pa.DictionaryArray:
     codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
     of_name = np.array([codes[name] for name in names], np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(of_name[which]), pa.array(list(codes), pa.string()))
+
+
+def _exact_sum(times_ns: Table) -> int:
+    """Return a sum that may not fit in 64 bits, as of tasks that wait for years; of at most 2^31 times."""
+    return (int((times_ns >> 32).sum()) << 32) + int((times_ns & 0xFFFF_FFFF).sum())
 
 
 def _code(values: list[Value], value: Value) -> int:

@@ -11,7 +11,8 @@ Times are integer nanoseconds, also SimPy's `now`. What happens at one instant h
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
-from heapq import heappush
+from heapq import heappop, heappush
+from numbers import Real
 from typing import Any, NamedTuple
 
 import simpy
@@ -51,10 +52,24 @@ class Clock(simpy.Environment):
     now: int
 
     def timeout(self, delay: float = 0, value: object = None) -> simpy.Timeout:
-        """Return an event that happens after `delay` ns. Raises ValueError unless it is a whole number."""
-        if delay != int(delay):
-            raise ValueError(f"timeout({delay}): must be a whole number of nanoseconds")
+        """Return an event that happens after `delay` ns. Raises ValueError unless that is a whole number, not
+        negative, and the event before 2^63 ns."""
+        is_whole = type(delay) is int or (isinstance(delay, Real) and delay % 1 == 0)
+        if not is_whole or not 0 <= delay < FOREVER_NS - self._now:
+            raise ValueError(f"timeout({delay!r}): must be a whole number of nanoseconds, not negative, before 2^63")
         return simpy.Timeout(self, int(delay), value)
+
+    def step(self) -> None:
+        """Process the next event. Raises what a process raised for which no other process waits: itself, where SimPy
+        raises a copy, which not every class allows."""
+        if not self._queue:
+            raise EmptySchedule
+        self._now, _, _, event = heappop(self._queue)
+        callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+        for callback in callbacks:
+            callback(event)
+        if not event._ok and not hasattr(event, "_defused"):
+            raise event._value
 
     def next_order(self) -> int:
         """Return the next number in the order of scheduling."""
@@ -139,7 +154,8 @@ class SimpyEngine:
 
     def run(self) -> Totals:
         """Run all tasks to their end; other processes end with the last task. Raises ValueError if a placement of the
-        policy does not assign the layers of the task's model, in order, each exactly once, or a process is none."""
+        policy does not assign the layers of the task's model, in order, each exactly once, or a process is none; and
+        what a process raises."""
         streams = self.network.system.streams
         for stream in streams:
             self.env.process(self._arrivals(stream))
@@ -464,11 +480,15 @@ class SimpyEngine:
 
     def set_rate(self, link: Link, rate_bps: float) -> None:
         """Let a link with the `fluid` rule carry a constant rate from now on; accepted messages keep their times.
-        Raises ValueError for a link with the `slot` rule, which follows a trace (`Link.set_trace`)."""
+        Raises ValueError for a rate that is not above 0 (let the link fail instead), and for a link with the `slot`
+        rule, which follows a trace (`Link.set_trace`)."""
         link.set_trace(constant(rate_bps), self.env.now)
 
     def send(self, link: Link, size_bytes: int) -> bool:
-        """Put a message of no task on a link, as additional load; False if the link refuses it."""
+        """Put a message of no task on a link, as additional load; False if the link refuses it. Raises ValueError
+        unless its size is a whole number from 1 to 2^63."""
+        if not 1 <= size_bytes < 2**63 or size_bytes % 1:
+            raise ValueError(f"size_bytes={size_bytes}: must be a whole number from 1 to 2^63")
         if link.spec.cell:
             entered = self.network.cells[link.spec.cell].enqueue(self.env.now, link.index, size_bytes, 0, BACKGROUND)
             self._cells[link.spec.cell].interrupt()

@@ -237,8 +237,8 @@ def whole_bits(bits: npt.ArrayLike) -> Ints:
 
 def constant(rate_bps: float, slot_ns: int = 1_000_000) -> Trace:
     """Return the trace of a constant rate: one slot, of 1 s if the bits in `slot_ns` are not an integer."""
-    if not rate_bps > 0:
-        raise ValueError(f"rate_bps={rate_bps}: must be above 0")
+    if not 0 < rate_bps < 2**63:
+        raise ValueError(f"rate_bps={rate_bps}: must be above 0 and below 2^63")
     bits = rate_bps * slot_ns / NS_PER_S
     if bits != round(bits):
         slot_ns, bits = NS_PER_S, round(rate_bps)

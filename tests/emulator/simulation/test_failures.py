@@ -307,3 +307,14 @@ def test_waiting_for_a_device_that_then_refuses_is_in_the_row(engine: EngineName
     assert (served["outcome"], in_ms(served, "waiting")) == ("done", [15])
     assert (refused["reason"], in_ms(refused, "sojourn", "transfer", "waiting")) == ("device queue full", [40, 35, 5])
     assert totals.little_error == 0
+
+
+def test_field_tasks_that_wait_for_decades_add_up(tmp_path: Path) -> None:
+    """Thirty tasks wait for 31 years, 10^18 ns: the sum of their times is more than 64 bits hold."""
+    system = two_servers(down(0, 1e12, node="edge1"), servers=("edge1",))
+    arrivals = Recorded(tuple(number * NS_PER_MS for number in range(30)))
+    system = replace(system, streams=(replace(system.streams[0], arrivals=arrivals),))
+    compiled, simpy = (run(tmp_path, engine, system, FirstCandidate())[0] for engine in ENGINES)
+    assert compiled == simpy
+    assert compiled.occupancy_mean == pytest.approx(30)
+    assert compiled.little_error == 0
