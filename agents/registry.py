@@ -8,8 +8,7 @@ from agents.baselines import AllDevice, AllEdge, FixedSplit, Greedy, Random, Rep
 from agents.checkpoint import Checkpoint
 from agents.exact import ExactOnLastMeasurement
 from agents.learned import Learned
-from agents.user_errors import in_one_line
-from emulator.core.sources import PACKAGES
+from agents.user_errors import import_failure, in_one_line
 from emulator.policy import Observation, Policy
 from emulator.system import System
 from emulator.task import Partition, Placement, check_placement
@@ -91,11 +90,8 @@ def _user_policy(kind: str, options: Mapping[str, Any], system: System, folder: 
     try:
         policy = load_class(kind, folder)(**options)
     except Exception as error:  # the user's code can raise anything
-        own = kind.partition(":")[0].partition(".")[0]
-        hint = f"; {own} is a package of airsplit: rename yours" if own in PACKAGES else ""
-        raise ValueError(
-            f"type={kind}: must be a class that can be imported and made ({in_one_line(error)}{hint})"
-        ) from error
+        rule = "must be a class that can be imported and made"
+        raise ValueError(f"type={kind}: {rule} ({import_failure(kind, error)})") from error
     if not callable(getattr(policy, "decide", None)):
         raise ValueError(f"type={kind}: must have a method decide(observation)")
     return UserPolicy(kind, policy, system)

@@ -24,5 +24,13 @@ def in_one_line(error: BaseException) -> str:
     return f"{text}, raised at {of_user[-1].filename}:{of_user[-1].lineno}"
 
 
+def import_failure(kind: str, error: BaseException) -> str:
+    """Return an error of importing or making what `module:Class` names in one line, with the remedy for a module that
+    has the name of one of our packages."""
+    package = kind.partition(":")[0].partition(".")[0]
+    hint = f"; {package} is a package of airsplit: rename yours" if package in PACKAGES else ""
+    return f"{in_one_line(error)}{hint}"
+
+
 def _is_of_user(file: str) -> bool:
     return not file.startswith((*STANDARD, *OURS)) and not INSTALLED & set(Path(file).parts)

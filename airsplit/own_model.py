@@ -1,15 +1,15 @@
 """Take the profile of a torch module of the user's, named `module:Class`."""
 
-import importlib
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from agents.user_errors import in_one_line
-from emulator.core.sources import PACKAGES
+from agents.user_errors import import_failure, in_one_line
 from emulator.profile import ModelProfile
 from topologies.models.own_model import NotAChain, take_own_profile
+from topologies.user_modules import load_class
 
 Made = TypeVar("Made")
 
@@ -52,16 +52,13 @@ def _random(shape: tuple[int, ...], module: nn.Module) -> Tensor:
 
 
 def _made(name: str, kind: type[Made]) -> Made:
-    """Import what is named `module:attribute`, and call it unless it is of that kind itself."""
+    """Import what `module:attribute` names, first from the working folder; call it unless it is of that kind itself."""
     rule = f"must be a torch {kind.__name__}, or make one without arguments"
-    module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = load_class(name, Path())
         made = found if isinstance(found, kind) else found()
     except Exception as error:  # the user's code can raise anything
-        own = module.partition(".")[0]
-        hint = f"; {own} is a package of airsplit: rename yours" if own in PACKAGES else ""
-        raise ValueError(f"{name}: {rule} ({in_one_line(error)}{hint})") from error
+        raise ValueError(f"{name}: {rule} ({import_failure(name, error)})") from error
     if not isinstance(made, kind):
         raise ValueError(f"{name}: {rule}, not {type(made).__name__}")
     return made
