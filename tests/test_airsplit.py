@@ -297,7 +297,7 @@ def test_checkpoint_of_another_agent_is_refused_before_the_run(tmp_path: Path) -
     runs = tmp_path / "runs"
     done = call("run", "topologies/quickstart.yaml", "--out", runs, "--set", f"policies[6].checkpoint={checkpoint}")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
-    assert "quickstart.yaml: policies[6]: " in done.stderr
+    assert "quickstart.yaml: --set policies[6]: " in done.stderr
     assert not runs.exists()
 
 

@@ -206,7 +206,10 @@ def test_errors_are_those_of_the_command_line(file: Path, tmp_path: Path) -> Non
         (lambda: scenario.run("exact"), "policies=exact: must be a list of names or a mapping"),
         (lambda: scenario.run(["fixed"]), "good.yaml: --set policies[0].splits: must be given"),
         (lambda: scenario.run(["none:Such"]), "good.yaml: --set policies[0]: type=none:Such: must be a class"),
-        (lambda: airsplit.load(file, {"hil": None}).run(hil="local"), "good.yaml: hil: must name workers and policies"),
+        (
+            lambda: airsplit.load(file, {"hil": None}).run(hil="local"),
+            "good.yaml: --set hil: must name workers and policies",
+        ),
         (lambda: scenario.run([]), "good.yaml: --set policies=[]: must have 1 or more entries"),
         (lambda: scenario.run(number), "policies['x']: must be a policy's name or have a method decide"),
         (lambda: scenario.run({"x": its_class}), "policies['x']: must be an object, not the class LastCandidate"),

@@ -34,7 +34,8 @@ def from_command_line(scenario: str = "", log: str = "") -> ScenarioTopo:
         require()
         return _topology(Path(scenario), Path(log or Path(mkdtemp(prefix="airsplit-")) / "packets.parquet"))
     except ValueError as error:
-        print(f"airsplit: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"airsplit: {line}", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from error
     except MissingDependency as error:
         print(f"airsplit: {error}", file=sys.stderr)
@@ -43,7 +44,7 @@ def from_command_line(scenario: str = "", log: str = "") -> ScenarioTopo:
 
 def _topology(file: Path, log: Path) -> ScenarioTopo:
     scenario = load(file)
-    with prefix_errors(file):
+    with prefix_errors(file, ()):
         require_no_failures(scenario)
         for index, host in enumerate(scenario.realtime.hosts):
             if host.interface is not None:
