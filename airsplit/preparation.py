@@ -17,8 +17,10 @@ from results.progress import RunProgress
 from results.run.folder import create_run_folder
 from results.run.tables import write_learning
 from topologies.build.run_inputs import checkpoint_file, input_files, resolved_yaml, store_inputs
-from topologies.schema.scenario import PlainSection, Scenario
+from topologies.schema.scenario import LearnedSection, PlainSection, Scenario, label_of
 
+CHANNELS_S = 10  # of a processor, to generate channels and episodes for training, as measured for the quickstart
+STEP_S = 25e-6  # of a processor, to train an agent for a step
 NO_OBJECTS: Mapping[str, Policy] = {}
 
 
@@ -57,6 +59,8 @@ def prepare_run(
     Agents are trained on the layer times of `system`, which may be measured. `named` are the checkpoints that the
     scenario names, `objects` the policies that the caller made, `cache` holds agents and channels of earlier runs.
     """
+    if note := _note_on_training(scenario):
+        progress.note(note)
     trained = train_missing(scenario, home, progress, measured_of(system), cache or Cache())
     for checkpoint, _ in trained.values():
         require_unseen(checkpoint, system)
@@ -76,6 +80,15 @@ def prepare_run(
         return policies_of(_with_stand_ins(scenario, objects), home, system, checkpoints) | checked
 
     return Preparation(folder, make_policies)
+
+
+def _note_on_training(scenario: Scenario) -> str:
+    """Return a line that says how long training takes; empty if there is none."""
+    missing = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.checkpoint is None]
+    steps = sum(int(each.settings.get("total_timesteps", scenario.training.steps)) for each in missing)
+    labels = ", ".join(map(label_of, missing))
+    seconds = CHANNELS_S + steps * STEP_S
+    return f"training {labels}: about {seconds:.0f} s, unless an earlier run did so" if missing else ""
 
 
 def _with_stand_ins(scenario: Scenario, objects: Mapping[str, Policy]) -> Scenario:

@@ -32,6 +32,13 @@ class RunProgress:
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
+    def note(self, text: str) -> None:
+        """Print a line, above the bars on a terminal."""
+        if self._lines:
+            print(text, file=sys.stderr)
+        elif not self._bars.disable:
+            self._bars.console.print(text, markup=False, highlight=False)
+
     def __call__(self, step: str, done: int, total: int) -> None:
         """Report that `done` of `total` parts of a step are done; the first call starts the step."""
         if step not in self._tasks:

@@ -9,11 +9,14 @@ import pytest
 import airsplit
 from agents import training
 from agents.episodes import EpisodeSettings
+from airsplit.preparation import _note_on_training
 from airsplit.rerun import repeat_run
 from results.progress import RunProgress
 from results.run.manifest import LeftOut
 from tests.topologies.loading.bad_scenarios import GOOD
+from topologies.loading.loader import load
 
+QUICKSTART = Path(__file__).parents[1] / "topologies" / "quickstart.yaml"
 CHANGES: dict[str, Any] = {
     "duration_s": 1,
     "hil": None,
@@ -21,6 +24,17 @@ CHANGES: dict[str, Any] = {
     "policies": [{"type": "exact"}, {"type": "ppo"}],
     "training": {"steps": 64, "traces": 1, "duration_s": 1},
 }
+
+
+def test_field_run_says_first_how_long_training_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    """200 000 steps of two agents; the line of the quickstart."""
+    scenario = load(QUICKSTART)
+    assert _note_on_training(scenario) == "training ppo, a3c: about 20 s, unless an earlier run did so"
+    assert _note_on_training(load(QUICKSTART, ["policies=[{type: exact}]", "hil=null"])) == ""
+    RunProgress(quiet=True).note("a line")
+    assert capsys.readouterr().err == ""
+    RunProgress(quiet=False).note("a line")
+    assert capsys.readouterr().err == "a line\n"
 
 
 def test_field_records_are_the_same_with_and_without_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
