@@ -73,6 +73,7 @@ class LoadedScenario:
 
         if isinstance(left_out, str) or not set(left_out) <= set(get_args(LeftOut)):
             raise ValueError(f"left_out={left_out}: must be a list of {' and '.join(get_args(LeftOut))}")
+        seed = json.loads(_in_json("seed", seed))  # as a number of Python
         overrides = self.overrides
         objects: dict[str, Policy] = {}
         if policies is not None:

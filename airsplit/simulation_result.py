@@ -1,5 +1,6 @@
 """Simulate a system under one policy, without a scenario's report: for experiments in Python code."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
@@ -12,8 +13,6 @@ from emulator.record import Records
 from emulator.system import System
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
     from emulator.simulation.simpy_engine import UserProcess
@@ -52,8 +51,10 @@ def simulate(
 
     if not isinstance(system, System):
         raise ValueError(f"system: must be a system, as the method `system` of a scenario returns, not {_kind(system)}")
-    if callable(processes) or not all(callable(process) for process in processes):
+    if not isinstance(processes, Sequence) or not all(callable(process) for process in processes):
         raise ValueError("processes: must be a list of functions")
+    if not isinstance(label, str | None):
+        raise ValueError(f"label={label!r}: must be text")
     if not isinstance(policy, str):
         require_policy("policy", policy)
     name = policy if isinstance(policy, str) else _kind(policy)
