@@ -115,7 +115,7 @@ def apply_override(data: dict[str, Any], override: str, file: str) -> Keys:
         raise ValueError(f"{file}: --set {short(override)}: must look like links[0].delay_ms=5")
     try:
         value = yaml.load(text, ScenarioLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{file}: --set {short(override)}: must have a YAML value") from error
     keys: Keys = tuple(
         int(index) if index else name for name, index in re.findall(r"([^.\[\]]+)(?![^\[]*\])|\[(\d+)\]", path)

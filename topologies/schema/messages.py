@@ -1,6 +1,7 @@
 """Translation of pydantic's errors to one-line messages: `links[1].loss=1.4: must be between 0 and 1`."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import NamedTuple, get_args
@@ -73,8 +74,11 @@ def translate(error: ValidationError, model: type[BaseModel], data: object = Non
             known = known_keys(model, each["loc"][:-1])
             in_unit = in_known_unit(keys[-1], each["input"], known)
             meant = in_unit.key if in_unit else nearest(keys[-1], known)
-            misspelt.add((*keys[:-1], meant))
-            text += f"; write {meant}: {in_unit.value}".rstrip(": ") if in_unit else did_you_mean(meant)
+            if keys[-1] in known:  # of another type of a union
+                text = "is not a key of this type"
+            else:
+                misspelt.add((*keys[:-1], meant))
+                text += f"; write {meant}: {in_unit.value}".rstrip(": ") if in_unit else did_you_mean(meant)
         value = "" if each["type"] in ("missing", "section_error") else f"={short(each['input'])}"
         found[keys] = f"{dotted(keys)}{value}: {text}" if keys else text
     return [Mistake(keys, text) for keys, text in found.items()]
@@ -124,14 +128,19 @@ def keys_of(text: str, data: object) -> Keys:
     `policies[0]: settings.gamma=2: ...`, as far as there are such keys."""
     keys: list[str | int] = []
     while isinstance(data, dict | list):
-        names = [f"[{index}]" for index in range(len(data))] if isinstance(data, list) else list(map(str, data))
-        fitting = [name for name in names if text.startswith(name) and text[len(name) :][:1] in set(".[=:")]
-        if not fitting:
-            break
-        name = max(fitting, key=len)  # a key may hold dots
-        key = names.index(name) if isinstance(data, list) else list(data)[names.index(name)]
-        data, text = data[key], text[len(name) :].removeprefix(".").removeprefix(": ")
-        keys.append(key)
+        if isinstance(data, list):
+            index = re.match(r"\[(\d+)\](?=[.\[=:])", text)
+            if index is None or int(index[1]) >= len(data):
+                break
+            keys.append(int(index[1]))
+            data, text = data[int(index[1])], text[index.end() :]
+        else:
+            ends = [mark.start() for mark in re.finditer(r"[.\[=:]", text) if text[: mark.start()] in data]
+            if not ends:
+                break
+            keys.append(text[: ends[-1]])  # a key may hold dots
+            data, text = data[text[: ends[-1]]], text[ends[-1] :]
+        text = text.removeprefix(".").removeprefix(": ")
     return tuple(keys)
 
 
