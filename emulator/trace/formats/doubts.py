@@ -22,17 +22,18 @@ def time_counts(stamps_ms: Ints, hold_ms: Ints) -> dict[str, float]:
 
 
 def time_notes(stamps_ms: Ints, hold_ms: Ints) -> list[str]:
-    """Return a line about bunches of stamps, and one about gaps of more than ten usual steps."""
+    """Return a line about bunches of stamps, or one about samples that hold for more than ten usual steps."""
     steps_ms = np.diff(stamps_ms)
     if len(steps_ms) < 3:
         return []
     notes = []
     short_ms = float(np.percentile(steps_ms, 25))
-    pauses = int((steps_ms >= LONG * short_ms).sum())
-    if pauses >= 2 and pauses >= BUNCHED_SHARE * len(steps_ms):
-        even_s = float(stamps_ms[-1] - stamps_ms[0]) / len(steps_ms) / 1e3
+    pauses = np.flatnonzero(steps_ms >= LONG * short_ms)
+    if len(pauses) >= 2 and len(pauses) >= BUNCHED_SHARE * len(steps_ms):
+        whole = pauses[-1] - pauses[0]  # samples of the bunches between the first pause and the last
+        even_s = float(stamps_ms[pauses[-1]] - stamps_ms[pauses[0]]) / whole / 1e3
         notes.append(
-            f"stamps come in bunches: {pauses} of {len(steps_ms)} steps are at least {LONG} times the others "
+            f"stamps come in bunches: {len(pauses)} of {len(steps_ms)} steps are at least {LONG} times the others "
             f"({short_ms / 1e3:g} s), and the last of a bunch holds so long; if samples are evenly spaced, give step_s "
             f"(about {even_s:.3g})"
         )
@@ -42,7 +43,7 @@ def time_notes(stamps_ms: Ints, hold_ms: Ints) -> list[str]:
         counts = time_counts(stamps_ms, hold_ms)
         share = int(hold_ms[gaps].sum()) / int(hold_ms.sum())
         notes.append(
-            f"{len(gaps)} gaps of more than {LONG} usual steps ({usual_ms / 1e3:g} s) are held, {share:.1%} of the "
+            f"gaps of more than {LONG} usual steps ({usual_ms / 1e3:g} s) are held: {len(gaps)}, {share:.1%} of the "
             f"time; the longest, {counts['longest_hold_s']:g} s, begins {counts['longest_hold_at_s']:g} s after the "
             "start; max_gap_s limits them"
         )

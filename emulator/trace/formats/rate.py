@@ -22,7 +22,9 @@ def import_rate(path: Path) -> Trace:
     for row, line in enumerate(recording.text.rstrip().split("\n"), 1):
         fields = re.split(r"\s*[,;]\s*|\s+", line.strip())
         if len(fields) != 2 or not all(fields):
-            raise row_error(path, row, "line", line.rstrip(), "hold two numbers: seconds and Mbit/s")
+            raise row_error(
+                path, row, "line", line.rstrip(), "hold two numbers: seconds and Mbit/s (other tables: --format csv)"
+            )
         rows.append(fields)
     numbers = range(1, len(rows) + 1)
     stamps_ms = np.array(

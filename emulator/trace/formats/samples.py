@@ -76,12 +76,13 @@ def trace_of(
     hold_ms = _hold_ms(stamps_ms, samples.end_ms)
     rates_bps = _means(samples.rates_bps[kept], first_row)
     rows = int(kept.sum())
-    counts = {"rows": rows, "rows_averaged": rows - len(stamps_ms), **samples.counts, **time_counts(stamps_ms, hold_ms)}
-    notes = [*samples.notes, *time_notes(stamps_ms, hold_ms), *rate_notes(rates_bps, hold_ms)]
     span_ms = int(hold_ms.sum())
     if max_gap_ms is not None:
-        counts["gap_left_out_s"] = float((hold_ms - np.minimum(hold_ms, max_gap_ms)).sum()) / 1e3
         hold_ms = np.minimum(hold_ms, max_gap_ms)
+    counts = {"rows": rows, "rows_averaged": rows - len(stamps_ms), **samples.counts, **time_counts(stamps_ms, hold_ms)}
+    if max_gap_ms is not None:
+        counts["gap_left_out_s"] = (span_ms - int(hold_ms.sum())) / 1e3
+    notes = [*samples.notes, *time_notes(stamps_ms, hold_ms), *rate_notes(rates_bps, hold_ms)]
     step_ms = int(np.gcd.reduce(hold_ms))
     slots = int(hold_ms.sum()) // step_ms
     if slots > SLOTS_LIMIT and slots > SLOTS_PER_ROW * 1_000 * rows:

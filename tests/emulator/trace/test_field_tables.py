@@ -100,7 +100,7 @@ def test_step_is_given_where_stamps_come_in_bunches(tmp_path: Path) -> None:
     assert imported(tmp_path, content, "rate=mbps,step_s=0.5").sha256 == trace.sha256
     believed = imported(tmp_path, content, "time=t,rate=mbps")
     assert [
-        note for note in believed.metadata["notes"] if "stamps come in bunches" in note and "step_s (about 0.36" in note
+        note for note in believed.metadata["notes"] if "stamps come in bunches" in note and "step_s (about 0.5)" in note
     ]
 
 
@@ -113,11 +113,12 @@ def test_long_gap_is_told_and_limited(tmp_path: Path) -> None:
     held = imported(tmp_path, LONG_GAP, "time=t,rate=mbps")
     assert about(held, "longest_hold_s") == 7141 and about(held, "longest_hold_at_s") == 59
     assert [
-        note for note in held.metadata["notes"] if "1 gaps of more than 10 usual steps (1 s) are held, 98.4%" in note
+        note for note in held.metadata["notes"] if "gaps of more than 10 usual steps (1 s) are held: 1, 98.4%" in note
     ]
     limited = imported(tmp_path, LONG_GAP, "time=t,rate=mbps,max_gap_s=2")
     assert limited.period_ns == 121 * 10**9 and limited.mean_rate_bps == pytest.approx((119 * 10 + 600) * 1e6 / 121)
-    assert about(limited, "gap_left_out_s") == 7139
+    assert about(limited, "gap_left_out_s") == 7139 and about(limited, "longest_hold_s") == 2
+    assert not [note for note in limited.metadata["notes"] if "max_gap_s" in note or "300 Mbit/s" in note]
     assert limited.lineage == held.lineage  # a part of it keeps the whole: slots and times have lost their alignment
 
 
@@ -370,3 +371,69 @@ def test_rate_of_the_application_is_told(tmp_path: Path) -> None:
     assert [note for note in steady.metadata["notes"] if "perhaps the application's limit" in note]
     idle = imported(tmp_path, "t,r\n" + "".join(f"{at},{at % 4 // 3}\n" for at in range(40)), "time=t,rate=r")
     assert [note for note in idle.metadata["notes"] if "the rate is 0 for 75% of the time" in note]
+
+
+@pytest.mark.parametrize(
+    ("header", "columns", "suggested"),
+    [
+        ("t,UL_kbps", "time=t,rate=UL_kbps", "column UL_kbps is read in Mbit/s, but its name suggests unit=kbit/s"),
+        ("t,RATE MBPS", "time=t,rate=RATE MBPS,unit=MB/s", "read in MB/s, but its name suggests unit=Mbit/s"),
+        ("t,MB/s", "time=t,rate=MB/s", "suggests unit=MB/s"),
+        ("t,KiB/s", "time=t,rate=KiB/s", "suggests unit=KiB/s"),
+        ("Time,Length", "time=Time,rate=Length", "suggests unit=B/packet"),
+        ("t,sent_bytes", "time=t,rate=sent_bytes", "suggests unit=B/interval or unit=B-counter"),
+        ("time_ms,r", "time=time_ms,rate=r", "column time_ms is read in s, but its name suggests time_unit=ms"),
+        ("stampUs,r", "time=stampUs,rate=r,time_unit=ms", "read in ms, but its name suggests time_unit=us"),
+        ("t,Mbps", "time=t,rate=Mbps", None),
+        ("t,kbit/s", "time=t,rate=kbit/s,unit=kbps", None),
+        ("times,DL_bitrate", "time=times,rate=DL_bitrate,unit=kbit/s", None),
+        ("t,sent_bytes", "time=t,rate=sent_bytes,unit=B/interval", None),
+    ],
+)
+def test_field_unit_that_the_name_of_a_column_contradicts_is_told(
+    header: str, columns: str, suggested: str | None, tmp_path: Path
+) -> None:
+    notes = imported(tmp_path, f"{header}\n0,1250\n1,1251\n2,1249\n", columns).metadata["notes"]
+    assert [suggested in note for note in notes] == ([True] if suggested else [])
+
+
+def test_field_radio_values_that_no_ue_reports_are_told(tmp_path: Path) -> None:
+    content = "t,r,rsrp,cqi\n" + "".join(
+        f"{at},{at % 7},{0 if at % 5 else -90},{-1 if at == 3 else 7}\n" for at in range(9)
+    )
+    notes = imported(tmp_path, content, "time=t,rate=r,rsrp_dbm=rsrp,cqi=cqi").metadata["notes"]
+    assert "column rsrp_dbm has values outside -156 to -31 in 7 rows, most often 0: if it means that" in notes[0]
+    assert notes[1].endswith(
+        "outside 0 to 15 in 1 rows, most often -1: if it means that the value is missing, give missing.cqi=-1"
+    )
+    named = "time=t,rate=r,rsrp_dbm=rsrp,cqi=cqi,missing.rsrp_dbm=0,missing.cqi=-1"
+    assert imported(tmp_path, content, named).metadata["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "where", "error"),
+    [
+        (
+            "time=tiem,rate=r",
+            {},
+            r"column='tiem': must stand once in the header, not 0 times; the header \(separated by comma\): run, t, r$",
+        ),
+        ("time=t,rate=r", {"run": "3"}, r"where run=3: must be true of a row at least \(run has 1, 2\)"),
+        (
+            "time=t,rate=r,format=%Y-%Q",
+            {},
+            "columns.format='%Y-%Q': must have directives of Python's strptime alone, not %Q",
+        ),
+        ("time=t,rate=r,unit=Mbits/s", {}, "columns.unit='Mbits/s': must be one of bit/s, kbit/s"),
+        (
+            "time=t,rate=r",
+            {"run": "2"},
+            r"row 4: r='lost': must be a finite number \(missing.rate names words and numbers",
+        ),
+    ],
+)
+def test_field_mistake_in_a_map_is_one_line_with_the_remedy(
+    columns: str, where: dict[str, str], error: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=error):
+        imported(tmp_path, "run,t,r\n1,0,5\n1,1,6\n2,0,lost\n2,1,7\n", columns, **where)

@@ -381,7 +381,7 @@ def test_a_column_map_is_parsed(text: str, expected: CsvColumns) -> None:
         ("lumos", "columns='lumos': must be name=column, or start with one of sigcomm21, uccmisl"),
         ("time=t", "must name the rate column"),
         ("rate=r", "must name the time column"),
-        ("time=t,rate=r,unit=GB", "columns.rate_unit='GB': must be one of bit/s, kbit/s, Mbit/s"),
+        ("time=t,rate=r,unit=GB", "columns.unit='GB': must be one of bit/s, kbit/s, Mbit/s"),
         ("time=t,rate=r,skip_s=soon", "columns.skip_s='soon': must be a number of seconds"),
         ("time=t,rate=r,skip_s=-1", "columns.skip_s=-1.0: must be at least 0"),
         ("time=t,rate=r,skip_s=nan", "columns.skip_s=nan: must be at least 0"),

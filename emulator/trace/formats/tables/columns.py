@@ -1,5 +1,6 @@
 """The meaning of a table's columns, in which the public recordings' presets and users' own maps are written."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -12,6 +13,7 @@ from emulator.trace.rules import BEHAVIOUR
 
 Decimal = Literal["point", "comma"]
 Glitches = Literal["refuse", "leave_out"]
+DIRECTIVES = frozenset("aAwdbBmyYHIMSfzZjpUWcxXGuV%")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,10 @@ class CsvColumns:
     """`none`: the file has no header; columns are named by their numbers, from 1."""
 
     def __post_init__(self) -> None:
-        rate_unit("columns.rate_unit", self.rate_unit)
+        rate_unit("columns.unit", self.rate_unit)
+        if self.time_format is not None and (wrong := set(re.findall("%(.?)", self.time_format)) - DIRECTIVES):
+            rule = f"must have directives of Python's strptime alone, not %{min(wrong)}"
+            raise ValueError(f"columns.format={self.time_format!r}: {rule}")
         _require("time_unit", self.time_unit, tuple(MS_PER_TIME_UNIT))
         _require("decimal", self.decimal, (None, *get_args(Decimal)))
         _require("header", self.header, get_args(Header))

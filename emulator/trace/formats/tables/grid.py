@@ -2,6 +2,8 @@
 
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 from pathlib import Path
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 Header = Literal["first", "none"]
 DELIMITERS: Mapping[str, str] = {"tab": "\t", "semicolon": ";", "pipe": "|", "comma": ",", "space": " "}
+DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?|[-+]?\d{1,3}(?:\.\d{3})+,\d+")
+THOUSANDS_COMMA = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?")
 SAMPLE_ROWS = 50
 CHUNK_ROWS = 50_000
 
@@ -34,6 +38,12 @@ class Grid(NamedTuple):
     def path(self) -> Path:
         """Path of the recording."""
         return self.recording.path
+
+    @property
+    def shown_header(self) -> str:
+        """The header as errors show it, after the delimiter that separates it."""
+        delimiter = next((name for name, mark in DELIMITERS.items() if mark == self.delimiter), self.delimiter)
+        return f"the header (separated by {delimiter}): {', '.join(name or '(no name)' for name in self.header)}"
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield (line number, cells) of each row that is not blank, a comment, or the header again.
@@ -57,8 +67,9 @@ class Grid(NamedTuple):
 
         Raises ValueError with file and row unless each name stands once in the header."""
         for name in names:
-            if self.header.count(name) != 1:
-                rule = f"stand once in the header, not {self.header.count(name)} times"
+            if (count := self.header.count(name)) != 1:
+                rule = f"stand once in the header, not {count} times"
+                rule += f"; {self.shown_header}" if not count else ""
                 raise row_error(self.path, max(self.head_row, 1), "column", name, rule)
         places = [self.header.index(name) for name in names]
         schema = pa.schema([("row", pa.int64()), *((name, pa.string()) for name in names)])
@@ -110,22 +121,36 @@ def find_delimiter(lines: Sequence[str], names: Sequence[str]) -> str:
     return widest if widths[widest] > 1 else ","
 
 
+def number_of(cell: str) -> float | None:
+    """Return the number in a cell, with a decimal point or comma; None if there is none."""
+    if DECIMAL_COMMA.fullmatch(cell):
+        cell = cell.replace(".", "").replace(",", ".")
+    elif THOUSANDS_COMMA.fullmatch(cell):
+        cell = cell.replace(",", "")
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
 def is_number(cell: str) -> bool:
     """Whether a cell holds a number, with a decimal point or comma."""
-    try:
-        float(cell.replace(",", ".", 1))
-    except ValueError:
-        return False
-    return True
+    return number_of(cell) is not None
 
 
 def _from_header(
     lines: Sequence[tuple[int, str]], delimiter: str | None, names: Sequence[str]
 ) -> list[tuple[int, str]]:
-    """Return the lines from the first that names all columns on, all if none does: a preamble may stand above it."""
+    """Return the lines from the first that names all columns on, all if none does: a preamble may stand above it.
+    Without names from the first that has as many cells as most lines."""
     marks = [delimiter] if delimiter else [*DELIMITERS.values()]
+    if not names:
+        mark = delimiter or find_delimiter([line for _, line in lines[len(lines) // 2 :]], names)
+        widths = [len(_cells(line, mark)) for _, line in lines]
+        usual = Counter(widths).most_common(1)[0][0] if lines else 0
+        return [*lines[widths.index(usual) if usual > 1 else 0 :]]
     for at, (_, line) in enumerate(lines):
-        if names and any(set(names) <= set(_cells(line, mark)) for mark in marks):
+        if any(set(names) <= set(_cells(line, mark)) for mark in marks):
             return [*lines[at:]]
     return [*lines]
 

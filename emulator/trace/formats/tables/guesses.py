@@ -6,16 +6,21 @@ import re
 import shlex
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from emulator.trace.formats.tables.columns import CsvColumns
-from emulator.trace.formats.tables.grid import DELIMITERS, Grid, is_number
+from emulator.trace.formats.tables.grid import Grid, is_number, number_of
 from emulator.trace.formats.tables.numbers import MISSING_WORDS
 from emulator.trace.formats.tables.presets import PRESETS, preset_of
 from emulator.trace.formats.tables.stamps import parsed_times
+from emulator.trace.formats.tables.units import named_amount, named_rate_unit, named_time_unit
 from emulator.trace.formats.tables.zones import ZONE_WORD
 
-TIME_NAMES = re.compile(r"time|stamp|date|epoch|clock|^t$|^ts$|^t[ _\[(]|sec|^ms$|^x$", re.I)
+TIME_NAMES = re.compile(r"time|stamp|date|epoch|clock|when|zeit|temps|^t$|^ts$|^t[ _\[(]|sec|^ms$|^x$", re.I)
+RUN_NAMES = re.compile(
+    r"(^|[^a-z])runs?(?!time)|session|trial|experiment|iteration|(test|measurement|trace)[_ ]?(id|n)", re.I
+)
 RATE_NAMES = re.compile(
     r"bps|bit_?/?s|brate|bitrate|thro?ugh?put|goodput|bandwidth|speed.*test|rate|tput|[ud]l|bytes", re.I
 )
@@ -23,11 +28,13 @@ NO_RATE = re.compile(r"mcs|snr|sinr|rsr|cqi|bler|buff|error|loss|lat|lon|duratio
 KEPT_NAMES = {"rsrp_dbm": r"rsrp", "rsrq_db": r"rsrq", "sinr_db": r"sinr|snr", "rssi_dbm": r"rssi", "cqi": r"cqi"}
 FORMATS = (
     "%Y.%m.%d_%H.%M.%S", "%Y-%m-%d_%H-%M-%S", "%Y-%m-%d %H-%M-%S.%f", "%Y/%m/%d %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S.%f",
-    "%d/%m/%Y %H:%M:%S.%f", "%m/%d/%Y %H:%M:%S.%f", "%m/%d/%Y %I:%M:%S %p", "%b %d, %Y %H:%M:%S.%f %Z",
+    "%d/%m/%Y %H:%M:%S.%f", "%m/%d/%Y %H:%M:%S.%f", "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%d %I:%M:%S %p",
+    "%b %d, %Y %H:%M:%S.%f %Z",
     "%a %b %d %H:%M:%S %Z %Y", "%I:%M:%S %p", "%Y%m%d%H%M%S", "%Y%m%d-%H%M%S",
 )  # fmt: skip
-ISO = re.compile(r"(\d{4}-\d\d-\d\d[T ])?\d{1,2}:\d\d:\d\d")
+ISO = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?|\d{1,2}:\d\d:\d\d)([.,]\d+)?\s*(Z|[+-]\d\d:?(\d\d)?)?")
 """Times that need no format."""
+STEADY = 0.8  # share of a counter's steps that do not fall, where it begins anew now and then
 
 
 def columns_of_header(grid: Grid) -> CsvColumns:
@@ -35,10 +42,7 @@ def columns_of_header(grid: Grid) -> CsvColumns:
     of the columns."""
     if (name := preset_of(grid.header)) is not None:
         return PRESETS[name]
-    shown = ", ".join(name or "(no name)" for name in grid.header)
-    delimiter = next((name for name, mark in DELIMITERS.items() if mark == grid.delimiter), grid.delimiter)
-    presets = ", ".join(PRESETS)
-    seen = f"columns: must be named, as no preset ({presets}) fits the header (separated by {delimiter}): {shown}"
+    seen = f"columns: must be named, as no preset ({', '.join(PRESETS)}) fits {grid.shown_header}"
     guess = guess_columns(grid)
     if guess is None:
         raise ValueError(f"{grid.path}: {seen}; give --columns time=COLUMN,rate=COLUMN,unit=Mbit/s")
@@ -53,10 +57,15 @@ def guess_columns(grid: Grid) -> str | None:
     if all(map(_is_value, names)):
         sample, parts = [names, *sample], ["header=none"]
         names = [str(number) for number in range(1, len(names) + 1)]
+    run = next((name for name in names if RUN_NAMES.search(name)), None)
+    if run is not None and sample:
+        first = sample[0][names.index(run)]
+        sample = [row for row in sample if row[names.index(run)] == first]
+        parts.append(f"where.{run}={first}")
     cells = {
         name: [row[at] for row in sample if row[at].lower() not in MISSING_WORDS]
         for at, name in enumerate(names)
-        if name and names.count(name) == 1
+        if name and name != run and names.count(name) == 1
     }
     numbers = [name for name in cells if cells[name] and all(map(is_number, cells[name]))]
     time = _time_column(cells, numbers)
@@ -83,20 +92,16 @@ def _time_column(cells: dict[str, list[str]], numbers: Sequence[str]) -> str | N
     numbers."""
     times = [name for name, values in cells.items() if values and (_format(values) is not None or _is_iso(values))]
     named = [name for name in cells if cells[name] and TIME_NAMES.search(name) and (name in times or name in numbers)]
-    growing = [
-        name for name in numbers if (at := [_value(cell) for cell in cells[name]]) == sorted(at) and at[0] < at[-1]
-    ]
+    growing = [name for name in numbers if (at := _values(cells[name])) == sorted(at) and at[0] < at[-1]]
     return next(iter([*(name for name in named if name in times or name in growing), *times, *named, *growing]), None)
 
 
 def _rate_column(numbers: Sequence[str], headed: bool) -> str | None:
     if not headed:
         return numbers[0] if numbers else None
-    if "Length" in numbers:
-        return "Length"
-    named = [name for name in numbers if RATE_NAMES.search(name) and not NO_RATE.search(name)]
-    with_unit = [name for name in named if re.search(r"[kmg]?b(it)?p?/?s\b|bps", name, re.I)]
-    return next(iter([*with_unit, *named, *(name for name in numbers if not NO_RATE.search(name))]), None)
+    possible = [name for name in numbers if not NO_RATE.search(name)]
+    with_unit = [name for name in possible if named_rate_unit(name)]
+    return next(iter([*with_unit, *(name for name in possible if RATE_NAMES.search(name)), *possible]), None)
 
 
 def _time_pairs(name: str, values: Sequence[str]) -> list[tuple[str, str]]:
@@ -104,25 +109,20 @@ def _time_pairs(name: str, values: Sequence[str]) -> list[tuple[str, str]]:
     if not all(map(is_number, values)):
         format = None if _is_iso(values) else _format(values)
         return [("format", format)] if format else []
-    largest = max(abs(_value(cell)) for cell in values)
-    if unit := re.search(r"[_ \[(.](ms|us|µs|ns|msec|usec|nsec)[\])]?$", name, re.I):
-        found = unit[1].lower().removesuffix("ec")
-    else:
-        found = next((unit for unit, least in (("ns", 1e17), ("us", 1e14), ("ms", 1e11)) if largest >= least), "s")
+    largest = max(map(abs, _values(values)))
+    by_size = next((unit for unit, least in (("ns", 1e17), ("us", 1e14), ("ms", 1e11)) if largest >= least), "s")
+    found = named_time_unit(name) or by_size
     return [("time_unit", found)] if found != "s" else []
 
 
 def _unit(name: str, values: Sequence[str]) -> str:
     """Return the unit of a rate column: by its name, else bit/s for large numbers and Mbit/s for small ones."""
-    if name in ("Length", "frame.len"):
-        return "B/packet"
-    found = re.search(r"(?P<prefix>[kmg])?(?P<amount>bits?|bytes?|b)[ _]?(?:/|p(?:er_?)?)[ _]?s", name, re.I)
-    if found:
-        prefix = {"k": "k", "m": "M", "g": "G"}.get((found["prefix"] or "").lower(), "")
-        return f"{prefix}{'B' if found['amount'] in ('B', 'Bytes', 'Byte', 'bytes', 'byte') else 'bit'}/s"
-    numbers = [_value(cell) for cell in values]
-    if re.search(r"bytes", name, re.I):
-        return "B-counter" if numbers == sorted(numbers) and numbers[0] < numbers[-1] else "B/interval"
+    if unit := named_rate_unit(name):
+        return unit
+    numbers = _values(values)
+    if amount := named_amount(name):
+        grows = len(numbers) > 1 and float(np.mean(np.diff(numbers) >= 0)) >= STEADY and numbers[0] != numbers[-1]
+        return f"{amount}-counter" if grows else f"{amount}/interval"
     return "bit/s" if max(map(abs, numbers)) >= 1e6 else "kbit/s" if max(map(abs, numbers)) >= 1e4 else "Mbit/s"
 
 
@@ -136,8 +136,9 @@ def _format(values: Sequence[str]) -> str | None:
 
 
 def _is_iso(values: Sequence[str]) -> bool:
-    return all(ISO.match(value) for value in values)
+    return all(ISO.fullmatch(ZONE_WORD.sub("", value).strip()) for value in values)
 
 
-def _value(cell: str) -> float:
-    return float(cell.replace(",", ".", 1))
+def _values(cells: Sequence[str]) -> list[float]:
+    """Return the numbers of cells that all hold one."""
+    return [value for cell in cells if (value := number_of(cell)) is not None]

@@ -9,10 +9,14 @@ import pandas as pd
 
 from emulator.core.arrays import Flags, Floats
 from emulator.trace.formats.source import parse_number, row_error
+from emulator.trace.formats.tables.grid import DECIMAL_COMMA, THOUSANDS_COMMA, number_of
 
-MISSING_WORDS = frozenset(("", "-", "--", "nan", "-nan", "null", "none", "nil", "na", "n/a", "#n/a", "<na>"))
-DECIMAL_COMMA = r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?|[-+]?\d{1,3}(?:\.\d{3})+,\d+"
-THOUSANDS_COMMA = r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d*)?"
+MISSING_WORDS = frozenset(
+    (
+        *("", "-", "--", "nan", "-nan", "null", "(null)", "none", "nil", "na", "n/a", "n.a.", "#n/a", "<na>", "nat"),
+        *("\\n", "undefined", "#div/0!", "#value!", "#num!", "#ref!"),  # of databases, JavaScript and spreadsheets
+    )
+)
 
 
 def missing_cells(cells: "pd.Series[str]", further: Iterable[str] = ()) -> Flags:
@@ -25,16 +29,18 @@ def missing_cells(cells: "pd.Series[str]", further: Iterable[str] = ()) -> Flags
 def equal_cells(cells: "pd.Series[str]", words: Iterable[str]) -> Flags:
     """Return which cells are one of the words, shape (rows,), compared as numbers where both are numbers."""
     wanted = {word.strip() for word in words}
-    values = {value for word in wanted if (value := _number(word)) is not None}
-    flags: Flags = cells.isin([each for each in cells.unique() if each in wanted or _number(each) in values]).to_numpy(
-        np.bool_
-    )
+    values = {value for word in wanted if (value := number_of(word)) is not None}
+    found = [each for each in cells.unique() if each in wanted or number_of(each) in values]
+    flags: Flags = cells.isin(found).to_numpy(np.bool_)
     return flags
 
 
-def parse_numbers(path: Path, name: str, cells: "pd.Series[str]", decimal: str | None = None) -> Floats:
+def parse_numbers(
+    path: Path, name: str, cells: "pd.Series[str]", decimal: str | None = None, advice: str = ""
+) -> Floats:
     """Return finite numbers, shape (rows,). `cells`: text, indexed by row, of a column `name`. `decimal`: point,
-    comma, or None: a comma if no number has a point and one has a comma that ends in digits.
+    comma, or None: a comma if no number has a point and one has a comma that ends in digits. `advice` ends the error
+    about a cell that is no number.
 
     Raises ValueError with file, row and value for the first cell that is no finite number.
     """
@@ -50,7 +56,7 @@ def parse_numbers(path: Path, name: str, cells: "pd.Series[str]", decimal: str |
         values = np.array([math.nan])
     if not np.isfinite(values).all() or texts.str.contains("_", regex=False).any():
         return np.array(
-            [_one(path, row, name, text, cell) for (row, cell), text in zip(cells.items(), texts, strict=True)]
+            [_one(path, row, name, text, cell, advice) for (row, cell), text in zip(cells.items(), texts, strict=True)]
         )
     return values
 
@@ -62,10 +68,10 @@ def _with_point(
     commas = cells[with_comma]
     points = cells.str.contains(r"^[^,]*\.[^,]*$", regex=True)
     if decimal is None:
-        as_thousands = commas.str.fullmatch(THOUSANDS_COMMA)
+        as_thousands = commas.str.fullmatch(THOUSANDS_COMMA.pattern)
         beyond_doubt = points.any() or commas.str.contains(".", regex=False).any() or (commas.str.count(",") > 1).any()
         decimal = "point" if as_thousands.all() and beyond_doubt else "comma"
-    allowed = commas.str.fullmatch(DECIMAL_COMMA if decimal == "comma" else THOUSANDS_COMMA)
+    allowed = commas.str.fullmatch((DECIMAL_COMMA if decimal == "comma" else THOUSANDS_COMMA).pattern)
     if not allowed.all():
         at = int(np.argmin(allowed))
         raise row_error(path, int(commas.index[at]), name, commas.iloc[at], f"be a number with a decimal {decimal}")
@@ -78,15 +84,8 @@ def _with_point(
     return cells.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        return None
-
-
-def _one(path: Path, row: object, name: str, text: str, cell: str) -> float:
+def _one(path: Path, row: object, name: str, text: str, cell: str, advice: str) -> float:
     try:
         return parse_number(path, int(str(row)), name, text)
     except ValueError as error:
-        raise row_error(path, int(str(row)), name, cell, "be a finite number") from error
+        raise row_error(path, int(str(row)), name, cell, f"be a finite number{advice}") from error

@@ -21,6 +21,7 @@ FALL = (
     "; if several runs stand in the file, choose one by where (trace info --runs lists them); if summer time ended, "
     "give zone"
 )
+ABSENT = " (missing.{} names words and numbers that mean missing)"
 WRONG = " (missing.rate names values that mean missing, glitches=leave_out leaves out negative ones)"
 REGULAR = 0.2  # of a step
 
@@ -69,7 +70,7 @@ def samples_of_rows(path: Path, columns: CsvColumns, rows: pd.DataFrame) -> tupl
     """Return the samples of a table's rows, and the number of rows with a rate within a pause. Raises ValueError with
     file, row, value and rule."""
     measured, pauses_ms = _measured(path, columns, rows)
-    kind = rate_unit("columns.rate_unit", columns.rate_unit).kind
+    kind = rate_unit("columns.unit", columns.rate_unit).kind
     if kind == "packet":
         return _packets(columns, measured), 0
     samples = _counter(measured) if kind == "counter" else _rates(columns, measured, kind == "interval")
@@ -92,7 +93,7 @@ def words_for(columns: CsvColumns, name: str) -> tuple[str, ...]:
 
 def _measured(path: Path, columns: CsvColumns, rows: pd.DataFrame) -> tuple[MeasuredRows, Ints]:
     """Return the rows with a rate, and the times in ms of the rows that mark a pause."""
-    unit = rate_unit("columns.rate_unit", columns.rate_unit)
+    unit = rate_unit("columns.unit", columns.rate_unit)
     present = ~missing_cells(rows[columns.rate], words_for(columns, "rate"))
     marks = np.zeros(len(rows), np.bool_)
     for name in columns.paused_by:
@@ -105,7 +106,7 @@ def _measured(path: Path, columns: CsvColumns, rows: pd.DataFrame) -> tuple[Meas
     elif (timed := present | marks).any():
         times_ms[timed] = stamps_ms(path, rows[columns.time][timed], columns)
     with_rate = rows[present]
-    numbers = parse_numbers(path, columns.rate, with_rate[columns.rate], columns.decimal)
+    numbers = parse_numbers(path, columns.rate, with_rate[columns.rate], columns.decimal, ABSENT.format("rate"))
     notes = placeholder_notes("rate", numbers)
     descriptive: dict[str, Floats] = {}
     on_nr = np.ones(len(with_rate), np.bool_)
@@ -132,7 +133,7 @@ def _kept(path: Path, columns: CsvColumns, name: str, cells: "pd.Series[str]") -
     """Return the numbers of a kept column, NaN where missing."""
     present = ~missing_cells(cells, words_for(columns, name))
     values = np.full(len(cells), np.nan)
-    values[present] = parse_numbers(path, name, cells[present], columns.decimal)
+    values[present] = parse_numbers(path, name, cells[present], columns.decimal, ABSENT.format(name))
     return values
 
 

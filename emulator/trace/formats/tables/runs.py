@@ -1,6 +1,5 @@
 """The runs that stand in one table, told apart by the values of a column."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,10 @@ from emulator.core.units import NS_PER_S
 from emulator.trace.formats.tables.column_map import parse_columns
 from emulator.trace.formats.tables.columns import CsvColumns
 from emulator.trace.formats.tables.grid import Grid, open_grid
-from emulator.trace.formats.tables.guesses import guess_columns
+from emulator.trace.formats.tables.guesses import RUN_NAMES, guess_columns
 from emulator.trace.formats.tables.presets import PRESETS, preset_of
 from emulator.trace.formats.tables.table import open_table, rows_of, trace_of_rows
 from emulator.trace.formats.text import read_text
-
-RUN_NAMES = re.compile(r"run|session|trial|experiment|iteration|(test|measurement|trace)[_ ]?(id|n)", re.I)
 
 
 def runs_of_table(path: Path, columns: CsvColumns | None, by: str | None) -> list[dict[str, Any]]:
@@ -48,7 +45,7 @@ def _map_and_grid(path: Path, columns: CsvColumns | None) -> tuple[CsvColumns | 
         text = None if preset is not None else guess_columns(grid)
         if preset is None and text is None:
             return None, grid
-        columns = PRESETS[preset] if preset is not None else parse_columns(text or "")
+        columns = PRESETS[preset] if preset is not None else replace(parse_columns(text or ""), where={})
     return open_table(recording, columns)
 
 

@@ -29,7 +29,7 @@ def stamps_ms(path: Path, cells: "pd.Series[str]", columns: CsvColumns) -> Float
     """
     first = str(cells.iloc[0]) if len(cells) else ""
     if columns.time_format is None and (not cells.size or NUMBER.fullmatch(first) or not re.search(r"\d[:-]\d", first)):
-        values = parse_numbers(path, columns.time, cells, columns.decimal)
+        values = parse_numbers(path, columns.time, cells, columns.decimal, " (or a time of a format that is given)")
         too_far = np.abs(values) > STAMP_LIMIT_S * 1e3 / MS_PER_TIME_UNIT[columns.time_unit]
         if too_far.any():
             at = int(np.argmax(too_far))
@@ -38,7 +38,7 @@ def stamps_ms(path: Path, cells: "pd.Series[str]", columns: CsvColumns) -> Float
         values_ms: Floats = values * MS_PER_TIME_UNIT[columns.time_unit]
         return values_ms
     format = columns.time_format or ("%H:%M:%S.%f" if TIME_OF_DAY.fullmatch(first) else None)
-    texts = cells if format is not None else cells.str.replace(",", ".")
+    texts = cells if columns.time_format is not None else cells.str.replace(",", ".")
     moments = _moments(path, columns, texts, format)
     if moments.isna().any():
         at = int(np.argmax(moments.isna()))

@@ -10,14 +10,15 @@ import pandas as pd
 from emulator.trace import Trace
 from emulator.trace.formats.samples import trace_of
 from emulator.trace.formats.tables.columns import CsvColumns
-from emulator.trace.formats.tables.grid import Grid, open_grid
+from emulator.trace.formats.tables.grid import Grid, is_number, open_grid
 from emulator.trace.formats.tables.guesses import columns_of_header
 from emulator.trace.formats.tables.numbers import equal_cells, missing_cells
 from emulator.trace.formats.tables.rows import samples_of_rows, words_for
-from emulator.trace.formats.tables.units import rate_unit
+from emulator.trace.formats.tables.units import named_amount, named_rate_unit, named_time_unit, rate_unit
 from emulator.trace.formats.text import RecordingText, read_text
 
 SENDERS = ("Source", "ip.src")  # columns of Wireshark and tshark
+SHOWN_VALUES = 8
 
 
 def import_csv(path: Path, columns: CsvColumns | None = None, where: Mapping[str, str] | None = None) -> Trace:
@@ -34,13 +35,16 @@ def import_csv(path: Path, columns: CsvColumns | None = None, where: Mapping[str
     rows = rows_of(columns, grid, *senders)
     if columns.where and not len(rows):
         chosen = ", ".join(f"{name}={value}" for name, value in columns.where.items())
-        raise ValueError(f"{path}: where {chosen}: must be true of a row at least")
+        seen = "; ".join(
+            f"{name} has {', '.join(grid.columns([name])[name].unique()[:SHOWN_VALUES])}" for name in columns.where
+        )
+        raise ValueError(f"{path}: where {chosen}: must be true of a row at least ({seen})")
     return trace_of_rows(grid, columns, rows, _senders_notes(rows[senders]))
 
 
 def _senders(columns: CsvColumns, grid: Grid) -> list[str]:
     """Return the column of the senders where all packets of a table are added up, else none."""
-    if columns.where or rate_unit("columns.rate_unit", columns.rate_unit).kind != "packet":
+    if columns.where or rate_unit("columns.unit", columns.rate_unit).kind != "packet":
         return []
     return [name for name in SENDERS if name in grid.header][:1]
 
@@ -54,6 +58,20 @@ def _senders_notes(columns: pd.DataFrame) -> list[str]:
             what = f"packets of {len(senders)} senders ({', '.join(senders[:4])}) are added up"
             notes.append(f"{what}: choose a direction with --where {name}=ADDRESS")
     return notes
+
+
+def _unit_notes(columns: CsvColumns, rows: pd.DataFrame) -> list[str]:
+    """Return a line if the name of the rate's column, or of a time in numbers, says another unit than the map."""
+    unit = rate_unit("columns.unit", columns.rate_unit)
+    found = []
+    if (named := named_rate_unit(columns.rate)) and rate_unit("columns.unit", named) != unit:
+        found.append((columns.rate, columns.rate_unit, f"unit={named}"))
+    elif not named and unit.kind == "rate" and (amount := named_amount(columns.rate)):
+        found.append((columns.rate, columns.rate_unit, f"unit={amount}/interval or unit={amount}-counter"))
+    time_unit = named_time_unit(columns.time)
+    if time_unit not in (None, columns.time_unit) and len(rows) and is_number(rows[columns.time].iloc[0]):
+        found.append((columns.time, columns.time_unit, f"time_unit={time_unit}"))
+    return [f"column {name} is read in {given}, but its name suggests {right}" for name, given, right in found]
 
 
 def rows_of(columns: CsvColumns, grid: Grid, *further: str) -> pd.DataFrame:
@@ -70,7 +88,7 @@ def trace_of_rows(grid: Grid, columns: CsvColumns, rows: pd.DataFrame, notes: Se
     path = grid.path
     chosen = "".join(f" where {name}={value}" for name, value in sorted(columns.where.items()))
     samples, paused = samples_of_rows(path, columns, rows)
-    samples = replace(samples, notes=(*grid.recording.notes, *notes, *samples.notes))
+    samples = replace(samples, notes=(*grid.recording.notes, *notes, *_unit_notes(columns, rows), *samples.notes))
     about = {"format": "csv", "file": path.name, "columns": asdict(columns), "rows_paused": paused}
     max_gap_ms = None if columns.max_gap_s is None else round(columns.max_gap_s * 1e3)
     skipped_ms = round(columns.skip_s * 1e3) if _skips(columns, rows) else 0

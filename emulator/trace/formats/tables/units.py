@@ -1,5 +1,6 @@
 """Units of time and of amounts of data."""
 
+import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -33,6 +34,20 @@ ALIASES: Mapping[str, str] = {
 }
 
 
+# Units that columns' names say: a rate; sizes of packets; amounts that are no rates; times.
+NAMED_RATE = re.compile(r"(?P<prefix>[kmg]i?)?(?P<amount>bits?|bytes?|b)[ _]?(?:/|p(?:er_?)?)[ _]?s", re.I)
+NAMED_PACKET = re.compile(r"((frame|ip|udp|tcp)[._]len|len(gth)?|(packet|pkt)[ _.]?(size|len(gth)?))", re.I)
+NAMED_AMOUNT = re.compile(r"(?P<prefix>[kmg]i?)?(?P<amount>bits?|bytes?)(?![a-z])", re.I)
+NAMED_TIME: Mapping[str, re.Pattern[str]] = {
+    unit: re.compile(rf"(?:^|[_ \[(./]|(?-i:(?<=[a-z])(?=[MUN])))(?:{words})[\])]?$", re.I)
+    for unit, words in {
+        "ms": "ms|msecs?|millis(econds?)?",
+        "us": "us|µs|usecs?|micros(econds?)?",
+        "ns": "ns|nsecs?|nanos(econds?)?",
+    }.items()
+}
+
+
 class RateUnit(NamedTuple):
     """`bits`: bits per unit. `kind`: what a number is (see `KIND_OF_SUFFIX`)."""
 
@@ -54,3 +69,30 @@ def rate_unit(what: str, text: str) -> RateUnit:
         rates = ", ".join(name for name in RATE_UNITS if name.endswith("/s"))
         raise ValueError(f"{what}={text!r}: must be one of {rates}, or B/interval, B-counter, B/packet")
     return found
+
+
+def named_rate_unit(name: str) -> str | None:
+    """Return the unit that the name of a rate's column says, `B/packet` for sizes of packets; None if it says none."""
+    if found := NAMED_RATE.search(name):
+        return f"{_amount(found)}/s"
+    return "B/packet" if NAMED_PACKET.fullmatch(name) else None
+
+
+def named_amount(name: str) -> str | None:
+    """Return the unit of an amount of data that a column's name says, without time: `B`, `kbit`; None if it says
+    none."""
+    found = NAMED_AMOUNT.search(name)
+    return _amount(found) if found else None
+
+
+def named_time_unit(name: str) -> str | None:
+    """Return ms, us or ns if the end of a column's name says so."""
+    return next((unit for unit, end in NAMED_TIME.items() if end.search(name)), None)
+
+
+def _amount(found: re.Match[str]) -> str:
+    """Return an amount such as `Mbit` or `KiB`. A lone letter is a byte if it is a capital among small ones."""
+    prefix = (found["prefix"] or "").lower()
+    shown = {"": "", "k": "k", "ki": "Ki"}.get(prefix, prefix.capitalize())
+    capital = found["amount"] == "B" and not found[0].isupper()
+    return f"{shown}{'B' if capital or found['amount'].lower().startswith('byte') else 'bit'}"
