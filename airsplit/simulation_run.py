@@ -94,8 +94,15 @@ def run_policies(
 
     Records go to `folder`; `on_recorded` is called once all rows are recorded. Returns totals by label.
     """
-    simulating, on_workers = partial(progress, "simulating policies"), partial(progress, "running on hosts")
+    last_step = "simulating policies" if compute_of is None else "running on hosts"
+
+    def report(step: str, done: int, total: int) -> None:
+        if (step, done) == (last_step, total):
+            on_recorded()  # before the step is said to be done
+        progress(step, done, total)
+
     with Records(folder) as records:
+        simulating = partial(report, "simulating policies")
         totals = evaluate(make_policies(), lambda _: Simulation(system, engine=engine), records, simulating)
         if compute_of is not None:
             shorter = for_hosts(scenario, system)
@@ -104,8 +111,7 @@ def run_policies(
                 return Simulation(shorter, compute_of(label), engine)
 
             policies = on_hosts(scenario, make_policies())
-            totals |= evaluate(policies, backend_of, records, on_workers)
-        on_recorded()
+            totals |= evaluate(policies, backend_of, records, partial(report, "running on hosts"))
     return totals
 
 
