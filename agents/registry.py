@@ -70,7 +70,7 @@ class UserPolicy:
         `Partition` that covers the task's model on nodes that can compute."""
         try:
             placement: object = self._policy.decide(observation)
-        except Exception as error:  # the user's code can raise anything; the message names its class
+        except (Exception, SystemExit) as error:  # the user's code can raise anything; the message names its class
             raise ValueError(f"type={self._kind}: decide raised {in_one_line(error)}") from error
         rule = f"type={self._kind}: decide must return"
         if not isinstance(placement, tuple) or not all(_is_partition(part) for part in placement):
@@ -89,7 +89,7 @@ class UserPolicy:
 def _user_policy(kind: str, options: Mapping[str, Any], system: System, folder: Path) -> Policy:
     try:
         policy = load_class(kind, folder)(**options)
-    except Exception as error:  # the user's code can raise anything
+    except (Exception, SystemExit) as error:  # the user's code can raise anything
         rule = "must be a class that can be imported and made"
         raise ValueError(f"type={kind}: {rule} ({import_failure(kind, error)})") from error
     if not callable(getattr(policy, "decide", None)):

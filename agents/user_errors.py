@@ -14,7 +14,8 @@ OURS = tuple(str(Path(os.path.realpath(__file__)).parents[1] / name) + os.sep fo
 
 def in_one_line(error: BaseException) -> str:
     """Return an error's class and text with the file and line in the user's code, or where it was raised."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    shown = str(traceback.TracebackException(type(error), error, None))  # safe if the error's own text raises
+    text = f"{type(error).__name__}: {' '.join(shown.split())}"
     if isinstance(error, SyntaxError):  # its text has file and line
         return text
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]

@@ -33,7 +33,7 @@ def profile_own(model: str, name: str, input_shape: str | None, example: str | N
         return take_own_profile(name, module, given)
     except NotAChain as error:
         raise ValueError(f"{model}: {error}") from error
-    except Exception as error:  # the user's code can raise anything
+    except (Exception, SystemExit) as error:  # the user's code can raise anything
         shown = ", ".join(map(str, given.shape))
         raise ValueError(f"{model}: forward of an input of shape {shown} raised {in_one_line(error)}") from error
 
@@ -57,7 +57,7 @@ def _made(name: str, kind: type[Made]) -> Made:
     try:
         found = load_class(name, Path())
         made = found if isinstance(found, kind) else found()
-    except Exception as error:  # the user's code can raise anything
+    except (Exception, SystemExit) as error:  # the user's code can raise anything
         raise ValueError(f"{name}: {rule} ({import_failure(name, error)})") from error
     if not isinstance(made, kind):
         raise ValueError(f"{name}: {rule}, not {type(made).__name__}")

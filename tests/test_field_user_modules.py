@@ -128,3 +128,81 @@ def test_field_class_is_that_of_the_source_that_is_there(
     for value, place in zip(values, places, strict=False):
         (folders[place] / "lab_drawn.py").write_text(f"class Best:\n    value = {value}\n", encoding="utf-8")
         assert load_class("lab_drawn:Best", folders[place]).value == value
+
+
+DECIDES = "class Best:\n    def decide(self, observation):\n        return observation.candidates[0]\n"
+
+
+def test_field_module_of_another_folder_is_never_used(tmp_path: Path) -> None:
+    """Neither where this folder's is missing, nor where it cannot be imported, nor a helper of its name."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+    (one / "lab_twice.py").write_text("from lab_twice_helper import PLACE as Best\n", encoding="utf-8")
+    (one / "lab_twice_helper.py").write_text("PLACE = 1\n", encoding="utf-8")
+    assert load_class("lab_twice:Best", one) == 1
+    with pytest.raises(ModuleNotFoundError):
+        load_class("lab_twice:Best", other)
+    assert load_class("lab_twice:Best", one) == 1
+    (other / "lab_twice.py").write_text("from . import missing\n", encoding="utf-8")
+    with pytest.raises(ImportError, match="relative import"):
+        load_class("lab_twice:Best", other)
+    assert load_class("lab_twice:Best", one) == 1
+    dynamic = 'import importlib\nBest = importlib.import_module("lab_twice_helper").PLACE\n'
+    (other / "lab_twice.py").write_text(dynamic, encoding="utf-8")
+    (other / "lab_twice_helper.py").write_text("PLACE = 2\n", encoding="utf-8")
+    assert load_class("lab_twice:Best", other) == 2
+
+
+def test_field_import_within_a_function_finds_the_file_beside_the_module(lab: Path, tmp_path: Path) -> None:
+    """In the run and in its repetition, which has the file's copy."""
+    lazy = "class Best:\n    def decide(self, observation):\n"
+    lazy += "        import lab_helper\n        return observation.candidates[lab_helper.PLACE]\n"
+    (lab / "lab_policy.py").write_text(lazy, encoding="utf-8")
+    run = airsplit.load(lab / "small.yaml").run(out=tmp_path / "runs", left_out=["bound", "figures"])
+    (lab / "lab_helper.py").write_text("PLACE = -1\n", encoding="utf-8")
+    repeated = repeat_run(run.path, RunProgress(True))
+    assert repeated.records_sha256 == repeated.stored_sha256
+    assert len(repeated.notes) == 1
+
+
+def test_field_module_with_the_name_of_one_in_use_does_not_replace_it(tmp_path: Path) -> None:
+    import json
+
+    (tmp_path / "json.py").write_text(DECIDES, encoding="utf-8")
+    assert load_class("json:Best", tmp_path).__module__ == "json"
+    assert load_class("json:Best", tmp_path).__module__ == "json"
+    assert sys.modules["json"] is json
+
+
+def test_field_folder_without_init_is_named_as_the_reason(tmp_path: Path) -> None:
+    """Its files would not be stored with the run."""
+    (tmp_path / "lab_package" / "sub").mkdir(parents=True)
+    (tmp_path / "lab_package" / "__init__.py").touch()
+    (tmp_path / "lab_package" / "sub" / "policy.py").write_text(DECIDES, encoding="utf-8")
+    with pytest.raises(ImportError, match=r"^lab_package.sub.policy: each folder must have a file __init__.py$"):
+        load_class("lab_package.sub.policy:Best", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("import sys\nsys.exit(0)\n", "SystemExit: 0, raised at {}:2"),
+        ("class Best:\n    def __init__(self):\n        raise SystemExit('bye')\n", "SystemExit: bye, raised at {}:3"),
+        (
+            "class Best:\n    def decide(self, seen):\n        quit()\n",
+            "decide raised SystemExit: None, raised at {}:3",
+        ),
+        (
+            "class E(Exception):\n    def __str__(self):\n        return 1 / 0\nraise E\n",
+            "E: <exception str() failed>, raised at {}:4",
+        ),
+    ],
+)
+def test_field_policy_that_ends_python_is_one_line_with_its_place(source: str, message: str, lab: Path) -> None:
+    """An exit code of the policy's own is no exit code of the run, 0 least of all."""
+    (lab / "lab_policy.py").write_text(source, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"type=lab_policy:Best: ") as caught:
+        airsplit.load(lab / "small.yaml").run(out=lab / "runs", left_out=["bound", "figures"])
+    assert message.format(lab / "lab_policy.py") in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import sys
 import sysconfig
+from contextlib import suppress
 from importlib.machinery import PathFinder
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -14,7 +15,7 @@ from emulator.core.sources import PACKAGES
 
 MODULES_FOLDER = "modules"  # of a run's folder
 INSTALLED = ("site-packages", "dist-packages")
-NOTE = "__sources_sha256__"  # name, in a module that was loaded here, of the digest of its sources
+NOTE = "__own_module__"  # name, in a module that was loaded here, of its `Loaded`
 
 
 class OwnModule(NamedTuple):
@@ -29,6 +30,13 @@ class OwnModule(NamedTuple):
         """Digest of all sources and their paths."""
         contents = (path.as_posix().encode() + path.read_bytes() for path in self.files.values())
         return hashlib.sha256(b"\0".join(contents)).hexdigest()
+
+
+class Loaded(NamedTuple):
+    """What a module in memory was loaded from: the folder, and the digest of the sources at that time."""
+
+    root: Path
+    sha256: str
 
 
 def own_module(name: str, folder: Path) -> OwnModule | None:
@@ -47,10 +55,8 @@ def own_module(name: str, folder: Path) -> OwnModule | None:
     if set(INSTALLED) & set(root.parts) or root.is_relative_to(Path(sysconfig.get_path("stdlib")).resolve()):
         return None
     finder = _Finder([str(root)], excludes=PACKAGES)
-    try:
+    with suppress(ImportError):  # raised again by the import, if it happens then too
         finder.import_hook(name)
-    except ImportError:
-        return None
     files = ((key, vars(found)["__file__"]) for key, found in finder.modules.items())
     return OwnModule(root, {key: Path(file) for key, file in files if file})
 
@@ -72,28 +78,49 @@ def load_class(kind: str, folder: Path) -> Any:
     if its sources have changed since, or another one of its name was imported. Raises what the module raises."""
     name, _, attribute = kind.partition(":")
     own = own_module(name, folder)
+    _forget_others(own)
     if own is None:
         return getattr(importlib.import_module(name), attribute)
-    loaded, sha256 = sys.modules.get(name), own.sha256
-    is_current = loaded is not None and vars(loaded).get(NOTE, sha256) == sha256
-    if loaded is None or not is_current or Path(loaded.__file__ or "").resolve() != own.files[name]:
-        loaded = _imported(name, own)
-        vars(loaded)[NOTE] = sha256
+    loaded, now = sys.modules.get(name), Loaded(own.root, own.sha256)
+    is_current = loaded is not None and vars(loaded).get(NOTE, now) == now
+    if loaded is None or not is_current or Path(loaded.__file__ or "").resolve() != own.files.get(name):
+        loaded = _imported(name, own, now)
+        if name not in own.files:
+            raise ImportError(f"{name}: each folder must have a file __init__.py")
     return getattr(loaded, attribute)
 
 
-def _imported(name: str, own: OwnModule) -> ModuleType:
-    """Import a module and what it imports of the same folder; leave no compiled files beside the sources."""
-    for key in own.files:
-        sys.modules.pop(key, None)
+def _forget_others(own: OwnModule | None) -> None:
+    """Forget the modules that were loaded here from another folder: they may have the names of this one's."""
+    for key, module in list(sys.modules.items()):
+        note = getattr(module, "__dict__", {}).get(NOTE)
+        if note is not None and (own is None or note.root != own.root):
+            del sys.modules[key]
+
+
+def _imported(name: str, own: OwnModule, note: Loaded) -> ModuleType:
+    """Import a module and all that it imports of the same folder, also in functions; leave no compiled files beside the
+    sources. Modules of others that have the names of these are in their places again afterwards."""
+    replaced = {key: sys.modules.pop(key) for key in own.files if key in sys.modules}
     writes_nothing = sys.dont_write_bytecode
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(own.root))
     try:
-        return importlib.import_module(name)
+        loaded = importlib.import_module(name)
+        for key in own.files:
+            with suppress(Exception):  # of a module that may never be needed
+                vars(importlib.import_module(key))[NOTE] = note
+        return loaded
     finally:
         sys.path.remove(str(own.root))
         sys.dont_write_bytecode = writes_nothing
+        others = {key: each for key, each in replaced.items() if not _is_in(own.root, each)}
+        sys.modules.update(others)
+
+
+def _is_in(root: Path, module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve().is_relative_to(root)
 
 
 def stored_files(kind: str, folder: Path) -> dict[str, Path]:
