@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from emulator.core.arrays import Ints
 from emulator.trace import Trace
+from emulator.trace.formats.clocks import clock_notes, regular_steps
 from emulator.trace.formats.samples import RateSamples, require_rates, trace_of
 from emulator.trace.formats.source import (
     STAMP_LIMIT_S,
@@ -30,24 +31,26 @@ from emulator.trace.formats.source import (
 )
 from emulator.trace.formats.text import read_bytes
 
-RESTART_MS = 5_000  # setting a phone's clock moves timestamps back by up to 2.6 s; a greater fall is a restart
-
 
 @dataclass(frozen=True)
 class ListSeries:
     """A series of a list file: `run` by its number in the file (None: the first run), `series` of the run from 1.
     `step_s`: distance of values without timestamps (timestamps in such files are 100 ms apart); `skip_s`: seconds to
-    leave out at the start. Raises ValueError if a value breaks a rule."""
+    leave out at the start; `max_gap_s`: a value holds at most so long (None: without a limit). Raises ValueError if a
+    value breaks a rule."""
 
     run: int | None = None
     series: int = 1
     step_s: float = 0.1
     skip_s: float = 0.0
+    max_gap_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.series < 1:
             raise ValueError(f"columns.series={self.series}: must be at least 1")
         require_step("step_s", self.step_s)
+        if self.max_gap_s is not None:
+            require_step("max_gap_s", self.max_gap_s, STAMP_LIMIT_S)
         if not 0 <= self.skip_s <= STAMP_LIMIT_S:
             raise ValueError(f"columns.skip_s={self.skip_s}: must be at least 0 and at most {STAMP_LIMIT_S:g}")
 
@@ -60,7 +63,7 @@ class ValueLine(NamedTuple):
 
 
 def parse_series(line: str) -> ListSeries:
-    """Parse a choice such as `run=3,series=2` (also `step_s`, `skip_s`)."""
+    """Parse a choice such as `run=3,series=2` (also `step_s`, `skip_s`, `max_gap_s`)."""
     values: dict[str, Any] = {
         name: parse_seconds(f"columns.{name}", value) if name.endswith("_s") else parse_whole(f"columns.{name}", value)
         for name, value in choice_pairs(line, [*asdict(ListSeries())]).items()
@@ -70,7 +73,8 @@ def parse_series(line: str) -> ListSeries:
 
 def import_list(path: Path, chosen: ListSeries | None = None) -> Trace:
     """Read one series as a `fluid` trace by the rules of `emulator.trace.formats.samples`, with timestamps corrected
-    by `regular_steps`. Series of a run were recorded at the same time and share their lineage; runs do not.
+    by `emulator.trace.formats.clocks`. Series of a run were recorded at the same time and share their lineage; runs do
+    not.
 
     Raises ValueError with file, row, value and rule, also for a file of round-trip times.
     """
@@ -79,14 +83,16 @@ def import_list(path: Path, chosen: ListSeries | None = None) -> Trace:
     chosen = chosen or ListSeries()
     data = read_bytes(path)
     label, lines = _select_run(path, parse_runs(path, data), chosen.run)
-    stamps_ms, values, step_ms = _select_series(path, label, lines, chosen)
+    stamps_ms, values, step_ms, notes = _select_series(path, label, lines, chosen)
     rates = [parse_number(path, values.row, f"value {at}", field) for at, field in enumerate(values.fields, 1)]
     rates_bps = np.array(rates) * 1e6
     require_rates(path, [values.row] * len(rates), rates_bps, values.fields)
     metadata = {"kind": "recording", "format": "list", "file": path.name, "run": label, "series": chosen.series}
     metadata["step_s"] = step_ms / 1e3
     source = f"{source_of(data)} run {label}"
-    return trace_of(path, RateSamples(stamps_ms, rates_bps), source, round(chosen.skip_s * 1e3), metadata)
+    max_gap_ms = None if chosen.max_gap_s is None else round(chosen.max_gap_s * 1e3)
+    samples = RateSamples(stamps_ms, rates_bps, notes=notes)
+    return trace_of(path, samples, source, round(chosen.skip_s * 1e3), metadata, max_gap_ms)
 
 
 def round_trips_ms(path: Path) -> dict[int, npt.NDArray[np.float64]]:
@@ -140,27 +146,6 @@ def list_runs(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def regular_steps(stamps_ms: Ints) -> tuple[Ints, int]:
-    """Return the times of a series in steps from the first value, shape as `stamps_ms`, and the length of a step.
-
-    The step is the most common difference of timestamps. Each value takes one step. A gap is added only if the
-    timestamp and all later ones are ahead of the count; other deviations mean that the clock was set. After a fall of
-    more than `RESTART_MS` the count goes on with the next step.
-    """
-    differences = np.diff(stamps_ms)
-    lengths, counts = np.unique(differences[differences > 0], return_counts=True)
-    step_ms = int(lengths[np.argmax(counts)])
-    parts: list[Ints] = []
-    begin = 0
-    for part in np.split(stamps_ms, np.flatnonzero(differences < -RESTART_MS) + 1):
-        order = np.arange(len(part))
-        ahead = np.rint((part - part[0]) / step_ms).astype(np.int64) - order
-        gaps = np.minimum.accumulate(ahead[::-1])[::-1]
-        parts.append(begin + order + np.maximum(gaps, 0))
-        begin = int(parts[-1][-1]) + 1
-    return np.concatenate(parts), step_ms
-
-
 def _select_run(
     path: Path, runs: Sequence[tuple[int, list[ValueLine]]], wanted: int | None
 ) -> tuple[int, list[ValueLine]]:
@@ -172,8 +157,10 @@ def _select_run(
     return label, found[0]
 
 
-def _select_series(path: Path, run: int, lines: Sequence[ValueLine], chosen: ListSeries) -> tuple[Ints, ValueLine, int]:
-    """Return (timestamps in ms, line of values, step in ms) of the chosen series."""
+def _select_series(
+    path: Path, run: int, lines: Sequence[ValueLine], chosen: ListSeries
+) -> tuple[Ints, ValueLine, int, tuple[str, ...]]:
+    """Return (corrected timestamps in ms, line of values, step in ms, notes on the correction) of the series."""
     if len(lines) > 1 and len(lines) % 2:
         raise ValueError(f"{path}: run={run}: must hold one line, or pairs of lines, not {len(lines)}")
     there = max(len(lines) // 2, 1)
@@ -181,17 +168,19 @@ def _select_series(path: Path, run: int, lines: Sequence[ValueLine], chosen: Lis
         raise ValueError(f"{path}: series={chosen.series}: must be at most {there} in run {run}")
     if len(lines) == 1:
         step_ms = round(chosen.step_s * 1e3)
-        return np.arange(len(lines[0].fields)) * step_ms, lines[0], step_ms
+        return np.arange(len(lines[0].fields)) * step_ms, lines[0], step_ms, ()
     stamps, values = lines[2 * chosen.series - 2 : 2 * chosen.series]
     if len(stamps.fields) != len(values.fields):
         raise row_error(
             path, values.row, "values", len(values.fields), f"be as many as the stamps, {len(stamps.fields)}"
         )
-    read_ms = [parse_stamp_ms(path, stamps.row, f"stamp {at}", field) for at, field in enumerate(stamps.fields, 1)]
+    read_ms = np.array(
+        [parse_stamp_ms(path, stamps.row, f"stamp {at}", field) for at, field in enumerate(stamps.fields, 1)], np.int64
+    )
     if len(read_ms) < 2 or np.diff(read_ms).max() <= 0:
         raise row_error(path, stamps.row, "stamps", len(read_ms), "be at least two, going on")
-    steps, step_ms = regular_steps(np.array(read_ms, dtype=np.int64))
-    return read_ms[0] + steps * step_ms, values, step_ms
+    steps, step_ms = regular_steps(read_ms)
+    return read_ms[0] + steps * step_ms, values, step_ms, clock_notes(read_ms)
 
 
 def _holds_pings(path: Path) -> bool:

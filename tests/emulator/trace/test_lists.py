@@ -1,15 +1,12 @@
-"""NUWiNS `.list` files: runs and series are selected, timestamps corrected, pings refused as rates."""
+"""NUWiNS `.list` files: runs and series are selected, pings refused as rates."""
 
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from emulator.trace.formats import ListSeries, import_trace, parse_choice, ping_summary
-from emulator.trace.formats.lists import regular_steps
 
 TWO_RUNS = "\n####\nRun 2\n1,0,2.5\n\n####\nRun 1\n4,5\n"
 PAIRS = "Run 1\n0.1,0.2,0.3\n1,2,3\n0.05,0.15,0.45\n4,5,6\n"
@@ -47,54 +44,17 @@ def test_a_series_is_a_pair_of_lines(tmp_path: Path) -> None:
     assert (second.metadata["run"], second.metadata["series"], second.metadata["step_s"]) == (1, 2, 0.1)
 
 
+def test_a_gap_of_a_series_is_limited(tmp_path: Path) -> None:
+    trace = import_trace(written(tmp_path, PAIRS), "list", ListSeries(series=2, max_gap_s=0.2))
+    np.testing.assert_array_equal(trace.capacity_bits * 10 / 1e6, [4, 5, 5, 6])
+    assert trace.metadata["counts"]["gap_left_out_s"] == pytest.approx(0.1)
+
+
 def test_runs_share_no_lineage_but_the_series_of_one_run_do(tmp_path: Path) -> None:
     path = written(tmp_path, PAIRS + PAIRS.replace("Run 1", "Run 7"))
     first, beside, later = (import_trace(path, "list", ListSeries(*each)) for each in ((1, 1), (1, 2), (7, 1)))
     assert first.shares_lineage(beside) and not first.shares_lineage(later)
     assert re.fullmatch("sha256:[0-9a-f]{64} run 7", later.lineage[0].source)
-
-
-@pytest.mark.parametrize(
-    ("stamps_ms", "steps"),
-    [
-        ([83, 183, 283, 383], [0, 1, 2, 3]),
-        ([0, 100, 200, 6_600, 6_700], [0, 1, 2, 66, 67]),  # a gap that stays
-        ([0, 100, 200, 1_150, 400, 500, 600], [0, 1, 2, 3, 4, 5, 6]),  # one stamp far ahead
-        ([1_800, 1_900, 1_300, 1_400, 1_500, 2_300], [0, 1, 2, 3, 4, 5]),  # set back, later set right
-        ([1_800, 1_900, 1_300, 1_400, 1_500, 3_300], [0, 1, 2, 3, 4, 15]),  # and then a gap
-        ([0, 100, 200, 270, 370], [0, 1, 2, 3, 4]),  # jitter
-        ([9_000, 9_100, 9_200, 0, 100, 400, 500, 600], [0, 1, 2, 3, 4, 7, 8, 9]),  # the clock starts again
-    ],
-)
-def test_a_gap_needs_the_agreement_of_later_timestamps(stamps_ms: list[int], steps: list[int]) -> None:
-    found, step_ms = regular_steps(np.array(stamps_ms))
-    assert (found.tolist(), step_ms) == (steps, 100)
-
-
-@given(
-    st.lists(st.integers(1, 30), min_size=2, max_size=50),
-    st.lists(st.tuples(st.integers(0, 48), st.integers(-20, 20)), max_size=8),
-)
-def test_every_value_takes_one_step(gaps: list[int], wrong: list[tuple[int, int]]) -> None:
-    """Whatever a clock does within the limit, values keep their order, and none is merged or lost. Where it is
-    right, its steps are those of the stamps."""
-    true = np.cumsum([0, *gaps])
-    np.testing.assert_array_equal(regular_steps(true * 100)[0] * (regular_steps(true * 100)[1] // 100), _to_step(true))
-    stamps = true * 100
-    for index, shift in wrong:
-        stamps[index % len(stamps)] += shift * 100
-    if (np.diff(stamps) > 0).any():
-        steps, step_ms = regular_steps(stamps)
-        assert steps[0] == 0 and (np.diff(steps) >= 1).all() and step_ms >= 100
-
-
-def _to_step(true: np.ndarray) -> np.ndarray:
-    """What whole steps of the commonest length make of exact stamps, in units of 100 ms, by a loop."""
-    gaps = np.diff(true)
-    lengths, counts = np.unique(gaps, return_counts=True)
-    step = int(lengths[np.argmax(counts)])
-    ahead = [round(int(at - true[0]) / step) - index for index, at in enumerate(true)]
-    return np.array([index + max(min(ahead[index:]), 0) for index in range(len(true))]) * step
 
 
 BAD = [
@@ -126,12 +86,13 @@ def test_a_file_that_breaks_a_rule_is_refused_in_one_line(content: str, choice: 
 @pytest.mark.parametrize(
     ("choice", "rule"),
     [
-        ("", "columns='': must be one of run, series, step_s, skip_s with =value"),
+        ("", "columns='': must be one of run, series, step_s, skip_s, max_gap_s with =value"),
         ("time=t", "columns='time=t': must be one of run"),
         ("run=one", "columns.run='one': must be a whole number"),
         ("series=0", "columns.series=0: must be at least 1"),
         ("step_s=0", "columns.step_s=0.0: must be at least 0.001 and at most 3600"),
         ("step_s=nan", "columns.step_s=nan: must be at least 0.001"),
+        ("max_gap_s=0", "columns.max_gap_s=0.0: must be at least 0.001"),
         ("skip_s=-1", "columns.skip_s=-1.0: must be at least 0"),
         ("skip_s=soon", "columns.skip_s='soon': must be a number of seconds"),
     ],
