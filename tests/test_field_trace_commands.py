@@ -78,6 +78,20 @@ def test_doubts_go_to_standard_error_and_stay_in_the_trace(tmp_path: Path) -> No
     assert "longest_hold_s: 7141.0\n" in info and "max_gap_s limits them" in info
 
 
+def test_saw_teeth_of_a_list_are_said_and_add_no_time(tmp_path: Path) -> None:
+    stamps_s = [at / 10 for at in range(1, 601)]
+    stamps_s[200] += 12
+    stamps_s[201:209] = [at - 0.8 for at in stamps_s[201:209]]
+    values = [at // 60 % 2 * 10 + at % 7 for at in range(600)]
+    (tmp_path / "a.list").write_text(f"Run 1\n{','.join(map(str, stamps_s))}\n{','.join(map(str, values))}\n")
+    out = tmp_path / "a.parquet"
+    done = call("trace", "import", tmp_path / "a.list", "--format", "list", "--out", out)
+    note = "stamps go back 1 times, by up to 12.7 s: the clock was set, so each value takes a step of 0.1 s"
+    assert done.stderr.startswith(f"{tmp_path / 'a.list'}: {note}")
+    info = call("trace", "info", out).stdout
+    assert "duration_ns: 60000000000\n" in info and note in info
+
+
 GUESSED = {
     "t,mbps\n0,10\n1,11\n": [10, 11],
     "Timestamp;UL [kbit/s];rsrp\n2031-04-19 16:23:00,5;12500;-90\n2031-04-19 16:23:01,5;11500;-91\n": [12.5, 11.5],

@@ -2,13 +2,15 @@
 
 import numpy as np
 
-from emulator.core.arrays import Floats, Ints
+from emulator.core.arrays import Flags, Floats, Ints
 
 LONG = 10  # times the usual step
 BUNCHED_SHARE = 0.05
 MOSTLY = 0.5
 FEW_SAMPLES = 10
 SAME = 0.02
+QUIET = 0.01  # of the mean rate
+BURSTY = 3.0  # coefficient of variation of rates over a second; recordings of a link under load have 0.1 to 2
 
 
 def time_counts(stamps_ms: Ints, hold_ms: Ints) -> dict[str, float]:
@@ -45,23 +47,48 @@ def time_notes(stamps_ms: Ints, hold_ms: Ints) -> list[str]:
         notes.append(
             f"gaps of more than {LONG} usual steps ({usual_ms / 1e3:g} s) are held: {len(gaps)}, {share:.1%} of the "
             f"time; the longest, {counts['longest_hold_s']:g} s, begins {counts['longest_hold_at_s']:g} s after the "
-            "start; max_gap_s limits them"
+            "start; max_gap_s limits them (csv, list)"
         )
     return notes
 
 
 def rate_notes(rates_bps: Floats, hold_ms: Ints) -> list[str]:
-    """Return a line if the rate is the same most of the time, and one if it is 0 most of the time: both are more often
-    the application's doing than the link's."""
+    """Return a line if the rate is about 0 most of the time or comes in bursts, or one if it is the same most of the
+    time: each is more often the application's doing than the link's."""
     if len(rates_bps) < FEW_SAMPLES or rates_bps.max() <= 0:
         return []
+    time_ms = int(hold_ms.sum())
+    quiet = rates_bps <= QUIET * float(rates_bps @ hold_ms) / time_ms
+    quiet_share = int(hold_ms[quiet].sum()) / time_ms
+    variation = _variation(rates_bps, hold_ms)
+    if quiet_share >= MOSTLY or variation > BURSTY:
+        level = "0" if quiet.any() and not rates_bps[quiet].any() else f"at most {QUIET:.0%} of its mean"
+        longest_s = max((int(hold_ms[spell].sum()) for spell in _spells(quiet)), default=0) / 1e3
+        what = f"the rate is {level} for {quiet_share:.0%} of the time, at longest for {longest_s:g} s at once"
+        spread = f"its coefficient of variation over seconds is {variation:.1f}"
+        return [f"{what}; {spread}: perhaps the application was idle (streaming), not the link down"]
     order = np.argsort(rates_bps)
     through_ms = np.cumsum(hold_ms[order])
-    middle_bps = float(rates_bps[order][np.searchsorted(through_ms, through_ms[-1] / 2)])
-    share = float(hold_ms[np.abs(rates_bps - middle_bps) <= SAME * middle_bps].sum()) / float(through_ms[-1])
+    middle_bps = float(rates_bps[order][np.searchsorted(through_ms, time_ms / 2)])
+    share = float(hold_ms[np.abs(rates_bps - middle_bps) <= SAME * middle_bps].sum()) / time_ms
     if share < MOSTLY:
         return []
-    if middle_bps == 0:
-        return [f"the rate is 0 for {share:.0%} of the time: perhaps the application was idle, not the link down"]
     what = f"the rate is {middle_bps / 1e6:.4g} Mbit/s, to {SAME:.0%}, for {share:.0%} of the time"
     return [f"{what}: perhaps the application's limit, not the link's"]
+
+
+def _variation(rates_bps: Floats, hold_ms: Ints) -> float:
+    """Return the coefficient of variation of mean rates, weighted by time: samples that begin in the same second
+    count together."""
+    starts_s = (np.cumsum(hold_ms) - hold_ms) // 1_000
+    first = np.flatnonzero(np.diff(starts_s, prepend=-1))
+    weights_ms = np.add.reduceat(hold_ms, first)
+    means_bps = np.add.reduceat(rates_bps * hold_ms, first) / weights_ms
+    mean_bps = float(np.average(means_bps, weights=weights_ms))
+    return float(np.sqrt(np.average((means_bps - mean_bps) ** 2, weights=weights_ms))) / mean_bps
+
+
+def _spells(flags: Flags) -> list[slice]:
+    """Return the runs of set flags, in order."""
+    edges = np.flatnonzero(np.diff(flags, prepend=False, append=False)).tolist()
+    return [slice(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from emulator.trace import Trace
-from emulator.trace.formats.samples import RateSamples, require_order, require_rates, trace_of
+from emulator.trace.formats.samples import RateSamples, order_of_rows, require_rates, trace_of
 from emulator.trace.formats.source import parse_number, parse_stamp_ms, row_error
 from emulator.trace.formats.text import read_text
 
@@ -14,8 +14,8 @@ from emulator.trace.formats.text import read_text
 def import_rate(path: Path) -> Trace:
     """Read a `fluid` trace by the rules of `emulator.trace.formats.samples`. Blank lines are allowed only at the end.
 
-    Raises ValueError with file, row, value and rule unless each line has two finite numbers, timestamps do not
-    decrease, and rates are not negative.
+    Raises ValueError with file, row, value and rule unless each line has two finite numbers, timestamps are
+    in order (`order_of_rows`), and rates are not negative.
     """
     recording = read_text(path)
     rows: list[list[str]] = []
@@ -34,6 +34,7 @@ def import_rate(path: Path) -> Trace:
         [parse_number(path, row, "rate", rate) * 1e6 for row, (_, rate) in zip(numbers, rows, strict=True)]
     )
     require_rates(path, numbers, rates_bps, [rate for _, rate in rows])
-    require_order(path, numbers, stamps_ms, [time for time, _ in rows])
+    order, late = order_of_rows(path, numbers, stamps_ms, [time for time, _ in rows])
     metadata = {"kind": "recording", "format": "rate", "file": path.name}
-    return trace_of(path, RateSamples(stamps_ms, rates_bps, notes=recording.notes), recording.source, 0, metadata)
+    samples = RateSamples(stamps_ms[order], rates_bps[order], notes=(*recording.notes, *late))
+    return trace_of(path, samples, recording.source, 0, metadata)

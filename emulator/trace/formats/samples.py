@@ -27,6 +27,7 @@ RATE_LIMIT_BPS = 1e12
 LONE_STEP_MS = 1_000
 SLOTS_PER_ROW = 20  # more, and more than FEW_SLOTS, only where stamps are jittered
 FEW_SLOTS = 1_000_000
+LATE_STEPS = 10  # of rows that stand below later ones; two runs in one file fall further, or several rows are late
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,31 @@ def require_rates(path: Path, rows: Sequence[int], rates_bps: Floats, shown: Seq
         raise row_error(path, int(rows[at]), "rate", shown[at], rule + advice)
 
 
-def require_order(path: Path, rows: Sequence[int], stamps_ms: Ints, shown: Sequence[str], advice: str = "") -> None:
-    """Raise ValueError with file, row and value as written if a timestamp is before the last one."""
-    wrong = np.flatnonzero(np.diff(stamps_ms) < 0)
-    if len(wrong):
-        at = int(wrong[0]) + 1
+def order_of_rows(
+    path: Path, rows: Sequence[int], stamps_ms: Ints, shown: Sequence[str], advice: str = ""
+) -> tuple[Ints, tuple[str, ...]]:
+    """Return the indices of rows in order of time, shape (rows,), and a line about those that stand too late.
+
+    Rows of one time may stand too late, by at most `LATE_STEPS` usual steps. Raises ValueError with file, row and
+    value as written for the first of other rows whose timestamp is before an earlier row's."""
+    late_ms = np.maximum.accumulate(stamps_ms) - stamps_ms
+    late = late_ms > 0
+    if not late.any():
+        return np.arange(len(stamps_ms)), ()
+    steps_ms = np.diff(stamps_ms)
+    usual_ms = float(np.median(steps_ms[steps_ms > 0])) if (steps_ms > 0).any() else 0.0
+    wrong = late_ms > LATE_STEPS * usual_ms
+    wrong[1:] |= late[1:] & late[:-1] & (steps_ms != 0)
+    starts = np.flatnonzero(late & ~np.append(False, late[:-1]))  # each after a row that is not late
+    if wrong.any():
+        at = int(starts[starts <= np.argmax(wrong)][-1])
         raise row_error(path, int(rows[at]), "time", shown[at], f"not be before row {int(rows[at - 1])}'s{advice}")
+    longest_s = int(late_ms.max()) / 1e3
+    first = int(rows[int(starts[0])])
+    note = (
+        f"{int(late.sum())} rows stand too late, by up to {longest_s:g} s, and are put in order of time (row {first})"
+    )
+    return np.argsort(stamps_ms, kind="stable"), (note,)
 
 
 def trace_of(

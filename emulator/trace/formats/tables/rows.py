@@ -1,13 +1,13 @@
 """Rows of a table become rate samples: what is left out is left out by a rule and counted."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from emulator.core.arrays import Flags, Floats, Ints
-from emulator.trace.formats.samples import RateSamples, require_order, require_rates
+from emulator.trace.formats.samples import RateSamples, order_of_rows, require_rates
 from emulator.trace.formats.source import row_error
 from emulator.trace.formats.tables.columns import CsvColumns
 from emulator.trace.formats.tables.counters import counter_rates
@@ -43,13 +43,14 @@ class MeasuredRows:
     end_ms: int | None = None
     """When the last row ends, where rows are a fixed step apart."""
 
-    def only(self, kept: Flags, **counts: int) -> "MeasuredRows":
-        """Return some of the rows, with further counts."""
+    def only(self, kept: Flags | Ints, **counts: int) -> "MeasuredRows":
+        """Return some of the rows, or all in another order (indices), with further counts."""
+        indices = np.arange(len(self.rows))[kept].tolist()
         return MeasuredRows(
             self.path,
             self.rows[kept],
-            [cell for cell, keep in zip(self.time_cells, kept, strict=True) if keep],
-            [cell for cell, keep in zip(self.rate_cells, kept, strict=True) if keep],
+            [self.time_cells[at] for at in indices],
+            [self.rate_cells[at] for at in indices],
             self.times_ms[kept],
             self.bits[kept],
             {name: values[kept] for name, values in self.descriptive.items()},
@@ -60,10 +61,14 @@ class MeasuredRows:
 
     @property
     def stamps_ms(self) -> Ints:
-        """Times rounded to milliseconds. Raises ValueError with file and row if they decrease."""
+        """Times rounded to milliseconds."""
         stamps: Ints = np.rint(self.times_ms).astype(np.int64)
-        require_order(self.path, self.rows.tolist(), stamps, self.time_cells, FALL)
         return stamps
+
+    def in_order(self) -> "MeasuredRows":
+        """Return the rows in order of time, with a note if that moves some. Raises ValueError (`order_of_rows`)."""
+        order, notes = order_of_rows(self.path, self.rows.tolist(), self.stamps_ms, self.time_cells, FALL)
+        return replace(self.only(order), notes=(*self.notes, *notes)) if notes else self
 
 
 def samples_of_rows(path: Path, columns: CsvColumns, rows: pd.DataFrame) -> tuple[RateSamples, int]:
@@ -147,6 +152,7 @@ def _rates(columns: CsvColumns, measured: MeasuredRows, per_interval: bool) -> R
         measured = measured.only(
             ~wrong, rows_negative=int(negative.sum()), rows_after_negative=int((wrong & ~negative).sum())
         )
+    measured = measured.in_order()
     stamps = measured.stamps_ms
     bps = measured.bits if not per_interval else measured.bits * 1e3 / _interval_ms(measured, stamps)
     require_rates(measured.path, measured.rows.tolist(), bps, measured.rate_cells, WRONG)
@@ -173,6 +179,7 @@ def _interval_ms(measured: MeasuredRows, stamps: Ints) -> Floats:
 
 def _counter(measured: MeasuredRows) -> RateSamples:
     """Return the samples of a running counter. Of rows with one time the last counts."""
+    measured = measured.in_order()
     path, stamps = measured.path, measured.stamps_ms
     last = np.append(np.diff(stamps) > 0, True)[: len(stamps)]
     measured = measured.only(last)
