@@ -86,7 +86,7 @@ def test_saw_teeth_of_a_list_are_said_and_add_no_time(tmp_path: Path) -> None:
     (tmp_path / "a.list").write_text(f"Run 1\n{','.join(map(str, stamps_s))}\n{','.join(map(str, values))}\n")
     out = tmp_path / "a.parquet"
     done = call("trace", "import", tmp_path / "a.list", "--format", "list", "--out", out)
-    note = "stamps go back 1 times, by up to 12.7 s: the clock was set, so each value takes a step of 0.1 s"
+    note = "stamps go back at 1 of 600 values, by up to 12.7 s: the clock was set, so each value takes a step of 0.1 s"
     assert done.stderr.startswith(f"{tmp_path / 'a.list'}: {note}")
     info = call("trace", "info", out).stdout
     assert "duration_ns: 60000000000\n" in info and note in info

@@ -54,8 +54,8 @@ def clock_notes(stamps_ms: Ints) -> tuple[str, ...]:
         steps, step_ms = regular_steps(stamps_ms)
         gaps_s = (int(steps[-1]) + 1 - len(steps)) * step_ms / 1e3
         notes.append(
-            f"stamps go back {len(taken_back)} times, by up to {most_s:g} s: the clock was set, so each value takes a "
-            f"step of {step_ms / 1e3:g} s, and a jump ahead is a gap only if all later stamps stay ahead of the count "
+            f"stamps go back at {len(taken_back)} of {len(stamps_ms)} values, by up to {most_s:g} s: the clock was set, "
+            f"so each value takes a step of {step_ms / 1e3:g} s, and a jump ahead is a gap only if all later stamps stay ahead of the count "
             f"({gaps_s:g} s of gaps are held)"
         )
     notes += [

@@ -131,7 +131,11 @@ def test_recording_of_522_s_with_teeth_imports_as_without(tmp_path: Path) -> Non
     )
     assert toothed.period_ns == 522_000_000_000 and toothed.sha256 == clean.sha256
     assert toothed.cumulative_bits[-1] == rates_mbps.sum() * 100_000
-    assert [note for note in toothed.metadata["notes"] if note.startswith("stamps go back 60 times, by up to 20.")]
+    assert [
+        note
+        for note in toothed.metadata["notes"]
+        if note.startswith("stamps go back at 60 of 5220 values, by up to 20.")
+    ]
     assert "notes" not in clean.metadata or not clean.metadata["notes"]
 
 
@@ -154,7 +158,9 @@ def test_one_second_out_of_order_is_mended_and_said() -> None:
     stamps_ms = np.array([0, 1, 2, 4, 3, 5, 6, 7]) * 1_000
     assert regular_steps(stamps_ms)[0].tolist() == list(range(8))
     (note,) = clock_notes(stamps_ms)
-    assert note.startswith("stamps go back 1 times, by up to 1 s: the clock was set, so each value takes a step of 1 s")
+    assert note.startswith(
+        "stamps go back at 1 of 8 values, by up to 1 s: the clock was set, so each value takes a step of 1 s"
+    )
 
 
 def _usual(stamps_ms: Ints) -> int:

@@ -36,7 +36,7 @@ def test_one_second_out_of_order_changes_nothing_and_is_said(columns: str | None
         clean, mended = (imported(Path(folder), each, columns) for each in (rows, moved))
     assert mended.sha256 == clean.sha256
     row = at + late_s + (1 if columns is None else 2)
-    note = f"1 rows stand too late, by up to {late_s:g} s, and are put in order of time (row {row})"
+    note = f"rows that stand too late, by up to {late_s:g} s, are put in order of time: 1, the first in row {row}"
     assert mended.metadata["notes"][0] == note and note not in clean.metadata["notes"]
 
 
@@ -44,7 +44,9 @@ def test_rows_of_one_second_move_together_to_the_others_of_it(tmp_path: Path) ->
     rows = [(0, 1), (1, 2), (2, 10), (1, 4), (1, 6), (2, 20), (3, 5)]
     trace = imported(tmp_path, rows, "time=t,rate=r")
     assert [bits / 1e6 for bits in trace.capacity_bits.tolist()] == [1, 4, 15, 5]
-    assert trace.metadata["notes"] == ["2 rows stand too late, by up to 1 s, and are put in order of time (row 5)"]
+    assert trace.metadata["notes"] == [
+        "rows that stand too late, by up to 1 s, are put in order of time: 2, the first in row 5"
+    ]
 
 
 @pytest.mark.parametrize(
