@@ -54,9 +54,9 @@ def clock_notes(stamps_ms: Ints) -> tuple[str, ...]:
         steps, step_ms = regular_steps(stamps_ms)
         gaps_s = (int(steps[-1]) + 1 - len(steps)) * step_ms / 1e3
         notes.append(
-            f"stamps go back at {len(taken_back)} of {len(stamps_ms)} values, by up to {most_s:g} s: the clock was set, "
-            f"so each value takes a step of {step_ms / 1e3:g} s, and a jump ahead is a gap only if all later stamps stay ahead of the count "
-            f"({gaps_s:g} s of gaps are held)"
+            f"stamps go back at {len(taken_back)} of {len(stamps_ms)} values, by up to {most_s:g} s: the clock was "
+            f"set, so each value takes a step of {step_ms / 1e3:g} s, and a jump ahead is a gap only if all later "
+            f"stamps stay ahead of the count ({gaps_s:g} s of gaps are held)"
         )
     notes += [
         f"stamps begin anew at value {at + 1} ({stamps_ms[at] / 1e3:g} s after {stamps_ms[at - 1] / 1e3:g} s): "

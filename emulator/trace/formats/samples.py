@@ -75,8 +75,8 @@ def order_of_rows(
     longest_s = int(late_ms.max()) / 1e3
     first = int(rows[int(starts[0])])
     note = (
-        f"rows that stand too late, by up to {longest_s:g} s, are put in order of time: {int(late.sum())}, the first in "
-        f"row {first}"
+        f"rows that stand too late, by up to {longest_s:g} s, are put in order of time: {int(late.sum())}, the first "
+        f"in row {first}"
     )
     return np.argsort(stamps_ms, kind="stable"), (note,)
 
