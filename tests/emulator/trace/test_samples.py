@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from emulator.trace import Trace
 from emulator.trace.formats import import_trace, parse_columns
 
 
-def imported(folder: Path, rows: list[tuple[float, int]], columns: str | None) -> Trace:
+def imported(folder: Path, rows: Sequence[tuple[float, int]], columns: str | None) -> Trace:
     """Import rows as a table with these columns, or as a rate file."""
     lines = [f"{time:g},{rate}" for time, rate in rows]
     (folder / "recording").write_text("\n".join(lines if columns is None else ["t,r", *lines]))
