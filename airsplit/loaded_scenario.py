@@ -30,6 +30,11 @@ class LoadedScenario:
         """The labels of the scenario's policies."""
         return self._scenario().labels
 
+    def with_policies(self, labels: Sequence[str]) -> "LoadedScenario":
+        """Return the same scenario with these of its policies alone."""
+        chosen = _choice(self._scenario(), self.file.parent, _chosen(labels))
+        return LoadedScenario(self.file, (*self.overrides, *chosen))
+
     def system(self) -> System:
         """Build the emulator's system: devices, links with their traces, cells, and streams of tasks."""
         from emulator.core.cache import user_cache

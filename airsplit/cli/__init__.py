@@ -24,6 +24,7 @@ from airsplit.cli.hosts import broker, hosts, worker
 from airsplit.cli.machine import doctor
 from airsplit.cli.output import fail
 from airsplit.cli.runs import figures, report, rerun
+from airsplit.cli.sensitivity import sensitivity
 from airsplit.cli.simulation import run
 from airsplit.cli.traces import trace_app
 from airsplit.cli.training import profile, train
@@ -40,7 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (run, emulate, rerun, figures, report, train, profile, models, schema, broker, worker, hosts, doctor):
+COMMANDS = (run, sensitivity, emulate, rerun, figures, report, train, profile, models, schema)
+for command in (*COMMANDS, broker, worker, hosts, doctor):
     app.command()(command)
 app.add_typer(trace_app, name="trace")
 

@@ -11,9 +11,12 @@ from results.agreement.summary import part_table, trace_units
 from results.figures import channel, emulation, policies
 from results.figures.emulation_data import lateness_curves, read_probes
 from results.figures.policy_data import FigureData, figure_data
-from results.figures.style import looks
+from results.figures.sensitivity import tornado
+from results.figures.style import COLUMN_IN, looks
 from results.run.folder import Run
+from results.run.manifest import SENSITIVITY_FILE
 from results.run.tables import read_learning
+from results.sensitivity import compared, read_sensitivity
 from results.statistics import best_policy, ranked, read_summary, tasks_of
 
 FIGURE_SUFFIXES = (".pdf", ".png")
@@ -23,8 +26,9 @@ def draw_figures(run: Run) -> list[Path]:
     """Draw every figure that the run has data for into its figures/, each as PDF and PNG, and return their paths.
 
     Needs summary.csv. Figures of policies need an offered task; of them gaps need a row with a bound, delays a
-    completed task, and the rate a source with a link of its own. Learning curves need learning.csv. Figures of an
-    emulation need its links, and the agreement tasks that both emulation and simulation answered.
+    completed task, and the rate a source with a link of its own. Learning curves need learning.csv, the sensitivity
+    its table. Figures of an emulation need its links, and the agreement tasks that both emulation and simulation
+    answered.
     """
     summary = ranked(read_summary(run))
     draw = policy_figures(run, summary) if summary["tasks"].sum() else {}
@@ -32,6 +36,10 @@ def draw_figures(run: Run) -> list[Path]:
     if learning is not None and len(learning):
         draw["learning-curves"] = lambda path: policies.learning_curves(learning, path)
     draw |= emulation_figures_of(run)
+    varied = read_sensitivity(run.path / SENSITIVITY_FILE)
+    if varied is not None and len(compared(varied)):
+        draw["sensitivity"] = lambda path: tornado(varied, path)
+        draw["sensitivity-column"] = lambda path: tornado(varied, path, COLUMN_IN)
     folder = run.path / "figures"
     folder.mkdir(exist_ok=True)
     return [paint(folder / f"{name}{suffix}") for name, paint in draw.items() for suffix in FIGURE_SUFFIXES]

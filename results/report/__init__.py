@@ -13,11 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from emulator.core.files import atomic_write
 from results.agreement.summary import signed
-from results.figures.captions import CAPTIONS, EMULATION_CAPTIONS, Caption
+from results.figures.captions import CAPTIONS, EMULATION_CAPTIONS, SENSITIVITY_CAPTIONS, Caption
 from results.placements import placement_counts
 from results.report.emulation import emulation_section
 from results.run.folder import Run
-from results.run.manifest import Check
+from results.run.manifest import SENSITIVITY_FILE, Check
+from results.sensitivity import HEADINGS, cells_of, conclusion, read_sensitivity, reasons
 from results.statistics import best_policy, ranked, read_summary, tasks_of
 from results.text import number, percent
 
@@ -67,6 +68,7 @@ def write_report(run: Run) -> Path:
     figures = embedded_figures(run.path / "figures", CAPTIONS)
     if offered and not figures and "figures" not in run.manifest.facts.left_out:
         raise ValueError(f"{run.path / 'figures'}: must hold the run's figures: draw them first")
+    varied = read_sensitivity(run.path / SENSITIVITY_FILE)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -83,6 +85,14 @@ def write_report(run: Run) -> Path:
         figures=figures,
         emulated=emulation_section(run),
         emulation_figures=embedded_figures(run.path / "figures", EMULATION_CAPTIONS),
+        varied=varied is not None
+        and {
+            "conclusion": conclusion(varied),
+            "headings": HEADINGS,
+            "rows": cells_of(varied),
+            "reasons": reasons(varied),
+        },
+        sensitivity_figures=embedded_figures(run.path / "figures", SENSITIVITY_CAPTIONS),
         nan=nan,
         checks=[CheckGroup(name, tuple(checks)) for name, checks in groupby(run.manifest.checks, lambda c: c.name)],
         command=shlex.join(run.manifest.command),

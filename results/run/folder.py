@@ -7,7 +7,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from emulator.core.files import require_new_files
-from results.run.manifest import BOUND_FILE, Manifest, digests, load_manifest
+from results.run.manifest import LATER_FILES, Manifest, digests, load_manifest
 
 SUBFOLDERS = ("traces", "checkpoints", "figures")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -72,10 +72,10 @@ def open_run(path: Path) -> Run:
 
 
 def verify(run: Run) -> None:
-    """Raise ValueError, naming the digest, unless every digest in the manifest equals that of its file. A bound that
-    the manifest does not name yet is none: it is made again."""
+    """Raise ValueError, naming the digest, unless every digest in the manifest equals that of its file. A bound or
+    sensitivity that the manifest does not name yet is none: it is made again."""
     recorded, found = run.manifest.by_name, digests(run.path).by_name
-    unfinished = set() if BOUND_FILE in run.manifest.data_sha256 else {f"data_sha256 of {BOUND_FILE}"}
+    unfinished = {f"data_sha256 of {name}" for name in LATER_FILES if name not in run.manifest.data_sha256}
     for name in sorted((recorded.keys() | found.keys()) - unfinished):
         before, now = recorded.get(name, "none"), found.get(name, "none")
         if before != now:

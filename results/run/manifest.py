@@ -29,7 +29,9 @@ EMULATION_FILES = (
     "programs.csv",
 )
 BOUND_FILE = "bound.parquet"
-OPTIONAL_FILES = (BOUND_FILE, "learning.csv", "measured.json", *EMULATION_FILES)
+SENSITIVITY_FILE = "sensitivity.csv"
+LATER_FILES = (BOUND_FILE, SENSITIVITY_FILE)  # which a run gets after its manifest
+OPTIONAL_FILES = (*LATER_FILES, "learning.csv", "measured.json", *EMULATION_FILES)
 
 
 LeftOut = Literal["bound", "figures"]  # what a run can be asked to do without
