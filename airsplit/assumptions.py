@@ -179,12 +179,14 @@ ASSUMPTIONS = (
     Assumption(
         "UE's computer", "speed of the UEs' devices", "UEs that compute", computers(of_ues=True),
         {COMPUTE: times(0.5), MEMORY: times(0.5), OVERHEAD: times(2)},
-        {COMPUTE: times(2), MEMORY: times(2), OVERHEAD: times(0.5)}, unit=" GFLOP/s", labels=("half as fast", "twice as fast"),
+        {COMPUTE: times(2), MEMORY: times(2), OVERHEAD: times(0.5)}, unit=" GFLOP/s",
+        labels=("half", "double"),
     ),
     Assumption(
         "servers", "speed of all other devices", "servers", computers(of_ues=False),
         {COMPUTE: times(0.5), MEMORY: times(0.5), OVERHEAD: times(2)},
-        {COMPUTE: times(2), MEMORY: times(2), OVERHEAD: times(0.5)}, unit=" GFLOP/s", labels=("half as fast", "twice as fast"),
+        {COMPUTE: times(2), MEMORY: times(2), OVERHEAD: times(0.5)}, unit=" GFLOP/s",
+        labels=("half", "double"),
     ),
     Assumption(
         "activations", "precision in which activations are sent", "tasks", tasks,
@@ -213,16 +215,18 @@ def variants_of(scenario: Scenario) -> tuple[list[Variant], dict[str, str]]:
 def _variant(
     assumption: Assumption, changes: Mapping[str, Change], label: str, data: dict[str, Any], sections: set[str]
 ) -> Variant:
-    overrides, before, after = [], dict[str, None](), dict[str, None]()
+    overrides, before, after = [], [], []
     (main, *_) = (path.rpartition(".")[2] for path in changes)  # its values are shown
     for path, change in changes.items():
         for keys, value, section in _values(data, tuple(path.split("."))):
             if {dotted(keys[:2])} & sections and (new := change(value, section)) != value:
                 overrides.append(f"{dotted(keys)}={json.dumps(new)}")
-                if keys[-1] == main:
-                    before[_text(value)], after[_text(new)] = None, None
-    present, setting = (f"{'/'.join(texts)}{assumption.unit}" for texts in (before, after))
-    return Variant(assumption.name, assumption.description, present, label or setting, tuple(overrides))
+                before += [value] * (keys[-1] == main)
+                after += [new] * (keys[-1] == main)
+    setting = label or _in_words(after, assumption.unit)
+    return Variant(
+        assumption.name, assumption.description, _in_words(before, assumption.unit), setting, tuple(overrides)
+    )
 
 
 def _values(place: Any, pattern: tuple[str, ...], keys: Keys = ()) -> Iterator[tuple[Keys, Any, Mapping[str, Any]]]:
@@ -235,7 +239,7 @@ def _values(place: Any, pattern: tuple[str, ...], keys: Keys = ()) -> Iterator[t
             yield from _values(inner[key], pattern[1:], (*keys, key))
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, int | float):
-        return f"{value:g}"
-    return "default" if value is None else value if isinstance(value, str) else "given"
+def _in_words(values: list[Any], unit: str) -> str:
+    numbers = [f"{value:g}" for value in values if isinstance(value, int | float)]
+    others = ["default" if value is None else value if isinstance(value, str) else "given" for value in values]
+    return "/".join(dict.fromkeys(numbers)) + unit if numbers else "/".join(dict.fromkeys(others))

@@ -18,12 +18,12 @@ from airsplit.finished_run import read_records
 from airsplit.loaded_scenario import LoadedScenario
 from emulator.core.cache import Cache, user_cache
 from emulator.core.files import file_sha256
+from emulator.core.processes import end_with_parent
 from emulator.core.progress import Progress
 from emulator.record import Records
 from emulator.simulation import Simulation
-from results.figures.draw import draw_figures
+from results.finish import result_makers
 from results.progress import RunProgress
-from results.report import write_report
 from results.run.folder import Run, open_run
 from results.run.manifest import SENSITIVITY_FILE, write_manifest
 from results.sensitivity import sensitivity_table, write_sensitivity
@@ -64,6 +64,7 @@ def run_sensitivity(
         raise ValueError(f"--policy {unknown[0]}: must be one of {', '.join(types)}, which need no training")
     loaded = loaded.with_policies(list(types))
     variants, left_out = variants_of(scenario)
+    makers = result_makers()  # of what is made again, with the sensitivity
     run = open_run(loaded.run(seed=seeds[0], out=out, progress=not quiet, cache=cached).path)
     with RunProgress(quiet) as progress:
         changes = ((), *(variant.overrides for variant in variants))
@@ -85,8 +86,8 @@ def run_sensitivity(
     changed = {"data_sha256": run.manifest.data_sha256 | sha256, "command": command}
     run = Run(run.path, run.manifest.model_copy(update=changed))
     write_manifest(run.path, run.manifest)
-    draw_figures(run)
-    write_report(run)
+    makers["figures"](run)
+    makers["report"](run)
     return run
 
 
@@ -105,7 +106,7 @@ def untrained_policies(scenario: Scenario) -> dict[str, str]:
 def simulate_all(jobs: Sequence[Job], processes: int, progress: Progress) -> list[pd.DataFrame | str]:
     """Return what `simulate` returns for each job, in their order, or what ended its process."""
     results: dict[int, pd.DataFrame | str] = {}
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), ignore_interrupts) as pool:
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), end_with_command) as pool:
         futures = {pool.submit(simulate, job): index for index, job in enumerate(jobs)}
         progress(0, len(jobs))
         try:
@@ -118,9 +119,10 @@ def simulate_all(jobs: Sequence[Job], processes: int, progress: Progress) -> lis
     return [results[index] for index in range(len(jobs))]
 
 
-def ignore_interrupts() -> None:
-    """Leave Ctrl-C to the parent, which ends this process when its job is done."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def end_with_command() -> None:
+    """Let this process end at once when the user presses Ctrl-C, and when its parent ends."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    end_with_parent()
 
 
 def simulate(job: Job) -> pd.DataFrame | str:

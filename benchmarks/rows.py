@@ -3,7 +3,6 @@
 A benchmark that fails leaves a row with its name and the error, and the others still run.
 """
 
-import ctypes
 import multiprocessing
 import signal
 import sys
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from emulator.core.processes import end_with_parent
 from emulator.core.strict_json import json_text
 
 Row = dict[str, str | float]
@@ -22,7 +22,6 @@ Value = TypeVar("Value")
 
 FAILED, WRONG_USAGE = 1, 2  # exit codes
 KIB = 1_024
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def row(name: str, value: float, unit: str, peer: str, peer_value: float, ratio: float | None = None) -> Row:
@@ -95,11 +94,6 @@ def call_in_process(function: Callable[..., Value], *arguments: object) -> Value
     """Call a function in a new process of its own and return its result."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), end_with_parent) as pool:
         return pool.submit(function, *arguments).result()
-
-
-def end_with_parent() -> None:
-    """Let the kernel kill this process when its parent ends; an executor's process would wait for work for ever."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def peak_memory_mib() -> float:

@@ -60,8 +60,7 @@ def sensitivity_table(
         else:
             rows += [shared | row for row in variant_rows(present, tasks, policies)]
     rows += [{"assumption": name, "left_out": reason} for name, reason in left_out.items()]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table[list(TEXTS)] = table[list(TEXTS)].fillna("")
+    table = pd.DataFrame([dict.fromkeys(TEXTS, "") | row for row in rows], columns=list(COLUMNS))
     greatest = table[table["policy"] == policies[0]].groupby("assumption")["change"].agg(lambda each: each.abs().max())
     weight = table["assumption"].map(greatest).fillna(0).where(table["left_out"] == "", -1)
     return table.iloc[np.argsort(-weight.to_numpy(), kind="stable")].reset_index(drop=True)
@@ -157,14 +156,17 @@ def conclusion(table: pd.DataFrame) -> str:
     row = own.loc[own["change"].abs().idxmax()]
     changing = list(dict.fromkeys(rows.loc[rows["order"] != "", "assumption"]))
     order = f"changes with {', '.join(changing)}" if changing else "never changes"
+    setting = f"with {row['setting']} instead of {row['present']}"
     return (
-        f"The mean cost of {policy} depends most on {row['assumption']}: {signed_percent(row['change'])} with "
-        f"{row['setting']}, and {percent(row['moved'])} of its tasks run elsewhere. The order of the policies {order}."
+        f"The mean cost of {policy} depends most on {row['assumption']}: {signed_percent(row['change'])} {setting}, "
+        f"and {percent(row['moved'])} of its tasks run elsewhere. The order of the policies {order}."
     )
 
 
 def signed_percent(value: float) -> str:
-    """Format a relative change in per cent with its sign."""
+    """Format a relative change in per cent with its sign; one to ten times the value and more as a factor."""
+    if value >= 9:
+        return f"x {number(1 + value)}"
     return ("+" if value > 0 else "") + percent(value)
 
 

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import EngFormatter, FixedLocator
 
 from results.figures.style import COLUMN_IN, INK, PAGE_IN, page, save, tidy
 from results.sensitivity import compared
 
 ROW_IN = 0.31
+LINEAR_PERCENT = 10  # within which the axis of costs is linear, where one assumption dwarfs the others
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": sns.color_palette("viridis", 100)[78], "hatch": "////", "edgecolor": "white"},
     {"color": sns.color_palette("viridis", 100)[22], "edgecolor": "white"},
@@ -50,10 +52,15 @@ def tornado(table: pd.DataFrame, path: Path, width_in: float = PAGE_IN) -> Path:
                 if wide:
                     panels[0][1].barh(height, 100 * row["moved"], height=0.38, linewidth=0.4, **look)
         costs.axvline(0, color=INK, linewidth=0.8)
-        costs.set_yticks(range(len(names)), [_title(rows, name) for name in names])
+        costs.set_yticks(range(len(names)), [_title(rows, name, " " if wide else "\n") for name in names])
         costs.set_ylim(len(names) - 0.4, -0.6)
-        costs.margins(x=0.3)
+        costs.margins(x=0.25)
         costs.set_xlabel(f"Change of the mean cost of {policy} (%)")
+        if rows["change"].abs().max() > 1:
+            costs.set_xscale("symlog", linthresh=LINEAR_PERCENT)
+            costs.xaxis.set_major_locator(FixedLocator([-100, 0, *(10.0**each for each in range(2, 13, 2))]))
+            costs.xaxis.set_major_formatter(EngFormatter(sep=" "))
+            costs.set_xlabel(f"{costs.get_xlabel()},\nlogarithmic beyond ±{LINEAR_PERCENT} %")
         if wide:
             panels[0][1].set(xlabel="Tasks placed elsewhere (%)", xlim=(0, None))
         for axes in panels[0]:
@@ -62,6 +69,5 @@ def tornado(table: pd.DataFrame, path: Path, width_in: float = PAGE_IN) -> Path:
         return save(figure, path)
 
 
-def _title(rows: pd.DataFrame, name: str) -> str:
-    present = rows.loc[rows["assumption"] == name, "present"].iloc[0]
-    return f"{name} ({present})" if present else name
+def _title(rows: pd.DataFrame, name: str, gap: str) -> str:
+    return f"{name}{gap}({rows.loc[rows['assumption'] == name, 'present'].iloc[0]})"
