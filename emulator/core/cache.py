@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -23,7 +24,16 @@ LIMIT_BYTES = 4_000_000_000
 DISK_SHARE = 0.25  # of the disk space that is free without the cache: the cache takes at most as much
 KEPT_SHARE = 0.9  # of the limit, when the files that were used longest ago are removed
 
-SETTINGS = ("NPY_DISABLE_CPU_FEATURES", "ATEN_CPU_CAPABILITY", "NUMBA_DISABLE_JIT")  # variables that affect rounding
+SETTINGS = (  # variables that affect rounding
+    "ATEN_CPU_CAPABILITY",
+    "GLIBC_TUNABLES",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NUMBA_DISABLE_JIT",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
 
 LOG = logging.getLogger("airsplit.cache")
 Value = TypeVar("Value")
@@ -131,15 +141,16 @@ def _key_of(inputs: Sequence[object]) -> str:
 
 @cache
 def _environment_sha256() -> str:
-    """Return a digest of our sources, the libraries' versions, and the processor, which affects rounding."""
-    settings = [os.environ.get(name) for name in SETTINGS]
+    """Return a digest of our sources, the libraries' versions, and what affects rounding: the processor, the C library,
+    and variables."""
+    settings = [platform.libc_ver(), *(os.environ.get(name) for name in SETTINGS)]
     return hashlib.sha256(f"{sources_sha256()} {code_key()} {versions_now()} {settings}".encode()).hexdigest()
 
 
 def _find(place: Path, pattern: str) -> Path:
     """Return the file of a result, which is then the one used last. Raises FileNotFoundError if there is none."""
     for found in sorted(place.glob(pattern)):
-        if file_sha256(found) == _digest_in(found):
+        if found.is_file() and file_sha256(found) == _digest_in(found):
             with suppress(OSError):  # of a folder that can only be read
                 os.utime(found)
             return found

@@ -61,6 +61,37 @@ def test_field_other_code_libraries_or_processor_make_it_anew(
     assert text_of(Cache(tmp_path), 1, made="new") == "new"
 
 
+@pytest.mark.parametrize("variable", cache_module.SETTINGS)
+def test_field_settings_that_affect_rounding_make_it_anew(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MKL_CBWR, for instance, changes the weights of a trained agent."""
+    text_of(Cache(tmp_path), 1, made="old")
+    monkeypatch.setenv(variable, "other")
+    monkeypatch.setattr(cache_module, "_environment_sha256", cache_module._environment_sha256.__wrapped__)
+    assert text_of(Cache(tmp_path), 1, made="new") == "new"
+
+
+def test_field_results_of_another_c_library_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home that containers share: `exp` and `sin` round otherwise in another version."""
+    text_of(Cache(tmp_path), 1, made="old")
+    monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "1.0"))
+    monkeypatch.setattr(cache_module, "_environment_sha256", cache_module._environment_sha256.__wrapped__)
+    assert text_of(Cache(tmp_path), 1, made="new") == "new"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), Path.touch])
+def test_field_what_is_no_file_is_not_read(put: Callable[[Path], None], tmp_path: Path) -> None:
+    text_of(Cache(tmp_path), 1, made="good")
+    (file,) = files_in(tmp_path)
+    file.unlink()
+    put(file)
+    again = Cache(tmp_path)
+    assert text_of(again, 1, made="good") == "good"
+    assert again.reused == {}
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"", lambda data: b"x" + data[1:]])
 def test_field_damaged_file_is_made_anew(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
     text_of(Cache(tmp_path), 1, made="good")
