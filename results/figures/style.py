@@ -1,5 +1,6 @@
 """The style of all figures: sizes and fonts for journals, lines that differ without colour."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,8 +105,9 @@ def save(figure: Figure, path: Path) -> Path:
     """Write the figure as pdf, png or svg, by the suffix of `path`. Without dates: equal data give equal files."""
     dates = {".pdf": {"CreationDate": None, "ModDate": None}, ".svg": {"Date": None}}
     kind = path.suffix.removeprefix(".")
-    with atomic_write(path) as partial:
-        figure.savefig(partial, format=kind, dpi=PNG_DPI, metadata=dates.get(path.suffix))
+    file = io.BytesIO()  # a full disk below the library raises errors that do not say so
+    figure.savefig(file, format=kind, dpi=PNG_DPI, metadata=dates.get(path.suffix))
+    _write(path, file)
     return path
 
 
@@ -113,8 +115,16 @@ def save(figure: Figure, path: Path) -> Path:
 def pdf_pages(path: Path) -> Iterator[PdfPages]:
     """Yield a PDF for several figures, one per page, without dates."""
     dates = {"CreationDate": None, "ModDate": None}
-    with _style(), atomic_write(path) as partial, PdfPages(partial, metadata=dates) as pages:
+    file = io.BytesIO()
+    with _style(), PdfPages(file, metadata=dates) as pages:
         yield pages
+    _write(path, file)
+
+
+def _write(path: Path, file: io.BytesIO) -> None:
+    """Write a whole file. Raises OSError with the path if it does not fit on the disk."""
+    with atomic_write(path) as partial:
+        partial.write_bytes(file.getbuffer())
 
 
 def tidy(axes: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
