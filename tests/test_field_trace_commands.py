@@ -68,6 +68,31 @@ def test_runs_of_standard_input_are_listed() -> None:
     assert nothing_guessed.stdout == "where=run=x rows=2\n"
 
 
+def test_field_runs_of_iperf3_reports_are_listed_and_imported(tmp_path: Path) -> None:
+    def report(mbps: float, *sides: str) -> str:
+        rows = [
+            {name: {"start": at, "end": at + 1, "bits_per_second": (mbps + at) * 1e6, "sender": name == "sum",
+                    "omitted": at == 0} for name in sides}
+            for at in range(4)
+        ]  # fmt: skip
+        return json.dumps({"start": {}, "intervals": rows})
+
+    path, out = tmp_path / "a.json", tmp_path / "a.parquet"
+    path.write_text(report(10, "sum") + "\n" + report(20, "sum", "sum_bidir_reverse"))
+    listed = json.loads(call("trace", "info", path, "--runs", "--json").stdout)
+    assert [row["columns"] for row in listed] == ["run=1", "run=2,side=sent", "run=2,side=received"]
+    for row in listed:
+        call("trace", "import", path, "--format", "iperf3", "--columns", row["columns"], "--out", out)
+        trace = Trace.load(out)
+        assert (row["intervals"], row["duration_s"]) == (3, trace.period_ns / 1e9)
+        assert row["mean_rate_mbps"] == pytest.approx(trace.mean_rate_bps / 1e6)
+    text = (
+        "[  5]   0.00-1.00   sec  1.25 MBytes  10.5 Mbits/sec\n[  5]   1.00-2.00   sec  1.25 MBytes  11.5 Mbits/sec\n"
+    )
+    listing = call("trace", "info", "-", "--runs", input=text.encode()).stdout
+    assert listing == "columns=run=1 intervals=2 duration_s=2 mean_rate_mbps=11\n"
+
+
 def test_doubts_go_to_standard_error_and_stay_in_the_trace(tmp_path: Path) -> None:
     content = "t,mbps\n" + "".join(f"{at},{300 if at == 59 else at % 7}\n" for at in [*range(60), *range(7200, 7260)])
     (tmp_path / "a.csv").write_text(content)

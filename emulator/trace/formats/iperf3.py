@@ -17,13 +17,14 @@ import numpy as np
 from emulator.trace import Trace
 from emulator.trace.formats.samples import RateSamples, require_rates, trace_of
 from emulator.trace.formats.source import choice_pairs, parse_whole
-from emulator.trace.formats.text import read_text
+from emulator.trace.formats.text import RecordingText, read_text
 
 Side = Literal["sent", "received"]
 LINE = re.compile(
     r"\[\s*(?P<stream>SUM|\d+)\](?:\[(?P<role>[TR]X)-[CS]\])?\s+(?P<start>\d+\.\d+)\s*-\s*(?P<end>\d+\.\d+)\s+sec\s+"
     r"[\d.]+\s+[KMGT]?Bytes\s+(?P<rate>[\d.]+)\s+(?P<prefix>[KMGT]?)(?P<amount>bits|Bytes)/sec(?P<rest>.*)"
 )
+HEAD = 4_096  # characters within which a report's first interval stands
 PREFIXES = {"bits": {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}}
 PREFIXES["Bytes"] = {prefix: 8 * 1024.0**power for power, prefix in enumerate(["", "K", "M", "G", "T"])}
 
@@ -68,8 +69,7 @@ def import_iperf3(path: Path, choice: Iperf3Choice | None = None) -> Trace:
     """Read a `fluid` trace from a report. Raises ValueError with file and rule."""
     choice = choice or Iperf3Choice()
     recording = read_text(path)
-    reports = [*_json_reports(path, recording.text)] if recording.text.lstrip().startswith("{") else None
-    reports = reports if reports is not None else [*_text_reports(recording.text)]
+    reports = _reports(recording)
     if len(reports) < choice.run or not any(reports[choice.run - 1].values()):
         raise ValueError(f"{path}: run={choice.run}: must be a report of iperf3 with intervals (it has {len(reports)})")
     sides = {side: spans for side, spans in reports[choice.run - 1].items() if spans}
@@ -98,6 +98,33 @@ def import_iperf3(path: Path, choice: Iperf3Choice | None = None) -> Trace:
     source = recording.source + ("" if len(reports) == 1 else f" run {choice.run}")
     samples = RateSamples(stamps_ms[kept], rates_bps[kept], {}, last_ms, counts, tuple(notes))
     return trace_of(path, samples, source, 0, metadata)
+
+
+def is_report(recording: RecordingText) -> bool:
+    """Whether a text begins as a report of iperf3 does."""
+    return recording.text.lstrip().startswith("{") or LINE.search(recording.text[:HEAD]) is not None
+
+
+def report_runs(recording: RecordingText) -> list[dict[str, Any]]:
+    """Return a row for each report and side of a file: its choice as `--columns` takes it, the number of intervals
+    that are not omitted, their length and mean rate. Raises ValueError with file and rule."""
+    rows = []
+    for run, report in enumerate(_reports(recording), 1):
+        sides = {side: [span for span in spans if not span.omitted] for side, spans in report.items() if spans}
+        for side, spans in sides.items():
+            length_s = sum(span.end_s - span.start_s for span in spans)
+            amount_bits = sum(span.rate_bps * (span.end_s - span.start_s) for span in spans)
+            choice = f"run={run},side={side}" if len(sides) > 1 else f"run={run}"
+            facts = {"duration_s": length_s, "mean_rate_mbps": amount_bits / length_s / 1e6} if length_s else {}
+            rows.append({"columns": choice, "intervals": len(spans), **facts})
+    return rows
+
+
+def _reports(recording: RecordingText) -> list[Spans]:
+    """Return the intervals of each report of a file."""
+    if recording.text.lstrip().startswith("{"):
+        return [*_json_reports(recording.path, recording.text)]
+    return [*_text_reports(recording.text)]
 
 
 def _json_reports(path: Path, text: str) -> Iterator[Spans]:

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from emulator.trace.formats.iperf3 import is_report, report_runs
 from emulator.trace.formats.lists import list_runs
 from emulator.trace.formats.tables.column_map import parse_columns
 from emulator.trace.formats.tables.runs import runs_of_table
+from emulator.trace.formats.text import read_text
 
 
 def runs_of(path: Path, columns: str | None = None, by: str | None = None) -> list[dict[str, Any]]:
@@ -15,4 +17,8 @@ def runs_of(path: Path, columns: str | None = None, by: str | None = None) -> li
     Raises ValueError if the file has no runs."""
     if path.suffix == ".list":
         return list_runs(path)
-    return runs_of_table(path, None if columns is None else parse_columns(columns), by)
+    chosen = None if columns is None else parse_columns(columns)
+    recording = read_text(path, None if chosen is None else chosen.encoding)
+    if chosen is None and by is None and is_report(recording):
+        return report_runs(recording)
+    return runs_of_table(recording, chosen, by)

@@ -1,7 +1,6 @@
 """The runs that stand in one table, told apart by the values of a column."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,21 +12,21 @@ from emulator.trace.formats.tables.grid import Grid, open_grid
 from emulator.trace.formats.tables.guesses import RUN_NAMES, guess_columns
 from emulator.trace.formats.tables.presets import PRESETS, preset_of
 from emulator.trace.formats.tables.table import open_table, rows_of, trace_of_rows
-from emulator.trace.formats.text import read_text
+from emulator.trace.formats.text import RecordingText
 
 
-def runs_of_table(path: Path, columns: CsvColumns | None, by: str | None) -> list[dict[str, Any]]:
+def runs_of_table(recording: RecordingText, columns: CsvColumns | None, by: str | None) -> list[dict[str, Any]]:
     """Return a row for each value of the column `by` (None: the first whose name says that it numbers runs), in the
     order of the file: the choice, as `--where` takes it, and the number of rows; length and mean rate of the run where
     columns are given or can be guessed, or what is wrong with it.
 
     Raises ValueError if there is no such column.
     """
-    known, grid = _map_and_grid(path, columns)
+    known, grid = _map_and_grid(recording, columns)
     name = by or next((each for each in grid.header if RUN_NAMES.search(each)), None)
     if name is None or name not in grid.header:
         rule = f"must be a column that tells runs apart, one of {', '.join(filter(None, grid.header))}"
-        raise ValueError(f"{path}: --by {name or 'COLUMN'}: {rule}")
+        raise ValueError(f"{grid.path}: --by {name or 'COLUMN'}: {rule}")
     rows = grid.columns([name]) if known is None else rows_of(known, grid, name)
     found = []
     for value, run in rows.groupby(name, sort=False):
@@ -36,9 +35,8 @@ def runs_of_table(path: Path, columns: CsvColumns | None, by: str | None) -> lis
     return found
 
 
-def _map_and_grid(path: Path, columns: CsvColumns | None) -> tuple[CsvColumns | None, Grid]:
+def _map_and_grid(recording: RecordingText, columns: CsvColumns | None) -> tuple[CsvColumns | None, Grid]:
     """Return the map that is given, fits the header, or is guessed (None: it cannot be), and the table."""
-    recording = read_text(path, None if columns is None else columns.encoding)
     if columns is None:
         grid = open_grid(recording, None, "first")
         preset = preset_of(grid.header)

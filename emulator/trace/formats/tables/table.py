@@ -14,6 +14,7 @@ from emulator.trace.formats.tables.grid import Grid, is_number, open_grid
 from emulator.trace.formats.tables.guesses import columns_of_header
 from emulator.trace.formats.tables.numbers import equal_cells, missing_cells
 from emulator.trace.formats.tables.rows import samples_of_rows, words_for
+from emulator.trace.formats.tables.tcpdump import packet_table
 from emulator.trace.formats.tables.units import named_amount, named_rate_unit, named_time_unit, rate_unit
 from emulator.trace.formats.text import RecordingText, read_text
 
@@ -29,7 +30,7 @@ def import_csv(path: Path, columns: CsvColumns | None = None, where: Mapping[str
     the values of a timestamp and holds as the rate does; a missing value is NaN.
     Raises ValueError with file, row (the header is row 1), value and rule.
     """
-    recording = read_text(path, None if columns is None else columns.encoding)
+    recording = packet_table(read_text(path, None if columns is None else columns.encoding))
     columns, grid = open_table(recording, columns, where)
     senders = _senders(columns, grid)
     rows = rows_of(columns, grid, *senders)
