@@ -153,7 +153,8 @@ def _spans_of_json(path: Path, report: Any) -> Spans:
         for interval in report["intervals"]:
             sums = [interval[name] for name in ("sum", "sum_bidir_reverse") if name in interval]
             for part in sums or interval["streams"]:
-                rate_bps = float(part.get("bits_per_second", 8 * part["bytes"] / max(part["seconds"], 1e-9)))
+                known = "bits_per_second" in part
+                rate_bps = float(part["bits_per_second"] if known else 8 * part["bytes"] / max(part["seconds"], 1e-9))
                 span = Span(float(part["start"]), float(part["end"]), rate_bps, bool(part.get("omitted", False)))
                 spans["sent" if part.get("sender", True) else "received"].append(span)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
