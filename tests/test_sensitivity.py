@@ -82,6 +82,18 @@ def test_assumptions_on_a_channel_do_not_apply_to_a_recording(file: Path) -> Non
     assert "neighbours' load" in uplink_alone
 
 
+def test_neighbours_and_tdd_are_varied_where_there_are_any(file: Path) -> None:
+    sites = ("links[0].downlink=null", "cells.gnb.sites_m=[[0, 0], [200, 0]]", "cells.gnb.tdd=DDSUU")
+    names = {each.name for each in variants_of(load(file, sites))[0]}
+    assert names >= {"neighbours' load, 0.1 instead of 0.5", "neighbours' load, 1 instead of 0.5"}
+    assert names >= {f"TDD pattern, {each} instead of DDSUU" for each in ("DDDSU", "DDDDDDDSUU")}
+    left_out = variants_of(load(file, ("links[0].downlink=null", 'cells.gnb.tdd=""')))[1]
+    assert left_out == {
+        "neighbours' load": "needs a generated downlink, several sites",
+        "TDD pattern": "needs a generated channel with TDD",
+    }
+
+
 def test_several_values_of_an_assumption_are_all_named() -> None:
     variants, _ = variants_of(load(TOPOLOGIES / "quickstart.yaml"))
     assert {each.name for each in variants} >= {
