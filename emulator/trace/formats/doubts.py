@@ -26,7 +26,7 @@ def time_counts(stamps_ms: Ints, hold_ms: Ints) -> dict[str, float]:
 def time_notes(stamps_ms: Ints, hold_ms: Ints) -> list[str]:
     """Return a line about bunches of stamps, or one about samples that hold for more than ten usual steps."""
     steps_ms = np.diff(stamps_ms)
-    if len(steps_ms) < 3:
+    if not len(steps_ms):
         return []
     notes = []
     short_ms = float(np.percentile(steps_ms, 25))

@@ -110,7 +110,7 @@ def trace_of(
         raise ValueError(f"{path}: slots={slots} of {step_ms} ms: must be at most {SLOTS_LIMIT}")
     if slots > (most := max(SLOTS_PER_ROW * rows, FEW_SLOTS)):
         step_ms = _round_step_ms(int(hold_ms.sum()) / most)
-        notes.append(f"stamps are jittered: slots of {step_ms} ms, over whose edges rates are shared")
+        notes.append(f"stamps are jittered or far apart: slots of {step_ms} ms, over whose edges rates are shared")
     parts = _parts(step_ms, float(rates_bps.max()))
     slot_ns = step_ms * NS_PER_MS // parts
     columns = _columns(samples, kept, first_row, hold_ms, rates_bps, slot_ns)

@@ -363,7 +363,7 @@ def test_jittered_stamps_of_half_a_day_take_slots_in_proportion_to_the_rows(tmp_
     assert len(trace) <= 1_000_000 and trace.slot_ns == 50_000_000
     holds = np.diff(stamps)
     assert trace.mean_rate_bps == pytest.approx((holds * rates[:-1]).sum() / holds.sum() * 1e6, rel=1e-4)
-    assert [note for note in trace.metadata["notes"] if "stamps are jittered: slots of 50 ms" in note]
+    assert [note for note in trace.metadata["notes"] if "stamps are jittered or far apart: slots of 50 ms" in note]
 
 
 def test_rate_of_the_application_is_told(tmp_path: Path) -> None:
@@ -437,3 +437,22 @@ def test_field_mistake_in_a_map_is_one_line_with_the_remedy(
 ) -> None:
     with pytest.raises(ValueError, match=error):
         imported(tmp_path, "run,t,r\n1,0,5\n1,1,6\n2,0,lost\n2,1,7\n", columns, **where)
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        ("2031-05-02 10:00:00 GMT+2", "2031-05-02 08:00:01 GMT"),
+        ("2031-05-02 10:00:00 UTC+02:00", "2031-05-02 08:00:01 UTC"),
+        ("2031-05-02T10:00:00 UTC+2", "2031-05-02T06:00:01 UTC-0200"),
+        ("2031-05-02T10:00:00+02:00 CEST", "2031-05-02T08:00:01Z"),
+    ],
+)
+def test_field_offsets_from_utc_and_names_of_zones_stand_in_one_column(stamps: tuple[str, str], tmp_path: Path) -> None:
+    trace = imported(tmp_path, f"t,r\n{stamps[0]},10\n{stamps[1]},11\n", "time=t,rate=r")
+    assert (trace.slot_ns, rates_mbps(trace)) == (10**9, [10, 11])
+
+
+def test_field_long_gap_of_three_rows_is_told(tmp_path: Path) -> None:
+    notes = imported(tmp_path, "t,r\n0,10\n1,11\n3600,12\n", "time=t,rate=r").metadata["notes"]
+    assert len(notes) == 1 and "are held: 1, 99.9% of the time; the longest, 3599 s" in notes[0]

@@ -29,8 +29,8 @@ KEPT_NAMES = {"rsrp_dbm": r"rsrp", "rsrq_db": r"rsrq", "sinr_db": r"sinr|snr", "
 FORMATS = (
     "%Y.%m.%d_%H.%M.%S", "%Y-%m-%d_%H-%M-%S", "%Y-%m-%d %H-%M-%S.%f", "%Y/%m/%d %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S.%f",
     "%d/%m/%Y %H:%M:%S.%f", "%m/%d/%Y %H:%M:%S.%f", "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%d %I:%M:%S %p",
-    "%b %d, %Y %H:%M:%S.%f %Z",
-    "%a %b %d %H:%M:%S %Z %Y", "%I:%M:%S %p", "%Y%m%d%H%M%S", "%Y%m%d-%H%M%S",
+    "%b %d, %Y %H:%M:%S.%f %Z", "%a %b %d %H:%M:%S %Z %Y", "%d-%b-%Y %H:%M:%S.%f", "%d-%m-%Y %H:%M:%S.%f",
+    "%I:%M:%S %p", "%Y%m%d%H%M%S", "%Y%m%d-%H%M%S",
 )  # fmt: skip
 ISO = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?|\d{1,2}:\d\d:\d\d)([.,]\d+)?\s*(Z|[+-]\d\d:?(\d\d)?)?")
 """Times that need no format."""
@@ -127,8 +127,8 @@ def _unit(name: str, values: Sequence[str]) -> str:
 
 
 def _format(values: Sequence[str]) -> str | None:
-    """Return the first of the usual formats that all values have."""
-    for format in FORMATS:
+    """Return the first of the usual formats that all values have, with a decimal point or comma."""
+    for format in (*FORMATS, *(format.replace(".%f", ",%f") for format in FORMATS if ".%f" in format)):
         parsed = parsed_times(pd.Series(values, dtype="str").str.replace(ZONE_WORD, "", regex=True), format)
         if parsed.notna().all():
             return format

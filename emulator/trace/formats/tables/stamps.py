@@ -19,6 +19,7 @@ from emulator.trace.formats.tables.zones import ZONE_WORD, zone_of
 MS_PER_DAY = 86_400_000
 DATE_DIRECTIVES = frozenset("%" + letter for letter in "aAwdbBmyYjUWcxGuVs")
 TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d:\d\d([.,]\d+)?")
+OFFSET_FROM_UTC = re.compile(r"\s*(?<![\w/])(?:UTC|GMT|UT)\s?([+-])(\d{1,2})(?::?(\d\d))?\b")
 NUMBER = re.compile(r"[-+]?[\d.,]+([eE][-+]?\d+)?")
 
 
@@ -54,16 +55,20 @@ def _moments(path: Path, columns: CsvColumns, cells: "pd.Series[str]", format: s
     """Return UTC times, NaT where a cell has another form."""
     if format is not None and "%Z" not in format:
         return _in_zone(path, columns, cells, parsed_times(cells, format), columns.zone)
+    if format is None:
+        cells = cells.str.replace(
+            OFFSET_FROM_UTC, lambda found: f"{found[1]}{found[2]:0>2}:{found[3] or '00'}", regex=True
+        )
     words = cells.str.extract(ZONE_WORD, expand=False)
     bare = cells.str.replace(ZONE_WORD, " ", regex=True).str.split().str.join(" ")
-    moments = parsed_times(bare, format)
     if not words.notna().any():
-        return _in_zone(path, columns, cells, moments, columns.zone)
+        return _in_zone(path, columns, cells, parsed_times(bare, format), columns.zone)
     found = pd.Series(pd.NaT, index=cells.index, dtype="datetime64[us, UTC]")
     for name in [None, *words.dropna().unique()]:
         rows = words.isna() if name is None else words == name
         if rows.any():
-            found[rows] = _in_zone(path, columns, cells[rows], moments[rows], columns.zone if name is None else name)
+            moments = parsed_times(bare[rows], format)
+            found[rows] = _in_zone(path, columns, cells[rows], moments, columns.zone if name is None else name)
     return found
 
 
@@ -73,7 +78,7 @@ def parsed_times(cells: "pd.Series[str]", format: str | None) -> "pd.Series[pd.T
         format = " ".join(format.replace("%Z", " ").split())
         cells = cells.str.split().str.join(" ")
     texts = cells.str.replace(r"([.,]\d{9})\d+", r"\1", regex=True)
-    offset = texts.str.contains(r":\d\d(?:[.,]\d+)?\s*(?:Z|[+-]\d\d:?(?:\d\d)?)$", regex=True)
+    offset = texts.str.contains(r":\d\d(?:[.,]\d+)?\s*(?:Z|[+-]\d{1,2}:?(?:\d\d)?)$", regex=True)
     aware = "%z" in format if format else bool(offset.any())
     moments = pd.to_datetime(texts, format=format or "ISO8601", errors="coerce", utc=aware)
     if format is None and aware:

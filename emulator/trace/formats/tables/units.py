@@ -44,6 +44,8 @@ NAMED_TIME: Mapping[str, re.Pattern[str]] = {
         "ms": "ms|msecs?|millis(econds?)?",
         "us": "us|µs|usecs?|micros(econds?)?",
         "ns": "ns|nsecs?|nanos(econds?)?",
+        "min": "mins?|minutes",
+        "h": "h|hours?",
     }.items()
 }
 
@@ -86,7 +88,7 @@ def named_amount(name: str) -> str | None:
 
 
 def named_time_unit(name: str) -> str | None:
-    """Return ms, us or ns if the end of a column's name says so."""
+    """Return ms, us, ns, min or h if the end of a column's name says so."""
     return next((unit for unit, end in NAMED_TIME.items() if end.search(name)), None)
 
 
