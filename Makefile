@@ -33,8 +33,12 @@ mininet: $(READY)
 emulate-demo: mininet
 	$(BIN)/airsplit emulate topologies/quickstart.yaml
 
+# Tests in real time run alone, all others a process a processor.
 test: lint
-	$(BIN)/python -m pytest
+	@failed=0; \
+	$(BIN)/python -m pytest -m "not real_time" --numprocesses auto --dist loadfile || failed=$$?; \
+	$(BIN)/python -m pytest -m real_time || failed=$$?; \
+	exit $$failed
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Shared by all tests: reproducible hypothesis, children that can be interrupted, and the folder of recordings."""
+"""Shared by all tests: reproducible hypothesis, tests in real time, children that can be interrupted, recordings."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +8,21 @@ from hypothesis import settings
 
 from benchmarks.rows import interruptible_children
 
+TESTS = Path(__file__).parent
+REAL_TIME = (
+    *("emulator/realtime/", "hil/stations/", "topologies/mininet/", "test_airsplit_emulate", "test_airsplit_cables"),
+    *("test_benchmarks", "test_field_held"),
+)
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests in REAL_TIME."""
+    for item in items:
+        if item.path.relative_to(TESTS).as_posix().startswith(REAL_TIME):
+            item.add_marker(pytest.mark.real_time)
 
 
 @pytest.fixture(scope="session", autouse=True)

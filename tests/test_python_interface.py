@@ -177,7 +177,8 @@ def test_nested_overrides_change_the_keys_that_they_name(file: Path) -> None:
     assert airsplit.simulate(system, "random").totals.tasks == 2 * 15 + 3
 
 
-def test_errors_are_those_of_the_command_line(file: Path, tmp_path: Path) -> None:
+def test_errors_are_those_of_the_command_line(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     scenario = airsplit.load(file)
     system = scenario.system()
     number: Any = {"x": 3}

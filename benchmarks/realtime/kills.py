@@ -116,9 +116,6 @@ def leftovers(before: Footprint, temporary: Path) -> list[str]:
     """Describe what is left of an emulation that has ended."""
     left = [f"process {each.pid}" for each in before.processes if each.is_running()]
     left += [f"process {pid} in {space}" for pid in psutil.pids() for space in _namespaces(pid) & before.namespaces]
-    for line in _output_of("lsns", "--type", "net", "--noheadings", "--output", "NS,NPROCS").splitlines():
-        number, processes = line.split()
-        left += [f"network namespace {number}"] if number in before.networks and int(processes) else []
     links = {line.split(":")[1].strip().split("@")[0] for line in _output_of("ip", "-oneline", "link").splitlines()}
     left += [f"interface {each}" for each in sorted(before.interfaces & links)]
     for group in (each for root in (CGROUP_ROOT, CGROUP_ROOT / VERSION_1) for each in root.glob(f"{GROUP_PREFIX}*")):
