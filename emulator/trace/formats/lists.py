@@ -85,7 +85,7 @@ def import_list(path: Path, chosen: ListSeries | None = None) -> Trace:
     label, lines = _select_run(path, parse_runs(path, data), chosen.run)
     stamps_ms, values, step_ms, notes = _select_series(path, label, lines, chosen)
     rates = [parse_number(path, values.row, f"value {at}", field) for at, field in enumerate(values.fields, 1)]
-    rates_bps = np.array(rates) * 1e6
+    rates_bps = np.array([rate * 1e6 for rate in rates])  # without a warning for one that is no finite number then
     require_rates(path, [values.row] * len(rates), rates_bps, values.fields)
     metadata = {"kind": "recording", "format": "list", "file": path.name, "run": label, "series": chosen.series}
     metadata["step_s"] = step_ms / 1e3

@@ -2,16 +2,23 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 STAMP_LIMIT_S = 1e10  # some 300 years, more than the seconds since 1970
+NAMES_LIMIT = 1_000  # characters of a header in an error
 SLOTS_LIMIT = 86_400_000  # a day of 1 ms slots; a longer span is an error in a timestamp
 
 
 def source_of(data: bytes) -> str:
     """Return the lineage source of a recording."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def names_in_line(names: Iterable[str]) -> str:
+    """Return names of a file for an error: in one line of printable characters, shortened if long."""
+    text = "".join(each if each.isprintable() else "?" for each in ", ".join(names))
+    return text if len(text) <= NAMES_LIMIT else f"{text[: NAMES_LIMIT - 3]}..."
 
 
 def row_error(path: Path, row: int, what: str, value: object, rule: str) -> ValueError:

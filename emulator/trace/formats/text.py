@@ -6,18 +6,18 @@ import lzma
 import re
 import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 from emulator.trace.formats.source import decode, row_error, source_of
 
 STANDARD_INPUT = Path("-")
-DECOMPRESS: Mapping[bytes, Callable[[bytes], bytes]] = {
-    b"\x1f\x8b": gzip.decompress,
-    b"BZh": bz2.decompress,
-    b"\xfd7zXZ\x00": lzma.decompress,
-}
+COMPRESSIONS: Mapping[bytes, ModuleType] = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\x00": lzma}
+SMALL_BYTES = 100_000_000  # text of any compressed file may be as long
+MAX_RATIO = 100  # of a longer text to its compressed file: recordings have 3 to 30
 BYTE_ORDER_MARKS = {
     b"\xff\xfe\x00\x00": "utf-32",
     b"\x00\x00\xfe\xff": "utf-32",
@@ -52,17 +52,25 @@ def read_text(path: Path, encoding: str | None = None) -> RecordingText:
 def read_bytes(path: Path) -> bytes:
     """Read a file, or standard input for the path `-`, and decompress it if it is gzip, bzip2 or xz.
 
-    Raises ValueError if the compressed data are damaged; OSError if there is no such file."""
+    Raises ValueError if the compressed data are damaged or hold far more than recordings do, which could fill the
+    memory; OSError if there is no such file."""
     data = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
-    for magic, decompress in DECOMPRESS.items():
+    for magic, compression in COMPRESSIONS.items():
         if data.startswith(magic):
-            try:
-                return decompress(data)
-            except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
-                raise ValueError(
-                    f"{path}: must be undamaged {decompress.__module__.strip('_')} data ({error})"
-                ) from error
+            return _decompressed(path, data, compression)
     return data
+
+
+def _decompressed(path: Path, data: bytes, compression: ModuleType) -> bytes:
+    limit = max(SMALL_BYTES, MAX_RATIO * len(data))
+    try:
+        with compression.open(BytesIO(data)) as file:
+            text: bytes = file.read(limit + 1)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
+        raise ValueError(f"{path}: must be undamaged {compression.__name__} data ({error})") from error
+    if len(text) > limit:
+        raise ValueError(f"{path}: must hold at most {limit} bytes when decompressed")
+    return text
 
 
 def _encoding_of(data: bytes) -> str:

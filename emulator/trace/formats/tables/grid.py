@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pyarrow as pa
 
-from emulator.trace.formats.source import row_error
+from emulator.trace.formats.source import names_in_line, row_error
 from emulator.trace.formats.text import RecordingText
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Grid(NamedTuple):
     def shown_header(self) -> str:
         """The header as errors show it, after the delimiter that separates it."""
         delimiter = next((name for name, mark in DELIMITERS.items() if mark == self.delimiter), self.delimiter)
-        return f"the header (separated by {delimiter}): {', '.join(name or '(no name)' for name in self.header)}"
+        return f"the header (separated by {delimiter}): {names_in_line(name or '(no name)' for name in self.header)}"
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield (line number, cells) of each row that is not blank, a comment, or the header again.

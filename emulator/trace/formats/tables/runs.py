@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from emulator.core.units import NS_PER_S
+from emulator.trace.formats.source import names_in_line
 from emulator.trace.formats.tables.column_map import parse_columns
 from emulator.trace.formats.tables.columns import CsvColumns
 from emulator.trace.formats.tables.grid import Grid, open_grid
@@ -25,7 +26,7 @@ def runs_of_table(recording: RecordingText, columns: CsvColumns | None, by: str 
     known, grid = _map_and_grid(recording, columns)
     name = by or next((each for each in grid.header if RUN_NAMES.search(each)), None)
     if name is None or name not in grid.header:
-        rule = f"must be a column that tells runs apart, one of {', '.join(filter(None, grid.header))}"
+        rule = f"must be a column that tells runs apart, one of {names_in_line(filter(None, grid.header))}"
         raise ValueError(f"{grid.path}: --by {name or 'COLUMN'}: {rule}")
     rows = grid.columns([name]) if known is None else rows_of(known, grid, name)
     found = []
