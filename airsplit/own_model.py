@@ -1,5 +1,6 @@
 """Take the profile of a torch module of the user's, named `module:Class`."""
 
+import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,15 +41,18 @@ def profile_own(model: str, name: str, input_shape: str | None, example: str | N
 
 def _shape(text: str) -> tuple[int, ...]:
     sizes = text.split(",")
-    if not all(size.isdecimal() and size.isascii() and int(size) for size in sizes):
+    if not all(re.fullmatch("0*[1-9][0-9]{0,17}", size) for size in sizes):
         raise ValueError(f"--input-shape {text}: must be whole numbers above 0, such as 1,3,224,224")
     return tuple(map(int, sizes))
 
 
 def _random(shape: tuple[int, ...], module: nn.Module) -> Tensor:
-    """Return normal draws in the precision of the module's weights."""
+    """Return normal draws in the precision of the module's weights. Raises ValueError if memory cannot hold them."""
     dtype = next((weights.dtype for weights in module.parameters()), torch.float32)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(EXAMPLE_SEED)).to(dtype)
+    try:
+        return torch.randn(shape, generator=torch.Generator().manual_seed(EXAMPLE_SEED)).to(dtype)
+    except RuntimeError as error:
+        raise ValueError(f"--input-shape {','.join(map(str, shape))}: must fit into the memory") from error
 
 
 def _made(name: str, kind: type[Made]) -> Made:

@@ -109,6 +109,8 @@ def test_field_module_that_cannot_be_split_is_one_line(lab: Path) -> None:
         ("Net", None, None, "lab_net:Net: must come with --input-shape, such as 1,3,224,224, or with --example"),
         ("Net", "1,3,8,8", "lab_net:words", "lab_net:Net: must come with --input-shape, such as"),
         ("Net", "1,3,x", None, "--input-shape 1,3,x: must be whole numbers above 0"),
+        ("Net", "1,9999999999999", None, "--input-shape 1,9999999999999: must fit into the memory"),
+        ("Net", "1," + "9" * 5_000, None, "--input-shape 1,99"),
         ("Net", "8,3,32,32", None, "lab_net:Net: input of shape (8, 3, 32, 32): must be one input"),
         ("Net", "1,3,8,8", None, "lab_net:Net: forward of an input of shape 1, 3, 8, 8 raised RuntimeError: "),
         ("Nett", "1,3,32,32", None, "lab_net:Nett: must be a torch Module, or make one without arguments (Attribute"),
@@ -223,6 +225,13 @@ class Recurrent(nn.Module):
         return self.lstm(x)[0]
 
 
+class Packed(nn.Identity):
+    """A layer whose weights are no tensors, as torch's quantized layers have them."""
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        destination[f"{prefix}packed"] = (1, 2)
+
+
 def test_field_children_without_weights_may_be_reused_or_left_out() -> None:
     """A layer is a call: an activation function is often one object for all layers."""
     layers = take_own_profile("own", Reused(), torch.ones(1, 4)).layers
@@ -243,6 +252,7 @@ def test_field_children_without_weights_may_be_reused_or_left_out() -> None:
         (OwnWeights(), "scale: must be of a child, since the children are the layers"),
         (Recurrent(), "child lstm must return one tensor"),
         (nn.ReLU(), "must have children"),
+        (nn.Sequential(Packed()), "child 0: packed is no tensor, so its size is not known: must not be quantized"),
         (nn.Sequential(nn.Linear(4, 4).double()), "weights of torch.float64: must all be of torch.float32"),
     ],
     ids=lambda value: type(value).__name__,

@@ -105,11 +105,14 @@ def _require_chain(calls: list[Call]) -> None:
 
 
 def _require_weights_in_calls(module: nn.Module, calls: list[Call]) -> None:
-    """Raise NotAChain unless all weights are those of children, each called once."""
+    """Raise NotAChain unless all weights are tensors, and those of children, each called once."""
     for name, _ in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
         raise NotAChain(f"{name}: must be of a child, since the children are the layers")
     counts = Counter(call.child for call in calls)
     for name, child in module.named_children():
+        for key, value in child.state_dict().items():
+            if not isinstance(value, Tensor) and not key.endswith("_extra_state"):
+                raise NotAChain(f"child {name}: {key} is no tensor, so its size is not known: must not be quantized")
         if _weight_bytes(child) and counts[name] != 1:
             raise NotAChain(f"child {name} has weights and is called {counts[name]} times: must be called once")
 
