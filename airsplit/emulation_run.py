@@ -13,6 +13,7 @@ from emulator.simulation import Simulation
 from emulator.system import System
 from results.finish import result_makers
 from results.progress import RunProgress
+from results.run.facts import recording_notes
 from results.run.folder import Run, require_run_folders
 from topologies.build import build
 from topologies.build.emulation_scope import (
@@ -62,6 +63,7 @@ def run_emulation(
     with prefix_errors(file), SignalDeferral() as deferral, progress:
         require_interfaces(scenario)
         system = build(scenario, home)
+        progress.notes(recording_notes(scenario, system))
         require_network(scenario, system)
         if scenario.realtime.tasks and scenario.realtime.compute == "measured":
             require_shipped_models(scenario, system)

@@ -19,7 +19,7 @@ from emulator.simulation import Simulation
 from emulator.system import System
 from results.finish import result_makers
 from results.progress import RunProgress
-from results.run.facts import ExecutionFacts
+from results.run.facts import ExecutionFacts, recording_notes
 from results.run.folder import Run, require_run_folders
 from results.run.manifest import BrokerFacts, LeftOut
 from topologies.build import build
@@ -69,6 +69,7 @@ def run_simulation(
         require_run_folders(out, scenario.name)
         deferral = stack.enter_context(SignalDeferral())
         stack.enter_context(progress)
+        progress.notes(recording_notes(scenario, system))
         lab = stack.enter_context(workers(hil, scenario, system, progress, login)) if hil else None
         system = system if lab is None else lab.system
         folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress, objects, cache)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterable
 from typing import Self
 
 from rich.console import Console
@@ -31,6 +32,11 @@ class RunProgress:
 
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
+
+    def notes(self, texts: Iterable[str]) -> None:
+        """Print a line for each text."""
+        for text in texts:
+            self.note(text)
 
     def note(self, text: str) -> None:
         """Print a line, above the bars on a terminal."""

@@ -62,7 +62,7 @@ def facts_of(scenario: Scenario, system: System, execution: ExecutionFacts) -> R
         notes=(
             *_coverage_notes(system),
             *_failure_notes(system),
-            *_replay_notes(scenario, system),
+            *recording_notes(scenario, system),
             *_training_notes(scenario),
             *execution.notes,
             *(NOTES_LEFT_OUT[each] for each in execution.left_out),
@@ -71,6 +71,17 @@ def facts_of(scenario: Scenario, system: System, execution: ExecutionFacts) -> R
         engine=execution.engine,
         left_out=execution.left_out,
     )
+
+
+def recording_notes(scenario: Scenario, system: System) -> tuple[str, ...]:
+    """Say what looks doubtful in the recordings of links, where they start, and which coincide."""
+    files: dict[str, list[str]] = defaultdict(list)
+    for spec in system.links:
+        file = str(spec.trace.metadata.get("file", f"{spec.source} to {spec.target}"))
+        for note in spec.trace.metadata.get("notes", ()):
+            if file not in files[note]:
+                files[note].append(file)
+    return (*(f"{_named(names)}: {note}." for note, names in files.items()), *_replay_notes(scenario, system))
 
 
 def _coverage_notes(system: System) -> tuple[str, ...]:

@@ -149,3 +149,15 @@ def test_field_manifest_says_which_links_replay_the_same_at_the_same_time(good: 
         "Recordings start at their offset, not at their beginning: ue1 to gnb at 4 s, ue2 to gnb at 8 s."
     )
     assert notes(file="walk-{i}.log") == ""
+
+
+def test_field_doubts_about_recordings_stand_in_the_manifest_once(good: Path) -> None:
+    for number in (1, 2):
+        rows = (f"{at},{5 * number + at % 3}\n" for at in (*range(30), *range(3_600, 3_630)))
+        (good.parent / f"gap-{number}.csv").write_text("t,kbps\n" + "".join(rows))
+    scenario = replaying(good, file="gap-{i}.csv", format="csv", columns="time=t,rate=kbps")
+    notes = facts_of(scenario, build(scenario, good.parent), ExecutionFacts("sim")).notes
+    both = "gap-1.csv, gap-2.csv: "
+    assert f"{both}column kbps is read in Mbit/s, but its name suggests unit=kbit/s." in notes
+    assert [note for note in notes if note.startswith(both) and "the longest, 3571 s, begins 29 s after" in note]
+    assert len(notes) == 4 and "gap-2.csv: the rate is 12 Mbit/s, to 2%" in notes[3]
