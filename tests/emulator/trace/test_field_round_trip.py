@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from emulator.trace import Trace
 from emulator.trace.formats import import_trace, parse_columns
+from emulator.trace.formats.tables.units import RATE_UNITS, named_rate_unit
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1")
@@ -184,3 +185,14 @@ def test_packets_carry_their_bits_in_their_intervals(packets: list[tuple[int, in
         expected[(at - first) // (step_ms * 1_000)] += 8 * size
     edges = np.arange(len(expected) + 1) * step_ms * 10**6
     assert np.abs(np.diff(trace.bits_before(edges)) - expected).max() <= 1
+
+
+@given(
+    st.sampled_from([unit for unit in RATE_UNITS if unit.endswith("/s")]),
+    st.sampled_from(["UL", "thr.put ", "rate, ", "DL_"]),
+    st.sampled_from(["{}", "[{}]", "({})"]),
+)
+def test_field_unit_in_the_name_of_a_column_is_found(unit: str, what: str, brackets: str) -> None:
+    assert named_rate_unit(what + brackets.format(unit)) == unit
+    short = unit.replace("bit/s", "bps").replace("B/s", "Bps")
+    assert named_rate_unit(what + brackets.format(short)) == unit
