@@ -15,8 +15,9 @@ TOLERANCE_NS = 2_000_000  # the default of `realtime.lateness_ms`
 
 @emulates
 def test_field_server_of_an_impossible_speed_is_emulated(tmp_path: Path) -> None:
+    vgg16 = ("--set", "tasks[0].model=vgg16")  # its activations take the uplink ten seconds
     done = run_emulated(
-        tmp_path, "--policy", "fixed", *IMPOSSIBLE, "--set", "tasks[0].model=vgg16", compute="held", duration_s=1.5
+        tmp_path, "--policy", "fixed", *IMPOSSIBLE, *vgg16, compute="held", duration_s=1.5, grace_s=60.0
     )
     assert (done.code, done.manifest["valid"]) == (0, True), failed_checks(done.manifest)
     assert done.manifest["facts"]["emulation"]["compute"] == "held"
