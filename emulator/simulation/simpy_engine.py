@@ -30,7 +30,7 @@ from emulator.link import Delivery, Link
 from emulator.policy import Compute, Policy, Totals
 from emulator.record import Records
 from emulator.simulation.costs import StageCosts, Tally, total, write_rows
-from emulator.simulation.energy import CLOUD, EDGE, UE, consumer_of, radios_of
+from emulator.simulation.energy import consumer_of, radios_of
 from emulator.simulation.failures import retried, transitions
 from emulator.simulation.network import Network, Route
 from emulator.simulation.observation import DelayedObservation
@@ -145,6 +145,8 @@ class SimpyEngine:
         self._may_fail = bool(processes or self._transitions)
         self._radios = radios_of(network.system)
         self._radio_w: list[tuple[float, ...]] = self._radios[["all_w", "ue_w", "edge_w", "cloud_w"]].tolist()
+        self._air_ns = [0] * len(self._radios)
+        self._consumers = {name: consumer_of(node.role) for name, node in network.system.nodes.items()}
         self._inside: dict[Link | Device, dict[Journey, int]] = {}  # tasks there; until when a failure interrupts each
         self._restored: dict[Link | Device, simpy.Event] = {}
         self._waiters: dict[int, Waiter] = {}
@@ -177,6 +179,7 @@ class SimpyEngine:
         finally:
             self._records.tasks.flush()
             self._records.stages.flush()
+        self._radios["air_ns"] = self._air_ns
         return self._tally.totals(self.network, self._radios)
 
     # The life of a task
@@ -285,9 +288,10 @@ class SimpyEngine:
                         yield env.timeout(delivery.arrival_ns - asked_ns)
                 costs.link_waiting_ns += delivery.start_ns - asked_ns
                 air_ns = delivery.release_ns - delivery.start_ns
-                whole_j, ue_j, edge_j, cloud_j = (power_w * air_ns * 1e-9 for power_w in self._radio_w[link.index])
-                costs.add_energy((whole_j, ue_j, 0.0, edge_j, cloud_j))
-                self._radios["air_ns"][link.index] += air_ns
+                all_w, ue_w, edge_w, cloud_w = self._radio_w[link.index]
+                ue_j, edge_j, cloud_j = ue_w * air_ns * 1e-9, edge_w * air_ns * 1e-9, cloud_w * air_ns * 1e-9
+                costs.add_energy((all_w * air_ns * 1e-9, ue_j, 0.0, edge_j, cloud_j))
+                self._air_ns[link.index] += air_ns
                 costs.erase(delivery.erased_fraction)
                 arrival_ns = delivery.arrival_ns
         except (TaskFailed, ResourceDown):
@@ -322,8 +326,9 @@ class SimpyEngine:
         costs.load_ns += service.load_ns
         costs.service_ns += service_ns
         energy_j = device.spec.busy_power_w * (service.load_ns + service_ns) * 1e-9
-        consumer = consumer_of(self.network.system.nodes[leg.target].role)
-        costs.add_energy((energy_j, 0.0, *(energy_j if consumer == each else 0.0 for each in (UE, EDGE, CLOUD))))
+        parts_j = [0.0, 0.0, 0.0]  # of UE, EDGE and CLOUD
+        parts_j[self._consumers[leg.target]] = energy_j
+        costs.add_energy((energy_j, 0.0, *parts_j))
         if planned.first_token_ns is not None:
             computed_ns = planned.first_token_ns if journey.measured_ns is None else journey.measured_first_ns
             journey.first_token_ns = service.start_ns + service.load_ns + computed_ns
