@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.rows import Row, call_in_process, row, run_benchmarks
+from benchmarks.rows import Benchmark, Row, call_in_process, row, run_benchmarks
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -41,9 +41,9 @@ def say_and_sleep() -> None:
 
 @pytest.mark.parametrize(("benchmark", "error"), [(killed, "BrokenProcessPool: "), (leaves, "SystemExit: enough")])
 def test_field_a_benchmark_that_is_killed_or_leaves_is_a_row(
-    benchmark: object, error: str, capsys: pytest.CaptureFixture[str]
+    benchmark: Benchmark, error: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_benchmarks({"broken": benchmark, "sound": sound}) == 1  # type: ignore[dict-item]
+    assert run_benchmarks({"broken": benchmark, "sound": sound}) == 1
     before, broken, after = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert [before["name"], broken["name"], after["name"]] == ["before", "broken", "sound"]
     assert broken["error"].startswith(error)

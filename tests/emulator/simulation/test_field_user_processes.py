@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.core.units import NS_PER_MS
+from emulator.simulation.clock import Clock
 from emulator.simulation.network import Network
-from emulator.simulation.simpy_engine import Clock, Events, SimpyEngine
+from emulator.simulation.simpy_engine import Events, SimpyEngine
 from emulator.trace import Trace
 from tests.emulator.simulation.test_engines import run_alone
 from tests.emulator.stored_systems import stored_case

@@ -6,6 +6,7 @@ import lzma
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -65,13 +66,13 @@ def test_field_rate_beyond_all_numbers_is_an_error_alone(tmp_path: Path) -> None
     kind=st.sampled_from(["csv", "list", "rate", "mahimahi", "iperf3", "oai"]),
 )
 def test_field_damaged_recordings_are_read_or_refused_with_their_name(
-    data: bytes, edits: list[tuple[int, int, bytes]], kind: str, tmp_path_factory: pytest.TempPathFactory
+    data: bytes, edits: list[tuple[int, int, bytes]], kind: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     for at, length, put in edits:
         data = data[:at] + put + data[at + length :]
     path = tmp_path_factory.getbasetemp() / "damaged.csv"
     path.write_bytes(data)
     try:
-        import_trace(path, kind)  # type: ignore[arg-type]
+        import_trace(path, kind)
     except ValueError as error:
         assert str(error).startswith(f"{path}: ")

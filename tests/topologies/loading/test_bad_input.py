@@ -87,8 +87,21 @@ JUNK: list[object] = [
 ]
 
 
+VALUE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.dates()
+    | st.binary()
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
 @settings(max_examples=400)
-@given(keys=st.sampled_from(list(paths_of(yaml.safe_load(GOOD)))), junk=st.sampled_from(JUNK))
+@given(keys=st.sampled_from(list(paths_of(yaml.safe_load(GOOD)))), junk=st.sampled_from(JUNK) | VALUE)
 def test_any_value_anywhere_is_accepted_or_refused_in_lines_of_the_file(
     tmp_path_factory: pytest.TempPathFactory, keys: tuple[str | int, ...], junk: object
 ) -> None:
