@@ -110,12 +110,19 @@ def same_paths(*paths: str) -> Callable[[Change, Change], tuple[dict[str, Change
 UPLINK, DOWNLINK, ANY = generated("uplink"), generated("downlink"), generated(*DIRECTIONS)
 ASSUMPTIONS = (
     Assumption(
-        "layers", "spatial layers in both directions", "a generated channel", ANY,
-        *same_paths("cells.*.layers")(times(0.5, least=1), times(2, most=4)),
+        "layers", "most spatial layers, of the downlink and of the uplink", "a generated channel", ANY,
+        {"cells.*.layers": lambda *_: 1, "links.*.radio.layers": lambda *_: 1},
+        {"cells.*.layers": lambda *_: 4, "links.*.radio.layers": lambda *_: 2}, labels=("1, 1", "4, 2"),
     ),
     Assumption(
-        "receive antennas", "branches of each receiver", "a generated channel", ANY,
-        *same_paths("links.*.radio.fading.branches")(times(0.5, least=1), times(2, most=16)),
+        "receive antennas", "of sites and UEs", "a generated channel", ANY,
+        *same_paths("cells.*.antennas", "links.*.radio.antennas")(times(0.5, least=1), times(2, most=64)),
+    ),
+    Assumption(
+        "correlation", "between the layers of a sender, in and out of sight", "a generated channel", ANY,
+        *same_paths("links.*.radio.fading.correlation", "links.*.radio.fading.los_correlation")(
+            lambda *_: 0.0, lambda *_: 0.9
+        ),
     ),
     Assumption(
         "antenna gain", "of the sites, for sending and receiving", "a generated channel", ANY,

@@ -14,7 +14,8 @@ import numpy as np
 from scipy import stats
 
 from emulator.channel.air.closed_loop import NOT_RELEASED, ClosedLoop
-from emulator.channel.air.full_buffer import AirInterface, initial_air_state
+from emulator.channel.air.full_buffer import AirInterface, air_state
+from emulator.channel.air.slot import Received
 from emulator.channel.large_scale.track import static
 from emulator.channel.radio import Base, Direction, Fading, Profile, Radio, Ue
 from emulator.channel.signal import Signal
@@ -54,8 +55,8 @@ class Channel(NamedTuple):
     """SINR and data symbols of a channel, its trace under a full buffer, and the key of its blocks' draws."""
 
     radio: Radio
-    sinr: Floats
-    symbols: Ints
+    direction: Direction
+    received: Received
     trace: Trace
     key: int
 
@@ -76,21 +77,21 @@ def channel_of(profile: Profile, speed_kmh: float, direction: Direction, ue: int
     radio, entity = _at_sinr(profile, speed_kmh / 3.6, direction), f"ue{ue}"
     slots = Signal(radio, static(50.0, 0.0), 1, entity, direction).next_slots(seconds * NS_PER_S // SLOT_NS)
     key = draw_key(1, entity, "freezing")
-    columns = AirInterface(radio.carrier, radio.adaptation, radio.harq, key).feed(slots.sinr, slots.symbols)
+    columns = AirInterface(air_state(radio, direction, key)).feed(slots.received)
     behaviour = {name: columns[name] for name in ("capacity_bits", "harq_delay_ns", "block_lost")}
-    return Channel(radio, slots.sinr, slots.symbols, Trace(SLOT_NS, behaviour, "slot"), key)
+    return Channel(radio, direction, slots.received, Trace(SLOT_NS, behaviour, "slot"), key)
 
 
 def _at_sinr(profile: Profile, speed_mps: float, direction: Direction) -> Radio:
     """Return settings with transmit powers that give `SINR_DB`, whatever the losses."""
-    still = Radio(fading=Fading("none", branches=1), ue=Ue(p0_dbm=200.0), base=Base())
-    found_db = 10 * np.log10(Signal(still, static(50.0, 0.0), 1, "ue", direction).next_slots(1).sinr[0, 0])
+    still = Radio(fading=Fading("none"), ue=Ue(p0_dbm=200.0, antennas=1), base=Base(antennas=1))
+    found_db = 10 * np.log10(Signal(still, static(50.0, 0.0), 1, "ue", direction).next_slots(1).received.sinr[0, 0, 0])
     more_db = float(SINR_DB - found_db)
     return replace(
         still,
-        fading=Fading(profile, 100.0, branches=2, scatter_mps=speed_mps),
-        base=replace(still.base, tx_power_dbm=still.base.tx_power_dbm + more_db),
-        ue=replace(still.ue, tx_power_dbm=still.ue.tx_power_dbm + more_db),
+        fading=Fading(profile, 100.0, scatter_mps=speed_mps),
+        base=replace(still.base, antennas=4, tx_power_dbm=still.base.tx_power_dbm + more_db),
+        ue=replace(still.ue, antennas=4, tx_power_dbm=still.ue.tx_power_dbm + more_db),
     )
 
 
@@ -98,15 +99,14 @@ def delays(channel: Channel, arrivals_ns: Ints, size_bytes: int, ramp: Ramp | No
     """Return the delays of all messages that both release before the trace ends."""
     link = Link.standalone(LinkSpec("a", "b", channel.trace, queue_bytes=2**60, retransmission_ns=RLC_NS, ramp=ramp), 1)
     frozen = np.array([each.release_ns for now in arrivals_ns.tolist() if (each := link.enqueue(now, size_bytes))])
-    radio = channel.radio
     loop = ClosedLoop(
-        initial_air_state(radio.carrier, radio.adaptation, radio.harq, channel.key),
+        air_state(channel.radio, channel.direction, channel.key),
         arrivals_ns,
         np.full(len(arrivals_ns), size_bytes),
         ramp,
         RLC_NS,
     )
-    loop.feed(channel.sinr, channel.symbols)
+    loop.feed(channel.received)
     closed = loop.release_ns()
     both = (closed != NOT_RELEASED) & (frozen <= channel.trace.period_ns)
     return Delays((frozen - arrivals_ns)[both], (closed - arrivals_ns)[both])

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmarks import freezing
-from emulator.channel.air.full_buffer import AirInterface
+from emulator.channel.air.full_buffer import AirInterface, air_state
 from emulator.channel.radio import Adaptation, Direction
 from emulator.core.units import NS_PER_MS
 from emulator.trace import Trace
@@ -28,7 +28,7 @@ def test_without_block_errors_freezing_costs_next_to_nothing() -> None:
     """A steady channel under an outer loop that stands still: one block in 10^4 fails; light traffic for 20 s."""
     channel = freezing.channel_of("none", 3, "downlink", 1, seconds=20)
     radio = replace(channel.radio, adaptation=Adaptation(olla_up_db=0.0))
-    columns = AirInterface(radio.carrier, radio.adaptation, radio.harq, channel.key).feed(channel.sinr, channel.symbols)
+    columns = AirInterface(air_state(radio, "downlink", channel.key)).feed(channel.received)
     behaviour = {name: columns[name] for name in BEHAVIOUR}
     assert np.nanmean(columns["bler"]) < 1e-3
     still = channel._replace(radio=radio, trace=Trace(freezing.SLOT_NS, behaviour, "slot"))
@@ -39,10 +39,10 @@ def test_without_block_errors_freezing_costs_next_to_nothing() -> None:
 
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
 def test_every_channel_stands_at_the_stated_sinr(direction: Direction) -> None:
-    """Two branches: twice the mean. In 20 s at 30 km/h it moves on by 1944 wavelengths: so many samples each."""
-    per_branch = freezing.channel_of("rayleigh", 30, direction, 1, seconds=20).sinr.mean() / 2
-    assert per_branch == pytest.approx(10 ** (freezing.SINR_DB / 10), rel=4 / np.sqrt(2 * 20 * 30 / 3.6 / 0.0857))
-    still = freezing.channel_of("none", 3, direction, 1, seconds=1).sinr / 2
+    """Four antennas: four times the mean, for one layer. 20 s at 30 km/h are 1944 wavelengths: so many samples."""
+    per_branch = freezing.channel_of("rayleigh", 30, direction, 1, seconds=20).received.sinr[:, 0].mean() / 4
+    assert per_branch == pytest.approx(10 ** (freezing.SINR_DB / 10), rel=4 / np.sqrt(4 * 20 * 30 / 3.6 / 0.0857))
+    still = freezing.channel_of("none", 3, direction, 1, seconds=1).received.sinr[:, 0] / 4
     np.testing.assert_allclose(10 * np.log10(still), freezing.SINR_DB)
 
 

@@ -12,7 +12,8 @@ from benchmarks.channel_figures.points import Curve, Panel, SampleSizes, of_coun
 from emulator.channel.air.block_error import ErrorCurve, block_error, least_sinr_db
 from emulator.channel.air.blocks import block_table, cqi_thresholds
 from emulator.channel.air.expected import ONE_WAY
-from emulator.channel.air.full_buffer import AirInterface, Columns
+from emulator.channel.air.full_buffer import AirInterface, Columns, initial_air_state
+from emulator.channel.air.slot import one_layer
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_offsets_hz, group_prbs, peak_rate_bps, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Harq
@@ -41,9 +42,8 @@ def run(carrier: Carrier, adaptation: Adaptation, harq: Harq, seed: int, sinr: F
     shape = (len(sinr), len(group_prbs(carrier)))
     groups = np.broadcast_to(sinr[:, None], shape) if sinr.ndim == 1 else sinr
     served = np.resize(symbols(carrier, "downlink"), len(sinr))
-    return AirInterface(carrier, adaptation, harq, draw_key(seed, "ue", "blocks")).feed(
-        np.ascontiguousarray(groups), served
-    )
+    air = AirInterface(initial_air_state(carrier, adaptation, harq, draw_key(seed, "ue", "blocks")))
+    return air.feed(one_layer(np.ascontiguousarray(groups), served))
 
 
 def constant_sinr(sinr_db: float, slots: int, first_db: float) -> Floats:
@@ -56,8 +56,9 @@ def constant_sinr(sinr_db: float, slots: int, first_db: float) -> Floats:
 def error_curve(carrier: Carrier, adaptation: Adaptation, mcs: int) -> tuple[ErrorCurve, float]:
     """Return the error curve of a code block, and the number of code blocks, of a transport block in a full slot."""
     blocks, symbol_count = block_table(carrier, adaptation), int(symbols(carrier, "downlink").max())
-    middle_db, slope = float(blocks.middle_db[symbol_count, mcs]), float(blocks.slope_per_db[symbol_count, mcs])
-    return ErrorCurve(middle_db, slope), float(blocks.code_blocks[symbol_count, mcs])
+    place = (0, 0, symbol_count, mcs)
+    each = ErrorCurve(float(blocks.middle_db[place]), float(blocks.slope_per_db[place]))
+    return each, float(blocks.code_blocks[place])
 
 
 def errors_at(sinr_db: Floats, each: ErrorCurve, code_blocks: float) -> Floats:
@@ -73,7 +74,7 @@ def block_errors(slots: int) -> Panel:
         curves[f"{mcs}"] = Curve(fine_db, errors_at(fine_db, *error_curve(NARROW, ONCE, mcs)))
     for cqi in range(1, len(least_db)):
         start_db = float(least_db[cqi]) + 0.01
-        mcs = int(np.flatnonzero(blocks.least_db[FULL_SLOT] <= start_db).max(initial=0))
+        mcs = int(np.flatnonzero(blocks.least_db[0, 0, FULL_SLOT] <= start_db).max(initial=0))
         each, count = error_curve(NARROW, ONCE, mcs)
         at_db = np.array([least_sinr_db(error, each, int(count)) for error in ERRORS])
         hits, trials = np.zeros(len(at_db)), np.zeros(len(at_db))
@@ -90,7 +91,7 @@ def efficiency(slots: int) -> Panel:
     fine_db = np.arange(-8.0, 36.0, 0.1)
     curves = {"Shannon": Curve(fine_db, np.log2(1 + 10 ** (fine_db / 10)))}
     for order in (8, 6):
-        peak = peak_rate_bps(ONE_WAY, "downlink", order) / ONE_WAY.bandwidth_hz
+        peak = peak_rate_bps(ONE_WAY, "downlink", order, 1) / ONE_WAY.bandwidth_hz
         curves[f"peak of {2**order}-QAM"] = Curve(fine_db[[0, -1]], np.full(2, peak))
     points = {}
     for label, (number, loss_db) in SCHEMES.items():
@@ -125,7 +126,8 @@ def two_schemes(sinr_db: Floats, adaptation: Adaptation) -> Floats:
         low = max((mcs for mcs in range(last + 1) if errors[mcs] <= target), default=0)
         share = 0.0 if low == last or errors[low] > target else (target - errors[low]) / (errors[low + 1] - errors[low])
         error = (1 - share) * errors[low] + share * errors[min(low + 1, last)]
-        bits = (1 - share) * blocks.bits[symbol_count, low] + share * blocks.bits[symbol_count, min(low + 1, last)]
+        lower, higher = blocks.bits[0, 0, symbol_count, [low, min(low + 1, last)]]
+        bits = (1 - share) * lower + share * higher
         found[place] = bits / (1 + error) / (slot_ns(ONE_WAY.mu) * 1e-9 * ONE_WAY.bandwidth_hz)
     return found
 

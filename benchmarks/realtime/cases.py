@@ -101,7 +101,7 @@ def nr_links(ue: str, duration_ns: int, cell: str = "") -> LinkPair:
 
 def nr_trace(ue: str, direction: Direction, duration_ns: int) -> Trace:
     """Generate the channel of a UE on a street, at the speed of a car."""
-    return generate(radio(branches=2), street(SPEED_MPS, duration_ns), duration_ns, 1, ue, direction)
+    return generate(radio(antennas=2), street(SPEED_MPS, duration_ns), duration_ns, 1, ue, direction)
 
 
 def send_plan(link: LinkSpec, number: int, duration_ns: int) -> SendPlan:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from emulator.channel.air.full_buffer import AirInterface, Columns
+from emulator.channel.air.full_buffer import AirInterface, Columns, air_state
 from emulator.channel.large_scale.track import Track
 from emulator.channel.numerology import slot_ns
 from emulator.channel.radio import SPEC_VERSION, Direction, Radio
@@ -18,7 +18,7 @@ from emulator.core.scratch import Scratch, joined
 from emulator.trace import Interval, Trace
 from emulator.trace.writer import trace_writer
 
-CHANNEL_VERSION = 2  # changes whenever the same seed draws other values
+CHANNEL_VERSION = 3  # changes whenever the same seed draws other values
 TAIL_SLOTS = 64  # per chunk after the end, until all blocks are decided
 CHUNK_SLOTS = 4_096  # their SINR fits in the processor's cache; affects the speed only
 
@@ -93,16 +93,14 @@ def stream(
     The channel is simulated beyond the end until the outcome of all blocks is known."""
     slots = _whole_slots(radio, duration_ns)
     signal = Signal(radio, track, seed, entity, direction)
-    air = AirInterface(
-        radio.carrier, radio.adaptation, radio.harq, draw_key(seed, entity, f"channel blocks {direction}")
-    )
+    air = AirInterface(air_state(radio, direction, draw_key(seed, entity, f"channel blocks {direction}")))
     undecided: list[Columns] = []  # descriptions of the slots that `air` has not returned yet
     done = 0
     while done < slots:
         left = slots - done - air.undecided_slots
         following = signal.next_slots(min(chunk_slots, left) if left > 0 else TAIL_SLOTS)
         undecided.append(following.description)
-        blocks = air.feed(following.sinr, following.symbols)
+        blocks = air.feed(following.received)
         decided = len(blocks["capacity_bits"])
         description = {name: np.concatenate([part[name] for part in undecided]) for name in following.description}
         undecided = [{name: values[decided:] for name, values in description.items()}]

@@ -72,10 +72,10 @@ def group_offsets_hz(carrier: Carrier) -> Floats:
     return middles * SUBCARRIERS * subcarrier_hz(carrier.mu)
 
 
-def peak_rate_bps(carrier: Carrier, direction: Direction, modulation_order: int) -> float:
+def peak_rate_bps(carrier: Carrier, direction: Direction, modulation_order: int, layers: int) -> float:
     """Return the approximate peak rate of TS 38.306 4.1.2, with all slots in this direction and scaling factor 1."""
     rule: dict[str, Any] = table("peak_rate")
     symbols_per_s = SYMBOLS * 1e9 / slot_ns(carrier.mu)
     overhead = rule["overhead"][frequency_range(carrier.carrier_hz)][direction]
-    bits = carrier.layers * modulation_order * rule["highest_code_rate_1024"] / 1024
+    bits = layers * modulation_order * rule["highest_code_rate_1024"] / 1024
     return float(bits * prbs(carrier) * SUBCARRIERS * symbols_per_s * (1 - overhead))

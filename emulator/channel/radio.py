@@ -32,9 +32,8 @@ class Carrier:
     mu: int = 1
     tdd: str = "DDDSU"
     special: tuple[int, int, int] = (10, 2, 2)
-    layers: int = 1
-    """Spatial layers, each with an equal share of the power. Separating them takes one receive branch per layer beyond
-    the first."""
+    layers: int = 4
+    """Most spatial layers of the downlink (TS 38.214 5.1.1.1); the rank is adapted up to this number."""
     dmrs_re: int = 12
     """Resource elements per PRB for demodulation reference symbols (TS 38.214 5.1.3.2)."""
     overhead_re: int = 0
@@ -62,6 +61,8 @@ class Base:
     height_m: float | None = None
     tx_power_dbm: float = 33.0
     antenna_gain_db: float = 8.0
+    antennas: int = 4
+    """Receive antennas of a site with independent fading."""
     noise_figure_db: float = 5.0
     load: float = 0.5
     noise_rise_db: float = 0.0
@@ -78,6 +79,10 @@ class Ue:
     tx_power_dbm: float = 23.0
     p0_dbm: float = -80.0
     alpha: float = 0.8
+    antennas: int = 4
+    """Receive antennas with independent fading: 4 are required in n41, n77, n78 and n79 (TS 38.101-1 7.2)."""
+    layers: int = 1
+    """Most spatial layers of the uplink."""
     noise_figure_db: float = 7.0
     penetration: Penetration = "none"
     """Outdoor-to-indoor loss of TR 38.901 7.4.3: none, or the low-loss or high-loss model of a building."""
@@ -92,9 +97,12 @@ class Fading:
     delay_spread_ns: float | None = None
     rice_k_db: float = 9.0
     nakagami_m: float = 2.0
-    branches: int = 2
-    """Receive antennas with independent fading and maximum-ratio combining."""
     scatter_mps: float = 0.3
+    correlation: float = 0.3
+    """Between the layers of a sender, out of line of sight: interference between layers that the receiver removes at
+    the cost of power."""
+    los_correlation: float = 0.7
+    """The same in line of sight, where all antennas see one direction."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from emulator.channel import ranks
 from emulator.channel.air.full_buffer import Columns
+from emulator.channel.air.slot import UNLIMITED_PRBS, Received
 from emulator.channel.bursts import BurstShare
 from emulator.channel.duplex import symbols
-from emulator.channel.large_scale.budget import milliwatts, noise_dbm, per_subcarrier_dbm, uplink_power_dbm
+from emulator.channel.large_scale.budget import (
+    milliwatts,
+    noise_dbm,
+    per_subcarrier_dbm,
+    uplink_limit_prbs,
+    uplink_power_dbm,
+)
 from emulator.channel.large_scale.propagation import PropagationStream
 from emulator.channel.large_scale.slot_propagation import SlotPropagation, propagation_at
 from emulator.channel.large_scale.track import Track, speed_profile, travelled_m
@@ -23,11 +31,9 @@ from emulator.core.randomness import generator
 
 
 class Slots(NamedTuple):
-    """Slots at the receiver: linear SINR of each resource block group, shape (slots, groups); data symbols of this
-    direction, 0 in slots without service, shape (slots,); and descriptive columns with a value per slot."""
+    """Slots at the receiver, and descriptive columns with a value per slot."""
 
-    sinr: Floats
-    symbols: Ints
+    received: Received
     description: Columns
 
 
@@ -38,7 +44,9 @@ class Signal:
     """
 
     def __init__(self, radio: Radio, track: Track, seed: int, entity: str, direction: Direction) -> None:
+        ranks.require_valid(radio)
         self._radio, self._direction = radio, direction
+        self._layer_shares = ranks.layer_shares(radio, direction)
         self._propagation = PropagationStream(radio, track, seed, entity)
         self._speed = speed_profile(track, radio.fading.scatter_mps)
         self._slot_ns = slot_ns(radio.carrier.mu)
@@ -56,19 +64,27 @@ class Signal:
         at_ns = edges_ns[:-1]
         propagation = self._propagation.until(int(edges_ns[-1]))
         at_slots = propagation_at(propagation, self._radio.base.antenna_gain_db, at_ns)
-        gains = self._fading.gains(at_slots.site, at_slots.los, travelled_m(self._speed, at_ns))
-        fading_db = 10 * np.log10(gains.mean(axis=1) / self._fading.mean_gain)
-        gains *= self._mean_sinr(at_slots, edges_ns)[:, None]
+        sinr = self._fading.layer_gains(at_slots.site, at_slots.los, travelled_m(self._speed, at_ns))
+        fading_db = 10 * np.log10(sinr[:, 0].mean(axis=1) / ranks.antennas(self._radio, self._direction))
+        shares = self._layer_shares[at_slots.los.astype(np.int64)]
+        sinr *= (self._mean_sinr(at_slots, edges_ns)[:, None] * shares)[:, :, None]
         data_symbols = self._symbols(edges_ns, propagation.interruptions_ns)
-        return Slots(gains, data_symbols, self._description(at_slots, fading_db))
+        received = Received(sinr, self._limit_prbs(at_slots), data_symbols)
+        return Slots(received, self._description(at_slots, fading_db))
 
     def _mean_sinr(self, at_slots: SlotPropagation, edges_ns: Ints) -> Floats:
-        """Return the linear SINR of one layer at fading gain 1, shape (slots,)."""
+        """Return the linear SINR of a single layer at fading gain 1 with all blocks granted, shape (slots,)."""
         signal_mw, noise_mw = self._downlink(at_slots) if self._direction == "downlink" else self._uplink(at_slots)
         if self._bursts is not None and self._radio.bursts is not None:
             over_noise = 10 ** (self._radio.bursts.power_db / 10)
             noise_mw = noise_mw + self._noise_mw() * over_noise * self._bursts.of(edges_ns)
-        return signal_mw / (noise_mw * self._radio.carrier.layers)
+        return signal_mw / noise_mw
+
+    def _limit_prbs(self, at_slots: SlotPropagation) -> Floats:
+        """Return the resource blocks that the sender's power suffices for, shape (slots,)."""
+        if self._direction == "downlink":
+            return np.full(len(at_slots.site), UNLIMITED_PRBS)
+        return uplink_limit_prbs(self._radio.ue, self._radio.carrier.mu, at_slots.serving_loss_db)
 
     def _downlink(self, at_slots: SlotPropagation) -> tuple[Floats, Floats]:
         """Return signal, and noise plus other sites' interference, on one subcarrier at the UE, shape (slots,) each."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from emulator.channel.air.full_buffer import AirInterface
+from emulator.channel.air.full_buffer import air_state
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs
 from emulator.channel.signal import Signal
@@ -79,6 +79,6 @@ def _wrong_radios(given: RuleInput) -> Iterator[tuple[int, str]]:
             with translate_setting_errors(LocatedSection(scenario.cell_path(station), cell), radio_section):
                 radio, track, _ = source.channel(cell, link.radio, ue)
                 Signal(radio, track, scenario.seed, ue, generated[0])
-                AirInterface(radio.carrier, radio.adaptation, radio.harq, 0)
+                air_state(radio, generated[0], 0)
         except ValueError as error:
             yield index, str(error)

@@ -119,8 +119,10 @@ class CellSection(Section):
     """Pattern of downlink, special and uplink slots; empty for FDD."""
     special: Annotated[tuple[int, int, int], Field(strict=False)] = (10, 2, 2)
     """Downlink, guard and uplink symbols of an S slot."""
-    layers: Annotated[int, Field(ge=1, le=4)] = 1
-    """Spatial layers, perfectly separated; the power is divided equally among them."""
+    layers: Annotated[int, Field(ge=1, le=4)] = 4
+    """Most spatial layers of the downlink; the rank is adapted up to this number."""
+    antennas: Annotated[int, Field(ge=1, le=64)] = 4
+    """Receive antennas of each site with independent fading."""
     dmrs_re: Annotated[int, Field(ge=4, le=48)] = 12
     """Resource elements of demodulation reference symbols in a resource block and slot (TS 38.214 5.1.3.2)."""
     overhead_re: Literal[0, 6, 12, 18] = 0

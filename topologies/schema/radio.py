@@ -45,8 +45,10 @@ class FadingSection(Section):
     """Ratio of the direct to the scattered power; for profile `rice`."""
     nakagami_m: Annotated[float, Field(ge=0.5, le=1_000)] = 2.0
     """Shape of the distribution, 1 for Rayleigh fading; for profile `nakagami`."""
-    branches: Annotated[int, Field(ge=1, le=16)] = 2
-    """Receive antennas."""
+    correlation: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Correlation between the layers of a sender out of line of sight."""
+    los_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.7
+    """Correlation between the layers of a sender in line of sight."""
     scatter_mps: Annotated[float, Field(ge=0, le=100)] = 0.3
     """Apparent speed of the scatterers around a static UE."""
 
@@ -79,6 +81,10 @@ class RadioSection(Section):
     """Target received power per resource block of the uplink, for `alpha` 1."""
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.8
     """Fraction of the path loss that uplink power control compensates (TS 38.213 7.1.1)."""
+    antennas: Annotated[int, Field(ge=1, le=64)] = 4
+    """Receive antennas of the UE with independent fading."""
+    layers: Annotated[int, Field(ge=1, le=4)] = 1
+    """Most spatial layers of the uplink."""
     noise_figure_db: Decibels = 7.0
     """Noise figure of the UE's receiver."""
     penetration: Penetration = "none"

@@ -43,6 +43,7 @@ def ten_percent_points_db(mcs_table_number: int) -> Floats:
     return points_db
 
 
+@cache
 def error_curve(mcs_table_number: int, mcs: int, code_block_bits: int, implementation_loss_db: float) -> ErrorCurve:
     """Return the error curve of a code block. Its 10 % point is interpolated in the logarithm of the size, held beyond
     the table's sizes, and moved up by the implementation loss; its slope grows with the square root of the size."""
@@ -80,11 +81,13 @@ def betas(mcs_table_number: int) -> Floats:
 @entry_point
 def effective_sinr(sinr: Floats, shares: Floats, beta: float) -> float:
     """Return the exponential effective SINR, -beta ln(sum of shares x exp(-sinr / beta)): the SINR of white noise with
-    the same error rate. `sinr`, linear, and `shares`, of sum 1, have shape (groups,)."""
-    least = float(sinr[0])
-    for group in range(1, len(sinr)):
-        least = min(least, float(sinr[group]))
+    the same error rate. `sinr`, linear, and `shares`, of sum 1 and 0 outside the block, have shape (groups,)."""
+    least = math.inf
+    for group in range(len(sinr)):
+        if shares[group] > 0.0:
+            least = min(least, float(sinr[group]))
     total, rate = 0.0, 1.0 / beta
     for group in range(len(sinr)):
-        total += shares[group] * math.exp((least - sinr[group]) * rate)
+        if shares[group] > 0.0:
+            total += shares[group] * math.exp((least - sinr[group]) * rate)
     return least - beta * math.log(total)

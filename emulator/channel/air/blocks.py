@@ -8,7 +8,7 @@ import numpy as np
 from emulator.channel.air.block_error import betas, error_curve, least_sinr_db
 from emulator.channel.air.modulation import SchemeTable, cqi_error_target, cqi_table, mcs_of_cqi, mcs_table
 from emulator.channel.air.transport_block import resource_elements, segments, tbs_bits
-from emulator.channel.numerology import SUBCARRIERS, SYMBOLS, prbs
+from emulator.channel.numerology import SUBCARRIERS, SYMBOLS, group_prbs, prbs
 from emulator.channel.radio import Adaptation, Carrier, SettingError
 from emulator.core.arrays import Floats, Ints
 
@@ -17,45 +17,59 @@ REFERENCE_SYMBOLS = 12
 
 
 class BlockTable(NamedTuple):
-    """Transport blocks over all resource blocks of a carrier, shape (0 to 14 symbols, MCSs): `bits`, 0 if no data
-    fits; number and error curve of the code blocks; `least_db`, the SINR at the target error rate. `beta` of the
-    effective SINR has shape (MCSs,)."""
+    """Transport blocks of a carrier, shape (widths, ranks, 0 to 14 symbols, MCSs): `bits`, 0 if no data fits; number
+    and error curve of the code blocks; `least_db`, the SINR at the target error rate. Of each width, shape (widths,):
+    its resource block `groups` and its resource blocks (`prbs`). `beta` of the effective SINR has shape (MCSs,)."""
 
     bits: Ints
     code_blocks: Floats
     middle_db: Floats
     slope_per_db: Floats
     least_db: Floats
+    groups: Ints
+    prbs: Floats
     beta: Floats
 
 
 class CqiThresholds(NamedTuple):
-    """For CQI 0 to 15, shape (16,): the lowest effective SINR, in dB and linear, at which a block with the CQI's
-    modulation and code rate meets the table's error target, and `beta`. CQI 0 has no lower limit."""
+    """For CQI 0 to 15, shape (16,): the lowest effective SINR, in dB and linear, at which a block of one layer over the
+    whole carrier with the CQI's modulation and code rate meets the table's error target; `beta`; and the bits of a
+    resource element. CQI 0 has no lower limit and no bits."""
 
     least_db: Floats
     least: Floats
     beta: Floats
+    efficiency: Floats
+
+
+def all_widths(carrier: Carrier) -> tuple[int, ...]:
+    """Return the widths of a grant that a power-limited UE may have: 1 resource block group to all of them."""
+    return tuple(range(1, len(group_prbs(carrier)) + 1))
 
 
 @cache
-def block_table(carrier: Carrier, adaptation: Adaptation) -> BlockTable:
-    """Return the blocks of a carrier for the adaptation's MCS table, implementation loss and target error rate."""
-    formats = mcs_table(adaptation.mcs_table)
-    shape = (SYMBOLS + 1, len(formats.order))
+def block_table(
+    carrier: Carrier, adaptation: Adaptation, ranks: int = 1, widths: tuple[int, ...] | None = None
+) -> BlockTable:
+    """Return the blocks of a carrier for the adaptation's MCS table, implementation loss and target error rate: for
+    ranks 1 to `ranks`, and for grants of each number of resource block groups in `widths`, by default all of them."""
+    formats, sizes = mcs_table(adaptation.mcs_table), group_prbs(carrier)
+    widths = (len(sizes),) if widths is None else widths
+    width_prbs = [int(sizes.sum() if width == len(sizes) else width * sizes[0]) for width in widths]
+    shape = (len(widths), ranks, SYMBOLS + 1, len(formats.order))
     found = BlockTable(
         np.zeros(shape, dtype=np.int64), np.ones(shape), np.zeros(shape), np.ones(shape), np.full(shape, np.inf),
-        betas(adaptation.mcs_table),
+        np.array(widths), np.array(width_prbs, dtype=np.float64), betas(adaptation.mcs_table),
     )  # fmt: skip
-    for symbols in range(shape[0]):
-        for mcs in range(shape[1]):
-            bits, code_blocks, block_bits = _sizes(carrier, symbols, formats, mcs)
-            if bits == 0:
-                continue
-            each = error_curve(adaptation.mcs_table, mcs, block_bits, adaptation.implementation_loss_db)
-            least_db = least_sinr_db(adaptation.bler_target, each, code_blocks)
-            for column, value in zip(found, (bits, code_blocks, *each, least_db), strict=False):
-                column[symbols, mcs] = value
+    for place in np.ndindex(shape):
+        width, rank, symbols, mcs = place
+        bits, code_blocks, block_bits = _sizes(carrier, width_prbs[width], rank + 1, symbols, formats, mcs)
+        if bits == 0:
+            continue
+        each = error_curve(adaptation.mcs_table, mcs, block_bits, adaptation.implementation_loss_db)
+        least_db = least_sinr_db(adaptation.bler_target, each, code_blocks)
+        for column, value in zip(found, (bits, code_blocks, *each, least_db), strict=False):
+            column[place] = value
     for column in found:
         column.setflags(write=False)  # cached, so shared by all callers
     return found
@@ -71,7 +85,7 @@ def cqi_thresholds(carrier: Carrier, adaptation: Adaptation) -> CqiThresholds:
     formats, target = cqi_table(number), cqi_error_target(number)
     least_db, beta = [-np.inf], [1.0]
     for index, (table, mcs) in enumerate(mcs_of_cqi(number)):
-        bits, code_blocks, block_bits = _sizes(carrier, REFERENCE_SYMBOLS, formats, index)
+        bits, code_blocks, block_bits = _sizes(carrier, prbs(carrier), 1, REFERENCE_SYMBOLS, formats, index)
         if bits == 0:
             elements = REFERENCE_SYMBOLS * SUBCARRIERS
             rule = f"must leave, beside overhead_re={carrier.overhead_re}, some of {elements} elements for data"
@@ -79,15 +93,18 @@ def cqi_thresholds(carrier: Carrier, adaptation: Adaptation) -> CqiThresholds:
         each = error_curve(table, mcs, block_bits, adaptation.implementation_loss_db)
         least_db.append(least_sinr_db(target, each, code_blocks))
         beta.append(betas(table)[mcs])
-    found = CqiThresholds(np.array(least_db), 10 ** (np.array(least_db) / 10), np.array(beta))
+    efficiency = np.append(0.0, formats.efficiency)
+    found = CqiThresholds(np.array(least_db), 10 ** (np.array(least_db) / 10), np.array(beta), efficiency)
     for column in found:
         column.setflags(write=False)
     return found
 
 
-def _sizes(carrier: Carrier, symbols: int, formats: SchemeTable, row: int) -> tuple[int, int, int]:
-    """Return (bits, code blocks, bits of a code block) of a transport block over the whole carrier."""
-    elements = resource_elements(prbs(carrier), symbols, carrier.dmrs_re, carrier.overhead_re)
+def _sizes(
+    carrier: Carrier, granted_prbs: int, layers: int, symbols: int, formats: SchemeTable, row: int
+) -> tuple[int, int, int]:
+    """Return (bits, code blocks, bits of a code block) of a transport block in a grant."""
+    elements = resource_elements(granted_prbs, symbols, carrier.dmrs_re, carrier.overhead_re)
     rate = int(formats.rate_2048[row])
-    bits = tbs_bits(elements, int(formats.order[row]), rate, carrier.layers)
+    bits = tbs_bits(elements, int(formats.order[row]), rate, layers)
     return bits, *segments(bits, rate)

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emulator.channel.air.slot import NO_BLOCK, AirState, run_slot
-from emulator.core.arrays import Floats, Ints
+from emulator.channel.air.slot import NO_BLOCK, AirState, Received, run_slot
+from emulator.core.arrays import Ints
 from emulator.core.compiled import Record, Table, entry_point, in_place
 from emulator.system import Ramp
 
@@ -94,9 +94,9 @@ class ClosedLoop:
         decided_ns = np.full(len(arrivals_ns), NOT_RELEASED, dtype=np.int64)
         self._loop = Loop(air, buffer, reports, ranges, arrivals_ns, sizes_bytes * 8, decided_ns)
 
-    def feed(self, sinr: Floats, symbols: Ints) -> None:
-        """Run the next slots: linear SINR by group, shape (slots, groups), and data symbols, shape (slots,)."""
-        _run(self._loop, sinr, symbols)
+    def feed(self, received: Received) -> None:
+        """Run the next slots."""
+        _run(self._loop, received)
 
     def release_ns(self) -> Ints:
         """Return when each message was released, in order, shape (messages,); NOT_RELEASED if it was not yet."""
@@ -109,20 +109,22 @@ class ClosedLoop:
 
 
 @entry_point
-def _run(loop: Loop, sinr: Floats, symbols: Ints) -> None:
+def _run(loop: Loop, received: Received) -> None:
     air, buffer = loop.air, loop.buffer[0]
-    for index in range(len(symbols)):
+    for index in range(len(received.symbols)):
         slot = air.transmitter[0].slot
         start_ns, end_ns = slot * air.transmitter[0].slot_ns, (slot + 1) * air.transmitter[0].slot_ns
         _enqueue_arrivals(loop, start_ns)
         _receive_reports(loop, slot)
         granted = _grantable_bits(buffer, start_ns)
-        process = run_slot(air, sinr[index], symbols[index], granted > 0).process
+        sinr, limit_prbs, symbols = received.sinr[index], received.limit_prbs[index], received.symbols[index]
+        process = run_slot(air, sinr, limit_prbs, symbols, granted > 0).process
         if process == NO_BLOCK:
             continue
         block = air.processes[process]
         if block.transmissions == 1:
-            _fill_block(loop, process, min(granted, air.blocks.bits[block.symbols, block.mcs]), slot)
+            bits = air.blocks.bits[block.width, block.rank - 1, block.symbols, block.mcs]
+            _fill_block(loop, process, min(granted, bits), slot)
             buffer.last_sent_ns = end_ns
         if not block.pending:
             late_ns = buffer.retransmission_ns if block.failed else 0

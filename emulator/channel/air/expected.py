@@ -5,7 +5,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from emulator.channel.air.full_buffer import AirInterface
+from emulator.channel.air.full_buffer import AirInterface, initial_air_state
+from emulator.channel.air.slot import one_layer
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Direction, Harq
@@ -46,9 +47,10 @@ def _on_grid(adaptation: Adaptation, carrier: Carrier, harq: Harq, direction: Di
     served = np.resize(symbols(carrier, direction), slots)
     found = []
     for sinr_db in np.arange(LOWEST_DB, HIGHEST_DB + STEP_DB, STEP_DB):
-        air = AirInterface(carrier, adaptation, harq, draw_key(0, f"steady {sinr_db:g} dB", "blocks"))
+        key = draw_key(0, f"steady {sinr_db:g} dB", "blocks")
+        air = AirInterface(initial_air_state(carrier, adaptation, harq, key))
         sinr = np.full((slots, len(group_prbs(carrier))), 10 ** (sinr_db / 10))
-        columns = air.feed(sinr, served)
+        columns = air.feed(one_layer(sinr, served))
         bits = columns["capacity_bits"][SETTLING_SLOTS:] * ~columns["block_lost"][SETTLING_SLOTS:]
         found.append(bits.mean() / (slot_ns(carrier.mu) * 1e-9 * carrier.bandwidth_hz))
     return np.array(found)

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from emulator.channel.air.blocks import block_table, cqi_thresholds
-from emulator.channel.air.slot import CQI_REPORT, NO_BLOCK, PROCESS, TRANSMITTER, AirState, run_slot
+from emulator.channel.air.blocks import all_widths, block_table, cqi_thresholds
+from emulator.channel.air.slot import CQI_REPORT, NO_BLOCK, PROCESS, TRANSMITTER, AirState, Received, run_slot
 from emulator.channel.numerology import group_prbs, slot_ns
-from emulator.channel.radio import Adaptation, Carrier, Harq
-from emulator.core.arrays import Floats, Ints
+from emulator.channel.radio import Adaptation, Carrier, Direction, Harq, Radio
+from emulator.channel.ranks import greatest_rank
 from emulator.core.compiled import Record, Table, entry_point, in_place
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -23,6 +23,9 @@ SLOT_RECORD = np.dtype(
         ("harq_delay_ns", np.int64),
         ("block_lost", np.bool_),
         ("cqi", np.int8),
+        ("subband_cqi", np.int64),
+        ("rank", np.int8),
+        ("grant_groups", np.int8),
         ("mcs", np.int8),
         ("sinr_db", np.float32),
         ("bler", np.float32),
@@ -30,13 +33,21 @@ SLOT_RECORD = np.dtype(
 )
 
 
-def initial_air_state(carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> AirState:
-    """Return the initial state of a transmitter; `key` identifies its random draws.
+def initial_air_state(
+    carrier: Carrier,
+    adaptation: Adaptation,
+    harq: Harq,
+    key: int,
+    ranks: int = 1,
+    widths: tuple[int, ...] | None = None,
+) -> AirState:
+    """Return the initial state of a transmitter of up to `ranks` layers; `key` identifies its random draws. `widths`:
+    numbers of resource block groups that it may be granted, ascending up to all of them; by default all.
 
     Raises ValueError with value and rule if a setting breaks a rule.
     """
     _check(adaptation, harq)
-    groups, length_ns = group_prbs(carrier), slot_ns(carrier.mu)
+    groups, length_ns = group_prbs(carrier).astype(np.float64), slot_ns(carrier.mu)
     transmitter = np.zeros(1, TRANSMITTER)
     transmitter["key"] = key
     transmitter["slot_ns"] = length_ns
@@ -47,19 +58,32 @@ def initial_air_state(carrier: Carrier, adaptation: Adaptation, harq: Harq, key:
     transmitter["round_trip_slots"] = round_trip = _round_trip_slots(harq, length_ns)
     transmitter["max_transmissions"] = harq.max_transmissions
     transmitter["free_processes"] = harq.processes
+    transmitter["rank"], transmitter["width"] = 1, len(widths or (0,)) - 1
     reports_in_flight = int(transmitter["cqi_delay_slots"][0] // transmitter["cqi_period_slots"][0]) + 2
     return AirState(
-        block_table(carrier, adaptation),
+        block_table(carrier, adaptation, ranks, widths),
         cqi_thresholds(carrier, adaptation),
+        groups,
         groups / groups.sum(),
         transmitter,
         np.zeros(harq.processes, PROCESS),
         np.zeros((harq.processes, len(groups))),
+        np.zeros((harq.processes, len(groups))),
         np.zeros(round_trip, dtype=np.int64),
         np.zeros(harq.processes, dtype=np.int64),
         np.zeros(reports_in_flight, CQI_REPORT),
+        np.zeros((reports_in_flight, len(groups))),
+        np.zeros(len(groups), dtype=np.int64),
         np.arange(harq.processes, dtype=np.int64)[::-1].copy(),
     )
+
+
+def air_state(radio: Radio, direction: Direction, key: int) -> AirState:
+    """Return the initial state of a direction's transmitter: with the ranks of both ends, in the uplink with grants of
+    any width. Raises as `initial_air_state` does."""
+    ranks = greatest_rank(radio, direction)
+    widths = all_widths(radio.carrier) if direction == "uplink" else None
+    return initial_air_state(radio.carrier, radio.adaptation, radio.harq, key, ranks, widths)
 
 
 def _round_trip_slots(harq: Harq, length_ns: int) -> int:
@@ -82,12 +106,14 @@ class AirInterface:
 
     Columns: `capacity_bits`, the size of a new block, 0 in slots with a retransmission or without a block;
     `harq_delay_ns`, from the slot's end to the end of the last transmission of its block; `block_lost`, whether that
-    failed too; `cqi`, as known to the transmitter; `mcs` of a new block, else -1; `sinr_db`, effective over the band
-    for the MCS of the last new block, at least -40 dB; `bler` of a new block's first transmission, else NaN.
+    failed too; `cqi`, `subband_cqi`, `rank` and `grant_groups` (resource block groups of a new block), as known to the
+    transmitter (see `grant.Grant`); `mcs` of a new block, else -1; `sinr_db`, effective over a layer's grant for the
+    MCS of the last new block, at least -40 dB; `bler` of a new block's first transmission, else NaN.
     """
 
-    def __init__(self, carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> None:
-        self._air = initial_air_state(carrier, adaptation, harq, key)
+    def __init__(self, air: AirState) -> None:
+        """`air`: an initial state, which the interface takes over."""
+        self._air = air
         self._undecided = np.zeros(0, SLOT_RECORD)
 
     @property
@@ -95,29 +121,31 @@ class AirInterface:
         """Number of slots that were fed but not returned: from the first whose block is still pending."""
         return len(self._undecided)
 
-    def feed(self, sinr: Floats, symbols: Ints) -> Columns:
-        """Run the next slots and return the columns of all slots decided since the last call, in order.
-
-        `sinr`: linear, by resource block group, shape (slots, groups); `symbols`: data symbols of this direction,
-        shape (slots,). Values do not depend on how the slots are split into calls."""
-        if sinr.shape != (len(symbols), len(self._air.shares)):
-            raise ValueError(f"sinr: must be {len(symbols)} slots x {len(self._air.shares)} groups, not {sinr.shape}")
-        rows = np.concatenate((self._undecided, np.zeros(len(symbols), SLOT_RECORD)))
-        decided = _run(self._air, rows, len(self._undecided), sinr, symbols)
+    def feed(self, received: Received) -> Columns:
+        """Run the next slots and return the columns of all slots decided since the last call, in order. Values do not
+        depend on how the slots are split into calls."""
+        wanted = (len(received.symbols), self._air.blocks.bits.shape[1], len(self._air.shares))
+        if received.sinr.shape != wanted:
+            raise ValueError(f"sinr: must be {wanted} for slots, ranks and groups, not {received.sinr.shape}")
+        rows = np.concatenate((self._undecided, np.zeros(len(received.symbols), SLOT_RECORD)))
+        decided = _run(self._air, rows, len(self._undecided), received)
         self._undecided = rows[decided:].copy()
         return {name: np.ascontiguousarray(rows[name][:decided]) for name in SLOT_RECORD.names or ()}
 
 
 @entry_point
-def _run(air: AirState, rows: Table, undecided: int, sinr: Floats, symbols: Ints) -> int:
+def _run(air: AirState, rows: Table, undecided: int, received: Received) -> int:
     """Run the slots and write their rows, after the `undecided` ones; return the number of rows decided by now."""
     transmitter = air.transmitter[0]
     first = transmitter.slot - undecided  # the slot of row 0
-    for index in range(len(symbols)):
+    for index in range(len(received.symbols)):
         slot = transmitter.slot
-        outcome = run_slot(air, sinr[index], symbols[index], True)
+        outcome = run_slot(air, received.sinr[index], received.limit_prbs[index], received.symbols[index], True)
         row = rows[undecided + index]
         row.cqi = transmitter.cqi
+        row.subband_cqi = transmitter.subband_cqi
+        row.rank = transmitter.rank
+        row.grant_groups = air.blocks.groups[transmitter.width]
         row.sinr_db = outcome.sinr_db
         row.mcs = NO_BLOCK
         row.bler = np.nan
@@ -125,12 +153,12 @@ def _run(air: AirState, rows: Table, undecided: int, sinr: Floats, symbols: Ints
             continue
         block = air.processes[outcome.process]
         if block.transmissions == 1:
-            row.capacity_bits = air.blocks.bits[block.symbols, block.mcs]
+            row.capacity_bits = air.blocks.bits[block.width, block.rank - 1, block.symbols, block.mcs]
             row.mcs = block.mcs
             row.bler = outcome.error
         if not block.pending:
             _decide(rows[block.slot - first], block, (slot - block.slot) * transmitter.slot_ns)
-    decided = undecided + len(symbols)
+    decided = undecided + len(received.symbols)
     for process in range(len(air.processes)):
         if air.processes[process].pending:
             decided = min(decided, air.processes[process].slot - first)

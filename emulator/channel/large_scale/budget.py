@@ -32,6 +32,13 @@ def uplink_power_dbm(ue: Ue, mu: int, prbs: int, coupling_loss_db: Floats) -> Fl
     return np.minimum(ue.tx_power_dbm, wanted_dbm)
 
 
+def uplink_limit_prbs(ue: Ue, mu: int, coupling_loss_db: Floats) -> Floats:
+    """Return how many resource blocks a UE can send at the power that open-loop power control demands of each before
+    it reaches its greatest power, shape as the loss; not a whole number."""
+    of_block_dbm = ue.p0_dbm + 10 * math.log10(2**mu) + ue.alpha * coupling_loss_db
+    return milliwatts(ue.tx_power_dbm - of_block_dbm)
+
+
 def milliwatts(power_dbm: Floats) -> Floats:
     """Convert dBm to mW, shape as `power_dbm`."""
     linear: Floats = np.exp(power_dbm * (math.log(10) / 10))

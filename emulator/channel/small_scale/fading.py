@@ -17,8 +17,9 @@ from emulator.core.arrays import Flags, Floats
 class Gains(Protocol):
     """A process of power gains over distance travelled, at G frequencies."""
 
-    def gains(self, travelled_m: Floats) -> Floats:
-        """Return power gains at distances (from 0 m, nondecreasing within a call), shape (places, G)."""
+    def layer_gains(self, travelled_m: Floats, ranks: int) -> Floats:
+        """Return the power gains of a layer at distances (from 0 m, nondecreasing within a call) for ranks 1 to
+        `ranks`, shape (places, ranks, G)."""
 
 
 class Receiver(NamedTuple):
@@ -30,13 +31,14 @@ class Receiver(NamedTuple):
 
 
 class Constant(NamedTuple):
-    """No fading: the gain is the number of antennas."""
+    """No fading: the gain is the number of antennas that a layer has."""
 
     receiver: Receiver
 
-    def gains(self, travelled_m: Floats) -> Floats:
-        """Return the number of branches everywhere, shape (places, G)."""
-        return np.full((len(travelled_m), len(self.receiver.offsets_hz)), float(self.receiver.branches))
+    def layer_gains(self, travelled_m: Floats, ranks: int) -> Floats:
+        """Return the number of branches left by the other layers, shape (places, ranks, G)."""
+        left = (self.receiver.branches - np.arange(ranks, dtype=np.float64))[:, None]
+        return np.repeat(left[None], len(travelled_m), axis=0).repeat(len(self.receiver.offsets_hz), axis=2)
 
 
 class FadingProcess:
@@ -63,14 +65,15 @@ class FadingProcess:
             self._in_sight = _process(in_sight, fading, receiver, partial(draws, f"{purpose} in sight"))
         self._frequencies = len(receiver.offsets_hz)
 
-    def gains(self, travelled_m: Floats, los: Flags) -> Floats:
-        """Return power gains of mean `branches` at distances, nondecreasing within a call, shape (places, G). `los`,
-        shape (places,): whether in line of sight."""
+    def layer_gains(self, travelled_m: Floats, los: Flags, ranks: int) -> Floats:
+        """Return the power gains of a layer at distances, nondecreasing within a call, for ranks 1 to `ranks`, shape
+        (places, ranks, G); the mean for rank r is `branches` - r + 1. `los`, shape (places,): whether in line of
+        sight."""
         if self._in_sight is self._blocked or not los.any():
-            return self._blocked.gains(travelled_m)
-        together = np.empty((len(travelled_m), self._frequencies))
-        together[los] = self._in_sight.gains(travelled_m[los])
-        together[~los] = self._blocked.gains(travelled_m[~los])
+            return self._blocked.layer_gains(travelled_m, ranks)
+        together = np.empty((len(travelled_m), ranks, self._frequencies))
+        together[los] = self._in_sight.layer_gains(travelled_m[los], ranks)
+        together[~los] = self._blocked.layer_gains(travelled_m[~los], ranks)
         return together
 
 

@@ -41,19 +41,22 @@ def estimate(rows: Floats, place: float, table: Floats, values: Floats) -> None:
 
 @entry_point
 def powers_between(rows: Floats, places: Floats, table: Floats, branches: int, values: Floats, powers: Floats) -> None:
-    """Write squared magnitudes at each place, summed over branches, to `powers` (places, frequencies). A row of `rows`
-    has the real parts of a branch's frequencies, its imaginary parts, then the next branch; `values` (columns,) is
-    scratch space."""
-    frequencies = powers.shape[1]
+    """Write squared magnitudes at each place to `powers` (places, ranks, frequencies): for rank r, at r - 1, their sum
+    over all branches but the last r - 1. A row of `rows` has the real parts of a branch's frequencies, its imaginary
+    parts, then the next branch; `values` (columns,) is scratch space."""
+    ranks, frequencies = powers.shape[1], powers.shape[2]
     for index in range(len(places)):
         estimate(rows, places[index], table, values)
         power = powers[index]
-        power[:] = 0.0
+        power[ranks - 1] = 0.0
         for branch in range(branches):
+            row = min(branches - 1 - branch, ranks - 1)  # of the highest rank that uses this branch
+            before = min(row + 1, ranks - 1)
             real = 2 * branch * frequencies
             imaginary = real + frequencies
             for frequency in range(frequencies):
-                power[frequency] += values[real + frequency] ** 2 + values[imaginary + frequency] ** 2
+                here = values[real + frequency] ** 2 + values[imaginary + frequency] ** 2
+                power[row, frequency] = power[before, frequency] + here
 
 
 @entry_point

@@ -20,8 +20,10 @@ NEGLIGIBLE = 1e-8  # processes with a smaller share of the power are left out
 
 
 class Multipath:
-    """|H|^2 at frequency offsets `offsets_hz`, shape (G,), summed over `branches` receive antennas with independent
-    fading (maximum-ratio combining); its mean is `branches`.
+    """|H|^2 at frequency offsets `offsets_hz`, shape (G,), summed over receive antennas (`branches`) with independent
+    fading: over all of them for one layer (maximum-ratio combining), over N - r + 1 for each of r layers (zero forcing:
+    Winters, Salz, Gitlin, "The impact of antenna diversity on the capacity of wireless communication systems", IEEE
+    Trans. Commun. 42, 1994). The mean is their number.
 
     Gains are a pure function of distance, however the distances are split into calls. Memory is constant; computing
     time depends on the number of distances and of segments that contain them. `draws` returns the generator of a block
@@ -39,11 +41,16 @@ class Multipath:
         self._rows = np.zeros((POINTS - 1 + SEGMENT, 2 * branches * len(offsets_hz)))
 
     def gains(self, travelled_m: Floats) -> Floats:
-        """Return power gains at distances, nondecreasing within a call, shape (places, G).
+        """Return the power gains of one layer at distances, nondecreasing within a call, shape (places, G).
 
         Raises ValueError if distances decrease or are negative.
         """
-        powers = np.empty((len(travelled_m), self._frequencies))
+        return self.layer_gains(travelled_m, 1)[:, 0]
+
+    def layer_gains(self, travelled_m: Floats, ranks: int) -> Floats:
+        """Return the power gains of a layer for ranks 1 to `ranks`, at most the number of branches, shape (places,
+        ranks, G). Raises as `gains` does."""
+        powers = np.empty((len(travelled_m), ranks, self._frequencies))
         values = np.empty(self._rows.shape[1])
         for part, places in self._parts(travelled_m):
             powers_between(self._rows, places, self._weights, self._branches, values, powers[part])

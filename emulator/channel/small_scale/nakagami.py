@@ -18,10 +18,14 @@ class Nakagami:
         self._multipath = Multipath(rayleigh(), wavelength_m, np.zeros(1), branches, draws)
 
     def gains(self, travelled_m: Floats) -> Floats:
-        """Return power gains of mean `branches`, equal at all frequencies, shape (places, G)."""
+        """Return the power gains of one layer, of mean `branches`, equal at all frequencies, shape (places, G)."""
+        return self.layer_gains(travelled_m, 1)[:, 0]
+
+    def layer_gains(self, travelled_m: Floats, ranks: int) -> Floats:
+        """Return the power gains of a layer for ranks 1 to `ranks`, shape (places, ranks, G)."""
         rayleigh_gains = np.abs(self._multipath.responses(travelled_m)[:, :, 0]) ** 2
-        gains = nakagami_gain(rayleigh_gains, self._m).sum(axis=1)
-        return np.repeat(gains[:, None], self._frequencies, axis=1)
+        sums = np.cumsum(nakagami_gain(rayleigh_gains, self._m), axis=1)[:, ::-1][:, :ranks]
+        return np.repeat(sums[:, :, None], self._frequencies, axis=2)
 
 
 def nakagami_gain(rayleigh_gain: Floats, m: float) -> Floats:

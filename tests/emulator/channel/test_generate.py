@@ -18,14 +18,14 @@ from emulator.trace import Interval, Trace
 SECOND_NS = 10**9
 TWO_SITES = Radio(
     base=Base(sites_m=((0.0, 0.0), (0.0, 200.0))),
-    fading=Fading(branches=2),
+    fading=Fading(),
     bursts=Bursts(6.0, 20_000_000, 500_000_000),
 )
 WAY = waypoints(((20.0, 20.0), (20.0, 180.0)), 15.0)
 DIRECTIONS: tuple[Direction, ...] = ("uplink", "downlink")
 NEAR = static(20.0, 0.0)
 OF_THE_WAY = {"path_loss_db", "shadowing_db", "fading_db", "distance_m", "los", "serving", "rsrp_dbm"}
-DESCRIBED = OF_THE_WAY | {"cqi", "mcs", "sinr_db", "bler"}
+DESCRIBED = OF_THE_WAY | {"cqi", "subband_cqi", "rank", "grant_groups", "mcs", "sinr_db", "bler"}
 
 
 def made(radio: Radio = TWO_SITES, direction: Direction = "downlink", seconds: int = 2, entity: str = "ue1") -> Trace:
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_trace_in_another_process() -> None:
         "from emulator.channel.generate import generate\n"
         "from emulator.channel.radio import *\n"
         "from emulator.channel.large_scale.track import waypoints\n"
-        "radio = Radio(base=Base(sites_m=((0.0, 0.0), (0.0, 200.0))), fading=Fading(branches=2),\n"
+        "radio = Radio(base=Base(sites_m=((0.0, 0.0), (0.0, 200.0))), fading=Fading(),\n"
         "              bursts=Bursts(6.0, 20_000_000, 500_000_000))\n"
         "way = waypoints(((20.0, 20.0), (20.0, 180.0)), 15.0)\n"
         "print(generate(radio, way, 2 * 10**9, 5, 'ue1', 'uplink').sha256)"
@@ -131,7 +131,7 @@ def test_a_perfect_channel_carries_the_peak_rate(mu: int, tdd: str) -> None:
     radio = Radio(
         carrier=Carrier(mu=mu, tdd=tdd, special=(6, 4, 4), bandwidth_hz=20e6),
         base=Base(tx_power_dbm=60.0),
-        fading=Fading("none", branches=1),
+        fading=Fading("none"),
         adaptation=Adaptation(implementation_loss_db=0.0),
     )
     trace = generate(radio, NEAR, 4 * SECOND_NS, 1, "ue1", "downlink")
@@ -139,7 +139,7 @@ def test_a_perfect_channel_carries_the_peak_rate(mu: int, tdd: str) -> None:
     assert not trace.columns["harq_delay_ns"][len(trace) // 2 :].any()
     share = 1.0 if not tdd else (7 * 13 + 5) / (10 * 13)
     rate_bps = later.sum() / (len(later) * trace.slot_ns * 1e-9)
-    assert rate_bps == pytest.approx(share * peak_rate_bps(radio.carrier, "downlink", 8), rel=0.025)
+    assert rate_bps == pytest.approx(share * peak_rate_bps(radio.carrier, "downlink", 8, 4), rel=0.025)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -156,14 +156,16 @@ def test_no_numerology_lacks_processes_on_a_perfect_channel(
         carrier=Carrier(carrier_hz, bandwidth_hz, mu, tdd=""),
         base=Base(tx_power_dbm=70.0),
         ue=Ue(tx_power_dbm=70.0, p0_dbm=0.0),
-        fading=Fading("none", branches=1),
+        fading=Fading("none"),
         adaptation=Adaptation(implementation_loss_db=0.0),
     )
     trace = generate(radio, NEAR, SECOND_NS // 2, 1, "ue1", direction)
     later = trace.capacity_bits[len(trace) // 2 :]
     assert later.all()
     rate_bps = later.sum() / (len(later) * trace.slot_ns * 1e-9)
-    assert rate_bps == pytest.approx(peak_rate_bps(radio.carrier, direction, 8), rel=0.05)
+    assert rate_bps == pytest.approx(
+        peak_rate_bps(radio.carrier, direction, 8, 4 if direction == "downlink" else 1), rel=0.05
+    )
 
 
 def test_a_duration_must_be_a_whole_number_of_slots() -> None:

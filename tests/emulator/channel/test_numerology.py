@@ -117,12 +117,12 @@ def test_invalid_patterns_are_refused(carrier: Carrier, direction: Direction, ru
 
 def test_the_peak_rate_is_that_of_the_formula() -> None:
     """100 MHz at 30 kHz, four layers, 256QAM: the 2.34 Gbit/s that data sheets name; written out a second time."""
-    carrier = Carrier(3.5e9, 100e6, 1, layers=4)
+    carrier = Carrier(3.5e9, 100e6, 1)
     symbol_s = 1e-3 / (14 * 2)
     expected = 1e-6 * 4 * 8 * (948 / 1024) * 273 * 12 / symbol_s * (1 - 0.14)
-    assert peak_rate_bps(carrier, "downlink", 8) == pytest.approx(expected * 1e6, rel=1e-12)
-    assert peak_rate_bps(carrier, "downlink", 8) == pytest.approx(2.337e9, rel=1e-3)
-    ratio = peak_rate_bps(carrier, "uplink", 6) / peak_rate_bps(carrier, "downlink", 6)
+    assert peak_rate_bps(carrier, "downlink", 8, 4) == pytest.approx(expected * 1e6, rel=1e-12)
+    assert peak_rate_bps(carrier, "downlink", 8, 4) == pytest.approx(2.337e9, rel=1e-3)
+    ratio = peak_rate_bps(carrier, "uplink", 6, 4) / peak_rate_bps(carrier, "downlink", 6, 4)
     assert ratio == pytest.approx(0.92 / 0.86)
 
 

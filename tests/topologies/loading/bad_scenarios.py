@@ -312,7 +312,7 @@ CASES = [
     Case("height", "cells.gnb.height_m=1: must be at least 2 and at most", put("cells.gnb.height_m", 1)),
     Case("ue-height", "links[0].radio.height_m=1: must be at least 1.5", put("links.0.radio.height_m", 1)),
     Case("carrier", "cells.gnb.carrier_ghz=8: must be 0.41 to 7.125 GHz (FR1) or", put("cells.gnb.carrier_ghz", 8)),
-    Case("layers", "cells.gnb.layers=3: must be at most fading.branches, 2", put("cells.gnb.layers", 3)),
+    Case("layers", "cells.gnb.layers=5: must be at most 4", put("cells.gnb.layers", 5)),
     Case("cell-unused", "cells.edge1: must be at an end of a link with radio", put("cells.edge1", {})),
     Case(
         "short-leg",

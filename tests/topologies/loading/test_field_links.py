@@ -60,7 +60,7 @@ def scenario_of(links: list[dict[str, Any]], cells: dict[str, Any], **keys: Any)
 
 def radio(station: str, **keys: Any) -> dict[str, Any]:
     way = {"to_and_fro_m": [[30, 0], [150, 0]], "speed_mps": 30}
-    return {"between": ["ue1", station], "radio": way | {"fading": {"profile": "rayleigh", "branches": 1}} | keys}
+    return {"between": ["ue1", station], "radio": way | {"fading": {"profile": "rayleigh"}} | keys}
 
 
 def wire(a: str, b: str) -> dict[str, Any]:
@@ -186,9 +186,11 @@ def test_field_further_cell_leaves_the_channel_of_the_first(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("tdd", ["DDDSU", ""])
 def test_field_two_sites_of_a_cell_fade_independently(tdd: str) -> None:
-    settings = Radio(Carrier(tdd=tdd), fading=Fading("rayleigh", branches=1))
+    settings = Radio(Carrier(tdd=tdd), fading=Fading("rayleigh"))
     travelled_m = np.linspace(0, 300, 2_000)  # 1.75 wavelengths apart
     make = partial(SiteFading, settings, np.zeros(1), 1, "ue1", "uplink")
-    first, second = (make().gains(np.full(2_000, site), np.zeros(2_000, bool), travelled_m)[:, 0] for site in (0, 1))
+    first, second = (
+        make().layer_gains(np.full(2_000, site), np.zeros(2_000, bool), travelled_m)[:, 0, 0] for site in (0, 1)
+    )
     found, limit = correlation(first, second, step=1)
     assert abs(found) < limit < 0.1

@@ -3,6 +3,7 @@ from the full history. It shares only the tables of blocks and CQIs and the draw
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,12 +23,22 @@ class ReferenceTransmission:
     failed: bool
 
 
+class Grant(NamedTuple):
+    """Rank, row of the block table, CQI, and the groups."""
+
+    rank: int
+    width: int
+    cqi: int
+    groups: tuple[int, ...]
+
+
 @dataclass
 class Block:
     """A block: its size, the bits of each message in it, and its transmissions so far."""
 
     slot: int
     symbols: int
+    grant: Grant
     mcs: int
     draw: float
     error: float = math.nan
@@ -44,53 +55,89 @@ class Block:
 class ReferenceAir:
     """Runs slot after slot; `blocks` and `cqis` are the history."""
 
-    def __init__(self, carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int) -> None:
+    def __init__(
+        self, carrier: Carrier, adaptation: Adaptation, harq: Harq, key: int,
+        ranks: int = 1, widths: tuple[int, ...] | None = None,
+    ) -> None:  # fmt: skip
         self.adaptation, self.harq, self.key = adaptation, harq, key
-        self.table, self.thresholds = block_table(carrier, adaptation), cqi_thresholds(carrier, adaptation)
-        self.shares = group_prbs(carrier) / group_prbs(carrier).sum()
+        self.table = block_table(carrier, adaptation, ranks, widths)
+        self.thresholds, self.ranks = cqi_thresholds(carrier, adaptation), ranks
+        self.prbs = group_prbs(carrier)
         length_ns = self.slot_ns = slot_ns(carrier.mu)
         self.round_trip = max(1, math.ceil((harq.round_trip_ns or 0) / length_ns))
         self.period = max(1, math.ceil(adaptation.cqi_period_ns / length_ns))
         self.delay = math.ceil(adaptation.cqi_delay_ns / length_ns)
-        self.measured: list[tuple[int, int]] = []  # slot, CQI
+        self.measured: list[tuple[int, Grant]] = []  # slot, grant
         self.blocks: list[Block] = []
-        self.cqis: list[int] = []
+        self.grants: list[Grant] = []
         self.sinrs_db: list[float] = []
 
-    def run_slot(self, sinr: Floats, symbols: int, has_data: bool) -> Block | None:
-        """Run the next slot; return its new block, if any."""
-        slot = len(self.cqis)
+    def run_slot(self, sinr: Floats, limit_prbs: float, symbols: int, has_data: bool) -> Block | None:
+        """Run the next slot; return its new block, if any. `sinr`: (ranks, groups)."""
+        slot = len(self.grants)
         if symbols and (not self.measured or slot // self.period > self.measured[-1][0] // self.period):
-            self.measured.append((slot, self.select_cqi(sinr)))
-        known = [cqi for index, (at, cqi) in enumerate(self.measured) if at + (self.delay if index else 0) <= slot]
-        cqi = known[-1] if known else 0
-        self.cqis.append(cqi)
+            self.measured.append((slot, self.select_grant(sinr, limit_prbs)))
+        known = [each for index, (at, each) in enumerate(self.measured) if at + (self.delay if index else 0) <= slot]
+        grant = known[-1] if known else Grant(1, len(self.table.prbs) - 1, 0, tuple(range(len(self.prbs))))
+        self.grants.append(grant)
         new = None
         if symbols:
             again = self.next_retransmission(slot)
             busy = sum(not self.is_known_to_be_decided(block, slot) for block in self.blocks)
             if again is not None:
-                self.transmit(again, slot, sinr, symbols)
-            elif has_data and cqi and busy < self.harq.processes:
-                new = Block(slot, symbols, self.select_mcs(cqi, symbols, slot), uniform(self.key, slot, 0, 0))
+                self.transmit(again, slot, sinr, limit_prbs, symbols)
+            elif has_data and grant.cqi and busy < self.harq.processes:
+                draw = uniform(self.key, slot, 0, 0)
+                new = Block(slot, symbols, grant, self.select_mcs(grant, symbols, slot), draw)
                 self.blocks.append(new)
-                self.transmit(new, slot, sinr, symbols)
-        self.sinrs_db.append(10 * math.log10(max(self.effective(sinr, self.last_mcs()), 1e-4)))
+                self.transmit(new, slot, sinr, limit_prbs, symbols)
+        here = new.grant if new is not None else grant
+        effective = self.effective(self.of_grant(sinr, limit_prbs, here), here, self.last_mcs())
+        self.sinrs_db.append(10 * math.log10(max(effective, 1e-4)))
         return new
 
-    def select_cqi(self, sinr: Floats) -> int:
-        holds = [
-            cqi
-            for cqi in range(1, 16)
-            if eesm(sinr, self.shares, self.thresholds.beta[cqi]) >= self.thresholds.least[cqi]
-        ]
-        return max(holds, default=0)
+    def select_grant(self, sinr: Floats, limit_prbs: float) -> Grant:
+        """Try every rank, width and CQI; of equal rates, the widest grant, then the lowest rank."""
+        best_rate, best = 0.0, Grant(1, len(self.table.prbs) - 1, 0, tuple(range(len(self.prbs))))
+        for width in range(len(self.table.prbs) - 1, -1, -1):
+            groups = self.best_groups(sinr[0], int(self.table.groups[width]))
+            if limit_prbs >= self.table.prbs[-1] and len(groups) < len(self.prbs):
+                continue
+            for rank in range(1, self.ranks + 1):
+                for cqi in range(1, 16):
+                    grant = Grant(rank, width, cqi, groups)
+                    layer = self.of_grant(sinr, limit_prbs, grant)
+                    least, beta = self.thresholds.least[cqi], self.thresholds.beta[cqi]
+                    rate = self.table.prbs[width] * rank * self.thresholds.efficiency[cqi]
+                    if eesm(layer, self.shares(grant), beta) >= least and rate > best_rate:
+                        best_rate, best = rate, grant
+        return best
+
+    def best_groups(self, sinr: Floats, count: int) -> tuple[int, ...]:
+        if count == len(self.prbs):
+            return tuple(range(count))
+        whole = [group for group in range(len(self.prbs)) if self.prbs[group] == self.prbs[0]]
+        return tuple(sorted(sorted(whole, key=lambda group: -sinr[group])[:count]))
+
+    def of_grant(self, sinr: Floats, limit_prbs: float, grant: Grant) -> Floats:
+        """SINR of a layer in the groups of a grant: the power that a UE has less for all blocks than for `limit_prbs`,
+        is divided among the blocks of the grant alone."""
+        everywhere, granted = self.prbs.sum(), self.prbs[list(grant.groups)].sum()
+        power_of_block = min(1.0, limit_prbs / granted)  # of what power control demands
+        power_before = min(1.0, limit_prbs / everywhere)
+        layer: Floats = sinr[grant.rank - 1, list(grant.groups)] * (power_of_block / power_before)
+        return layer
+
+    def shares(self, grant: Grant) -> Floats:
+        granted = self.prbs[list(grant.groups)]
+        part: Floats = granted / granted.sum()
+        return part
 
     def last_mcs(self) -> int:
         return self.blocks[-1].mcs if self.blocks else 0
 
-    def effective(self, sinr: Floats, mcs: int) -> float:
-        return eesm(sinr, self.shares, self.table.beta[mcs])
+    def effective(self, layer: Floats, grant: Grant, mcs: int) -> float:
+        return eesm(layer, self.shares(grant), self.table.beta[mcs])
 
     def next_retransmission(self, slot: int) -> Block | None:
         """Return the block to retransmit: of those known to have failed and not sent again, the first that failed."""
@@ -105,7 +152,7 @@ class ReferenceAir:
     def is_known_to_be_decided(self, block: Block, slot: int) -> bool:
         return block.is_decided(self.harq.max_transmissions) and block.transmissions[-1].slot + self.round_trip <= slot
 
-    def select_mcs(self, cqi: int, symbols: int, slot: int) -> int:
+    def select_mcs(self, grant: Grant, symbols: int, slot: int) -> int:
         """Select the MCS by the CQI's SINR and all known steps of the outer loop."""
         top = len(self.table.beta) - 1
         target, up_db = self.adaptation.bler_target, self.adaptation.olla_up_db
@@ -116,21 +163,26 @@ class ReferenceAir:
                     offset_db -= up_db
                 elif not block.transmissions[0].failed and block.mcs < top:
                     offset_db += up_db * target / (1 - target)
-        expected_db = self.thresholds.least_db[cqi] + offset_db
-        reached = np.flatnonzero(self.table.least_db[symbols] <= expected_db)
+        expected_db = self.thresholds.least_db[grant.cqi] + offset_db
+        reached = np.flatnonzero(self.table.least_db[grant.width, grant.rank - 1, symbols] <= expected_db)
         return int(reached.max(initial=0))
 
-    def transmit(self, block: Block, slot: int, sinr: Floats, symbols: int) -> None:
-        part = sinr * symbols / block.symbols
+    def transmit(self, block: Block, slot: int, sinr: Floats, limit_prbs: float, symbols: int) -> None:
+        part = self.of_grant(sinr, limit_prbs, block.grant) * symbols / block.symbols
         block.combined = block.combined + part if len(block.combined) else part
-        place = (block.symbols, block.mcs)
-        sinr_db = 10 * math.log10(max(self.effective(block.combined, block.mcs), 1e-4))
+        place = self.place_of(block)
+        sinr_db = 10 * math.log10(max(self.effective(block.combined, block.grant, block.mcs), 1e-4))
         exponent = self.table.slope_per_db[place] * (sinr_db - self.table.middle_db[place])
         one = 1 / (1 + math.exp(exponent)) if exponent < 700 else 0.0
         error = 1 - (1 - one) ** self.table.code_blocks[place]
         if not block.transmissions:
             block.error = error
         block.transmissions.append(ReferenceTransmission(slot, block.draw < error))
+
+    @staticmethod
+    def place_of(block: Block) -> tuple[int, int, int, int]:
+        """The block's place in the block table."""
+        return block.grant.width, block.grant.rank - 1, block.symbols, block.mcs
 
 
 def eesm(sinr: Floats, shares: Floats, beta: float) -> float:
@@ -148,16 +200,16 @@ class ReferenceLoop:
         self.grant_ns: int | None = None
         self.arrived = 0
 
-    def run(self, sinr: Floats, symbols: list[int]) -> None:
+    def run(self, sinr: Floats, limit_prbs: list[float], symbols: list[int]) -> None:
         for slot, count in enumerate(symbols):
             now_ns = slot * self.air.slot_ns
             self.enqueue_arrivals(now_ns)
             there = sum(self.left[: self.arrived])
             by_request = self.ramp is not None and not self.has_full_grant(now_ns)
             grant = self.first_grant(now_ns, there) if by_request else there
-            block = self.air.run_slot(sinr[slot], count, grant > 0)
+            block = self.air.run_slot(sinr[slot], limit_prbs[slot], count, grant > 0)
             if block is not None:
-                self.fill(block, min(grant, int(self.air.table.bits[block.symbols, block.mcs])), by_request)
+                self.fill(block, min(grant, int(self.air.table.bits[self.air.place_of(block)])), by_request)
 
     def enqueue_arrivals(self, now_ns: int) -> None:
         while self.arrived < len(self.left) and self.arrivals_ns[self.arrived] <= now_ns:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from emulator.channel.air.block_error import block_error
 from emulator.channel.air.blocks import block_table, cqi_thresholds
-from emulator.channel.air.full_buffer import AirInterface, Columns
+from emulator.channel.air.full_buffer import AirInterface, Columns, initial_air_state
+from emulator.channel.air.slot import one_layer
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs, peak_rate_bps, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Direction, Harq
@@ -45,7 +46,8 @@ def pattern(slots: int, carrier: Carrier = CARRIER) -> Ints:
 def run(
     sinr: Floats, served: Ints, adaptation: Adaptation, harq: Harq, seed: int, carrier: Carrier = CARRIER
 ) -> Columns:
-    return AirInterface(carrier, adaptation, harq, draw_key(seed, "ue", "blocks")).feed(sinr, served)
+    air = initial_air_state(carrier, adaptation, harq, draw_key(seed, "ue", "blocks"))
+    return AirInterface(air).feed(one_layer(sinr, served))
 
 
 @settings(max_examples=25)
@@ -64,9 +66,9 @@ def test_values_do_not_depend_on_how_slots_are_split_into_calls(
     sinr, served = fading(9.0, 600, seed), pattern(600, carrier)
     served[200:260] = 0  # a handover
     whole = run(sinr, served, Adaptation(), harq, seed, carrier)
-    parts = AirInterface(carrier, Adaptation(), harq, draw_key(seed, "ue", "blocks"))
+    parts = AirInterface(initial_air_state(carrier, Adaptation(), harq, draw_key(seed, "ue", "blocks")))
     edges = [0, *sorted(cuts), 600]
-    found = [parts.feed(sinr[a:b], served[a:b]) for a, b in pairwise(edges)]
+    found = [parts.feed(one_layer(sinr[a:b], served[a:b])) for a, b in pairwise(edges)]
     assert parts.undecided_slots == 600 - len(whole["mcs"])
     for name, expected in whole.items():
         assert np.array_equal(np.concatenate([part[name] for part in found]), expected, equal_nan=name == "bler")
@@ -75,28 +77,32 @@ def test_values_do_not_depend_on_how_slots_are_split_into_calls(
 def test_rows_are_returned_when_their_block_is_decided() -> None:
     """The SINR is good in the first slot, where the CQI is measured, then 30 dB lower. The block of slot 1 is decided
     by its fourth transmission, three round trips of 4 slots later; no later row is returned before."""
-    air = AirInterface(FDD, Adaptation(cqi_period_ns=10**9), Harq(round_trip_ns=4_000_000), 1)
-    assert len(air.feed(flat(10.0, 1, FDD), pattern(1, FDD))["mcs"]) == 1
-    rows = [len(air.feed(flat(-30.0, 1, FDD), pattern(1, FDD))["mcs"]) for _ in range(13)]
+    air = AirInterface(initial_air_state(FDD, Adaptation(cqi_period_ns=10**9), Harq(round_trip_ns=4_000_000), 1))
+    assert len(air.feed(one_layer(flat(10.0, 1, FDD), pattern(1, FDD)))["mcs"]) == 1
+    rows = [len(air.feed(one_layer(flat(-30.0, 1, FDD), pattern(1, FDD)))["mcs"]) for _ in range(13)]
     assert rows == [0] * 12 + [1]
     assert air.undecided_slots == 12
 
 
 @pytest.mark.parametrize("direction", ["uplink", "downlink"])
-@pytest.mark.parametrize("carrier", [CARRIER, replace(CARRIER, bandwidth_hz=100e6, layers=4), FDD])
-def test_at_60_db_a_slot_carries_the_peak_rate_of_the_standard(carrier: Carrier, direction: Direction) -> None:
+@pytest.mark.parametrize(("carrier", "layers"), [(CARRIER, 1), (replace(CARRIER, bandwidth_hz=100e6), 4), (FDD, 1)])
+def test_at_60_db_a_slot_carries_the_peak_rate_of_the_standard(
+    carrier: Carrier, layers: int, direction: Direction
+) -> None:
     """TS 38.306 4.1.2, after the outer loop has risen from the threshold of CQI 15. Sizes are rounded by up to 1/64
     (5.1.3.2), and the overheads differ by up to one percentage point (tested with the pattern)."""
     pattern_symbols = symbols(carrier, direction)
     slots = len(pattern_symbols) * 400
     served = np.resize(pattern_symbols, slots)
-    columns = run(flat(60.0, slots, carrier), served, Adaptation(), Harq(), 1, carrier)
+    one = one_layer(flat(60.0, slots, carrier), served)
+    received = one._replace(sinr=np.repeat(one.sinr, layers, axis=1))
+    columns = AirInterface(initial_air_state(carrier, Adaptation(), Harq(), 1, layers)).feed(received)
     assert len(columns["mcs"]) == slots
     settled = np.arange(slots) >= slots // 2
     assert np.all(columns["mcs"][settled & (served > 0)] == 27)
     assert np.all(columns["mcs"][served == 0] == -1)
     bits = columns["capacity_bits"][settled & (served == served.max())].astype(np.float64)
-    peak = peak_rate_bps(carrier, direction, 8)
+    peak = peak_rate_bps(carrier, direction, 8, layers)
     assert bits * 1e9 / slot_ns(carrier.mu) == pytest.approx(np.full(len(bits), peak), rel=1 / 64 + 0.011)
 
 
@@ -107,7 +113,7 @@ def test_residual_errors_of_harq_are_the_product_of_the_conditional_errors(seed:
     adaptation = Adaptation(implementation_loss_db=0.0, cqi_period_ns=10**15)
     harq = Harq(max_transmissions=4, round_trip_ns=500_000, processes=8)
     blocks = block_table(NARROW, adaptation)
-    sinr_db = float(blocks.middle_db[13, 0]) - 10 * np.log10(3.3)
+    sinr_db = float(blocks.middle_db[0, 0, 13, 0]) - 10 * np.log10(3.3)
     curves = [float(table[13, 0]) for table in (blocks.middle_db, blocks.slope_per_db, blocks.code_blocks)]
     errors = [block_error(sinr_db + 10 * np.log10(n), *curves) for n in (1, 2, 3, 4)]
     slots = 60_000
@@ -164,7 +170,7 @@ def test_chase_combining_adds_up_the_sinrs(db_below: float, needed: int) -> None
     adaptation = Adaptation(olla_up_db=0.0, cqi_period_ns=10**15, implementation_loss_db=0.0)
     blocks = block_table(FDD, adaptation)
     start_db = cqi_thresholds(FDD, adaptation).least_db[4] + 0.01
-    mcs = int(np.flatnonzero(blocks.least_db[13] <= start_db).max())
+    mcs = int(np.flatnonzero(blocks.least_db[0, 0, 13] <= start_db).max())
     curves = [float(table[13, mcs]) for table in (blocks.middle_db, blocks.slope_per_db, blocks.code_blocks)]
     sinr_db = curves[0] - db_below
     errors = [block_error(sinr_db + 10 * np.log10(n), *curves) for n in range(1, needed + 1)]
@@ -269,9 +275,9 @@ def test_too_few_processes_leave_slots_empty() -> None:
 )
 def test_invalid_settings_are_refused(adaptation: Adaptation, harq: Harq, rule: str) -> None:
     with pytest.raises(ValueError, match=f"^{rule}"):
-        AirInterface(CARRIER, adaptation, harq, 1)
+        initial_air_state(CARRIER, adaptation, harq, 1)
 
 
 def test_sinr_of_another_shape_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^sinr: must be 5 slots x 14 groups, not \(5, 3\)"):
-        AirInterface(CARRIER, Adaptation(), Harq(), 1).feed(np.ones((5, 3)), pattern(5))
+        AirInterface(initial_air_state(CARRIER, Adaptation(), Harq(), 1)).feed(one_layer(np.ones((5, 3)), pattern(5)))

@@ -4,12 +4,13 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.channel.air.blocks import all_widths
 from emulator.channel.air.closed_loop import ClosedLoop
 from emulator.channel.air.full_buffer import AirInterface, initial_air_state
+from emulator.channel.air.slot import Received
 from emulator.channel.numerology import group_prbs
 from emulator.channel.radio import Adaptation, Carrier, Harq
 from emulator.core.randomness import generator
@@ -48,26 +49,44 @@ RAMPS = st.builds(
 )
 
 
-def channel(seed: int, mean_db: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Draw fades of ten slots, different in each group, and the data symbols of slots."""
+RANKS = st.integers(1, 4)
+WIDTHS = st.sampled_from([None, all_widths(CARRIER)])
+
+
+def channel(seed: int, mean_db: float, ranks: int = 1) -> Received:
+    """Draw fades of ten slots, different in each group, with less for each further layer; a power limit, within or
+    beyond the carrier; and the data symbols of slots."""
     rng = generator(seed, "test", "reference channel")
-    shape = (SLOTS // 10, len(group_prbs(CARRIER)))
-    sinr = 10 ** (mean_db / 10) * np.repeat(rng.exponential(size=shape), 10, axis=0)
-    return sinr, rng.choice([0, 0, 3, 9, 13, 13, 13, 14], SLOTS)
+    shape = (SLOTS // 10, ranks, len(group_prbs(CARRIER)))
+    fades = rng.exponential(size=shape) / np.arange(1, ranks + 1)[:, None] ** 1.5
+    sinr = 10 ** (mean_db / 10) * np.repeat(fades, 10, axis=0)
+    symbols = rng.choice([0, 0, 3, 9, 13, 13, 13, 14], SLOTS)
+    limit_prbs = np.repeat(rng.choice([0.3, 2.0, 7.5, 23.0, 24.0, 1e9], SLOTS // 10), 10)
+    return Received(sinr, limit_prbs, symbols)
 
 
-@settings(max_examples=60)
-@given(seed=st.integers(0, 999), mean_db=st.floats(-6, 35), adaptation=ADAPTATIONS, harq=HARQS)
-def test_full_buffer_equals_the_reference(seed: int, mean_db: float, adaptation: Adaptation, harq: Harq) -> None:
-    sinr, symbols = channel(seed, mean_db)
-    air = AirInterface(CARRIER, adaptation, harq, KEY)
-    found = air.feed(sinr, symbols)
-    expected = ReferenceAir(CARRIER, adaptation, harq, KEY)
-    for row, count in zip(sinr, symbols.tolist(), strict=True):
-        expected.run_slot(row, count, True)
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 999),
+    mean_db=st.floats(-6, 35),
+    adaptation=ADAPTATIONS,
+    harq=HARQS,
+    ranks=RANKS,
+    widths=WIDTHS,
+)
+def test_full_buffer_equals_the_reference(
+    seed: int, mean_db: float, adaptation: Adaptation, harq: Harq, ranks: int, widths: tuple[int, ...] | None
+) -> None:
+    received = channel(seed, mean_db, ranks)
+    found = AirInterface(initial_air_state(CARRIER, adaptation, harq, KEY, ranks, widths)).feed(received)
+    expected = ReferenceAir(CARRIER, adaptation, harq, KEY, ranks, widths)
+    for sinr, limit_prbs, count in zip(*received, strict=True):
+        expected.run_slot(sinr, limit_prbs, count, True)
     open_from = min((b.slot for b in expected.blocks if not b.is_decided(harq.max_transmissions)), default=SLOTS)
     assert len(found["mcs"]) == open_from
-    assert found["cqi"].tolist() == expected.cqis[:open_from]
+    assert found["cqi"].tolist() == [grant.cqi for grant in expected.grants[:open_from]]
+    assert found["rank"].tolist() == [grant.rank for grant in expected.grants[:open_from]]
+    assert found["grant_groups"].tolist() == [len(grant.groups) for grant in expected.grants[:open_from]]
     assert np.allclose(found["sinr_db"], expected.sinrs_db[:open_from], rtol=1e-5, atol=1e-5)
     rows: dict[str, list[Any]] = {
         "capacity_bits": [0] * SLOTS,
@@ -77,7 +96,7 @@ def test_full_buffer_equals_the_reference(seed: int, mean_db: float, adaptation:
         "bler": [math.nan] * SLOTS,
     }
     for block in expected.blocks:
-        rows["capacity_bits"][block.slot] = int(expected.table.bits[block.symbols, block.mcs])
+        rows["capacity_bits"][block.slot] = int(expected.table.bits[expected.place_of(block)])
         rows["mcs"][block.slot] = block.mcs
         rows["harq_delay_ns"][block.slot] = (block.transmissions[-1].slot - block.slot) * SLOT_NS
         rows["block_lost"][block.slot] = block.transmissions[-1].failed
@@ -100,12 +119,12 @@ def test_full_buffer_equals_the_reference(seed: int, mean_db: float, adaptation:
 def test_release_times_equal_the_reference(
     seed: int, mean_db: float, adaptation: Adaptation, harq: Harq, ramp: Ramp | None, gap_slots: int, largest: int
 ) -> None:
-    sinr, symbols = channel(seed, mean_db)
+    received = channel(seed, mean_db)
     rng = generator(seed, "test", "reference messages")
     arrivals_ns = np.cumsum(rng.integers(0, gap_slots * SLOT_NS + 1, 25))
     sizes = rng.integers(1, largest + 1, 25)
     loop = ClosedLoop(initial_air_state(CARRIER, adaptation, harq, KEY), arrivals_ns, sizes, ramp, 3_000_000)
-    loop.feed(sinr, symbols)
+    loop.feed(received)
     expected = ReferenceLoop(ReferenceAir(CARRIER, adaptation, harq, KEY), arrivals_ns.tolist(), sizes.tolist(), ramp)
-    expected.run(sinr, symbols.tolist())
+    expected.run(received.sinr, received.limit_prbs.tolist(), received.symbols.tolist())
     assert loop.release_ns().tolist() == expected.release_ns(3_000_000)

@@ -8,6 +8,7 @@ import pytest
 from emulator.channel.air.blocks import block_table
 from emulator.channel.air.closed_loop import ClosedLoop
 from emulator.channel.air.full_buffer import AirInterface, initial_air_state
+from emulator.channel.air.slot import one_layer
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs, slot_ns
 from emulator.channel.radio import Adaptation, Carrier, Harq
@@ -39,8 +40,7 @@ def served(slots: int, carrier: Carrier = CARRIER) -> Ints:
 
 def frozen(sinr: Floats, each: Ints, adaptation: Adaptation, harq: Harq) -> Trace:
     """The trace of a full buffer, as long as its blocks are decided."""
-    air = AirInterface(CARRIER, adaptation, harq, KEY)
-    columns = air.feed(sinr, each)
+    columns = AirInterface(initial_air_state(CARRIER, adaptation, harq, KEY)).feed(one_layer(sinr, each))
     return Trace(SLOT_NS, {name: columns[name] for name in ("capacity_bits", "harq_delay_ns", "block_lost")}, "slot")
 
 
@@ -60,7 +60,7 @@ def closed(
     ramp: Ramp | None = None, retransmission_ns: int = 0,
 ) -> Ints:  # fmt: skip
     loop = ClosedLoop(initial_air_state(CARRIER, adaptation, harq, KEY), arrivals_ns, sizes, ramp, retransmission_ns)
-    loop.feed(sinr, each)
+    loop.feed(one_layer(sinr, each))
     return loop.release_ns()
 
 
@@ -109,7 +109,7 @@ def test_bits_wait_until_the_base_station_receives_their_report() -> None:
     loop = ClosedLoop(
         initial_air_state(carrier, STEADY, Harq(), KEY), np.array([0, 4 * MS, 9_500_000]), np.array([150, 40, 60]), ramp
     )
-    loop.feed(np.full((30, len(group_prbs(carrier))), 1e3), np.resize(symbols(carrier, "uplink"), 30))
+    loop.feed(one_layer(np.full((30, len(group_prbs(carrier))), 1e3), np.resize(symbols(carrier, "uplink"), 30)))
     assert loop.release_ns().tolist() == [10 * MS, 10 * MS, 14 * MS]
 
 
@@ -119,7 +119,7 @@ def test_grants_continue_for_a_while_after_a_burst() -> None:
     ramp = Ramp(4 * MS, 3 * MS, 10 * MS, 0, 5 * MS)
     arrivals_ns = np.array([0, 6 * MS, 13 * MS])
     loop = ClosedLoop(initial_air_state(carrier, STEADY, Harq(), KEY), arrivals_ns, np.array([150, 40, 60]), ramp)
-    loop.feed(np.full((40, len(group_prbs(carrier))), 1e3), np.resize(symbols(carrier, "uplink"), 40))
+    loop.feed(one_layer(np.full((40, len(group_prbs(carrier))), 1e3), np.resize(symbols(carrier, "uplink"), 40)))
     assert loop.release_ns().tolist() == [4 * MS, 7 * MS, 24 * MS]
 
 
@@ -139,7 +139,7 @@ def test_light_traffic_is_released_completely_and_in_order(seed: int, uplink: bo
     assert np.all(found >= (-(-arrivals_ns // SLOT_NS) + 1) * SLOT_NS)
     parts = ClosedLoop(initial_air_state(CARRIER, Adaptation(), Harq(), KEY), arrivals_ns, sizes, ramp)
     for begin in range(0, slots, 1_234):
-        parts.feed(sinr[begin : begin + 1_234], each[begin : begin + 1_234])
+        parts.feed(one_layer(sinr[begin : begin + 1_234], each[begin : begin + 1_234]))
     assert np.array_equal(parts.release_ns(), found)
 
 

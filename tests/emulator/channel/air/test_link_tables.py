@@ -116,7 +116,7 @@ def test_peak_rates_leave_out_the_overhead(carrier_hz: float, direction: Directi
     carrier = Carrier(carrier_hz, 100e6, 2)
     symbols_per_s = 14 * 4000
     whole_bps = 8 * 948 / 1024 * 12 * prbs(carrier) * symbols_per_s
-    assert peak_rate_bps(carrier, direction, 8) == pytest.approx((1 - overhead) * whole_bps)
+    assert peak_rate_bps(carrier, direction, 8, 1) == pytest.approx((1 - overhead) * whole_bps)
 
 
 def test_small_blocks_and_betas_have_their_check_sums() -> None:

@@ -23,6 +23,7 @@ from tests.emulator.channel.small_scale.fading_laws import (
     Law,
     independent_powers,
     multipath,
+    nakagami,
 )
 
 ONE_IN = 1e-4  # tests this unlikely to fail by chance
@@ -59,11 +60,12 @@ def test_the_test_distinguishes_distributions() -> None:
 @pytest.mark.parametrize(("seed", "branches"), [(1, 1), (2, 2), (3, 4)])
 def test_outage_of_combined_branches(name: Profile, seed: int, branches: int) -> None:
     """The share of places whose gain is under a threshold, as of the binomial law."""
-    fading = Fading(name, 300.0, RICE_K_DB, NAKAGAMI_M, branches)
+    fading = Fading(name, 300.0, RICE_K_DB, NAKAGAMI_M)
     receiver = Receiver(WAVELENGTH_M, np.array([OFFSET_HZ]), branches)
     process = FadingProcess(fading, lambda los: 0.0, receiver, partial(generator, seed, "ue"), "fading")
     places = 1000
-    gains = process.gains(np.arange(float(places)) * (APART * WAVELENGTH_M), np.zeros(places, dtype=bool))[:, 0]
+    way_m = np.arange(float(places)) * (APART * WAVELENGTH_M)
+    gains = process.layer_gains(way_m, np.zeros(places, dtype=bool), 1)[:, 0, 0]
     for outage in (0.01, 0.1, 0.5):
         threshold = LAWS[name].power(branches).ppf(outage)
         assert stats.binomtest(int((gains < threshold).sum()), places, outage).pvalue > ONE_IN
@@ -101,3 +103,14 @@ def test_gains_are_the_sum_of_the_branches_squares(name: str) -> None:
     way_m = np.linspace(0, 500, 999) * WAVELENGTH_M
     squares = np.abs(multipath(name, 1, 3).responses(way_m)) ** 2
     assert multipath(name, 1, 3).gains(way_m) == pytest.approx(squares.sum(axis=1), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["tdl-c", "tdl-d", "rayleigh", "nakagami"])
+def test_each_further_layer_costs_a_branch(name: str) -> None:
+    """The layers of rank r have the branches but the last r - 1: with those removed, the gains are the same."""
+    way_m = np.arange(3000) * WAVELENGTH_M / 7
+    make = partial(nakagami, 1) if name == "nakagami" else partial(multipath, name, 1)
+    gains = make(4).layer_gains(way_m, 3)
+    assert gains.shape == (3000, 3, 1)
+    for rank in (1, 2, 3):
+        np.testing.assert_allclose(gains[:, rank - 1], make(5 - rank).gains(way_m), rtol=1e-12)

@@ -47,7 +47,7 @@ def way(places: int, step_wavelengths: float) -> Floats:
 
 
 def whole(profile: Profile, way_m: Floats) -> Floats:
-    return small_scale(profile).gains(way_m, states(len(way_m)))
+    return small_scale(profile).layer_gains(way_m, states(len(way_m)), 1)[:, 0]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -57,27 +57,29 @@ def test_values_do_not_depend_on_how_distances_are_split(profile: Profile, cuts:
     way_m = np.cumsum(np.random.default_rng(3).uniform(0, 2 * speed * WAVELENGTH_M, 2000))
     fading = small_scale(profile)
     edges = [0, *sorted(cuts), 2000]
-    parts = [fading.gains(way_m[a:b], states(2000)[a:b]) for a, b in pairwise(edges)]
+    parts = [fading.layer_gains(way_m[a:b], states(2000)[a:b], 1)[:, 0] for a, b in pairwise(edges)]
     assert np.array_equal(np.concatenate(parts), whole(profile, way_m))
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_twice_the_speed_gives_every_other_gain(profile: Profile) -> None:
     way_m = way(4000, 0.13)
-    assert np.array_equal(whole(profile, way_m)[::2], small_scale(profile).gains(way_m[::2], states(4000)[::2]))
+    assert np.array_equal(
+        whole(profile, way_m)[::2], small_scale(profile).layer_gains(way_m[::2], states(4000)[::2], 1)[:, 0]
+    )
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_skipped_distance_changes_nothing(profile: Profile) -> None:
     way_m = way(6000, 0.4)
     late = whole(profile, way_m)[5990:]
-    assert np.array_equal(late, small_scale(profile).gains(way_m[5990:], states(6000)[5990:]))
+    assert np.array_equal(late, small_scale(profile).layer_gains(way_m[5990:], states(6000)[5990:], 1)[:, 0])
 
 
 @pytest.mark.parametrize("profile", [profile for profile in PROFILES if profile != "none"])
 def test_seeds_fade_independently(profile: Profile) -> None:
     way_m = way(100, 1.0)
-    assert not np.any(whole(profile, way_m) == small_scale(profile, 2).gains(way_m, states(100)))
+    assert not np.any(whole(profile, way_m) == small_scale(profile, 2).layer_gains(way_m, states(100), 1)[:, 0])
 
 
 def test_no_fading_is_the_gain_of_the_antennas() -> None:
@@ -101,7 +103,7 @@ def test_memory_does_not_grow_with_distance() -> None:
     for segments in (4, 60):
         tracemalloc.start()
         for segment in range(segments):
-            fading.gains(segment * 256 * WAVELENGTH_M + way(1000, 0.1), np.zeros(1000, dtype=bool))
+            fading.layer_gains(segment * 256 * WAVELENGTH_M + way(1000, 0.1), np.zeros(1000, dtype=bool), 1)[:, 0]
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
@@ -110,7 +112,7 @@ def test_memory_does_not_grow_with_distance() -> None:
 def test_line_of_sight_selects_the_delay_line_and_its_spread() -> None:
     """TDL-D in line of sight, TDL-C out of it: two processes over one track."""
     way_m, los = way(3000, 0.2), states(3000)
-    gains = small_scale("auto").gains(way_m, los)
+    gains = small_scale("auto").layer_gains(way_m, los, 1)[:, 0]
     for state, purpose, line, spread_ns in (
         (True, "fading in sight", "tdl-d", 50.0),
         (False, "fading out of sight", "tdl-c", 200.0),
@@ -125,4 +127,4 @@ def test_one_profile_continues_through_changes_of_sight() -> None:
     process = Multipath(
         tapped_delay_line("tdl-c", 300.0), *RECEIVER, partial(generator, 1, "ue", "fading out of sight")
     )
-    assert np.array_equal(fading.gains(way_m, states(3000)), process.gains(way_m))
+    assert np.array_equal(fading.layer_gains(way_m, states(3000), 1)[:, 0], process.gains(way_m))

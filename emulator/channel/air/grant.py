@@ -1,0 +1,121 @@
+"""Choice of a grant from a measured channel: rank, number of resource block groups, which groups, and CQI.
+
+A UE divides its power among the resource blocks that it is granted: above its power limit, more blocks have less power
+each. So every width of a grant, on the groups with the best SINR, and every rank is compared by its rate: resource
+blocks x layers x bits of a resource element. Compiled code, without state.
+"""
+
+from typing import NamedTuple
+
+from emulator.channel.air.block_error import effective_sinr
+from emulator.channel.air.blocks import BlockTable, CqiThresholds
+from emulator.core.arrays import Floats, Ints
+from emulator.core.compiled import in_place
+
+
+class Grant(NamedTuple):
+    """`rank`; `width`, a row of the block table; `cqi`, the highest that the SINR allows in the grant, 0 if none; and
+    the differential CQI of each group, two bits a group from the lowest on (`subband_cqi`)."""
+
+    rank: int
+    width: int
+    cqi: int
+    subband_cqi: int
+
+
+@in_place
+def power_gain(blocks: BlockTable, width: int, limit_prbs: float) -> float:
+    """Return how much more power a resource block has in a grant than with all of them granted; `limit_prbs`: resource
+    blocks that a UE can send at the power that power control demands."""
+    return float(max(blocks.prbs[-1], limit_prbs) / max(blocks.prbs[width], limit_prbs))
+
+
+@in_place
+def best_grant(
+    blocks: BlockTable,
+    thresholds: CqiThresholds,
+    group_prbs: Floats,
+    sinr: Floats,
+    limit_prbs: float,
+    order: Ints,
+    shares: Floats,
+) -> Grant:
+    """Return the grant with the highest rate; of equals, the widest, then the lowest rank. Without limit all groups are
+    granted. `sinr`: linear, with all resource blocks granted, shape (ranks, groups). Write the groups' shares of the
+    grant to `shares`, shape (groups,); `order`, shape (groups,), is scratch space."""
+    full = len(blocks.prbs) - 1
+    narrowest = full
+    if limit_prbs < blocks.prbs[full]:
+        narrowest = 0
+        _sort_groups(sinr[0], group_prbs, order)
+    best_rate, best = 0.0, Grant(1, full, 0, 0)
+    for width in range(full, narrowest - 1, -1):
+        _set_shares(blocks, group_prbs, width, order, shares)
+        gain = power_gain(blocks, width, limit_prbs)
+        for rank in range(1, len(sinr) + 1):
+            least_efficiency = best_rate / (blocks.prbs[width] * rank)
+            cqi = _highest_cqi(thresholds, sinr[rank - 1], shares, gain, least_efficiency)
+            if cqi > 0:
+                best_rate = blocks.prbs[width] * rank * thresholds.efficiency[cqi]
+                best = Grant(rank, width, cqi, 0)
+    _set_shares(blocks, group_prbs, best.width, order, shares)
+    gain = power_gain(blocks, best.width, limit_prbs)
+    return Grant(best.rank, best.width, best.cqi, _subband_cqi(thresholds, sinr[best.rank - 1], gain, best.cqi))
+
+
+@in_place
+def _sort_groups(sinr: Floats, group_prbs: Floats, order: Ints) -> None:
+    """Order the groups from the best to the worst; the last one, if it is smaller, is used in the widest grant only."""
+    last = len(order) - 1
+    count = last if group_prbs[last] < group_prbs[0] else last + 1
+    order[last] = last
+    for group in range(count):
+        place = group
+        while place > 0 and sinr[order[place - 1]] < sinr[group]:
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = group
+
+
+@in_place
+def _set_shares(blocks: BlockTable, group_prbs: Floats, width: int, order: Ints, shares: Floats) -> None:
+    for place in range(len(shares)):
+        if width == len(blocks.prbs) - 1:
+            shares[place] = group_prbs[place] / blocks.prbs[width]
+        else:
+            group = order[place]
+            shares[group] = group_prbs[group] / blocks.prbs[width] if place < blocks.groups[width] else 0.0
+
+
+@in_place
+def _highest_cqi(thresholds: CqiThresholds, sinr: Floats, shares: Floats, gain: float, above: float) -> int:
+    """Return the highest CQI whose error target is met at `gain` times this SINR (TS 38.214 5.2.2.1), 0 if none with
+    more bits a resource element than `above`. An effective SINR is never above the mean, which is compared first
+    because it is cheaper."""
+    mean = 0.0
+    for group in range(len(sinr)):
+        mean += shares[group] * sinr[group]
+    for cqi in range(len(thresholds.least) - 1, 0, -1):
+        if thresholds.efficiency[cqi] <= above:
+            return 0
+        least = thresholds.least[cqi] / gain
+        if mean >= least and effective_sinr(sinr, shares, thresholds.beta[cqi] / gain) >= least:
+            return cqi
+    return 0
+
+
+@in_place
+def _subband_cqi(thresholds: CqiThresholds, sinr: Floats, gain: float, cqi: int) -> int:
+    """Return the differential CQI of each group (TS 38.214 Table 5.2.2.1-1): 0 as the CQI, 1 and 2 for one and for more
+    above, 3 for below."""
+    found = 0
+    highest = len(thresholds.least) - 1
+    for group in range(len(sinr)):
+        level = sinr[group] * gain
+        code = 0
+        if cqi + 1 <= highest and level >= thresholds.least[cqi + 1]:
+            code = 2 if cqi + 2 <= highest and level >= thresholds.least[cqi + 2] else 1
+        elif cqi > 0 and level < thresholds.least[cqi]:
+            code = 3
+        found |= code << (2 * group)
+    return found
