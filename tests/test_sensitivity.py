@@ -106,7 +106,7 @@ def test_several_values_of_an_assumption_are_all_named() -> None:
 
 def test_results_do_not_depend_on_the_number_of_processes(file: Path) -> None:
     """A job that fails is a line in its place."""
-    jobs = [Job(file, overrides, 1, False) for overrides in (ALL_DEVICE, ("cells.gnb.layers=4",))]
+    jobs = [Job(file, overrides, 1, False) for overrides in (ALL_DEVICE, ("cells.gnb.bandwidth_mhz=41",))]
     one, two = (simulate_all(jobs, processes, lambda *_: None) for processes in (1, 2))
     for first, second, here in zip(one, two, map(simulate, jobs), strict=True):
         if isinstance(first, str):
@@ -115,7 +115,7 @@ def test_results_do_not_depend_on_the_number_of_processes(file: Path) -> None:
             assert isinstance(second, pd.DataFrame) and isinstance(here, pd.DataFrame)
             pd.testing.assert_frame_equal(first, second)
             pd.testing.assert_frame_equal(first, here)
-    assert "layers" in str(one[1]) and "\n" not in str(one[1])
+    assert "bandwidth_mhz" in str(one[1]) and "\n" not in str(one[1])
 
 
 def test_a_command_reports_what_it_varied(

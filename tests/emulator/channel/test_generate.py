@@ -37,7 +37,7 @@ def test_a_trace_has_one_block_per_slot_and_its_lineage(direction: Direction) ->
     trace = made(direction=direction)
     assert (trace.slot_ns, trace.release, trace.period_ns) == (500_000, "slot", 2 * SECOND_NS)
     assert trace.columns.keys() == DESCRIBED | {"capacity_bits", "harq_delay_ns", "block_lost"}
-    assert trace.lineage == (Interval("channel 2: seed 5, entity ue1", 0, 2 * SECOND_NS),)
+    assert trace.lineage == (Interval("channel 3: seed 5, entity ue1", 0, 2 * SECOND_NS),)
     metadata = trace.metadata
     assert (metadata["spec_version"], metadata["seed"], metadata["entity"]) == (SPEC_VERSION, 5, "ue1")
     assert metadata["radio"] == asdict(TWO_SITES) and metadata["direction"] == direction

@@ -81,7 +81,7 @@ def written(folder: Path, data: dict[str, Any]) -> Path:
 def test_field_second_link_to_the_same_servers_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, scenario_of([radio("gnb1"), radio("gnb2"), *ONE_WAY_OUT], CELLS))
     message = re.escape(
-        "two.yaml:43: links[1].between=[ue1, gnb2]: must be on the shortest paths of ue1's messages in both directions,"
+        "two.yaml:42: links[1].between=[ue1, gnb2]: must be on the shortest paths of ue1's messages in both directions,"
         " and those go by links[0].between=[ue1, gnb1]; leave out one of the links (a cell with several sites_m hands"
         " its UEs over from site to site)"
     )
