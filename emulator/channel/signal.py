@@ -65,7 +65,8 @@ class Signal:
         propagation = self._propagation.until(int(edges_ns[-1]))
         at_slots = propagation_at(propagation, self._radio.base.antenna_gain_db, at_ns)
         sinr = self._fading.layer_gains(at_slots.site, at_slots.los, travelled_m(self._speed, at_ns))
-        fading_db = 10 * np.log10(sinr[:, 0].mean(axis=1) / ranks.antennas(self._radio, self._direction))
+        together = np.einsum("ij->i", sinr[:, 0])  # much faster than a mean of few values
+        fading_db = 10 * np.log10(together / (sinr.shape[2] * ranks.antennas(self._radio, self._direction)))
         shares = self._layer_shares[at_slots.los.astype(np.int64)]
         sinr *= (self._mean_sinr(at_slots, edges_ns)[:, None] * shares)[:, :, None]
         data_symbols = self._symbols(edges_ns, propagation.interruptions_ns)

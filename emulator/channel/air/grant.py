@@ -40,7 +40,7 @@ def best_grant(
     order: Ints,
     shares: Floats,
 ) -> Grant:
-    """Return the grant with the highest rate; of equals, the widest, then the lowest rank. Without limit all groups are
+    """Return the grant with the highest rate; of equals, the widest, then the highest rank. Without limit all groups are
     granted. `sinr`: linear, with all resource blocks granted, shape (ranks, groups). Write the groups' shares of the
     grant to `shares`, shape (groups,); `order`, shape (groups,), is scratch space."""
     full = len(blocks.prbs) - 1
@@ -52,7 +52,7 @@ def best_grant(
     for width in range(full, narrowest - 1, -1):
         _set_shares(blocks, group_prbs, width, order, shares)
         gain = power_gain(blocks, width, limit_prbs)
-        for rank in range(1, len(sinr) + 1):
+        for rank in range(len(sinr), 0, -1):  # high ranks are usually best, and then rule out low ones at once
             least_efficiency = best_rate / (blocks.prbs[width] * rank)
             cqi = _highest_cqi(thresholds, sinr[rank - 1], shares, gain, least_efficiency)
             if cqi > 0:

@@ -97,13 +97,13 @@ class ReferenceAir:
         return new
 
     def select_grant(self, sinr: Floats, limit_prbs: float) -> Grant:
-        """Try every rank, width and CQI; of equal rates, the widest grant, then the lowest rank."""
+        """Try every rank, width and CQI; of equal rates, the widest grant, then the highest rank."""
         best_rate, best = 0.0, Grant(1, len(self.table.prbs) - 1, 0, tuple(range(len(self.prbs))))
         for width in range(len(self.table.prbs) - 1, -1, -1):
             groups = self.best_groups(sinr[0], int(self.table.groups[width]))
             if limit_prbs >= self.table.prbs[-1] and len(groups) < len(self.prbs):
                 continue
-            for rank in range(1, self.ranks + 1):
+            for rank in range(self.ranks, 0, -1):
                 for cqi in range(1, 16):
                     grant = Grant(rank, width, cqi, groups)
                     layer = self.of_grant(sinr, limit_prbs, grant)
