@@ -1,10 +1,10 @@
 """Compare the rate that the link model predicts from a recorded SINR with the rate recorded at the same time.
 
-The model: rate = width x efficiency(SINR) + anchor. The efficiency is the goodput per Hz of the air interface at a
-constant SINR (`emulator.channel.air.expected`). The width stands for quantities that a recording does not contain:
-bandwidth, layers, the direction's share of the time, the UE's share of the cell. The anchor is the rate of an LTE cell
+The model: rate = width x efficiency(SINR - loss) + anchor. The efficiency is the goodput per Hz of the air interface
+with the best rank (`emulator.channel.air.expected`). The width stands for quantities that a recording does not
+contain: bandwidth, the direction's share of the time, the UE's share of the cell. The anchor is the rate of an LTE cell
 that works together with NR (NSA), taken as constant. Width and anchor are declared, or fitted on the first half of the
-samples that have a SINR. All errors are of the second half.
+samples that have a SINR, and so is the receiver's loss if the recording has MCSs. All errors are of the second half.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,25 +15,31 @@ import numpy as np
 from scipy.optimize import nnls
 from scipy.stats import ks_2samp
 
-from emulator.channel.air.expected import expected_efficiency
+from emulator.channel.air.expected import expected_link
 from emulator.channel.radio import Adaptation
 from emulator.core.arrays import Flags, Floats
 from emulator.core.units import NS_PER_S
 from emulator.trace import Trace
 from emulator.trace.formats import read
 from emulator.trace.writer import is_trace_file
+from results.mcs_prediction import LOSSLESS, MIN_SAMPLES, McsErrors, fit_loss_db, mcs_errors, mcs_samples
 from topologies.loading.loader import prefix_errors
 
 SMOOTH_S = 10.0
-MIN_SAMPLES = 20  # in each half
+MOST_LAYERS = (1, 2, 4)
+"""Of an uplink, of a downlink in a low band, and of one in a middle band, usually."""
+USUAL_LAYERS = 4
+USUAL_LOSS_DB = Adaptation().implementation_loss_db
 
 
 class Samples(NamedTuple):
-    """Means over `step_s`, shape (samples,) each; `sinr_db` is NaN where the recording has none."""
+    """Means over `step_s`, shape (samples,) each; SINR, MCS and rank are NaN where the recording has none."""
 
     step_s: float
     sinr_db: Floats
     rate_bps: Floats
+    mcs: Floats
+    rank: Floats
 
 
 class Errors(NamedTuple):
@@ -92,24 +98,37 @@ def calibration(fit: Literal["width", "anchor"] | None, width_mhz: float | None)
     return declared(width_mhz * 1e6)
 
 
+class LinkFit(NamedTuple):
+    """The recording's link: most `layers`, and the receiver's loss. `loss_origin`: usual, or fitted to the MCSs."""
+
+    layers: int
+    loss_db: float
+    loss_origin: str
+
+
 class Prediction(NamedTuple):
-    """Samples with predicted rates, shape (samples,), NaN without a SINR. `judged`: samples of the second half with a
-    SINR. `covered`: share of all samples with a SINR. `fresh`: share of those whose SINR differs from the one before
-    (phones repeat old values)."""
+    """Samples with predicted rates and MCSs, shape (samples,), NaN without a SINR. `judged`: samples of the second half
+    with a SINR. `covered`: share of all samples with a SINR. `fresh`: share of those whose SINR differs from the one
+    before (phones repeat old values). `mcs_errors`: None if too few samples have an MCS."""
 
     samples: Samples
     predicted_bps: Floats
+    predicted_mcs: Floats
     judged: Flags
     covered: float
     fresh: float
+    link: LinkFit
     scale: Scale
     errors: Errors
+    mcs_errors: McsErrors | None
 
 
-def predict(trace: Trace, calibrate: Calibration = by_mean, adaptation: Adaptation | None = None) -> Prediction:
-    """Predict the rate of a trace that has `sinr_db`.
+def predict(trace: Trace, calibrate: Calibration = by_mean, layers: int | None = None) -> Prediction:
+    """Predict the rates of a trace that has `sinr_db`, and its MCSs if it has `mcs`.
 
-    Raises ValueError without that column, with too few samples in a half, or if its SINR allows no rate.
+    `layers` is the most that the link has. None: four in a trace with MCSs; otherwise one, two or four, with which the
+    first half's rates have the least root mean squared error. Raises ValueError without SINRs, with too few samples in
+    a half, or if its SINR allows no rate.
     """
     samples = samples_of(trace)
     known = ~np.isnan(samples.sinr_db)
@@ -117,34 +136,66 @@ def predict(trace: Trace, calibrate: Calibration = by_mean, adaptation: Adaptati
     fitted, judged = known & ~second, known & second
     if fitted.sum() < MIN_SAMPLES:
         raise ValueError(f"sinr_db: must hold {2 * MIN_SAMPLES} samples at least, not {known.sum()}")
-    efficiency = np.full(len(known), np.nan)
-    efficiency[known] = expected_efficiency(samples.sinr_db[known], adaptation or Adaptation())
-    if not efficiency[fitted].any():
-        highest_db = samples.sinr_db[fitted].max()
-        raise ValueError(f"sinr_db={highest_db:g}: must be high enough for some rate in the first half")
     if not samples.rate_bps[judged].any():
         raise ValueError("rate=0: must be above 0 in some sample of the second half, to judge by it")
-    scale = calibrate(samples.rate_bps[fitted], efficiency[fitted])
-    predicted_bps = scale.width_hz * efficiency + scale.anchor_bps
-    errors = errors_of(samples, predicted_bps, judged, float(samples.rate_bps[fitted].mean()))
-    fresh = float(np.mean(np.diff(samples.sinr_db[known]) != 0))
-    return Prediction(samples, predicted_bps, judged, float(known.mean()), fresh, scale, errors)
+    with_mcs = mcs_samples(samples.sinr_db, samples.mcs)
+    has_mcs = min((with_mcs & fitted).sum(), (with_mcs & judged).sum()) >= MIN_SAMPLES
+    if has_mcs:
+        most = layers or USUAL_LAYERS
+        part = with_mcs & fitted
+        link = LinkFit(most, fit_loss_db(samples.sinr_db[part], samples.mcs[part], most), "fitted")
+    else:
+        options = [LinkFit(most, USUAL_LOSS_DB, "usual") for most in ([layers] if layers else MOST_LAYERS)]
+        link = min(options, key=lambda option: _fit(samples, fitted, option, calibrate)[1])
+    scale, _ = _fit(samples, fitted, link, calibrate)
+    expected = expected_link(samples.sinr_db - link.loss_db, LOSSLESS, link.layers)
+    predicted_bps = scale.width_hz * expected.efficiency + scale.anchor_bps
+    part = with_mcs & judged
+    return Prediction(
+        samples,
+        predicted_bps,
+        expected.mcs,
+        judged,
+        covered=float(known.mean()),
+        fresh=float(np.mean(np.diff(samples.sinr_db[known]) != 0)),
+        link=link,
+        scale=scale,
+        errors=errors_of(samples, predicted_bps, judged, float(samples.rate_bps[fitted].mean())),
+        mcs_errors=mcs_errors(
+            samples.sinr_db[part], samples.mcs[part], samples.rank[part], link.loss_db, link.layers
+        ) if has_mcs else None,
+    )  # fmt: skip
 
 
-def predict_files(files: Sequence[Path], columns: str | None, calibrate: Calibration) -> list[tuple[str, Prediction]]:
+def _fit(samples: Samples, fitted: Flags, link: LinkFit, calibrate: Calibration) -> tuple[Scale, float]:
+    """Return the scale of the first half, and the root mean squared error there in bit/s."""
+    rate_bps, sinr_db = samples.rate_bps[fitted], samples.sinr_db[fitted]
+    efficiency = expected_link(sinr_db - link.loss_db, LOSSLESS, link.layers).efficiency
+    if not efficiency.any():
+        raise ValueError(f"sinr_db={sinr_db.max():g}: must be high enough for some rate in the first half")
+    scale = calibrate(rate_bps, efficiency)
+    return scale, root_mean_square(scale.width_hz * efficiency + scale.anchor_bps - rate_bps)
+
+
+def predict_files(
+    files: Sequence[Path], columns: str | None, calibrate: Calibration, layers: int | None
+) -> list[tuple[str, Prediction]]:
     """Return name and prediction of each file, a trace or CSV by its suffix. Errors name the file."""
     found = []
     for file in files:
         trace = read(file, "parquet" if is_trace_file(file) else "csv", columns)
         with prefix_errors(file):
-            found.append((file.name, predict(trace, calibrate)))
+            found.append((file.name, predict(trace, calibrate, layers)))
     return found
 
 
 def facts(prediction: Prediction) -> dict[str, Any]:
     """Return the numbers of a prediction, for JSON."""
     counts = {"samples_judged": int(prediction.judged.sum()), "covered": prediction.covered, "fresh": prediction.fresh}
-    return {**prediction.scale._asdict(), **counts, **prediction.errors._asdict()}
+    of_mcs = prediction.mcs_errors._asdict() if prediction.mcs_errors else {}
+    return {
+        **prediction.scale._asdict(), **prediction.link._asdict(), **counts, **prediction.errors._asdict(), **of_mcs
+    }  # fmt: skip
 
 
 def samples_of(trace: Trace) -> Samples:
@@ -159,7 +210,20 @@ def samples_of(trace: Trace) -> Samples:
     step_s = slots * trace.slot_ns / NS_PER_S
     sinr_db = trace.columns["sinr_db"][: whole * slots].astype(np.float64).reshape(whole, slots).mean(axis=1)
     bits = trace.capacity_bits[: whole * slots].reshape(whole, slots).sum(axis=1)
-    return Samples(step_s, sinr_db, bits / step_s)
+    mcs, rank = (_means_of_blocks(trace, name, least, whole, slots) for name, least in (("mcs", 0), ("rank", 1)))
+    return Samples(step_s, sinr_db, bits / step_s, mcs, rank)
+
+
+def _means_of_blocks(trace: Trace, name: str, least: int, whole: int, slots: int) -> Floats:
+    """Return the means of a column over the slots that have a block, which a value of `least` or more tells; NaN where
+    none has. Shape (whole,)."""
+    if name not in trace.columns:
+        return np.full(whole, np.nan)
+    values = trace.columns[name][: whole * slots].astype(np.float64).reshape(whole, slots)
+    counted = values >= least
+    sums = np.where(counted, values, 0.0).sum(axis=1)
+    means: Floats = np.divide(sums, counted.sum(axis=1), out=np.full(whole, np.nan), where=counted.any(axis=1))
+    return means
 
 
 def errors_of(samples: Samples, predicted_bps: Floats, judged: Flags, constant_bps: float) -> Errors:

@@ -60,7 +60,23 @@ def test_rates_are_predicted_on_a_page_for_each_file(tmp_path: Path) -> None:
     assert first == second and first["samples_judged"] == 40 and first["width_hz"] > 1e6
     assert (tmp_path / "pages.pdf").stat().st_size > 10_000
     plain = call("trace", "predict", files[0], "--out", tmp_path / "page.png", "--width-mhz", "20")
-    assert plain.startswith("file=walk.csv width_hz=2e+07 anchor_bps=0 origin=declared samples_judged=40 ")
+    assert plain.startswith("file=walk.csv width_hz=2e+07 anchor_bps=0 origin=declared layers=2 loss_db=2 ")
+
+
+def test_recorded_mcs_fit_the_receivers_loss(tmp_path: Path) -> None:
+    """The columns of MCS and rank are found by name; both errors are told, and the figure shows MCSs."""
+    rows = "".join(f"{at},{40 + at % 7},{at % 24},{at % 24 // 2 + at % 2},{1 + at % 24 // 9}\n" for at in range(160))
+    (tmp_path / "n78.csv").write_text("time,rate_mbps,ss_sinr,dl_mcs,RI\n" + rows)
+    done = CliRunner().invoke(
+        app, ["trace", "import", str(tmp_path / "n78.csv"), "--format", "csv", "--out", "x.parquet"]
+    )
+    guess = "time=time,rate=rate_mbps,unit=Mbit/s,sinr_db=ss_sinr,mcs=dl_mcs,rank=RI"
+    assert f"--columns {guess} --out" in str(done.exception)
+    command = ("trace", "predict", tmp_path / "n78.csv", "--columns", guess, "--out", tmp_path / "page.pdf")
+    [found] = json.loads(call(*command, "--json"))["predictions"]
+    assert found["loss_origin"] == "fitted" and found["layers"] == 4 and -20 <= found["loss_db"] <= 20
+    assert found["mcs_samples"] == 80 and found["mcs_median_error"] < 1.5 and found["rank_mean_error"] < 1
+    assert "layers=2 loss_db=" in call(*command, "--layers", "2")
 
 
 def test_recording_without_sinr_cannot_be_predicted(tmp_path: Path) -> None:

@@ -92,21 +92,27 @@ def predict(
     out: OutFile,
     columns: Columns = None,
     width_mhz: Annotated[
-        float | None, typer.Option("--width-mhz", min=1e-6, help="Bandwidth x layers x shares of time and of the cell.")
+        float | None, typer.Option("--width-mhz", min=1e-6, help="Bandwidth x shares of time and of the cell.")
     ] = None,
     fit: Annotated[
         Literal["width", "anchor"] | None,
         typer.Option("--fit", help="Instead of --width-mhz; anchor: LTE's rate beside NR, too. Without both: width."),
     ] = None,
+    layers: Annotated[
+        int | None,
+        typer.Option("--layers", min=1, max=4, help="The most of the link. Without: what fits; 4 with MCSs."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare recorded rates with those that the link model has for the recorded SINR: CSV or traces, a page each."""
+    """Compare recorded rates with those that the link model has for the recorded SINR: CSV or traces, a page each.
+
+    The column `mcs` fits the receiver's loss; its errors are told, too, and those of `rank`."""
     from results.figures.predictions import prediction_pages
     from results.figures.style import require_drawable
     from results.prediction import calibration, facts, predict_files
 
     require_drawable(out)
-    pages = predict_files(recordings, columns, calibration(fit, width_mhz))
+    pages = predict_files(recordings, columns, calibration(fit, width_mhz), layers)
     prediction_pages(pages, out)
     rows = [{"file": name} | facts(prediction) for name, prediction in pages]
     if as_json:

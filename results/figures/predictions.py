@@ -45,7 +45,10 @@ def draw_prediction(figure: Figure, title: str, prediction: Prediction) -> None:
     _draw_rates(rates, prediction)
     _draw_sinr(sinr, prediction)
     _draw_scatter(scatter, prediction)
-    _draw_distributions(distributions, prediction)
+    if prediction.mcs_errors is None:
+        _draw_distributions(distributions, prediction)
+    else:
+        _draw_mcs(distributions, prediction)
     _write_errors(errors, prediction)
 
 
@@ -108,6 +111,21 @@ def _draw_distributions(axes: Axes, prediction: Prediction) -> None:
     tidy(axes)
 
 
+def _draw_mcs(axes: Axes, prediction: Prediction) -> None:
+    """Draw the judged MCSs and the model's curve."""
+    sinr_db = prediction.samples.sinr_db[prediction.judged]
+    order = np.argsort(sinr_db)
+    axes.scatter(
+        sinr_db, prediction.samples.mcs[prediction.judged], s=5, color=LOOKS[MEASURED].color, alpha=0.35, linewidths=0
+    )
+    curve, look = prediction.predicted_mcs[prediction.judged][order], LOOKS[PREDICTED]
+    axes.plot(sinr_db[order], curve, color="white", linewidth=3.2)
+    axes.plot(sinr_db[order], curve, color=look.color, linestyle=look.linestyle, linewidth=1.6)
+    axes.set(xlabel="SINR (dB)", ylabel="MCS", ylim=(-0.5, None))
+    axes.set_title("second half, MCS", loc="left")
+    tidy(axes)
+
+
 def _write_errors(axes: Axes, prediction: Prediction) -> None:
     """Write the errors as a table without lines."""
     rows = error_rows(prediction)
@@ -126,6 +144,9 @@ def error_rows(prediction: Prediction) -> list[tuple[str, str]]:
     return [
         (f"width ({origin})", f"{width_hz / 1e6:.3g} MHz"),
         *([(f"LTE anchor ({origin})", f"{anchor_bps / 1e6:.3g} Mbit/s")] if anchor_bps else []),
+        ("most layers", f"{prediction.link.layers}"),
+        (f"receiver's loss ({prediction.link.loss_origin})", f"{prediction.link.loss_db:.3g} dB"),
+        *_mcs_rows(prediction),
         ("samples with a SINR", f"{prediction.covered:.0%}"),
         ("   another than before", f"{prediction.fresh:.0%}"),
         ("samples judged", f"{int(prediction.judged.sum())}"),
@@ -138,6 +159,15 @@ def error_rows(prediction: Prediction) -> list[tuple[str, str]]:
         ("   of 10 s means", f"{errors.correlation_10s:+.2f}"),
         ("distance of distributions", f"{errors.ks:.2f}"),
     ]
+
+
+def _mcs_rows(prediction: Prediction) -> list[tuple[str, str]]:
+    """Return the rows of MCS and rank, none if the recording has no MCS."""
+    if prediction.mcs_errors is None:
+        return []
+    _, mcs_error, rank_error = prediction.mcs_errors
+    rank = [] if np.isnan(rank_error) else [("mean |error| of rank", f"{rank_error:.2f}")]
+    return [("median |error| of MCS", f"{mcs_error:.2f}"), *rank]
 
 
 def _starts(prediction: Prediction) -> Floats:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from emulator.channel.air.expected import expected_efficiency
+from emulator.channel.air.expected import expected_link
+from emulator.channel.air.modulation import mcs_table
 from emulator.channel.radio import Adaptation
 from emulator.core.arrays import Floats
 from emulator.trace import Trace, whole_bits
@@ -36,25 +37,28 @@ def recorded(sinr_db: Floats, rate_bps: Floats, slot_ns: int = 10**9) -> Trace:
     return Trace(slot_ns, columns)
 
 
-def model(sinr_db: Floats, width_hz: float, anchor_bps: float = 0.0) -> Floats:
-    return width_hz * expected_efficiency(sinr_db, Adaptation()) + anchor_bps
+def model(sinr_db: Floats, width_hz: float, anchor_bps: float = 0.0, layers: int = 1) -> Floats:
+    return width_hz * expected_link(sinr_db, Adaptation(), layers).efficiency + anchor_bps
 
 
-def test_recording_made_by_the_model_is_predicted() -> None:
-    found = predict(recorded(SINR_DB, model(SINR_DB, 18e6)))
-    assert found.scale.width_hz == pytest.approx(18e6, rel=1e-6) and found.scale.anchor_bps == 0
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_recording_made_by_the_model_is_predicted(layers: int) -> None:
+    """Not to the bit, as the air interface's draws differ with its loss."""
+    found = predict(recorded(SINR_DB, model(SINR_DB, 18e6, layers=layers)))
+    assert found.link == (layers, 2.0, "usual") and found.mcs_errors is None
+    assert found.scale.width_hz == pytest.approx(18e6, rel=0.002) and found.scale.anchor_bps == 0
     assert (found.covered, int(found.judged.sum()), bool(found.judged[:200].any())) == (1, 200, False)
-    assert max(abs(found.errors.bias), found.errors.nrmse, found.errors.mae, found.errors.nrmse_of_best) < 1e-6
-    assert min(found.errors.correlation, found.errors.correlation_10s) == pytest.approx(1)
+    assert max(abs(found.errors.bias), found.errors.nrmse, found.errors.mae, found.errors.nrmse_of_best) < 0.02
+    assert min(found.errors.correlation, found.errors.correlation_10s) > 0.999
     assert found.errors.nrmse_of_constant > 0.3
 
 
 def test_an_anchor_is_found_beside_the_width() -> None:
     trace = recorded(SINR_DB, model(SINR_DB, 18e6, 40e6))
     found = predict(trace, with_anchor)
-    assert found.scale.width_hz == pytest.approx(18e6, rel=1e-5)
-    assert found.scale.anchor_bps == pytest.approx(40e6, rel=1e-5)
-    assert found.errors.nrmse < 1e-6
+    assert found.scale.width_hz == pytest.approx(18e6, rel=0.01)
+    assert found.scale.anchor_bps == pytest.approx(40e6, rel=0.01)
+    assert found.errors.nrmse < 0.02
     assert predict(trace, by_mean).errors.nrmse > 0.1
 
 
@@ -66,18 +70,23 @@ def test_anchor_is_not_negative() -> None:
 
 
 def test_declared_width_is_used() -> None:
-    found = predict(recorded(SINR_DB, model(SINR_DB, 18e6)), declared(9e6))
+    found = predict(recorded(SINR_DB, model(SINR_DB, 18e6)), declared(9e6), layers=1)
     assert found.scale == (9e6, 0, "declared")
-    assert found.errors.bias == pytest.approx(-0.5, rel=1e-6)
+    assert found.errors.bias == pytest.approx(-0.5, rel=0.005)
     assert facts(found)["width_hz"] == 9e6 and facts(found)["samples_judged"] == 200
+
+
+def test_declared_width_tells_the_layers() -> None:
+    found = predict(recorded(SINR_DB, model(SINR_DB, 18e6, layers=2)), declared(18e6))
+    assert found.link.layers == 2 and found.errors.nrmse < 0.02
 
 
 def test_fit_uses_the_first_half_only() -> None:
     rate_bps = model(SINR_DB, 18e6)
     rate_bps[200:] *= 2
     found = predict(recorded(SINR_DB, rate_bps))
-    assert found.scale.width_hz == pytest.approx(18e6, rel=1e-6)
-    assert found.errors.bias == pytest.approx(-0.5, rel=1e-6)
+    assert found.scale.width_hz == pytest.approx(18e6, rel=0.002)
+    assert found.errors.bias == pytest.approx(-0.5, rel=0.005)
 
 
 def test_samples_without_a_sinr_do_not_count() -> None:
@@ -88,7 +97,7 @@ def test_samples_without_a_sinr_do_not_count() -> None:
     rate_bps[:100] = 1e9
     found = predict(recorded(sinr_db, rate_bps))
     assert found.covered == 0.75 and np.flatnonzero(found.judged)[0] == 250
-    assert found.errors.nrmse < 1e-6 and np.isnan(found.predicted_bps[:100]).all()
+    assert found.errors.nrmse < 0.02 and np.isnan(found.predicted_bps[:100]).all()
 
 
 def test_share_of_fresh_values() -> None:
@@ -102,7 +111,7 @@ def test_short_slots_are_averaged_over_seconds() -> None:
     tenths = predict(seconds.resample(10**8))
     assert len(tenths.judged) == 400 and tenths.samples.step_s == 1
     np.testing.assert_allclose(tenths.samples.rate_bps, seconds.capacity_bits, atol=1)
-    assert tenths.errors.nrmse < 1e-6
+    assert tenths.errors.nrmse < 0.02
 
 
 @pytest.mark.parametrize(
@@ -139,6 +148,89 @@ def test_errors_match_their_definitions() -> None:
     counted = np.array([True, True, False, False, False, True, True])
     np.testing.assert_array_equal(means_of(np.arange(7.0), counted, 3), [0.5, np.nan])
     np.testing.assert_array_equal(means_of(np.arange(7.0), counted, 2), [0.5, np.nan, 5])
+
+
+THREE_DB_A_LAYER = {"in all": (0.0, 3.0, 6.0, 9.0), "beyond the split": (0.0, 6.01, 10.77, 15.02)}
+
+
+def network(losses_db: tuple[float, ...], loss_db: float, seed: int) -> Trace:
+    """Return an hour of a network that takes, in each second, the number of layers with the most bits, by the
+    standard's table and Shannon's formula: each of r layers is `losses_db[r - 1]` below the SINR."""
+    draws = np.random.default_rng(seed)
+    sinr_db = 12 + 12 * np.sin(np.arange(3600) / 170) + draws.normal(0, 1.5, 3600)
+    rows = mcs_table(2)
+    needed_db = 10 * np.log10(2**rows.efficiency - 1) + 2.5
+    of_second_db = sinr_db - loss_db + draws.normal(0, 1.5, 3600)  # fading
+    options = np.array([of_second_db - loss for loss in losses_db])
+    mcs = np.maximum(np.searchsorted(needed_db, options, side="right") - 1, 0)
+    bits = np.arange(1, 5)[:, None] * rows.efficiency[mcs] * (options >= needed_db[0])
+    rank = bits.argmax(axis=0)
+    sent = mcs[rank, np.arange(3600)]
+    noisy = np.clip(np.rint(sent + draws.normal(0, 1.0, 3600)), 0, 27)
+    columns = {"capacity_bits": whole_bits(bits.max(axis=0) * 20e6), "sinr_db": np.round(sinr_db)}
+    return Trace(10**9, columns | {"mcs": noisy, "rank": rank + 1.0})
+
+
+@pytest.mark.parametrize("loss_db", [-3.0, 1.0, 6.0])
+def test_a_network_of_the_model_is_recovered(loss_db: float) -> None:
+    """Seconds whose MCS and rank are the model's, with noise of 1.5 indices and 0.4 layers."""
+    draws = np.random.default_rng(21)
+    sinr_db = draws.uniform(-2, 26, 1200)
+    expected = expected_link(sinr_db - loss_db, Adaptation(implementation_loss_db=0.0), 4)
+    columns = {
+        "mcs": np.clip(np.rint(expected.mcs + draws.normal(0, 1.5, 1200)), 0, 27),
+        "rank": np.clip(np.rint(expected.rank + draws.normal(0, 0.4, 1200)), 1, 4),
+    }
+    trace = recorded(sinr_db, 20e6 * expected.efficiency)
+    found = predict(Trace(10**9, {**trace.columns, **columns}))
+    assert found.link.layers == 4 and found.link.loss_origin == "fitted"
+    assert found.link.loss_db == pytest.approx(loss_db, abs=1.0)
+    errors = found.mcs_errors
+    assert errors is not None and 450 < errors.mcs_samples <= 600
+    assert errors.mcs_median_error <= 1.5 and errors.rank_mean_error < 0.6
+    assert found.scale.width_hz == pytest.approx(20e6, rel=0.1)
+
+
+@pytest.mark.parametrize("losses_db", THREE_DB_A_LAYER.values(), ids=THREE_DB_A_LAYER)
+@pytest.mark.parametrize("loss_db", [0.0, 2.0])
+def test_a_network_with_other_losses_of_its_layers_is_fitted(losses_db: tuple[float, ...], loss_db: float) -> None:
+    trace = network(losses_db, loss_db, seed=5)
+    found = predict(trace)
+    assert found.mcs_errors is not None and found.mcs_errors.mcs_median_error <= 1.5
+    one = predict(trace, layers=1).mcs_errors
+    assert one is not None and one.mcs_median_error > found.mcs_errors.mcs_median_error
+    assert abs(found.link.loss_db - loss_db) < 5
+
+
+def test_the_loss_is_fitted_on_the_first_half_between_0_and_24_db() -> None:
+    trace = network(THREE_DB_A_LAYER["in all"], 2.0, seed=6)
+    mcs, second = trace.columns["mcs"].copy(), np.arange(3600) >= 1800
+    mcs[second] = 27 - mcs[second]
+    outside = (trace.columns["sinr_db"] < 0) | (trace.columns["sinr_db"] > 24)
+    mcs[outside] = 13
+    assert outside.any()
+    changed = predict(Trace(10**9, {**trace.columns, "mcs": mcs}))
+    assert changed.link == predict(trace).link
+    assert changed.mcs_errors is not None and changed.mcs_errors.mcs_median_error > 5
+
+
+def test_slots_without_a_block_have_no_mcs() -> None:
+    """A trace in short slots: -1 and 0 stand where nothing is sent. Rank may be absent."""
+    sinr_db = np.repeat(SINR_DB, 10)
+    mcs = np.repeat(np.rint(8 + SINR_DB / 2), 10)
+    mcs[np.arange(4000) % 10 > 3] = -1
+    found = predict(Trace(10**8, {**recorded(sinr_db, model(sinr_db, 18e6), 10**8).columns, "mcs": mcs}))
+    np.testing.assert_array_equal(found.samples.mcs, np.rint(8 + SINR_DB / 2))
+    assert found.mcs_errors is not None and np.isnan(found.mcs_errors.rank_mean_error)
+
+
+def test_too_few_mcs_leave_the_usual_loss() -> None:
+    mcs = np.full(400, np.nan)
+    mcs[:100] = 9.0
+    trace = recorded(SINR_DB, model(SINR_DB, 18e6))
+    found = predict(Trace(10**9, {**trace.columns, "mcs": mcs}))
+    assert found.mcs_errors is None and found.link.loss_origin == "usual"
+    assert "mcs_median_error" not in facts(found) and facts(found)["loss_db"] == 2.0
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,10 @@ RATE_NAMES = re.compile(
     r"bps|bit_?/?s|brate|bitrate|thro?ugh?put|goodput|bandwidth|speed.*test|rate|tput|[ud]l|bytes", re.I
 )
 NO_RATE = re.compile(r"mcs|snr|sinr|rsr|cqi|bler|buff|error|loss|lat|lon|duration|samplerate|rssi", re.I)
-KEPT_NAMES = {"rsrp_dbm": r"rsrp", "rsrq_db": r"rsrq", "sinr_db": r"sinr|snr", "rssi_dbm": r"rssi", "cqi": r"cqi"}
+KEPT_NAMES = {
+    "rsrp_dbm": r"rsrp", "rsrq_db": r"rsrq", "sinr_db": r"sinr|snr", "rssi_dbm": r"rssi", "cqi": r"cqi",
+    "mcs": r"mcs", "rank": r"(^|[^a-z])(rank|ri|layers)([^a-z]|$)",
+}  # fmt: skip
 FORMATS = (
     "%Y.%m.%d_%H.%M.%S", "%Y-%m-%d_%H-%M-%S", "%Y-%m-%d %H-%M-%S.%f", "%Y/%m/%d %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S.%f",
     "%d/%m/%Y %H:%M:%S.%f", "%m/%d/%Y %H:%M:%S.%f", "%m/%d/%Y %I:%M:%S %p", "%Y-%m-%d %I:%M:%S %p",

@@ -9,11 +9,13 @@ from emulator.core.arrays import Floats
 USUAL = (2**31 - 1, -(2**31), 2**32 - 1, 2**31, 2**63 - 1, 65_535, 32_767, -32_768, 99_999, 9_999, 999, -999, -9_999)
 FAR = 3  # times the next value
 REPORTED: Mapping[str, tuple[float, float]] = {
-    # Ranges that UEs report: TS 38.133, 10.1.6, 10.1.11, 10.1.16; TS 38.214, 5.2.2.1.
+    # Ranges that UEs report: TS 38.133, 10.1.6, 10.1.11, 10.1.16; TS 38.214, 5.1.3.1, 5.2.2.1.
     "rsrp_dbm": (-156, -31),
     "rsrq_db": (-43, 20),
     "sinr_db": (-23, 40),
     "cqi": (0, 15),
+    "mcs": (0, 31),
+    "rank": (1, 8),
 }
 
 
