@@ -12,7 +12,7 @@ from emulator.channel.air.layers import layer_share
 from emulator.channel.air.slot import one_layer
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs, slot_ns
-from emulator.channel.radio import Adaptation, Carrier, Direction, Harq
+from emulator.channel.radio import Adaptation, Carrier, Direction, Fading, Harq, Ue
 from emulator.core.arrays import Floats
 from emulator.core.randomness import draw_key
 
@@ -62,7 +62,11 @@ def steady_layer(
 
 
 def expected_link(
-    sinr_db: npt.ArrayLike, adaptation: Adaptation, layers: int, antennas: int = 4, correlation: float = 0.3
+    sinr_db: npt.ArrayLike,
+    adaptation: Adaptation,
+    layers: int,
+    antennas: int = Ue.antennas,
+    correlation: float = Fading.correlation,
 ) -> Expected:
     """Return goodput, MCS and rank at a mean SINR of one layer that combines all receive `antennas`, as phones report
     it, in the shape of `sinr_db`; NaN stays NaN.
