@@ -5,19 +5,21 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from emulator.channel.generate import generate_file
+from emulator.channel.presets import PresetName
 from emulator.channel.radio import Direction, Environment
 from emulator.core.errors import Mistakes
 from emulator.core.files import require_folder
 from emulator.trace.writer import is_trace_file
 from topologies.build.trace_sources import whole_slots_ns
-from topologies.build.tracks import require_long_enough, track_of
+from topologies.build.tracks import require_in_hall, require_long_enough, track_of
 from topologies.loading.cell_checks import check_carrier
 from topologies.loading.loader import apply_override
 from topologies.schema.base import Section
 from topologies.schema.cells import CellSection
+from topologies.schema.defaults import with_ue_defaults
 from topologies.schema.messages import translate
 from topologies.schema.radio import MOVEMENT_KEYS, RadioSection, radio_of
 from topologies.schema.setting_errors import LocatedSection, translate_setting_errors
@@ -26,17 +28,27 @@ ERROR_PREFIX = "trace new"  # prefix of error messages, in place of a file's nam
 
 
 class TraceRequest(Section):
-    """The cell, and the radio that its UEs have in common."""
+    """The cell, and the radio that its UEs have in common, whose defaults are those of the cell's preset."""
 
     cell: CellSection
     radio: RadioSection
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, values: Any) -> Any:
+        cell, radio = values["cell"], values["radio"]
+        given = isinstance(cell, dict) and isinstance(radio, dict)
+        return {**values, "radio": with_ue_defaults(radio, cell)} if given else values
 
-def trace_request(model: Environment, overrides: Sequence[str]) -> TraceRequest:
-    """Return the request for a cell in an environment, with random waypoints unless overridden. Overrides have the keys
-    of a scenario's cells and of its links' `radio`: `cell.bandwidth_mhz=20`, `radio.speed_mps=10`. Raises ValueError,
-    one line."""
-    data: dict[str, Any] = {"cell": {"environment": model}, "radio": {}}
+
+def trace_request(
+    model: Environment | None, overrides: Sequence[str], preset: PresetName | None = None
+) -> TraceRequest:
+    """Return the request for a cell of a preset, or in an environment, or both, with random waypoints unless
+    overridden. Overrides have the keys of a scenario's cells and of its links' `radio`: `cell.bandwidth_mhz=20`,
+    `radio.speed_mps=10`. Raises ValueError, one line."""
+    named = {"preset": preset, "environment": model}
+    data: dict[str, Any] = {"cell": {key: name for key, name in named.items() if name is not None}, "radio": {}}
     for override in overrides:
         apply_override(data, override, ERROR_PREFIX)
     if not set(data["radio"]) & set(MOVEMENT_KEYS):
@@ -73,6 +85,7 @@ def new_traces(
             with translate_setting_errors(LocatedSection(f"{ERROR_PREFIX}: cell", request.cell), ue_section):
                 track = track_of(request.radio, whole_ns, seed, ue, Path.cwd())
                 require_long_enough(request.radio, track, "--duration", duration_ns)
+                require_in_hall(request.radio, track, request.cell)
                 for direction in directions:
                     path = out if one_file else out / _file(ue, direction)
                     yield path, generate_file(path, radio, track, whole_ns, seed, ue, direction)

@@ -7,6 +7,7 @@ import typer
 
 from airsplit.cli.options import Columns, DrawSeed, Json, OutFile, RecordingFile, TraceFile, Where, named_values
 from airsplit.cli.output import in_line, print_facts, print_json, print_notes, print_written
+from emulator.channel.presets import PresetName
 from emulator.channel.radio import Direction, Environment
 from emulator.core.files import require_writable
 from emulator.core.units import ns_from_text
@@ -20,7 +21,12 @@ trace_app = typer.Typer(help="Make, import, export, check and look at traces.", 
 @trace_app.command()
 def new(
     out: Annotated[Path, typer.Option("--out", help="A folder; for one UE and one direction also a .parquet file.")],
-    model: Annotated[Environment, typer.Option("--model", help="Environment of TR 38.901.")] = "umi",
+    preset: Annotated[
+        PresetName | None, typer.Option("--preset", help="Kind of network; default: that of --model, or n78-street.")
+    ] = None,
+    model: Annotated[
+        Environment | None, typer.Option("--model", help="Environment of TR 38.901; default: the preset's.")
+    ] = None,
     ues: Annotated[int, typer.Option("--ues", min=1, max=10_000)] = 1,
     direction: Annotated[Literal["both", "uplink", "downlink"], typer.Option("--direction")] = "both",
     duration: Annotated[str, typer.Option("--duration", help="Such as 60s, 500ms or 2min.")] = "60s",
@@ -37,7 +43,7 @@ def new(
     directions: tuple[Direction, ...] = ("uplink", "downlink") if direction == "both" else (direction,)
     found = []
     for path, sha256 in new_traces(
-        trace_request(model, overrides or ()), ues, directions, ns_from_text("--duration", duration), seed, out
+        trace_request(model, overrides or (), preset), ues, directions, ns_from_text("--duration", duration), seed, out
     ):
         found.append({"path": str(path), "sha256": sha256})
         if not as_json:

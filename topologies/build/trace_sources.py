@@ -14,7 +14,7 @@ from emulator.core.scratch import Scratch
 from emulator.core.units import NS_PER_S, ns_from_s
 from emulator.trace import Trace, constant
 from emulator.trace.formats import read
-from topologies.build.tracks import require_long_enough, track_of
+from topologies.build.tracks import require_in_hall, require_long_enough, track_of
 from topologies.schema.cells import CellSection
 from topologies.schema.links import DirectionSection, TraceFileSection
 from topologies.schema.radio import RadioSection, radio_of
@@ -71,11 +71,12 @@ class TraceSource:
 
     def channel(self, cell: CellSection, section: RadioSection, ue: str) -> tuple[Radio, Track, int]:
         """Return the radio, the track and the duration, in ns, of the channel between a cell and a UE. Raises
-        ValueError (one line) for a track that cannot be read or is too short."""
+        ValueError (one line) for a track that cannot be read, is too short, or leaves its hall."""
         whole_ns = whole_slots_ns(max(self.duration_ns, MIN_CHANNEL_NS), cell.mu)
         track = track_of(section, whole_ns, self.seed, ue, self.folder)
         key = "training.duration_s" if self.training else "duration_s"
         require_long_enough(section, track, key, self.duration_ns)
+        require_in_hall(section, track, cell)
         return radio_of(cell, section), track, whole_ns
 
     def _recorded(self, section: TraceFileSection) -> Trace:

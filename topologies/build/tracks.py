@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from emulator.channel.large_scale.environment import environment_parameters
 from emulator.channel.large_scale.recorded_track import load_track
 from emulator.channel.large_scale.track import Track, static, there_and_back, to_and_fro, waypoints
+from emulator.channel.radio import SettingError
 from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S, ns_from_s
-from topologies.schema.radio import RadioSection, RingSection
+from topologies.schema.cells import CellSection
+from topologies.schema.radio import MOVEMENT_KEYS, RadioSection, RingSection
 
 Position = tuple[float, float]  # x and y in m
 
@@ -40,6 +43,23 @@ def require_long_enough(section: RadioSection, track: Track, key: str, duration_
             f"track={section.track}: must last as long as {key}, {needed_s:g} s, and lasts {lasts_s:g} s;"
             f" shorten {key}, take a longer track, or give after_track: stay or return"
         )
+
+
+def require_in_hall(section: RadioSection, track: Track, cell: CellSection) -> None:
+    """Raise SettingError if a UE can leave the hall of its cell, which lies about the middle of the sites."""
+    floor_m = environment_parameters(cell.environment).floor_m
+    if floor_m is None:
+        return
+    sites_m = np.array(cell.sites_m)
+    middle_m = (sites_m.min(axis=0) + sites_m.max(axis=0)) / 2
+    (key,) = (name for name in MOVEMENT_KEYS if getattr(section, name) is not None)
+    points_m = track.points_m
+    if section.ring is not None:  # what it can draw, rather than what it drew
+        key = "ring.farthest_m"
+        points_m = np.array(section.ring.about_m) + section.ring.farthest_m * np.array([(-1, -1), (1, 1)])
+    if (np.abs(points_m - middle_m) > np.array(floor_m) / 2).any():
+        hall = f"the hall, {floor_m[0]:g} x {floor_m[1]:g} m about [{middle_m[0]:g}, {middle_m[1]:g}]"
+        raise SettingError(f"track.{key}", "", f"must keep the UE in {hall}")
 
 
 def random_waypoints(ring: RingSection, length_m: float, seed: int, ue: str) -> tuple[Position, ...]:

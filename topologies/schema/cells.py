@@ -3,12 +3,14 @@
 from dataclasses import fields
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from emulator.channel import radio
+from emulator.channel.presets import PresetName
 from emulator.channel.radio import Direction, Environment
 from emulator.core.units import ns_from_ms
 from topologies.schema.base import Count, NotNegative, Section
+from topologies.schema.defaults import FROM_PRESET, with_cell_defaults
 
 DIRECTIONS: tuple[Direction, Direction] = ("uplink", "downlink")
 
@@ -105,40 +107,45 @@ class RampSection(Section):
 
 
 class CellSection(Section):
-    """A base station: its carrier, its sites, and the scheduler of its resource blocks."""
+    """A base station: its carrier, its sites, and the scheduler of its resource blocks. A preset gives the defaults of
+    the cell and of its UEs."""
 
-    environment: Environment = "umi"
-    """Environment of TR 38.901: path loss, line of sight, shadowing."""
-    carrier_ghz: Annotated[float, Field(ge=0.5, le=100)] = 3.5
-    """Carrier frequency."""
-    bandwidth_mhz: Annotated[float, Field(ge=1, le=2_000)] = 40.0
-    """Bandwidth of the carrier; with `mu`, one of TS 38.101-1 or 38.101-2."""
-    mu: Annotated[int, Field(ge=0, le=4)] = 1
-    """Numerology of TS 38.211: subcarriers of 15 x 2^mu kHz, slots of 2^-mu ms."""
-    tdd: Annotated[str, Field(pattern="^[DSU]*$", max_length=80)] = "DDDSU"
-    """Pattern of downlink, special and uplink slots; empty for FDD."""
-    special: Annotated[tuple[int, int, int], Field(strict=False)] = (10, 2, 2)
-    """Downlink, guard and uplink symbols of an S slot."""
-    layers: Annotated[int, Field(ge=1, le=4)] = 4
-    """Most spatial layers of the downlink; the rank is adapted up to this number."""
-    antennas: Annotated[int, Field(ge=1, le=64)] = 4
-    """Receive antennas of each site with independent fading."""
+    preset: PresetName = FROM_PRESET
+    """Kind of network whose settings are the defaults. Default: that of the `environment` (n78-macro for uma, n41-rural
+    for rma, indoor-office, factory), or n78-street."""
+    environment: Environment = FROM_PRESET
+    """Environment of TR 38.901: path loss, line of sight, shadowing. Default: the preset's."""
+    carrier_ghz: Annotated[float, Field(ge=0.5, le=100)] = FROM_PRESET
+    """Carrier frequency. Default: the preset's."""
+    bandwidth_mhz: Annotated[float, Field(ge=1, le=2_000)] = FROM_PRESET
+    """Bandwidth of the carrier; with `mu`, one of TS 38.101-1 or 38.101-2. Default: the preset's."""
+    mu: Annotated[int, Field(ge=0, le=4)] = FROM_PRESET
+    """Numerology of TS 38.211: subcarriers of 15 x 2^mu kHz, slots of 2^-mu ms. Default: the preset's."""
+    tdd: Annotated[str, Field(pattern="^[DSU]*$", max_length=80)] = FROM_PRESET
+    """Pattern of downlink, special and uplink slots; empty for FDD. Default: the preset's."""
+    special: Annotated[tuple[int, int, int], Field(strict=False)] = FROM_PRESET
+    """Downlink, guard and uplink symbols of an S slot. Default: the preset's."""
+    layers: Annotated[int, Field(ge=1, le=4)] = FROM_PRESET
+    """Most spatial layers of the downlink; the rank is adapted up to this number. Default: the preset's."""
+    antennas: Annotated[int, Field(ge=1, le=64)] = FROM_PRESET
+    """Receive antennas of each site with independent fading. Default: the preset's."""
     dmrs_re: Annotated[int, Field(ge=4, le=48)] = 12
     """Resource elements of demodulation reference symbols in a resource block and slot (TS 38.214 5.1.3.2)."""
     overhead_re: Literal[0, 6, 12, 18] = 0
     """xOverhead of TS 38.214 5.1.3.2."""
-    sites_m: Annotated[tuple[Point, ...], Field(strict=False, min_length=1, max_length=64)] = ((0.0, 0.0),)
-    """Positions of the sites. A UE is served by one site; the others interfere."""
+    sites_m: Annotated[tuple[Point, ...], Field(strict=False, min_length=1, max_length=64)] = FROM_PRESET
+    """Positions of the sites. A UE is served by one site; the others interfere. Default: one at [0, 0] and six
+    neighbours at the preset's distance; indoors, a grid of sites in a hall about [0, 0]."""
     height_m: Annotated[float, Field(ge=1, le=150)] | None = None
     """Height of the sites; default: the typical height of the environment."""
-    tx_power_dbm: Decibels = 33.0
-    """Transmit power of each site, over the whole bandwidth."""
-    antenna_gain_db: Decibels = 8.0
-    """Antenna gain of each site, for sending and receiving."""
-    noise_figure_db: Decibels = 5.0
-    """Noise figure of the sites' receivers."""
-    load: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of the time in which an interfering site transmits."""
+    tx_power_dbm: Decibels = FROM_PRESET
+    """Transmit power of each site, over the whole bandwidth. Default: the preset's."""
+    antenna_gain_db: Decibels = FROM_PRESET
+    """Antenna gain of each site, for sending and receiving. Default: the preset's."""
+    noise_figure_db: Decibels = FROM_PRESET
+    """Noise figure of the sites' receivers. Default: the preset's."""
+    load: Annotated[float, Field(ge=0, le=1)] = FROM_PRESET
+    """Share of the time in which an interfering site transmits. Default: the preset's."""
     noise_rise_db: Annotated[float, Field(ge=0, le=60)] = 0.0
     """Uplink interference over thermal noise."""
     handover: HandoverSection = HandoverSection()
@@ -155,6 +162,11 @@ class CellSection(Section):
     """Averaging window of proportional fairness."""
     uplink_grant: RampSection | None = None
     """Delay of an uplink's first message after an idle time. Default: none, the uplink always has a grant."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, values: Any) -> Any:
+        return with_cell_defaults(values) if isinstance(values, dict) else values
 
     @property
     def carrier(self) -> radio.Carrier:

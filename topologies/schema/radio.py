@@ -8,6 +8,7 @@ from emulator.channel import radio
 from emulator.channel.radio import Penetration, Profile
 from topologies.schema.base import Positive, Section, require_exactly_one, section_error
 from topologies.schema.cells import CellSection, Decibels, Point, in_emulator_units
+from topologies.schema.defaults import FROM_PRESET, with_ue_defaults
 
 MOVEMENT_KEYS = ("at_m", "waypoints_m", "to_and_fro_m", "ring", "track")
 WALK = {"speed_mps": 1.4, "pause_s": 0.0}  # of a UE that moves from point to point, by default
@@ -19,12 +20,18 @@ class RingSection(Section):
     """Random waypoints in a ring, drawn for each UE: straight legs between points of the ring whose distance from the
     centre stays between `nearest_m` and `farthest_m`."""
 
-    nearest_m: Positive = 10.0
-    """Inner radius."""
-    farthest_m: Positive = 150.0
-    """Outer radius, at least 1 m above the inner one."""
+    nearest_m: Positive = FROM_PRESET
+    """Inner radius. Default: that of the cell's preset, the least distance at which the environment holds."""
+    farthest_m: Positive = FROM_PRESET
+    """Outer radius, at least 1 m above the inner one. Default: that of the cell's preset, the corner of the cell or the
+    wall of the hall."""
     about_m: Point = (0.0, 0.0)
     """Centre as `[x, y]`, in the coordinates of the cell's `sites_m`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, values: Any) -> Any:
+        return with_ue_defaults({"ring": values}, {})["ring"] if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _width(self) -> Self:
@@ -75,28 +82,31 @@ class RadioSection(Section):
     """Pause at each point; default: none. Not with `at_m` or `track`."""
     height_m: Annotated[float, Field(ge=0.5, le=22.5)] = 1.5
     """Height of the UE's antenna."""
-    tx_power_dbm: Decibels = 23.0
-    """Maximum transmit power of the uplink."""
-    p0_dbm: Decibels = -80.0
-    """Target received power per resource block of the uplink, for `alpha` 1."""
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.8
-    """Fraction of the path loss that uplink power control compensates (TS 38.213 7.1.1)."""
-    antennas: Annotated[int, Field(ge=1, le=64)] = 4
-    """Receive antennas of the UE with independent fading."""
-    layers: Annotated[int, Field(ge=1, le=4)] = 1
-    """Most spatial layers of the uplink."""
-    noise_figure_db: Decibels = 7.0
-    """Noise figure of the UE's receiver."""
-    penetration: Penetration = "none"
-    """Building penetration loss: none, low-loss or high-loss building."""
+    tx_power_dbm: Decibels = FROM_PRESET
+    """Maximum transmit power of the uplink. Default: that of the cell's preset."""
+    p0_dbm: Decibels = FROM_PRESET
+    """Target received power per resource block of the uplink, for `alpha` 1. Default: that of the cell's preset."""
+    alpha: Annotated[float, Field(ge=0, le=1)] = FROM_PRESET
+    """Fraction of the path loss that uplink power control compensates (TS 38.213 7.1.1). Default: that of the
+    cell's preset."""
+    antennas: Annotated[int, Field(ge=1, le=64)] = FROM_PRESET
+    """Receive antennas of the UE with independent fading. Default: that of the cell's preset."""
+    layers: Annotated[int, Field(ge=1, le=4)] = FROM_PRESET
+    """Most spatial layers of the uplink. Default: that of the cell's preset."""
+    noise_figure_db: Decibels = FROM_PRESET
+    """Noise figure of the UE's receiver. Default: that of the cell's preset."""
+    penetration: Penetration = FROM_PRESET
+    """Building penetration loss: none, low-loss or high-loss building. Default: that of the cell's preset."""
     fading: FadingSection = FadingSection()
     """Small-scale fading of both directions."""
 
     @model_validator(mode="before")
     @classmethod
-    def _walk(cls, values: Any) -> Any:
-        moves = isinstance(values, dict) and {"waypoints_m", "to_and_fro_m", "ring"} & set(values)
-        return {**WALK, **values} if moves else values
+    def _defaults(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        walk = WALK if {"waypoints_m", "to_and_fro_m", "ring"} & set(values) else {}
+        return {**walk, **with_ue_defaults(values, {})}
 
     @property
     def movement(self) -> dict[str, Any]:

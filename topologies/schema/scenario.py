@@ -7,7 +7,7 @@ checks conditions over several keys, such as names that must exist and memory th
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from topologies.schema.base import (
     TEMPLATE,
@@ -21,6 +21,7 @@ from topologies.schema.base import (
     Seed,
 )
 from topologies.schema.cells import CellSection
+from topologies.schema.defaults import with_link_defaults
 from topologies.schema.failures import FailuresSection, OutageSection
 from topologies.schema.links import LinkSection
 from topologies.schema.nodes import DeviceSection, NodeSection
@@ -208,6 +209,11 @@ class Scenario(Section):
     """Node of the broker through which all activations pass."""
     preload: bool = True
     """Whether weights are in memory at the start."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, values: Any) -> Any:
+        return with_link_defaults(values) if isinstance(values, dict) else values
 
     def node_entries(self) -> Iterator[tuple[int, str, NodeSection]]:
         """Yield (index of the entry, name, entry) of every node, copies included."""

@@ -40,7 +40,8 @@ class FactoryHall(NamedTuple):
 @dataclass(frozen=True)
 class EnvironmentParameters:
     """Parameters of an environment. `o2i` and `indoor_m` (greatest depth of a UE in a building) if the standard has an
-    outdoor-to-indoor loss; `breakpoint_db` if the line-of-sight loss has two slopes."""
+    outdoor-to-indoor loss; `breakpoint_db` if the line-of-sight loss has two slopes; `floor_m`, length and width, if it
+    is a hall."""
 
     name: Environment
     base_height_m: float
@@ -58,6 +59,7 @@ class EnvironmentParameters:
     street_width_m: float
     building_height_m: float
     hall: FactoryHall | None
+    floor_m: tuple[float, float] | None
     indoor_m: float
     penetrations: tuple[Penetration, ...]
 
@@ -92,6 +94,7 @@ def _row(environment: Environment) -> EnvironmentParameters:
         street_width_m=row.get("street_width_m", 0.0),
         building_height_m=row.get("building_height_m", 0.0),
         hall=hall,
+        floor_m=hall.size_m[:2] if hall else tuple(row["floor_m"]) if "floor_m" in row else None,
         indoor_m=row.get("indoor_m", 0.0),
         penetrations=("none", *row.get("penetrations", ())),
     )
