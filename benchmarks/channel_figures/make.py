@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmarks.channel_figures import capacity, large_scale, link, small_scale
+from benchmarks.channel_figures import capacity, grants, large_scale, link, small_scale
 from benchmarks.channel_figures.points import Panel, SampleSizes
 from results.figures.style import page, save
 
@@ -15,6 +15,7 @@ FIGURES: dict[str, tuple[Callable[[SampleSizes], Panels], Callable[[Figure, Pane
     "large-scale": (large_scale.panels, large_scale.draw, *large_scale.SIZE_IN),
     "small-scale": (small_scale.panels, small_scale.draw, *small_scale.SIZE_IN),
     "link": (link.panels, link.draw, *link.SIZE_IN),
+    "grants": (grants.panels, grants.draw, *grants.SIZE_IN),
     "capacity": (capacity.panels, capacity.draw, *capacity.SIZE_IN),
 }
 """Panels, drawing function, height and width in inches of each figure."""

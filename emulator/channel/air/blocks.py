@@ -18,14 +18,16 @@ REFERENCE_SYMBOLS = 12
 
 class BlockTable(NamedTuple):
     """Transport blocks of a carrier, shape (widths, ranks, 0 to 14 symbols, MCSs): `bits`, 0 if no data fits; number
-    and error curve of the code blocks; `least_db`, the SINR at the target error rate. Of each width, shape (widths,):
-    its resource block `groups` and its resource blocks (`prbs`). `beta` of the effective SINR has shape (MCSs,)."""
+    and error curve of the code blocks; `least_db` and `least`, the SINR at the target error rate. Of each width, shape
+    (widths,): its resource block `groups` and its resource blocks (`prbs`). `beta` of the effective SINR has shape
+    (MCSs,)."""
 
     bits: Ints
     code_blocks: Floats
     middle_db: Floats
     slope_per_db: Floats
     least_db: Floats
+    least: Floats
     groups: Ints
     prbs: Floats
     beta: Floats
@@ -33,13 +35,12 @@ class BlockTable(NamedTuple):
 
 class CqiThresholds(NamedTuple):
     """For CQI 0 to 15, shape (16,): the lowest effective SINR, in dB and linear, at which a block of one layer over the
-    whole carrier with the CQI's modulation and code rate meets the table's error target; `beta`; and the bits of a
-    resource element. CQI 0 has no lower limit and no bits."""
+    whole carrier with the CQI's modulation and code rate meets the table's error target; and `beta`.
+    CQI 0 has no lower limit."""
 
     least_db: Floats
     least: Floats
     beta: Floats
-    efficiency: Floats
 
 
 def all_widths(carrier: Carrier) -> tuple[int, ...]:
@@ -59,6 +60,7 @@ def block_table(
     shape = (len(widths), ranks, SYMBOLS + 1, len(formats.order))
     found = BlockTable(
         np.zeros(shape, dtype=np.int64), np.ones(shape), np.zeros(shape), np.ones(shape), np.full(shape, np.inf),
+        np.full(shape, np.inf),
         np.array(widths), np.array(width_prbs, dtype=np.float64), betas(adaptation.mcs_table),
     )  # fmt: skip
     for place in np.ndindex(shape):
@@ -68,7 +70,7 @@ def block_table(
             continue
         each = error_curve(adaptation.mcs_table, mcs, block_bits, adaptation.implementation_loss_db)
         least_db = least_sinr_db(adaptation.bler_target, each, code_blocks)
-        for column, value in zip(found, (bits, code_blocks, *each, least_db), strict=False):
+        for column, value in zip(found, (bits, code_blocks, *each, least_db, 10 ** (least_db / 10)), strict=False):
             column[place] = value
     for column in found:
         column.setflags(write=False)  # cached, so shared by all callers
@@ -93,8 +95,7 @@ def cqi_thresholds(carrier: Carrier, adaptation: Adaptation) -> CqiThresholds:
         each = error_curve(table, mcs, block_bits, adaptation.implementation_loss_db)
         least_db.append(least_sinr_db(target, each, code_blocks))
         beta.append(betas(table)[mcs])
-    efficiency = np.append(0.0, formats.efficiency)
-    found = CqiThresholds(np.array(least_db), 10 ** (np.array(least_db) / 10), np.array(beta), efficiency)
+    found = CqiThresholds(np.array(least_db), 10 ** (np.array(least_db) / 10), np.array(beta))
     for column in found:
         column.setflags(write=False)
     return found

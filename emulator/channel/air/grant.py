@@ -1,8 +1,8 @@
 """Choice of a grant from a measured channel: rank, number of resource block groups, which groups, and CQI.
 
 A UE divides its power among the resource blocks that it is granted: above its power limit, more blocks have less power
-each. So every width of a grant, on the groups with the best SINR, and every rank is compared by its rate: resource
-blocks x layers x bits of a resource element. Compiled code, without state.
+each. So every width of a grant, on the groups with the best SINR, and every rank is compared by the largest transport
+block that meets the target error rate. Compiled code, without state.
 """
 
 from typing import NamedTuple
@@ -37,30 +37,54 @@ def best_grant(
     group_prbs: Floats,
     sinr: Floats,
     limit_prbs: float,
+    symbols: int,
     order: Ints,
     shares: Floats,
 ) -> Grant:
-    """Return the grant with the highest rate; of equals, the widest, then the highest rank. Without limit all groups are
-    granted. `sinr`: linear, with all resource blocks granted, shape (ranks, groups). Write the groups' shares of the
-    grant to `shares`, shape (groups,); `order`, shape (groups,), is scratch space."""
+    """Return the grant with the largest block; of equals, the widest, then the one with the highest rank. If no block
+    meets the target error rate: one layer in the narrowest grant, where the SINR is highest. Without limit all groups
+    are granted. `sinr`: linear, with all resource blocks granted, shape (ranks, groups). Write the groups' shares of
+    the grant to `shares`, shape (groups,); `order`, shape (groups,), is scratch space."""
     full = len(blocks.prbs) - 1
     narrowest = full
     if limit_prbs < blocks.prbs[full]:
         narrowest = 0
         _sort_groups(sinr[0], group_prbs, order)
-    best_rate, best = 0.0, Grant(1, full, 0, 0)
-    for width in range(full, narrowest - 1, -1):
-        _set_shares(blocks, group_prbs, width, order, shares)
-        gain = power_gain(blocks, width, limit_prbs)
-        for rank in range(len(sinr), 0, -1):  # high ranks are usually best, and then rule out low ones at once
-            least_efficiency = best_rate / (blocks.prbs[width] * rank)
-            cqi = _highest_cqi(thresholds, sinr[rank - 1], shares, gain, least_efficiency)
-            if cqi > 0:
-                best_rate = blocks.prbs[width] * rank * thresholds.efficiency[cqi]
-                best = Grant(rank, width, cqi, 0)
-    _set_shares(blocks, group_prbs, best.width, order, shares)
-    gain = power_gain(blocks, best.width, limit_prbs)
-    return Grant(best.rank, best.width, best.cqi, _subband_cqi(thresholds, sinr[best.rank - 1], gain, best.cqi))
+    most_bits, rank, width = 0, 1, narrowest
+    for each in range(full, narrowest - 1, -1):
+        _set_shares(blocks, group_prbs, each, order, shares)
+        gain = power_gain(blocks, each, limit_prbs)
+        for layers in range(len(sinr), 0, -1):  # many layers are usually best, and then rule out fewer at once
+            bits = _block_bits(blocks, each, layers, symbols, sinr[layers - 1], shares, gain, most_bits)
+            if bits > most_bits:
+                most_bits, rank, width = bits, layers, each
+    _set_shares(blocks, group_prbs, width, order, shares)
+    gain = power_gain(blocks, width, limit_prbs)
+    cqi = _highest_cqi(thresholds, sinr[rank - 1], shares, gain)
+    return Grant(rank, width, cqi, _subband_cqi(thresholds, sinr[rank - 1], gain, cqi))
+
+
+@in_place
+def _block_bits(
+    blocks: BlockTable,
+    width: int,
+    rank: int,
+    symbols: int,
+    sinr: Floats,
+    shares: Floats,
+    gain: float,
+    least_bits: int,
+) -> int:
+    """Return the bits of the block with the highest MCS that meets the target error rate at `gain` times this SINR and
+    has more than `least_bits`; 0 if none has."""
+    bits, least = blocks.bits[width, rank - 1, symbols], blocks.least[width, rank - 1, symbols]
+    mean = _mean(sinr, shares) * gain
+    for mcs in range(len(bits) - 1, -1, -1):
+        if bits[mcs] <= least_bits or mean < least[mcs]:
+            continue
+        if gain * effective_sinr(sinr, shares, blocks.beta[mcs] / gain) >= least[mcs]:
+            return int(bits[mcs])
+    return 0
 
 
 @in_place
@@ -88,20 +112,23 @@ def _set_shares(blocks: BlockTable, group_prbs: Floats, width: int, order: Ints,
 
 
 @in_place
-def _highest_cqi(thresholds: CqiThresholds, sinr: Floats, shares: Floats, gain: float, above: float) -> int:
-    """Return the highest CQI whose error target is met at `gain` times this SINR (TS 38.214 5.2.2.1), 0 if none with
-    more bits a resource element than `above`. An effective SINR is never above the mean, which is compared first
-    because it is cheaper."""
+def _highest_cqi(thresholds: CqiThresholds, sinr: Floats, shares: Floats, gain: float) -> int:
+    """Return the highest CQI whose error target is met at `gain` times this SINR (TS 38.214 5.2.2.1), 0 if none."""
+    mean = _mean(sinr, shares) * gain
+    for cqi in range(len(thresholds.least) - 1, 0, -1):
+        least = thresholds.least[cqi]
+        if mean >= least and gain * effective_sinr(sinr, shares, thresholds.beta[cqi] / gain) >= least:
+            return cqi
+    return 0
+
+
+@in_place
+def _mean(sinr: Floats, shares: Floats) -> float:
+    """Return the mean SINR, which is cheaper than the effective SINR and never below it."""
     mean = 0.0
     for group in range(len(sinr)):
         mean += shares[group] * sinr[group]
-    for cqi in range(len(thresholds.least) - 1, 0, -1):
-        if thresholds.efficiency[cqi] <= above:
-            return 0
-        least = thresholds.least[cqi] / gain
-        if mean >= least and effective_sinr(sinr, shares, thresholds.beta[cqi] / gain) >= least:
-            return cqi
-    return 0
+    return mean
 
 
 @in_place

@@ -123,7 +123,7 @@ def run_slot(air: AirState, sinr: Floats, limit_prbs: float, symbols: int, has_d
     _process_feedback(air)
     process, error, linear = NO_BLOCK, 0.0, -1.0
     if air.blocks.bits[-1, 0, symbols, 0] > 0:
-        _measure_cqi(air, sinr, limit_prbs)
+        _measure_cqi(air, sinr, limit_prbs, symbols)
         _receive_reports(air)
         process = _select_block(air, symbols, has_data)
     else:
@@ -164,7 +164,7 @@ def _process_feedback(air: AirState) -> None:
 
 
 @in_place
-def _measure_cqi(air: AirState, sinr: Floats, limit_prbs: float) -> None:
+def _measure_cqi(air: AirState, sinr: Floats, limit_prbs: float, symbols: int) -> None:
     """Measure CQI and grant in the first slot with data at or after each multiple of the period. The first CQI of all
     is received at once, since the connection was set up before."""
     transmitter = air.transmitter[0]
@@ -172,7 +172,7 @@ def _measure_cqi(air: AirState, sinr: Floats, limit_prbs: float) -> None:
         return
     place = transmitter.measured_reports % len(air.reports)
     report, shares = air.reports[place], air.report_shares[place]
-    grant = best_grant(air.blocks, air.thresholds, air.group_prbs, sinr, limit_prbs, air.order, shares)
+    grant = best_grant(air.blocks, air.thresholds, air.group_prbs, sinr, limit_prbs, symbols, air.order, shares)
     report.cqi = grant.cqi
     report.rank = grant.rank
     report.width = grant.width

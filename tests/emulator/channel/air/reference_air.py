@@ -76,7 +76,7 @@ class ReferenceAir:
         """Run the next slot; return its new block, if any. `sinr`: (ranks, groups)."""
         slot = len(self.grants)
         if symbols and (not self.measured or slot // self.period > self.measured[-1][0] // self.period):
-            self.measured.append((slot, self.select_grant(sinr, limit_prbs)))
+            self.measured.append((slot, self.select_grant(sinr, limit_prbs, symbols)))
         known = [each for index, (at, each) in enumerate(self.measured) if at + (self.delay if index else 0) <= slot]
         grant = known[-1] if known else Grant(1, len(self.table.prbs) - 1, 0, tuple(range(len(self.prbs))))
         self.grants.append(grant)
@@ -96,22 +96,36 @@ class ReferenceAir:
         self.sinrs_db.append(10 * math.log10(max(effective, 1e-4)))
         return new
 
-    def select_grant(self, sinr: Floats, limit_prbs: float) -> Grant:
-        """Try every rank, width and CQI; of equal rates, the widest grant, then the highest rank."""
-        best_rate, best = 0.0, Grant(1, len(self.table.prbs) - 1, 0, tuple(range(len(self.prbs))))
-        for width in range(len(self.table.prbs) - 1, -1, -1):
-            groups = self.best_groups(sinr[0], int(self.table.groups[width]))
-            if limit_prbs >= self.table.prbs[-1] and len(groups) < len(self.prbs):
-                continue
+    def select_grant(self, sinr: Floats, limit_prbs: float, symbols: int) -> Grant:
+        """Try every rank, width and MCS for the most bits; of equals, the widest grant, then the highest rank."""
+        most_bits, best = 0, self.grant_of(sinr, limit_prbs, 1, self.narrowest(limit_prbs))
+        for width in range(len(self.table.prbs) - 1, self.narrowest(limit_prbs) - 1, -1):
             for rank in range(self.ranks, 0, -1):
-                for cqi in range(1, 16):
-                    grant = Grant(rank, width, cqi, groups)
-                    layer = self.of_grant(sinr, limit_prbs, grant)
-                    least, beta = self.thresholds.least[cqi], self.thresholds.beta[cqi]
-                    rate = self.table.prbs[width] * rank * self.thresholds.efficiency[cqi]
-                    if eesm(layer, self.shares(grant), beta) >= least and rate > best_rate:
-                        best_rate, best = rate, grant
+                grant = self.grant_of(sinr, limit_prbs, rank, width)
+                layer = self.of_grant(sinr, limit_prbs, grant)
+                sizes, least = (each[width, rank - 1, symbols] for each in (self.table.bits, self.table.least))
+                bits = [
+                    int(sizes[mcs])
+                    for mcs in range(len(sizes))
+                    if sizes[mcs] > most_bits and self.effective(layer, grant, mcs) >= least[mcs]
+                ]
+                if bits:
+                    most_bits, best = bits[-1], grant
         return best
+
+    def narrowest(self, limit_prbs: float) -> int:
+        return 0 if limit_prbs < self.table.prbs[-1] else len(self.table.prbs) - 1
+
+    def grant_of(self, sinr: Floats, limit_prbs: float, rank: int, width: int) -> Grant:
+        """The grant on the best groups, with the highest CQI that its SINR allows."""
+        grant = Grant(rank, width, 0, self.best_groups(sinr[0], int(self.table.groups[width])))
+        layer = self.of_grant(sinr, limit_prbs, grant)
+        holds = [
+            cqi
+            for cqi in range(1, 16)
+            if eesm(layer, self.shares(grant), self.thresholds.beta[cqi]) >= self.thresholds.least[cqi]
+        ]
+        return grant._replace(cqi=max(holds, default=0))
 
     def best_groups(self, sinr: Floats, count: int) -> tuple[int, ...]:
         if count == len(self.prbs):
