@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.channel_figures.drawing import draw_curve, draw_points, letter
+from benchmarks.channel_figures.drawing import draw_curve, draw_points, letter, plain_decades
 from benchmarks.channel_figures.link_panels import two_schemes
 from benchmarks.channel_figures.points import Curve, Panel, Points, SampleSizes, of_means
 from emulator.channel.air.blocks import all_widths
@@ -22,7 +22,7 @@ from results.figures.style import PAGE_IN, looks, tidy
 SIZE_IN = (2.6, PAGE_IN)
 GENTLE = Adaptation(olla_up_db=0.05)
 ANTENNAS = 4
-RANK_DB, WIDTH_DB = np.arange(-5.0, 35.1, 2.5), np.arange(-22.0, 6.1, 2.0)
+RANK_DB, WIDTH_DB = np.arange(-5.0, 35.1, 2.5), np.arange(-16.0, 6.1, 2.0)
 RUNS = 4  # with independent draws
 SETTLING_SLOTS = 2_000
 
@@ -80,7 +80,7 @@ def draw(figure: Figure, shown: dict[str, Panel]) -> None:
     rank, width = figure.subplots(1, 2)
     _goodputs(rank, shown["rank"], "Rank, four antennas", "SINR of one layer (dB)")
     _goodputs(width, shown["width of a grant"], "Grant of a power-limited UE", "SINR with all groups granted (dB)")
-    width.set_yscale("log")
+    plain_decades(width, "y")
     width.set(ylim=(5e-3, 4))
     letter([rank, width])
 
