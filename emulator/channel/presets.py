@@ -63,7 +63,7 @@ def _sites_m(preset: PresetName, environment: Environment) -> tuple[Point, ...]:
 
 def hexagon_m(distance_m: float) -> tuple[Point, ...]:
     """Return a site at the origin and the six next ones of a hexagonal grid, to 0.1 m."""
-    turns = [math.tau * (2 * number + 1) / (2 * NEIGHBOURS) for number in range(NEIGHBOURS)]
+    turns = [math.tau * number / NEIGHBOURS for number in range(NEIGHBOURS)]
     around = [(round(distance_m * math.cos(turn), 1), round(distance_m * math.sin(turn), 1)) for turn in turns]
     return ((0.0, 0.0), *((x + 0.0, y + 0.0) for x, y in around))  # no -0.0
 
