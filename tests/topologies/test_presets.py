@@ -1,5 +1,6 @@
 """Presets in scenarios: what they give, what a user's keys replace, and what their channels have in common."""
 
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,7 @@ from topologies.schema.radio import RadioSection, radio_of
 
 NS = 1_000_000_000
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
-UE_KEYS = ("tx_power_dbm", "noise_figure_db", "penetration", "p0_dbm", "alpha")
+UE_KEYS = ("tx_power_dbm", "antennas", "layers", "noise_figure_db", "penetration", "p0_dbm", "alpha")
 
 
 @pytest.fixture
@@ -140,6 +141,30 @@ def test_traces_of_ues_that_leave_the_hall_are_refused(tmp_path: Path) -> None:
     message = "trace new: ue1: radio.ring.farthest_m=40: must keep the UE in the hall, 120 x 50 m about [0, 0]"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         list(new_traces(request, 1, ("uplink",), NS, 1, tmp_path / "out"))
+
+
+def documented(preset: PresetName) -> str:
+    """Return the row of a preset in the table of the channel's page."""
+    place = environment_of(preset)
+    cell, ue = cell_settings(preset, place), ue_settings(preset, place)
+    of = [environment for environment in ENVIRONMENTS if default_preset(environment) == preset]
+    apart_m = math.dist(*cell["sites_m"][:2])
+    columns = (
+        f"`{preset}`",
+        f"{place}; {', '.join(of) or 'none'}",
+        f"{cell['carrier_ghz']:g} GHz, {cell['bandwidth_mhz']:g} MHz, `mu` {cell['mu']}",
+        f"{cell['tdd']} {', '.join(map(str, cell['special']))}",
+        f"{cell['tx_power_dbm']:g} dBm, {cell['antenna_gain_db']:g} dB; {cell['antennas']}, {cell['layers']}",
+        f"{cell['load']:g}",
+        f"{len(cell['sites_m'])}, {apart_m:g} m apart",
+        f"{ue['tx_power_dbm']:g} dBm; {ue['antennas']}, {ue['layers']}",
+    )
+    return f"| {' | '.join(columns)} |"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_page_has_the_numbers_of_each_preset(preset: PresetName) -> None:
+    assert documented(preset) in (Path(__file__).parents[2] / "docs" / "emulator-channel.md").read_text().splitlines()
 
 
 def test_the_schema_says_defaults_of_presets_in_words() -> None:
