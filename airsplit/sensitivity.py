@@ -1,9 +1,6 @@
 """Simulate a scenario and its variants, in each of which one assumption is changed, and compare them task by task."""
 
-import multiprocessing
-import signal
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,17 +13,18 @@ from agents.user_errors import in_one_line
 from airsplit.assumptions import variants_of
 from airsplit.finished_run import read_records
 from airsplit.loaded_scenario import LoadedScenario
+from airsplit.stored_run import load_stored
 from emulator.core.cache import Cache, user_cache
 from emulator.core.files import file_sha256
-from emulator.core.processes import end_with_parent
-from emulator.core.progress import Progress
+from emulator.core.processes import in_processes
 from emulator.record import Records
 from emulator.simulation import Simulation
-from results.finish import result_makers
+from emulator.system import System
+from results.finish import keep_run, result_makers
 from results.progress import RunProgress
-from results.run.folder import Run, open_run
+from results.run.folder import Run
 from results.run.manifest import SENSITIVITY_FILE, write_manifest
-from results.sensitivity import sensitivity_table, write_sensitivity
+from results.sensitivity import Variant, sensitivity_table, write_sensitivity
 from results.statistics import cost_of
 from topologies.build import build
 from topologies.loading.loader import load, prefix_errors
@@ -42,52 +40,61 @@ class Job(NamedTuple):
     cached: bool
 
 
-def run_sensitivity(
-    loaded: LoadedScenario,
-    seeds: Sequence[int],
-    shown: Sequence[str],
-    out: Path,
-    command: tuple[str, ...],
-    processes: int,
-    quiet: bool = False,
-    cached: bool = True,
-) -> Run:
-    """Run a scenario with the first seed, and simulate it and its variants with all seeds in so many processes; write
-    sensitivity.csv, its figures and the report into the run's folder.
+class Plan(NamedTuple):
+    """The variants of a scenario, the assumptions that do not apply (with the reasons), the types of the policies that
+    are simulated by label, and those of them that are `shown`. `overrides` choose these policies."""
 
-    Policies that need training are left out. `shown` are the policies to compare; default: the one with the least mean
-    cost, and `exact`. A variant that cannot be simulated has a row that says why. Raises ValueError for bad input.
-    """
-    scenario = load(loaded.file, loaded.overrides)
+    file: Path
+    overrides: tuple[str, ...]
+    variants: Sequence[Variant]
+    left_out: Mapping[str, str]
+    types: Mapping[str, str]
+    shown: Sequence[str]
+
+
+def plan_variants(file: Path, overrides: Sequence[str], shown: Sequence[str]) -> Plan:
+    """Return the variants of a scenario, without the policies that need training. Raises ValueError for bad input."""
+    scenario = load(file, overrides)
     types = untrained_policies(scenario)
     if unknown := [label for label in shown if label not in types]:
         raise ValueError(f"--policy {unknown[0]}: must be one of {', '.join(types)}, which need no training")
-    loaded = loaded.with_policies(list(types))
-    variants, left_out = variants_of(scenario)
-    makers = result_makers()  # of what is made again, with the sensitivity
-    run = open_run(loaded.run(seed=seeds[0], out=out, progress=not quiet, cache=cached).path)
-    with RunProgress(quiet) as progress:
-        changes = ((), *(variant.overrides for variant in variants))
-        jobs = [Job(loaded.file, (*loaded.overrides, *each), seed, cached) for each in changes for seed in seeds]
-        results = simulate_all(jobs, processes, partial(progress, "varying assumptions"))
-    present, *varied = (
-        together(seeds, results[start : start + len(seeds)]) for start in range(0, len(jobs), len(seeds))
-    )
+    chosen = LoadedScenario(file, tuple(overrides)).with_policies(list(types))
+    return Plan(file, chosen.overrides, *variants_of(scenario), types, shown)
+
+
+def add_sensitivity(
+    run: Run, plan: Plan, seeds: int, processes: int, progress: RunProgress, cached: bool = True
+) -> Run:
+    """Simulate the scenario of a run with the next seeds too, and the plan's variants with all `seeds` of them, in so
+    many processes; write sensitivity.csv, its figures and the report into the run's folder.
+
+    The policies compared are those of the plan; by default the one with the least mean cost, and `exact`. A variant
+    that cannot be simulated has a row that says why. Raises ValueError if the scenario cannot be simulated with a seed,
+    and UnfinishedRun if figures or report cannot be made.
+    """
+    makers = result_makers(run.manifest.facts.left_out)
+    first = run.manifest.seeds["scenario"]
+    numbers = range(first, first + seeds)
+    changes = ((), *(variant.overrides for variant in plan.variants))
+    jobs = [Job(plan.file, (*plan.overrides, *each), seed, cached) for each in changes for seed in numbers]
+    with progress:
+        others = in_processes(simulate, jobs[1:], processes, partial(progress, "varying assumptions"))
+    results = [tasks_of_run(run, plan.types), *others]
+    present, *varied = (together(numbers, results[start : start + seeds]) for start in range(0, len(jobs), seeds))
     if isinstance(present, str):
         raise ValueError(present)
     costs = present.groupby("policy", sort=False)["cost_s"].mean()
-    exact = [label for label, kind in types.items() if kind == "exact"]
-    policies = list(shown or dict.fromkeys((str(costs.idxmin()), *exact)))
-    write_sensitivity(
-        run.path / SENSITIVITY_FILE,
-        sensitivity_table(present, zip(variants, varied, strict=True), left_out, policies),
-    )
+    exact = [label for label, kind in plan.types.items() if kind == "exact"]
+    policies = list(plan.shown or dict.fromkeys((str(costs.idxmin()), *exact)))
+    table = sensitivity_table(present, zip(plan.variants, varied, strict=True), plan.left_out, policies)
+    write_sensitivity(run.path / SENSITIVITY_FILE, table)
     sha256 = {SENSITIVITY_FILE: file_sha256(run.path / SENSITIVITY_FILE)}
-    changed = {"data_sha256": run.manifest.data_sha256 | sha256, "command": command}
-    run = Run(run.path, run.manifest.model_copy(update=changed))
+    run = Run(run.path, run.manifest.model_copy(update={"data_sha256": run.manifest.data_sha256 | sha256}))
     write_manifest(run.path, run.manifest)
-    makers["figures"](run)
-    makers["report"](run)
+    for what in ("figures", "report"):
+        if what in makers:
+            with keep_run(run.path, what):
+                makers[what](run)
     return run
 
 
@@ -101,28 +108,6 @@ def untrained_policies(scenario: Scenario) -> dict[str, str]:
     if not found:
         raise ValueError("policies: must have one that needs no training")
     return found
-
-
-def simulate_all(jobs: Sequence[Job], processes: int, progress: Progress) -> list[pd.DataFrame | str]:
-    """Return what `simulate` returns for each job, in their order, or what ended its process."""
-    results: dict[int, pd.DataFrame | str] = {}
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), end_with_command) as pool:
-        futures = {pool.submit(simulate, job): index for index, job in enumerate(jobs)}
-        progress(0, len(jobs))
-        try:
-            for done, future in enumerate(as_completed(futures), 1):
-                error = future.exception()
-                results[futures[future]] = future.result() if error is None else in_one_line(error)
-                progress(done, len(jobs))
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return [results[index] for index in range(len(jobs))]
-
-
-def end_with_command() -> None:
-    """Let this process end at once when the user presses Ctrl-C, and when its parent ends."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    end_with_parent()
 
 
 def simulate(job: Job) -> pd.DataFrame | str:
@@ -141,6 +126,19 @@ def simulate(job: Job) -> pd.DataFrame | str:
         return " ".join(str(error).split())
     except Exception as error:  # whatever it is, the other variants are still worth simulating
         return in_one_line(error)
+    return compared_columns(tasks, system)
+
+
+def tasks_of_run(run: Run, labels: Collection[str]) -> pd.DataFrame:
+    """Return the tasks of a run under some of its policies, as `simulate` returns them."""
+    tasks = compared_columns(
+        read_records(run.path / "tasks.parquet"), load_stored(run.path, run.manifest.facts.rung).system
+    )
+    return tasks[tasks["policy"].isin(labels)].reset_index(drop=True)
+
+
+def compared_columns(tasks: pd.DataFrame, system: System) -> pd.DataFrame:
+    """Return the columns of `sensitivity_table` but the seed, of a system's tasks."""
     units = {link.source: link.trace.sha256 for link in reversed(system.links)}
     texts = {name: tasks[name].astype(str) for name in ("policy", "source", "kind", "placement")}
     unit = [units.get(source, source) for source in texts["source"]]

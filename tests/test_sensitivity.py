@@ -11,7 +11,10 @@ import airsplit
 from airsplit import assumptions
 from airsplit.assumptions import ANY, ASSUMPTIONS, Assumption, plus, same_paths, variants_of
 from airsplit.cli import app
-from airsplit.sensitivity import Job, simulate, simulate_all
+from airsplit.sensitivity import Job, simulate, tasks_of_run
+from airsplit.simulation_run import run_simulation
+from emulator.core.processes import in_processes
+from results.progress import RunProgress
 from results.run.folder import open_run, verify
 from results.sensitivity import variant_rows
 from tests.topologies.loading.bad_scenarios import GOOD
@@ -108,7 +111,7 @@ def test_several_values_of_an_assumption_are_all_named() -> None:
 def test_results_do_not_depend_on_the_number_of_processes(file: Path) -> None:
     """A job that fails is a line in its place."""
     jobs = [Job(file, overrides, 1, False) for overrides in (ALL_DEVICE, ("cells.gnb.bandwidth_mhz=41",))]
-    one, two = (simulate_all(jobs, processes, lambda *_: None) for processes in (1, 2))
+    one, two = (in_processes(simulate, jobs, processes, lambda *_: None) for processes in (1, 2))
     for first, second, here in zip(one, two, map(simulate, jobs), strict=True):
         if isinstance(first, str):
             assert first == second == here
@@ -117,6 +120,59 @@ def test_results_do_not_depend_on_the_number_of_processes(file: Path) -> None:
             pd.testing.assert_frame_equal(first, second)
             pd.testing.assert_frame_equal(first, here)
     assert "bandwidth_mhz" in str(one[1]) and "\n" not in str(one[1])
+
+
+def test_tasks_of_a_run_are_those_that_a_process_would_simulate(file: Path, tmp_path: Path) -> None:
+    """So the first seed is simulated once. Policies that a variant does not have do not matter."""
+    policies = "policies=[{type: random}, {type: greedy}, {type: exact}]"
+    run = run_simulation(load(file, (policies, "hil=null"), 7), file, tmp_path, (), RunProgress(quiet=True))
+    alone = simulate(Job(file, ("policies=[{type: random}, {type: exact}]", "hil=null"), 7, False))
+    assert isinstance(alone, pd.DataFrame)
+    pd.testing.assert_frame_equal(tasks_of_run(run, {"random", "exact"}), alone)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_process_leaves_its_variant_out(
+    processes: int, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy that kills its process on slow computers, as the kernel does for want of memory."""
+    (tmp_path / "deadly.py").write_text(
+        "import os, signal\n"
+        "class Deadly:\n"
+        "    def decide(self, observation):\n"
+        "        if observation.service_ns('ue1', 0, 1, 1, 0) > 500_000_000:\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return observation.candidates[0]\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))  # of the processes, too
+    policies = ("policies=[{type: 'deadly:Deadly'}]", "hil=null")
+    slow = "devices.phone.layer_overhead_us=1000000"
+    jobs = [Job(file, (*policies, *each), seed, False) for each in ((), (slow,), ()) for seed in (1, 2)]
+    found = in_processes(simulate, jobs, processes, lambda *_: None)
+    assert found[2:4] == ["its process ended (SIGKILL)"] * 2
+    for one, other in zip(found[:2], found[4:], strict=True):
+        assert isinstance(one, pd.DataFrame) and isinstance(other, pd.DataFrame)
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_run_reports_what_it_stands_on(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--sensitivity`: all policies have a summary, those without training are compared, over five seeds."""
+    narrow = Assumption("noise", "", "", ANY, *same_paths("cells.*.noise_rise_db")(plus(3), plus(6)))
+    monkeypatch.setattr(assumptions, "ASSUMPTIONS", (narrow,))
+    words = ["run", str(file), "--sensitivity", "--no-figures", "--quiet", "--json", "--out", str(tmp_path)]
+    result = CliRunner().invoke(app, [*words, "--set", "hil=null"], catch_exceptions=False)
+    found = json.loads(result.stdout)
+    assert {row["setting"] for row in found["sensitivity"]} == {"3", "6"}
+    assert {row["policy"] for row in found["summary"]} == {"random", "pool1"}
+    run = open_run(Path(found["run"]))
+    verify(run)
+    assert run.manifest.seeds["scenario"] == 1 and not list((run.path / "figures").iterdir())
+    assert "What the result stands on" in (run.path / "report.html").read_text()
+
+
+def test_a_run_on_workers_cannot_be_varied(file: Path) -> None:
+    result = CliRunner().invoke(app, ["run", str(file), "--hil", "local", "--sensitivity"])
+    assert str(result.exception).startswith("--sensitivity: must not be given beside --hil")
 
 
 def test_a_command_reports_what_it_varied(

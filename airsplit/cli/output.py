@@ -65,16 +65,24 @@ def print_rows(rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def print_run(run: "Run", as_json: bool) -> None:
-    """Print the table of a finished run and the path of its report. Exit with code 5 if the run's checks failed."""
+    """Print the table of a finished run, what it stands on if that was varied, and the path of its report. Exit with
+    code 5 if the run's checks failed."""
+    from results.run.manifest import SENSITIVITY_FILE
+    from results.sensitivity import conclusion, read_sensitivity, reasons
     from results.statistics import read_summary
     from results.text import table_lines
 
     table = read_summary(run)
     report = run.path / "report.html"
+    varied = read_sensitivity(run.path / SENSITIVITY_FILE)
+    print_notes(run.path, [] if varied is None else reasons(varied))
     if as_json:
-        print_json({"run": str(run.path), "report": str(report), "summary": table.to_dict("records")})
+        more = {} if varied is None else {"sensitivity": varied.to_dict("records")}
+        print_json({"run": str(run.path), "report": str(report), "summary": table.to_dict("records"), **more})
     else:
         print("\n".join(table_lines(table)))
+        if varied is not None:
+            print(conclusion(varied))
         print(f"report: {report}")
     if not run.manifest.valid:
         failed = [f"{each.name}: {each.subject}" for each in run.manifest.checks if not each.passed]

@@ -9,11 +9,13 @@ import typer
 from airsplit.cli.options import Json, NoCache, OutFolder, Overrides, Quiet, ScenarioFile, Seed, Traceback
 from airsplit.cli.output import command_line, print_json, print_notes, print_rows
 
+SEEDS = 5
+
 
 def sensitivity(
     scenario: ScenarioFile,
     seed: Seed = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Number of seeds, from the seed on.")] = 5,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Number of seeds, from the seed on.")] = SEEDS,
     policies: Annotated[
         list[str] | None,
         typer.Option("--policy", metavar="LABEL", help="To compare; default: the one with the least cost, and exact."),
@@ -28,17 +30,20 @@ def sensitivity(
 ) -> None:
     """Change one assumption at a time, and say how many tasks run elsewhere, what they cost, and who is then better.
     Agents are not trained anew: those without a checkpoint are left out."""
-    from airsplit.loaded_scenario import LoadedScenario
-    from airsplit.sensitivity import run_sensitivity
+    from airsplit.sensitivity import add_sensitivity, plan_variants
+    from airsplit.simulation_run import run_simulation
+    from emulator.core.cache import Cache, user_cache
+    from results.progress import RunProgress
     from results.run.manifest import SENSITIVITY_FILE
     from results.sensitivity import HEADINGS, cells_of, conclusion, read_sensitivity, reasons
-    from topologies.loading.loader import load
+    from topologies.loading.loader import load, prefix_errors
 
-    loaded = LoadedScenario(scenario, tuple(overrides or ()))
-    first = load(scenario, loaded.overrides, seed).seed
-    processes = jobs or len(os.sched_getaffinity(0))
-    all_seeds = range(first, first + seeds)
-    run = run_sensitivity(loaded, all_seeds, policies or (), out, command_line(), processes, quiet, not no_cache)
+    plan = plan_variants(scenario, overrides or (), policies or ())
+    chosen = load(scenario, plan.overrides, seed)
+    cache = Cache() if no_cache else user_cache()
+    with prefix_errors(scenario, overrides or ()):
+        run = run_simulation(chosen, scenario, out, command_line(), RunProgress(quiet), cache=cache)
+    run = add_sensitivity(run, plan, seeds, jobs or processors(), RunProgress(quiet), not no_cache)
     path = run.path / SENSITIVITY_FILE
     table = read_sensitivity(path)
     assert table is not None
@@ -52,3 +57,8 @@ def sensitivity(
     print_notes(scenario, reasons(table))
     print(conclusion(table))
     print(f"report: {run.path / 'report.html'}")
+
+
+def processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0))

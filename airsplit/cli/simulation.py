@@ -20,6 +20,7 @@ from airsplit.cli.options import (
     Traceback,
 )
 from airsplit.cli.output import command_line, print_run
+from airsplit.cli.sensitivity import SEEDS, processors
 from emulator.policy import EngineName
 
 if TYPE_CHECKING:
@@ -42,18 +43,25 @@ def run(
     ] = "compiled",
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Draw none: saves seconds a run.")] = False,
     no_bound: Annotated[bool, typer.Option("--no-bound", help="Compute no bound: rows then have no gap.")] = False,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help=f"Then vary one assumption at a time, with {SEEDS} seeds.")
+    ] = False,
     no_cache: NoCache = False,
     as_json: Json = False,
     quiet: Quiet = False,
     _: Traceback = False,
 ) -> None:
     """Simulate a scenario under every policy that it names, and write records, figures and a report."""
+    from airsplit.sensitivity import add_sensitivity, plan_variants
     from airsplit.simulation_run import run_simulation
     from emulator.core.cache import Cache, user_cache
     from results.progress import RunProgress
     from topologies.loading.loader import load, prefix_errors
 
+    if sensitivity and hil:
+        raise ValueError("--sensitivity: must not be given beside --hil, whose measured times no variant has")
     chosen = load(scenario, overrides or (), seed)
+    plan = plan_variants(scenario, overrides or (), ()) if sensitivity else None
     command = command_line()
     left_out: dict[LeftOut, bool] = {"bound": no_bound, "figures": no_figures}
     asked = tuple(name for name, out_of_it in left_out.items() if out_of_it)
@@ -64,4 +72,6 @@ def run(
         run = run_simulation(
             chosen, scenario, out, command, progress, hil, engine=engine, left_out=asked, login=login, cache=cache
         )
+    if plan is not None:
+        run = add_sensitivity(run, plan, SEEDS, processors(), RunProgress(quiet), not no_cache)
     print_run(run, as_json)
