@@ -92,6 +92,11 @@ def neighbours(change: Change) -> Change:
     return lambda value, cell: change(value, cell) if len(cell["sites_m"]) > 1 else value
 
 
+def no_noise_rise(value: float | None, cell: Mapping[str, Any]) -> float | None:
+    """Take no noise rise, where there is one: a number, or that of other sites' UEs."""
+    return 0.0 if value or (value is None and len(cell["sites_m"]) > 1) else value
+
+
 def spread(ns: float) -> Change:
     """Take another delay spread, for the profiles that have one."""
     return lambda value, fading: ns if fading["profile"] == "auto" or fading["profile"].startswith("tdl") else value
@@ -130,11 +135,11 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "noise rise", "interference of other cells' UEs in the uplink", "a generated uplink", UPLINK,
-        *same_paths("cells.*.noise_rise_db")(plus(-3, least=0), plus(6)), unit=" dB",
+        *same_paths("cells.*.noise_rise_db")(no_noise_rise, lambda value, _: (value or 0.0) + 6), unit=" dB",
     ),
     Assumption(
-        "neighbours' load", "share of time in which other sites transmit", "a generated downlink, several sites",
-        DOWNLINK, *same_paths("cells.*.load")(neighbours(times(0.2)), neighbours(lambda *_: 1.0)),
+        "neighbours' load", "share of time in which other sites and their UEs transmit", "several sites",
+        ANY, *same_paths("cells.*.load")(neighbours(times(0.2)), neighbours(lambda *_: 1.0)),
     ),
     Assumption(
         "bandwidth", "of the carrier, nearest to half and double", "a generated channel", ANY,

@@ -52,21 +52,37 @@ class Handover:
 
 
 @dataclass(frozen=True)
+class Array:
+    """Antenna panels of a site, each of `rows` x `columns` elements of TR 38.901 Table 7.3-1, half a wavelength apart,
+    with as many beams: `sectors` panels at equal angles around the mast, tilted down by `tilt_deg`."""
+
+    rows: int = 1
+    columns: int = 1
+    sectors: int = 3
+    tilt_deg: float = 0.0
+
+
+@dataclass(frozen=True)
 class Base:
     """The sites of a base station, all with one carrier, one environment of TR 38.901 and one height (None: the
-    environment's). One site serves the UE; each other site transmits for the share `load` of the time."""
+    environment's). One site serves the UE. Each other site is on for the share `load` of periods of
+    `load_period_ns`."""
 
     environment: Environment = "umi"
     sites_m: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
     height_m: float | None = None
     tx_power_dbm: float = 33.0
     antenna_gain_db: float = 8.0
+    """Greatest gain of one antenna element, for sending and receiving."""
+    array: Array | None = None
+    """None: one antenna with the same gain in all directions."""
     antennas: int = 4
     """Receive antennas of a site with independent fading."""
     noise_figure_db: float = 5.0
     load: float = 0.5
-    noise_rise_db: float = 0.0
-    """Interference over thermal noise in the uplink."""
+    load_period_ns: int = 1_000_000_000
+    noise_rise_db: float | None = None
+    """Interference over thermal noise in the uplink. None: that of the UEs of the other sites."""
     handover: Handover = Handover()
 
 
@@ -84,6 +100,9 @@ class Ue:
     layers: int = 1
     """Most spatial layers of the uplink."""
     noise_figure_db: float = 7.0
+    antenna_gain_db: float = 0.0
+    """Gain towards the serving site, both ways. Interference from other directions is received, and caused, with the
+    mean gain of a beam, 0 dB; a negative gain is a loss for all."""
     penetration: Penetration = "none"
     """Outdoor-to-indoor loss of TR 38.901 7.4.3: none, or the low-loss or high-loss model of a building."""
 

@@ -1,6 +1,6 @@
 """SINR of each resource block group, slot by slot, from propagation, fading, noise and interference.
 
-Other sites interfere with constant power: each with its mean power times its load, flat over the band, without fading.
+Other sites and their UEs interfere while a site is on, with power that is flat over the band and does not fade.
 """
 
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from emulator.channel.large_scale.budget import (
     uplink_limit_prbs,
     uplink_power_dbm,
 )
+from emulator.channel.large_scale.neighbours import Activity, UplinkInterference
 from emulator.channel.large_scale.propagation import PropagationStream
 from emulator.channel.large_scale.slot_propagation import SlotPropagation, propagation_at
 from emulator.channel.large_scale.track import Track, speed_profile, travelled_m
@@ -53,6 +54,10 @@ class Signal:
         self._done = 0
         self._pattern = symbols(radio.carrier, direction)
         self._fading = SiteFading(radio, group_offsets_hz(radio.carrier), seed, entity, direction)
+        self._activity = Activity(radio.base, seed)
+        self._interference: UplinkInterference | None = None
+        if direction == "uplink" and radio.base.noise_rise_db is None:
+            self._interference = UplinkInterference(radio, seed)
         self._bursts: BurstShare | None = None
         if radio.bursts is not None:
             self._bursts = BurstShare(radio.bursts, generator(seed, entity, f"channel bursts {direction}"))
@@ -63,7 +68,7 @@ class Signal:
         self._done += slots
         at_ns = edges_ns[:-1]
         propagation = self._propagation.until(int(edges_ns[-1]))
-        at_slots = propagation_at(propagation, self._radio.base.antenna_gain_db, at_ns)
+        at_slots = propagation_at(propagation, at_ns)
         sinr = self._fading.layer_gains(at_slots.site, at_slots.los, travelled_m(self._speed, at_ns))
         together = np.einsum("ij->i", sinr[:, 0])  # much faster than a mean of few values
         fading_db = 10 * np.log10(together / (sinr.shape[2] * ranks.antennas(self._radio, self._direction)))
@@ -75,7 +80,8 @@ class Signal:
 
     def _mean_sinr(self, at_slots: SlotPropagation, edges_ns: Ints) -> Floats:
         """Return the linear SINR of a single layer at fading gain 1 with all blocks granted, shape (slots,)."""
-        signal_mw, noise_mw = self._downlink(at_slots) if self._direction == "downlink" else self._uplink(at_slots)
+        power = self._downlink if self._direction == "downlink" else self._uplink
+        signal_mw, noise_mw = power(at_slots, edges_ns[:-1])
         if self._bursts is not None and self._radio.bursts is not None:
             over_noise = 10 ** (self._radio.bursts.power_db / 10)
             noise_mw = noise_mw + self._noise_mw() * over_noise * self._bursts.of(edges_ns)
@@ -87,19 +93,27 @@ class Signal:
             return np.full(len(at_slots.site), UNLIMITED_PRBS)
         return uplink_limit_prbs(self._radio.ue, self._radio.carrier.mu, at_slots.serving_loss_db)
 
-    def _downlink(self, at_slots: SlotPropagation) -> tuple[Floats, Floats]:
+    def _downlink(self, at_slots: SlotPropagation, at_ns: Ints) -> tuple[Floats, Floats]:
         """Return signal, and noise plus other sites' interference, on one subcarrier at the UE, shape (slots,) each."""
-        received_mw = milliwatts(self._site_dbm() - at_slots.coupling_loss_db)
-        signal_mw = received_mw[at_slots.site, np.arange(len(at_slots.site))]
-        return signal_mw, self._noise_mw() + self._radio.base.load * (received_mw.sum(axis=0) - signal_mw)
+        signal_mw = milliwatts(self._site_dbm() - at_slots.serving_loss_db)
+        interfering = self._activity.on(at_ns)
+        interfering[at_slots.site, np.arange(len(at_ns))] = False
+        received_mw = milliwatts(self._site_dbm() - at_slots.interfering_loss_db)
+        return signal_mw, self._noise_mw() + (received_mw * interfering).sum(axis=0)
 
-    def _uplink(self, at_slots: SlotPropagation) -> tuple[Floats, Floats]:
+    def _uplink(self, at_slots: SlotPropagation, at_ns: Ints) -> tuple[Floats, Floats]:
         """Return signal, and noise plus interference, on one subcarrier at the base station, shape (slots,) each."""
         carrier = self._radio.carrier
         loss_db = at_slots.serving_loss_db
         sent_dbm = uplink_power_dbm(self._radio.ue, carrier.mu, prbs(carrier), loss_db)
-        noise_mw = self._noise_mw() * 10 ** (self._radio.base.noise_rise_db / 10)
-        return milliwatts(per_subcarrier_dbm(sent_dbm, prbs(carrier)) - loss_db), np.full(len(loss_db), noise_mw)
+        return milliwatts(per_subcarrier_dbm(sent_dbm, prbs(carrier)) - loss_db), self._uplink_noise_mw(at_slots, at_ns)
+
+    def _uplink_noise_mw(self, at_slots: SlotPropagation, at_ns: Ints) -> Floats:
+        """Return noise plus the interference of other sites' UEs on one subcarrier, shape (slots,)."""
+        if self._interference is not None:
+            return self._noise_mw() + self._interference.at(at_slots.site, at_ns)
+        rise_db = self._radio.base.noise_rise_db or 0.0
+        return np.full(len(at_ns), self._noise_mw() * 10 ** (rise_db / 10))
 
     def _site_dbm(self) -> float:
         """Return a site's transmit power on one subcarrier."""

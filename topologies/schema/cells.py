@@ -35,6 +35,20 @@ def _converted(name: str, value: Any) -> tuple[str, Any]:
     return name, value
 
 
+class ArraySection(Section):
+    """Antenna panels of a site, with elements of TR 38.901 Table 7.3-1 and as many beams; the best beam serves. The
+    first panel looks 30 degrees from the x axis to the y axis."""
+
+    rows: Annotated[int, Field(ge=1, le=64)] = 1
+    """Elements of a panel one above another."""
+    columns: Annotated[int, Field(ge=1, le=64)] = 1
+    """Elements of a panel side by side."""
+    sectors: Annotated[int, Field(ge=1, le=6)] = 3
+    """Panels about the mast, at equal angles."""
+    tilt_deg: Annotated[float, Field(ge=-90, le=90)] = 0.0
+    """Angle of the panels below the horizon."""
+
+
 class HandoverSection(Section):
     """A UE changes its site if another is stronger by `hysteresis_db` for `time_to_trigger_ms`."""
 
@@ -141,13 +155,18 @@ class CellSection(Section):
     tx_power_dbm: Decibels = FROM_PRESET
     """Transmit power of each site, over the whole bandwidth. Default: the preset's."""
     antenna_gain_db: Decibels = FROM_PRESET
-    """Antenna gain of each site, for sending and receiving. Default: the preset's."""
+    """Antenna gain of each site, for sending and receiving; with an `array`, of one of its elements. Default: the
+    preset's."""
+    array: ArraySection | None = FROM_PRESET
+    """Panels with beams; null: one antenna with the same gain in all directions. Default: the preset's."""
     noise_figure_db: Decibels = FROM_PRESET
     """Noise figure of the sites' receivers. Default: the preset's."""
     load: Annotated[float, Field(ge=0, le=1)] = FROM_PRESET
-    """Share of the time in which an interfering site transmits. Default: the preset's."""
-    noise_rise_db: Annotated[float, Field(ge=0, le=60)] = 0.0
-    """Uplink interference over thermal noise."""
+    """Share of the time in which each other site, and one of its UEs, transmits. Default: the preset's."""
+    load_period_ms: Period = 1000.0
+    """Time for which another site is on or off."""
+    noise_rise_db: Annotated[float, Field(ge=0, le=60)] | None = None
+    """Uplink interference over thermal noise. Default: that of the UEs of the other sites."""
     handover: HandoverSection = HandoverSection()
     """Handover between the sites; matters with several `sites_m` only."""
     adaptation: AdaptationSection = AdaptationSection()
@@ -176,7 +195,10 @@ class CellSection(Section):
     @property
     def base(self) -> radio.Base:
         """Return the base station in the emulator's units."""
-        values = in_emulator_units(self) | {"handover": radio.Handover(**in_emulator_units(self.handover))}
+        values = in_emulator_units(self) | {
+            "handover": radio.Handover(**in_emulator_units(self.handover)),
+            "array": None if self.array is None else radio.Array(**in_emulator_units(self.array)),
+        }
         return radio.Base(**_fields_of(radio.Base, values))
 
 

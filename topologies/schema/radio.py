@@ -95,6 +95,9 @@ class RadioSection(Section):
     """Most spatial layers of the uplink. Default: that of the cell's preset."""
     noise_figure_db: Decibels = FROM_PRESET
     """Noise figure of the UE's receiver. Default: that of the cell's preset."""
+    antenna_gain_db: Decibels = FROM_PRESET
+    """Antenna gain towards the serving site, for sending and receiving; negative: a loss, of interference too. Default:
+    that of the cell's preset."""
     penetration: Penetration = FROM_PRESET
     """Building penetration loss: none, low-loss or high-loss building. Default: that of the cell's preset."""
     fading: FadingSection = FadingSection()

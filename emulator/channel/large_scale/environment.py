@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
-from emulator.channel.radio import Environment, Penetration, Radio, SettingError
+from emulator.channel.radio import Array, Environment, Penetration, Radio, SettingError
 from emulator.channel.standard_tables import table
 
 
@@ -116,8 +116,8 @@ def indoor_delay_spread_ns(environment: Environment, carrier_hz: float) -> float
 
 
 def require_valid(radio: Radio) -> None:
-    """Raise ValueError, one line, if heights, sites, carrier or penetration are outside the range of TR 38.901, or the
-    load is not between 0 and 1."""
+    """Raise ValueError, one line, if heights, sites, carrier or penetration are outside the range of TR 38.901, the
+    load or its period are out of range, or FR2 has no array."""
     row = environment_parameters(radio.base.environment)
     base_m = base_height_m(radio)
     lowest, highest = row.ue_height_m
@@ -138,8 +138,28 @@ def require_valid(radio: Radio) -> None:
         raise SettingError("base.sites_m", radio.base.sites_m, "must be different places")
     if not 0 <= radio.base.load <= 1:
         raise SettingError("base.load", f"{radio.base.load:g}", "must be at least 0 and at most 1")
+    if not radio.base.load_period_ns >= 1:
+        raise SettingError("base.load_period_ns", radio.base.load_period_ns, "must be at least 1")
+    _require_array(radio.base.array, radio.carrier.carrier_hz)
     if radio.ue.penetration not in row.penetrations:
         raise SettingError("ue.penetration", radio.ue.penetration, f"must be one of {', '.join(row.penetrations)}")
+
+
+def _require_array(array: Array | None, carrier_hz: float) -> None:
+    beams_only = carrier_hz >= table("prb")["ranges"]["FR2"]["lowest_mhz"] * 1e6
+    if array is None:
+        if beams_only:
+            raise SettingError("base.array", None, "must be given in FR2, where all sites send in beams")
+        return
+    for name, most in (("rows", 64), ("columns", 64), ("sectors", 6)):
+        if not 1 <= getattr(array, name) <= most:
+            raise SettingError(f"base.array.{name}", getattr(array, name), f"must be at least 1 and at most {most}")
+    if not -90 <= array.tilt_deg <= 90:
+        raise SettingError("base.array.tilt_deg", f"{array.tilt_deg:g}", "must be at least -90 and at most 90")
+    if beams_only and array.rows * array.columns == 1:
+        raise SettingError(
+            "base.array.columns", 1, "must be above 1 with one row in FR2, where all sites send in beams"
+        )
 
 
 def base_height_m(radio: Radio) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from emulator.channel.large_scale import environment
+from emulator.channel.large_scale.antenna import antenna_gain, directions
 from emulator.channel.large_scale.environment import base_height_m, environment_parameters
 from emulator.channel.large_scale.path_loss import (
     Geometry,
@@ -24,12 +25,25 @@ from emulator.core.randomness import generator
 
 class AtPlaces(NamedTuple):
     """Propagation between each site and each place, shape (sites, places): 3-D distance, path loss including
-    penetration, shadowing, and line of sight."""
+    penetration, shadowing, line of sight, and the antennas' gain: of site and UE towards each other, and the mean one
+    of interference between them."""
 
     distance_m: Floats
     path_loss_db: Floats
     shadowing_db: Floats
     los: Flags
+    serving_gain_db: Floats
+    interfering_gain_db: Floats
+
+    @property
+    def coupling_loss_db(self) -> Floats:
+        """The loss between a UE and a site that serves it."""
+        return self.path_loss_db + self.shadowing_db - self.serving_gain_db
+
+    @property
+    def interfering_loss_db(self) -> Floats:
+        """The loss between a UE and a site that does not serve it."""
+        return self.path_loss_db + self.shadowing_db - self.interfering_gain_db
 
 
 class _Fields(NamedTuple):
@@ -63,7 +77,20 @@ class Places:
     def at(self, points_m: Floats) -> AtPlaces:
         """Return the propagation to `points_m`, shape (places, 2). A point's values are independent of other points."""
         seen = [self._of(site, points_m) for site in range(len(self._fields))]
-        return AtPlaces(*(np.stack(values) for values in zip(*seen, strict=True)))
+        away_m = points_m - np.array(self._radio.base.sites_m)[:, np.newaxis]
+        gain = antenna_gain(
+            self._radio.base, directions(away_m, self._geometry.ue_height_m - self._geometry.base_height_m)
+        )
+        ue_db = self._radio.ue.antenna_gain_db
+        distance_m, loss_db, shadowing_db, los = (np.stack(values) for values in zip(*seen, strict=True))
+        return AtPlaces(
+            distance_m,
+            loss_db,
+            shadowing_db,
+            los,
+            gain.serving_db + ue_db,
+            gain.interfering_db + min(ue_db, 0.0),
+        )
 
     def _draw_fields(self, seed: int, site: int) -> _Fields:
         row, entity = self._row, site_name(self._radio.base.sites_m[site])
@@ -74,8 +101,8 @@ class Places:
             rough_waves(generator(seed, entity, "shadowing out of sight"), nlos.correlation_m),
         )
 
-    def _of(self, site: int, points_m: Floats) -> AtPlaces:
-        """Return the propagation to one site; shapes (places,)."""
+    def _of(self, site: int, points_m: Floats) -> tuple[Floats, Floats, Floats, Flags]:
+        """Return distance, path loss, shadowing and line of sight to one site, shapes (places,)."""
         row, geometry, fields = self._row, self._geometry, self._fields[site]
         away_m = points_m - np.array(self._radio.base.sites_m[site])
         distance_m: Floats = np.hypot(away_m[:, 0], away_m[:, 1])
@@ -90,7 +117,7 @@ class Places:
             shadowing_db *= row.o2i.sigma_db
         else:
             shadowing_db *= shadowing_sigma_db(row.name, distance_m, geometry, los)
-        return AtPlaces(distance_3d_m(distance_m, geometry), loss_db, shadowing_db, los)
+        return distance_3d_m(distance_m, geometry), loss_db, shadowing_db, los
 
 
 def site_name(place_m: tuple[float, float]) -> str:

@@ -11,8 +11,8 @@ from emulator.core.arrays import Flags, Floats, Ints
 
 class Propagation(NamedTuple):
     """Propagation to each site along a UE's track, shape (sites, k), at the instants `at_ns`, shape (k,): 3-D distance,
-    path loss including penetration, shadowing, and line of sight. The UE moves at most 0.25 m between two instants.
-    Values are constant before the first and after the last instant.
+    path loss including penetration, shadowing, line of sight, and antenna gains (see `AtPlaces`). The UE moves at most
+    0.25 m between two instants. Values are constant before the first and after the last instant.
 
     `path_loss_db` + `shadowing_db` is the loss without antenna gain. `serving_site` serves from `serving_from_ns` on,
     both of shape (h,). Nothing is sent within `interruptions_ns`, rows of (from, until), shape (m, 2).
@@ -23,6 +23,8 @@ class Propagation(NamedTuple):
     path_loss_db: Floats
     shadowing_db: Floats
     los: Flags
+    serving_gain_db: Floats
+    interfering_gain_db: Floats
     serving_from_ns: Ints
     serving_site: Ints
     interruptions_ns: Ints
@@ -48,7 +50,7 @@ class PropagationStream:
         from_ns, self._done_ns = self._done_ns, until_ns
         at_ns, points_m = points_between(self._track, from_ns, until_ns)
         seen = self._places.at(points_m)
-        strength_db = -(seen.path_loss_db + seen.shadowing_db)
+        strength_db = -seen.coupling_loss_db
         if self._decider is None:
             self._decider = handover.HandoverDecider(self._radio.base.handover, strength_db[:, 0])
         serving, interruptions_ns = self._decider.decide(at_ns, strength_db, from_ns, until_ns)

@@ -12,7 +12,7 @@ import pytest
 from emulator.channel.generate import generate, generate_file, stream
 from emulator.channel.large_scale.track import static, waypoints
 from emulator.channel.numerology import peak_rate_bps
-from emulator.channel.radio import SPEC_VERSION, Adaptation, Base, Bursts, Carrier, Direction, Fading, Radio, Ue
+from emulator.channel.radio import SPEC_VERSION, Adaptation, Array, Base, Bursts, Carrier, Direction, Fading, Radio, Ue
 from emulator.trace import Interval, Trace
 
 SECOND_NS = 10**9
@@ -154,7 +154,7 @@ def test_no_numerology_lacks_processes_on_a_perfect_channel(
     FR2's downlink, and 14.3 % here (one symbol of control, one of DM-RS, of 14)."""
     radio = Radio(
         carrier=Carrier(carrier_hz, bandwidth_hz, mu, tdd=""),
-        base=Base(tx_power_dbm=70.0),
+        base=Base(tx_power_dbm=70.0, array=Array(columns=2)),
         ue=Ue(tx_power_dbm=70.0, p0_dbm=0.0),
         fading=Fading("none"),
         adaptation=Adaptation(implementation_loss_db=0.0),

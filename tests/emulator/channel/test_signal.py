@@ -23,7 +23,7 @@ TWO = Ue(antennas=2)
 LONE = Base(antennas=2)
 PLAIN = Radio(
     carrier=Carrier(layers=1),
-    base=Base(sites_m=((0.0, 0.0), (0.0, 200.0), (150.0, 100.0)), load=0.3, noise_rise_db=3.0, antennas=2),
+    base=Base(sites_m=((0.0, 0.0), (0.0, 200.0), (150.0, 100.0)), load=1.0, noise_rise_db=3.0, antennas=2),
     ue=TWO,
     fading=Fading("none"),
 )
@@ -54,7 +54,7 @@ def decibels(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return 10 * np.log10(values)
 
 
-def test_downlink_is_signal_over_noise_and_the_load_of_the_others() -> None:
+def test_downlink_is_signal_over_noise_and_the_others() -> None:
     """33 dBm over 106 x 12 subcarriers of 30 kHz, a noise figure of 7 dB, two branches: twice the signal."""
     got = receive(PLAIN, "downlink")
     found = propagation_of(PLAIN)
@@ -62,11 +62,35 @@ def test_downlink_is_signal_over_noise_and_the_load_of_the_others() -> None:
     site = serving(found)
     own_mw = received_mw[site, np.arange(SLOTS)]
     noise_mw = 10 ** ((-174 + decibels(np.array(30e3)) + 7) / 10)
-    sinr = 2 * own_mw / (noise_mw + 0.3 * (received_mw.sum(axis=0) - own_mw))
+    sinr = 2 * own_mw / (noise_mw + (received_mw.sum(axis=0) - own_mw))
     np.testing.assert_allclose(got.received.sinr[:, 0], np.repeat(sinr[:, None], 14, axis=1), rtol=1e-9)
     np.testing.assert_allclose(got.description["rsrp_dbm"], decibels(own_mw), atol=0.00501)
     np.testing.assert_array_equal(got.description["serving"], site)
     assert set(np.unique(site)) >= {0, 1}
+
+
+def test_downlink_of_loaded_neighbours_loses_the_sites_that_are_on() -> None:
+    """Each slot's SINR is that with some set of the other two sites; both sets of one occur, and a higher load only
+    lowers it."""
+    some, more = (
+        receive(
+            replace(PLAIN, base=replace(PLAIN.base, load=load, load_period_ns=70_000_000)), "downlink"
+        ).received.sinr[:, 0, 0]
+        for load in (0.3, 0.6)
+    )
+    received_mw = 10 ** ((33 - decibels(np.array(106 * 12.0)) - coupling_db(propagation_of(PLAIN))) / 10)
+    site = serving(propagation_of(PLAIN))
+    own_mw = received_mw[site, np.arange(SLOTS)]
+    noise_mw = 10 ** ((-174 + decibels(np.array(30e3)) + 7) / 10)
+    found = set()
+    for on in itertools.product((0, 1), repeat=3):
+        sets = np.repeat(np.array(on)[:, None], SLOTS, axis=1)
+        sets[site, np.arange(SLOTS)] = 0
+        same = np.isclose(some, 2 * own_mw / (noise_mw + (sets * received_mw).sum(axis=0)), rtol=1e-9)
+        found |= set(np.flatnonzero(same))
+        assert same.any()
+    assert len(found) == SLOTS
+    assert (more <= some).all() and (more < some).mean() > 0.2
 
 
 def test_uplink_has_power_control_and_noise_rise() -> None:
@@ -110,7 +134,8 @@ def test_nothing_is_sent_while_a_handover_interrupts() -> None:
         np.testing.assert_array_equal(got.received.symbols, np.where(interrupted, 0, np.tile(pattern, SLOTS // 5)))
 
 
-FULL = replace(PLAIN, fading=Fading("auto"), bursts=Bursts(15.0, 3_000_000, 9_000_000))
+LOADED = replace(PLAIN.base, load=0.5, noise_rise_db=None, load_period_ns=90_000_000)
+FULL = replace(PLAIN, base=LOADED, fading=Fading("auto"), bursts=Bursts(15.0, 3_000_000, 9_000_000))
 
 
 @settings(max_examples=15, deadline=None)

@@ -12,7 +12,7 @@ from emulator.channel.large_scale.environment import environment_parameters
 from emulator.channel.large_scale.path_loss import Geometry, los_probability, path_loss_db, shadowing_sigma_db
 from emulator.channel.large_scale.propagation import Propagation, PropagationStream, propagate
 from emulator.channel.large_scale.track import static, to_and_fro, waypoints
-from emulator.channel.radio import Base, Carrier, Environment, Handover, Penetration, Radio, Ue
+from emulator.channel.radio import Array, Base, Carrier, Environment, Handover, Penetration, Radio, Ue
 
 SECOND_NS = 10**9
 SITES = 600
@@ -158,6 +158,17 @@ def test_a_handover_interrupts_the_link() -> None:
             "base.height_m=5: must be at least 6 and at most 150",
         ),
         (Radio(base=Base(load=1.5)), "base.load=1.5: must be at least 0 and at most 1"),
+        (Radio(base=Base(load_period_ns=0)), "base.load_period_ns=0: must be at least 1"),
+        (
+            Radio(carrier=Carrier(carrier_hz=28e9)),
+            "base.array=None: must be given in FR2, where all sites send in beams",
+        ),
+        (
+            Radio(carrier=Carrier(carrier_hz=28e9), base=Base(array=Array())),
+            "base.array.columns=1: must be above 1 with one row in FR2, where all sites send in beams",
+        ),
+        (Radio(base=Base(array=Array(rows=0))), "base.array.rows=0: must be at least 1 and at most 64"),
+        (Radio(base=Base(array=Array(tilt_deg=91.0))), "base.array.tilt_deg=91: must be at least -90 and at most 90"),
         (Radio(base=Base(sites_m=())), "base.sites_m=(): must have at least one site"),
         (Radio(base=Base(sites_m=((0.0, np.inf),))), "base.sites_m=((0.0, inf),): must be finite"),
         (
