@@ -134,12 +134,16 @@ ASSUMPTIONS = (
         *same_paths("cells.*.antenna_gain_db")(plus(-6), plus(6)), unit=" dB",
     ),
     Assumption(
+        "beams", "columns of the sites' antenna panels", "a generated channel, an antenna array", ANY,
+        *same_paths("cells.*.array.columns")(times(0.5, least=1), times(2, most=64)),
+    ),
+    Assumption(
         "noise rise", "interference of other cells' UEs in the uplink", "a generated uplink", UPLINK,
         *same_paths("cells.*.noise_rise_db")(no_noise_rise, lambda value, _: (value or 0.0) + 6), unit=" dB",
     ),
     Assumption(
-        "neighbours' load", "share of time in which other sites and their UEs transmit", "several sites",
-        ANY, *same_paths("cells.*.load")(neighbours(times(0.2)), neighbours(lambda *_: 1.0)),
+        "neighbours' load", "share of time in which other sites and their UEs send",
+        "a generated channel, several sites", ANY, *same_paths("cells.*.load")(neighbours(times(0.2)), neighbours(lambda *_: 1.0)),
     ),
     Assumption(
         "bandwidth", "of the carrier, nearest to half and double", "a generated channel", ANY,

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import airsplit
 from airsplit import assumptions
-from airsplit.assumptions import ANY, ASSUMPTIONS, Assumption, plus, same_paths, variants_of
+from airsplit.assumptions import ANY, ASSUMPTIONS, Assumption, same_paths, variants_of
 from airsplit.cli import app
 from airsplit.sensitivity import Job, simulate, tasks_of_run
 from airsplit.simulation_run import run_simulation
@@ -87,13 +87,16 @@ def test_assumptions_on_a_channel_do_not_apply_to_a_recording(file: Path) -> Non
 
 def test_neighbours_and_tdd_are_varied_where_there_are_any(file: Path) -> None:
     sites = ("links[0].downlink=null", "cells.gnb.sites_m=[[0, 0], [200, 0]]", "cells.gnb.tdd=DDSUU")
-    names = {each.name for each in variants_of(load(file, sites))[0]}
+    names = {each.name for each in variants_of(load(file, (*sites, "cells.gnb.array={columns: 8}")))[0]}
+    assert names >= {"noise rise, 0 dB instead of default", "noise rise, 6 dB instead of default"}
+    assert names >= {"beams, 4 instead of 8", "beams, 16 instead of 8"}
     assert names >= {"neighbours' load, 0.1 instead of 0.5", "neighbours' load, 1 instead of 0.5"}
     assert names >= {f"TDD pattern, {each} instead of DDSUU" for each in ("DDDSU", "DDDDDDDSUU")}
     alone = ("links[0].downlink=null", "cells.gnb.sites_m=[[0, 0]]", 'cells.gnb.tdd=""')
     left_out = variants_of(load(file, alone))[1]
     assert left_out == {
-        "neighbours' load": "needs a generated downlink, several sites",
+        "neighbours' load": "needs a generated channel, several sites",
+        "beams": "needs a generated channel, an antenna array",
         "TDD pattern": "needs a generated channel with TDD",
     }
 
@@ -178,7 +181,7 @@ def test_a_run_on_workers_cannot_be_varied(file: Path) -> None:
 def test_a_command_reports_what_it_varied(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = Assumption("broken", "", "", ANY, *same_paths("cells.*.noise_rise_db")(plus(1e3), plus(3)))
+    broken = Assumption("broken", "", "", ANY, *same_paths("cells.*.noise_rise_db")(lambda *_: 1000.0, lambda *_: 3.0))
     nowhere = broken._replace(name="empty", needs="a rocket", where=lambda _: set())
     monkeypatch.setattr(assumptions, "ASSUMPTIONS", (broken, nowhere))
     words = ["sensitivity", str(file), "--seeds", "1", "--jobs", "1", "--out", str(tmp_path), "--quiet", "--json"]
