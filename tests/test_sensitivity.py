@@ -82,7 +82,7 @@ def test_assumptions_on_a_channel_do_not_apply_to_a_recording(file: Path) -> Non
     assert left_out["noise rise"] == "needs a generated uplink"
     uplink_alone = variants_of(load(file))[1]
     assert uplink_alone["site power"] == "needs a generated downlink"
-    assert "neighbours' load" in uplink_alone
+    assert uplink_alone["beams"] == "needs a generated channel, an antenna array"
 
 
 def test_neighbours_and_tdd_are_varied_where_there_are_any(file: Path) -> None:
