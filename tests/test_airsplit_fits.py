@@ -38,10 +38,19 @@ def test_model_is_fitted_to_a_recording_and_drawn_from(recording: Path, tmp_path
     made = json.loads(call("trace", "draw", model, "--out", drawn, "--seed", "7", "--json"))
     trace = Trace.load(drawn)
     assert made == {"path": str(drawn), "sha256": trace.sha256}
-    assert trace.period_ns == 120 * NS_PER_S
-    assert trace.mean_rate_bps == pytest.approx(facts["mean_rate_bps"], rel=0.02)
-    call("trace", "draw", model, "--out", drawn, "--seed", "7", "--duration", "20s")
-    assert np.array_equal(Trace.load(drawn).capacity_bits, trace.capacity_bits[:20])
+    assert trace.period_ns == facts["horizon_ns"] == 30 * NS_PER_S
+    assert trace.metadata["notes"] == []
+
+
+def test_a_draw_beyond_the_horizon_says_so_on_standard_error(recording: Path, tmp_path: Path) -> None:
+    model, drawn = tmp_path / "model.json", tmp_path / "drawn.parquet"
+    facts = json.loads(call("trace", "fit", recording, "--format", "rate", "--out", model, "--json"))
+    done = CliRunner().invoke(app, ["trace", "draw", str(model), "--out", str(drawn), "--duration", "2min"])
+    assert done.exit_code == 0
+    assert f"{drawn}: drawn for 120 s, but the recording of 120 s shows only how means over up to 30 s" in done.stderr
+    trace = Trace.load(drawn)
+    assert trace.metadata["notes"][0] in done.stderr
+    assert trace.mean_rate_bps == facts["mean_rate_bps"]
 
 
 def test_model_can_be_fitted_to_the_first_part_of_a_trace(recording: Path, tmp_path: Path) -> None:
@@ -97,8 +106,15 @@ def test_table_of_fits(
     fits.main()
     found = json.loads(capsys.readouterr().out)
     assert [each["name"] for each in found["recordings"]] == ["runs.list 1.1", "walk"]
-    assert all(max(each["ks_draws"]) <= each["ks_halves"] + 0.05 for each in found["recordings"])
+    for each in found["recordings"]:
+        assert max(each["ks_draws"]) <= each["ks_halves"] + 0.05
+        for kind in ("spells_s", "spreads"):
+            np.testing.assert_allclose(each[f"draws_{kind}"], each[f"first_{kind}"], rtol=0.5)
 
 
 def test_time_is_near_within_a_quarter_of_its_reference() -> None:
     assert fits.near([1.24, 1.26, 0.76, 0.74], 1.0).tolist() == [1, 0, 1, 0]
+
+
+def test_length_is_within_a_factor_of_its_reference() -> None:
+    assert fits.within_factor([1.49, 1.51, 0.67, 0.66], [1.0] * 4).tolist() == [True, False, True, False]

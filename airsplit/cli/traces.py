@@ -197,7 +197,7 @@ def fit(
     seed: DrawSeed = 1,
     as_json: Json = False,
 ) -> None:
-    """Learn the kind of a recording: its rate's distribution, correlation in time, and outages.
+    """Learn the kind of a recording, to draw new traces of it. The model holds its samples, as private as they are.
 
     FILE is a trace or, with --format, a recording."""
     from emulator.trace.fitted import describe, learn, save_model
@@ -213,7 +213,7 @@ def fit(
         trace = trace.until(ns_from_text("--until", until))
     model = learn(trace, None if sample is None else ns_from_text("--sample", sample))
     if figure is not None:
-        side_by_side(trace, model, seed, "ue1", figure)
+        side_by_side(model, seed, "ue1", figure)
     save_model(model, out)
     facts = {"path": str(out)} | describe(model)
     print_facts(facts, as_json)
@@ -223,7 +223,7 @@ def fit(
 def draw(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="As `fit` wrote it.")],
     out: OutFile,
-    duration: Annotated[str | None, typer.Option("--duration", help="Instead of the recording's length.")] = None,
+    duration: Annotated[str | None, typer.Option("--duration", help="Default: the model's horizon.")] = None,
     seed: DrawSeed = 1,
     entity: Annotated[str, typer.Option("--entity", help="Whose channel: part of every draw's address.")] = "ue1",
     as_json: Json = False,
@@ -234,7 +234,8 @@ def draw(
 
     require_trace_file(out)
     learned = load_model(model)
-    duration_ns = learned.span_ns if duration is None else ns_from_text("--duration", duration)
+    duration_ns = learned.horizon_ns if duration is None else ns_from_text("--duration", duration)
     trace = draw_trace(learned, duration_ns, seed, entity)
+    print_notes(out, trace.metadata["notes"])
     trace.save(out)
     print_written(out, trace.sha256, as_json)

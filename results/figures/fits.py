@@ -11,11 +11,10 @@ from matplotlib.ticker import PercentFormatter
 
 from emulator.core.arrays import Floats
 from emulator.core.units import NS_PER_S
-from emulator.trace import Trace
 from emulator.trace.fitted import RateModel
 from emulator.trace.fitted.autocorrelation import ONE_OVER_E, autocorrelation, crossing_samples
-from emulator.trace.fitted.drawing import draw_rates_bps
-from emulator.trace.fitted.learning import mean_rates_bps
+from emulator.trace.fitted.drawing import draw_order
+from emulator.trace.fitted.variation import window_means
 from results.figures.style import INK, page, require_drawable, save, tidy
 
 RECORDED, DRAWN = (sns.color_palette("viridis", 100)[shade] for shade in (15, 65))
@@ -26,14 +25,14 @@ SHOWN_CROSSINGS = 5  # lags of the autocorrelation, in times to 1/e
 SHARES = np.linspace(0, 1, 201)
 
 
-def side_by_side(recording: Trace, model: RateModel, seed: int, entity: str, path: Path) -> Path:
-    """Draw the rates that the model was fitted to (`recording`) beside a draw of the same length; below, both
-    distributions and both autocorrelations, with the band of 16 draws.
+def side_by_side(model: RateModel, seed: int, entity: str, path: Path) -> Path:
+    """Draw the recorded rates beside a draw of the same length; below, the distributions of means over the model's
+    horizon and the autocorrelations of both, with the band of 16 draws.
 
     Raises ValueError if `path` does not end in .pdf, .png or .svg, or its folder does not exist."""
     require_drawable(path)
-    recorded = mean_rates_bps(recording, model.sample_ns) / 1e6
-    draws = [draw_rates_bps(model, len(recorded), seed, name) / 1e6 for name in names(entity)]
+    recorded = model.rates_bps() / 1e6
+    draws = [recorded[draw_order(model, len(recorded), seed, name)] for name in names(entity)]
     sample_s = model.sample_ns / NS_PER_S
     with page(3.7) as figure:
         grid = figure.subplots(2, 2, height_ratios=(1, 1.15))
@@ -45,7 +44,7 @@ def side_by_side(recording: Trace, model: RateModel, seed: int, entity: str, pat
             axes.set_title(title, loc="left")
         grid[0, 0].sharey(grid[0, 1])
         grid[0, 0].set(ylabel="Rate (Mbit/s)", ylim=(0, 1.05 * max(recorded.max(), draws[0].max())))
-        draw_distributions(grid[1, 0], recorded, draws)
+        draw_distributions(grid[1, 0], recorded, draws, model.horizon_ns // model.sample_ns, sample_s)
         draw_autocorrelations(grid[1, 1], recorded, draws, sample_s)
         return save(figure, path)
 
@@ -63,14 +62,20 @@ def draw_series(axes: Axes, rates_mbps: Floats, sample_s: float, color: tuple[fl
     tidy(axes)
 
 
-def draw_distributions(axes: Axes, recorded: Floats, draws: list[Floats]) -> None:
-    """Draw both distributions, and the band of the draws."""
-    quantiles = np.quantile(draws, SHARES, axis=1)
+def draw_distributions(axes: Axes, recorded: Floats, draws: list[Floats], window: int, sample_s: float) -> None:
+    """Draw both distributions of means over `window` samples, and the band of the draws."""
+    means = [window_means(rates, window) for rates in draws]
+    quantiles = np.quantile(means, SHARES, axis=1)
     low, high = np.percentile(quantiles, BAND_PERCENTILES, axis=1)
     axes.fill_betweenx(SHARES, low, high, color=DRAWN, alpha=0.3, linewidth=0)
-    axes.ecdf(recorded, color=RECORDED, label="recorded")
-    axes.ecdf(draws[0], color=DRAWN, linestyle=DASHED, label="drawn")
-    axes.set(xlabel="Rate (Mbit/s)", ylabel="Share of samples below", ylim=(0, 1.02), xlim=(0, None))
+    axes.ecdf(window_means(recorded, window), color=RECORDED, label="recorded")
+    axes.ecdf(means[0], color=DRAWN, linestyle=DASHED, label="drawn")
+    axes.set(
+        xlabel=f"Mean over {window * sample_s:g} s (Mbit/s)",
+        ylabel="Share of windows below",
+        ylim=(0, 1.02),
+        xlim=(0, None),
+    )
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(loc="lower right")
     tidy(axes)

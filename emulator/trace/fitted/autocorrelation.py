@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.fft import next_fast_len
 
 from emulator.core.arrays import Floats
 
@@ -18,8 +19,9 @@ def autocorrelation(values: Floats) -> Floats:
     bias is the same for all series of one length."""
     centred = values - values.mean()
     size = len(values)
-    power = np.abs(np.fft.rfft(centred, 2 * size)) ** 2
-    products: Floats = np.fft.irfft(power, 2 * size)[:size]
+    padded = next_fast_len(2 * size, real=True)
+    power = np.abs(np.fft.rfft(centred, padded)) ** 2
+    products: Floats = np.fft.irfft(power, padded)[:size]
     if products[0] <= size * (1e-12 * np.abs(values).max()) ** 2:
         products = np.eye(1, size)[0]
     shown: Floats = products / products[0]

@@ -1,7 +1,6 @@
-"""The model of a recording's rate: distribution, correlation in time, and outages."""
+"""The model of a recording's rate: its samples, and the horizon for which they speak."""
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,149 +10,88 @@ from emulator.core.arrays import Floats
 from emulator.core.files import atomic_write
 from emulator.core.units import NS_PER_S
 from emulator.trace import Interval
+from emulator.trace.fitted.autocorrelation import autocorrelation, crossing_samples, integrated_samples
+from emulator.trace.fitted.variation import level_of, mean_spell_samples
 
-KNOTS = 49
-# Densest in the tails; neighbours differ by at most 0.0327.
-PROBABILITIES: Floats = np.sin(np.linspace(0, np.pi / 2, KNOTS)) ** 2
-
-J0_AT_ONE_OVER_E = 1.75199  # J0(1.75199) = 1/e
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """Autocorrelation of the rate, the sum of a fast and a slow part. At lags t > 0:
-
-        fading_share exp(-t/fading_ns) + shadowing_share exp(-(t/shadowing_ns)^shadowing_shape)
-
-    The rest of the variance is jitter, independent between samples. `shadowing_ns` >= `fading_ns`.
-    Raises ValueError if a value breaks a rule."""
-
-    fading_share: float
-    fading_ns: int
-    shadowing_share: float
-    shadowing_ns: int
-    shadowing_shape: float
-    """1: exponential, the usual model of shadowing along a track; 2: Gaussian, smooth; below 1: long tail."""
-
-    def __post_init__(self) -> None:
-        shares = (self.fading_share, self.shadowing_share)
-        if not (min(shares) >= 0 and sum(shares) <= 1 + 1e-9):
-            raise ValueError(f"fading_share, shadowing_share={shares}: must not be negative, and at most 1 together")
-        if not 1 <= self.fading_ns <= self.shadowing_ns:
-            raise ValueError(f"fading_ns={self.fading_ns}: must be 1 to shadowing_ns, {self.shadowing_ns}")
-        if not 0 < self.shadowing_shape <= 2:
-            raise ValueError(f"shadowing_shape={self.shadowing_shape}: must be above 0 and at most 2")
-
-    @property
-    def jitter_share(self) -> float:
-        """Share of the variance that is independent between samples."""
-        return max(0.0, 1 - self.fading_share - self.shadowing_share)
-
-    @property
-    def apparent_doppler_hz(self) -> float:
-        """Doppler shift f at which Jakes' J0(2 pi f t) falls to 1/e at `fading_ns`. It is a lower bound, since fading
-        faster than a sample is averaged or counted as jitter."""
-        return J0_AT_ONE_OVER_E * NS_PER_S / (2 * math.pi * self.fading_ns)
-
-    def at(self, lags_ns: Floats) -> Floats:
-        """Return the correlation at lags >= 0, in the shape of `lags_ns`; 1 at lag 0."""
-        fading = self.fading_share * np.exp(-lags_ns / self.fading_ns)
-        shadowing = self.shadowing_share * np.exp(-((lags_ns / self.shadowing_ns) ** self.shadowing_shape))
-        return np.where(lags_ns == 0, 1.0, fading + shadowing)
+MIN_SAMPLES = 16
+HORIZON_PARTS = 4  # a recording shows how means over a time vary if it holds this many of these times
+LOW_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class RateModel:
-    """Model of mean rates over samples of `sample_ns`. `zero_share` of them are 0; the others have the quantiles
-    `quantiles_bps` at `PROBABILITIES`, linear in between. `span_ns` is the length of the recording.
+    """The bits of a recording in its consecutive samples of `sample_ns`. Draws rearrange them (`rearrangement`).
 
-    `outage_ns` None: zeros are the bottoms of fades. Otherwise zeros are sudden outages, the bad state of a
-    Gilbert-Elliott chain with mean stay `outage_ns`. Raises ValueError if a value breaks a rule."""
+    `horizon_ns` is the longest time for which the recording shows how means over that time vary.
+    Raises ValueError if a value breaks a rule."""
 
     sample_ns: int
-    span_ns: int
-    quantiles_bps: tuple[float, ...]
-    zero_share: float
-    outage_ns: int | None
-    correlation: Correlation
-    learned_from: tuple[Interval, ...] = ()
+    horizon_ns: int
+    capacity_bits: tuple[int, ...]
+    learned_from: tuple[Interval, ...]
 
     def __post_init__(self) -> None:
-        if not 1 <= self.sample_ns <= self.span_ns or self.span_ns % self.sample_ns:
-            raise ValueError(f"span_ns={self.span_ns}: must be a whole number of samples of {self.sample_ns} ns")
-        if len(self.quantiles_bps) != KNOTS:
-            raise ValueError(f"quantiles_bps: must be {KNOTS}, not {len(self.quantiles_bps)}")
-        quantiles = np.array(self.quantiles_bps)
-        if not (np.isfinite(quantiles).all() and quantiles[0] >= 0 and quantiles[-1] > 0):
-            raise ValueError("quantiles_bps: must be finite, not negative, the last above 0")
-        if (np.diff(quantiles) < 0).any():
-            raise ValueError(f"quantiles_bps[{int(np.argmax(np.diff(quantiles) < 0)) + 1}]: must not decrease")
-        if not 0 <= self.zero_share < 1:
-            raise ValueError(f"zero_share={self.zero_share}: must be at least 0 and below 1")
-        if self.outage_ns is not None and (self.outage_ns < self.sample_ns or self.zero_share == 0):
-            raise ValueError(f"outage_ns={self.outage_ns}: must be at least a sample, and none where nothing is 0")
+        if self.sample_ns < 1:
+            raise ValueError(f"sample_ns={self.sample_ns}: must be above 0")
+        if len(self.capacity_bits) < MIN_SAMPLES:
+            raise ValueError(f"capacity_bits: must be at least {MIN_SAMPLES}, not {len(self.capacity_bits)}")
+        for at, bits in enumerate(self.capacity_bits):
+            if type(bits) is not int or not 0 <= bits < 2**53:
+                raise ValueError(f"capacity_bits[{at}]={bits!r}: must be a whole number, 0 to 2^53")
+        if not any(self.capacity_bits):
+            raise ValueError("capacity_bits: at least one must be above 0")
+        if self.horizon_ns % self.sample_ns or not self.sample_ns <= self.horizon_ns <= self.span_ns:
+            raise ValueError(f"horizon_ns={self.horizon_ns}: must be whole samples, 1 to {len(self.capacity_bits)}")
 
     @property
-    def span_samples(self) -> int:
-        """Number of samples in the recording."""
-        return self.span_ns // self.sample_ns
+    def span_ns(self) -> int:
+        """Length of the recording."""
+        return len(self.capacity_bits) * self.sample_ns
 
     @property
     def mean_rate_bps(self) -> float:
-        """Mean rate of a draw that is at least as long as the recording."""
-        return float(self.rates_bps(10_000).mean()) * (1 if self.outage_ns is None else 1 - self.zero_share)
+        """Mean rate of the recording, and of each draw as long."""
+        return sum(self.capacity_bits) * NS_PER_S / self.span_ns
 
-    @property
-    def leave_probabilities(self) -> tuple[float, float]:
-        """Probabilities per sample that the Gilbert-Elliott chain leaves its good and its bad state; (0, 1) if zeros
-        are not outages."""
-        if self.outage_ns is None:
-            return 0.0, 1.0
-        bad = self.sample_ns / self.outage_ns
-        return bad * self.zero_share / (1 - self.zero_share), bad
-
-    def rates_bps(self, samples: int) -> Floats:
-        """Return the distribution outside outages as `samples` values of equal weight, ascending."""
-        zero_share = self.zero_share if self.outage_ns is None else 0.0
-        middles = (np.arange(samples) + 0.5) / samples
-        above = np.interp((middles - zero_share) / (1 - zero_share), PROBABILITIES, self.quantiles_bps)
-        return np.where(middles < zero_share, 0.0, above)
+    def rates_bps(self) -> Floats:
+        """Return the recorded mean rates, shape (samples,)."""
+        rates: Floats = np.array(self.capacity_bits) * (NS_PER_S / self.sample_ns)
+        return rates
 
 
 def save_model(model: RateModel, path: Path) -> None:
     """Write the model as JSON, atomically."""
     with atomic_write(path) as partial:
-        partial.write_text(json.dumps(asdict(model), indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(asdict(model)) + "\n", encoding="utf-8")
 
 
 def load_model(path: Path) -> RateModel:
     """Read a file of `save_model`. Raises ValueError, one line, for any other file."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        values["correlation"] = Correlation(**values["correlation"])
-        values["learned_from"] = tuple(Interval(*interval) for interval in values["learned_from"])
-        return RateModel(**{**values, "quantiles_bps": tuple(map(float, values["quantiles_bps"]))})
+        if "quantiles_bps" in values:
+            raise ValueError("an earlier version wrote this one: fit the recording again")
+        learned_from = tuple(Interval(*interval) for interval in values["learned_from"])
+        capacity_bits = tuple(values["capacity_bits"])
+        return RateModel(**{**values, "capacity_bits": capacity_bits, "learned_from": learned_from})
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: must be a model that airsplit fitted ({error})") from error
 
 
 def describe(model: RateModel) -> dict[str, object]:
-    """Return the model's parameters, without the quantiles, ready for JSON."""
-    correlation = model.correlation
-    leaves_good, leaves_bad = model.leave_probabilities
+    """Return facts about the recording, ready for JSON: times of its autocorrelation (1/e and integrated), the rate
+    that a tenth of its samples does not exceed, and the mean length of spells at or below it."""
+    rates_bps = model.rates_bps()
+    shown = autocorrelation(rates_bps)
+    low_bps = level_of(rates_bps, LOW_SHARE)
     return {
         "mean_rate_bps": model.mean_rate_bps,
-        "zero_share": model.zero_share,
-        "outage_ns": model.outage_ns,
-        "leaves_good_state": leaves_good,
-        "leaves_bad_state": leaves_bad,
-        "fading_share": correlation.fading_share,
-        "fading_ns": correlation.fading_ns,
-        "apparent_doppler_hz": correlation.apparent_doppler_hz,
-        "shadowing_share": correlation.shadowing_share,
-        "shadowing_ns": correlation.shadowing_ns,
-        "shadowing_shape": correlation.shadowing_shape,
-        "jitter_share": correlation.jitter_share,
+        "zero_share": float((rates_bps == 0).mean()),
+        "low_rate_bps": low_bps,
+        "low_spell_ns": round(mean_spell_samples(rates_bps, low_bps) * model.sample_ns),
+        "correlation_ns": round(crossing_samples(shown) * model.sample_ns),
+        "integrated_ns": round(integrated_samples(shown) * model.sample_ns),
         "sample_ns": model.sample_ns,
         "span_ns": model.span_ns,
+        "horizon_ns": model.horizon_ns,
     }

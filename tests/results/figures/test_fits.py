@@ -19,7 +19,7 @@ def walk() -> Trace:
 def test_a_fit_is_drawn_for_print(tmp_path: Path) -> None:
     trace = walk()
     for name in ("a.pdf", "b.pdf", "c.png"):
-        side_by_side(trace, learn(trace), 1, "ue1", tmp_path / name)
+        side_by_side(learn(trace), 1, "ue1", tmp_path / name)
     pdf = (tmp_path / "a.pdf").read_bytes()
     assert_printable(pdf)
     assert width_in(pdf) == pytest.approx(7.16, abs=0.01)
@@ -31,4 +31,4 @@ def test_a_fit_is_drawn_for_print(tmp_path: Path) -> None:
 
 def test_suffixes_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ending must be one of \.pdf"):
-        side_by_side(walk(), learn(walk()), 1, "ue1", tmp_path / "a.gif")
+        side_by_side(learn(walk()), 1, "ue1", tmp_path / "a.gif")

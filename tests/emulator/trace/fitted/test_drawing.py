@@ -1,132 +1,82 @@
-import math
-from collections import Counter
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from scipy.stats import chisquare, norm
 
-from emulator.core.arrays import Floats
-from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S
-from emulator.trace.fitted.autocorrelation import autocorrelation
-from emulator.trace.fitted.drawing import draw, draw_outages, draw_rates_bps, random_composition
-from emulator.trace.fitted.learning import expected_autocorrelation
-from emulator.trace.fitted.model import PROBABILITIES, Correlation, RateModel
-from emulator.trace.fitted.spectrum import circular_correlation, spectrum
+from emulator.trace.fitted import RateModel, draw, learn
+from emulator.trace.fitted.drawing import draw_order
+from tests.emulator.trace.fitted.series import calm_spells, trace_of
 
-SLOW = Correlation(0.3, 2 * NS_PER_S, 0.6, 15 * NS_PER_S, 1.5)
-GAUSSIAN = tuple((1e7 * (5 + norm.ppf(np.clip(PROBABILITIES, 1e-4, 1 - 1e-4)))).tolist())
-SKEWED = tuple((1e6 * np.exp(0.7 * norm.ppf(np.clip(PROBABILITIES, 1e-3, 1 - 1e-3)))).tolist())
-FADES = RateModel(NS_PER_S, 600 * NS_PER_S, SKEWED, 0.1, None, SLOW)
-OUTAGES = replace(FADES, outage_ns=4 * NS_PER_S)
+MODEL = learn(trace_of(calm_spells(160, 1)))
 
 
-def circular_autocorrelation(values: Floats) -> Floats:
-    power = np.abs(np.fft.rfft(values - values.mean())) ** 2
-    products = np.fft.irfft(power, len(values))
-    return np.asarray(products / products[0])
+def drawn_bits(seconds: int, seed: int = 1, entity: str = "ue1", model: RateModel = MODEL) -> list[int]:
+    bits: list[int] = draw(model, seconds * NS_PER_S, seed, entity).capacity_bits.tolist()
+    return bits
 
 
-@pytest.mark.parametrize("samples", [600, 601, 1200, 6001])
-@pytest.mark.parametrize("model", [FADES, OUTAGES], ids=["fades", "outages"])
-def test_a_draw_has_exactly_the_models_distribution(model: RateModel, samples: int) -> None:
-    rates = np.sort(draw_rates_bps(model, samples, 1, "ue"))
-    zeros = round(samples * model.zero_share)
-    assert np.count_nonzero(rates == 0) == zeros
-    if model.outage_ns is None:
-        assert np.array_equal(rates, model.rates_bps(samples))
-    else:
-        assert np.array_equal(rates[zeros:], model.rates_bps(samples - zeros))
-    assert rates.mean() == pytest.approx(model.mean_rate_bps, rel=0.01)
+def test_a_draw_as_long_as_the_recording_has_each_of_its_samples_once() -> None:
+    assert sorted(drawn_bits(160)) == sorted(MODEL.capacity_bits)
+    assert drawn_bits(160) != list(MODEL.capacity_bits)
 
 
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("quantiles", [GAUSSIAN, SKEWED], ids=["gaussian", "skewed"])
-def test_a_draw_has_the_models_correlation_around_its_period(quantiles: tuple[float, ...], seed: int) -> None:
-    """Each draw, not only the mean. The rest is the error that the distribution imposes."""
-    model = replace(FADES, quantiles_bps=quantiles, zero_share=0.0)
-    wanted = circular_correlation(spectrum(model.correlation, model.sample_ns, 600, 600), 600)
-    found = circular_autocorrelation(draw_rates_bps(model, 600, seed, "ue"))
-    assert np.abs(found - wanted).max() < 0.02
+def test_a_longer_draw_is_several_rearrangements_in_a_row() -> None:
+    bits = drawn_bits(400)
+    assert sorted(bits[:160]) == sorted(bits[160:320]) == sorted(MODEL.capacity_bits)
+    assert bits[:160] == drawn_bits(160)
+    assert bits[160:320] != bits[:160]
+    assert len(bits) == 400
 
 
-def test_nothing_is_slower_than_the_period_of_the_recording() -> None:
-    power = spectrum(SLOW, NS_PER_S, 600, 600)
-    assert power[0] == 0
-    assert power.min() >= 0
-    assert circular_correlation(power, 600)[0] == pytest.approx(1)
-
-
-@pytest.mark.parametrize("times", [2, 5])
-def test_the_spectrum_of_a_longer_period_is_interpolated(times: int) -> None:
-    """A triangle about each frequency is Fejér's kernel at each lag."""
-    base = circular_correlation(spectrum(SLOW, NS_PER_S, 600, 600), 600)
-    long = circular_correlation(spectrum(SLOW, NS_PER_S, 600, times * 600), times * 600)
-    lags = np.arange(1, 600)
-    fejer = (np.sin(np.pi * lags / 600) / (times * np.sin(np.pi * lags / (times * 600)))) ** 2
-    np.testing.assert_allclose(long[1:600], base[1:] * fejer, atol=1e-9)
-
-
-@pytest.mark.parametrize("model", [replace(FADES, zero_share=0.0), OUTAGES], ids=["steady", "outages"])
-def test_draws_show_the_expected_autocorrelation(model: RateModel) -> None:
-    """The mean over independent draws, to four standard errors and the error of each draw (see above)."""
-    shown = np.array([autocorrelation(draw_rates_bps(model, 600, seed, "ue")) for seed in range(64)])
-    wrong = np.abs(shown.mean(axis=0) - expected_autocorrelation(SLOW, model, 600))
-    assert (wrong <= 4 * shown.std(axis=0) / math.sqrt(64) + 0.02)[:300].all()
-
-
-def test_outages_have_the_number_and_length_of_the_chains() -> None:
-    model = replace(OUTAGES, zero_share=0.2, outage_ns=5 * NS_PER_S)
-    for seed in range(5):
-        bad = np.zeros(1000, dtype=bool)
-        bad[draw_outages(model, 1000, generator(seed, "ue", "test"))] = True
-        assert bad.sum() == 200
-        assert np.count_nonzero(bad & ~np.roll(bad, 1)) == 40
-    assert len(draw_outages(replace(model, zero_share=1e-6), 1000, generator(1, "ue", "test"))) == 0
-
-
-def test_stays_of_a_chain_are_geometric() -> None:
-    """With many stays, P(length > 1) = 1 - the probability to leave."""
-    rng = generator(3, "ue", "test")
-    lengths = random_composition(50_000, 10_000, rng)
-    assert lengths.sum() == 50_000
-    assert lengths.min() >= 1
-    for length in (1, 3, 10):
-        share = 0.8**length
-        assert (lengths > length).mean() == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / 10_000))
-
-
-def test_all_compositions_are_equally_likely() -> None:
-    rng = generator(1, "ue", "test")
-    found = Counter(tuple(random_composition(6, 3, rng).tolist()) for _ in range(2_000))
-    assert len(found) == math.comb(5, 2)
-    assert chisquare(list(found.values())).pvalue > 1e-4
+def test_a_shorter_draw_is_a_part_that_begins_anywhere() -> None:
+    """All 121 starts are equally likely: the standard error of their mean rank is 0.29/8 with 64 seeds."""
+    starts = []
+    for seed in range(64):
+        whole, part = (draw_order(MODEL, samples, seed, "ue1") for samples in (160, 40))
+        start = int(np.flatnonzero(whole == part[0])[0])
+        assert np.array_equal(part, whole[start : start + 40])
+        starts.append(start / 120)
+    assert np.mean(starts) == pytest.approx(0.5, abs=4 * 0.29 / 8)
+    assert np.ptp(starts) > 0.8
 
 
 def test_draws_are_addressed() -> None:
-    trace = draw(FADES, 600 * NS_PER_S, 1, "ue1")
-    assert draw(FADES, 600 * NS_PER_S, 1, "ue1").sha256 == trace.sha256
-    others = [draw(FADES, 600 * NS_PER_S, *address) for address in ((2, "ue1"), (1, "ue2"))]
+    span_ns = MODEL.span_ns
+    trace = draw(MODEL, span_ns, 1, "ue1")
+    assert draw(MODEL, span_ns, 1, "ue1").sha256 == trace.sha256
+    others = [draw(MODEL, span_ns, *address) for address in ((2, "ue1"), (1, "ue2"))]
     assert len({trace.sha256, *(other.sha256 for other in others)}) == 3
     assert not any(trace.shares_lineage(other) for other in others)
-    assert trace.shares_lineage(draw(OUTAGES, 5 * NS_PER_S, 1, "ue1"))
+    assert trace.shares_lineage(draw(MODEL, 5 * NS_PER_S, 1, "ue1"))
 
 
-def test_a_shorter_draw_is_part_of_one_as_long_as_the_recording() -> None:
-    whole, part = (draw(FADES, seconds * NS_PER_S, 1, "ue1") for seconds in (600, 40))
-    assert np.array_equal(part.capacity_bits, whole.capacity_bits[:40])
+def test_a_trace_has_the_slots_of_its_model_and_facts_about_the_recording() -> None:
+    trace = draw(MODEL, 40 * NS_PER_S, 1, "ue1")
+    assert (trace.slot_ns, trace.release, trace.period_ns) == (NS_PER_S, "fluid", 40 * NS_PER_S)
+    assert trace.metadata["model"]["horizon_ns"] == 40 * NS_PER_S
+    assert trace.metadata["model"]["learned_from"] == MODEL.learned_from
+    assert "capacity_bits" not in trace.metadata["model"]
 
 
-def test_the_bits_are_those_of_the_rates() -> None:
-    trace = draw(FADES, 600 * NS_PER_S, 1, "ue1")
-    rates = draw_rates_bps(FADES, 600, 1, "ue1")
-    assert trace.slot_ns == NS_PER_S
-    assert trace.release == "fluid"
-    assert np.abs(trace.cumulative_bits[1:] - np.cumsum(rates)).max() <= 0.5 + 1e-6
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (40, []),
+        (41, ["drawn for 41 s, but the recording of 160 s shows only how means over up to 40 s vary"]),
+        (160, ["from 160 s on hardly or not at all"]),
+    ],
+)
+def test_a_draw_beyond_the_horizon_says_so(seconds: int, words: list[str]) -> None:
+    notes = draw(MODEL, seconds * NS_PER_S, 1, "ue1").metadata["notes"]
+    assert len(notes) == len(words)
+    assert all(word in note for word, note in zip(words, notes, strict=True))
 
 
 @pytest.mark.parametrize("duration_ns", [0, -NS_PER_S, NS_PER_S + 1])
 def test_a_duration_must_be_a_whole_number_of_samples(duration_ns: int) -> None:
     with pytest.raises(ValueError, match=r"^duration=.* s: must be a whole number of samples of 1 s$"):
-        draw(FADES, duration_ns, 1, "ue1")
+        draw(MODEL, duration_ns, 1, "ue1")
+
+
+def test_an_entity_must_have_a_name() -> None:
+    with pytest.raises(ValueError, match=r"^entity='': must name whose channel it is$"):
+        draw(MODEL, NS_PER_S, 1, "")
