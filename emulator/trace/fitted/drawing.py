@@ -42,16 +42,15 @@ def draw(model: RateModel, duration_ns: int, seed: int, entity: str) -> Trace:
 
 def draw_order(model: RateModel, samples: int, seed: int, entity: str) -> Ints:
     """Draw the numbers of the recorded samples, shape (samples,). As many as the recording has are a rearrangement of
-    it, fewer are a part of one that begins anywhere, more are several rearrangements in a row."""
+    it that begins with any of them, fewer are a part of one from anywhere, more are several in a row that begin with
+    the same sample."""
     recorded = model.rates_bps()
-    laps = [
-        rearranged(recorded, generator(seed, entity, "fitted order", lap))
-        for lap in range(-(-samples // len(recorded)))
-    ]
-    order = np.concatenate(laps)
-    last_start = len(recorded) - samples
-    start = int(generator(seed, entity, "fitted start").integers(last_start + 1)) if last_start > 0 else 0
-    return order[start : start + samples]
+    places = generator(seed, entity, "fitted places")
+    first = int(places.integers(len(recorded)))
+    laps = range(-(-samples // len(recorded)))
+    orders = [rearranged(recorded, first, generator(seed, entity, "fitted order", lap)) for lap in laps]
+    start = int(places.integers(max(len(recorded) - samples, 0) + 1))
+    return np.concatenate(orders)[start : start + samples]
 
 
 def horizon_notes(model: RateModel, duration_ns: int) -> list[str]:

@@ -5,7 +5,8 @@ import numpy as np
 from emulator.core.arrays import Ints
 from emulator.core.units import NS_PER_MS
 from emulator.trace import Trace
-from emulator.trace.fitted.model import HORIZON_PARTS, MIN_SAMPLES, RateModel
+from emulator.trace.fitted.model import MIN_SAMPLES, RateModel
+from emulator.trace.fitted.rearrangement import HORIZON_PARTS
 
 MIN_SAMPLE_NS = 100 * NS_PER_MS  # shorter samples show the scheduler, not the channel
 

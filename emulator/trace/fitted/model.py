@@ -14,7 +14,6 @@ from emulator.trace.fitted.autocorrelation import autocorrelation, crossing_samp
 from emulator.trace.fitted.variation import level_of, mean_spell_samples
 
 MIN_SAMPLES = 16
-HORIZON_PARTS = 4  # a recording shows how means over a time vary if it holds this many of these times
 LOW_SHARE = 0.1
 
 

@@ -4,6 +4,7 @@ import pytest
 from emulator.core.units import NS_PER_S
 from emulator.trace.fitted import RateModel, draw, learn
 from emulator.trace.fitted.drawing import draw_order
+from emulator.trace.fitted.variation import window_means
 from tests.emulator.trace.fitted.series import calm_spells, trace_of
 
 MODEL = learn(trace_of(calm_spells(160, 1)))
@@ -19,24 +20,36 @@ def test_a_draw_as_long_as_the_recording_has_each_of_its_samples_once() -> None:
     assert drawn_bits(160) != list(MODEL.capacity_bits)
 
 
-def test_a_longer_draw_is_several_rearrangements_in_a_row() -> None:
-    bits = drawn_bits(400)
-    assert sorted(bits[:160]) == sorted(bits[160:320]) == sorted(MODEL.capacity_bits)
-    assert bits[:160] == drawn_bits(160)
-    assert bits[160:320] != bits[:160]
-    assert len(bits) == 400
+def test_a_longer_draw_is_several_rearrangements_that_begin_with_one_sample() -> None:
+    order = draw_order(MODEL, 400, 1, "ue1")
+    laps = order[:160], order[160:320]
+    assert np.array_equal(laps[0], draw_order(MODEL, 160, 1, "ue1"))
+    assert all(np.array_equal(np.sort(lap), np.arange(160)) for lap in laps)
+    assert not np.array_equal(*laps)
+    assert order[0] == order[160] == order[320]
+    assert len(order) == 400
 
 
-def test_a_shorter_draw_is_a_part_that_begins_anywhere() -> None:
-    """All 121 starts are equally likely: the standard error of their mean rank is 0.29/8 with 64 seeds."""
-    starts = []
-    for seed in range(64):
+def test_draws_begin_with_any_sample_and_shorter_ones_anywhere_in_a_rearrangement() -> None:
+    """All places are equally likely: the standard error of their mean is 0.29/6 of their range, with 36 seeds."""
+    firsts, starts = [], []
+    for seed in range(36):
         whole, part = (draw_order(MODEL, samples, seed, "ue1") for samples in (160, 40))
         start = int(np.flatnonzero(whole == part[0])[0])
         assert np.array_equal(part, whole[start : start + 40])
+        firsts.append(whole[0] / 159)
         starts.append(start / 120)
-    assert np.mean(starts) == pytest.approx(0.5, abs=4 * 0.29 / 8)
-    assert np.ptp(starts) > 0.8
+    for places in (firsts, starts):
+        assert np.mean(places) == pytest.approx(0.5, abs=4 * 0.29 / 6)
+        assert np.ptp(places) > 0.8
+
+
+def test_means_of_short_draws_vary_as_windows_of_the_recording() -> None:
+    """Standard deviations of 48 means have a relative standard error of 10 %, and draws vary by some more."""
+    window = MODEL.horizon_ns // MODEL.sample_ns
+    rates = MODEL.rates_bps()
+    drawn = np.std([rates[draw_order(MODEL, window, seed, "ue")].mean() for seed in range(48)])
+    assert drawn == pytest.approx(window_means(rates, window).std(), rel=0.4)
 
 
 def test_draws_are_addressed() -> None:
