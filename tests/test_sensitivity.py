@@ -160,7 +160,7 @@ def test_a_killed_process_leaves_its_variant_out(
 
 def test_a_run_reports_what_it_stands_on(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--sensitivity`: all policies have a summary, those without training are compared, over five seeds."""
-    narrow = Assumption("noise", "", "", ANY, *same_paths("cells.*.noise_rise_db")(plus(3), plus(6)))
+    narrow = Assumption("noise", "", "", ANY, *same_paths("cells.*.noise_rise_db")(lambda *_: 3.0, lambda *_: 6.0))
     monkeypatch.setattr(assumptions, "ASSUMPTIONS", (narrow,))
     words = ["run", str(file), "--sensitivity", "--no-figures", "--quiet", "--json", "--out", str(tmp_path)]
     result = CliRunner().invoke(app, [*words, "--set", "hil=null"], catch_exceptions=False)
