@@ -143,7 +143,8 @@ ASSUMPTIONS = (
     ),
     Assumption(
         "neighbours' load", "share of time in which other sites and their UEs send",
-        "a generated channel, several sites", ANY, *same_paths("cells.*.load")(neighbours(times(0.2)), neighbours(lambda *_: 1.0)),
+        "a generated channel, several sites", ANY,
+        *same_paths("cells.*.load")(neighbours(times(0.2)), neighbours(lambda *_: 1.0)),
     ),
     Assumption(
         "bandwidth", "of the carrier, nearest to half and double", "a generated channel", ANY,

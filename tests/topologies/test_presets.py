@@ -149,12 +149,14 @@ def documented(preset: PresetName) -> str:
     cell, ue = cell_settings(preset, place), ue_settings(preset, place)
     of = [environment for environment in ENVIRONMENTS if default_preset(environment) == preset]
     apart_m = math.dist(*cell["sites_m"][:2])
+    array = cell["array"]
+    panels = f", {array['sectors']} panels of {array['rows']} x {array['columns']}" if array else ""
     columns = (
         f"`{preset}`",
         f"{place}; {', '.join(of) or 'none'}",
         f"{cell['carrier_ghz']:g} GHz, {cell['bandwidth_mhz']:g} MHz, `mu` {cell['mu']}",
         f"{cell['tdd']} {', '.join(map(str, cell['special']))}",
-        f"{cell['tx_power_dbm']:g} dBm, {cell['antenna_gain_db']:g} dB; {cell['antennas']}, {cell['layers']}",
+        f"{cell['tx_power_dbm']:g} dBm, {cell['antenna_gain_db']:g} dB{panels}; {cell['antennas']}, {cell['layers']}",
         f"{cell['load']:g}",
         f"{len(cell['sites_m'])}, {apart_m:g} m apart",
         f"{ue['tx_power_dbm']:g} dBm; {ue['antennas']}, {ue['layers']}",

@@ -61,7 +61,8 @@ def by_elements(array: Array, towards: Floats) -> Floats:
         up = np.cross(front, left)
         x, y, z = front @ towards, left @ towards, up @ towards
         sideways_deg, upwards_deg = np.degrees(np.arctan2(y, x)), np.degrees(np.arcsin(z))
-        pattern_db = 8 - min(min(12 * (sideways_deg / 65) ** 2, 30) + min(12 * (upwards_deg / 65) ** 2, 30), 30)
+        each_db = np.minimum([12 * (sideways_deg / 65) ** 2, 12 * (upwards_deg / 65) ** 2], 30)
+        pattern_db = 8 - np.minimum(each_db.sum(), 30)
         for beam in np.ndindex(array.rows, array.columns):
             field = 0j
             for row, column in np.ndindex(array.rows, array.columns):
