@@ -3,7 +3,6 @@
 from typing import NamedTuple, get_args
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -35,23 +34,24 @@ CORRELATED = {"InF, 10 m": 10.0, "UMa out of sight, 50 m": 50.0, "RMa out of sig
 
 class Survey(NamedTuple):
     """Sites at several distances from a place, each an independent draw: distances, shape (distances,); path loss with
-    shadowing, shadowing, and line of sight, shape (distances, sites)."""
+    shadowing, shadowing, and the weight of line of sight, shape (distances, sites)."""
 
     distances_m: Floats
     loss_db: Floats
     shadowing_db: Floats
-    los: npt.NDArray[np.bool_]
+    sight: Floats
 
 
 def survey(environment: Environment, sites: int) -> Survey:
     distances_m = np.geomspace(*REACH_M[environment], PLACES)
     angles = np.arange(sites) * 2 * np.pi / sites
     x, y = (np.outer(distances_m, turn).ravel().tolist() for turn in (np.cos(angles), np.sin(angles)))
-    radio = Radio(base=Base(environment=environment, sites_m=tuple(zip(x, y, strict=True))))
+    sites_m = tuple(zip(x, y, strict=True))
+    radio = Radio(base=Base(environment=environment, sites_m=sites_m, site_correlation=0.0, sight_correlation=0.0))
     found = propagate(radio, static(0.0, 0.0), 1, ENVIRONMENTS.index(environment), "ue")
     shape = (PLACES, sites)
     loss_db = (found.path_loss_db + found.shadowing_db).reshape(shape)
-    return Survey(distances_m, loss_db, found.shadowing_db.reshape(shape), found.los.reshape(shape))
+    return Survey(distances_m, loss_db, found.shadowing_db.reshape(shape), found.sight.reshape(shape))
 
 
 def panels(sizes: SampleSizes) -> dict[str, Panel]:
@@ -68,7 +68,7 @@ def panels(sizes: SampleSizes) -> dict[str, Panel]:
 
 
 def path_loss(surveys: dict[Environment, Survey]) -> Panel:
-    """Return mean path losses with shadowing over the sites in, and out of, line of sight."""
+    """Return mean path losses with shadowing over the sites in, and out of, line of sight, not those between."""
     curves, points = {}, {}
     for name, seen in surveys.items():
         fine_m = np.geomspace(*REACH_M[name], 200)
@@ -80,7 +80,7 @@ def path_loss(surveys: dict[Environment, Survey]) -> Panel:
 
 def mean_losses(environment: Environment, seen: Survey, los: bool) -> Points:
     """Return the means at distances with at least `MIN_SITES` sites in this state."""
-    chosen = seen.los == los
+    chosen = seen.sight == los
     rows = []
     for place in np.flatnonzero(chosen.sum(axis=1) >= MIN_SITES):
         at_m = seen.distances_m[[place]]
@@ -104,9 +104,9 @@ def line_of_sight(surveys: dict[Environment, Survey]) -> Panel:
     for name, seen in surveys.items():
         fine_m = np.geomspace(*REACH_M[name], 400)
         curves[name] = Curve(fine_m, los_probability(name, fine_m, geometry(name)))
-        trials = np.full(PLACES, float(seen.los.shape[1]))
+        trials = np.full(PLACES, float(seen.sight.shape[1]))
         truth = los_probability(name, seen.distances_m, geometry(name))
-        points[name] = of_counts(seen.distances_m, seen.los.sum(axis=1).astype(float), trials, truth)
+        points[name] = of_counts(seen.distances_m, (seen.sight >= 0.5).sum(axis=1).astype(float), trials, truth)
     return Panel(curves, points)
 
 
@@ -135,7 +135,7 @@ def shadowing_spread(surveys: dict[Environment, Survey]) -> Panel:
         for number, (name, seen) in enumerate(surveys.items()):
             row = environment_parameters(name)
             table_db = (row.los if los else row.nlos).sigma_db
-            samples = seen.shadowing_db[seen.los == los]
+            samples = seen.shadowing_db[seen.sight == los]
             count, total = len(samples), float(samples @ samples)
             ends = (np.sqrt(total / stats.chi2.isf(tail, count)) for tail in (TAIL, 1 - TAIL))
             rows.append((number, np.sqrt(total / count), *ends, table_db))

@@ -13,6 +13,8 @@ Direction = Literal["uplink", "downlink"]
 Profile = Literal["auto", "none", "rayleigh", "rice", "nakagami", "tdl-a", "tdl-b", "tdl-c", "tdl-d", "tdl-e"]
 Penetration = Literal["none", "low", "high"]
 
+FILTER_COEFFICIENTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 17, 19)  # FilterCoefficient of TS 38.331 6.3.2
+
 
 class SettingError(ValueError):
     """A setting of a `Radio` breaks a rule; `setting` is its path, such as `base.height_m`."""
@@ -43,12 +45,14 @@ class Carrier:
 @dataclass(frozen=True)
 class Handover:
     """Event A3 of TS 38.331 5.5.4.4: a handover to a site that is stronger by `hysteresis_db` for
-    `time_to_trigger_ns`, measured every `measurement_ns`. Nothing is sent for `interruption_ns`."""
+    `time_to_trigger_ns`, measured every `measurement_ns`. Nothing is sent for `interruption_ns`. `filter_coefficient`:
+    k of the layer 3 filter (5.5.3.2), one of `FILTER_COEFFICIENTS`; 0: no filter."""
 
-    hysteresis_db: float = 3.0
+    hysteresis_db: float = 6.0
     time_to_trigger_ns: int = 160_000_000
     measurement_ns: int = 40_000_000
     interruption_ns: int = 50_000_000
+    filter_coefficient: int = 8
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,10 @@ class Base:
     noise_rise_db: float | None = None
     """Interference over thermal noise in the uplink. None: that of the UEs of the other sites."""
     handover: Handover = Handover()
+    site_correlation: float = 0.5
+    """Correlation of the shadowing of two sites at a UE (TR 36.814 Table A.2.1.1-1: 0.5; TR 38.901: 0)."""
+    sight_correlation: float = 0.8
+    """Correlation of two sites' Gaussian fields that decide on line of sight at a UE (TR 38.901: 0)."""
 
 
 @dataclass(frozen=True)

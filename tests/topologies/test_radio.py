@@ -59,7 +59,15 @@ CELL: dict[str, Any] = {
     "load": 0.25,
     "load_period_ms": 300.0,
     "noise_rise_db": 2.0,
-    "handover": {"hysteresis_db": 2.0, "time_to_trigger_ms": 80.0, "measurement_ms": 20.0, "interruption_ms": 30.0},
+    "handover": {
+        "hysteresis_db": 2.0,
+        "time_to_trigger_ms": 80.0,
+        "measurement_ms": 20.0,
+        "interruption_ms": 30.0,
+        "filter_coefficient": 11,
+    },
+    "site_correlation": 0.25,
+    "sight_correlation": 0.125,
     "adaptation": {
         "cqi_table": 1,
         "mcs_table": 1,
@@ -106,7 +114,9 @@ EXPECTED = radio.Radio(
         load=0.25,
         load_period_ns=300_000_000,
         noise_rise_db=2.0,
-        handover=radio.Handover(2.0, 80_000_000, 20_000_000, 30_000_000),
+        handover=radio.Handover(2.0, 80_000_000, 20_000_000, 30_000_000, 11),
+        site_correlation=0.25,
+        sight_correlation=0.125,
     ),
     radio.Ue(
         height_m=2.0,

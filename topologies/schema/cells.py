@@ -50,9 +50,9 @@ class ArraySection(Section):
 
 
 class HandoverSection(Section):
-    """A UE changes its site if another is stronger by `hysteresis_db` for `time_to_trigger_ms`."""
+    """A UE changes its site if another is stronger by `hysteresis_db` for `time_to_trigger_ms`, after a filter."""
 
-    hysteresis_db: Annotated[float, Field(ge=0, le=30)] = 3.0
+    hysteresis_db: Annotated[float, Field(ge=0, le=30)] = 6.0
     """Margin by which another site must be stronger."""
     time_to_trigger_ms: Milliseconds = 160.0
     """Time for which it must be stronger."""
@@ -60,6 +60,8 @@ class HandoverSection(Section):
     """Interval between measurements of the sites."""
     interruption_ms: Milliseconds = 50.0
     """Time without transmission."""
+    filter_coefficient: Literal[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 17, 19] = 8
+    """k of the filter of measurements of TS 38.331 5.5.3.2: a sample each 200 ms has the weight 1/2^(k/4)."""
 
 
 class AdaptationSection(Section):
@@ -169,6 +171,10 @@ class CellSection(Section):
     """Uplink interference over thermal noise. Default: that of the UEs of the other sites."""
     handover: HandoverSection = HandoverSection()
     """Handover between the sites; matters with several `sites_m` only."""
+    site_correlation: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Correlation of the shadowing of two sites at a UE."""
+    sight_correlation: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Correlation of the random fields that decide whether a UE is in line of sight of two sites."""
     adaptation: AdaptationSection = AdaptationSection()
     """Link adaptation, in both directions."""
     harq: HarqSection = HarqSection()

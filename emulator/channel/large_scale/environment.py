@@ -39,15 +39,16 @@ class FactoryHall(NamedTuple):
 
 @dataclass(frozen=True)
 class EnvironmentParameters:
-    """Parameters of an environment. `o2i` and `indoor_m` (greatest depth of a UE in a building) if the standard has an
-    outdoor-to-indoor loss; `breakpoint_db` if the line-of-sight loss has two slopes; `floor_m`, length and width, if it
-    is a hall."""
+    """Parameters of an environment. `los_transition_m`: median length of a transition between line of sight and none.
+    `o2i` and `indoor_m` (greatest depth of a UE in a building) if the standard has an outdoor-to-indoor loss;
+    `breakpoint_db` if the line-of-sight loss has two slopes; `floor_m`, length and width, if it is a hall."""
 
     name: Environment
     base_height_m: float
     ue_height_m: tuple[float, float]
     nearest_m: float
     los_correlation_m: float
+    los_transition_m: float
     least_delay_spread_ghz: float
     los: SightParameters
     nlos: SightParameters
@@ -83,6 +84,7 @@ def _row(environment: Environment) -> EnvironmentParameters:
         ue_height_m=(row["ue_height_m"][0], row["ue_height_m"][1]),
         nearest_m=row["nearest_m"],
         los_correlation_m=row["los_correlation_m"],
+        los_transition_m=row["los_transition_m"],
         least_delay_spread_ghz=row.get("least_delay_spread_ghz", 0.0),
         los=states["los"],
         nlos=states["nlos"],
@@ -117,7 +119,7 @@ def indoor_delay_spread_ns(environment: Environment, carrier_hz: float) -> float
 
 def require_valid(radio: Radio) -> None:
     """Raise ValueError, one line, if heights, sites, carrier or penetration are outside the range of TR 38.901, the
-    load or its period are out of range, or FR2 has no array."""
+    load, its period or a correlation are out of range, or FR2 has no array."""
     row = environment_parameters(radio.base.environment)
     base_m = base_height_m(radio)
     lowest, highest = row.ue_height_m
@@ -141,6 +143,9 @@ def require_valid(radio: Radio) -> None:
     if not radio.base.load_period_ns >= 1:
         raise SettingError("base.load_period_ns", radio.base.load_period_ns, "must be at least 1")
     _require_array(radio.base.array, radio.carrier.carrier_hz)
+    for name in ("site_correlation", "sight_correlation"):
+        if not 0 <= getattr(radio.base, name) <= 1:
+            raise SettingError(f"base.{name}", f"{getattr(radio.base, name):g}", "must be at least 0 and at most 1")
     if radio.ue.penetration not in row.penetrations:
         raise SettingError("ue.penetration", radio.ue.penetration, f"must be one of {', '.join(row.penetrations)}")
 

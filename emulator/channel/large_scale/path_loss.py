@@ -30,11 +30,12 @@ def path_loss_db(
     environment: Environment,
     distance_m: Floats,
     geometry: Geometry,
-    los: Flags,
+    sight: Floats | Flags,
     ground_m: Floats | float = DEFAULT_GROUND_M,
 ) -> Floats:
-    """Return the path loss of Table 7.4.1-1, shape as `distance_m`. `los`: whether in line of sight; `ground_m`:
-    effective environment height h_E of the breakpoint in UMi and UMa (notes 1 and 2)."""
+    """Return the path loss of Table 7.4.1-1, shape as `distance_m`. `sight`: the weight of the loss in line of sight, 1
+    or True in it, 0 or False out of it; `ground_m`: effective environment height h_E of the breakpoint in UMi and UMa
+    (notes 1 and 2)."""
     row = environment_parameters(environment)
     reach_m = np.maximum(distance_m, row.nearest_m)
     direct_m = distance_3d_m(reach_m, geometry)
@@ -44,7 +45,7 @@ def path_loss_db(
     else:
         clear_db = _los_db(row, reach_m, direct_m, geometry, ground_m)
         blocked_db = np.maximum.reduce([_line_db(line, direct_m, geometry) for line in row.nlos_lines])
-    return np.where(los, clear_db, np.maximum(clear_db, blocked_db))
+    return np.asarray(sight * clear_db + (1 - sight) * np.maximum(clear_db, blocked_db))
 
 
 def distance_3d_m(distance_m: Floats, geometry: Geometry) -> Floats:
@@ -73,11 +74,11 @@ def los_probability(environment: Environment, distance_m: Floats, geometry: Geom
     return np.exp(-metres / _clutter_m(row, geometry))
 
 
-def shadowing_sigma_db(environment: Environment, distance_m: Floats, geometry: Geometry, los: Flags) -> Floats:
+def shadowing_sigma_db(environment: Environment, distance_m: Floats, geometry: Geometry, los: Flags | bool) -> Floats:
     """Return the standard deviation of shadowing outdoors, or in an indoor environment (Table 7.4.1-1), shape as
     `distance_m`."""
     row = environment_parameters(environment)
-    clear_db = np.full(len(distance_m), row.los.sigma_db)
+    clear_db = np.full(distance_m.shape, row.los.sigma_db)
     if row.name == "rma":
         clear_db[distance_m > rural_breakpoint_m(geometry)] = row.beyond_breakpoint_sigma_db
     return np.where(los, clear_db, row.nlos.sigma_db)
@@ -101,11 +102,11 @@ def tall_ue_factor(distance_m: Floats, ue_height_m: float) -> Floats:
     return height * reach
 
 
-def ground_m(environment: Environment, distance_m: Floats, ue_height_m: float, draw: float) -> Floats:
+def ground_m(environment: Environment, distance_m: Floats, ue_height_m: float, draw: Floats | float) -> Floats:
     """Return the effective environment height h_E (Table 7.4.1-1 note 1), shape as `distance_m`: 1 m; in UMa 1 m with
     probability 1 / (1 + C), else one of 12, 15, ..., h_UT - 1.5 m. `draw`, from [0, 1), decides for a whole track."""
     if environment != "uma" or ue_height_m <= 13:
-        return np.full(len(distance_m), DEFAULT_GROUND_M)
+        return np.full(distance_m.shape, DEFAULT_GROUND_M)
     plain = 1 / (1 + tall_ue_factor(distance_m, ue_height_m))
     roofs_m = np.arange(12.0, max(12.0, ue_height_m - 1.5) + 1e-9, 3.0)
     beyond = (draw - plain) / (1 - np.minimum(plain, 1 - 1e-12))  # uniform in [0, 1) where the draw is beyond `plain`

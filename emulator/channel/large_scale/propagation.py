@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from emulator.channel.large_scale import handover
 from emulator.channel.large_scale.places import Places
 from emulator.channel.large_scale.track import Track, points_between, subdivide
@@ -11,8 +13,8 @@ from emulator.core.arrays import Flags, Floats, Ints
 
 class Propagation(NamedTuple):
     """Propagation to each site along a UE's track, shape (sites, k), at the instants `at_ns`, shape (k,): 3-D distance,
-    path loss including penetration, shadowing, line of sight, and antenna gains (see `AtPlaces`). The UE moves at most
-    0.25 m between two instants. Values are constant before the first and after the last instant.
+    path loss including penetration, shadowing, weight of line of sight, and antenna gains (see `AtPlaces`). The UE
+    moves at most 0.25 m between two instants. Values are constant before the first and after the last instant.
 
     `path_loss_db` + `shadowing_db` is the loss without antenna gain. `serving_site` serves from `serving_from_ns` on,
     both of shape (h,). Nothing is sent within `interruptions_ns`, rows of (from, until), shape (m, 2).
@@ -22,12 +24,17 @@ class Propagation(NamedTuple):
     distance_m: Floats
     path_loss_db: Floats
     shadowing_db: Floats
-    los: Flags
+    sight: Floats
     serving_gain_db: Floats
     interfering_gain_db: Floats
     serving_from_ns: Ints
     serving_site: Ints
     interruptions_ns: Ints
+
+    @property
+    def los(self) -> Flags:
+        """Whether the UE is in line of sight rather than out of it, shape (sites, k)."""
+        return np.asarray(self.sight >= 0.5)
 
 
 class PropagationStream:

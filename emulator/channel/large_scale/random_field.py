@@ -5,10 +5,15 @@ function of the place, so every UE has the same value at the same place at any t
 two-dimensional channel simulation model for shadowing processes", IEEE Trans. Veh. Technol. 52(6), 2003).
 """
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
 import numpy as np
 
-from emulator.core.arrays import Floats
+from emulator.core.arrays import Flags, Floats
 from emulator.core.compiled import entry_point, in_place
+
+DrawWaves = Callable[[np.random.Generator, float], Floats]  # of a field with a correlation distance
 
 WAVES = 512
 BLOCK_POINTS = 512  # points processed at once, so that their sums stay in the first-level cache
@@ -40,6 +45,26 @@ def field_values(waves: Floats, points_m: Floats) -> Floats:
     _superpose(waves, np.ascontiguousarray(points_m[:, 0]), np.ascontiguousarray(points_m[:, 1]), sums)
     sums *= np.sqrt(2 / waves.shape[1])
     return sums
+
+
+class SiteFields(NamedTuple):
+    """Waves of one random field a site, `own`, with the correlation `between` any two sites at a place: each is the sum
+    of the field `about` the UE, which all sites share, and its own (TR 36.814 A.2.1.1). Each alone has the law of one
+    field."""
+
+    about: Floats
+    own: Sequence[Floats]
+    between: float
+
+    def values(self, points_m: Floats, needed: Flags) -> Floats:
+        """Return the fields at `points_m`, shape (k, 2), where they are `needed`, else 0; shapes (sites, k)."""
+        found = np.zeros(needed.shape)
+        shared = np.zeros(len(points_m))
+        anywhere = needed.any(axis=0)
+        shared[anywhere] = np.sqrt(self.between) * field_values(self.about, points_m[anywhere])
+        for values, waves, here in zip(found, self.own, needed, strict=True):
+            values[here] = shared[here] + np.sqrt(1 - self.between) * field_values(waves, points_m[here])
+        return found
 
 
 def _waves(rng: np.random.Generator, wavenumber_per_m: Floats) -> Floats:

@@ -22,10 +22,11 @@ ROUND = ((10.0, 20.0), (150.0, 20.0), (150.0, 120.0))
 
 
 def ring(environment: Environment, radius_m: float, penetration: Penetration = "none") -> Radio:
-    """Return settings with sites in a circle around the origin."""
+    """Return settings with independent sites in a circle around the origin."""
     angles = np.arange(SITES) * 2 * np.pi / SITES
     sites_m = tuple((float(x), float(y)) for x, y in radius_m * np.stack([np.cos(angles), np.sin(angles)], axis=1))
-    return Radio(base=Base(environment=environment, sites_m=sites_m), ue=Ue(penetration=penetration))
+    base = Base(environment=environment, sites_m=sites_m, site_correlation=0.0, sight_correlation=0.0)
+    return Radio(base=base, ue=Ue(penetration=penetration))
 
 
 def geometry_of(radio: Radio) -> Geometry:
@@ -38,15 +39,24 @@ def geometry_of(radio: Radio) -> Geometry:
 def test_sight_path_loss_and_shadowing_have_their_distributions(
     environment: Environment, radius_m: float, seed: int
 ) -> None:
-    """The share of sites in sight is the probability; path loss and shadowing's normal law are those of the state."""
+    """The share of sites in sight is the probability. The path loss is that of the state, in a transition between both;
+    shadowing has the normal law of the state, in a transition with a variance between both."""
     radio = ring(environment, radius_m)
     found = propagate(radio, static(0, 0), SECOND_NS, seed, "ue")
     geometry, los, distances_m = geometry_of(radio), found.los[:, 0], np.full(SITES, radius_m)
     probable = float(los_probability(environment, distances_m[:1], geometry)[0])
     assert los.mean() == pytest.approx(probable, abs=4 * np.sqrt(probable * (1 - probable) / SITES))
     assert found.distance_m[:, 0] == pytest.approx(np.hypot(radius_m, geometry.base_height_m - 1.5))
-    np.testing.assert_allclose(found.path_loss_db[:, 0], path_loss_db(environment, distances_m, geometry, los))
-    deviates = found.shadowing_db[:, 0] / shadowing_sigma_db(environment, distances_m, geometry, los)
+    clear, weight = np.ones(SITES, np.bool_), found.sight[:, 0]
+    losses_db, sigmas_db = (
+        [of(environment, distances_m, geometry, state) for state in (clear, ~clear)]
+        for of in (path_loss_db, shadowing_sigma_db)
+    )
+    np.testing.assert_allclose(found.path_loss_db[:, 0], weight * losses_db[0] + (1 - weight) * losses_db[1])
+    variance = weight * sigmas_db[0] ** 2 + (1 - weight) * sigmas_db[1] ** 2
+    deviates = found.shadowing_db[:, 0] / np.sqrt(variance)
+    state = np.where(los, losses_db[0], losses_db[1])
+    assert found.path_loss_db[:, 0].mean() == pytest.approx(state.mean(), abs=0.1 + 4 * state.std() / np.sqrt(SITES))
     assert stats.kstest(deviates, "norm").pvalue > 1e-3
 
 
@@ -59,7 +69,7 @@ def test_shadowing_along_a_track_has_its_correlation(
 ) -> None:
     radio = ring("umi", radius_m)
     found = propagate(radio, waypoints(((0.0, 0.0), (9.0, 0.0)), 1.0), 9 * SECOND_NS, seed, "ue")
-    chosen = (found.los == los).all(axis=1)
+    chosen = (found.sight == los).all(axis=1)
     assert chosen.sum() > 0.9 * SITES
     deviates = found.shadowing_db[chosen] / sigma_db
     for lag_m in (0.0, 0.5, 2.0, 5.0, 9.0):
@@ -74,7 +84,7 @@ def test_a_ue_in_a_building(environment: Environment, sigma_db: float) -> None:
     """One penetration loss for all sites; O2I sigma of shadowing; line of sight by the outdoor distance."""
     radio = ring(environment, 60.0, "low")
     found = propagate(radio, static(0, 0), SECOND_NS, 1, "ue")
-    outdoors = path_loss_db(environment, np.full(SITES, 60.0), geometry_of(radio), found.los[:, 0])
+    outdoors = path_loss_db(environment, np.full(SITES, 60.0), geometry_of(radio), found.sight[:, 0])
     lost_db = found.path_loss_db[:, 0] - outdoors
     np.testing.assert_allclose(lost_db, lost_db[0])
     assert 0 < lost_db[0] < 50
@@ -91,8 +101,9 @@ def columns(found: Propagation) -> tuple[npt.NDArray[np.generic], ...]:
 
 def test_values_do_not_depend_on_how_time_is_split() -> None:
     track, duration_ns = to_and_fro(ROUND, 20.0, 60 * SECOND_NS, pause_ns=SECOND_NS), 60 * SECOND_NS
-    whole = propagate(THREE, track, duration_ns, 5, "ue")
-    journey = PropagationStream(THREE, track, 5, "ue")
+    often = replace(THREE, base=replace(THREE.base, handover=Handover(hysteresis_db=1.0, filter_coefficient=4)))
+    whole = propagate(often, track, duration_ns, 5, "ue")
+    journey = PropagationStream(often, track, 5, "ue")
     edges_ns = [0, 1, 999_999_937, 7 * SECOND_NS, 7 * SECOND_NS + 1, 41 * SECOND_NS, duration_ns]
     serving: list[tuple[int, int]] = []
     pauses: list[list[int]] = []
@@ -100,7 +111,7 @@ def test_values_do_not_depend_on_how_time_is_split() -> None:
         stretch = journey.until(until_ns)
         rows = np.searchsorted(whole.at_ns, stretch.at_ns)
         assert np.array_equal(whole.at_ns[rows], stretch.at_ns)
-        for name in ("distance_m", "path_loss_db", "shadowing_db", "los"):
+        for name in ("distance_m", "path_loss_db", "shadowing_db", "sight"):
             assert np.array_equal(getattr(whole, name)[:, rows], getattr(stretch, name)), name
         for pair in zip(stretch.serving_from_ns.tolist(), stretch.serving_site.tolist(), strict=True):
             if not serving or pair[1] != serving[-1][1]:
@@ -119,7 +130,7 @@ def test_another_ue_changes_nothing() -> None:
     for one, again in zip(columns(before), columns(propagate(THREE, walk, 120 * SECOND_NS, 5, "ue 1")), strict=True):
         assert np.array_equal(one, again)
     faster = propagate(THREE, drive, 120 * SECOND_NS, 5, "ue 2")
-    for name in ("distance_m", "path_loss_db", "shadowing_db", "los"):
+    for name in ("distance_m", "path_loss_db", "shadowing_db", "sight"):
         assert np.array_equal(getattr(before, name), getattr(faster, name)), name
 
 
@@ -127,7 +138,7 @@ def test_another_site_changes_nothing_for_the_others() -> None:
     more = replace(THREE, base=replace(THREE.base, sites_m=((-50.0, 0.0), *THREE.base.sites_m)))
     before, after = (propagate(radio, waypoints(ROUND, 20.0), 12 * SECOND_NS, 5, "ue") for radio in (THREE, more))
     assert np.array_equal(before.shadowing_db, after.shadowing_db[1:])
-    assert np.array_equal(before.los, after.los[1:])
+    assert np.array_equal(before.sight, after.sight[1:])
 
 
 def test_the_strongest_site_serves_first_and_cost_depends_on_the_track() -> None:
@@ -186,6 +197,18 @@ def test_a_handover_interrupts_the_link() -> None:
         (
             Radio(base=Base(handover=Handover(hysteresis_db=-1.0))),
             "base.handover.hysteresis_db=-1.0: must be finite and at least 0",
+        ),
+        (
+            Radio(base=Base(handover=Handover(filter_coefficient=10))),
+            "base.handover.filter_coefficient=10: must be one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 17, 19",
+        ),
+        (
+            Radio(base=Base(site_correlation=1.5)),
+            "base.site_correlation=1.5: must be at least 0 and at most 1",
+        ),
+        (
+            Radio(base=Base(sight_correlation=-0.1)),
+            "base.sight_correlation=-0.1: must be at least 0 and at most 1",
         ),
         (
             Radio(base=Base(environment="moon")),  # type: ignore[arg-type]  # what is tested

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from emulator.channel.large_scale.random_field import field_values, rough_waves, smooth_waves
+from emulator.channel.large_scale.random_field import SiteFields, field_values, rough_waves, smooth_waves
 from emulator.core.arrays import Floats
 from emulator.core.randomness import generator
 
 SEEDS = 4000
+PAIRS = 1000  # of sites
 LAGS = np.array([0.0, 0.02, 0.1, 0.3, 0.6, 1.0, 1.7, 3.0])
 
 
@@ -71,3 +72,33 @@ def test_level_crossings_of_a_smooth_field_follow_rice() -> None:
     errors = crossings.std(axis=0, ddof=1) / np.sqrt(len(crossings))
     # steps of 2 m miss the pairs of crossings within one: less than a hundredth of all
     assert (np.abs(crossings.mean(axis=0) - expected) < 4 * errors + np.array([0.0, 0.01]) * expected).all()
+
+
+@pytest.mark.parametrize("between", [0.0, 0.5, 1.0])
+def test_fields_of_two_sites_have_their_correlation_and_each_the_law_of_one(between: float) -> None:
+    points_m = np.array([[0.0, 0.0], [6.0, 0.0]])
+    found = np.empty((PAIRS, 2, 2))
+    for seed in range(PAIRS):
+        about, *own = (rough_waves(generator(seed, entity, "field"), 10.0) for entity in ("all", "one", "another"))
+        found[seed] = SiteFields(about, own, between).values(points_m, np.ones((2, 2), np.bool_))
+    along = np.exp(-0.6)
+    for product, expected in (
+        (found[:, 0, 0] * found[:, 1, 0], between),
+        (found[:, 0, 0] * found[:, 1, 1], between * along),
+        (found[:, 1, 0] * found[:, 1, 1], along),
+        (found[:, 0, 0] ** 2, 1.0),
+    ):
+        assert product.mean() == pytest.approx(expected, abs=4 * np.sqrt((1 + expected**2) / PAIRS))
+    assert stats.kstest(found[:, 0, 0], "norm").pvalue > 1e-3
+
+
+def test_fields_of_sites_are_zero_where_they_are_not_needed() -> None:
+    about, *own = (rough_waves(generator(1, entity, "field"), 10.0) for entity in ("all", "one", "another"))
+    points_m = generator(1, "test", "points").uniform(-50, 50, (300, 2))
+    needed = generator(1, "test", "needed").random((2, 300)) < 0.5
+    fields = SiteFields(about, own, 0.5)
+    whole = fields.values(points_m, np.ones((2, 300), np.bool_))
+    assert np.array_equal(fields.values(points_m, needed), np.where(needed, whole, 0.0))
+    assert np.array_equal(
+        SiteFields(about, own, 0.0).values(points_m, needed)[0, needed[0]], field_values(own[0], points_m[needed[0]])
+    )
