@@ -6,9 +6,10 @@ rows x columns vectors of a discrete Fourier transform: one points along the bor
 rows and 2 / columns apart in the direction's cosines. So the tilt is mechanical, and half of the beams of a panel with
 many rows look above its boresight.
 
-The beams are a complete orthonormal basis. Therefore their mean power in any direction is that of one element
-(Parseval), and the best beam is at most rows x columns times as strong, and at least (2 / pi)^4 times that (in each of
-the two dimensions 3.9 dB less, halfway between two beams).
+The beams are a complete orthonormal basis in each of the two dimensions. The best beam is at most rows x columns times
+as strong as an element, and at least (2 / pi)^4 times that (in each dimension 3.9 dB less, halfway between two beams).
+A site serves UEs at all sides, but the UEs of all sites are about as far below the horizon. So interference has the
+mean over the beams side by side, in which the columns give no gain (Parseval), of the row that points at the UE.
 """
 
 import math
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emulator.channel.radio import Array, Base
+from emulator.channel.radio import Base
 from emulator.channel.standard_tables import table
 from emulator.core.arrays import Floats
 
@@ -24,8 +25,8 @@ FIRST_BORESIGHT_DEG = 30.0
 
 
 class AntennaGain(NamedTuple):
-    """Gain of a site towards a UE: of the best beam of the best panel, which serves the UE, and the mean over all beams
-    and panels, with which the site interferes while it serves others. Shapes of the directions."""
+    """Gain of a site towards a UE, shapes of the directions: that of the best beam of all panels, which serves, and
+    the mean over the panels and the beams of their best row, with which the site interferes while it serves others."""
 
     serving_db: Floats
     interfering_db: Floats
@@ -56,8 +57,9 @@ def antenna_gain(base: Base, towards: Directions) -> AntennaGain:
         boresight_rad = math.radians(FIRST_BORESIGHT_DEG + sector * 360 / array.sectors)
         front, left, up = _in_panel(towards, boresight_rad, math.radians(array.tilt_deg))
         element_db = base.antenna_gain_db + element_pattern_db(front, left, up)
-        best = np.maximum(best, element_db + _best_beam_db(array, left, up))
-        mean += 10 ** (element_db / 10) / array.sectors
+        row_db = element_db + 10 * np.log10(_nearest_beam(array.rows, up))
+        best = np.maximum(best, row_db + 10 * np.log10(_nearest_beam(array.columns, left)))
+        mean += 10 ** (row_db / 10) / array.sectors
     return AntennaGain(best, 10 * np.log10(mean))
 
 
@@ -81,11 +83,6 @@ def _in_panel(towards: Directions, boresight_rad: float, tilt_rad: float) -> tup
     front = level * math.cos(tilt_rad) - height * math.sin(tilt_rad)
     up = level * math.sin(tilt_rad) + height * math.cos(tilt_rad)
     return front, left, up
-
-
-def _best_beam_db(array: Array, left: Floats, up: Floats) -> Floats:
-    """Return the array factor of the best beam: that of rows and of columns, which the nearest beam of each gives."""
-    return 10 * np.log10(_nearest_beam(array.columns, left) * _nearest_beam(array.rows, up))
 
 
 def _nearest_beam(elements: int, cosine: Floats) -> Floats:
