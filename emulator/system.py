@@ -87,7 +87,8 @@ class LinkSpec:
     unacknowledged mode (`um`) the fragment is erased. A block that the trace marks as lost erases
     fragments in `um`; in `am` it costs `retransmission_ns` more than the HARQ delay that the trace gives its slot.
     A link in a `cell` has its trace's capacity if no other has traffic, otherwise the cell's share of it; its trace
-    has the `slot` rule, and the `serving` site of each slot if the base station has several."""
+    has the `slot` rule, and may have for each slot the `serving` site, the groups of its block (`grant_groups`), and
+    CQIs of the groups (`cqi`, `subband_cqi`)."""
 
     source: str
     target: str

@@ -56,5 +56,5 @@ def others_active(tables: LinkTables, cells: CellTables, index: int, start_ns: i
 def site_of(tables: LinkTables, cells: CellTables, ue: int, now_ns: int) -> int:
     """Return the site that serves a UE."""
     user = cells.ues[ue]
-    link = tables.links[user.link]
-    return int(cells.serving[user.first_site + now_ns // link.slot_ns % link.slots]) if user.moves else 0
+    slot = now_ns // tables.links[user.link].slot_ns
+    return int(cells.descriptions[user.first_description + slot % user.described_slots].serving)

@@ -5,7 +5,7 @@ send are passed over: there the arithmetic is that of a link (`transmit`).
 """
 
 from emulator.cell.activity import begin_busy, end_busy
-from emulator.cell.schedulers import is_open, share_bits, share_slot
+from emulator.cell.schedulers import is_open, share_slot
 from emulator.cell.tables import BACKGROUND, NO_UE, CellTables, gap_ns
 from emulator.core.compiled import Table, entry_point, in_place
 from emulator.core.fifo import FOREVER_NS, append, give_back, has_room, remove_first, take
@@ -193,18 +193,19 @@ def serve_shares(tables: LinkTables, cells: CellTables, index: int) -> None:
     cell = cells.cells[index]
     share_slot(tables, cells, index)
     for ue in range(cell.first_ue, cell.stop_ue):
-        if cells.ues[ue].contends and cells.ues[ue].groups > 0:
-            serve_share(tables, cells, ue, cell.slot, cell.groups)
+        if cells.ues[ue].share_bits > 0:
+            serve_share(tables, cells, ue, cell.slot)
 
 
 @in_place
-def serve_share(tables: LinkTables, cells: CellTables, ue: int, slot: int, groups: int) -> None:
+def serve_share(tables: LinkTables, cells: CellTables, ue: int, slot: int) -> None:
     """Let a UE send its share of a slot."""
     user = cells.ues[ue]
     link = tables.links[user.link]
     edges = tables.cumulative_bits[link.first_edge : link.first_edge + link.slots + 1]
     position = bits_before(edges, slot)
-    left = share_bits(user, groups)
+    link.position = position + user.capacity_bits
+    left = user.share_bits
     while left > 0:
         message = cells.messages[user.first]
         bits = min(message.size_bytes * 8 - message.sent_bits, left)
@@ -215,7 +216,6 @@ def serve_share(tables: LinkTables, cells: CellTables, ue: int, slot: int, group
             finish_message(tables, cells, ue, (slot + 1) * link.slot_ns)
         position += bits
         left -= bits
-    link.position = bits_before(edges, slot + 1)
 
 
 @in_place

@@ -7,15 +7,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from emulator.cell.descriptions import (
+    DESCRIPTION,
+    check_descriptions,
+    cqi_table_of,
+    descriptions,
+    group_weights,
+    is_described,
+    rows_of_table,
+)
 from emulator.core.arrays import reserved, reserved_copy
 from emulator.core.compiled import Table, entry_point
 from emulator.core.draws import uniform
 from emulator.core.fifo import ENDS, FOREVER_NS, Fifos, copied, empty_fifos, new_store
 from emulator.core.randomness import draw_key
 from emulator.core.units import NS_PER_S
-from emulator.link.tables import MESSAGE, Pool, pieces_of
+from emulator.link.tables import MESSAGE, Pool
 from emulator.system import CellSpec, LinkSpec
-from emulator.trace import Trace
 
 ROUND_ROBIN, PROPORTIONAL_FAIR, MAX_RATE = range(3)
 SCHEDULERS = {"rr": ROUND_ROBIN, "pf": PROPORTIONAL_FAIR, "max-rate": MAX_RATE}
@@ -42,8 +50,8 @@ UE = np.dtype(
     [
         ("link", np.int64),
         ("cell", np.int64),
-        ("first_site", np.int64),
-        ("moves", np.bool_),  # its trace says which site serves in each slot
+        ("first_description", np.int64),
+        ("described_slots", np.int64),
         ("first", np.int64),  # the queue of its messages
         ("last", np.int64),
         ("ending_ns", np.int64),  # the end of the last slot that completed a message, and the bytes completed in it
@@ -60,10 +68,15 @@ UE = np.dtype(
         # the slot that is being shared
         ("contends", np.bool_),
         ("site", np.int64),
+        ("weights", np.int64),  # see DESCRIPTION
+        ("subband_cqi", np.int64),
         ("capacity_bits", np.int64),
         ("wanted_bits", np.int64),
-        ("needed", np.int64),  # groups
-        ("groups", np.int64),
+        # weights of groups: of those that carry its capacity, those that it needs, those given to it
+        ("block_weight", np.int64),
+        ("needed", np.int64),
+        ("given", np.int64),
+        ("share_bits", np.int64),  # that it sends
     ]
 )
 
@@ -74,12 +87,16 @@ class CellTables(NamedTuple):
     cells: Table  # CELL, shape (cells,)
     ues: Table  # UE, shape (links in cells,)
     ue_of_link: Table  # int64, shape (links,): NO_UE for a link in no cell; empty if there are no cells
-    serving: Table  # int8, one trace after the other: the site of each slot
+    descriptions: Table  # DESCRIPTION, one trace after the other
+    weights: Table  # `group_weights`
     messages: Table  # MESSAGE, shape (MESSAGES,)
     store: Table  # STORE, shape (1,): of the messages
     sent: Table  # ENDS, shape (cells,): messages with an owner whose last bit is sent, not yet taken
     busy: Fifos  # one a UE: (from, to) of each time with something to send; FOREVER_NS if it still has
     memory_ns: Table  # int64, shape (1,): how long `busy` is kept
+    # of the slot that is being shared
+    members: Table  # int64, shape (most UEs of a cell,): the UEs on one site, by place in the cell
+    merits: Table  # float64, shape (most groups of a cell, most UEs of a cell): 0 if a member does not need a group
 
 
 class Cells:
@@ -91,7 +108,7 @@ class Cells:
     ) -> None:
         check(cells, links)
         members_of = links_by_cell(links)
-        serving = Pool(np.int8)
+        pool = Pool(DESCRIPTION)
         ue_of_link = np.full(len(links) if cells else 0, NO_UE)
         rows, members = np.zeros(len(cells), CELL), np.zeros(sum(link.cell != "" for link in links), UE)
         count = 0
@@ -101,22 +118,26 @@ class Cells:
             for place in members_of[name]:
                 row["slot_ns"] = links[place].trace.slot_ns
                 ue_of_link[place] = count
-                _fill(members[count], number, place, links[place], serving, seed, until_ns)
+                _fill(members[count], number, place, links[place], cell.groups, pool, seed, until_ns)
                 count += 1
             row["stop_ue"] = count
             row["background_ns"] = members["next_arrival_ns"][row["first_ue"] : count].min(initial=FOREVER_NS)
             row["next_ns"] = row["background_ns"]
+        most_ues = max((len(members_of[name]) for name in cells), default=0)
         self.names = tuple(cells)
         self.tables = CellTables(
             rows,
             members,
             ue_of_link,
-            serving.joined(),
+            pool.joined(),
+            group_weights(),
             reserved(MESSAGES if cells else 1, MESSAGE),
             new_store(),
             np.zeros(len(cells), ENDS),
             empty_fifos(count),
             np.full(1, memory_ns),
+            np.zeros(most_ues, np.int64),
+            np.zeros((max((cell.groups for cell in cells.values()), default=0), most_ues)),
         )
 
     def fork(self) -> "Cells":
@@ -145,13 +166,8 @@ def check(cells: Mapping[str, CellSpec], links: Sequence[LinkSpec]) -> None:
             raise ValueError(f"cells.{name}: groups and window_slots must be at least 1")
         if len({link.trace.slot_ns for link in members}) > 1:
             raise ValueError(f"cells.{name}: the traces of all its links must have slots of one length")
-        greatest = [_greatest_bits(link.trace) for link in members]
-        most_bits = max(greatest, default=0)
-        if most_bits * cell.groups >= 2**63:
-            raise ValueError(f"cells.{name}: capacity_bits={most_bits}: must stay below 2^63 / groups")
-        for link, bits in zip(members, greatest, strict=True):
-            if link.trace.carries and bits < cell.groups:
-                raise ValueError(f"links.{link.source}-{link.target}.trace: must have a slot with a bit for each group")
+        for link in members:
+            _check_member(name, cell, link)
     for link in links:
         path = f"links.{link.source}-{link.target}"
         if link.cell and link.cell not in cells:
@@ -162,16 +178,30 @@ def check(cells: Mapping[str, CellSpec], links: Sequence[LinkSpec]) -> None:
             raise ValueError(f"{path}.background: must have messages of at least 1 byte, on a link that is in a cell")
 
 
-def _greatest_bits(trace: Trace) -> int:
-    """Return the greatest capacity of a slot."""
-    return max(int(part.capacity_bits.max()) for part in trace.parts())
+def _check_member(name: str, cell: CellSpec, link: LinkSpec) -> None:
+    path = f"links.{link.source}-{link.target}.trace"
+    try:
+        check_descriptions(link.trace, cell.groups)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    weights = rows_of_table(cqi_table_of(link.trace))
+    most_bits = max(int(part.capacity_bits.max()) for part in link.trace.parts())
+    heaviest = cell.groups * int(weights.max())
+    if most_bits * heaviest >= 2**63:
+        raise ValueError(f"cells.{name}: capacity_bits={most_bits}: must stay below 2^63 / {heaviest}")
+    spread = int(np.ceil((weights.max(axis=1) / weights.min(axis=1)).max()))
+    if link.trace.carries and most_bits < cell.groups * spread:
+        raise ValueError(f"{path}: must have a slot with a bit for each group")
 
 
-def _fill(ue: np.void, cell: int, place: int, link: LinkSpec, serving: Pool, seed: int, until_ns: int) -> None:
-    site = link.trace.columns.get("serving", np.zeros(0, np.int8))
+def _fill(
+    ue: np.void, cell: int, place: int, link: LinkSpec, groups: int, pool: Pool, seed: int, until_ns: int
+) -> None:
     ue["link"], ue["cell"], ue["last_served_slot"] = place, cell, -1
-    ue["first_site"] = serving.place((id(link.trace),), len(site), lambda: pieces_of(site))
-    ue["moves"] = len(site) > 0
+    trace, is_own = link.trace, is_described(link.trace)
+    ue["described_slots"] = len(trace) if is_own else 1
+    key = (id(trace), groups) if is_own else (groups,)
+    ue["first_description"] = pool.place(key, int(ue["described_slots"]), lambda: descriptions(trace, groups))
     ue["next_arrival_ns"], ue["until_ns"] = FOREVER_NS, until_ns
     if link.background is not None and link.background.rate_per_s > 0:
         ue["gap_ns"] = NS_PER_S / link.background.rate_per_s

@@ -16,7 +16,7 @@ from emulator.system import System
 from emulator.task import Task
 
 Route = tuple[Link, ...]
-TOUCHED_BYTES = 34  # of tables and columns for each slot of a trace
+TOUCHED_BYTES = 49  # of tables and columns for each slot of a trace
 
 
 class Network:
@@ -90,7 +90,7 @@ class Network:
     def _memory_of_traces(self) -> Resident:
         traces = {id(spec.trace): spec.trace for spec in self.system.links}.values()
         links = self.link_tables.tables
-        tables = [links.cumulative_bits, links.harq_delay_ns, links.block_lost, self.cell_tables.tables.serving]
+        tables = [links.cumulative_bits, links.harq_delay_ns, links.block_lost, self.cell_tables.tables.descriptions]
         columns = [array for trace in traces for array in (trace.capacity_bits, trace.cumulative_bits)]
         return Resident([*tables, *columns], sum(TOUCHED_BYTES / trace.slot_ns for trace in traces))
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import log1p
 from typing import NamedTuple
 
+from emulator.channel.air.modulation import cqi_table
 from emulator.core.randomness import draw_key
 from emulator.link import Delivery
 from emulator.system import CellSpec, LinkSpec
@@ -27,7 +28,10 @@ class ReferenceUe(ReferenceLink):
         self._until_ns = until_ns
         self.mean_bits = 0.0
         self.turn = -1
-        self.groups = self.waiting = 0  # in the slot that is being served
+        # in the slot that is being served
+        self.waiting = 0
+        self.weights: list[int] = []  # of each group
+        self.block = self.given = 0  # weight that carries the capacity, and that it has of it
         self.own: list[bool] = []  # of the accepted messages: not of the background
         self._background = draw_key(seed, f"{spec.source}-{spec.target}", "background")
         self._come = 0
@@ -73,12 +77,27 @@ class ReferenceUe(ReferenceLink):
             bits += each.bits_left
         return bits
 
-    def bits_in(self, slot: int, groups: int, of: int) -> int:
-        """What it sends in a slot with so many of the cell's groups."""
-        return min(self.waiting, self.capacity_bits(slot) * groups // of)
+    def weigh(self, slot: int, groups: int, looks_at_channel: bool) -> None:
+        """Set the weights of the groups and of the block that they carry. Only a block over all groups has unlike
+        ones: those of the groups' own CQIs."""
+        self.weights, self.block, self.given = [1] * groups, groups, 0
+        if "grant_groups" in self.trace.columns:
+            self.block = value_of(self.trace, "grant_groups", slot)
+        if looks_at_channel and self.block == groups and {"cqi", "subband_cqi"} <= self.trace.columns.keys():
+            formats = cqi_table(self.trace.metadata["radio"]["adaptation"]["cqi_table"])
+            cqi, differences = value_of(self.trace, "cqi", slot), value_of(self.trace, "subband_cqi", slot)
+            for group in range(groups):
+                own = cqi + (0, 1, 2, -1)[differences // 4**group % 4]
+                row = min(max(own, 1), 15) - 1
+                self.weights[group] = int(formats.order[row] * formats.rate_2048[row])
+            self.block = sum(self.weights)
 
-    def needs_more(self, slot: int, groups: int, of: int) -> bool:
-        return groups < of and self.bits_in(slot, groups, of) < self.bits_in(slot, of, of)
+    def bits_in(self, slot: int) -> int:
+        """What it sends in a slot with the groups that it was given."""
+        return min(self.waiting, self.capacity_bits(slot) * self.given // self.block)
+
+    def needs_more(self, slot: int) -> bool:
+        return self.bits_in(slot) < min(self.waiting, self.capacity_bits(slot))
 
 
 class ReferenceCell:
@@ -117,11 +136,12 @@ class ReferenceCell:
         slot = self.slot
         for ue in self.ues:
             ue.admit_background(slot * self.slot_ns)
-            ue.groups, ue.waiting = 0, ue.waiting_bits(slot)
+            ue.waiting = ue.waiting_bits(slot)
+            ue.weigh(slot, self.spec.groups, self.spec.scheduler != "rr")
         contenders = [ue for ue in self.ues if ue.waiting > 0]
         for site in {ue.site(slot) for ue in contenders}:
             self._share([ue for ue in contenders if ue.site(slot) == site])
-        sent_bits = [ue.bits_in(slot, ue.groups, self.spec.groups) for ue in self.ues]
+        sent_bits = [ue.bits_in(slot) for ue in self.ues]
         for ue, bits in zip(self.ues, sent_bits, strict=True):
             ue.serve(slot, bits)
         self.sent_bits.append(sent_bits)
@@ -129,22 +149,21 @@ class ReferenceCell:
 
     def _share(self, ues: list[ReferenceUe]) -> None:
         if len(ues) == 1:
-            ues[0].groups = self.spec.groups
+            ues[0].given = ues[0].block
         elif any(ue.capacity_bits(self.slot) for ue in ues):
             if self.spec.scheduler == "rr":
                 self._in_turns(ues)
             else:
                 self._to_the_best(ues)
             for ue in ues:
-                bits = ue.bits_in(self.slot, ue.groups, self.spec.groups)
-                ue.mean_bits += (bits - ue.mean_bits) / self.spec.window_slots
+                ue.mean_bits += (ue.bits_in(self.slot) - ue.mean_bits) / self.spec.window_slots
 
     def _in_turns(self, ues: list[ReferenceUe]) -> None:
         """Give a group to each UE that can use one more, until there are not enough for all of these."""
         left = self.spec.groups
-        while short := [ue for ue in ues if ue.needs_more(self.slot, ue.groups, self.spec.groups)]:
+        while short := [ue for ue in ues if ue.needs_more(self.slot)]:
             for ue in sorted(short, key=lambda ue: (ue.turn, self.ues.index(ue)))[:left]:
-                ue.groups += 1
+                ue.given += 1
                 if left < len(short):
                     ue.turn = self.slot
             if left <= len(short):
@@ -152,17 +171,17 @@ class ReferenceCell:
             left -= len(short)
 
     def _to_the_best(self, ues: list[ReferenceUe]) -> None:
-        """Give one group after the other to the best UE that can use one more."""
-
-        def rank(ue: ReferenceUe) -> tuple[float, int, int]:
-            fairness = max(ue.mean_bits, 1.0) if self.spec.scheduler == "pf" else 1.0
-            return -ue.capacity_bits(self.slot) / fairness, turns[ue], self.ues.index(ue)
-
+        """Give each group to the UE that can use it and has the greatest merit in it."""
         turns = {ue: ue.turn for ue in ues}
-        for _ in range(self.spec.groups):
-            short = [ue for ue in ues if ue.needs_more(self.slot, ue.groups, self.spec.groups)]
+        for group in range(self.spec.groups):
+            short = [ue for ue in ues if ue.needs_more(self.slot)]
             if not short:
                 return
-            best = min(short, key=rank)
-            best.groups += 1
+            best = min(short, key=lambda ue: (-self.merit(ue, group), turns[ue], self.ues.index(ue)))
+            best.given += best.weights[group]
             best.turn = self.slot
+
+    def merit(self, ue: ReferenceUe, group: int) -> float:
+        """The rate that a UE could have were all groups like this one, over the one that it had."""
+        fairness = max(ue.mean_bits, 1.0) if self.spec.scheduler == "pf" else 1.0
+        return ue.capacity_bits(self.slot) / fairness * (self.spec.groups / ue.block) * ue.weights[group]

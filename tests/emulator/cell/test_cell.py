@@ -16,6 +16,7 @@ from emulator.system import Background, CellSpec, LinkSpec, Scheduler
 from emulator.trace import Trace
 from tests.emulator.reference import Message
 from tests.emulator.reference_cell import Offer, ReferenceCell
+from tests.emulator.selective_traces import named_table
 from tests.emulator.strategies import cases, offers, slots, specs
 
 MANY = settings(max_examples=400)
@@ -59,7 +60,25 @@ def cell_cases(draw: st.DrawFn) -> CellCase:
         for message in (draw(offers(slot_ns)) if number == 0 or draw(st.booleans()) else [])
     )
     offered = [Offer(number, message) for _, number, message in messages]
-    return draw(cell_specs(links)), links, draw(st.integers(0, 2**32)), offered
+    spec = draw(cell_specs(links))
+    links = [draw(described(link, spec.groups)) if draw(st.booleans()) else link for link in links]
+    return spec, links, draw(st.integers(0, 2**32)), offered
+
+
+@st.composite
+def described(draw: st.DrawFn, link: LinkSpec, groups: int) -> LinkSpec:
+    """The link with a trace that tells the width of each grant, or the CQI of each group, or both."""
+    columns: dict[str, Any] = dict(link.trace.columns)
+
+    def each_slot(least: int, most: int) -> npt.NDArray[np.int64]:
+        return np.array(draw(st.lists(st.integers(least, most), min_size=len(link.trace), max_size=len(link.trace))))
+
+    if draw(st.booleans()):
+        columns["grant_groups"] = np.where(each_slot(0, 1) > 0, groups, each_slot(1, groups)).astype(np.int8)
+    if link.trace.capacity_bits.max() >= 10 * groups:
+        columns |= {"cqi": each_slot(0, 15).astype(np.int8), "subband_cqi": each_slot(0, 4**groups - 1)}
+    metadata = named_table(draw(st.integers(1, 3)))
+    return replace(link, trace=Trace(link.trace.slot_ns, columns, "slot", metadata=metadata))
 
 
 def run(
@@ -112,8 +131,9 @@ def test_a_cell_with_one_ue_is_the_link_to_the_nanosecond(
     """HARQ, lost blocks, random losses, ramps, full queues: with other UEs that have nothing to send."""
     spec, seed, messages = case
     spec = blocks(spec, spec.trace.slot_ns)
-    others = [replace(spec, source=f"ue{number}") for number in (2, 3)]
     cell = data.draw(cell_specs([spec]))
+    spec = data.draw(described(spec, cell.groups))
+    others = [replace(spec, source=f"ue{number}") for number in (2, 3)]
     link, own = Link.standalone(spec, seed), Cell.standalone(cell, [others[0], spec, others[1]], seed)
     expected, queued_bytes = zip(*((link.enqueue(*message), link.queued_bytes) for message in messages), strict=True)
     entered, found = run(own, [Offer(1, message) for message in messages], 2**62)

@@ -11,13 +11,14 @@ from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.policy import Observation
 from emulator.record import Records, records_sha256
 from emulator.simulation import Simulation
-from emulator.system import Background, CellSpec, Control, Node, Ramp, Scheduler, System
+from emulator.system import Background, CellSpec, Control, LinkSpec, Node, Ramp, Scheduler, System
 from emulator.task import Placement
 from emulator.trace import Trace
 from emulator.workload import Recorded, Stream
 from tests.emulator.reference import Message
 from tests.emulator.reference_cell import Offer, ReferenceCell
 from tests.emulator.reference_cells_run import ReferenceCellsRun
+from tests.emulator.selective_traces import named_table
 from tests.emulator.simulation.test_simulation import PARTS, LeastLoaded
 from tests.emulator.systems import (
     IMAGE,
@@ -132,7 +133,7 @@ def test_first_hops_of_a_run_are_those_of_the_walk_over_every_slot(scheduler: Sc
 
 def chained(seed: int) -> System:
     """A random or a tied system whose links are in up to three cells that messages cross one after the other, in slots
-    of unlike lengths, on two sites, with ramps, small queues and background."""
+    of unlike lengths, on two sites, with ramps, small queues and background, narrow grants and unlike groups."""
     rng = np.random.default_rng([seed, 1])
     system = tied_system(seed) if seed % 2 else random_system(seed)
     slots_ns = {"up": NS_PER_MS, "down": int(rng.choice([1, 2, 4])) * NS_PER_MS // 2, "core": NS_PER_MS}
@@ -157,7 +158,24 @@ def chained(seed: int) -> System:
         name: CellSpec(SCHEDULERS[int(rng.integers(3))], int(rng.integers(1, 7)), int(rng.integers(1, 60)))
         for name in names
     }
+    links = [described(rng, link, cells[link.cell].groups) if link.cell else link for link in links]
     return replace(system, links=tuple(links), cells=cells, duration_ns=200 * NS_PER_MS)
+
+
+def described(rng: np.random.Generator, link: LinkSpec, groups: int) -> LinkSpec:
+    """Half of the links with traces that tell the width of each grant and the CQI of each group."""
+    if rng.random() < 0.5:
+        return link
+    count = len(link.trace)
+    width = np.where(rng.random(count) < 0.5, groups, rng.integers(1, groups + 1, count))
+    columns = {
+        **link.trace.columns,
+        "grant_groups": width.astype(np.int8),
+        "cqi": rng.integers(0, 16, count).astype(np.int8),
+        "subband_cqi": rng.integers(0, 4**groups, count),
+    }
+    trace = Trace(link.trace.slot_ns, columns, "slot", metadata=named_table(int(rng.integers(1, 4))))
+    return replace(link, trace=trace)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -165,6 +183,11 @@ def test_runs_through_several_cells_are_those_of_a_walk_over_every_slot_of_each(
     """Every row, also with ties in one nanosecond and messages that a full queue drops."""
     system = chained(seed)
     outcome = simulate(system, scatter(system), tmp_path)
+    (tmp_path / "simpy").mkdir()
+    with Records(tmp_path / "simpy") as records:
+        Simulation(system, engine="simpy").run(scatter(system), "tested", records)
+    files = ("tasks.parquet", "stages.parquet")
+    assert len({records_sha256([folder / name for name in files]) for folder in (tmp_path, tmp_path / "simpy")}) == 1
     reference = ReferenceCellsRun(system, scatter(system))
     assert {key_of(row): row["reason"] for row in outcome.tasks} == {
         key: row["reason"] for key, row in reference.rows.items()
