@@ -113,9 +113,9 @@ def test_rows_about_the_channel_name_the_value_and_its_peer() -> None:
 
 
 def test_the_cell_and_its_peer_deliver_the_same_messages() -> None:
-    capacities = cell.saturating_capacities(1_500)
-    cell.check_equal(capacities)
-    assert len(cell.run_cell(capacities)[1]) > 500
+    channels = cell.saturating_channels(1_500)
+    cell.check_equal(channels)
+    assert len(cell.run_cell(channels)[1]) > 500
 
 
 def one_row_then_failure() -> Iterator[Row]:
