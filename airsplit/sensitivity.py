@@ -40,7 +40,7 @@ class Job(NamedTuple):
     cached: bool
 
 
-class Plan(NamedTuple):
+class VariedScenario(NamedTuple):
     """The variants of a scenario, the assumptions that do not apply (with the reasons), the types of the policies that
     are simulated by label, and those of them that are `shown`. `overrides` choose these policies."""
 
@@ -52,41 +52,47 @@ class Plan(NamedTuple):
     shown: Sequence[str]
 
 
-def plan_variants(file: Path, overrides: Sequence[str], shown: Sequence[str]) -> Plan:
+def vary_scenario(file: Path, overrides: Sequence[str], shown: Sequence[str]) -> VariedScenario:
     """Return the variants of a scenario, without the policies that need training. Raises ValueError for bad input."""
     scenario = load(file, overrides)
     types = untrained_policies(scenario)
     if unknown := [label for label in shown if label not in types]:
         raise ValueError(f"--policy {unknown[0]}: must be one of {', '.join(types)}, which need no training")
     chosen = LoadedScenario(file, tuple(overrides)).with_policies(list(types))
-    return Plan(file, chosen.overrides, *variants_of(scenario), types, shown)
+    return VariedScenario(file, chosen.overrides, *variants_of(scenario), types, shown)
 
 
 def add_sensitivity(
-    run: Run, plan: Plan, seeds: int, processes: int, progress: RunProgress, cached: bool = True
+    run: Run, varied_scenario: VariedScenario, seeds: int, processes: int, progress: RunProgress, cached: bool = True
 ) -> Run:
-    """Simulate the scenario of a run with the next seeds too, and the plan's variants with all `seeds` of them, in so
-    many processes; write sensitivity.csv, its figures and the report into the run's folder.
+    """Simulate the scenario of a run with the next seeds too, and its variants with all `seeds` of them, in so many
+    processes; write sensitivity.csv, its figures and the report into the run's folder.
 
-    The policies compared are those of the plan; by default the one with the least mean cost, and `exact`. A variant
+    The policies compared are those that are shown; by default the one with the least mean cost, and `exact`. A variant
     that cannot be simulated has a row that says why. Raises ValueError if the scenario cannot be simulated with a seed,
     and UnfinishedRun if figures or report cannot be made.
     """
     makers = result_makers(run.manifest.facts.left_out)
     first = run.manifest.seeds["scenario"]
     numbers = range(first, first + seeds)
-    changes = ((), *(variant.overrides for variant in plan.variants))
-    jobs = [Job(plan.file, (*plan.overrides, *each), seed, cached) for each in changes for seed in numbers]
+    changes = ((), *(variant.overrides for variant in varied_scenario.variants))
+    jobs = [
+        Job(varied_scenario.file, (*varied_scenario.overrides, *each), seed, cached)
+        for each in changes
+        for seed in numbers
+    ]
     with progress:
         others = in_processes(simulate, jobs[1:], processes, partial(progress, "varying assumptions"))
-    results = [tasks_of_run(run, plan.types), *others]
+    results = [tasks_of_run(run, varied_scenario.types), *others]
     present, *varied = (together(numbers, results[start : start + seeds]) for start in range(0, len(jobs), seeds))
     if isinstance(present, str):
         raise ValueError(present)
     costs = present.groupby("policy", sort=False)["cost_s"].mean()
-    exact = [label for label, kind in plan.types.items() if kind == "exact"]
-    policies = list(plan.shown or dict.fromkeys((str(costs.idxmin()), *exact)))
-    table = sensitivity_table(present, zip(plan.variants, varied, strict=True), plan.left_out, policies)
+    exact = [label for label, kind in varied_scenario.types.items() if kind == "exact"]
+    policies = list(varied_scenario.shown or dict.fromkeys((str(costs.idxmin()), *exact)))
+    table = sensitivity_table(
+        present, zip(varied_scenario.variants, varied, strict=True), varied_scenario.left_out, policies
+    )
     write_sensitivity(run.path / SENSITIVITY_FILE, table)
     sha256 = {SENSITIVITY_FILE: file_sha256(run.path / SENSITIVITY_FILE)}
     run = Run(run.path, run.manifest.model_copy(update={"data_sha256": run.manifest.data_sha256 | sha256}))

@@ -30,7 +30,7 @@ def sensitivity(
 ) -> None:
     """Change one assumption at a time, and say how many tasks run elsewhere, what they cost, and who is then better.
     Agents are not trained anew: those without a checkpoint are left out."""
-    from airsplit.sensitivity import add_sensitivity, plan_variants
+    from airsplit.sensitivity import add_sensitivity, vary_scenario
     from airsplit.simulation_run import run_simulation
     from emulator.core.cache import Cache, user_cache
     from results.progress import RunProgress
@@ -38,12 +38,12 @@ def sensitivity(
     from results.sensitivity import HEADINGS, cells_of, conclusion, read_sensitivity, reasons
     from topologies.loading.loader import load, prefix_errors
 
-    plan = plan_variants(scenario, overrides or (), policies or ())
-    chosen = load(scenario, plan.overrides, seed)
+    varied_scenario = vary_scenario(scenario, overrides or (), policies or ())
+    chosen = load(scenario, varied_scenario.overrides, seed)
     cache = Cache() if no_cache else user_cache()
     with prefix_errors(scenario, overrides or ()):
         run = run_simulation(chosen, scenario, out, command_line(), RunProgress(quiet), cache=cache)
-    run = add_sensitivity(run, plan, seeds, jobs or processors(), RunProgress(quiet), not no_cache)
+    run = add_sensitivity(run, varied_scenario, seeds, jobs or processors(), RunProgress(quiet), not no_cache)
     path = run.path / SENSITIVITY_FILE
     table = read_sensitivity(path)
     assert table is not None

@@ -52,7 +52,7 @@ def run(
     _: Traceback = False,
 ) -> None:
     """Simulate a scenario under every policy that it names, and write records, figures and a report."""
-    from airsplit.sensitivity import add_sensitivity, plan_variants
+    from airsplit.sensitivity import add_sensitivity, vary_scenario
     from airsplit.simulation_run import run_simulation
     from emulator.core.cache import Cache, user_cache
     from results.progress import RunProgress
@@ -61,7 +61,7 @@ def run(
     if sensitivity and hil:
         raise ValueError("--sensitivity: must not be given beside --hil, whose measured times no variant has")
     chosen = load(scenario, overrides or (), seed)
-    plan = plan_variants(scenario, overrides or (), ()) if sensitivity else None
+    varied_scenario = vary_scenario(scenario, overrides or (), ()) if sensitivity else None
     command = command_line()
     left_out: dict[LeftOut, bool] = {"bound": no_bound, "figures": no_figures}
     asked = tuple(name for name, out_of_it in left_out.items() if out_of_it)
@@ -72,6 +72,6 @@ def run(
         run = run_simulation(
             chosen, scenario, out, command, progress, hil, engine=engine, left_out=asked, login=login, cache=cache
         )
-    if plan is not None:
-        run = add_sensitivity(run, plan, SEEDS, processors(), RunProgress(quiet), not no_cache)
+    if varied_scenario is not None:
+        run = add_sensitivity(run, varied_scenario, SEEDS, processors(), RunProgress(quiet), not no_cache)
     print_run(run, as_json)
