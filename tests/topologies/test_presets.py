@@ -25,7 +25,7 @@ from topologies.schema.radio import RadioSection, radio_of
 
 NS = 1_000_000_000
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
-UE_KEYS = ("tx_power_dbm", "antennas", "layers", "noise_figure_db", "penetration", "p0_dbm", "alpha")
+UE_KEYS = ("tx_power_dbm", "antenna_gain_db", "antennas", "layers", "noise_figure_db", "penetration", "p0_dbm", "alpha")
 
 
 @pytest.fixture
@@ -98,10 +98,14 @@ def test_a_single_site_stays_single(good: Path) -> None:
     [
         ("cells.gnb.preset=n78", "cells.gnb.preset=n78: must be 'n78-macro', 'n78-street', "),
         ("cells.gnb.preset=[1]", "cells.gnb.preset=[1]: must be 'n78-macro', "),
+        (
+            "cells.gnb={environment: umi, carrier_ghz: 28, mu: 3, bandwidth_mhz: 100}",
+            "cells.gnb.array=null: must be given in FR2, where all sites send in beams",
+        ),
         ("cells.gnb.environment={a: 1}", 'cells.gnb.environment={"a": 1}: must be '),
     ],
 )
-def test_wrong_names_are_one_line(good: Path, override: str, line: str) -> None:
+def test_wrong_names_and_fr2_without_beams_are_one_line(good: Path, override: str, line: str) -> None:
     with pytest.raises(ValueError, match=re.escape(f"good.yaml: --set {line}")) as caught:
         load(good, (override,))
     assert "\n" not in str(caught.value)
@@ -150,16 +154,16 @@ def documented(preset: PresetName) -> str:
     of = [environment for environment in ENVIRONMENTS if default_preset(environment) == preset]
     apart_m = math.dist(*cell["sites_m"][:2])
     array = cell["array"]
-    panels = f", {array['sectors']} panels of {array['rows']} x {array['columns']}" if array else ""
+    panels = f"{array['sectors']} panels of {array['rows']} x {array['columns']}" if array else "none"
     columns = (
         f"`{preset}`",
         f"{place}; {', '.join(of) or 'none'}",
         f"{cell['carrier_ghz']:g} GHz, {cell['bandwidth_mhz']:g} MHz, `mu` {cell['mu']}",
         f"{cell['tdd']} {', '.join(map(str, cell['special']))}",
-        f"{cell['tx_power_dbm']:g} dBm, {cell['antenna_gain_db']:g} dB{panels}; {cell['antennas']}, {cell['layers']}",
+        f"{cell['tx_power_dbm']:g} dBm, {cell['antenna_gain_db']:g} dB, {panels}; {cell['antennas']}, {cell['layers']}",
         f"{cell['load']:g}",
         f"{len(cell['sites_m'])}, {apart_m:g} m apart",
-        f"{ue['tx_power_dbm']:g} dBm; {ue['antennas']}, {ue['layers']}",
+        f"{ue['tx_power_dbm']:g} dBm, {ue['antenna_gain_db']:g} dB; {ue['antennas']}, {ue['layers']}",
     )
     return f"| {' | '.join(columns)} |"
 
@@ -174,7 +178,7 @@ def test_the_schema_says_defaults_of_presets_in_words() -> None:
         section = json_schema()["$defs"][name]
         for key in keys:
             assert "default" not in section["properties"][key], key
-            assert "efault: " in section["properties"][key]["description"], key
+            assert "efault:" in section["properties"][key]["description"], key
             assert key not in section.get("required", ()), key
 
 
