@@ -50,11 +50,14 @@ def widths(slots: int) -> Panel:
     fine_db = np.arange(WIDTH_DB[0], WIDTH_DB[-1] + 0.1, 0.25)
     sizes = group_prbs(ONE_WAY)
 
-    def of_width(groups: int, sinr_db: Floats) -> Floats:
-        share = float(sizes[:groups].sum() / sizes.sum())
+    def of_width(granted_prbs: int, sinr_db: Floats) -> Floats:
+        share = granted_prbs / float(sizes.sum())
         return share * two_schemes(sinr_db - 10 * np.log10(share), GENTLE)
 
-    curves = {f"{n} of {len(sizes)} groups": Curve(fine_db, of_width(n, fine_db)) for n in (1, 4, len(sizes))}
+    curves = {
+        f"{n} of {len(sizes)} groups": Curve(fine_db, of_width(int(sizes[:n].sum()), fine_db))
+        for n in (1, 4, len(sizes))
+    }
     best = np.max([of_width(n, WIDTH_DB) for n in all_widths(ONE_WAY)], axis=0)
     return Panel(curves, {"chosen": _chosen(WIDTH_DB, np.ones(1), 1.0, slots, best)}, exact=False)
 

@@ -3,9 +3,11 @@
 import math
 import re
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -206,3 +208,29 @@ def test_more_load_never_raises_a_mean_rate(
     """Up to the outer loop, whose offsets depend on the blocks that failed before: 1 %."""
     less, more = (walk(preset, direction, seed, f"cell.load={load}").mean_rate_bps for load in loads)
     assert more <= 1.01 * less
+
+
+EDGES: dict[PresetName, tuple[int, str, tuple[int, ...]]] = {
+    "n78-macro": (1_200, "low", (20, 50, 100)),
+    "n78-street": (200, "high", (10, 20, 40, 100)),
+    "n41-rural": (6_000, "low", (20, 50, 100)),
+    "fr2-street": (900, "none", (50, 100, 200)),
+}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("preset", EDGES)
+def test_more_bandwidth_never_raises_the_outage_at_the_edge(preset: PresetName, seed: int) -> None:
+    """The share of windows of 100 ms in which a UE far from a single site can send nothing: up to 2 of 40 windows, as
+    blocks are drawn anew. A UE's power suffices for as narrow a grant on any carrier."""
+    far_m, penetration, bandwidths_mhz = EDGES[preset]
+    place = (
+        "cell.sites_m=[[0, 0]]",
+        f"radio.penetration={penetration}",
+        f"radio.to_and_fro_m=[[{far_m}, 0], [{far_m + 20}, 10]]",
+        "radio.speed_mps=5",
+    )
+    traces = [walk(preset, "uplink", seed, f"cell.bandwidth_mhz={each}", *place) for each in bandwidths_mhz]
+    edges_ns = np.arange(41) * 100_000_000
+    silent = [int((np.diff(trace.bits_before(edges_ns)) == 0).sum()) for trace in traces]
+    assert all(wider <= narrower + 2 for narrower, wider in combinations(silent, 2))

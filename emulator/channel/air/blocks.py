@@ -44,8 +44,11 @@ class CqiThresholds(NamedTuple):
 
 
 def all_widths(carrier: Carrier) -> tuple[int, ...]:
-    """Return the widths of a grant that a power-limited UE may have: 1 resource block group to all of them."""
-    return tuple(range(1, len(group_prbs(carrier)) + 1))
+    """Return the resource blocks of the grants that a power-limited UE may have: powers of 2 within a group, so that
+    the narrowest grant is as narrow whatever the carrier's bandwidth, then 1 group to all of them."""
+    sizes = group_prbs(carrier)
+    within = (2**power for power in range(int(sizes[0] - 1).bit_length()))
+    return (*within, *(int(sizes[0]) * groups for groups in range(1, len(sizes))), int(sizes.sum()))
 
 
 @cache
@@ -53,15 +56,16 @@ def block_table(
     carrier: Carrier, adaptation: Adaptation, ranks: int = 1, widths: tuple[int, ...] | None = None
 ) -> BlockTable:
     """Return the blocks of a carrier for the adaptation's MCS table, implementation loss and target error rate: for
-    ranks 1 to `ranks`, and for grants of each number of resource block groups in `widths`, by default all of them."""
+    ranks 1 to `ranks`, and for grants of each number of resource blocks in `widths`, ascending up to all of them; by
+    default only all."""
     formats, sizes = mcs_table(adaptation.mcs_table), group_prbs(carrier)
-    widths = (len(sizes),) if widths is None else widths
-    width_prbs = [int(sizes.sum() if width == len(sizes) else width * sizes[0]) for width in widths]
-    shape = (len(widths), ranks, SYMBOLS + 1, len(formats.order))
+    width_prbs = (int(sizes.sum()),) if widths is None else widths
+    groups = [-(-width // int(sizes[0])) for width in width_prbs]
+    shape = (len(groups), ranks, SYMBOLS + 1, len(formats.order))
     found = BlockTable(
         np.zeros(shape, dtype=np.int64), np.ones(shape), np.zeros(shape), np.ones(shape), np.full(shape, np.inf),
         np.full(shape, np.inf),
-        np.array(widths), np.array(width_prbs, dtype=np.float64), betas(adaptation.mcs_table),
+        np.array(groups), np.array(width_prbs, dtype=np.float64), betas(adaptation.mcs_table),
     )  # fmt: skip
     for place in np.ndindex(shape):
         width, rank, symbols, mcs = place

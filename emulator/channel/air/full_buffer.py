@@ -42,7 +42,7 @@ def initial_air_state(
     widths: tuple[int, ...] | None = None,
 ) -> AirState:
     """Return the initial state of a transmitter of up to `ranks` layers; `key` identifies its random draws. `widths`:
-    numbers of resource block groups that it may be granted, ascending up to all of them; by default all.
+    numbers of resource blocks that it may be granted, ascending up to all of them; by default all.
 
     Raises ValueError with value and rule if a setting breaks a rule.
     """

@@ -1,7 +1,7 @@
 """Choice of a grant from a measured channel: rank, number of resource block groups, which groups, and CQI.
 
 A UE divides its power among the resource blocks that it is granted: above its power limit, more blocks have less power
-each. So every width of a grant, on the groups with the best SINR, and every rank is compared by the largest transport
+each. So every width of a grant, within a group or on the groups with the best SINR, and every rank is compared by the largest transport
 block that meets the target error rate. Compiled code, without state.
 """
 
@@ -108,7 +108,7 @@ def _set_shares(blocks: BlockTable, group_prbs: Floats, width: int, order: Ints,
             shares[place] = group_prbs[place] / blocks.prbs[width]
         else:
             group = order[place]
-            shares[group] = group_prbs[group] / blocks.prbs[width] if place < blocks.groups[width] else 0.0
+            shares[group] = 1 / blocks.groups[width] if place < blocks.groups[width] else 0.0
 
 
 @in_place

@@ -136,7 +136,7 @@ class ReferenceAir:
     def of_grant(self, sinr: Floats, limit_prbs: float, grant: Grant) -> Floats:
         """SINR of a layer in the groups of a grant: the power that a UE has less for all blocks than for `limit_prbs`,
         is divided among the blocks of the grant alone."""
-        everywhere, granted = self.prbs.sum(), self.prbs[list(grant.groups)].sum()
+        everywhere, granted = self.prbs.sum(), self.table.prbs[grant.width]
         power_of_block = min(1.0, limit_prbs / granted)  # of what power control demands
         power_before = min(1.0, limit_prbs / everywhere)
         layer: Floats = sinr[grant.rank - 1, list(grant.groups)] * (power_of_block / power_before)

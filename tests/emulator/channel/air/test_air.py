@@ -114,7 +114,7 @@ def test_residual_errors_of_harq_are_the_product_of_the_conditional_errors(seed:
     harq = Harq(max_transmissions=4, round_trip_ns=500_000, processes=8)
     blocks = block_table(NARROW, adaptation)
     sinr_db = float(blocks.middle_db[0, 0, 13, 0]) - 10 * np.log10(3.3)
-    curves = [float(table[13, 0]) for table in (blocks.middle_db, blocks.slope_per_db, blocks.code_blocks)]
+    curves = [float(table[0, 0, 13, 0]) for table in (blocks.middle_db, blocks.slope_per_db, blocks.code_blocks)]
     errors = [block_error(sinr_db + 10 * np.log10(n), *curves) for n in (1, 2, 3, 4)]
     slots = 60_000
     sinr = flat(sinr_db, slots, NARROW)
@@ -171,7 +171,7 @@ def test_chase_combining_adds_up_the_sinrs(db_below: float, needed: int) -> None
     blocks = block_table(FDD, adaptation)
     start_db = cqi_thresholds(FDD, adaptation).least_db[4] + 0.01
     mcs = int(np.flatnonzero(blocks.least_db[0, 0, 13] <= start_db).max())
-    curves = [float(table[13, mcs]) for table in (blocks.middle_db, blocks.slope_per_db, blocks.code_blocks)]
+    curves = [float(table[0, 0, 13, mcs]) for table in (blocks.middle_db, blocks.slope_per_db, blocks.code_blocks)]
     sinr_db = curves[0] - db_below
     errors = [block_error(sinr_db + 10 * np.log10(n), *curves) for n in range(1, needed + 1)]
     assert errors[-2] > 1 - 1e-4
@@ -279,5 +279,5 @@ def test_invalid_settings_are_refused(adaptation: Adaptation, harq: Harq, rule: 
 
 
 def test_sinr_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^sinr: must be 5 slots x 14 groups, not \(5, 3\)"):
+    with pytest.raises(ValueError, match=r"^sinr: must be \(5, 1, 14\) for slots, ranks and groups, not \(5, 1, 3\)$"):
         AirInterface(initial_air_state(CARRIER, Adaptation(), Harq(), 1)).feed(one_layer(np.ones((5, 3)), pattern(5)))
