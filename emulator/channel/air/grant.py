@@ -1,8 +1,8 @@
 """Choice of a grant from a measured channel: rank, number of resource block groups, which groups, and CQI.
 
 A UE divides its power among the resource blocks that it is granted: above its power limit, more blocks have less power
-each. So every width of a grant, within a group or on the groups with the best SINR, and every rank is compared by the largest transport
-block that meets the target error rate. Compiled code, without state.
+each. So every width of a grant, a part of the best group or the best groups, and every rank is compared by the largest
+transport block that meets the target error rate. Compiled code, without state.
 """
 
 from typing import NamedTuple
