@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import j0
 
 from emulator.core.arrays import Floats
-from emulator.core.compiled import entry_point
+from emulator.core.compiled import entry_point, in_place
 
 POINTS = 8  # grid points in an estimate
 FRACTIONS = 256  # tabulated places between two points
@@ -34,9 +34,21 @@ def estimate(rows: Floats, place: float, table: Floats, values: Floats) -> None:
     values[:] = 0.0
     for point in range(POINTS):
         weight = (1.0 - share) * table[entry, point] + share * table[entry + 1, point]
-        row = rows[first + point]
-        for column in range(len(values)):
-            values[column] += weight * row[column]
+        _add_scaled(values, weight, rows[first + point])
+
+
+# the two innermost loops are functions because only then does the compiler vectorise them
+@in_place
+def _add_scaled(values: Floats, weight: float, row: Floats) -> None:
+    for column in range(len(values)):
+        values[column] += weight * row[column]
+
+
+@in_place
+def _add_squares(powers: Floats, before: Floats, real: Floats, imaginary: Floats) -> None:
+    """Write `before` plus squared magnitudes to `powers`."""
+    for frequency in range(len(powers)):
+        powers[frequency] = before[frequency] + (real[frequency] ** 2 + imaginary[frequency] ** 2)
 
 
 @entry_point
@@ -52,11 +64,9 @@ def powers_between(rows: Floats, places: Floats, table: Floats, branches: int, v
         for branch in range(branches):
             row = min(branches - 1 - branch, ranks - 1)  # of the highest rank that uses this branch
             before = min(row + 1, ranks - 1)
-            real = 2 * branch * frequencies
-            imaginary = real + frequencies
-            for frequency in range(frequencies):
-                here = values[real + frequency] ** 2 + values[imaginary + frequency] ** 2
-                power[row, frequency] = power[before, frequency] + here
+            real = values[2 * branch * frequencies : (2 * branch + 1) * frequencies]
+            imaginary = values[(2 * branch + 1) * frequencies : (2 * branch + 2) * frequencies]
+            _add_squares(power[row], power[before], real, imaginary)
 
 
 @entry_point

@@ -121,12 +121,12 @@ def mix(processes: Complexes, mixing: Floats, rows: Floats) -> None:
     """Mix `processes` (branches x processes of a branch, points) with the weights `mixing` (processes of a branch, 2,
     2 G) into `rows` (points, branches, 2 G), the real, then the imaginary parts at G frequencies."""
     each = mixing.shape[0]
-    for point in range(rows.shape[0]):
-        for branch in range(rows.shape[1]):
+    for branch in range(rows.shape[1]):
+        for point in range(rows.shape[0]):
             row = rows[point, branch]
             row[:] = 0.0
             for process in range(each):
                 value = processes[branch * each + process, point]
-                of_real, of_imaginary = mixing[process, 0], mixing[process, 1]
-                for column in range(len(row)):
-                    row[column] += value.real * of_real[column] + value.imag * of_imaginary[column]
+                real, imaginary = value.real, value.imag
+                for column in range(len(row)):  # no slice of `mixing`: the compiler vectorises what it sees whole
+                    row[column] += real * mixing[process, 0, column] + imaginary * mixing[process, 1, column]
