@@ -69,10 +69,11 @@ class Signal:
         at_ns = edges_ns[:-1]
         propagation = self._propagation.until(int(edges_ns[-1]))
         at_slots = propagation_at(propagation, at_ns)
-        sinr = self._fading.layer_gains(at_slots.site, at_slots.los, travelled_m(self._speed, at_ns))
+        seen = at_slots.los & (self._radio.ue.penetration == "none")  # Table 7.5-6: in a building, no K factor
+        sinr = self._fading.layer_gains(at_slots.site, seen, travelled_m(self._speed, at_ns))
         together = np.einsum("ij->i", sinr[:, 0])  # much faster than a mean of few values
         fading_db = 10 * np.log10(together / (sinr.shape[2] * ranks.antennas(self._radio, self._direction)))
-        shares = self._layer_shares[at_slots.los.astype(np.int64)]
+        shares = self._layer_shares[seen.astype(np.int64)]
         sinr *= (self._mean_sinr(at_slots, edges_ns)[:, None] * shares)[:, :, None]
         data_symbols = self._symbols(edges_ns, propagation.interruptions_ns)
         received = Received(sinr, self._limit_prbs(at_slots), data_symbols)

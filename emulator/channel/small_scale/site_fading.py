@@ -31,9 +31,7 @@ class SiteFading:
 
     def layer_gains(self, site: Ints, los: Flags, travelled_m: Floats) -> Floats:
         """Return the gains of each resource block group at nondecreasing distances, shape (places, ranks, groups), for
-        the serving `site` and line of sight `los` there. A UE in a building is never in line of sight (TR 38.901
-        Table 7.5-6: O2I has no K factor)."""
-        los = los & (not self._indoors)
+        the serving `site` and line of sight `los` there."""
         together = np.empty((len(site), self._ranks, len(self._receiver.offsets_hz)))
         for number in np.flatnonzero(np.bincount(site)).tolist():
             here = site == number

@@ -231,3 +231,11 @@ def test_a_ue_in_a_building_is_never_in_line_of_sight() -> None:
     as_c = replace(inside, fading=Fading("tdl-c", 1e9 * 10**-6.62))
     got, expected = (receive(radio, "downlink", static(30.0, 0.0), 4_000) for radio in (inside, as_c))
     np.testing.assert_allclose(got.description["fading_db"], expected.description["fading_db"], atol=0.0101)
+
+
+def test_layers_into_a_building_are_correlated_as_out_of_sight() -> None:
+    inside = replace(PLAIN, carrier=Carrier(layers=2), base=LONE, ue=replace(TWO, penetration="low"))
+    other = replace(inside, fading=replace(inside.fading, los_correlation=0.0))
+    got, expected = (receive(radio, "downlink", static(30.0, 0.0), 100) for radio in (inside, other))
+    assert got.description["los"].all()
+    np.testing.assert_array_equal(got.received.sinr, expected.received.sinr)
