@@ -1,6 +1,6 @@
 """Simulated seconds per second of a cell with twenty saturated UEs, beside a plain loop over its slots.
 
-Twenty UEs that always have data, proportional fair by resource block group, 40 MHz at 30 kHz (0.5 ms slots, 7 groups),
+Twenty UEs that always have data, proportional fair by resource block group, 0.5 ms slots, 7 groups,
 fading capacities and CQIs of the groups; the traces are made beforehand. The peer runs the same slots in NumPy and
 Python: per slot, an array of metrics, each group to the best UE, sent bits off the heads of the queues. Both must
 deliver the same messages.
