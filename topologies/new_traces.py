@@ -51,7 +51,7 @@ def trace_request(
     data: dict[str, Any] = {"cell": {key: name for key, name in named.items() if name is not None}, "radio": {}}
     for override in overrides:
         apply_override(data, override, ERROR_PREFIX)
-    if not set(data["radio"]) & set(MOVEMENT_KEYS):
+    if isinstance(data["radio"], dict) and not data["radio"].keys() & set(MOVEMENT_KEYS):
         data["radio"]["ring"] = {}
     try:
         found = TraceRequest.model_validate(data)

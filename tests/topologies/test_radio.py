@@ -313,6 +313,7 @@ def test_trace_request_has_the_keys_of_a_scenario() -> None:
         ("radio.speed_mps=fast", r"trace new: --set radio.speed_mps=fast: must be a number"),
         ("cell.environment=moon", r"trace new: --set cell.environment=moon: must be "),
         ("radio", r"trace new: --set radio: must look like"),
+        ("radio=5", r"trace new: --set radio=5: must be a section with keys"),
         ("radio.speed_mps=1e-12", r"trace new: --set radio.speed_mps=1e-12: must be at least 0.001"),
         ("cell.bandwidth_mhz=41", r"trace new: cell.bandwidth_mhz=41: must be 5, 10, "),
         ("cell.tdd=DDDD", r"trace new: cell.tdd=DDDD: must leave the uplink at least one slot"),

@@ -30,8 +30,9 @@ class RateModel:
     learned_from: tuple[Interval, ...]
 
     def __post_init__(self) -> None:
-        if self.sample_ns < 1:
-            raise ValueError(f"sample_ns={self.sample_ns}: must be above 0")
+        for name in ("sample_ns", "horizon_ns"):
+            if type(value := getattr(self, name)) is not int or value < 1:
+                raise ValueError(f"{name}={value!r}: must be a whole number above 0")
         if len(self.capacity_bits) < MIN_SAMPLES:
             raise ValueError(f"capacity_bits: must be at least {MIN_SAMPLES}, not {len(self.capacity_bits)}")
         for at, bits in enumerate(self.capacity_bits):

@@ -78,7 +78,9 @@ def test_a_saved_model_is_loaded_unchanged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        ({"sample_ns": 0}, "sample_ns=0: must be above 0"),
+        ({"sample_ns": 0}, "sample_ns=0: must be a whole number above 0"),
+        ({"sample_ns": True}, "sample_ns=True: must be a whole number above 0"),
+        ({"horizon_ns": 1e9}, "horizon_ns=1000000000.0: must be a whole number above 0"),
         ({"horizon_ns": 1}, "horizon_ns=1: must be whole samples, 1 to 39"),
         ({"horizon_ns": 40 * NS_PER_S}, "must be whole samples, 1 to 39"),
         ({"capacity_bits": [1] * 15}, "capacity_bits: must be at least 16, not 15"),
