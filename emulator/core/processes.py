@@ -5,6 +5,7 @@ import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import TypeVar
@@ -60,10 +61,16 @@ def in_processes(
 
 
 def _start(function: Callable[..., object], workers: dict[Connection, SpawnProcess]) -> Connection:
-    """Start a worker; return the connection to it."""
+    """Start a worker; return the connection to it. Ctrl-C does not reach a worker that still imports its modules, as it
+    would print where it was."""
     here, there = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_serve, args=(function, there), daemon=True)
-    process.start()
+    resource_tracker.ensure_running()  # its start, otherwise within that of the worker, unblocks the signal
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     there.close()  # so that the worker's end is seen here
     workers[here] = process
     return here
@@ -72,6 +79,7 @@ def _start(function: Callable[..., object], workers: dict[Connection, SpawnProce
 def _serve(function: Callable[..., object], connection: Connection) -> None:
     """Answer each argument with the function's result, until killed."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     end_with_parent()
     while True:
         connection.send(function(connection.recv()))

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +30,18 @@ def test_an_ended_process_costs_its_own_result_alone(processes: int) -> None:
 
 def test_nothing_to_do_starts_nothing() -> None:
     assert in_processes(squared, [], 2, lambda *_: None) == []
+
+
+def test_an_interrupt_of_a_worker_that_starts_prints_nothing(tmp_path: Path) -> None:
+    """As Ctrl-C does in a terminal; this worker is still importing the main module."""
+    script = tmp_path / "main.py"
+    script.write_text(
+        "import os, signal\n"
+        "from emulator.core.processes import in_processes\n"
+        "if __name__ == '__main__':\n"
+        "    print(in_processes(abs, [1], 1, lambda *_: None))\n"
+        "else:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("['its process ended (SIGINT)']\n", "")
