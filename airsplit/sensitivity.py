@@ -81,8 +81,9 @@ def add_sensitivity(
         for each in changes
         for seed in numbers
     ]
-    with progress:
-        others = in_processes(simulate, jobs[1:], processes, partial(progress, "varying assumptions"))
+    with TemporaryDirectory() as scratch, progress:  # removed here, for killed processes leave their files
+        simulate_there = partial(simulate, scratch=Path(scratch))
+        others = in_processes(simulate_there, jobs[1:], processes, partial(progress, "varying assumptions"))
     results = [tasks_of_run(run, varied_scenario.types), *others]
     present, *varied = (together(numbers, results[start : start + seeds]) for start in range(0, len(jobs), seeds))
     if isinstance(present, str):
@@ -116,13 +117,14 @@ def untrained_policies(scenario: Scenario) -> dict[str, str]:
     return found
 
 
-def simulate(job: Job) -> pd.DataFrame | str:
+def simulate(job: Job, scratch: Path | None = None) -> pd.DataFrame | str:
     """Return the tasks of a scenario under all its policies, with the columns of `sensitivity_table` but the seed, or
-    why they cannot be simulated."""
+    why they cannot be simulated. Records are kept meanwhile in the folder `scratch`,
+    by default that of the system."""
     try:
         scenario = load(job.file, job.overrides, job.seed)
         home = job.file.parent
-        with prefix_errors(job.file, job.overrides), TemporaryDirectory() as folder:
+        with prefix_errors(job.file, job.overrides), TemporaryDirectory(dir=scratch) as folder:
             system = build(scenario, home, cache=user_cache() if job.cached else Cache())
             policies = policies_of(scenario, home, system, named_checkpoints(scenario, home, system))
             with Records(Path(folder)) as records:

@@ -1,6 +1,7 @@
 """Variants of scenarios, simulated beside them."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -151,7 +152,9 @@ def test_a_killed_process_leaves_its_variant_out(
     policies = ("policies=[{type: 'deadly:Deadly'}]", "hil=null")
     slow = "devices.phone.layer_overhead_us=1000000"
     jobs = [Job(file, (*policies, *each), seed, False) for each in ((), (slow,), ()) for seed in (1, 2)]
-    found = in_processes(simulate, jobs, processes, lambda *_: None)
+    (scratch := tmp_path / "scratch").mkdir()
+    found = in_processes(partial(simulate, scratch=scratch), jobs, processes, lambda *_: None)
+    assert len(list(scratch.iterdir())) == 2  # the killed ones leave their records where the command removes them
     assert found[2:4] == ["its process ended (SIGKILL)"] * 2
     for one, other in zip(found[:2], found[4:], strict=True):
         assert isinstance(one, pd.DataFrame) and isinstance(other, pd.DataFrame)
