@@ -22,10 +22,12 @@ from emulator.core.units import NS_PER_S
 from emulator.trace import Trace
 from emulator.trace.formats import read
 from emulator.trace.writer import is_trace_file
-from results.mcs_prediction import LOSSLESS, MIN_SAMPLES, McsErrors, fit_loss_db, mcs_errors, mcs_samples
+from results.mcs_prediction import LOSSES_DB, LOSSLESS, MIN_SAMPLES, McsErrors, fit_loss_db, mcs_errors, mcs_samples
 from topologies.loading.loader import prefix_errors
 
 SMOOTH_S = 10.0
+OF_BLOCKS = {"mcs": (0, 31), "rank": (1, 8)}
+"""Columns of blocks, with the least and greatest value (TS 38.214 5.1.3.1, 5.2.2.2)."""
 MOST_LAYERS = (1, 2, 4)
 """Of an uplink, of a downlink in a low band, and of one in a middle band, usually."""
 USUAL_LAYERS = 4
@@ -99,7 +101,8 @@ def calibration(fit: Literal["width", "anchor"] | None, width_mhz: float | None)
 
 
 class LinkFit(NamedTuple):
-    """The recording's link: most `layers`, and the receiver's loss. `loss_origin`: usual, or fitted to the MCSs."""
+    """The recording's link: most `layers`, and the receiver's loss. `loss_origin`: usual; fitted to the MCSs; or limit,
+    if the MCSs ask for a loss beyond the fit's limits, as those of another table or SINR may."""
 
     layers: int
     loss_db: float
@@ -143,7 +146,8 @@ def predict(trace: Trace, calibrate: Calibration = by_mean, layers: int | None =
     if has_mcs:
         most = layers or USUAL_LAYERS
         part = with_mcs & fitted
-        link = LinkFit(most, fit_loss_db(samples.sinr_db[part], samples.mcs[part], most), "fitted")
+        loss_db = fit_loss_db(samples.sinr_db[part], samples.mcs[part], most)
+        link = LinkFit(most, loss_db, "limit" if loss_db in (LOSSES_DB[0], LOSSES_DB[-1]) else "fitted")
     else:
         options = [LinkFit(most, USUAL_LOSS_DB, "usual") for most in ([layers] if layers else MOST_LAYERS)]
         link = min(options, key=lambda option: _fit(samples, fitted, option, calibrate)[1])
@@ -210,16 +214,19 @@ def samples_of(trace: Trace) -> Samples:
     step_s = slots * trace.slot_ns / NS_PER_S
     sinr_db = trace.columns["sinr_db"][: whole * slots].astype(np.float64).reshape(whole, slots).mean(axis=1)
     bits = trace.capacity_bits[: whole * slots].reshape(whole, slots).sum(axis=1)
-    mcs, rank = (_means_of_blocks(trace, name, least, whole, slots) for name, least in (("mcs", 0), ("rank", 1)))
+    mcs, rank = (_means_of_blocks(trace, name, limits, whole, slots) for name, limits in OF_BLOCKS.items())
     return Samples(step_s, sinr_db, bits / step_s, mcs, rank)
 
 
-def _means_of_blocks(trace: Trace, name: str, least: int, whole: int, slots: int) -> Floats:
-    """Return the means of a column over the slots that have a block, which a value of `least` or more tells; NaN where
-    none has. Shape (whole,)."""
+def _means_of_blocks(trace: Trace, name: str, limits: tuple[int, int], whole: int, slots: int) -> Floats:
+    """Return the means of a column over the slots that have a block, which a value of the least or more tells; NaN
+    where none has. Shape (whole,). Raises ValueError for a value that no network has."""
+    least, most = limits
     if name not in trace.columns:
         return np.full(whole, np.nan)
     values = trace.columns[name][: whole * slots].astype(np.float64).reshape(whole, slots)
+    if (values > most).any():
+        raise ValueError(f"{name}={values[values > most][0]:g}: must be at most {most}")
     counted = values >= least
     sums = np.where(counted, values, 0.0).sum(axis=1)
     means: Floats = np.divide(sums, counted.sum(axis=1), out=np.full(whole, np.nan), where=counted.any(axis=1))

@@ -45,7 +45,7 @@ def ranks(slots: int) -> Panel:
 
 
 def widths(slots: int) -> Panel:
-    """Return the goodput of a UE whose power suffices for less than one block, by its SINR with all blocks granted: in
+    """Return the goodput of a UE whose power suffices for one block, by its SINR with all blocks granted: in
     grants of 1, 4 and all groups, and that chosen."""
     fine_db = np.arange(WIDTH_DB[0], WIDTH_DB[-1] + 0.1, 0.25)
     sizes = group_prbs(ONE_WAY)

@@ -1,6 +1,7 @@
 """Predictions from SINR: exact for a recording made by the model; errors match their definitions."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,24 @@ def test_short_slots_are_averaged_over_seconds() -> None:
 def test_too_little_is_refused(trace: Trace, rule: str) -> None:
     with pytest.raises(ValueError, match=re.escape(rule)):
         predict(trace)
+
+
+@pytest.mark.parametrize(("name", "value", "most"), [("mcs", 32, 31), ("rank", 9, 8)])
+def test_values_that_no_network_has_are_refused(name: str, value: int, most: int) -> None:
+    plain = recorded(SINR_DB, model(SINR_DB, 18e6))
+    values = np.full(len(SINR_DB), most)
+    trace = replace(plain, columns={**plain.columns, name: values})
+    predict(trace)
+    values[7] = value
+    with pytest.raises(ValueError, match=f"^{name}={value}: must be at most {most}$"):
+        predict(trace)
+
+
+def test_a_loss_at_the_limit_of_the_fit_is_said() -> None:
+    plain = recorded(SINR_DB, model(SINR_DB, 18e6))
+    for mcs, origin in ((31, "limit"), (10, "fitted")):
+        trace = replace(plain, columns={**plain.columns, "mcs": np.full(len(SINR_DB), mcs)})
+        assert predict(trace).link.loss_origin == origin
 
 
 @given(st.lists(st.tuples(st.integers(-3, 30), st.floats(1, 500)), min_size=40, max_size=120))
