@@ -44,7 +44,7 @@ def run_quickstart(out: Path, *arguments: str, hash_seed: str = "0") -> Path:
     return Path(json.loads(done.stdout)["run"])
 
 
-NEAR = "ring: {nearest_m: 160, farthest_m: 360}"
+NEAR = "ring: {nearest_m: 200, farthest_m: 400}"
 FAR = "ring: {nearest_m: 12000, farthest_m: 28000}"
 SHORT = (
     "--set",
