@@ -1,9 +1,10 @@
 """Speed of channel generation, from propagation to goodput, compared with the impulse response alone.
 
 The channel: one UE in TR 38.901 UMi, TDL-C, 40 MHz at 30 kHz (slots of 0.5 ms), downlink: large scale, fading, SINR of
-14 resource block groups for each of 4 ranks, link adaptation, HARQ, bits; 30 km/h unless stated. The peer computes
-less: the complex gains of the 24 taps of TDL-C in the same slots, each a sum of `SINUSOIDS` plane waves (Clarke's
-model, as usually written in numpy), with one receive antenna and one thread.
+14 resource block groups, link adaptation, HARQ, bits; 30 km/h, one antenna and one layer unless stated; in the row
+`_4x4` four antennas and up to four layers, the default. The peer computes less: the complex gains of the 24 taps of
+TDL-C in the same slots, each a sum of `SINUSOIDS` plane waves (Clarke's model, as usually written in numpy), with one
+receive antenna and one thread.
 """
 
 import sys
@@ -24,7 +25,8 @@ from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S
 
 SPEED_MPS = 30 / 3.6
-SPEEDS_MPS = {"": SPEED_MPS, "_3kmh": 3 / 3.6, "_120kmh": 120 / 3.6}
+CASES = {"": (SPEED_MPS, 1), "_3kmh": (3 / 3.6, 1), "_120kmh": (120 / 3.6, 1), "_4x4": (SPEED_MPS, 4)}
+"""Endings of the rows' names: speed in m/s, antennas and layers."""
 SLOT_NS = 500_000
 SECONDS = 60
 REPEATS = 5
@@ -33,7 +35,7 @@ PEER_CHUNK = 2_000  # slots at once: faster than all at once, which does not fit
 DELAY_SPREAD_NS = 100.0
 
 
-def radio(antennas: int = 4) -> Radio:
+def radio(antennas: int = 1) -> Radio:
     """Return the channel of the module's docstring, with up to as many layers as antennas."""
     fading = Fading("tdl-c", DELAY_SPREAD_NS)
     return Radio(base=Base(antennas=antennas), ue=Ue(antennas=antennas), fading=fading)
@@ -44,10 +46,10 @@ def street(speed_mps: float, duration_ns: int) -> Track:
     return to_and_fro(((20.0, 0.0), (20.0, 180.0)), speed_mps, duration_ns)
 
 
-def goodput_bits(seconds: int, speed_mps: float, entity: str = "ue1") -> int:
+def goodput_bits(seconds: int, speed_mps: float, entity: str = "ue1", antennas: int = 1) -> int:
     """Generate a channel chunk by chunk, without keeping it; return the sum of its bits."""
     duration_ns = seconds * NS_PER_S
-    chunks = stream(radio(), street(speed_mps, duration_ns), duration_ns, 1, entity, "downlink")
+    chunks = stream(radio(antennas), street(speed_mps, duration_ns), duration_ns, 1, entity, "downlink")
     return sum(int(chunk["capacity_bits"].sum()) for chunk in chunks)
 
 
@@ -83,20 +85,20 @@ def impulse_response(
 
 def rows() -> Iterator[Row]:
     """Return the rows of `make bench` for the channel."""
-    for ending, speed_mps in SPEEDS_MPS.items():
-        yield speed_row(ending, speed_mps)
+    for ending, (speed_mps, antennas) in CASES.items():
+        yield speed_row(ending, speed_mps, antennas)
     yield from linear_rows()
     yield memory_row()
 
 
-def speed_row(ending: str, speed_mps: float, seconds: int = SECONDS, repeats: int = REPEATS) -> Row:
+def speed_row(ending: str, speed_mps: float, antennas: int, seconds: int = SECONDS, repeats: int = REPEATS) -> Row:
     """Return the seconds of channel generated per second: medians over alternating runs."""
     own: list[float] = []
     peer: list[float] = []
-    goodput_bits(1, speed_mps)  # compiles
+    goodput_bits(1, speed_mps, antennas=antennas)  # compiles
     sum_of_sinusoids(1, speed_mps)
     for repeat in range(repeats):
-        own.append(seconds / seconds_of(goodput_bits, seconds, speed_mps))
+        own.append(seconds / seconds_of(goodput_bits, seconds, speed_mps, "ue1", antennas))
         peer.append(seconds / seconds_of(sum_of_sinusoids, seconds, speed_mps))
         print(f"channel_tdlc_realtime_factor{ending}: {repeat + 1} of {repeats}", file=sys.stderr)
     return {

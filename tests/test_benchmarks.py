@@ -102,7 +102,7 @@ def test_the_channels_peer_generates_the_taps_of_the_same_delay_line() -> None:
 
 
 def test_rows_about_the_channel_name_the_value_and_its_peer() -> None:
-    rows = [channel.speed_row("", channel.SPEED_MPS, 1, 1), *channel.linear_rows(1, 1)]
+    rows = [channel.speed_row("", channel.SPEED_MPS, 1, 1, 1), *channel.linear_rows(1, 1)]
     assert [each["name"] for each in rows] == [
         "channel_tdlc_realtime_factor",
         "channel_cost_by_ues",
