@@ -10,7 +10,7 @@ from benchmarks.channel_figures.points import Curve, Panel, Points, SampleSizes,
 from emulator.channel.air.blocks import all_widths
 from emulator.channel.air.expected import ONE_WAY
 from emulator.channel.air.full_buffer import AirInterface, initial_air_state
-from emulator.channel.air.layers import mean_layer_gain
+from emulator.channel.air.layers import layer_share
 from emulator.channel.air.slot import UNLIMITED_PRBS, Received
 from emulator.channel.duplex import symbols
 from emulator.channel.numerology import group_prbs, slot_ns
@@ -34,7 +34,8 @@ def panels(sizes: SampleSizes) -> dict[str, Panel]:
 def ranks(slots: int) -> Panel:
     """Return the goodput by the SINR of one layer with all antennas: of each rank, and that chosen."""
     fine_db = np.arange(RANK_DB[0], RANK_DB[-1] + 0.1, 0.25)
-    gains = np.array([mean_layer_gain(r, ANTENNAS, Fading.correlation) for r in range(1, ANTENNAS + 1)])
+    shares = [layer_share(r, Fading.correlation) for r in range(1, ANTENNAS + 1)]
+    gains = np.arange(ANTENNAS, 0, -1) / ANTENNAS * shares
 
     def of_rank(rank: int, sinr_db: Floats) -> Floats:
         return rank * two_schemes(sinr_db + 10 * np.log10(gains[rank - 1]), GENTLE)

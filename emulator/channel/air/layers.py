@@ -19,13 +19,3 @@ def layer_share(rank: int, correlation: float) -> float:
         raise ValueError(f"correlation={correlation}: must be at least 0 and below 1")
     separated = (1 - correlation) * (1 + (rank - 1) * correlation) / (1 + (rank - 2) * correlation)  # 1 / [R^-1]_kk
     return separated / rank
-
-
-def mean_layer_gain(rank: int, antennas: int, correlation: float) -> float:
-    """Return the mean SINR of each of `rank` layers, relative to one layer that combines all receive `antennas`.
-
-    Raises ValueError as `layer_share` does, and if there are more layers than antennas.
-    """
-    if rank > antennas:
-        raise ValueError(f"rank={rank}: must be at most antennas={antennas}")
-    return (antennas - rank + 1) / antennas * layer_share(rank, correlation)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -24,10 +24,10 @@ ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
 NEAR_M = {"inh-mixed": 20.0, "inh-open": 20.0, "inf-sl": 30.0, "inf-dl": 30.0, "inf-sh": 30.0, "inf-dh": 30.0}
 
 
-def layout(between_m: float, load: float = 0.5, **settings: object) -> Base:
+def layout(between_m: float, load: float = 0.5, **settings: Any) -> Base:
     """A site with six about it."""
     six = [(between_m * math.cos(k * math.pi / 3), between_m * math.sin(k * math.pi / 3)) for k in range(6)]
-    return replace(Base(sites_m=((0.0, 0.0), *six), load=load), **settings)  # type: ignore[arg-type]
+    return replace(Base(sites_m=((0.0, 0.0), *six), load=load), **settings)
 
 
 def slots(count: int) -> Ints:
