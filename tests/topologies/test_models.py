@@ -12,7 +12,7 @@ from transformers import LlamaForCausalLM
 
 from topologies.models import Chain, build, example_input, model_names, outline
 from topologies.models.llama import SHAPES, configuration
-from topologies.models.resnet import PaddedShortcut, Residual
+from topologies.models.vision.resnet import PaddedShortcut, Residual
 from topologies.profiles import load_profile
 
 SEED = 5

@@ -42,7 +42,8 @@ class LayerPlan:
 @dataclass(frozen=True)
 class ModelPlan:
     """Definition of a model. `input_shape` is that of one image (channels, height, width) or one token (1,);
-    `vocabulary` is the number of token ids, 0 for vision models."""
+    `vocabulary` is the number of token ids, 0 for vision models. `weights` returns the trained tensors of a layer, by
+    their names in the layer, for the layer's index; None if weights are drawn from a seed."""
 
     name: str
     family: Literal["vision", "causal_lm"]
@@ -50,6 +51,18 @@ class ModelPlan:
     input_shape: tuple[int, ...]
     layers: tuple[LayerPlan, ...]
     vocabulary: int = 0
+    weights: Callable[[int], Mapping[str, Tensor]] | None = None
+
+
+def _require_fit(place: str, tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless stored tensors have the names, types and shapes of a layer's."""
+    for name in sorted(tensors.keys() ^ wanted.keys()):
+        raise ValueError(f"{place}: {name}: {'is missing' if name in wanted else 'is not a tensor of this layer'}")
+    for name, tensor in wanted.items():
+        stored = tensors[name]
+        if (stored.dtype, stored.shape) != (tensor.dtype, tensor.shape):
+            found, needed = (f"{each.dtype} of shape {tuple(each.shape)}" for each in (stored, tensor))
+            raise ValueError(f"{place}: {name}: must be {needed}, not {found}")
 
 
 class Chain(nn.Module):
@@ -77,13 +90,21 @@ class Chain(nn.Module):
         self.requires_grad_(requires_grad=False)
 
     def materialise(self, seed: int) -> None:
-        """Allocate all layers on the CPU and initialise their weights, which depend only on the seed, the model's name
-        and the layer's index in the whole model."""
+        """Allocate all layers on the CPU with their trained weights; where the plan has none, with weights that depend
+        only on the seed, the model's name and the layer's index in the whole model.
+
+        Raises ValueError, one line, if stored weights do not fit the layers.
+        """
         for index in range(self.first, self.stop):
-            draw = generator(seed, self.plan.name, f"weights of layer {index}")
-            draws = torch.Generator().manual_seed(int(draw.integers(2**63)))
-            layer = self.layers[str(index)].to_empty(device="cpu")
-            self.plan.layers[index].fill(layer, draws)
+            layer = self.layers[str(index)]
+            if self.plan.weights is None:
+                draw = generator(seed, self.plan.name, f"weights of layer {index}")
+                draws = torch.Generator().manual_seed(int(draw.integers(2**63)))
+                self.plan.layers[index].fill(layer.to_empty(device="cpu"), draws)
+            else:
+                tensors = self.plan.weights(index)
+                _require_fit(f"{self.plan.name} layer {index}", tensors, layer.state_dict())
+                layer.load_state_dict(tensors, assign=True)
 
     @torch.inference_mode()
     def run(self, x: Tensor, first: int, stop: int) -> Tensor:

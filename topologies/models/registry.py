@@ -13,15 +13,15 @@ from topologies.models.chain import Chain, ModelPlan
 # A family is imported at the first use of one of its models: transformers takes seconds to import, and a worker
 # that runs a convolutional network should not wait for it.
 FAMILIES: Mapping[str, str] = {
-    "alexnet": "alexnet",
+    "alexnet": "vision.alexnet",
     "llama-110m": "llama",
     "llama-15m": "llama",
     "llama2-7b": "llama",
-    "nin": "nin",
-    "resnet32": "resnet",
-    "resnet50": "resnet",
+    "nin": "vision.nin",
+    "resnet32": "vision.resnet",
+    "resnet50": "vision.resnet",
     "tinyllama-1.1b": "llama",
-    "vgg16": "vgg",
+    "vgg16": "vision.vgg",
 }
 
 
@@ -48,8 +48,9 @@ def outline(name: str, first: int = 0, stop: int | None = None) -> Chain:
 
 
 def build(name: str, seed: int, first: int = 0, stop: int | None = None) -> Chain:
-    """Return layers `first` up to, not including, `stop` (default: the end) on the CPU, with weights from the seed. No
-    other layer is constructed. Raises ValueError for an unknown name or layers."""
+    """Return layers `first` up to, not including, `stop` (default: the end) on the CPU, with trained weights if the
+    model has them, else with weights from the seed. No other layer is constructed. Raises ValueError for an unknown
+    name or layers."""
     chain = outline(name, first, stop)
     chain.materialise(seed)
     return chain
