@@ -1,0 +1,1 @@
+"""Activations on the wire: how they are encoded, which parts get lost, and what fills the gaps."""
