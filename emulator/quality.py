@@ -106,10 +106,8 @@ class QualityTable:
         curve = self.curve(cut, codec, delivery)
         return float(np.interp(self._within(curve, erased_share), curve.levels, curve.losses))
 
-    def interval(
-        self, cut: int, codec: str, delivery: str = "", erased_share: float = 0.0
-    ) -> tuple[float, float]:
-        """Return the 95 % interval of the mean loss, its bounds linear between the measured levels. Raises ValueError as
+    def interval(self, cut: int, codec: str, delivery: str = "", erased_share: float = 0.0) -> tuple[float, float]:
+        """Return the 95 % interval of the mean loss, its bounds linear between measured levels. Raises ValueError as
         `loss` does."""
         curve = self.curve(cut, codec, delivery)
         share = self._within(curve, erased_share)

@@ -40,7 +40,7 @@ def parse_harm(text: str) -> Harm:
     kind, _, detail = text.partition(":")
     try:
         match kind, detail:
-            case ("scalars" | "tokens" | "noise"), "":
+            case (("scalars" | "tokens" | "noise"), ""):
                 return Harm(kind)
             case "packets", _:
                 return Harm(kind, packet_bytes=int(_at_least(detail, 1)))
@@ -89,7 +89,8 @@ def _in_bursts(units: int, share: float, mean_burst: float, rng: np.random.Gener
     bad = (int(rng.random() < share) + np.arange(units)) % 2 == 1
     lengths = rng.geometric(np.where(bad, 1 / mean_burst, from_good))  # no memory: the first run has no other law
     ends = np.cumsum(np.minimum(lengths, units))
-    return bad[np.searchsorted(ends, np.arange(units), side="right")]
+    lost: Flags = bad[np.searchsorted(ends, np.arange(units), side="right")]
+    return lost
 
 
 def lost_scalars(harm: Harm, share: float, packets: Ints, rng: np.random.Generator) -> Flags:

@@ -70,7 +70,10 @@ def test_what_was_measured() -> None:
     [
         ((2, "fp32"), "cut=2: quality of toy was measured for 1, 3"),
         ((1, "int8"), "codec=int8: quality of toy was measured for fp32, int4"),
-        ((1, "fp32", "tokens/none/zero", 0.1), f"cut=1: delivery=tokens/none/zero: quality of toy was measured for {BURSTS}, {PACKETS}"),
+        (
+            (1, "fp32", "tokens/none/zero", 0.1),
+            f"cut=1: delivery=tokens/none/zero: quality of toy was measured for {BURSTS}, {PACKETS}",
+        ),
         ((3, "fp32", PACKETS, 0.1), f"cut=3: delivery={PACKETS}: quality of toy was measured for none"),
         ((1, "fp32", PACKETS, 0.21), "erased_share=0.21: toy was measured from 0 to 0.2"),
         ((1, "fp32", "", 0.1), "erased_share=0.1: toy was measured from 0 to 0"),

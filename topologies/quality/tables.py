@@ -166,7 +166,7 @@ def save_calibration(calibrations: dict[int, Calibration], path: Path) -> str:
         arrays[f"means{cut}"] = each.means.astype(np.float16)
         arrays[f"order{cut}"] = each.energy_order[:KEPT_DIMENSIONS].astype(np.int32)
     with atomic_write(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
     return file_sha256(path)
 
 

@@ -66,7 +66,11 @@ def test_level_zero_changes_nothing(harm: str, recipe: str) -> None:
 def test_packets_hold_as_many_scalars_as_the_codec_lets_them() -> None:
     values = np.ones((1, 100), np.float32)
     lost = [
-        int((parse_delivery("packets:10/none/zero").harmed(values, 0.1, size, None, np.random.default_rng(0)) == 0).sum())
+        int(
+            (
+                parse_delivery("packets:10/none/zero").harmed(values, 0.1, size, None, np.random.default_rng(0)) == 0
+            ).sum()
+        )
         for size in (100, 50)  # 10 packets of 10 scalars, 5 packets of 20 of which half a one is lost in the mean
     ]
     assert lost[0] == 10
@@ -81,7 +85,8 @@ def test_texts(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "none", "none/zero/x1", "none/zero/t0", "none/zero/t", "none/zero/d1/t1", "none/zero/t1/t2", "none/zero/"]
+    "text",
+    ["", "none", "none/zero/x1", "none/zero/t0", "none/zero/t", "none/zero/d1/t1", "none/zero/t1/t2", "none/zero/"],
 )
 def test_bad_texts(text: str) -> None:
     with pytest.raises(ValueError, match=rf"^recipe={text}: "):

@@ -102,13 +102,27 @@ def test_protected_scalars_have_no_noise() -> None:
     assert ((received == values) == protected).all()
 
 
-@pytest.mark.parametrize("text", ["scalars", "packets:1500", "bursts:1500x4", "bursts:64x1.5", "tokens", "noise", "noise:0.5"])
+@pytest.mark.parametrize(
+    "text", ["scalars", "packets:1500", "bursts:1500x4", "bursts:64x1.5", "tokens", "noise", "noise:0.5"]
+)
 def test_texts(text: str) -> None:
     assert str(parse_harm(text)) == text
 
 
 @pytest.mark.parametrize(
-    "text", ["", "rain", "scalars:3", "packets", "packets:0", "bursts:10", "bursts:10x0.5", "noise:0.1", "noise:nan", "noise:inf"]
+    "text",
+    [
+        "",
+        "rain",
+        "scalars:3",
+        "packets",
+        "packets:0",
+        "bursts:10",
+        "bursts:10x0.5",
+        "noise:0.1",
+        "noise:nan",
+        "noise:inf",
+    ],
 )
 def test_bad_texts(text: str) -> None:
     with pytest.raises(ValueError, match=rf"^harm={text}: must be scalars, packets:BYTES"):

@@ -1,0 +1,132 @@
+"""Files of quality tables: what is written is read back, and what is wrong is named in one line."""
+
+import json
+from math import isnan, nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emulator.activation.codecs import CODECS
+from emulator.activation.concealment import Calibration
+from emulator.quality import QualityRow, QualityTable
+from topologies.quality.tables import (
+    MeasuredOn,
+    load_calibration,
+    load_quality,
+    quality_names,
+    save_calibration,
+    save_quality,
+)
+
+TABLE = QualityTable(
+    "toy",
+    "nats a token",
+    2.5,
+    (
+        QualityRow(1, "fp32", "", 0.0, 0.0, 0.0, 0.0, 1.0),
+        QualityRow(1, "fp32", "packets:1500/scatter/mean/t1/d4", 0.1, 0.25, nan, nan, 0.875),
+    ),
+)
+CALIBRATIONS = {
+    1: Calibration(np.linspace(-3, 900, 7, dtype=np.float32), np.array([6, 5, 4, 3, 2, 1, 0])),
+    12: Calibration(np.zeros(7, np.float32), np.arange(7)),
+}
+
+
+def write(folder: Path) -> Path:
+    digest = save_calibration(CALIBRATIONS, folder / "toy.npz")
+    measured_on = MeasuredOn(
+        data="text",
+        data_sha256="0" * 64,
+        weights_sha256="1" * 64,
+        calibration_sha256=digest,
+        window_tokens=128,
+        seeds=5,
+        units_per_seed=2,
+        codecs=tuple(CODECS),
+        versions={"torch": "2.13.0"},
+    )
+    save_quality(TABLE, measured_on, folder / "toy.json")
+    return folder / "toy.json"
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    read = load_quality(str(write(tmp_path)))
+    assert (read.model, read.unit, read.base, read.rows[0]) == ("toy", "nats a token", 2.5, TABLE.rows[0])
+    assert read.rows[1].delivery == TABLE.rows[1].delivery
+    assert isnan(read.rows[1].low)
+    assert read.loss(1, "fp32", TABLE.rows[1].delivery, 0.05) == 0.125
+
+
+def test_calibration_round_trip(tmp_path: Path) -> None:
+    read = load_calibration(str(write(tmp_path)))
+    assert list(read) == [1, 12]
+    for cut, wanted in CALIBRATIONS.items():
+        assert read[cut].means == pytest.approx(wanted.means, rel=2**-11)  # float16
+        assert (read[cut].energy_order == wanted.energy_order).all()
+
+
+def test_equal_tables_are_equal_files(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    first, second = write(tmp_path), write(tmp_path / "other")
+    assert first.read_bytes() == second.read_bytes()
+    assert first.with_suffix(".npz").read_bytes() == second.with_suffix(".npz").read_bytes()
+
+
+def test_a_calibration_of_another_table_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    save_calibration({1: CALIBRATIONS[1]}, tmp_path / "toy.npz")
+    with pytest.raises(ValueError, match=r"toy\.npz: must be the calibration that was written with toy\.json$"):
+        load_calibration(str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "version=2: must be 1"),
+        ({"extra": 1}, "extra=1: is not a known key"),
+        ({"unit": "bits"}, "unit=bits: must be 'nats a token' or 'accuracy'"),
+        ({"rows": []}, "rows=[]: must have 1 or more entries"),
+        ({"row": {"loss": "much"}}, "rows[1].loss=much: must be a number"),
+        ({"row": {"codec": "int3"}}, "rows[1].codec=int3: must be one of fp32"),
+        ({"row": {"delivery": "rain/none/zero"}}, "rows[1]: harm=rain: must be scalars"),
+        ({"row": {"level": 0.0}}, "rows[1].level=0: must be above 0 with a delivery, else 0"),
+        (
+            {"row": {"delivery": "", "level": 0.0}},
+            "rows[1]: must differ from all others in cut, codec, delivery or level",
+        ),
+        ({"row": {"agreement": 1.5}}, "rows[1].agreement=1.5: must be at most 1"),
+    ],
+)
+def test_malformed_files(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    path = write(tmp_path)
+    document = json.loads(path.read_text())
+    document["rows"][1] |= change.pop("row", {})
+    path.write_text(json.dumps(document | change))
+    with pytest.raises(ValueError) as refusal:
+        load_quality(str(path))
+    assert str(refusal.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(refusal.value)
+
+
+def test_truncated_file(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"toy\.json: must be JSON: "):
+        load_quality(str(path))
+
+
+@pytest.mark.parametrize("name", ["nothing", "nothing.json"])
+def test_unknown_names(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^quality={name}: must be one of .*, or the path of an existing \.json file$"
+    ):
+        load_quality(name)
+
+
+def test_shipped_tables_are_read() -> None:
+    for name in quality_names():
+        assert load_quality(name).model == name
+        assert set(load_calibration(name)) == set(load_quality(name).cuts)
