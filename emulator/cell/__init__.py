@@ -57,12 +57,13 @@ class Cell:
         """Bytes in the queue of a link at its last `enqueue`."""
         return int(self.links.tables.links["queued_bytes"][link])
 
-    def enqueue(self, now_ns: int, link: int, size_bytes: int, message: int = 0, owner: int = 0) -> bool:
-        """Accept a message of `size_bytes` >= 1 on a link; False if the link refuses it. `now_ns` must not decrease
-        from call to call, and `advance` must have returned everything up to it."""
-        return bool(
-            _enter(self.links.tables, self.cells.tables, link, now_ns, size_bytes, message, owner, 0) == ENTERED
-        )
+    def enqueue(
+        self, now_ns: int, link: int, size_bytes: int, message: int = 0, owner: int = 0, acknowledged_bytes: int = 0
+    ) -> bool:
+        """Accept a message of `size_bytes` >= 1 on a link (`Link.enqueue`); False if the link refuses it. `now_ns` must
+        not decrease from call to call, and `advance` must have returned everything up to it."""
+        tables = self.links.tables, self.cells.tables
+        return bool(_enter(*tables, link, now_ns, size_bytes, acknowledged_bytes, message, owner, 0) == ENTERED)
 
     def drop(self, link: int, now_ns: int) -> None:
         """Lose the messages of a link, as when it fails at `now_ns`."""
@@ -76,7 +77,8 @@ class Cell:
         while count := _run_many_slots(links, cells, self.index, now_ns, rows):
             columns = {name: cells.messages[name][rows[:count]] for name in FIELDS}  # faster than rows of all fields
             start_ns, release_ns, arrival_ns, number, owner = (columns[name].tolist() for name in FIELDS[:5])
-            erased = (columns["erased_bytes"] / columns["size_bytes"]).tolist()
+            exposed_bytes = columns["size_bytes"] - columns["acknowledged_bytes"]
+            erased = (columns["erased_bytes"] / np.maximum(exposed_bytes, 1)).tolist()
             link = cells.ues["link"][columns["ue"]].tolist()
             deliveries = map(Delivery._make, zip(start_ns, release_ns, arrival_ns, erased, strict=True))
             found += map(Delivered._make, zip(link, number, deliveries, owner, strict=True))
@@ -85,6 +87,8 @@ class Cell:
 
 
 BATCH = 256  # messages that one call of compiled code returns at most
-FIELDS = ("start_ns", "release_ns", "arrival_ns", "number", "owner", "erased_bytes", "size_bytes", "ue")
+FIELDS = (
+    "start_ns", "release_ns", "arrival_ns", "number", "owner", "erased_bytes", "size_bytes", "acknowledged_bytes", "ue",
+)  # fmt: skip
 _enter, _run_many_slots = Bound(enter), Bound(run_many_slots)
 _release_messages, _drop_messages = Bound(release_messages), Bound(drop_messages)

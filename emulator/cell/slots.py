@@ -24,8 +24,9 @@ def is_in_cell(cells: CellTables, link: int) -> bool:
 
 @entry_point
 def enter(
-    tables: LinkTables, cells: CellTables, index: int, now_ns: int, size_bytes: int, number: int, owner: int, order: int
-) -> int:
+    tables: LinkTables, cells: CellTables, index: int, now_ns: int, size_bytes: int, acknowledged_bytes: int,
+    number: int, owner: int, order: int,
+) -> int:  # fmt: skip
     """Queue a message on a link in a cell: ENTERED, or FULL, NO_COVERAGE or DOWN and nothing done."""
     link = tables.links[index]
     if link.down or not link.carries:
@@ -41,7 +42,8 @@ def enter(
         return FULL
     row = take(cells.messages, cells.store[0])
     message = cells.messages[row]
-    begin(link, message, now_ns, size_bytes, number, user.first != 0 or is_granted(link, now_ns))
+    granted = user.first != 0 or is_granted(link, now_ns)
+    begin(link, message, now_ns, size_bytes, acknowledged_bytes, number, granted)
     message.owner, message.order, message.ue = owner, order, ue
     link.queued_bytes += size_bytes
     link.used = True
@@ -153,7 +155,7 @@ def admit_background(tables: LinkTables, cells: CellTables, index: int, until_ns
         user = cells.ues[ue]
         while user.next_arrival_ns <= until_ns:
             number = -1 - user.count
-            enter(tables, cells, user.link, user.next_arrival_ns, user.size_bytes, number, BACKGROUND, 0)
+            enter(tables, cells, user.link, user.next_arrival_ns, user.size_bytes, 0, number, BACKGROUND, 0)
             user.count += 1
             user.next_arrival_ns += gap_ns(user.key, user.count, user.gap_ns)
             if user.next_arrival_ns >= user.until_ns:

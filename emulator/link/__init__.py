@@ -12,7 +12,7 @@ from emulator.core.compiled import Bound, Record, Table, entry_point, in_place
 from emulator.core.fifo import FOREVER_NS, has_passed, has_room, pop_entry, push_entry
 from emulator.link.capacity import earliest_exit_ns, fluid_sent_ns, slot_range
 from emulator.link.tables import DOWN, FULL, NO_COVERAGE, Links, LinkTables
-from emulator.link.transmission import begin, count_erased, finish, is_granted, transmit
+from emulator.link.transmission import begin, count_erased, erased_fraction, finish, is_granted, transmit
 from emulator.system import LinkSpec
 from emulator.trace import Trace
 
@@ -26,7 +26,7 @@ class Delivery(NamedTuple):
     start_ns: int
     release_ns: int
     arrival_ns: int
-    erased_fraction: float
+    erased_fraction: float  # of the bytes that are not acknowledged
 
 
 class Link:
@@ -75,12 +75,13 @@ class Link:
         """Return another link in the same state; what happens on one does not affect the other."""
         return Link(self.spec, self.links.fork(), self.index)
 
-    def enqueue(self, now_ns: int, size_bytes: int, message: int = 0) -> Delivery | None:
+    def enqueue(self, now_ns: int, size_bytes: int, message: int = 0, acknowledged_bytes: int = 0) -> Delivery | None:
         """Accept a message of `size_bytes` >= 1 and return its times; None if the link refuses it (`refusal`).
 
-        `now_ns` must not decrease from call to call; `message` addresses the draws of its losses.
+        `now_ns` must not decrease from call to call; `message` addresses the draws of its losses. The first
+        `acknowledged_bytes` are acknowledged on an unacknowledged bearer too.
         """
-        answer = _enqueue(self.links.tables, self.index, now_ns, size_bytes, message)
+        answer = _enqueue(self.links.tables, self.index, now_ns, size_bytes, acknowledged_bytes, message)
         return None if answer[0] < 0 else Delivery(*answer)
 
     def refusal(self) -> str:
@@ -115,7 +116,9 @@ class Link:
 
 
 @entry_point
-def enqueue(tables: LinkTables, index: int, now_ns: int, size_bytes: int, number: int) -> tuple[int, int, int, float]:
+def enqueue(
+    tables: LinkTables, index: int, now_ns: int, size_bytes: int, acknowledged_bytes: int, number: int
+) -> tuple[int, int, int, float]:
     """`Link.enqueue` for row `index`: the fields of a `Delivery`; or FULL, NO_COVERAGE or DOWN first, nothing done."""
     link, queues = tables.links[index], tables.queues
     if link.down or not link.carries:
@@ -125,13 +128,13 @@ def enqueue(tables: LinkTables, index: int, now_ns: int, size_bytes: int, number
     if link.queued_bytes + size_bytes > link.queue_bytes or not has_room(queues.entries, queues.store[0]):
         return FULL, 0, 0, 0.0
     message = tables.message[0]
-    begin(link, message, now_ns, size_bytes, number, is_granted(link, now_ns))
+    begin(link, message, now_ns, size_bytes, acknowledged_bytes, number, is_granted(link, now_ns))
     sent_ns = flow(tables, index, message) if link.fluid else transmit(tables, index, message, 0, FOREVER_NS)
     finish(link, message, sent_ns)
     link.used = True
     link.queued_bytes += size_bytes
     push_entry(queues, index, sent_ns, size_bytes)
-    return message.start_ns, message.release_ns, message.arrival_ns, message.erased_bytes / size_bytes
+    return message.start_ns, message.release_ns, message.arrival_ns, erased_fraction(message)
 
 
 @in_place
@@ -146,7 +149,7 @@ def flow(tables: LinkTables, index: int, message: Record) -> int:
     sent_ns = fluid_sent_ns(edges, link.slot_ns, message.start_ns, first_bits)
     if first_bits < bits:
         sent_ns = fluid_sent_ns(edges, link.slot_ns, sent_ns + link.report_ns, bits - first_bits)
-    if link.datagrams:
+    if message.acknowledged_bytes < message.size_bytes:
         count_erased(tables, index, message, bits, 0)
     return sent_ns
 

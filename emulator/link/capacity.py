@@ -21,12 +21,12 @@ def slot_outcomes(trace: Trace) -> tuple[Ints, Flags]:
     return delays, lost
 
 
-def slot_delays_ns(trace: Trace, bearer: str, retransmission_ns: int) -> Ints:
-    """Return how long after the end of each slot its bits are received; an empty array if there is no delay. In
-    acknowledged mode RLC sends a block that HARQ lost once more (TS 38.322 5.3), `retransmission_ns` after HARQ gave
-    up; the capacity that this takes is not charged."""
+def slot_delays_ns(trace: Trace, retransmission_ns: int) -> Ints:
+    """Return how long after the end of each slot its acknowledged bits are received; an empty array if there is no
+    delay. RLC sends a block that HARQ lost once more (TS 38.322 5.3), `retransmission_ns` after HARQ gave up; the
+    capacity that this takes is not charged."""
     delays, lost = slot_outcomes(trace)
-    if bearer == "am" and lost.any() and retransmission_ns:
+    if lost.any() and retransmission_ns:
         again_ns = lost * np.int64(retransmission_ns)
         return delays + again_ns if len(delays) else again_ns
     return delays

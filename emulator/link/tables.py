@@ -55,6 +55,7 @@ MESSAGE = np.dtype(
     [
         ("number", np.int64),  # addresses the draws of its losses
         ("size_bytes", np.int64),
+        ("acknowledged_bytes", np.int64),  # its first bytes; all on a link with an acknowledged bearer
         ("open_ns", np.int64),  # may use slots that start from then on
         ("first_bits", np.int64),  # of a first grant that is not used yet; 0: it needs none
         ("sent_bits", np.int64),
@@ -108,18 +109,18 @@ class Links:
         edges, delays, blocks = self._pools
         slots, lost_slots, delayed_slots, longest_ns = len(trace), 0, 0, 0
         for part in trace.parts():
-            delay_ns = slot_delays_ns(part, spec.bearer, spec.retransmission_ns)
+            delay_ns = slot_delays_ns(part, spec.retransmission_ns)
             longest_ns = max(longest_ns, int(delay_ns.max(initial=0)))
             delayed_slots = slots if len(delay_ns) else delayed_slots
             lost_slots = slots if len(slot_outcomes(part)[1]) else lost_slots
 
         def delays_ns() -> Iterator[Table]:
             for part in trace.parts():
-                found = slot_delays_ns(part, spec.bearer, spec.retransmission_ns)
+                found = slot_delays_ns(part, spec.retransmission_ns)
                 yield found if len(found) else np.zeros(len(part), np.int64)
 
         link["first_edge"] = edges.place((id(trace),), slots + 1, lambda: pieces_of(trace.cumulative_bits))
-        link["first_delay"] = delays.place((id(trace), spec.bearer, spec.retransmission_ns), delayed_slots, delays_ns)
+        link["first_delay"] = delays.place((id(trace), spec.retransmission_ns), delayed_slots, delays_ns)
         link["first_block"] = blocks.place(
             (id(trace),), lost_slots, lambda: (slot_outcomes(part)[1] for part in trace.parts())
         )

@@ -15,9 +15,13 @@ def is_granted(link: Record, now_ns: int) -> bool:
 
 
 @in_place
-def begin(link: Record, message: Record, now_ns: int, size_bytes: int, number: int, granted: bool) -> None:
-    """Prepare a message that enters a link at `now_ns`; if it is not granted, a grant comes first (`Ramp`)."""
+def begin(
+    link: Record, message: Record, now_ns: int, size_bytes: int, acknowledged_bytes: int, number: int, granted: bool
+) -> None:
+    """Prepare a message that enters a link at `now_ns`; if it is not granted, a grant comes first (`Ramp`). Its first
+    `acknowledged_bytes` are acknowledged on every link, all of it on one with an acknowledged bearer."""
     message.number, message.size_bytes = number, size_bytes
+    message.acknowledged_bytes = acknowledged_bytes if link.datagrams else size_bytes
     message.open_ns, message.first_bits = now_ns, 0
     if not granted:
         asked_ns = now_ns
@@ -77,9 +81,13 @@ def send_bits(
     link = tables.links[index]
     if message.start_ns < 0:
         message.start_ns = first_slot * link.slot_ns
-    if link.datagrams:
+    acknowledged_bits = message.acknowledged_bytes * 8 - message.sent_bits  # of those that are not sent yet
+    if bits > acknowledged_bits:
         count_erased(tables, index, message, bits, position)
-    elif link.delays:
+    if link.delays and acknowledged_bits > 0:
+        if bits > acknowledged_bits:
+            edges = tables.cumulative_bits[link.first_edge : link.first_edge + link.slots + 1]
+            last_slot = slot_of_bit(edges, position + acknowledged_bits - 1)
         delays = tables.harq_delay_ns[link.first_delay : link.first_delay + link.slots]
         release_ns = harq_release_ns(delays, link.longest_ns, link.slot_ns, first_slot, last_slot)
         message.release_ns = max(message.release_ns, release_ns)
@@ -89,22 +97,25 @@ def send_bits(
 @in_place
 def count_erased(tables: LinkTables, index: int, message: Record, bits: int, position: int) -> None:
     """Count the bytes of the fragments that end within the next bits and are lost: by their own draw, or because a
-    block that carried a part of them is lost."""
+    block that carried a part of them is lost. The acknowledged bytes have fragments of their own, which come first."""
     link = tables.links[index]
     if not (link.loss > 0.0 or link.loses):
         return
     edges = tables.cumulative_bits[link.first_edge : link.first_edge + link.slots + 1]
     blocks = tables.block_lost[link.first_block : link.first_block + link.slots * link.loses]
-    begin, end = message.sent_bits, message.sent_bits + bits
-    fragment_bits = link.fragment_bytes * 8
-    fragment = begin // fragment_bits
-    while fragment * fragment_bits < end:
-        first, stop = fragment * fragment_bits, min((fragment + 1) * fragment_bits, message.size_bytes * 8)
+    acknowledged_bits, fragment_bits = message.acknowledged_bytes * 8, link.fragment_bytes * 8
+    begin, end = max(message.sent_bits, acknowledged_bits), message.sent_bits + bits
+    position += begin - message.sent_bits
+    acknowledged = -(-acknowledged_bits // fragment_bits)
+    fragment = (begin - acknowledged_bits) // fragment_bits
+    while acknowledged_bits + fragment * fragment_bits < end:
+        first = acknowledged_bits + fragment * fragment_bits
+        stop = min(first + fragment_bits, message.size_bytes * 8)
         sent_from, sent_to = max(first, begin), min(stop, end)
         if link.loses and not message.fragment_lost:
             message.fragment_lost = loses_a_block(edges, blocks, position + sent_from - begin, sent_to - sent_from)
         if sent_to == stop:
-            if message.fragment_lost or uniform(link.key, message.number, fragment, 0) < link.loss:
+            if message.fragment_lost or uniform(link.key, message.number, acknowledged + fragment, 0) < link.loss:
                 message.erased_bytes += (stop - first) // 8
             message.fragment_lost = False
         fragment += 1
@@ -112,15 +123,22 @@ def count_erased(tables: LinkTables, index: int, message: Record, bits: int, pos
 
 @in_place
 def finish(link: Record, message: Record, sent_ns: int) -> None:
-    """Set release and arrival of a message whose last bit is sent at `sent_ns`: in acknowledged mode in order, with its
-    retransmissions."""
+    """Set release and arrival of a message whose last bit is sent at `sent_ns`. What is acknowledged is released in
+    order, with its retransmissions; a message is released when all of it is."""
     link.sent_ns = sent_ns
     release_ns = sent_ns
-    if not link.datagrams:
+    if message.acknowledged_bytes > 0:
         release_ns = max(message.release_ns, sent_ns)
         if link.loss > 0.0:
-            fragments = -(-message.size_bytes // link.fragment_bytes)
+            fragments = -(-message.acknowledged_bytes // link.fragment_bytes)
             release_ns += failed_attempts(link.loss, link.key, message.number, fragments) * link.retransmission_ns
         link.released_ns = release_ns = max(release_ns, link.released_ns)
     message.release_ns = release_ns
     message.arrival_ns = release_ns + link.delay_ns
+
+
+@in_place
+def erased_fraction(message: Record) -> float:
+    """Return the share of the bytes that are not acknowledged that is lost; 0 where all are."""
+    exposed_bytes = message.size_bytes - message.acknowledged_bytes
+    return message.erased_bytes / exposed_bytes if exposed_bytes > 0 else 0.0

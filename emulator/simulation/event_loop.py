@@ -18,6 +18,7 @@ from emulator.device import ACCEPTED, NODE_DOWN, DeviceTables, submit
 from emulator.device import clear as clear_device
 from emulator.link import enqueue, reset
 from emulator.link.tables import DOWN, FULL, LinkTables
+from emulator.link.transmission import erased_fraction
 from emulator.simulation.energy import charge_device, charge_radio
 from emulator.simulation.plans import PlanTables
 from emulator.simulation.task_state import (
@@ -200,11 +201,11 @@ def send_message(engine: EngineState, row: int, now_ns: int) -> None:
     loop.order += 1
     state.resource, state.order, state.stop_ns = link, loop.order, FOREVER_NS
     if is_in_cell(engine.cells, link):
-        answer = enter(engine.links, engine.cells, link, now_ns, state.size_bytes, number, row, loop.order)
+        answer = enter(engine.links, engine.cells, link, now_ns, state.size_bytes, 0, number, row, loop.order)
         if answer != ENTERED:
             on_refusal(engine, row, now_ns, answer)
         return
-    start_ns, release_ns, arrival_ns, erased = enqueue(engine.links, link, now_ns, state.size_bytes, number)
+    start_ns, release_ns, arrival_ns, erased = enqueue(engine.links, link, now_ns, state.size_bytes, 0, number)
     if start_ns < 0:
         on_refusal(engine, row, now_ns, start_ns)
         return
@@ -215,7 +216,7 @@ def send_message(engine: EngineState, row: int, now_ns: int) -> None:
 def on_cell_delivery(engine: EngineState, message_row: int) -> None:
     """Schedule the arrival of a message that a cell has sent."""
     message = engine.cells.messages[message_row]
-    erased = message.erased_bytes / message.size_bytes
+    erased = erased_fraction(message)
     on_sent(engine, message.owner, message.start_ns, message.release_ns, message.arrival_ns, erased)
     release_message(engine.cells, message_row)
 

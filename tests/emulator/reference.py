@@ -33,11 +33,12 @@ def uniform(key: int, message: int, fragment: int, attempt: int) -> float:
 
 
 class Message(NamedTuple):
-    """A message offered to a link; `number` addresses its draws."""
+    """A message offered to a link; `number` addresses its draws. Its first `acknowledged_bytes` are never lost."""
 
     now_ns: int
     size_bytes: int
     number: int = 0
+    acknowledged_bytes: int = 0
 
 
 class Waiting:
@@ -46,6 +47,7 @@ class Waiting:
     def __init__(self, message: Message, open_ns: int, first_bits: int) -> None:
         self.size_bytes = message.size_bytes
         self.number = message.number
+        self.acknowledged_bytes = message.acknowledged_bytes
         self.open_ns = open_ns
         self.first_bits = first_bits  # what its first grant holds, until that is used; 0: it needs none
         self.slot_of_bit: list[int] = []
@@ -102,10 +104,11 @@ class ReferenceLink:
         for each in self.accepted:
             erased = Fraction(0)
             release_ns = each.sent_ns
-            if self.spec.bearer == "um":
-                erased = Fraction(self._erased_bytes(each), each.size_bytes)
-            else:
-                released_ns = release_ns = max(released_ns, self._acknowledged_ns(each))
+            safe_bytes = each.acknowledged_bytes if self.spec.bearer == "um" else each.size_bytes
+            if safe_bytes < each.size_bytes:
+                erased = Fraction(self._erased_bytes(each, safe_bytes), each.size_bytes - safe_bytes)
+            if safe_bytes:
+                released_ns = release_ns = max(released_ns, self._acknowledged_ns(each, safe_bytes))
             found.append(Delivery(each.start_ns, release_ns, release_ns + self.spec.delay_ns, float(erased)))
         return found
 
@@ -154,11 +157,12 @@ class ReferenceLink:
         self.unsent = [each for each in self.unsent if each.sent_ns < 0]
         self._next_slot = slot + 1
 
-    def _acknowledged_ns(self, each: Waiting) -> int:
-        """When all that the message's bits needed is done: each slot's HARQ and, where that failed, RLC; then
+    def _acknowledged_ns(self, each: Waiting, safe_bytes: int) -> int:
+        """When all that the message's first bytes needed is done: each slot's HARQ and, where that failed, RLC; then
         the worst fragment's retries."""
-        ends = [self._through_ns(slot) for slot in set(each.slot_of_bit)]
-        retries = max(self._failures(each.number, fragment) for fragment in range(len(self._fragments(each))))
+        ends = [self._through_ns(slot) for slot in set(each.slot_of_bit[: safe_bytes * 8])]
+        fragments = self._fragments(0, safe_bytes)
+        retries = max(self._failures(each.number, fragment) for fragment in range(len(fragments)))
         return max([each.sent_ns, *ends]) + retries * self.spec.retransmission_ns
 
     def _through_ns(self, slot: int) -> int:
@@ -171,14 +175,15 @@ class ReferenceLink:
             attempt += 1
         return attempt
 
-    def _fragments(self, each: Waiting) -> list[range]:
-        """The bytes of each fragment."""
+    def _fragments(self, first: int, stop: int) -> list[range]:
+        """The bytes of each fragment of the bytes from `first` up to `stop`."""
         step = self.spec.fragment_bytes
-        return [range(begin, min(begin + step, each.size_bytes)) for begin in range(0, each.size_bytes, step)]
+        return [range(begin, min(begin + step, stop)) for begin in range(first, stop, step)]
 
-    def _erased_bytes(self, each: Waiting) -> int:
+    def _erased_bytes(self, each: Waiting, safe_bytes: int) -> int:
         erased = 0
-        for fragment, positions in enumerate(self._fragments(each)):
+        safe_fragments = len(self._fragments(0, safe_bytes))
+        for fragment, positions in enumerate(self._fragments(safe_bytes, each.size_bytes), safe_fragments):
             slots = each.slot_of_bit[positions.start * 8 : positions.stop * 8]  # none under the fluid rule
             in_lost_block = any(value_of(self.trace, "block_lost", slot) for slot in slots)
             if in_lost_block or uniform(self._key, each.number, fragment, 0) < self.spec.loss:

@@ -82,7 +82,9 @@ def offers(draw: st.DrawFn, slot_ns: int) -> list[Message]:
     messages = []
     for number in range(draw(st.integers(1, 12))):
         now_ns += draw(gaps_ns)
-        messages.append(Message(now_ns, draw(st.integers(1, 60)), draw(st.just(number) | st.integers(0, 2**62))))
+        size_bytes, address = draw(st.integers(1, 60)), draw(st.just(number) | st.integers(0, 2**62))
+        acknowledged_bytes = draw(st.just(0) | st.just(size_bytes) | st.integers(0, size_bytes))
+        messages.append(Message(now_ns, size_bytes, address, acknowledged_bytes))
     return messages
 
 

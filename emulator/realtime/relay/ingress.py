@@ -83,12 +83,12 @@ def offer_segments(
         scalars.packets += 1
         queue.arrived += 1
         if queue.cell == NONE:
-            answer, _, release_ns, erased = enqueue(links, link, arrival_ns, size_bytes, number)
+            answer, _, release_ns, erased = enqueue(links, link, arrival_ns, size_bytes, 0, number)
             start_ns = answer
         else:
             # `run_cells` finds the queue and the packet by the message's owner and order
             packet_index = next_row(queues.packets, queues.packet_store[0])
-            answer = enter(links, relay.cells, link, arrival_ns, size_bytes, number, link, packet_index)
+            answer = enter(links, relay.cells, link, arrival_ns, size_bytes, 0, number, link, packet_index)
             start_ns, release_ns, erased = NEVER_NS, UNDECIDED_NS, 0.0
         if answer < 0:
             outcome = FULL if answer == link_tables.FULL else NO_COVERAGE

@@ -88,13 +88,13 @@ def run(
     delivered in all that time."""
     entered, found = [], []
     now_ns = 0
-    for link, (then_ns, size_bytes, number) in offered:
+    for link, (then_ns, size_bytes, number, acknowledged_bytes) in offered:
         while pauses_ns and now_ns + pauses_ns < then_ns:
             now_ns += pauses_ns
             found += cell.advance(now_ns)
         now_ns = then_ns
         found += cell.advance(now_ns)
-        accepted = cell.enqueue(now_ns, link, size_bytes, number)
+        accepted = cell.enqueue(now_ns, link, size_bytes, number, acknowledged_bytes=acknowledged_bytes)
         entered.append((accepted, cell.queued_bytes(link)))
     return entered, found + cell.advance(until_ns)
 

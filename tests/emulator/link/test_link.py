@@ -108,7 +108,7 @@ def test_earliest_is_a_lower_bound_monotone_and_changes_nothing_and_reset_forget
 def test_earliest_is_met_by_an_idle_ramped_link_without_losses(case: tuple[LinkSpec, int, list[Message]]) -> None:
     spec, seed, messages = case
     plain = LinkSpec(spec.source, spec.target, spec.trace, spec.delay_ns, bearer="um")
-    for now_ns, size_bytes, _ in messages:
+    for now_ns, size_bytes, *_ in messages:
         delivery = Link.standalone(plain, seed).enqueue(now_ns, size_bytes)
         assert delivery is not None
         assert delivery.arrival_ns == Link.standalone(spec, seed).earliest_ns(now_ns, size_bytes)
@@ -221,6 +221,26 @@ def test_um_erases_the_bytes_of_the_fragments_that_a_lost_block_carried() -> Non
     trace = slots(80, 80, 80, release="slot", block_lost=[False, True, False])
     delivery = Link.standalone(LinkSpec("a", "b", trace, bearer="um", fragment_bytes=4), 1).enqueue(0, 25)
     assert delivery is not None and delivery.erased_fraction == pytest.approx(12 / 25)
+
+
+@FEWER
+@given(case=cases(bearers=("um",)))
+def test_a_message_that_is_acknowledged_as_a_whole_is_as_on_an_acknowledged_bearer(
+    case: tuple[LinkSpec, int, list[Message]],
+) -> None:
+    spec, seed, messages = case
+    protected = [each._replace(acknowledged_bytes=each.size_bytes) for each in messages]
+    acknowledged = Link.standalone(replace(spec, bearer="am"), seed)
+    assert enqueue_all(Link.standalone(spec, seed), protected) == enqueue_all(acknowledged, messages)
+
+
+def test_um_loses_nothing_of_the_acknowledged_bytes_and_sends_their_lost_block_once_more() -> None:
+    """Blocks of 10 bytes, the second lost, RLC 500 ns: 12 acknowledged bytes wait for it; fragments of 4 bytes from
+    byte 12 on, of which 12-16 and 16-20 are lost. With 10 acknowledged bytes none waits, and 10-22 are lost."""
+    trace = slots(80, 80, 80, release="slot", block_lost=[False, True, False])
+    spec = LinkSpec("a", "b", trace, bearer="um", fragment_bytes=4, retransmission_ns=500)
+    assert Link.standalone(spec, 1).enqueue(0, 25, acknowledged_bytes=12) == (0, 520, 520, 8 / 13)
+    assert Link.standalone(spec, 1).enqueue(0, 25, acknowledged_bytes=10) == (0, 30, 30, 12 / 15)
 
 
 def test_am_sends_a_lost_block_once_more_and_um_does_not() -> None:

@@ -64,7 +64,7 @@ def test_what_makes_no_sense_without_a_bit_is_refused_in_one_line(tmp_path: Path
 def test_a_link_without_a_bit_takes_nothing_and_never_delivers(case: tuple[LinkSpec, int, list[Message]]) -> None:
     spec, seed, messages = case
     link = Link.standalone(replace(spec, trace=nothing(spec.trace)), seed)
-    for now_ns, size_bytes, address in messages:
+    for now_ns, size_bytes, address, _ in messages:
         assert link.enqueue(now_ns, size_bytes, address) is None
         assert link.queued_bytes == 0
         assert link.earliest_ns(now_ns, size_bytes) == FOREVER_NS

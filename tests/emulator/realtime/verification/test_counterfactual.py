@@ -52,8 +52,8 @@ def whole(arrivals: list[PacketArrival], places: tuple[int, ...]) -> MessagePack
 def test_packets_that_arrived_at_once_leave_a_link_as_they_did(case: tuple[LinkSpec, int, list[Message]]) -> None:
     spec, seed, messages = case
     link = Link.standalone(spec, seed)
-    delivered = [link.enqueue(*message) for message in messages]
-    arrivals = [PacketArrival(0, number, now_ns, size_bytes) for now_ns, size_bytes, number in messages]
+    delivered = [link.enqueue(*message[:3]) for message in messages]
+    arrivals = [PacketArrival(0, number, now_ns, size_bytes) for now_ns, size_bytes, number, _ in messages]
     asked = [whole(arrivals, places) for places in bursts(arrivals)]
     found = counterfactuals(SingleLink(spec, seed), arrivals, asked)
     for each in asked:
@@ -70,9 +70,12 @@ def test_packets_that_arrived_at_once_leave_a_link_as_they_did(case: tuple[LinkS
 def test_packets_that_arrived_at_once_leave_a_cell_as_they_did(case: CellCase, data: st.DataObject) -> None:
     spec, links, seed, offered = case
     links = [replace(link, background=None) for link in links]  # for which time would not end
-    offered = [Offer(offer.link, offer.message._replace(number=place)) for place, offer in enumerate(offered)]
+    offered = [
+        Offer(offer.link, offer.message._replace(number=place, acknowledged_bytes=0))
+        for place, offer in enumerate(offered)
+    ]
     entered, delivered = run(Cell.standalone(spec, links, seed), offered, 2**40)
-    arrivals = [PacketArrival(link, number, now_ns, size_bytes) for link, (now_ns, size_bytes, number) in offered]
+    arrivals = [PacketArrival(link, number, now_ns, size_bytes) for link, (now_ns, size_bytes, number, _) in offered]
     arrived_ns = {(each.link, each.message): each.delivery.arrival_ns for each in delivered}
     messages = [whole(arrivals, places) for places in bursts(arrivals)]
     messages = [each for each in messages if data.draw(st.booleans())]
