@@ -27,7 +27,7 @@ EVERYTHING = (
     "hil.runtime",
     *(
         f"topologies.models.{name}"
-        for name in ("llama", "registry", "vision.alexnet", "vision.nin", "vision.resnet", "vision.vgg")
+        for name in ("language.llama", "registry", "vision.alexnet", "vision.nin", "vision.resnet", "vision.vgg")
     ),
 )
 
@@ -56,7 +56,7 @@ def test_importing_the_worker_is_light() -> None:
 
 def test_modules_of_a_worker_are_python_3_10() -> None:
     trees = sources(modules_after(*EVERYTHING))
-    assert {"hil.worker", "hil.codec", "hil.runtime", "topologies.models.llama"} <= trees.keys()
+    assert {"hil.worker", "hil.codec", "hil.runtime", "topologies.models.language.llama"} <= trees.keys()
     assert not {"emulator.record", "emulator.simulation"} & trees.keys()
     for module, tree in trees.items():
         for node in ast.walk(tree):

@@ -11,7 +11,7 @@ import pytest
 from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build import build
 from topologies.loading.loader import load
-from topologies.models import model_names, outline
+from topologies.models.registry import model_names, outline
 from topologies.profiles import LayerSection, ProfileSection, load_profile, save_profile
 from topologies.profiles.shipped import PARAMETERS, shipped_models
 from topologies.schema import SCHEMA_FILE

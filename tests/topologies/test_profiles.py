@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.profile import PRECISION_BYTES, Layer, ModelProfile
-from topologies.models import model_names, model_plan, outline
-from topologies.models.llama import SHAPES, configuration
+from topologies.models.registry import model_names, model_plan, outline
+from topologies.models.language.llama import SHAPES, configuration
 from topologies.models.profiling import take_profile
 from topologies.profiles import PROFILES_FOLDER, load_profile, profile_names, save_profile
 

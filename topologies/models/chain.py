@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +65,34 @@ def _require_fit(place: str, tensors: Mapping[str, Tensor], wanted: Mapping[str,
             raise ValueError(f"{place}: {name}: must be {needed}, not {found}")
 
 
+class StatefulLayer(nn.Module):
+    """A layer that takes its input together with what it keeps of earlier inputs: `forward(x, state)`. Without a state
+    the input is complete in itself."""
+
+    def begin(self) -> Any:
+        """Return the state before the first input; `forward` changes it."""
+        raise NotImplementedError
+
+
+class Session:
+    """What layers keep of earlier passes over the same sequences: first a prompt, then its tokens one at a time.
+
+    Layers are known by their index in the whole model, so that a session suits any slice, and slices of one model on
+    different nodes have sessions of their own.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[int, Any] = {}
+
+    def run(self, index: int, layer: nn.Module, x: Tensor) -> Tensor:
+        """Return the output of the layer number `index` for an input that continues those before."""
+        if isinstance(layer, StatefulLayer):
+            if index not in self._states:
+                self._states[index] = layer.begin()
+            return layer(x, self._states[index])  # type: ignore[no-any-return]
+        return layer(x)  # type: ignore[no-any-return]
+
+
 class Chain(nn.Module):
     """Layers `first` up to, not including, `stop` of a model, in evaluation mode.
 
@@ -107,20 +135,22 @@ class Chain(nn.Module):
                 layer.load_state_dict(tensors, assign=True)
 
     @torch.inference_mode()
-    def run(self, x: Tensor, first: int, stop: int) -> Tensor:
+    def run(self, x: Tensor, first: int, stop: int, session: Session | None = None) -> Tensor:
         """Return the output of layers `first` up to, not including, `stop` for their input `x`.
 
         Vision: the input of layer 0 has shape (images, channels, height, width). Causal language models: the input of
-        layer 0 is token ids, shape (sequences, tokens), a whole prompt at once; that of other layers is hidden states,
-        shape (sequences, tokens, hidden); the output of the last layer is the logits of every position. Raises
-        ValueError if this chain does not contain the layers.
+        layer 0 is token ids, shape (sequences, tokens), a whole prompt at once, or with a `session` the tokens that
+        follow those of earlier passes; that of other layers is hidden states, shape (sequences, tokens, hidden); the
+        output of the last layer is the logits of every position. Raises ValueError if this chain does not contain the
+        layers.
         """
         if not self.first <= first < stop <= self.stop:
             raise ValueError(f"{self.plan.name}: layers={first}-{stop}: must lie within {self.first}-{self.stop}")
         for index in range(first, stop):
-            x = self.layers[str(index)](x)
+            layer = self.layers[str(index)]
+            x = layer(x) if session is None else session.run(index, layer, x)
         return x
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, session: Session | None = None) -> Tensor:
         """Return the output of all layers of this chain, as `run`."""
-        return self.run(x, self.first, self.stop)
+        return self.run(x, self.first, self.stop, session)

@@ -14,13 +14,13 @@ from topologies.models.chain import Chain, ModelPlan
 # that runs a convolutional network should not wait for it.
 FAMILIES: Mapping[str, str] = {
     "alexnet": "vision.alexnet",
-    "llama-110m": "llama",
-    "llama-15m": "llama",
-    "llama2-7b": "llama",
+    "llama-110m": "language.llama",
+    "llama-15m": "language.llama",
+    "llama2-7b": "language.llama",
     "nin": "vision.nin",
     "resnet32": "vision.resnet",
     "resnet50": "vision.resnet",
-    "tinyllama-1.1b": "llama",
+    "tinyllama-1.1b": "language.llama",
     "vgg16": "vision.vgg",
 }
 
