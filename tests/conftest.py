@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from benchmarks.rows import interruptible_children
+from topologies.models.language.model_cache import models_folder
 
 TESTS = Path(__file__).parent
 REAL_TIME = (
@@ -34,8 +35,10 @@ def _interruptible() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep channels and agents in a folder of the tests, for their child processes too."""
+    """Keep channels and agents in a folder of the tests, for their child processes too; converted models, which are
+    large and always the same, with those of the user."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRSPLIT_MODELS", str(models_folder()))
         patch.setenv("AIRSPLIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

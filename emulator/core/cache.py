@@ -16,9 +16,8 @@ from typing import TypeVar
 from emulator.core.files import file_sha256
 from emulator.core.machine_code import code_key
 from emulator.core.sources import sources_sha256, versions_now
-from emulator.core.user_folders import cache_in_home, is_own
+from emulator.core.user_folders import VARIABLE, cache_in_home, is_own
 
-VARIABLE = "AIRSPLIT_CACHE"
 REMEDY = f"set {VARIABLE} to a folder that can be written, or to nothing"
 LIMIT_BYTES = 4_000_000_000
 DISK_SHARE = 0.25  # of the disk space that is free without the cache: the cache takes at most as much

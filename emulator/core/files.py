@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
+DIGEST_BYTES = 2**20  # read at a time
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)  # errors of a write that can name another file than the written one
 
 
@@ -75,5 +76,8 @@ def _require_place(path: Path) -> None:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(DIGEST_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()

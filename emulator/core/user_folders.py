@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+VARIABLE = "AIRSPLIT_CACHE"  # names a folder instead of ours in the user's cache directory
+
 
 def cache_in_home() -> Path:
     """Return our folder in the user's cache directory, which may not exist. Raises RuntimeError if HOME is not set and

@@ -20,9 +20,9 @@ from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build import build
 from topologies.build.emulation_scope import require_shipped_models
 from topologies.loading.loader import load
+from topologies.models.own_model import NotAChain, take_own_profile
 from topologies.models.registry import build as build_model
 from topologies.models.registry import example_input
-from topologies.models.own_model import NotAChain, take_own_profile
 from topologies.profiles import load_profile
 
 IMAGE = torch.zeros(1, 3, 32, 32)

@@ -11,8 +11,8 @@ from torch import Tensor
 from transformers import LlamaForCausalLM
 
 from topologies.models.chain import Chain
-from topologies.models.registry import build, example_input, model_names, outline
 from topologies.models.language.llama import SHAPES, configuration
+from topologies.models.registry import build, example_input, model_names, outline
 from topologies.models.vision.resnet import PaddedShortcut, Residual
 from topologies.profiles import load_profile
 
@@ -207,7 +207,8 @@ def test_example_inputs_depend_on_seed_and_index() -> None:
 
 
 def test_convolutional_network_does_not_import_transformers() -> None:
-    code = "import sys; from topologies.models.registry import build; build('nin', 1); print('transformers' in sys.modules)"
+    code = "import sys; from topologies.models.registry import build; build('nin', 1); "
+    code += "print('transformers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.profile import PRECISION_BYTES, Layer, ModelProfile
-from topologies.models.registry import model_names, model_plan, outline
 from topologies.models.language.llama import SHAPES, configuration
 from topologies.models.profiling import take_profile
+from topologies.models.registry import model_names, model_plan, outline
 from topologies.profiles import PROFILES_FOLDER, load_profile, profile_names, save_profile
 
-VISION = tuple(name for name in model_names() if name not in SHAPES)
+VISION = tuple(name for name in model_names() if model_plan(name).family == "vision")
 
 
 def test_every_model_has_a_shipped_profile() -> None:
@@ -44,6 +44,7 @@ def test_shipped_profiles_are_current(name: str, tmp_path: Path) -> None:
         ("tinyllama-1.1b", 1_100_048_384),  # the published checkpoint
         ("llama-15m", 15_191_712 + 32_000 * 288),  # stories15M, plus the separate output matrix
         ("llama-110m", 109_529_856 + 32_000 * 768),  # stories110M, plus the separate output matrix
+        ("smollm2-135m", 134_515_008 + 49_152 * 576),  # the published checkpoint, with the shared matrix twice
     ],
 )
 def test_parameter_counts_equal_the_published_ones(name: str, parameters: int) -> None:

@@ -20,6 +20,7 @@ FAMILIES: Mapping[str, str] = {
     "nin": "vision.nin",
     "resnet32": "vision.resnet",
     "resnet50": "vision.resnet",
+    "smollm2-135m": "language.smollm2",
     "tinyllama-1.1b": "language.llama",
     "vgg16": "vision.vgg",
 }

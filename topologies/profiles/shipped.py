@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from topologies.profiles import PROFILES_FOLDER, load_profile
 
-# Learned values, without the statistics of norms, which a profile's `weight_bytes` holds too. As torch counts them.
+# Learned values, without the statistics of norms, which a profile's `weight_bytes` holds too. As torch counts them: a
+# matrix that two layers share counts once here, and in the weights of both.
 PARAMETERS: Mapping[str, int] = {
     "alexnet": 61_100_840,
     "llama-110m": 134_105_856,
@@ -14,6 +15,7 @@ PARAMETERS: Mapping[str, int] = {
     "nin": 966_986,
     "resnet32": 464_154,
     "resnet50": 25_557_032,
+    "smollm2-135m": 134_515_008,
     "tinyllama-1.1b": 1_100_048_384,
     "vgg16": 138_357_544,
 }

@@ -11,12 +11,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedConfig
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from topologies.models.chain import LayerPlan, ModelPlan
 from topologies.models.language.decoder import Decoder, PositionedEmbedding
 
 LayerNames = tuple[Mapping[str, str], ...]  # by layer: names of its tensors in the model, by their names in the layer
+
+
+def configuration_of(settings: Mapping[str, Any]) -> PreTrainedConfig:
+    """Return the configuration for settings of a config.json (`checked_config`). Raises ValueError, one line, where
+    they do not fit together."""
+    try:
+        return AutoConfig.for_model(**settings)
+    except Exception as error:  # transformers declares none, and raises many kinds
+        raise ValueError(f"config.json: {' '.join(str(error).split())[:200]}") from None
 
 
 def language_plan(
@@ -55,8 +64,9 @@ def language_plan(
 
 
 def _without_memory(config: PreTrainedConfig) -> Any:
+    make: Any = AutoModelForCausalLM.from_config  # has no types
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+        return make(config, attn_implementation="sdpa", dtype=torch.float32)
 
 
 def _decoders(base: nn.Module, count: int) -> nn.ModuleList:

@@ -78,8 +78,8 @@ class Decoder(StatefulLayer):
         return LayerCache()
 
     def forward(self, hidden: Tensor, cache: LayerCache | None = None) -> Tensor:
-        """Return the output, shape (sequences, tokens, hidden), for a whole prompt or, with a cache, for the tokens after
-        those in it, which are added to it."""
+        """Return the output, shape (sequences, tokens, hidden), for a whole prompt or, with a cache, for the tokens
+        after those in it, which are added to it."""
         past, new = 0 if cache is None else cache.positions, hidden.shape[1]
         arguments: dict[str, Any] = {} if cache is None else {"past_key_values": cache, "use_cache": True}
         if (rotary := self.rotary[0]) is not None:
