@@ -36,9 +36,11 @@ TASK_SCHEMA = pa.schema(
         # Time to first token: from the arrival until the last partition has computed the first pass. Null without
         # tokens, and where the task failed.
         ("ttft_ns", pa.int64()),
+        ("token_ns", pa.int64()),  # mean time of each further token, rounded up; null as well for a single token
         *_outcome,
         ("deadline_met", pa.bool_()),
-        ("outcome", _name),  # done, missed (done after the deadline), failed
+        ("outcome", _name),  # done, missed (done after a deadline), failed
+        ("missed", _name),  # the missed deadlines, such as ttft+token, else empty
         ("reason", _name),  # why the task failed, else empty
         ("attempts", pa.int16()),
         ("compute", _name),  # modelled, measured, mixed

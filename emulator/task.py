@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from emulator.deadlines import NO_DEADLINE_NS
 from emulator.profile import ModelProfile
 
 
@@ -12,7 +13,8 @@ class TaskKind:
 
     `input_bytes`: size of the encoded input, sent if the first layer runs on another node (language models send the
     prompt's token ids instead). `result_bytes`: size of the result (language models: the output's token ids).
-    `precision`: of activations on links.
+    `deadline_ns`: of the time from arrival to result; `deadline_ttft_ns`, `deadline_token_ns`: of the time to first
+    token and the mean time of each further token. `precision`: of activations on links.
     """
 
     name: str
@@ -21,6 +23,8 @@ class TaskKind:
     result_bytes: int
     precision: str
     deadline_ns: int
+    deadline_ttft_ns: int = NO_DEADLINE_NS
+    deadline_token_ns: int = NO_DEADLINE_NS
 
 
 class Task(NamedTuple):

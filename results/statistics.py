@@ -6,7 +6,7 @@ activations, or the penalty for a failure; every offered task has one. The *boun
 candidate placement gives it alone on an empty system. The mean over all offered tasks is a relaxation: no policy can
 beat it, and it may be out of reach. The *gap* is (mean cost - mean bound) / mean bound. Energy is the mean over all
 offered tasks, since a failed task has used energy too; its parts say who drew it. *TTFT* is the time to the first
-output token (`emulator.record`), of the completed tasks of language models.
+output token (`emulator.record`), of the completed tasks of language models; *token* the mean time of each further one.
 
 The bound is computed from a model profile and does not hold for measured compute times: only rows whose `compute` is
 `modelled` have one.
@@ -43,6 +43,7 @@ TASK_COLUMNS = [
     "energy_j",
     *ENERGY_PARTS,
     "ttft_ns",
+    "token_ns",
     "erased_fraction",
     "outcome",
     "reason",
@@ -50,15 +51,14 @@ TASK_COLUMNS = [
 ]
 ENERGY_MEANS = tuple(part.replace("_j", "_mean_j") for part in ENERGY_PARTS)
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+TOKEN_QUANTILES = tuple(f"{name}_{title}_ms" for name in ("ttft", "token") for title in QUANTILES)
 COUNT_COLUMNS = ("tasks", "done", "missed", "failed")
 NUMBER_COLUMNS = (
     "delay_mean_ms",
     "delay_p50_ms",
     "delay_p95_ms",
     "delay_p99_ms",
-    "ttft_p50_ms",
-    "ttft_p95_ms",
-    "ttft_p99_ms",
+    *TOKEN_QUANTILES,
     "energy_mean_j",
     *ENERGY_MEANS,
     "cost_mean_s",
@@ -67,7 +67,7 @@ NUMBER_COLUMNS = (
     "gap_low",
     "gap_high",
 )
-LATER_COLUMNS = frozenset((*ENERGY_PARTS, "ttft_ns", *ENERGY_MEANS, "ttft_p50_ms", "ttft_p95_ms", "ttft_p99_ms"))
+LATER_COLUMNS = frozenset((*ENERGY_PARTS, "ttft_ns", "token_ns", *ENERGY_MEANS, *TOKEN_QUANTILES))
 """Columns of records and summaries that runs of older versions lack; they are read as NaN."""
 SUMMARY_COLUMNS: dict[str, type] = {
     "policy": str,
@@ -188,7 +188,7 @@ def ranked(summary: pd.DataFrame) -> pd.DataFrame:
 def summary_row(policy: str, tasks: pd.DataFrame) -> dict[str, object]:
     """Summarise the rows that `policy_tasks` yields for one policy; numbers that do not exist are NaN."""
     delays = tasks["delay_ms"].dropna().to_numpy()
-    first_tokens = tasks["ttft_ns"].dropna().to_numpy() * 1e-6
+    first_tokens, further_tokens = (tasks[name].dropna().to_numpy() * 1e-6 for name in ("ttft_ns", "token_ns"))
     kinds_of_compute = sorted(tasks["compute"].astype(str).unique())
     compute = "mixed" if len(kinds_of_compute) > 1 else "".join(kinds_of_compute)
     bounded = compute == "modelled" and "bound_s" in tasks
@@ -202,6 +202,7 @@ def summary_row(policy: str, tasks: pd.DataFrame) -> dict[str, object]:
         "delay_mean_ms": float(delays.mean()) if len(delays) else np.nan,
         **quantiles_of("delay", delays),
         **quantiles_of("ttft", first_tokens),
+        **quantiles_of("token", further_tokens),
         "energy_mean_j": float(tasks["energy_j"].mean()),
         **{mean: float(tasks[part].mean()) for mean, part in zip(ENERGY_MEANS, ENERGY_PARTS, strict=True)},
         "cost_mean_s": cost,

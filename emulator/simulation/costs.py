@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emulator.core.compiled import Table
+from emulator.deadlines import missed_deadlines, time_per_token_ns
 from emulator.policy import Totals
 from emulator.record import Records
 from emulator.simulation.energy import radio_energy_j
@@ -91,13 +92,14 @@ def write_rows(
             (*key, index, *place, *stage.values(), *stage.energies(), stage.erased_fraction, compute, worker)
         )
     costs = total(stages)
-    in_time = not reason and sojourn_ns <= task.kind.deadline_ns
-    outcome = "failed" if reason else "done" if in_time else "missed"
     tokens = (task.prompt_tokens, task.output_tokens) if task.kind.model.family == "causal_lm" else (None, None)
     begin = (*key, task.arrival_ns, *tokens, describe(placement))
     ttft_ns = None if reason or first_token_ns is None else first_token_ns - task.arrival_ns
-    ends = (*costs.energies(), costs.erased_fraction, in_time, outcome, reason, attempts, compute)
-    records.tasks.append((*begin, *costs.values(), sojourn_ns, ttft_ns, *ends))
+    token_ns = time_per_token_ns(sojourn_ns, ttft_ns, task.output_tokens)
+    missed = "" if reason else missed_deadlines(task.kind, sojourn_ns, ttft_ns, token_ns)
+    outcome = "failed" if reason else "missed" if missed else "done"
+    ends = (*costs.energies(), costs.erased_fraction, outcome == "done", outcome, missed, reason, attempts, compute)
+    records.tasks.append((*begin, *costs.values(), sojourn_ns, ttft_ns, token_ns, *ends))
 
 
 class Tally:

@@ -454,7 +454,7 @@ def end_task(engine: EngineState, row: int, now_ns: int) -> None:
     plan = engine.plans.plans[state.plan]
     count = max(plan.partitions, state.stage + 1)
     stages = engine.stages[loop.stage_rows : loop.stage_rows + count]
-    fill_rows(engine.tasks[loop.task_rows], stages, engine.costs[row], state, plan.deadline_ns, now_ns)
+    fill_rows(engine.tasks[loop.task_rows], stages, engine.costs[row], state, now_ns)
     loop.task_rows += 1
     loop.stage_rows += count
     forget_measured(engine, row)

@@ -7,6 +7,7 @@ import numpy as np
 from emulator.core.arrays import Ints, reserved
 from emulator.core.compiled import Table
 from emulator.core.randomness import task_key
+from emulator.deadlines import DEADLINES
 from emulator.device import PS_PER_NS
 from emulator.legs import LegPlan, LegTemplate, plan_legs
 from emulator.policy import Execution
@@ -23,7 +24,7 @@ PLAN = np.dtype(
         ("partitions", np.int64),
         ("per_token", np.bool_),  # the task is a language model's
         ("again", np.bool_),  # further passes go through the partitions again
-        ("deadline_ns", np.int64),
+        ("deadlines_ns", np.int64, (len(DEADLINES),)),
         ("key", np.int64),  # first part of the addresses of its messages' random draws
     ]
 )
@@ -88,7 +89,9 @@ class Plans:
         legs = checked_legs(self._network, stream, placement)
         row = self.tables.plans[len(self.names)]
         row["first_leg"], row["partitions"], row["again"] = self._legs, len(placement), len(legs.again) > 0
-        row["per_token"], row["deadline_ns"] = stream.kind.model.family == "causal_lm", stream.kind.deadline_ns
+        kind = stream.kind
+        row["per_token"] = kind.model.family == "causal_lm"
+        row["deadlines_ns"] = kind.deadline_ns, kind.deadline_ttft_ns, kind.deadline_token_ns
         row["key"] = task_key(self._network.system.seed, stream.source, stream.kind.name)
         for template in (*legs.once, legs.result, *legs.again):
             self._add_leg(stream, template)

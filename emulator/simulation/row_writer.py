@@ -7,13 +7,20 @@ import numpy as np
 import pyarrow as pa
 
 from emulator.core.compiled import Table
+from emulator.deadlines import DEADLINES
 from emulator.policy import Execution
 from emulator.record import ROW_GROUP_ROWS, Records
 from emulator.simulation.costs import PARTS, Tally
 from emulator.simulation.event_loop import EngineState
 from emulator.simulation.plans import Plans
-from emulator.simulation.task_state import COSTS, DONE, OUTCOMES, REASONS, UNKNOWN
+from emulator.simulation.task_state import COSTS, REASONS, UNKNOWN
 
+OUTCOMES = ("done", "missed", "failed")
+DONE, MISSED, FAILED = range(3)
+# By the sum of 1, 2 and 4 for a missed deadline on the whole, the first token, the time per token.
+MISSED_NAMES = tuple(
+    "+".join(name for bit, name in enumerate(DEADLINES) if number >> bit & 1) for number in range(1 << len(DEADLINES))
+)
 Value = TypeVar("Value")
 
 
@@ -52,6 +59,12 @@ class FinishedRows:
         parts_ns = sum(_exact_sum(rows[name]) for name in PARTS)
         last_ns = int((rows["arrival_ns"] + rows["sojourn_ns"]).max())
         self.tally.add(len(rows), parts_ns, _exact_sum(rows["sojourn_ns"]), last_ns)
+        sojourn_ns, ttft_ns = rows["sojourn_ns"], rows["ttft_ns"]
+        token_ns = _times_per_token_ns(rows)
+        failed = rows["reason"] != 0
+        late = np.stack([sojourn_ns, ttft_ns, token_ns], 1) > self._plans.tables.plans["deadlines_ns"][rows["plan"]]
+        missed = np.where(failed, 0, late @ (1 << np.arange(len(DEADLINES))))
+        outcome = np.where(failed, FAILED, np.where(missed > 0, MISSED, DONE))
         has_tokens = self._plans.tables.plans["per_token"][rows["plan"]]
         placements = [plan.placement for plan in self._plans.names]
         self._records.tasks.extend(
@@ -59,10 +72,12 @@ class FinishedRows:
             | {name: rows[name] for name in ("task", "arrival_ns", *COSTS, "sojourn_ns", "attempts")}
             | {name: pa.array(rows[name], mask=~has_tokens) for name in ("prompt_tokens", "output_tokens")}
             | {
-                "ttft_ns": pa.array(rows["ttft_ns"], mask=rows["ttft_ns"] == UNKNOWN),
+                "ttft_ns": pa.array(ttft_ns, mask=ttft_ns == UNKNOWN),
+                "token_ns": pa.array(token_ns, mask=token_ns == UNKNOWN),
                 "placement": _named(placements, rows["plan"]),
-                "deadline_met": rows["outcome"] == DONE,
-                "outcome": _named(OUTCOMES, rows["outcome"]),
+                "deadline_met": outcome == DONE,
+                "outcome": _named(OUTCOMES, outcome),
+                "missed": _named(MISSED_NAMES, missed),
                 "reason": _named(self._reasons, rows["reason"]),
             }
         )
@@ -104,6 +119,13 @@ def _named(names: Sequence[str], which: Table) -> pa.DictionaryArray:
     codes = {name: code for code, name in enumerate(dict.fromkeys(names))}
     of_name = np.array([codes[name] for name in names], np.int32)
     return pa.DictionaryArray.from_arrays(pa.array(of_name[which]), pa.array(list(codes), pa.string()))
+
+
+def _times_per_token_ns(rows: Table) -> Table:
+    """Return `time_per_token_ns` of each row; UNKNOWN where it is None."""
+    further = rows["output_tokens"] - 1
+    exists = (rows["ttft_ns"] != UNKNOWN) & (further >= 1)
+    return np.where(exists, -((rows["ttft_ns"] - rows["sojourn_ns"]) // np.maximum(further, 1)), UNKNOWN)
 
 
 def _exact_sum(times_ns: Table) -> int:

@@ -10,8 +10,6 @@ from emulator.simulation.plans import PlanTables
 # Reasons of a failure; those up to NODE_DOWN are answers of a device. A `Compute` adds others.
 REASONS = ("", "device queue full", "memory", "node down", "link queue full", "no coverage", "link down", "overload")
 NODE_DOWN, LINK_QUEUE_FULL, NO_COVERAGE, LINK_DOWN, OVERLOAD = 3, 4, 5, 6, 7
-OUTCOMES = ("done", "missed", "failed")
-DONE, MISSED, FAILED = range(3)
 # Actions: begin the next leg, send the message over a link, be at the link's end, queue the partition, end.
 NEXT_LEG, SEND, ARRIVE, VISIT, END = range(5)
 NOWHERE = -1
@@ -67,7 +65,6 @@ TASK_ROW = np.dtype(
         *COST.descr,
         ("sojourn_ns", np.int64),
         ("ttft_ns", np.int64),
-        ("outcome", np.int64),
         ("reason", np.int64),
         ("attempts", np.int64),
         ("compute", np.int64),
@@ -151,7 +148,7 @@ def pass_ns(leg: Record, tokens: int, context: int) -> int:
 
 
 @in_place
-def fill_rows(task: Record, stages: Table, costs: Table, state: Record, deadline_ns: int, now_ns: int) -> None:
+def fill_rows(task: Record, stages: Table, costs: Table, state: Record, now_ns: int) -> None:
     """Fill the rows of a task that ends at `now_ns`: its own, and one for each of `stages`."""
     clear(task)
     for index in range(len(stages)):
@@ -164,7 +161,6 @@ def fill_rows(task: Record, stages: Table, costs: Table, state: Record, deadline
     task.prompt_tokens, task.output_tokens = state.prompt_tokens, state.output_tokens
     task.sojourn_ns = now_ns - state.arrival_ns
     task.ttft_ns = UNKNOWN if state.reason else state.ttft_ns
-    task.outcome = FAILED if state.reason else DONE if task.sojourn_ns <= deadline_ns else MISSED
     task.reason, task.attempts, task.compute = state.reason, state.attempts, state.compute
 
 

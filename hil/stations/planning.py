@@ -77,6 +77,8 @@ def _plan(network: Network, task: Task, placement: Placement) -> StationPlan:
         model.family == "causal_lm",
         kind.precision,
         kind.deadline_ns,
+        kind.deadline_ttft_ns,
+        kind.deadline_token_ns,
         placement,
         plan_legs(kind, task.source, placement),
     )

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from emulator.deadlines import missed_deadlines, time_per_token_ns
 from emulator.realtime.station_events import STATION_EVENTS
 from emulator.record import ENERGY_PARTS, Records
-from emulator.simulation.task_state import DONE, FAILED, MISSED, OUTCOMES, combined_loss
+from emulator.simulation.task_state import combined_loss
 from emulator.task import describe
 from hil.stations.event_log import EVENT_ROW, FAILURE_EVENTS, Event, read_log
 from hil.stations.processes import events_file
@@ -123,12 +124,14 @@ def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Eve
         erased = 0.0
         for fraction in real.erased:
             erased = combined_loss(erased, fraction)
-        outcome = FAILED if real.reason else DONE if real.sojourn_ns <= plan.deadline_ns else MISSED
         tokens = (job.prompt_tokens, job.output_tokens) if plan.tokens else (None, None)
         begin = (*names, job.arrival_ns, *tokens, describe(plan.placement))
         ttft_ns = None if real.reason or real.first_token_ns is None else real.first_token_ns - job.arrival_ns
-        end = (outcome == DONE, OUTCOMES[outcome], real.reason, 1, schedule.compute)
-        records.tasks.append((*begin, *sums_ns, None, real.sojourn_ns, ttft_ns, *energies_j, erased, *end))
+        token_ns = time_per_token_ns(real.sojourn_ns, ttft_ns, job.output_tokens)
+        missed = "" if real.reason else missed_deadlines(plan, real.sojourn_ns, ttft_ns, token_ns)
+        outcome = "failed" if real.reason else "missed" if missed else "done"
+        end = (outcome == "done", outcome, missed, real.reason, 1, schedule.compute)
+        records.tasks.append((*begin, *sums_ns, None, real.sojourn_ns, ttft_ns, token_ns, *energies_j, erased, *end))
         stages = [*plan.placement, (plan.source, plan.placement[-1].stop, plan.placement[-1].stop)]
         has_result_transfer = any(real.parts_ns[-1])
         for stage, place in enumerate(stages if has_result_transfer else stages[:-1]):

@@ -17,7 +17,7 @@ from emulator.task import Partition
 from hil.errors import Malformed
 from hil.mqtt.address import Address
 
-SCHEDULE_VERSION = 2
+SCHEDULE_VERSION = 3
 StationCompute = Literal["measured", "held"]
 
 
@@ -35,6 +35,8 @@ class StationPlan:
     tokens: bool
     precision: str
     deadline_ns: int
+    deadline_ttft_ns: int
+    deadline_token_ns: int
     placement: tuple[Partition, ...]
     legs: LegPlan
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")

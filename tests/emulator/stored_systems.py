@@ -102,7 +102,7 @@ def shared_cells(system: System, scheduler: Scheduler, background: bool) -> Syst
 
 
 # The digests were stored before these columns were recorded.
-LATER_COLUMNS = {"worker", "prompt_tokens", "output_tokens", "ttft_ns", *ENERGY_PARTS}
+LATER_COLUMNS = {"worker", "prompt_tokens", "output_tokens", "ttft_ns", "token_ns", "missed", *ENERGY_PARTS}
 STORED_COLUMNS = {*TASK_SCHEMA.names, *STAGE_SCHEMA.names} - LATER_COLUMNS
 
 

@@ -52,14 +52,17 @@ def task_row(
     reason = "link queue full" if outcome == "failed" else ""
     tokens = (16, 4) if kind == "text" else (None, None)
     ttft = sojourn // 4 if kind == "text" and outcome != "failed" else None
+    token = None if ttft is None else (sojourn - ttft + 2) // 3
+    missed = "total" if outcome == "missed" else ""
     identity = (policy, source, kind, number, round(arrival_s * NS_PER_S), *tokens, placement)
     energies_j = (energy_j, energy_j / 2, energy_j / 4, energy_j / 4, 0.0)
-    return (*identity, *parts, sojourn, ttft, *energies_j, erased, outcome == "done", outcome, reason, 1, compute)
+    ends = (erased, outcome == "done", outcome, missed, reason, 1, compute)
+    return (*identity, *parts, sojourn, ttft, token, *energies_j, *ends)
 
 
 def stage_row(row: Row) -> Row:
     """Return the task as one stage of stages.parquet."""
-    return (*row[:4], 0, "edge1", 0, 16, *row[8:13], *row[15:21], row[-1], "")
+    return (*row[:4], 0, "edge1", 0, 16, *row[8:13], *row[16:22], row[-1], "")
 
 
 def rate_trace(seed: int, seconds: int = DURATION_S) -> Trace:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from emulator.core.units import NS_PER_US, ns_from_ms, ns_from_s
+from emulator.deadlines import NO_DEADLINE_NS
 from emulator.profile import ModelProfile
 from emulator.system import DeviceSpec, Failure, Node
 from emulator.task import Placement, TaskKind
@@ -102,7 +103,13 @@ def kind_of(task: TaskSection, model: ModelProfile) -> TaskKind:
         result_bytes=round(task.result_kb * BYTES_PER_KB),
         precision=task.activation,
         deadline_ns=ns_from_ms(task.deadline_ms),
+        deadline_ttft_ns=_deadline_ns(task.deadline_ttft_ms),
+        deadline_token_ns=_deadline_ns(task.deadline_token_ms),
     )
+
+
+def _deadline_ns(deadline_ms: float | None) -> int:
+    return NO_DEADLINE_NS if deadline_ms is None else ns_from_ms(deadline_ms)
 
 
 def recorded_arrivals(section: RecordedSection, folder: Path) -> RecordedSection:

@@ -58,6 +58,9 @@ def _check_model(given: RuleInput, path: str, task: TaskSection) -> Iterator[str
         yield f"{path}.tokens: must be given, since {task.model} is a language model"
     if model.family == "vision" and task.tokens is not None:
         yield f"{path}.tokens: must not be given, since {task.model} is no language model"
+    for name in ("deadline_ttft_ms", "deadline_token_ms"):
+        if model.family == "vision" and getattr(task, name) is not None:
+            yield f"{path}.{name}: must not be given, since {task.model} is no language model"
     if model.family == "vision" and task.input_kb == 0:
         yield f"{path}.input_kb=0: must be above 0, since {task.model} takes images"
     for position, cut in enumerate(task.cuts or ()):

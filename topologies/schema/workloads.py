@@ -117,6 +117,10 @@ class TaskSection(Section):
     """When tasks arrive, independently at each source."""
     deadline_ms: Positive
     """Time from arrival to result within which a task counts as in time."""
+    deadline_ttft_ms: Positive | None = None
+    """Time from arrival to the first token, within which a language model's task counts as in time; default: any."""
+    deadline_token_ms: Positive | None = None
+    """Mean time of each further token within which a language model's task counts as in time; default: any."""
     input_kb: NotNegative = 0.0
     """Size of the encoded input, sent if the first layer runs elsewhere (language models send token ids instead)."""
     result_kb: NotNegative = 0.0

@@ -392,6 +392,12 @@ CASES = [
         beside={"mine.json": '{"name": "alexnet", "family": "vision", "weight_dtype": "fp32", "input_shape": [3]}'},
         file="mine.json",
     ),
+    Case(
+        "first-token-of-an-image",
+        "tasks[0].deadline_ttft_ms: must not be given, since alexnet is no language model",
+        put("tasks.0.deadline_ttft_ms", 50),
+    ),
+    Case("no-time-per-token", "tasks[1].deadline_token_ms=0: must be above 0", put("tasks.1.deadline_token_ms", 0)),
     Case("no-tokens", "tasks[1].tokens: must be given, since llama-15m is a language model", drop("tasks.1.tokens")),
     Case(
         "tokens-of-images",
