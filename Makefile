@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Mininet is a package of the system (Debian and Ubuntu: apt-get install mininet), for the system's own Python.
 SYSTEM_PYTHON ?= /usr/bin/python3
 
-.PHONY: setup demo mininet emulate-demo test lint house bench bench-realtime check-agents channel-figures
+.PHONY: setup demo mininet emulate-demo test lint house bench bench-realtime check-agents channel-figures train-models
 
 setup: $(READY)
 
@@ -58,6 +58,11 @@ bench-realtime: $(READY)
 
 check-agents: $(READY)
 	$(BIN)/python -m benchmarks.agents
+
+# The shipped networks for Fashion-MNIST, from their recipes: twelve minutes on one thread. Needs Debian's package
+# dataset-fashion-mnist, or AIRSPLIT_FASHION_MNIST.
+train-models: $(READY)
+	$(BIN)/python -m topologies.models.vision.training
 
 channel-figures: $(READY)
 	$(BIN)/python -m benchmarks.channel_figures docs/channel

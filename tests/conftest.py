@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from benchmarks.rows import interruptible_children
-from topologies.models.language.model_cache import models_folder
+from topologies.models.model_cache import models_folder
 
 TESTS = Path(__file__).parent
 REAL_TIME = (

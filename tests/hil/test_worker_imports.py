@@ -25,10 +25,9 @@ NEWER_THAN_3_10 = {
 EVERYTHING = (
     "hil.worker",
     "hil.runtime",
-    *(
-        f"topologies.models.{name}"
-        for name in ("language.llama", "registry", "vision.alexnet", "vision.nin", "vision.resnet", "vision.vgg")
-    ),
+    "topologies.models.language.llama",
+    "topologies.models.registry",
+    *(f"topologies.models.vision.{name}" for name in ("alexnet", "efficientnet", "nin", "resnet", "vgg")),
 )
 
 
@@ -82,5 +81,8 @@ def test_nothing_unpickles() -> None:
                 names = {getattr(node, "module", ""), *(name.name for name in node.names)}
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             assert not names & {"pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib"}, path
-            assert called not in {"torch.load", "np.load", "eval", "exec"}, path
+            # Only where the digest of the file is known is there a torch.load, and only of tensors.
+            tensors_only = path.name == "efficientnet_weights.py" and "weights_only=True" in ast.unparse(node)
+            assert called not in {"np.load", "eval", "exec"}, path
+            assert called != "torch.load" or tensors_only, path
             assert "allow_pickle" not in ast.dump(node), path

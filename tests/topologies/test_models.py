@@ -17,7 +17,16 @@ from topologies.models.vision.resnet import PaddedShortcut, Residual
 from topologies.profiles import load_profile
 
 SEED = 5
-EXECUTED = ("alexnet", "llama-15m", "nin", "resnet32", "resnet50", "vgg16")  # small enough for a test
+EXECUTED = (
+    "alexnet",
+    "llama-15m",
+    "nin",
+    "resnet32",
+    "resnet50",
+    "resnet8-fashion",
+    "vgg-fashion",
+    "vgg16",
+)  # small enough for a test
 TOKENS = 12
 
 
@@ -71,7 +80,7 @@ def test_slice_built_alone_equals_that_part_of_the_whole(whole: Chain) -> None:
     assert all(same(tensor, whole_tensors[key]) for key, tensor in tensors.items())
 
 
-@pytest.mark.parametrize("name", ["nin", "resnet32"])
+@pytest.mark.parametrize("name", ["nin", "resnet32", "resnet8-fashion", "vgg-fashion"])
 def test_two_slices_built_alone_equal_the_whole_at_every_cut(name: str) -> None:
     x = example_input(name, SEED)
     expected = build(name, SEED)(x)

@@ -39,6 +39,8 @@ def test_shipped_profiles_are_current(name: str, tmp_path: Path) -> None:
         ("alexnet", 61_100_840),  # torchvision's table of weights
         ("resnet50", 25_557_032),  # torchvision's table of weights
         ("resnet32", 464_154),  # He et al. 2016, table 6: 0.46 M
+        ("resnet8-fashion", 77_754),  # stem 176, blocks 4672, 14 528, 57 728, head 650
+        ("vgg-fashion", 35_674),  # convolutions 144, 2304, 4608, 9216, 18 432, norms 320, head 650
         ("nin", 966_986),  # Lin et al. 2014: about 0.97 M
         ("llama2-7b", 6_738_415_616),  # the published checkpoint
         ("tinyllama-1.1b", 1_100_048_384),  # the published checkpoint
@@ -110,8 +112,8 @@ def test_weight_bytes_are_those_of_the_layers_tensors(name: str) -> None:
 @pytest.mark.parametrize("name", VISION)
 def test_last_activation_of_an_image_is_its_class_scores(name: str) -> None:
     plan = model_plan(name)
-    classes, side = {224: (1000, 224), 32: (10, 32)}[plan.input_shape[-1]]
-    assert load_profile(name).input_shape == (3, side, side)
+    classes, channels, side = {224: (1000, 3, 224), 32: (10, 3, 32), 28: (10, 1, 28)}[plan.input_shape[-1]]
+    assert load_profile(name).input_shape == (channels, side, side)
     assert load_profile(name).layers[-1].activation_elements == classes
 
 

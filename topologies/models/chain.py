@@ -43,7 +43,8 @@ class LayerPlan:
 class ModelPlan:
     """Definition of a model. `input_shape` is that of one image (channels, height, width) or one token (1,);
     `vocabulary` is the number of token ids, 0 for vision models. `weights` returns the trained tensors of a layer, by
-    their names in the layer, for the layer's index; None if weights are drawn from a seed."""
+    their names in the layer, for the layer's index; None if weights are drawn from a seed. `pixel_mean` and `pixel_std`
+    normalise the pixels of images, scaled to [0, 1]."""
 
     name: str
     family: Literal["vision", "causal_lm"]
@@ -52,6 +53,8 @@ class ModelPlan:
     layers: tuple[LayerPlan, ...]
     vocabulary: int = 0
     weights: Callable[[int], Mapping[str, Tensor]] | None = None
+    pixel_mean: float = 0.5
+    pixel_std: float = 0.5
 
 
 def _require_fit(place: str, tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

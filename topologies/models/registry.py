@@ -14,14 +14,17 @@ from topologies.models.chain import Chain, ModelPlan
 # that runs a convolutional network should not wait for it.
 FAMILIES: Mapping[str, str] = {
     "alexnet": "vision.alexnet",
+    "efficientnet-lite0": "vision.efficientnet",
     "llama-110m": "language.llama",
     "llama-15m": "language.llama",
     "llama2-7b": "language.llama",
     "nin": "vision.nin",
     "resnet32": "vision.resnet",
     "resnet50": "vision.resnet",
+    "resnet8-fashion": "vision.resnet",
     "smollm2-135m": "language.smollm2",
     "tinyllama-1.1b": "language.llama",
+    "vgg-fashion": "vision.vgg",
     "vgg16": "vision.vgg",
 }
 

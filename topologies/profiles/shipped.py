@@ -9,14 +9,17 @@ from topologies.profiles import PROFILES_FOLDER, load_profile
 # matrix that two layers share counts once here, and in the weights of both.
 PARAMETERS: Mapping[str, int] = {
     "alexnet": 61_100_840,
+    "efficientnet-lite0": 4_652_008,
     "llama-110m": 134_105_856,
     "llama-15m": 24_407_712,
     "llama2-7b": 6_738_415_616,
     "nin": 966_986,
     "resnet32": 464_154,
     "resnet50": 25_557_032,
+    "resnet8-fashion": 77_754,
     "smollm2-135m": 134_515_008,
     "tinyllama-1.1b": 1_100_048_384,
+    "vgg-fashion": 35_674,
     "vgg16": 138_357_544,
 }
 

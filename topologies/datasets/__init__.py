@@ -1,0 +1,1 @@
+"""Data sets that packages of the system bring, read with NumPy alone."""
