@@ -1,0 +1,130 @@
+"""The data that models are scored on: windows of a text, and labelled images. Parts of it calibrate receivers instead.
+
+Nothing is scored on what it was calibrated on: of a text, windows calibrate that lie between the scored ones; of images,
+those of the training set do.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emulator.core.arrays import Ints
+from topologies.datasets.fashion_mnist import LabelledImages, fashion_mnist
+from topologies.models.chain import Chain
+from topologies.models.language.packages import shipped_folder
+from topologies.models.language.tokenizer import load_tokenizer, text_tokens
+from topologies.models.registry import build
+from topologies.models.vision.images import image_input
+from topologies.quality.subject import Subject, judge_language, judge_vision
+
+SHIPPED_TEXT = "pydoc_data.topics"  # of every CPython: its reference manual by topic
+BATCH_TOKENS = 1024  # whose logits are in memory at once: 200 MB for a vocabulary of 49,152
+BATCH_IMAGES = 100
+CALIBRATION_TOKENS = 2048
+CALIBRATION_IMAGES = 500
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """How much is measured. Each of the `seeds` has `units` of its own: windows of `window_tokens` tokens, or groups of
+    `group_images` images. Where the data are fewer, they are used again by further seeds."""
+
+    seeds: int = 5
+    units: int = 2
+    window_tokens: int = 128
+    group_images: int = 50
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A subject, what calibrates its receivers, and the digests of what both come from."""
+
+    subject: Subject
+    calibration: Tensor
+    data: str
+    data_sha256: str
+    tokenizer_sha256: str | None = None
+
+
+def prepare_language(chain: Chain, text: Path | None, size: SampleSize) -> Prepared:
+    """Return a trained language model with windows of a text, by default SHIPPED_TEXT.
+
+    Raises ValueError, one line, for a text that is not UTF-8 or too short for two windows; MissingDependency for a
+    model that is not installed.
+    """
+    folder = shipped_folder(chain.plan.name)
+    tokens = text_tokens(load_tokenizer(folder), shipped_text() if text is None else _read(text))
+    name = SHIPPED_TEXT if text is None else text.name
+    scored, between = windows(np.array(tokens), size.window_tokens, size.seeds * size.units, name)
+    inputs = torch.from_numpy(scored)
+    batch = max(1, BATCH_TOKENS // size.window_tokens)
+    subject = Subject(chain, inputs, inputs, judge_language, "nats a token", 1, batch)
+    digest = hashlib.sha256(scored.astype("<i4").tobytes()).hexdigest()
+    tokenizer = folder.digests()["tokenizer.json"]
+    return Prepared(subject, torch.from_numpy(between), name, digest, tokenizer)
+
+
+def shipped_text() -> str:
+    """Return all topics of Python's own manual, in the order of their names."""
+    topics: dict[str, str] = import_module(SHIPPED_TEXT).topics
+    return "\n\n".join(topics[name] for name in sorted(topics))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: must be text in UTF-8") from None
+
+
+def windows(tokens: Ints, length: int, count: int, name: str) -> tuple[Ints, Ints]:
+    """Return `count` windows to score and some to calibrate with, shape (windows, length), spread evenly over a text:
+    each second window is scored, and where that is too few, again from the first. Raises ValueError for a text shorter
+    than two windows."""
+    whole = len(tokens) // length
+    if whole < 2:
+        raise ValueError(f"{name}: {len(tokens)} tokens: must have at least {2 * length}, two windows")
+    every = tokens[: whole * length].reshape(whole, length)
+    scored, between = every[::2], every[1::2]
+    return scored[_spread(len(scored), count)], between[_spread(len(between), max(1, CALIBRATION_TOKENS // length))]
+
+
+def _spread(available: int, count: int) -> Ints:
+    """Return `count` indices below `available`, evenly spaced, or in turn where there are not as many."""
+    numbers = np.arange(count)
+    return numbers * available // count if count <= available else numbers % available
+
+
+def prepare_vision(chain: Chain, size: SampleSize) -> Prepared:
+    """Return a trained vision model with test images of Fashion-MNIST. Raises MissingDependency without the images,
+    ValueError if the model takes others."""
+    train, test = fashion_mnist("train"), fashion_mnist("test")
+    count = size.seeds * size.units * size.group_images
+    chosen = np.arange(count) % len(test.labels)
+    pixels, labels = test.pixels[chosen], test.labels[chosen]
+    subject = Subject(
+        chain,
+        image_input(chain.plan, pixels),
+        torch.from_numpy(labels.astype(np.int64))[:, None],
+        judge_vision,
+        "accuracy",
+        size.group_images,
+        BATCH_IMAGES,
+    )
+    digest = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
+    calibration = image_input(chain.plan, train.pixels[:CALIBRATION_IMAGES])
+    return Prepared(subject, calibration, "Fashion-MNIST", digest)
+
+
+def prepare(model: str, text: Path | None, size: SampleSize) -> Prepared:
+    """Return a shipped trained model with its data. Raises ValueError for an unknown model or one that was not trained,
+    MissingDependency for what is not installed."""
+    chain = build(model, seed=0)
+    if chain.plan.weights is None:
+        raise ValueError(f"model={model}: must be a trained one: weights drawn from a seed have no quality to lose")
+    return prepare_language(chain, text, size) if chain.plan.family == "causal_lm" else prepare_vision(chain, size)

@@ -1,0 +1,139 @@
+"""Measure what codecs and deliveries cost at cuts of a model, case by case; a killed measurement continues."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from emulator.activation.codecs import codec
+from emulator.activation.concealment import Calibration
+from emulator.activation.delivery import parse_delivery
+from emulator.core.arrays import Float32s, Floats
+from emulator.core.progress import Progress
+from emulator.core.randomness import generator
+from emulator.quality import UNCODED, QualityRow, QualityTable
+from topologies.quality.intervals import mean_interval
+from topologies.quality.subject import Scores, Subject
+
+
+class Case(NamedTuple):
+    """What is measured: a codec at a cut, and a delivery at a level above 0, or "" at level 0."""
+
+    cut: int
+    codec: str
+    delivery: str = ""
+    level: float = 0.0
+
+
+class Results(NamedTuple):
+    """Losses over the unharmed model's, and agreements, shape (seeds, units of each seed)."""
+
+    losses: Floats
+    agreements: Floats
+
+
+def cases(
+    cuts: Iterable[int], codecs: Iterable[str], deliveries: Iterable[str], levels: Iterable[float]
+) -> list[Case]:
+    """Return every codec at every cut, and every delivery of uncoded values at every level and cut."""
+    names, texts, shares = (list(dict.fromkeys(each)) for each in ((UNCODED, *codecs), deliveries, levels))
+    return [
+        case
+        for cut in sorted(set(cuts))
+        for case in (
+            *(Case(cut, name) for name in names),
+            *(Case(cut, UNCODED, text, share) for text in texts for share in shares if share > 0),
+        )
+    ]
+
+
+class KeptResults:
+    """Results of finished cases of single seeds, in a file beside the output, so that a killed measurement continues.
+
+    The first line of the file is the `settings` of the measurement: results of others are dropped. A line that was
+    being written when the process was killed is dropped too.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
+        self._path = path
+        self._found: dict[tuple[object, ...], Scores] = {}
+        head = json.dumps(settings, sort_keys=True)
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        whole = [line for line in lines[1:] if line.endswith("]")] if lines[:1] == [head] else []
+        for line in whole:
+            *key, losses, agreements = json.loads(line)
+            self._found[tuple(key)] = Scores(np.array(losses), np.array(agreements))
+        path.write_text("\n".join((head, *whole, "")), encoding="utf-8")
+
+    def get(self, case: Case, seed: int) -> Scores | None:
+        """Return the scores of a case for one seed, None if they were not measured."""
+        return self._found.get((*case, seed))
+
+    def add(self, case: Case, seed: int, scores: Scores) -> None:
+        """Keep scores."""
+        line = json.dumps([*case, seed, scores.losses.tolist(), scores.agreements.tolist()])
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+    def remove(self) -> None:
+        """Delete the file, once the output is written."""
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+
+
+def measure(
+    subject: Subject,
+    wanted: Sequence[Case],
+    calibrations: Mapping[int, Calibration],
+    seeds: int,
+    kept: KeptResults,
+    progress: Progress,
+) -> dict[Case, Results]:
+    """Return the results of all cases. Each seed has its share of the subject's units and its own draws, the same in
+    all cases of a harm. The subject has been prepared for the cuts."""
+    per_seed = subject.units // seeds
+    found: dict[Case, Results] = {}
+    for done, case in enumerate(wanted):
+        progress(done, len(wanted))
+        scores = []
+        for seed in range(seeds):
+            measured = kept.get(case, seed)
+            if measured is None:
+                units = slice(seed * per_seed, (seed + 1) * per_seed)
+                received = deliver(subject.matrices(case.cut, units), case, calibrations.get(case.cut), seed)
+                measured = subject.scores(case.cut, received, units)
+                kept.add(case, seed, measured)
+            scores.append(measured)
+        losses, agreements = (np.stack(each) for each in zip(*scores, strict=True))
+        found[case] = Results(losses - subject.unharmed.losses[: losses.size].reshape(losses.shape), agreements)
+    progress(len(wanted), len(wanted))
+    return found
+
+
+def deliver(matrices: Float32s, case: Case, calibration: Calibration | None, seed: int) -> Float32s:
+    """Return activations, shape (inputs, tokens, elements), as they are after codec, harm and concealment."""
+    coder = codec(case.codec)
+    delivery = parse_delivery(case.delivery) if case.delivery else None
+    received = np.empty_like(matrices)
+    for index, values in enumerate(matrices):
+        payload = coder.encode(values)
+        received[index] = coder.decode(payload, values.shape)
+        if delivery is not None:
+            rng = generator(seed, str(delivery.harm), "harm", index)
+            received[index] = delivery.harmed(received[index], case.level, len(payload), calibration, rng)
+    return received
+
+
+def table(subject: Subject, results: Mapping[Case, Results]) -> QualityTable:
+    """Return the table of results, with intervals."""
+    rows = (
+        QualityRow(
+            *case, float(each.losses.mean()), *mean_interval(each.losses), float(each.agreements.mean())
+        )
+        for case, each in results.items()
+    )
+    loss = float(subject.unharmed.losses.mean())
+    return QualityTable(subject.name, subject.unit, 1 - loss if subject.unit == "accuracy" else loss, tuple(rows))
