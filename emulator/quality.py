@@ -13,7 +13,7 @@ import numpy as np
 
 from emulator.core.arrays import Floats
 
-UNCODED = "fp32"  # with this codec a delivery's own loss is measured
+DELIVERED = "int8"  # the codec with which deliveries are measured
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class QualityTable:
     def curve(self, cut: int, codec: str, delivery: str = "") -> Curve:
         """Return the loss at a cut with a codec, by level.
 
-        Without a delivery the only level is 0. A delivery that was not measured with this codec has the sum of the
-        codec's loss and of the delivery's with uncoded values; so have the bounds of its interval, which is then too
-        wide rather than too narrow. Raises ValueError for a cut, codec or delivery that was not measured.
+        Without a delivery the only level is 0. A delivery that was not measured with this codec has its loss and
+        interval with int8, shifted by the difference of the losses of the two codecs alone. Raises ValueError for a
+        cut, codec or delivery that was not measured.
         """
         coded = self._measured.get((cut, codec, ""))
         if coded is None and cut in self.cuts:
@@ -92,13 +92,12 @@ class QualityTable:
         own = self._measured.get((cut, codec, delivery))
         if own is not None:
             return Curve._make(np.concatenate(pair) for pair in zip(at_zero, _columns(own), strict=True))
-        uncoded = self._measured.get((cut, UNCODED, delivery))
-        if uncoded is None:
+        if codec == DELIVERED or (cut, DELIVERED, delivery) not in self._measured:
             there = sorted({name for at, _, name in self._measured if at == cut and name})
             raise ValueError(self._refusal(f"cut={cut}: delivery={delivery}", there or ["none"]))
-        levels, *losses = _columns(uncoded)
-        sums = (np.concatenate(([0.0], each)) + zero for each, zero in zip(losses, at_zero[1:], strict=True))
-        return Curve(np.concatenate(([0.0], levels)), *sums)
+        levels, *losses = self.curve(cut, DELIVERED, delivery)
+        shift = at_zero.losses[0] - losses[0][0]
+        return Curve(levels, *(each + shift for each in losses))
 
     def loss(self, cut: int, codec: str, delivery: str = "", erased_share: float = 0.0) -> float:
         """Return the mean loss, linear between the measured levels. Raises ValueError for what was not measured, also

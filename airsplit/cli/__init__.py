@@ -23,6 +23,7 @@ from airsplit.cli.emulation import emulate
 from airsplit.cli.hosts import broker, hosts, worker
 from airsplit.cli.machine import doctor
 from airsplit.cli.output import fail
+from airsplit.cli.quality import quality
 from airsplit.cli.runs import figures, report, rerun
 from airsplit.cli.sensitivity import sensitivity
 from airsplit.cli.simulation import run
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-COMMANDS = (run, sensitivity, emulate, rerun, figures, report, train, profile, models, schema)
+COMMANDS = (run, sensitivity, emulate, rerun, figures, report, train, profile, quality, models, schema)
 for command in (*COMMANDS, broker, worker, hosts, doctor):
     app.command()(command)
 app.add_typer(trace_app, name="trace")

@@ -1,6 +1,6 @@
 """The data that models are scored on: windows of a text, and labelled images. Parts of it calibrate receivers instead.
 
-Nothing is scored on what it was calibrated on: of a text, windows calibrate that lie between the scored ones; of images,
+Nothing is scored on what it was calibrated on: of a text, the windows between the scored ones calibrate; of images,
 those of the training set do.
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from emulator.core.arrays import Ints
-from topologies.datasets.fashion_mnist import LabelledImages, fashion_mnist
+from topologies.datasets.fashion_mnist import fashion_mnist
 from topologies.models.chain import Chain
 from topologies.models.language.packages import shipped_folder
 from topologies.models.language.tokenizer import load_tokenizer, text_tokens

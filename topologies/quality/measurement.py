@@ -14,9 +14,12 @@ from emulator.activation.delivery import parse_delivery
 from emulator.core.arrays import Float32s, Floats
 from emulator.core.progress import Progress
 from emulator.core.randomness import generator
-from emulator.quality import UNCODED, QualityRow, QualityTable
+from emulator.core.strict_json import json_text
+from emulator.quality import DELIVERED, QualityRow, QualityTable
 from topologies.quality.intervals import mean_interval
 from topologies.quality.subject import Scores, Subject
+
+UNCODED = "fp32"  # the values themselves
 
 
 class Case(NamedTuple):
@@ -35,17 +38,15 @@ class Results(NamedTuple):
     agreements: Floats
 
 
-def cases(
-    cuts: Iterable[int], codecs: Iterable[str], deliveries: Iterable[str], levels: Iterable[float]
-) -> list[Case]:
-    """Return every codec at every cut, and every delivery of uncoded values at every level and cut."""
-    names, texts, shares = (list(dict.fromkeys(each)) for each in ((UNCODED, *codecs), deliveries, levels))
+def cases(cuts: Iterable[int], codecs: Iterable[str], deliveries: Iterable[str], levels: Iterable[float]) -> list[Case]:
+    """Return every codec (fp32 and int8 always) at every cut, and every delivery with int8 at every level and cut."""
+    names, texts, shares = (list(dict.fromkeys(each)) for each in ((UNCODED, DELIVERED, *codecs), deliveries, levels))
     return [
         case
         for cut in sorted(set(cuts))
         for case in (
             *(Case(cut, name) for name in names),
-            *(Case(cut, UNCODED, text, share) for text in texts for share in shares if share > 0),
+            *(Case(cut, DELIVERED, text, share) for text in texts for share in shares if share > 0),
         )
     ]
 
@@ -60,9 +61,9 @@ class KeptResults:
     def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
         self._path = path
         self._found: dict[tuple[object, ...], Scores] = {}
-        head = json.dumps(settings, sort_keys=True)
+        head = json_text(settings)
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        whole = [line for line in lines[1:] if line.endswith("]")] if lines[:1] == [head] else []
+        whole = [line for line in lines[1:] if line.endswith("]]")] if lines[:1] == [head] else []
         for line in whole:
             *key, losses, agreements = json.loads(line)
             self._found[tuple(key)] = Scores(np.array(losses), np.array(agreements))
@@ -94,15 +95,16 @@ def measure(
 ) -> dict[Case, Results]:
     """Return the results of all cases. Each seed has its share of the subject's units and its own draws, the same in
     all cases of a harm. The subject has been prepared for the cuts."""
-    per_seed = subject.units // seeds
+    per_seed = len(subject.unharmed.losses) // seeds
     found: dict[Case, Results] = {}
     for done, case in enumerate(wanted):
         progress(done, len(wanted))
         scores = []
         for seed in range(seeds):
-            measured = kept.get(case, seed)
+            units = slice(seed * per_seed, (seed + 1) * per_seed)
+            unharmed = Scores._make(each[units] for each in subject.unharmed)
+            measured = unharmed if case == Case(case.cut, UNCODED) else kept.get(case, seed)
             if measured is None:
-                units = slice(seed * per_seed, (seed + 1) * per_seed)
                 received = deliver(subject.matrices(case.cut, units), case, calibrations.get(case.cut), seed)
                 measured = subject.scores(case.cut, received, units)
                 kept.add(case, seed, measured)
@@ -130,9 +132,7 @@ def deliver(matrices: Float32s, case: Case, calibration: Calibration | None, see
 def table(subject: Subject, results: Mapping[Case, Results]) -> QualityTable:
     """Return the table of results, with intervals."""
     rows = (
-        QualityRow(
-            *case, float(each.losses.mean()), *mean_interval(each.losses), float(each.agreements.mean())
-        )
+        QualityRow(*case, float(each.losses.mean()), *mean_interval(each.losses), float(each.agreements.mean()))
         for case, each in results.items()
     )
     loss = float(subject.unharmed.losses.mean())

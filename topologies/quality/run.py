@@ -1,0 +1,64 @@
+"""Measure a shipped model and write its quality table, with the calibration beside it."""
+
+import platform
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from emulator.activation.codecs import CODECS
+from emulator.core.files import require_writable
+from emulator.core.progress import StepProgress
+from emulator.quality import QualityTable
+from topologies.models.registry import model_plan
+from topologies.quality.data import SampleSize, prepare
+from topologies.quality.measurement import Case, KeptResults, measure, table
+from topologies.quality.subject import calibrate, weights_sha256
+from topologies.quality.tables import MeasuredOn, save_calibration, save_quality
+
+PACKAGES = ("torch", "transformers", "numpy")
+
+
+def measure_model(
+    model: str, cases: Sequence[Case], size: SampleSize, text: Path | None, out: Path, progress: StepProgress
+) -> QualityTable:
+    """Measure the cases, write the table to `out` and the calibration beside it, and return the table.
+
+    What is measured is kept in a file beside `out` until the table is written: the same call after an interruption
+    continues. Uses one thread, for the whole process. Raises ValueError, one line, for a model that is unknown or not
+    trained, a cut that it does not have, or a text that cannot be used; MissingDependency for what is not installed.
+    """
+    require_writable(out)
+    layers = len(model_plan(model).layers)
+    cuts = tuple(sorted({case.cut for case in cases}))
+    for cut in cuts:
+        if not 0 < cut < layers:
+            raise ValueError(f"cut={cut}: must be between 1 and {layers - 1}, the last cut of {model}")
+    torch.set_num_threads(1)
+    progress("load", 0, 2)
+    prepared = prepare(model, text, size)
+    subject = prepared.subject
+    progress("load", 1, 2)
+    subject.prepare(cuts)
+    calibrations = calibrate(subject.chain, prepared.calibration, cuts, subject.batch)
+    progress("load", 2, 2)
+    facts = {
+        "data": prepared.data,
+        "data_sha256": prepared.data_sha256,
+        "weights_sha256": weights_sha256(subject.chain),
+        "tokenizer_sha256": prepared.tokenizer_sha256,
+        "window_tokens": subject.tokens if subject.unit_size == 1 else 0,
+        "seeds": size.seeds,
+        "units_per_seed": size.units,
+        "codecs": tuple(CODECS),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }
+    kept = KeptResults(out.with_name(f".{out.name}.measured"), facts)
+    results = measure(subject, cases, calibrations, size.seeds, kept, partial(progress, "measure"))
+    measured = table(subject, results)
+    digest = save_calibration(calibrations, out.with_suffix(".npz"))
+    save_quality(measured, MeasuredOn(**facts, calibration_sha256=digest), out)
+    kept.remove()
+    return measured
