@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Mininet is a package of the system (Debian and Ubuntu: apt-get install mininet), for the system's own Python.
 SYSTEM_PYTHON ?= /usr/bin/python3
 
-.PHONY: setup demo mininet emulate-demo test lint house bench bench-realtime check-agents channel-figures train-models
+.PHONY: setup demo mininet emulate-demo test lint house bench bench-realtime check-agents channel-figures train-models quality
 
 setup: $(READY)
 
@@ -66,3 +66,7 @@ train-models: $(READY)
 
 channel-figures: $(READY)
 	$(BIN)/python -m benchmarks.channel_figures docs/channel
+
+# Measures the shipped quality tables again: 25 minutes of one processor. An interrupted run continues.
+quality: $(READY)
+	$(BIN)/python -m benchmarks.quality_page topologies/profiles/quality docs/quality

@@ -23,7 +23,7 @@ from topologies.models.vision.images import image_input
 from topologies.quality.subject import Subject, judge_language, judge_vision
 
 SHIPPED_TEXT = "pydoc_data.topics"  # of every CPython: its reference manual by topic
-BATCH_TOKENS = 1024  # whose logits are in memory at once: 200 MB for a vocabulary of 49,152
+BATCH_TOKENS = 512  # whose logits are in memory at once: 100 MB for a vocabulary of 49,152
 BATCH_IMAGES = 100
 CALIBRATION_TOKENS = 2048
 CALIBRATION_IMAGES = 500

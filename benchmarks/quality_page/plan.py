@@ -1,0 +1,80 @@
+"""What is measured for the shipped tables, and a short form of it for the tests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from emulator.activation.codecs import CODECS
+from emulator.quality import DELIVERED
+from topologies.quality.data import SampleSize
+from topologies.quality.measurement import Case, cases
+
+LEVELS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+BURST_LEVELS = (0.02, 0.1, 0.5, 1.0)
+COMPARED = 0.1  # level at which deliveries are compared at every cut
+
+PLAIN, BEST = "none/zero", "scatter/mean/t1/d4"
+PLAIN_VISION, BEST_VISION = "none/zero", "scatter/mean"
+PACKETS, BURSTS = "packets:1500", "bursts:1500x4"
+"""As the default fragments of a link; bursts of four packets in the mean."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Codecs at all `cuts`, and each delivery at its levels."""
+
+    cuts: tuple[int, ...]
+    deliveries: Mapping[str, tuple[float, ...]]
+    size: SampleSize
+    codecs: tuple[str, ...] = tuple(CODECS)
+
+    @property
+    def cases(self) -> list[Case]:
+        """All cases, cut by cut."""
+        single = cases(self.cuts, self.codecs, (), ())
+        lossy = [
+            Case(cut, DELIVERED, text, level)
+            for cut in self.cuts
+            for text, levels in self.deliveries.items()
+            for level in levels
+        ]
+        return sorted([*single, *lossy], key=lambda case: case.cut)
+
+
+LANGUAGE = {
+    f"{PACKETS}/{PLAIN}": LEVELS,
+    f"{PACKETS}/{BEST}": LEVELS,
+    f"{PACKETS}/none/mean/t1": (COMPARED,),
+    f"{PACKETS}/tokens/previous/t1": (COMPARED,),
+    f"{BURSTS}/{PLAIN}": BURST_LEVELS,
+    f"{BURSTS}/{BEST}": BURST_LEVELS,
+    "scalars/none/zero": (COMPARED,),
+    "tokens/none/zero": (COMPARED,),
+    "noise/none/zero": (COMPARED,),
+    "noise:1/none/zero": (COMPARED,),
+}
+VISION = {
+    f"{PACKETS}/{PLAIN_VISION}": LEVELS,
+    f"{PACKETS}/{BEST_VISION}": LEVELS,
+    f"{PACKETS}/scatter/zero": LEVELS,
+    f"{PACKETS}/none/mean": LEVELS,
+    f"{BURSTS}/{PLAIN_VISION}": BURST_LEVELS,
+    f"{BURSTS}/{BEST_VISION}": BURST_LEVELS,
+    "scalars/none/zero": LEVELS,
+    "noise/none/zero": (0.01, COMPARED, 1.0),
+    "noise:1/none/zero": (0.01, COMPARED, 1.0),
+}
+
+FULL: Mapping[str, Plan] = {
+    "smollm2-135m": Plan(tuple(range(1, 32, 3)), LANGUAGE, SampleSize(seeds=5, units=1, window_tokens=128)),
+    "resnet8-fashion": Plan((1, 2, 3, 4), VISION, SampleSize(seeds=5, units=8, group_images=50)),
+    "vgg-fashion": Plan((1, 2, 3, 4, 5, 6, 7), VISION, SampleSize(seeds=5, units=8, group_images=50)),
+}
+
+
+def shortened(plan: Plan) -> Plan:
+    """Return a plan of the same kind that takes seconds: two cuts, two levels, few data."""
+    deliveries = {
+        text: tuple(level for level in levels if level in (COMPARED, 1.0)) for text, levels in plan.deliveries.items()
+    }
+    size = SampleSize(seeds=5, units=1, window_tokens=32, group_images=4)
+    return replace(plan, cuts=(plan.cuts[0], plan.cuts[-1]), deliveries=deliveries, size=size)

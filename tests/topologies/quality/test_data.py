@@ -1,0 +1,36 @@
+"""Windows of a text: whole, spread evenly, and never both scored and calibrated on."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from topologies.quality.data import SampleSize, prepare, shipped_text, windows
+
+
+@given(st.integers(0, 400), st.integers(2, 20), st.integers(1, 30))
+def test_windows(tokens: int, length: int, count: int) -> None:
+    text = np.arange(tokens)
+    if tokens < 2 * length:
+        with pytest.raises(ValueError, match=rf"^book: {tokens} tokens: must have at least {2 * length}, two windows$"):
+            windows(text, length, count, "book")
+        return
+    scored, between = windows(text, length, count, "book")
+    assert scored.shape == (count, length)
+    for window in (*scored, *between):
+        assert window[0] % length == 0
+        assert (np.diff(window) == 1).all()
+    assert set(scored[:, 0].tolist()).isdisjoint(between[:, 0].tolist())
+    available = (tokens // length + 1) // 2
+    assert len(set(scored[:, 0].tolist())) == min(count, available)  # none twice while there are others
+
+
+def test_shipped_text() -> None:
+    text = shipped_text()
+    assert len(text) > 300_000
+    assert "assert" in text
+
+
+def test_a_drawn_model_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^model=nin: must be a trained one"):
+        prepare("nin", None, SampleSize())
