@@ -40,13 +40,13 @@ class Results(NamedTuple):
 
 def cases(cuts: Iterable[int], codecs: Iterable[str], deliveries: Iterable[str], levels: Iterable[float]) -> list[Case]:
     """Return every codec (fp32 and int8 always) at every cut, and every delivery with int8 at every level and cut."""
-    names, texts, shares = (list(dict.fromkeys(each)) for each in ((UNCODED, DELIVERED, *codecs), deliveries, levels))
+    names, texts, shares = list(dict.fromkeys((UNCODED, DELIVERED, *codecs))), list(deliveries), list(levels)
     return [
         case
         for cut in sorted(set(cuts))
         for case in (
             *(Case(cut, name) for name in names),
-            *(Case(cut, DELIVERED, text, share) for text in texts for share in shares if share > 0),
+            *(Case(cut, DELIVERED, text, share) for text in texts for share in shares),
         )
     ]
 

@@ -1,5 +1,6 @@
 """Measure a shipped model and write its quality table, with the calibration beside it."""
 
+import hashlib
 import platform
 from collections.abc import Sequence
 from functools import partial
@@ -9,14 +10,14 @@ from pathlib import Path
 import torch
 
 from emulator.activation.codecs import CODECS
-from emulator.core.files import require_writable
+from emulator.core.files import atomic_write, require_writable
 from emulator.core.progress import StepProgress
 from emulator.quality import QualityTable
 from topologies.models.registry import model_plan
 from topologies.quality.data import SampleSize, prepare
 from topologies.quality.measurement import Case, KeptResults, measure, table
 from topologies.quality.subject import calibrate, weights_sha256
-from topologies.quality.tables import MeasuredOn, save_calibration, save_quality
+from topologies.quality.tables import MeasuredOn, calibration_bytes, save_quality
 
 PACKAGES = ("torch", "transformers", "numpy")
 
@@ -44,21 +45,24 @@ def measure_model(
     subject.prepare(cuts)
     calibrations = calibrate(subject.chain, prepared.calibration, cuts, subject.batch)
     progress("load", 2, 2)
-    facts = {
-        "data": prepared.data,
-        "data_sha256": prepared.data_sha256,
-        "weights_sha256": weights_sha256(subject.chain),
-        "tokenizer_sha256": prepared.tokenizer_sha256,
-        "window_tokens": subject.tokens if subject.unit_size == 1 else 0,
-        "seeds": size.seeds,
-        "units_per_seed": size.units,
-        "codecs": tuple(CODECS),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-    }
-    kept = KeptResults(out.with_name(f".{out.name}.measured"), facts)
+    stored = calibration_bytes(calibrations)
+    measured_on = MeasuredOn(
+        data=prepared.data,
+        data_sha256=prepared.data_sha256,
+        weights_sha256=weights_sha256(subject.chain),
+        tokenizer_sha256=prepared.tokenizer_sha256,
+        calibration_sha256=hashlib.sha256(stored).hexdigest(),
+        window_tokens=subject.window_tokens,
+        seeds=size.seeds,
+        units_per_seed=size.units,
+        codecs=tuple(CODECS),
+        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    )
+    kept = KeptResults(out.with_name(f".{out.name}.measured"), measured_on.model_dump())
     results = measure(subject, cases, calibrations, size.seeds, kept, partial(progress, "measure"))
     measured = table(subject, results)
-    digest = save_calibration(calibrations, out.with_suffix(".npz"))
-    save_quality(measured, MeasuredOn(**facts, calibration_sha256=digest), out)
+    with atomic_write(out.with_suffix(".npz")) as file:
+        file.write_bytes(stored)
+    save_quality(measured, measured_on, out)
     kept.remove()
     return measured

@@ -50,9 +50,9 @@ class Subject:
         return self.chain.plan.name
 
     @property
-    def tokens(self) -> int:
-        """The rows of the matrix that is one input's activation: an image is one token."""
-        return self.inputs.shape[1] if self.chain.plan.family == "causal_lm" else 1
+    def window_tokens(self) -> int:
+        """The tokens of a window of text; 0 for images."""
+        return self.inputs.shape[1] if self.chain.plan.family == "causal_lm" else 0
 
     def prepare(self, cuts: tuple[int, ...]) -> None:
         """Compute the activations at all cuts and the answers of the unharmed model."""
@@ -62,9 +62,10 @@ class Subject:
         self.unharmed = Scores(self._by_unit(losses), np.ones(len(self.inputs) // self.unit_size))
 
     def matrices(self, cut: int, units: slice) -> Float32s:
-        """Return the unharmed activations of some units at a prepared cut, shape (inputs, tokens, elements)."""
+        """Return the unharmed activations of some units at a prepared cut, shape (inputs, tokens, elements); an image
+        is one token."""
         x = self._activations[cut][self._of_units(units)]
-        matrices: Float32s = x.reshape(len(x), self.tokens, -1).numpy()
+        matrices: Float32s = x.reshape(len(x), max(self.window_tokens, 1), -1).numpy()
         return matrices
 
     def scores(self, cut: int, matrices: Float32s, units: slice) -> Scores:
@@ -85,8 +86,8 @@ class Subject:
 
     def _judged(self, x: Tensor, cut: int, inputs: slice) -> tuple[Tensor, Tensor]:
         stop = len(self.chain.plan.layers)
-        pairs = zip(x.split(self.batch), self.truth[inputs].split(self.batch), strict=True)
-        judged = [self.judge(self.chain.run(part, cut, stop), truth) for part, truth in pairs]
+        truth = self.truth[inputs]
+        judged = [self.judge(self.chain.run(x[part], cut, stop), truth[part]) for part in _batches(len(x), self.batch)]
         losses, answers = (torch.cat(parts) for parts in zip(*judged, strict=True))
         return losses, answers
 
@@ -112,9 +113,13 @@ def activations(chain: Chain, inputs: Tensor, cuts: tuple[int, ...], batch: int)
     found: dict[int, Tensor] = {}
     x, before = inputs, 0
     for cut in sorted(cuts):
-        x = torch.cat([chain.run(part, before, cut) for part in x.split(batch)])
+        x = torch.cat([chain.run(x[part], before, cut) for part in _batches(len(x), batch)])
         found[cut], before = x, cut
     return found
+
+
+def _batches(count: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, count, size)]
 
 
 def calibrate(chain: Chain, inputs: Tensor, cuts: tuple[int, ...], batch: int) -> Mapping[int, Calibration]:

@@ -1,12 +1,15 @@
 """Quality tables as JSON files, beside each the calibration that its receivers need; read without torch."""
 
+import io
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from math import nan
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
 from emulator.activation.codecs import CODECS
@@ -159,15 +162,15 @@ def _rounded(value: object) -> object:
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-def save_calibration(calibrations: dict[int, Calibration], path: Path) -> str:
-    """Write the calibration of each cut, means as float16; return the digest of the file."""
-    arrays: dict[str, np.ndarray] = {}
+def calibration_bytes(calibrations: Mapping[int, Calibration]) -> bytes:
+    """Return the file with the calibration of each cut: means as float16, and the first dimensions of the order."""
+    arrays: dict[str, npt.NDArray[np.generic]] = {}
     for cut, each in calibrations.items():
         arrays[f"means{cut}"] = each.means.astype(np.float16)
         arrays[f"order{cut}"] = each.energy_order[:KEPT_DIMENSIONS].astype(np.int32)
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-    return file_sha256(path)
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
 
 
 def load_calibration(name: str) -> dict[int, Calibration]:

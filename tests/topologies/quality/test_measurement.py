@@ -1,5 +1,6 @@
 """Measurement of quality on small models of drawn weights: against brute force, and after interruptions."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from emulator.activation.codecs import codec
 from emulator.activation.concealment import Calibration
 from emulator.activation.harms import lost_units
 from emulator.core.randomness import generator
-from topologies.models import build, example_input
+from topologies.models.registry import build, example_input
 from topologies.quality.measurement import Case, KeptResults, cases, deliver, measure, table
 from topologies.quality.subject import Subject, calibrate, judge_language, judge_vision, weights_sha256
 
@@ -88,7 +89,7 @@ def test_vision_against_brute_force(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [language, vision])
-def test_no_harm_costs_nothing(make: type[Subject], tmp_path: Path) -> None:
+def test_no_harm_costs_nothing(make: Callable[[], Subject], tmp_path: Path) -> None:
     subject = make()
     subject.prepare((1, 5))
     for cut in (1, 5):

@@ -1,5 +1,6 @@
 """Files of quality tables: what is written is read back, and what is wrong is named in one line."""
 
+import hashlib
 import json
 from math import isnan, nan
 from pathlib import Path
@@ -13,10 +14,10 @@ from emulator.activation.concealment import Calibration
 from emulator.quality import QualityRow, QualityTable
 from topologies.quality.tables import (
     MeasuredOn,
+    calibration_bytes,
     load_calibration,
     load_quality,
     quality_names,
-    save_calibration,
     save_quality,
 )
 
@@ -36,12 +37,13 @@ CALIBRATIONS = {
 
 
 def write(folder: Path) -> Path:
-    digest = save_calibration(CALIBRATIONS, folder / "toy.npz")
+    stored = calibration_bytes(CALIBRATIONS)
+    (folder / "toy.npz").write_bytes(stored)
     measured_on = MeasuredOn(
         data="text",
         data_sha256="0" * 64,
         weights_sha256="1" * 64,
-        calibration_sha256=digest,
+        calibration_sha256=hashlib.sha256(stored).hexdigest(),
         window_tokens=128,
         seeds=5,
         units_per_seed=2,
@@ -77,7 +79,7 @@ def test_equal_tables_are_equal_files(tmp_path: Path) -> None:
 
 def test_a_calibration_of_another_table_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path)
-    save_calibration({1: CALIBRATIONS[1]}, tmp_path / "toy.npz")
+    (tmp_path / "toy.npz").write_bytes(calibration_bytes({1: CALIBRATIONS[1]}))
     with pytest.raises(ValueError, match=r"toy\.npz: must be the calibration that was written with toy\.json$"):
         load_calibration(str(path))
 
