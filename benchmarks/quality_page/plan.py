@@ -66,8 +66,8 @@ VISION = {
 
 FULL: Mapping[str, Plan] = {
     "smollm2-135m": Plan(tuple(range(1, 32, 3)), LANGUAGE, SampleSize(seeds=5, units=1, window_tokens=128)),
-    "resnet8-fashion": Plan((1, 2, 3, 4), VISION, SampleSize(seeds=5, units=8, group_images=50)),
-    "vgg-fashion": Plan((1, 2, 3, 4, 5, 6, 7), VISION, SampleSize(seeds=5, units=8, group_images=50)),
+    "resnet8-fashion": Plan((1, 2, 3, 4), VISION, SampleSize(seeds=5, units=4, group_images=50)),
+    "vgg-fashion": Plan((1, 2, 3, 4, 5, 6, 7), VISION, SampleSize(seeds=5, units=4, group_images=50)),
 }
 
 

@@ -67,7 +67,8 @@ def lost_units(units: int, share: float, mean_burst: float, rng: np.random.Gener
     With `mean_burst` 1 the losses are independent: the units of the least of a random order, so that the same generator
     loses at a greater share what it loses at a smaller one. Longer bursts are Gilbert's (Gilbert, "Capacity of a
     burst-noise channel", 1960): a Markov chain of two states, stationary, in whose bad state all is lost; the lengths
-    of bursts are geometric. Raises ValueError unless 0 <= share <= 1, and for a share that such bursts cannot reach.
+    of bursts are geometric. Raises ValueError unless 0 <= share <= 1, and for a share below 1
+    that such bursts cannot reach.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share={share:g}: must be between 0 and 1")
@@ -80,6 +81,8 @@ def lost_units(units: int, share: float, mean_burst: float, rng: np.random.Gener
 
 
 def _in_bursts(units: int, share: float, mean_burst: float, rng: np.random.Generator) -> Flags:
+    if share == 1:
+        return np.ones(units, np.bool_)
     most = mean_burst / (mean_burst + 1)
     if share > most:
         raise ValueError(f"share={share:g}: bursts of mean {mean_burst:g} lose at most {most:.3g}")

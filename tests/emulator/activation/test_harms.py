@@ -54,6 +54,10 @@ def test_bursts_have_their_share_and_mean_length(share: float, mean: float) -> N
     assert np.var(runs) == pytest.approx(mean * (mean - 1), rel=0.15)  # geometric
 
 
+def test_all_can_be_lost_in_bursts() -> None:
+    assert lost_units(5, 1.0, 4.0, rng()).all()
+
+
 def test_bursts_are_stationary_from_the_first_unit() -> None:
     first = np.mean([lost_units(3, 0.2, 5.0, rng(seed)) for seed in range(4000)], axis=0)
     assert first == pytest.approx(0.2, abs=4 * np.sqrt(0.2 * 0.8 / 4000))
