@@ -52,7 +52,7 @@ def cases(cuts: Iterable[int], codecs: Iterable[str], deliveries: Iterable[str],
 
 
 class KeptResults:
-    """Results of finished cases of single seeds, in a file beside the output, so that a killed measurement continues.
+    """Scores of finished cases, in a file beside the output, so that a killed measurement continues.
 
     The first line of the file is the `settings` of the measurement: results of others are dropped. A line that was
     being written when the process was killed is dropped too.
@@ -60,22 +60,22 @@ class KeptResults:
 
     def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
         self._path = path
-        self._found: dict[tuple[object, ...], Scores] = {}
+        self._found: dict[Case, Scores] = {}
         head = json_text(settings)
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         whole = [line for line in lines[1:] if line.endswith("]]")] if lines[:1] == [head] else []
         for line in whole:
-            *key, losses, agreements = json.loads(line)
-            self._found[tuple(key)] = Scores(np.array(losses), np.array(agreements))
+            *case, losses, agreements = json.loads(line)
+            self._found[Case(*case)] = Scores(np.array(losses), np.array(agreements))
         path.write_text("\n".join((head, *whole, "")), encoding="utf-8")
 
-    def get(self, case: Case, seed: int) -> Scores | None:
-        """Return the scores of a case for one seed, None if they were not measured."""
-        return self._found.get((*case, seed))
+    def get(self, case: Case) -> Scores | None:
+        """Return the scores of a case, None if it was not measured."""
+        return self._found.get(case)
 
-    def add(self, case: Case, seed: int, scores: Scores) -> None:
+    def add(self, case: Case, scores: Scores) -> None:
         """Keep scores."""
-        line = json.dumps([*case, seed, scores.losses.tolist(), scores.agreements.tolist()])
+        line = json.dumps([*case, scores.losses.tolist(), scores.agreements.tolist()])
         with self._path.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
@@ -95,36 +95,33 @@ def measure(
 ) -> dict[Case, Results]:
     """Return the results of all cases. Each seed has its share of the subject's units and its own draws, the same in
     all cases of a harm. The subject has been prepared for the cuts."""
-    per_seed = len(subject.unharmed.losses) // seeds
-    found: dict[Case, Results] = {}
+    unharmed, found = subject.unharmed, {}
     for done, case in enumerate(wanted):
         progress(done, len(wanted))
-        scores = []
-        for seed in range(seeds):
-            units = slice(seed * per_seed, (seed + 1) * per_seed)
-            unharmed = Scores._make(each[units] for each in subject.unharmed)
-            measured = unharmed if case == Case(case.cut, UNCODED) else kept.get(case, seed)
-            if measured is None:
-                received = deliver(subject.matrices(case.cut, units), case, calibrations.get(case.cut), seed)
-                measured = subject.scores(case.cut, received, units)
-                kept.add(case, seed, measured)
-            scores.append(measured)
-        losses, agreements = (np.stack(each) for each in zip(*scores, strict=True))
-        found[case] = Results(losses - subject.unharmed.losses[: losses.size].reshape(losses.shape), agreements)
+        scores = unharmed if case == Case(case.cut, UNCODED) else kept.get(case)
+        if scores is None:
+            scores = subject.scores(
+                case.cut, deliver(subject.matrices(case.cut), case, calibrations.get(case.cut), seeds)
+            )
+            kept.add(case, scores)
+        losses = scores.losses - unharmed.losses
+        found[case] = Results(losses.reshape(seeds, -1), scores.agreements.reshape(seeds, -1))
     progress(len(wanted), len(wanted))
     return found
 
 
-def deliver(matrices: Float32s, case: Case, calibration: Calibration | None, seed: int) -> Float32s:
-    """Return activations, shape (inputs, tokens, elements), as they are after codec, harm and concealment."""
+def deliver(matrices: Float32s, case: Case, calibration: Calibration | None, seeds: int) -> Float32s:
+    """Return activations, shape (inputs, tokens, elements), as they are after codec, harm and concealment. Each seed
+    draws for the same number of inputs, in turn."""
     coder = codec(case.codec)
     delivery = parse_delivery(case.delivery) if case.delivery else None
+    per_seed = len(matrices) // seeds
     received = np.empty_like(matrices)
     for index, values in enumerate(matrices):
         payload = coder.encode(values)
         received[index] = coder.decode(payload, values.shape)
         if delivery is not None:
-            rng = generator(seed, str(delivery.harm), "harm", index)
+            rng = generator(index // per_seed, str(delivery.harm), "harm", index % per_seed)
             received[index] = delivery.harmed(received[index], case.level, len(payload), calibration, rng)
     return received
 

@@ -58,37 +58,31 @@ class Subject:
         """Compute the activations at all cuts and the answers of the unharmed model."""
         self._activations = activations(self.chain, self.inputs, cuts, self.batch)
         last = max(cuts)
-        losses, self._answers = self._judged(self._activations[last], last, slice(0, len(self.inputs)))
+        losses, self._answers = self._judged(self._activations[last], last)
         self.unharmed = Scores(self._by_unit(losses), np.ones(len(self.inputs) // self.unit_size))
 
-    def matrices(self, cut: int, units: slice) -> Float32s:
-        """Return the unharmed activations of some units at a prepared cut, shape (inputs, tokens, elements); an image
-        is one token."""
-        x = self._activations[cut][self._of_units(units)]
+    def matrices(self, cut: int) -> Float32s:
+        """Return the unharmed activations at a prepared cut, shape (inputs, tokens, elements). An image is one
+        token."""
+        x = self._activations[cut]
         matrices: Float32s = x.reshape(len(x), max(self.window_tokens, 1), -1).numpy()
         return matrices
 
-    def scores(self, cut: int, matrices: Float32s, units: slice) -> Scores:
-        """Return the scores of units whose activations at a cut are `matrices`."""
-        inputs = self._of_units(units)
-        x = torch.from_numpy(matrices).reshape(-1, *self._activations[cut].shape[1:])
-        losses, answers = self._judged(x, cut, inputs)
-        same = (answers == self._answers[inputs]).double()
-        return Scores(self._by_unit(losses), self._by_unit(same))
-
-    def _of_units(self, units: slice) -> slice:
-        return slice(units.start * self.unit_size, units.stop * self.unit_size)
+    def scores(self, cut: int, matrices: Float32s) -> Scores:
+        """Return the scores of all units if the activations at a cut are `matrices`."""
+        x = torch.from_numpy(matrices).reshape(self._activations[cut].shape)
+        losses, answers = self._judged(x, cut)
+        return Scores(self._by_unit(losses), self._by_unit((answers == self._answers).double()))
 
     def _by_unit(self, values: Tensor) -> Floats:
         """Return the mean of each unit of values of shape (inputs, n)."""
         means: Floats = values.double().reshape(-1, self.unit_size * values.shape[1]).mean(dim=1).numpy()
         return means
 
-    def _judged(self, x: Tensor, cut: int, inputs: slice) -> tuple[Tensor, Tensor]:
-        stop = len(self.chain.plan.layers)
-        truth = self.truth[inputs]
-        judged = [self.judge(self.chain.run(x[part], cut, stop), truth[part]) for part in _batches(len(x), self.batch)]
-        losses, answers = (torch.cat(parts) for parts in zip(*judged, strict=True))
+    def _judged(self, x: Tensor, cut: int) -> tuple[Tensor, Tensor]:
+        stop, parts = len(self.chain.plan.layers), _batches(len(x), self.batch)
+        judged = [self.judge(self.chain.run(x[part], cut, stop), self.truth[part]) for part in parts]
+        losses, answers = (torch.cat(each) for each in zip(*judged, strict=True))
         return losses, answers
 
 

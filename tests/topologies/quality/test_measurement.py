@@ -18,13 +18,14 @@ from topologies.quality.measurement import Case, KeptResults, cases, deliver, me
 from topologies.quality.subject import Subject, calibrate, judge_language, judge_vision, weights_sha256
 
 PLAIN = "packets:100/none/zero"
-SEEDS, UNITS = 5, 2
+SEEDS, UNITS, BATCH = 5, 2, 4
+RUNS = 3  # of the model for each case: ten windows, four at a time
 
 
 def language() -> Subject:
     torch.set_num_threads(1)
     tokens = example_input("llama-15m", 3, tokens=SEEDS * UNITS * 12).reshape(SEEDS * UNITS, 12)
-    return Subject(build("llama-15m", 0), tokens, tokens, judge_language, "nats a token", 1, 4)
+    return Subject(build("llama-15m", 0), tokens, tokens, judge_language, "nats a token", 1, BATCH)
 
 
 def vision() -> Subject:
@@ -93,8 +94,7 @@ def test_no_harm_costs_nothing(make: Callable[[], Subject], tmp_path: Path) -> N
     subject = make()
     subject.prepare((1, 5))
     for cut in (1, 5):
-        units = slice(0, len(subject.unharmed.losses))
-        scores = subject.scores(cut, subject.matrices(cut, units).copy(), units)
+        scores = subject.scores(cut, subject.matrices(cut).copy())
         assert scores.losses == pytest.approx(subject.unharmed.losses, abs=1e-5)
         assert (scores.agreements == 1).all()
     results = measure(
@@ -140,7 +140,7 @@ def test_an_interrupted_measurement_continues(tmp_path: Path) -> None:
     original = subject.chain.run
     subject.chain.run = lambda *arguments: ran.append(1) or original(*arguments)  # type: ignore[method-assign,func-returns-value]
     continued = measure(subject, wanted, {}, SEEDS, kept, ignore)
-    assert len(ran) == SEEDS * (len(wanted) - 2) - (len(kept_lines) - 2)  # two cases need no run
+    assert len(ran) == RUNS * (len(wanted) - 2 - (len(kept_lines) - 2))  # two cases need no run
     assert list(continued) == list(whole)
     for case, results in whole.items():
         assert (continued[case].losses == results.losses).all()
