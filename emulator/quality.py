@@ -18,9 +18,9 @@ DELIVERED = "int8"  # the codec with which deliveries are measured
 
 @dataclass(frozen=True)
 class QualityRow:
-    """Mean loss at one cut. `delivery`: text of an `emulator.activation.delivery.Delivery`, "" where nothing is
-    lost; `level`: the share of the scalars on the unacknowledged bearer that is lost, or the noise's power relative to
-    each token's. `low`, `high`: 95 % interval, NaN where too little was measured for one; `agreement`: share of the
+    """Mean loss at one cut. `delivery`: text of an `emulator.activation.delivery.ActivationDelivery`, "" where nothing
+    is lost; `level`: the share of the scalars on the unacknowledged bearer that is lost, or the noise's power relative
+    to each token's. `low`, `high`: 95 % interval, NaN where too little was measured for one; `agreement`: share of the
     answers (tokens, classes) that are those of the unharmed model."""
 
     cut: int

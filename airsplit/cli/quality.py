@@ -50,7 +50,7 @@ def quality(
     """Measure what codecs, losses and noise at a model's cuts cost in its answers, and write the table that simulations
     use. The same call after an interruption continues."""
     from emulator.activation.codecs import codec
-    from emulator.activation.delivery import Delivery, parse_recipe
+    from emulator.activation.delivery import ActivationDelivery, parse_recipe
     from emulator.activation.harms import parse_harm
     from results.progress import RunProgress
     from topologies.quality.data import SampleSize
@@ -63,7 +63,7 @@ def quality(
     for name in names:
         codec(name)
     recipes = [parse_recipe(recipe) for recipe in entries(conceal)]
-    deliveries = [str(Delivery(parse_harm(harm), recipe)) for harm in entries(harms) for recipe in recipes]
+    deliveries = [str(ActivationDelivery(parse_harm(harm), recipe)) for harm in entries(harms) for recipe in recipes]
     wanted = cases(numbers("--cuts", cuts), names, deliveries, shares(levels))
     size = SampleSize(seeds, units, tokens)
     with RunProgress(quiet) as progress:

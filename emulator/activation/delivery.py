@@ -51,7 +51,7 @@ def parse_recipe(text: str) -> Recipe:
     return Recipe(interleaving, concealment, Protection(numbers["t"], numbers["d"]))
 
 
-class Delivery(NamedTuple):
+class ActivationDelivery(NamedTuple):
     """A harm, and the recipe against it. As text `packets:1500/scatter/mean/t1/d4`."""
 
     harm: Harm
@@ -83,7 +83,7 @@ class Delivery(NamedTuple):
         return fill(values, lost_scalars(self.harm, level, packets, rng), self.recipe.concealment, calibration)
 
 
-def parse_delivery(text: str) -> Delivery:
+def parse_delivery(text: str) -> ActivationDelivery:
     """Return the delivery of a text such as `packets:1500/scatter/mean/t1/d4`. Raises ValueError."""
     harm, _, recipe = text.partition("/")
-    return Delivery(parse_harm(harm), parse_recipe(recipe))
+    return ActivationDelivery(parse_harm(harm), parse_recipe(recipe))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.activation.concealment import CONCEALMENTS, Calibration, Protection, fill
-from emulator.activation.delivery import Delivery, Recipe, parse_delivery, parse_recipe
+from emulator.activation.delivery import ActivationDelivery, Recipe, parse_delivery, parse_recipe
 from emulator.activation.harms import parse_harm
 from emulator.core.arrays import Flags, Float32s
 
@@ -80,7 +80,9 @@ def test_packets_hold_as_many_scalars_as_the_codec_lets_them() -> None:
 @pytest.mark.parametrize("text", ["none/zero", "scatter/mean/t1", "tokens/previous/d4", "scatter/mean/t2/d16"])
 def test_texts(text: str) -> None:
     assert str(parse_recipe(text)) == text
-    assert parse_delivery(f"bursts:1500x4/{text}") == Delivery(parse_harm("bursts:1500x4"), parse_recipe(text))
+    assert parse_delivery(f"bursts:1500x4/{text}") == ActivationDelivery(
+        parse_harm("bursts:1500x4"), parse_recipe(text)
+    )
     assert str(parse_delivery(f"packets:99/{text}")) == f"packets:99/{text}"
 
 
