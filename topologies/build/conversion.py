@@ -11,6 +11,7 @@ from emulator.deadlines import NO_DEADLINE_NS
 from emulator.profile import ModelProfile
 from emulator.system import DeviceSpec, Failure, Node
 from emulator.task import Placement, TaskKind
+from topologies.build.azure_requests import read_azure
 from topologies.build.candidates import candidates_of_all
 from topologies.profiles import load_profile
 from topologies.schema.failures import OutageSection
@@ -113,11 +114,13 @@ def _deadline_ns(deadline_ms: float | None) -> int:
 
 
 def recorded_arrivals(section: RecordedSection, folder: Path) -> RecordedSection:
-    """Return the section itself, or the contents of its file: JSON with the keys `arrival_ns`, `prompt_tokens`,
-    `output_tokens`. Raises ValueError (one line) if the file is malformed."""
+    """Return the section itself, or the contents of its file: a trace of requests, or JSON with the keys `arrival_ns`,
+    `prompt_tokens`, `output_tokens`. Raises ValueError (one line) if the file is malformed."""
     if section.file is None:
         return section
     path = folder / section.file
+    if section.format == "azure":
+        return read_azure(path, section)
     try:
         return RecordedFileSection.model_validate_json(path.read_bytes())
     except ValidationError as error:

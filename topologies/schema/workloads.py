@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from topologies.schema.base import (
     Count,
+    Interval,
     Label,
     Names,
     NotNegative,
@@ -34,10 +35,20 @@ class PeriodicSection(Section):
 
 
 class RecordedSection(Section):
-    """Recorded arrivals: given here, or in a JSON file with the same keys."""
+    """Recorded arrivals: given here, in a JSON file with the same keys, or in a trace of requests."""
 
     file: str | None = None
-    """JSON file with `arrival_ns` and, for language models, `prompt_tokens` and `output_tokens`."""
+    """JSON file with `arrival_ns` and, for language models, `prompt_tokens` and `output_tokens`; or see `format`."""
+    format: Literal["azure"] | None = None
+    """`azure`: the file is CSV as the Azure LLM inference traces: `TIMESTAMP,ContextTokens,GeneratedTokens`."""
+    interval_s: Interval | None = None
+    """Part of an Azure trace, in s from its first request; it begins with the run. Default: the whole trace."""
+    time_scale: Positive | None = None
+    """Factor for the times of an Azure trace: above 1, requests come more rarely. Default: 1."""
+    prompt_max: Count | None = None
+    """Longest prompt of an Azure trace's requests; longer ones are truncated. Default: as recorded."""
+    output_max: Count | None = None
+    """Longest output of an Azure trace's requests; longer ones are truncated. Default: as recorded."""
     arrival_ns: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] | None = None
     """Times of the arrivals in ns, from the start of the run, in ascending order."""
     prompt_tokens: Annotated[tuple[Count, ...], Field(strict=False)] = ()
@@ -48,6 +59,13 @@ class RecordedSection(Section):
     @model_validator(mode="after")
     def _source(self) -> Self:
         require_exactly_one(self, "file", "arrival_ns")
+        if self.format is not None and self.file is None:
+            raise section_error("format must only be given with file")
+        for name in ("interval_s", "time_scale", "prompt_max", "output_max"):
+            if getattr(self, name) is not None and self.format is None:
+                raise section_error(f"{name} must only be given with format=azure")
+        if self.interval_s is not None and self.interval_s[0] >= self.interval_s[1]:
+            raise section_error("interval_s must be two ascending times")
         arrivals = self.arrival_ns or ()
         if any(a > b for a, b in pairwise(arrivals)):
             raise section_error("arrival_ns must not decrease")
@@ -62,6 +80,7 @@ class RecordedFileSection(RecordedSection):
     """Contents of a file of recorded arrivals: the times, not the name of another file."""
 
     file: None = None
+    format: None = None
     arrival_ns: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)]
 
 
