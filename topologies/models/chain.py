@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from emulator.core.randomness import generator
 
-DTYPES: Mapping[str, torch.dtype] = {"fp16": torch.float16, "fp32": torch.float32}
+DTYPES: Mapping[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
 def fill(layer: nn.Module, draws: torch.Generator) -> None:
@@ -73,7 +73,7 @@ class StatefulLayer(nn.Module):
     the input is complete in itself."""
 
     def begin(self) -> Any:
-        """Return the state before the first input; `forward` changes it."""
+        """Return the state before the first input; `forward` changes it. It counts its values as `elements`."""
         raise NotImplementedError
 
 
@@ -86,6 +86,12 @@ class Session:
 
     def __init__(self) -> None:
         self._states: dict[int, Any] = {}
+
+    @property
+    def elements(self) -> dict[str, int]:
+        """The number of values kept of each layer that keeps any, by its index."""
+        counts = {str(index): state.elements for index, state in self._states.items()}
+        return {index: count for index, count in counts.items() if count}
 
     def run(self, index: int, layer: nn.Module, x: Tensor) -> Tensor:
         """Return the output of the layer number `index` for an input that continues those before."""

@@ -76,7 +76,9 @@ def test_split_equals_the_whole_at_every_cut(whole: Chain, cut: int) -> None:
 @pytest.mark.parametrize("cut", [16])
 def test_greedy_text_of_two_partitions_with_caches_is_that_of_generate(reference: Any, cut: int) -> None:
     tokens = prompt_tokens()
-    expected = reference.generate(tokens, max_new_tokens=64, do_sample=False, eos_token_id=None, pad_token_id=0)
+    expected = reference.generate(
+        tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=64, do_sample=False, eos_token_id=None
+    )
     near, far = build(NAME, 0, 0, cut), build(NAME, 0, cut)
     of_near, of_far = Session(), Session()
     found = tokens[0].tolist()

@@ -38,6 +38,8 @@ class LayerCache:
 class SeenTokens:
     """The number of tokens that a layer with learned positions has seen."""
 
+    elements = 0
+
     def __init__(self) -> None:
         self.positions = 0
 
