@@ -20,6 +20,7 @@ from results.run.facts import ExecutionFacts, facts_of
 from results.run.folder import Run, open_run, verify
 from results.run.manifest import Check, describe_run, write_manifest
 from results.run.tables import write_device_energy
+from topologies.build.run_inputs import model_digests
 from topologies.schema.scenario import Scenario
 
 LITTLE_LIMIT = 1e-9  # relative; both sides count whole nanoseconds
@@ -61,6 +62,7 @@ def complete_run(
         broker=execution.broker,
         workers={name: dict(facts) for name, facts in execution.workers.items()},
         reused=dict(execution.reused),
+        models=model_digests((folder / "scenario.yaml").read_text(encoding="utf-8")),
     )
     write_manifest(folder, manifest)
     with keep_run(folder, "bound"):

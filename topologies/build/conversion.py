@@ -13,9 +13,13 @@ from emulator.system import DeviceSpec, Failure, Node
 from emulator.task import Placement, TaskKind
 from topologies.build.azure_requests import read_azure
 from topologies.build.candidates import candidates_of_all
+from topologies.models.language.packages import SHIPPED
+from topologies.models.language.profiles import cached_profile
+from topologies.models.language.sources import settings_of
 from topologies.profiles import load_profile
 from topologies.schema.failures import OutageSection
 from topologies.schema.messages import translate
+from topologies.schema.models import ModelSection
 from topologies.schema.nodes import DeviceSection
 from topologies.schema.scenario import Scenario
 from topologies.schema.workloads import RecordedFileSection, RecordedSection, TaskSection
@@ -76,9 +80,26 @@ def _failure(outage: OutageSection) -> Failure:
 
 
 def profile_source(scenario: Scenario, model: str, folder: Path) -> str:
-    """Return the profile of a task's model: the name of a shipped profile, or the path of a file."""
+    """Return the profile of a task's model: the name of a shipped profile, or the path of a file.
+
+    The profile of a language model in a folder or on the Hub is taken at the first call. Raises ValueError, one line,
+    for one that cannot be used, MissingDependency for one that is out of reach.
+    """
     source = scenario.models.get(model, model)
+    if isinstance(source, ModelSection):
+        return section_profile(model, source, folder)
     return str(folder / source) if source.endswith(".json") else source
+
+
+def section_profile(model: str, section: ModelSection, folder: Path) -> str:
+    """Return the profile of a model with a source of its own, as `profile_source`."""
+    if section.profile is not None:
+        return str(folder / section.profile)
+    if section.seed is not None:
+        return section.seed
+    if section.package is not None and section.dtype == "fp32":
+        return next(name for name, package in SHIPPED.items() if package == section.package)
+    return str(cached_profile(model, settings_of(section, folder), section.dtype))
 
 
 def profiles_of(scenario: Scenario, folder: Path) -> dict[str, ModelProfile]:

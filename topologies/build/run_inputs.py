@@ -15,8 +15,12 @@ from emulator.system import System
 from emulator.trace import Trace
 from topologies.build.conversion import direction_name, nodes_of, profile_source, radio_ends, recorded_arrivals
 from topologies.loading.file_checks import track_files
+from topologies.models.digests import trained_digests
+from topologies.models.language.packages import PACKAGES
+from topologies.models.language.sources import digests_of
 from topologies.schema.base import TEMPLATE
 from topologies.schema.links import TraceFileSection
+from topologies.schema.models import ModelSection
 from topologies.schema.scenario import CustomSection, LearnedSection, ReplaySection, Scenario, label_of
 from topologies.user_modules import stored_files
 
@@ -89,6 +93,33 @@ def _own_profiles(scenario: Scenario, folder: Path) -> dict[str, str]:
     return {model: source for model, source in sources.items() if source.endswith(".json")}
 
 
+def _stored_model(model: str, source: str | ModelSection | None, folder: Path) -> object:
+    """Return the entry of `models` in the run's folder for a model whose profile is stored there: the profile alone, or
+    the source with the digests of its files."""
+    if not isinstance(source, ModelSection):
+        return _profile_file(model)
+    found = {"profile": _profile_file(model), "sha256": source.sha256 or dict(digests_of(source, folder))}
+    if source.folder is not None:
+        found["folder"] = str((folder / source.folder).absolute())
+    return source.model_copy(update=found).model_dump(mode="json", exclude_none=True)
+
+
+def model_digests(text: str) -> dict[str, dict[str, str]]:
+    """Return, from the text of a run's scenario (`resolved_yaml`), the SHA-256 of the files that the answers of its
+    trained models depend on, by model and file."""
+    data = yaml.safe_load(text)
+    sources = data.get("models", {})
+    found = {}
+    for model in dict.fromkeys(task["model"] for task in data["tasks"]):
+        source = sources.get(model, model)
+        if isinstance(source, dict):
+            package = source.get("package")
+            found[model] = source.get("sha256") or (dict(PACKAGES[package].digests) if package else {})
+        else:
+            found[model] = dict(trained_digests(source))
+    return {model: files for model, files in found.items() if files}
+
+
 def resolved_yaml(scenario: Scenario, folder: Path) -> str:
     """Return the text of the scenario as run, after overrides, for the run's folder. All values are in it, those by
     default too, so that a later version with other defaults runs the same scenario.
@@ -118,7 +149,7 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
         if isinstance(policy, ReplaySection):
             entry["file"] = _decisions_file(label_of(policy))
     for model in _own_profiles(scenario, folder):
-        data.setdefault("models", {})[model] = _profile_file(model)
+        data.setdefault("models", {})[model] = _stored_model(model, scenario.models.get(model), folder)
     return yaml_text(data)
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from topologies.build.conversion import profile_source, recorded_arrivals
 from topologies.loading.rule_input import RuleInput
+from topologies.models.digests import trained_digests
 from topologies.profiles import load_profile, profile_names
 from topologies.schema.links import TraceFileSection
+from topologies.schema.models import ModelSection
 from topologies.schema.scenario import LearnedSection, ReplaySection, Scenario
 from topologies.schema.workloads import RecordedSection
 
@@ -37,9 +39,12 @@ def named_files(scenario: Scenario, folder: Path) -> list[tuple[str, str]]:
     for index, task in enumerate(scenario.tasks):
         if task.arrivals.recorded is not None and task.arrivals.recorded.file is not None:
             files.append((f"tasks[{index}].arrivals.recorded.file", task.arrivals.recorded.file))
-        source = profile_source(scenario, task.model, folder)
-        if source.endswith(".json"):
-            files.append((f"models.{task.model}", source))
+        source = scenario.models.get(task.model, task.model)
+        place = f"models.{task.model}"
+        if isinstance(source, ModelSection):
+            files += [] if source.profile is None else [(f"{place}.profile", source.profile)]
+        elif source.endswith(".json"):
+            files.append((place, str(folder / source)))
     for index, policy in enumerate(scenario.policies):
         if isinstance(policy, LearnedSection) and policy.checkpoint is not None:
             files.append((f"policies[{index}].checkpoint", policy.checkpoint))
@@ -52,14 +57,22 @@ def check_files(given: RuleInput) -> Iterator[str]:
     """Profiles are shipped or files, and the named files exist."""
     scenario, folder = given.scenario, given.folder
     for index, task in enumerate(scenario.tasks):
-        source = profile_source(scenario, task.model, folder)
-        if not source.endswith(".json") and source not in profile_names():
-            path = f"models.{task.model}" if task.model in scenario.models else f"tasks[{index}].model"
+        source = scenario.models.get(task.model, task.model)
+        path = f"models.{task.model}" if task.model in scenario.models else f"tasks[{index}].model"
+        if isinstance(source, ModelSection):
+            yield from _wrong_seed(path, source)
+        elif not source.endswith(".json") and source not in profile_names():
             yield f"{path}={source}: must be one of {', '.join(profile_names())}, or stand under models"
     for path, file in dict.fromkeys(named_files(scenario, folder)):
         os.fsencode(folder / file)  # raises UnicodeEncodeError where the environment lacks the name's letters
         if not (folder / file).is_file():
             yield f"{path}={file}: must be an existing file"
+
+
+def _wrong_seed(path: str, section: ModelSection) -> Iterator[str]:
+    drawn = [name for name in profile_names() if not trained_digests(name)]
+    if section.seed is not None and section.seed not in drawn:
+        yield f"{path}.seed={section.seed}: must be one of {', '.join(drawn)}, whose weights are drawn"
 
 
 def check_contents(given: RuleInput) -> Iterator[str]:

@@ -5,12 +5,17 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from emulator.profile import Layer, ModelProfile
-from topologies.models.chain import LayerPlan, ModelPlan
-from topologies.models.registry import model_plan, outline
+from topologies.models.chain import Chain, LayerPlan, ModelPlan
+from topologies.models.registry import model_plan
 
 
 def take_profile(name: str) -> ModelProfile:
-    """Return the profile of a model of the registry. Raises ValueError for an unknown name.
+    """Return the profile of a model of the registry. Raises ValueError for an unknown name."""
+    return profile_of(model_plan(name))
+
+
+def profile_of(plan: ModelPlan) -> ModelProfile:
+    """Return the profile of a model.
 
     FLOPs are those of matrix products and convolutions, two per multiply-accumulate. Biases, norms, ReLUs, pools,
     softmax, rotary embeddings and table look-ups are not counted (at most about 1 % of these models). A prompt of S
@@ -18,8 +23,7 @@ def take_profile(name: str) -> ModelProfile:
     `context_flops`, solved from S = 1 and S = 2. The head of a language model counts for every token, as in
     `Chain.run`. `weight_bytes` is the size of the parameters and of the batch norms' statistics.
     """
-    plan = model_plan(name)
-    chain = outline(name)
+    chain = Chain(plan, 0, len(plan.layers))
     count = _image_layers if plan.family == "vision" else _token_layers
     layers = count(plan, [chain.layers[str(index)] for index in range(len(plan.layers))])
     return ModelProfile(plan.name, plan.family, plan.weight_dtype, plan.input_shape, layers)

@@ -39,7 +39,7 @@ class ProfileSection(Section):
     """Name of the model; different profiles of a scenario have different names."""
     family: Literal["vision", "causal_lm"]
     """`vision`: one input, one pass; `causal_lm`: a language model, one pass for the prompt and one for each token."""
-    weight_dtype: Literal["int8", "fp16", "fp32"]
+    weight_dtype: Literal["int8", "fp16", "bf16", "fp32"]
     """Precision of the weights; for information, `weight_bytes` counts."""
     input_shape: tuple[PositiveInt, ...] = Field(min_length=1)
     """Shape of one image (channels, height, width) or one token (1); for information."""

@@ -24,6 +24,7 @@ from topologies.schema.cells import CellSection
 from topologies.schema.defaults import with_link_defaults
 from topologies.schema.failures import FailuresSection, OutageSection
 from topologies.schema.links import LinkSection
+from topologies.schema.models import ModelEntry
 from topologies.schema.nodes import DeviceSection, NodeSection
 from topologies.schema.realtime import RealtimeSection
 from topologies.schema.workloads import TaskSection
@@ -187,8 +188,9 @@ class Scenario(Section):
     """Base station at each of these nodes, for links with `radio`."""
     links: Annotated[tuple[LinkSection, ...], Field(strict=False)] = ()
     """Links of two nodes; every node that takes part must be reachable over them."""
-    models: dict[str, str] = Field(default_factory=dict)
-    """Profile of a model: a shipped profile's name, or a JSON file; default: the shipped profile of its name."""
+    models: dict[str, ModelEntry] = Field(default_factory=dict)
+    """Source of a model, or its profile alone: a shipped model's name, or a JSON file; default: the shipped model of
+    its name."""
     tasks: Annotated[tuple[TaskSection, ...], Field(strict=False, min_length=1)]
     """Kinds of inference tasks that UEs request."""
     control: ControlSection

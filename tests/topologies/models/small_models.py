@@ -22,12 +22,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
             "original_max_position_embeddings": 64,
         },
     },
+    "llama-plain": {"model_type": "llama", **_LLAMA, "tie_word_embeddings": True},
+    "llama-wide": {"model_type": "llama", **_LLAMA, "hidden_size": 64, "intermediate_size": 96},
     "qwen2": {"model_type": "qwen2", **_LLAMA, "tie_word_embeddings": True},
     "qwen2-sliding": {
         "model_type": "qwen2", **_LLAMA, "use_sliding_window": True, "sliding_window": 7, "max_window_layers": 2,
     },
     "qwen3": {"model_type": "qwen3", **_LLAMA, "head_dim": 16, "tie_word_embeddings": False},
     "gpt2": {
+        "model_type": "gpt2", "vocab_size": VOCABULARY, "n_positions": 128, "n_embd": 48, "n_layer": 4, "n_head": 4,
+    },
+    "gpt2-scaled": {
         "model_type": "gpt2", "vocab_size": VOCABULARY, "n_positions": 128, "n_embd": 48, "n_layer": 4, "n_head": 4,
         "scale_attn_by_inverse_layer_idx": True,
     },

@@ -13,8 +13,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from topologies.models.chain import Chain, Session
-from topologies.models.language.packages import shipped_folder
-from topologies.models.language.smollm2 import CONFIG
+from topologies.models.language.packages import PACKAGES, shipped_folder
 from topologies.models.language.tokenizer import load_tokenizer, text_tokens, tokens_text
 from topologies.models.registry import build
 
@@ -55,7 +54,7 @@ def prompt_tokens(text: str = PROMPT) -> Tensor:
 
 
 def test_plan_is_that_of_the_packages_file() -> None:
-    assert json.loads((shipped_folder(NAME).path / "config.json").read_text()) == CONFIG
+    assert json.loads((shipped_folder(NAME).path / "config.json").read_text()) == PACKAGES["smollm2"].settings
 
 
 def test_whole_chain_equals_transformers(whole: Chain, reference: Any) -> None:

@@ -4,7 +4,8 @@ Everything is read from the model that transformers makes for a configuration, a
 its list of decoder layers, its embeddings, the norm behind the decoders, and which parameters the parts share.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -22,10 +23,19 @@ LayerNames = tuple[Mapping[str, str], ...]  # by layer: names of its tensors in 
 def configuration_of(settings: Mapping[str, Any]) -> PreTrainedConfig:
     """Return the configuration for settings of a config.json (`checked_config`). Raises ValueError, one line, where
     they do not fit together."""
-    try:
+    with _as_value_error():
         return AutoConfig.for_model(**settings)
-    except Exception as error:  # transformers declares none, and raises many kinds
-        raise ValueError(f"config.json: {' '.join(str(error).split())[:200]}") from None
+
+
+@contextmanager
+def _as_value_error() -> Iterator[None]:
+    """Raise what transformers and torch raise for settings that do not fit together, which is of many kinds and not
+    declared, as ValueError."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"config.json: must fit together: {type(error).__name__}: {reason}") from None
 
 
 def language_plan(
@@ -39,7 +49,7 @@ def language_plan(
 
     `weights_of` makes the plan's `weights` from the names that transformers gives to the tensors of each layer; without
     it weights are drawn. A matrix that embedding and head share is in both of them, since a cut puts the two on
-    different nodes.
+    different nodes. Raises ValueError, one line, for a configuration whose settings do not fit together.
     """
     model = _without_memory(config)
     base = model.base_model
@@ -65,7 +75,7 @@ def language_plan(
 
 def _without_memory(config: PreTrainedConfig) -> Any:
     make: Any = AutoModelForCausalLM.from_config  # has no types
-    with torch.device("meta"):
+    with _as_value_error(), torch.device("meta"):
         return make(config, attn_implementation="sdpa", dtype=torch.float32)
 
 
@@ -98,6 +108,6 @@ def _cached_elements(decoder: nn.Module, hidden: int) -> int:
     """Return the size of a decoder layer's cache for one token."""
     assert isinstance(decoder, Decoder)
     cache = decoder.begin()
-    with torch.no_grad():
+    with _as_value_error(), torch.no_grad():
         decoder(torch.empty(1, 1, hidden, device="meta"), cache)
     return cache.elements

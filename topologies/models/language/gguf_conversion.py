@@ -13,9 +13,9 @@ import numpy.typing as npt
 from topologies.models.language.config_file import checked_config
 from topologies.models.language.gguf_file import GgufFile, read_gguf
 from topologies.models.language.gguf_tokenizer import tokenizer_of
+from topologies.models.language.model_folder import CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE
 
 CONVERSION = 1  # raised when the conversion gives other files
-CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE = "config.json", "tokenizer.json", "model.safetensors"
 
 Array = npt.NDArray[np.float32]
 Change = Callable[[Array, Mapping[str, Any]], Array]
@@ -161,6 +161,11 @@ def convert(path: Path, folder: Path) -> None:
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     tokenizer.save(str(folder / TOKENIZER_FILE))
     _write_weights(folder / WEIGHTS_FILE, file, config, targets)
+
+
+def settings_of_gguf(path: Path) -> Mapping[str, Any]:
+    """Return what config.json of a GGUF file would have. Raises as `convert`."""
+    return _config_of(read_gguf(path))
 
 
 def _architecture_of(file: GgufFile) -> tuple[str, _Architecture]:

@@ -9,7 +9,7 @@ from functools import cache
 
 from tokenizers import Tokenizer
 
-from topologies.models.language.model_folder import ModelFolder
+from topologies.models.language.model_folder import TOKENIZER_FILE, ModelFolder
 
 MAX_TOKENIZER_BYTES = 2**27
 
@@ -21,7 +21,7 @@ def load_tokenizer(folder: ModelFolder) -> Tokenizer:
     Raises ValueError, one line, without the file, for one that the library cannot read, and for one with tokens that
     the model does not have.
     """
-    path = folder.path / "tokenizer.json"
+    path = folder.path / TOKENIZER_FILE
     if not path.is_file():
         raise ValueError(f"{path}: must be an existing file")
     if path.stat().st_size > MAX_TOKENIZER_BYTES:
