@@ -41,6 +41,7 @@ CHANGES = (
     "tasks[0].cuts=[]",
     "tasks[0].sources=ue{i}",
     "models={alexnet: own.json}",
+    "models={alexnet: {folder: models/mine, dtype: bf16}, b: {hub: a/b, revision: v1}, c: {package: smollm2}}",
     "policies=[{type: 'lab.mine:Best', label: best, options: {x: [1, {y: null}]}}]",
     "policies=[{type: ppo, settings: {num_envs: 8, asynchronous: true}}, {type: replay, file: r.jsonl}]",
     "policies=[{type: a3c, checkpoint: a.safetensors}, {type: exact}]",

@@ -17,7 +17,7 @@ from topologies.loading.document import ScenarioLoader, read_document
 from topologies.schema.messages import Keys, Mistake, dotted, keys_of, short, translate
 from topologies.schema.scenario import Scenario
 
-PATH_KEYS = ("file", "checkpoint", "track", "folder", "profile")  # keys with paths as values
+PATH_KEYS = ("file", "checkpoint", "track", "folder")  # keys with paths as values
 
 
 def load(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> Scenario:
