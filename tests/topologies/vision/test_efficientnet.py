@@ -15,8 +15,9 @@ from topologies.models.chain import Chain
 from topologies.models.model_cache import MODELS_VARIABLE
 from topologies.models.registry import build, model_plan
 from topologies.models.vision import efficientnet_weights
-from topologies.models.vision.efficientnet_weights import PACKAGE, converted_file
+from topologies.models.vision.efficientnet_weights import converted_file
 from topologies.models.vision.images import image_input
+from topologies.models.vision.weight_files import EFFICIENTNET_LITE0 as PACKAGE
 
 NAME = "efficientnet-lite0"
 

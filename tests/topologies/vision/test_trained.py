@@ -14,8 +14,9 @@ from topologies.datasets.fashion_mnist import LabelledImages, fashion_mnist
 from topologies.models.registry import build, model_plan, outline
 from topologies.models.vision import trained
 from topologies.models.vision.images import image_input
-from topologies.models.vision.trained import read_card, save_trained
+from topologies.models.vision.trained import save_trained
 from topologies.models.vision.training import RECIPES, accuracy, train_chain
+from topologies.models.vision.weight_files import FOLDER, read_card
 
 NAMES = tuple(RECIPES)
 
@@ -44,7 +45,7 @@ def striped(count: int) -> LabelledImages:
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_weights_are_those_of_the_card_and_the_recipe(name: str) -> None:
     card = read_card(name)
-    file = trained.FOLDER / f"{name}.safetensors"
+    file = FOLDER / f"{name}.safetensors"
     assert card["weights_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert card["recipe_sha256"] == RECIPES[name].sha256
     assert file.stat().st_size < 500_000
@@ -94,6 +95,7 @@ def test_training_separates_what_can_be_separated() -> None:
 def test_changed_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tensors = build("vgg-fashion", 0).state_dict()
     monkeypatch.setattr(trained, "FOLDER", tmp_path)
+    monkeypatch.setattr("topologies.models.vision.weight_files.FOLDER", tmp_path)
     save_trained("vgg-fashion", tensors, {})
     file = tmp_path / "vgg-fashion.safetensors"
     data = bytearray(file.read_bytes())

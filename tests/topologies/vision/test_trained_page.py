@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from topologies.models.vision.trained import read_card
 from topologies.models.vision.training import RECIPES
+from topologies.models.vision.weight_files import read_card
 
 PAGE = Path(__file__).parents[3] / "docs" / "models.md"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from emulator.core.errors import MissingDependency
-from topologies.models.language.model_cache import kept_folder
 from topologies.models.language.model_folder import CONFIG_FILE, INDEX_FILE, TOKENIZER_FILE
+from topologies.models.model_cache import kept_folder
 
 DEFAULT_REVISION = "main"
 TIMEOUT_S = 10.0

