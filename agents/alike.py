@@ -37,7 +37,7 @@ class AlikePlacements:
         return list(looks.values())[::-1]
 
     def _look(self, kind: TaskKind, source: str, placement: Placement) -> tuple[object, ...]:
-        parts = [(self._devices[node], first, stop) for node, first, stop in placement]
+        parts = [(self._devices[node], first, stop, codec) for node, first, stop, codec in placement]
         hops = self._hops_of(kind, source, placement)
         return (*parts, *[self._route(start or source, end or source) for start, end in hops])
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from emulator.core.draws import uniform
 from emulator.core.files import atomic_write
@@ -65,10 +66,18 @@ class AllEdge:
         return self._whole[observation.task.source, observation.task.kind.name]
 
 
-class FixedSplit:
-    """Runs the layers before a cut at the source and the others at one node; (cut, node) by kind."""
+class Split(NamedTuple):
+    """Layers before `cut` run at the source, the others at `node`; `codec` of the activation, empty for the default."""
 
-    def __init__(self, splits: Mapping[str, tuple[int, str]]) -> None:
+    cut: int
+    node: str
+    codec: str = ""
+
+
+class FixedSplit:
+    """Runs the layers before a cut at the source and the others at one node; `splits` by kind."""
+
+    def __init__(self, splits: Mapping[str, Split]) -> None:
         self._splits = dict(splits)
 
     def decide(self, observation: Observation) -> Placement:
@@ -76,8 +85,9 @@ class FixedSplit:
         task = observation.task
         if task.kind.name not in self._splits:
             raise ValueError(f"splits: must name {task.kind.name}")
-        cut, node = self._splits[task.kind.name]
-        return split(task.source, node, cut, len(task.kind.model.layers))
+        cut, node, codec = self._splits[task.kind.name]
+        default = task.kind.codecs[0]
+        return split(task.source, node, cut, len(task.kind.model.layers), "" if codec == default else codec)
 
 
 class Greedy:

@@ -14,7 +14,7 @@ from emulator.core.units import NS_PER_S
 from emulator.policy import Observation
 from emulator.profile import ModelProfile
 from emulator.system import System
-from emulator.task import Partition, Placement, describe, parse
+from emulator.task import Placement, describe, parse
 
 SOURCE = "@"  # stands for the task's own source, so that all sources share their actions
 LIMIT = 5.0  # on the magnitude of every feature
@@ -28,7 +28,8 @@ class Layout:
 
     Inputs, in order: for each of `nodes` the observed rates to it and from it; the service time of the whole model at
     the source; the lengths of prompt and output; one input per kind, 1 for the task's own. For a task of kind
-    `kinds[k]`, output `a` stands for `actions[k][a]`: a placement as text, with `@` for the source. `models[k]`: name
+    `kinds[k]`, output `a` stands for `actions[k][a]`: a placement as text, with `@` for the source and the codec of
+    activations unless it is the kind's default. `models[k]`: name
     and digest of the model of kind `kinds[k]`, whose layers the placements count. `servers`: all computing nodes but
     UEs, even those that no placement uses.
     """
@@ -93,12 +94,12 @@ def model_digest(model: ModelProfile) -> str:
 
 def relative(placement: Placement, source: str) -> str:
     """Return a placement as text, with `@` for the source."""
-    return describe(tuple(Partition(SOURCE if node == source else node, *layers) for node, *layers in placement))
+    return describe(tuple(part._replace(node=SOURCE) if part.node == source else part for part in placement))
 
 
 def absolute(text: str, source: str) -> Placement:
     """Return the placement of a `relative` text."""
-    return tuple(Partition(source if node == SOURCE else node, *layers) for node, *layers in parse(text))
+    return tuple(part._replace(node=source) if part.node == SOURCE else part for part in parse(text))
 
 
 class Encoder:

@@ -103,7 +103,7 @@ class Estimate:
 
     def extend(self, prefix: Prefix, partition: Partition) -> Prefix:
         """Return the prefix with one more partition."""
-        node, first, stop = partition
+        node, first, stop, _ = partition
         kind = self._task.kind
         come_ns, come_later_ns = self._message_ns(first_leg(kind, 0, prefix.node, partition)), 0.0
         if first > 0 and self._later:
@@ -127,8 +127,8 @@ class Estimate:
         if not self._later:
             return 0.0
         service_ns = self._observation.service_ns
-        first_ns = service_ns(*partition, 1, self._prompt + 1)
-        last_ns = service_ns(*partition, 1, self._prompt + self._later)
+        first_ns = service_ns(*partition[:3], 1, self._prompt + 1)
+        last_ns = service_ns(*partition[:3], 1, self._prompt + self._later)
         return self._later * (first_ns + last_ns) / 2
 
     def _message_ns(self, leg: LegTemplate) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agents.baselines import AllDevice, AllEdge, FixedSplit, Greedy, Random, Replay, load_decisions
+from agents.baselines import AllDevice, AllEdge, FixedSplit, Greedy, Random, Replay, Split, load_decisions
 from agents.checkpoint import Checkpoint
 from agents.exact import ExactOnLastMeasurement
 from agents.learned import Learned
@@ -22,9 +22,10 @@ def make_policy(
     checkpoint: Checkpoint | None = None,
     folder: Path = Path(),
 ) -> Policy:
-    """Make a policy of type random, all-device, all-edge, greedy, exact, fixed (option `splits`: kind to {cut, node}),
-    replay (option `file`), ppo or a3c (with a checkpoint), or a user's class `module:Class`, called with the options
-    as keyword arguments. Its module is found beside the scenario, in `folder`, or where Python looks.
+    """Make a policy of type random, all-device, all-edge, greedy, exact, fixed (option `splits`: kind to {cut, node},
+    perhaps with codec), replay (option `file`), ppo or a3c (with a checkpoint), or a user's class `module:Class`,
+    called with the options as keyword arguments. Its module is found beside the scenario, in `folder`, or where Python
+    looks.
 
     Raises ValueError (one line) for an invalid type, option or checkpoint.
     """
@@ -34,7 +35,7 @@ def make_policy(
         "all-edge": lambda: AllEdge(system),
         "greedy": Greedy,
         "exact": ExactOnLastMeasurement,
-        "fixed": lambda: FixedSplit({name: (each["cut"], each["node"]) for name, each in options["splits"].items()}),
+        "fixed": lambda: FixedSplit({name: _split(each) for name, each in options["splits"].items()}),
         "replay": lambda: _replay(Path(options["file"])),
         "ppo": lambda: _learned(kind, system, checkpoint),
         "a3c": lambda: _learned(kind, system, checkpoint),
@@ -44,6 +45,10 @@ def make_policy(
     if ":" in kind:
         return _user_policy(kind, options, system, folder)
     raise ValueError(f"type={kind}: must be {', '.join(makers)} or module:Class")
+
+
+def _split(options: Mapping[str, Any]) -> Split:
+    return Split(options["cut"], options["node"], options.get("codec") or "")
 
 
 def _learned(kind: str, system: System, checkpoint: Checkpoint | None) -> Policy:
@@ -75,9 +80,9 @@ class UserPolicy:
         rule = f"type={self._kind}: decide must return"
         if not isinstance(placement, tuple) or not all(_is_partition(part) for part in placement):
             found = " ".join(repr(placement).split())[:80]
-            raise ValueError(f"{rule} a tuple of Partition(node, first, stop), such as a candidate, not {found}")
+            raise ValueError(f"{rule} a tuple of Partition(node, first, stop, codec), such as a candidate, not {found}")
         try:
-            check_placement(placement, observation.task.kind.model)
+            check_placement(placement, observation.task.kind)
         except ValueError as error:
             raise ValueError(f"{rule} a whole placement ({error})") from error
         for part in placement:
@@ -98,4 +103,6 @@ def _user_policy(kind: str, options: Mapping[str, Any], system: System, folder: 
 
 
 def _is_partition(part: object) -> bool:
-    return isinstance(part, Partition) and isinstance(part.node, str) and type(part.first) is type(part.stop) is int
+    if not isinstance(part, Partition) or not isinstance(part.node, str) or not isinstance(part.codec, str):
+        return False
+    return type(part.first) is type(part.stop) is int

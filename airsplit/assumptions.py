@@ -71,6 +71,11 @@ def another(place: int, *options: str) -> Change:
     return lambda value, _: [option for option in options if option != value][place]
 
 
+def codecs(place: int) -> Change:
+    """Take the first (`place` 0) or second of int8, fp16 and fp32 that is not all that there is."""
+    return lambda value, _: [[name] for name in ("int8", "fp16", "fp32") if [name] != value][place]
+
+
 def bandwidth(factor: float) -> Change:
     """Take the bandwidth of TS 38.101 that is nearest to a multiple of the present one."""
 
@@ -206,8 +211,8 @@ ASSUMPTIONS = (
         labels=("half", "double"),
     ),
     Assumption(
-        "activations", "precision in which activations are sent", "tasks", tasks,
-        *same_paths("tasks.*.activation")(another(0, "int8", "fp16", "fp32"), another(1, "int8", "fp16", "fp32")),
+        "activations", "codec in which activations are sent", "tasks", tasks,
+        *same_paths("tasks.*.activation")(codecs(0), codecs(1)),
     ),
 )  # fmt: skip
 
@@ -258,5 +263,11 @@ def _values(place: Any, pattern: tuple[str, ...], keys: Keys = ()) -> Iterator[t
 
 def _in_words(values: list[Any], unit: str) -> str:
     numbers = [f"{value:g}" for value in values if isinstance(value, int | float)]
-    others = ["default" if value is None else value if isinstance(value, str) else "given" for value in values]
+    others = [_word(value) for value in values]
     return "/".join(dict.fromkeys(numbers)) + unit if numbers else "/".join(dict.fromkeys(others))
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    return "default" if value is None else value if isinstance(value, str) else "given"

@@ -133,7 +133,8 @@ def small_system() -> System:
     """Return a UE whose uplink is in a cell, and an edge server that fails and is restored."""
     convnet = ModelProfile("convnet", "vision", "fp32", (3, 8, 8), (Layer("a", 10**6, 10**4, 10**3),) * 2)
     llama = ModelProfile("llama", "causal_lm", "fp16", (1,), (Layer("b", 10**6, 10**4, 128, 2_000, 256),) * 2)
-    kinds = TaskKind("image", convnet, 8_000, 40, "int8", NS_PER_S), TaskKind("chat", llama, 0, 0, "int8", NS_PER_S)
+    codecs = ("int8",)
+    kinds = TaskKind("image", convnet, 8_000, 40, codecs, NS_PER_S), TaskKind("chat", llama, 0, 0, codecs, NS_PER_S)
     device = DeviceSpec(4e9, 2**30, 4e9, 1e9, 10_000)
     slots = {
         "capacity_bits": np.full(40, 8_000),

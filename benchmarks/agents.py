@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from scipy import stats
 
-from agents.baselines import FixedSplit, edge_servers
+from agents.baselines import FixedSplit, Split, edge_servers
 from agents.bound import bounds
 from agents.encoding import SOURCE, layout_of
 from agents.episodes import EpisodeSettings
@@ -63,21 +63,21 @@ def best_static(systems: Sequence[System]) -> Result:
     """Return the best fixed split for all sources in hindsight, that is on the test channels: the best of each kind in
     turn while the others stay fixed, starting with the whole model at the scenario's first edge server."""
     layout = layout_of(systems[0])
-    splits = {kind: (0, edge_servers(systems[0])[0]) for kind in layout.kinds}
+    splits = {kind: Split(0, edge_servers(systems[0])[0]) for kind in layout.kinds}
     best = mean_cost_s(systems, [FixedSplit(splits)] * len(systems))
     for kind, texts in zip(layout.kinds, layout.actions, strict=True):
         for text in texts:
             parts = parse(text)
             if len(parts) == 1 and parts[0].node != SOURCE:
-                split = (0, parts[0].node)
+                split = Split(0, parts[0].node)
             elif len(parts) == 2 and parts[0].node == SOURCE:
-                split = (parts[1].first, parts[1].node)
+                split = Split(parts[1].first, parts[1].node, parts[1].codec)
             else:
                 continue
             cost = mean_cost_s(systems, [FixedSplit({**splits, kind: split})] * len(systems))
             if cost < best:
                 best, splits = cost, {**splits, kind: split}
-    described = ", ".join(f"{kind} cut {cut} {node}" for kind, (cut, node) in splits.items())
+    described = ", ".join(f"{kind} cut {cut} {node} {codec}".rstrip() for kind, (cut, node, codec) in splits.items())
     return Result(f"best fixed split ({described})", (best,))
 
 

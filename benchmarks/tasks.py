@@ -56,7 +56,7 @@ class OnlyCandidate:
 def workload(clients: int, duration_ns: int) -> System:
     """The system of the module's docstring."""
     model = ModelProfile("server", "vision", "fp32", (1,), (Layer("all", SERVICE_NS, 0, 0),))
-    kind = TaskKind("message", model, SIZE_BYTES, 0, "int8", DEADLINE_NS)
+    kind = TaskKind("message", model, SIZE_BYTES, 0, ("int8",), DEADLINE_NS)
     server = DeviceSpec(NS_PER_S, 1, NS_PER_S, NS_PER_S, queue_tasks=10**9, busy_power_w=BUSY_POWER_W)
     names = [f"client{i}" for i in range(clients)]
     servers = [f"server{i}" for i in range(max(1, clients // 10))]

@@ -282,7 +282,7 @@ def decode_times_ns(devices: Mapping[str, Device], task: Task, placement: Placem
     """Return what each pass after the first takes in each partition of a placement, by the devices' layer times."""
     model = task.kind.model.name
     return [
-        [devices[node].service_ns(model, first, stop, *each) for node, first, stop in placement]
+        [devices[node].service_ns(model, first, stop, *each) for node, first, stop, _ in placement]
         for each in passes(task)[1:]
     ]
 

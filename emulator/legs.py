@@ -13,7 +13,8 @@ from emulator.task import Partition, Pass, Placement, Task, TaskKind, passes
 
 class Leg(NamedTuple):
     """Leg of pass `step` to partition `stage`; the result is the stage after the last. A leg of `size_bytes` 0 sends
-    nothing. The visit computes `passes` one after the other: all of them if they never leave the node."""
+    nothing; `codec` is that of an activation, otherwise empty. The visit computes `passes` one after the other: all of
+    them if they never leave the node."""
 
     step: int
     stage: int
@@ -23,11 +24,13 @@ class Leg(NamedTuple):
     first: int
     stop: int
     passes: tuple[Pass, ...]
+    codec: str
 
 
 class LegTemplate(NamedTuple):
     """A leg of all tasks of one kind. Its message has `prompt_bytes` for each token of the prompt and `output_bytes`
-    for each token of the output, or `fixed_bytes` where that is 0."""
+    for each token of the output, or `fixed_bytes` where that is 0; `codec` is that of an activation, otherwise empty.
+    """
 
     stage: int
     source: str
@@ -37,6 +40,7 @@ class LegTemplate(NamedTuple):
     fixed_bytes: int
     prompt_bytes: int = 0
     output_bytes: int = 0
+    codec: str = ""
 
     def size_bytes(self, prompt_tokens: int, output_tokens: int) -> int:
         """Return the size of the message of a task with these lengths."""
@@ -63,7 +67,7 @@ class LegPlan(NamedTuple):
         else:
             template = self.again[stage] if step else self.once[stage]
         size_bytes = template.size_bytes(prompt_tokens, output_tokens)
-        return Leg(step, *template[:3], size_bytes, template.first, template.stop, visit)
+        return Leg(step, *template[:3], size_bytes, template.first, template.stop, visit, template.codec)
 
 
 def plan_legs(kind: TaskKind, source: str, placement: Placement) -> LegPlan:
@@ -80,20 +84,22 @@ def plan_legs(kind: TaskKind, source: str, placement: Placement) -> LegPlan:
 
 def first_leg(kind: TaskKind, stage: int, source: str, partition: Partition) -> LegTemplate:
     """Return the leg of the first pass to a partition: the prompt's token ids, the encoded input, or activations."""
-    node, first, stop = partition
+    node, first, stop, _ = partition
     if first == 0:
         return LegTemplate(stage, source, node, first, stop, kind.input_bytes, TOKEN_BYTES)
-    size_bytes = kind.model.activation_bytes(first, 1, kind.precision)
+    codec = kind.codec_of(partition)
+    size_bytes = kind.model.activation_bytes(first, 1, codec)
     if kind.model.family == "causal_lm":
-        return LegTemplate(stage, source, node, first, stop, 0, size_bytes)
-    return LegTemplate(stage, source, node, first, stop, size_bytes)
+        return LegTemplate(stage, source, node, first, stop, 0, size_bytes, codec=codec)
+    return LegTemplate(stage, source, node, first, stop, size_bytes, codec=codec)
 
 
 def token_leg(kind: TaskKind, stage: int, source: str, partition: Partition) -> LegTemplate:
     """Return the leg of a further pass to a partition: the new token's id, or its activations."""
-    node, first, stop = partition
-    size_bytes = kind.model.activation_bytes(first, 1, kind.precision) if first else TOKEN_BYTES
-    return LegTemplate(stage, source, node, first, stop, size_bytes)
+    node, first, stop, _ = partition
+    codec = kind.codec_of(partition)
+    size_bytes = kind.model.activation_bytes(first, 1, codec) if codec else TOKEN_BYTES
+    return LegTemplate(stage, source, node, first, stop, size_bytes, codec=codec)
 
 
 def result_leg(kind: TaskKind, stage: int, source: str, target: str) -> LegTemplate:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-PRECISION_BYTES = {"int8": 1, "fp16": 2, "fp32": 4}
+from emulator.activation.codecs import CODECS
+
 TOKEN_BYTES = 4  # a token id on the wire is an int32
 
 
@@ -34,9 +35,9 @@ class ModelProfile:
     input_shape: tuple[int, ...]
     layers: tuple[Layer, ...]
 
-    def activation_bytes(self, cut: int, tokens: int, precision: str) -> int:
+    def activation_bytes(self, cut: int, tokens: int, codec: str) -> int:
         """Return the bytes sent over cut `cut` (1 <= cut <= len(layers)) in one pass of `tokens` tokens (image: 1)."""
-        return self.layers[cut - 1].activation_elements * tokens * PRECISION_BYTES[precision]
+        return CODECS[codec].size_bytes(self.layers[cut - 1].activation_elements, tokens)
 
     def weight_bytes(self, first: int, stop: int) -> int:
         """Return the bytes of the weights of layers `first` to `stop` - 1."""

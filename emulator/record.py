@@ -56,6 +56,7 @@ STAGE_SCHEMA = pa.schema(
         ("node", _name),
         ("first_layer", pa.int16()),
         ("stop_layer", pa.int16()),
+        ("codec", _name),  # of the activation that the partition takes, else empty
         *_parts,
         *_outcome,
         ("compute", _name),

@@ -14,17 +14,22 @@ class TaskKind:
     `input_bytes`: size of the encoded input, sent if the first layer runs on another node (language models send the
     prompt's token ids instead). `result_bytes`: size of the result (language models: the output's token ids).
     `deadline_ns`: of the time from arrival to result; `deadline_ttft_ns`, `deadline_token_ns`: of the time to first
-    token and the mean time of each further token. `precision`: of activations on links.
+    token and the mean time of each further token. `codecs`: those that a placement may send activations in; the first
+    is the default.
     """
 
     name: str
     model: ModelProfile
     input_bytes: int
     result_bytes: int
-    precision: str
+    codecs: tuple[str, ...]
     deadline_ns: int
     deadline_ttft_ns: int = NO_DEADLINE_NS
     deadline_token_ns: int = NO_DEADLINE_NS
+
+    def codec_of(self, partition: "Partition") -> str:
+        """Return the codec of the activation that a partition takes, the default included; empty for the input."""
+        return partition.codec or self.codecs[0] if partition.first else ""
 
 
 class Task(NamedTuple):
@@ -39,11 +44,13 @@ class Task(NamedTuple):
 
 
 class Partition(NamedTuple):
-    """Layers `first` up to, not including, `stop`, which `node` runs."""
+    """Layers `first` up to, not including, `stop`, which `node` runs. `codec` encodes the activation that they take:
+    empty for the default of the task's kind, and where the input is the task's."""
 
     node: str
     first: int
     stop: int
+    codec: str = ""
 
 
 Placement = tuple[Partition, ...]
@@ -66,8 +73,8 @@ def passes(task: Task) -> list[Pass]:
 
 
 def describe(placement: Placement) -> str:
-    """Return a placement as text, `ue1:0-5|edge1:5-16`, as records and files have it."""
-    return "|".join(f"{node}:{first}-{stop}" for node, first, stop in placement)
+    """Return a placement as text, `ue1:0-5|edge1:5-16@int4`, as records and files have it."""
+    return "|".join(f"{node}:{first}-{stop}" + f"@{codec}" * bool(codec) for node, first, stop, codec in placement)
 
 
 def parse(text: str) -> Placement:
@@ -75,19 +82,26 @@ def parse(text: str) -> Placement:
     placement = []
     for part in text.split("|"):
         node, _, layers = part.rpartition(":")
-        first, dash, stop = layers.partition("-")
-        if not (node and dash and first.isdigit() and stop.isdigit()):
-            raise ValueError(f"placement {text!r}: must look like 'ue1:0-5|edge1:5-16'")
-        placement.append(Partition(node, int(first), int(stop)))
+        span, at, codec = layers.partition("@")
+        first, dash, stop = span.partition("-")
+        if not (node and dash and first.isdigit() and stop.isdigit() and bool(at) == bool(codec)):
+            raise ValueError(f"placement {text!r}: must look like 'ue1:0-5|edge1:5-16' or 'ue1:0-5|edge1:5-16@int4'")
+        placement.append(Partition(node, int(first), int(stop), codec))
     return tuple(placement)
 
 
-def check_placement(placement: Placement, model: ModelProfile) -> None:
-    """Raise ValueError unless the partitions are non-empty and cover the model's layers in order."""
+def check_placement(placement: Placement, kind: TaskKind) -> None:
+    """Raise ValueError unless the partitions are non-empty and cover the layers of the kind's model in order, and each
+    codec is one of the kind's."""
     edge = 0
-    for node, first, stop in placement:
+    for node, first, stop, codec in placement:
         if first != edge or stop <= first:
             raise ValueError(f"placement {describe(placement)!r}: partition of {node} must start at layer {edge}")
+        if codec and first == 0:
+            raise ValueError(f"placement {describe(placement)!r}: {node} must have no codec, as it takes the input")
+        if codec and codec not in kind.codecs:
+            raise ValueError(f"placement {describe(placement)!r}: codec of {node} must be {' or '.join(kind.codecs)}")
         edge = stop
-    if edge != len(model.layers):
-        raise ValueError(f"placement {describe(placement)!r}: must end at layer {len(model.layers)} of {model.name}")
+    layers = len(kind.model.layers)
+    if edge != layers:
+        raise ValueError(f"placement {describe(placement)!r}: must end at layer {layers} of {kind.model.name}")

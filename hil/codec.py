@@ -1,31 +1,31 @@
 """Encode and decode the binary messages: tensors from worker to worker, and chunks of weights.
 
-A tensor message is a header of 76 bytes, big-endian, and the elements, little-endian in C order. The payload is
-therefore exactly elements x bytes per element. Decoding never executes received code.
+A tensor message is a header of 76 bytes, big-endian, and the tensor's values as a codec of activations encodes them
+(`emulator.activation.codecs`), so the payload has exactly the codec's size. Decoding never executes received code.
 """
 
 import math
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emulator.activation.codecs import CODECS
 from hil.errors import Malformed
 
 MAGIC = b"ASPL"
-CODEC_VERSION = 1
-INT8_MAX = 127
-FP16_MAX = float(np.finfo(np.float16).max)
+CODEC_VERSION = 2
 MAX_RANK = 4
 MAX_MESSAGE_BYTES = 64 * 2**20
+MAX_ELEMENTS = MAX_MESSAGE_BYTES  # of a tensor; a codec may send less than a byte for each
 
-# magic, version, kind, precision, rank, 4 sizes; run, task, attempt, plan, stage, deadline; scale
-_TENSOR = struct.Struct("!4sBBBB4I6Qf")
+# magic, version, kind, codec, rank, 4 sizes; run, task, attempt, plan, stage, deadline; tokens
+_TENSOR = struct.Struct("!4sBBBB4I6QI")
+_CODEC_NAMES = tuple(CODECS)
 # magic, version, kind, index, count, digest of the whole, digest of this chunk
 _CHUNK = struct.Struct("!4sBBxxII32s32s")
 
@@ -38,21 +38,6 @@ class MessageKind(IntEnum):
     ACTIVATION = 1  # the input of a stage
     RESULT = 2  # the output of the last stage
     CHUNK = 3  # a part of a layer's weights
-
-
-class Precision(IntEnum):
-    """The type of an element in the payload."""
-
-    fp32 = 0
-    fp16 = 1
-    int8 = 2
-
-
-_DTYPES: Mapping[Precision, np.dtype[Any]] = {
-    Precision.fp32: np.dtype("<f4"),
-    Precision.fp16: np.dtype("<f2"),
-    Precision.int8: np.dtype("i1"),
-}
 
 
 class StageId(NamedTuple):
@@ -71,12 +56,14 @@ class StageId(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """The input of the stage `stage_id` (ACTIVATION), or the output of the last stage `stage_id` (RESULT)."""
+    """The input of the stage `stage_id` (ACTIVATION), or the output of the last stage `stage_id` (RESULT): the values
+    of `tokens` tokens, one after the other, and the name of their codec."""
 
     kind: MessageKind
     stage_id: StageId
-    precision: Precision
+    codec: str
     values: Float32Array
+    tokens: int = 1
 
 
 @dataclass(frozen=True)
@@ -90,63 +77,33 @@ class Chunk:
 
 
 def encode_tensor(tensor: Tensor) -> bytes:
-    """Return the header and the elements. int8 is symmetric with one scale per tensor: q = round(x / scale),
-    scale = max |x| / 127, so the error is at most scale / 2. fp16 saturates at 65504.
+    """Return the header and the payload.
 
-    Raises ValueError for values that are not finite, for 0 or more than 4 dimensions, without elements,
-    and for more than MAX_MESSAGE_BYTES.
+    Raises ValueError for values that are not finite, for 0 or more than 4 dimensions, without elements, for a number of
+    tokens that does not divide the elements, and for more than MAX_ELEMENTS or MAX_MESSAGE_BYTES.
     """
     values = tensor.values
     if not 1 <= values.ndim <= MAX_RANK:
         raise ValueError(f"values: rank={values.ndim}: must be between 1 and {MAX_RANK}")
-    if not values.size:
-        raise ValueError(f"values: shape={values.shape}: must have elements")
-    payload, scale = encode_elements(values, tensor.precision)
+    matrix = values.reshape(_matrix_shape(values.shape, tensor.tokens))
+    payload = CODECS[tensor.codec].encode(matrix)
     sizes = (*values.shape, *(1,) * (MAX_RANK - values.ndim))
-    types = (tensor.kind, tensor.precision, values.ndim)
-    header: bytes = _TENSOR.pack(MAGIC, CODEC_VERSION, *types, *sizes, *tensor.stage_id, scale)
+    types = (tensor.kind, _CODEC_NAMES.index(tensor.codec), values.ndim)
+    header: bytes = _TENSOR.pack(MAGIC, CODEC_VERSION, *types, *sizes, *tensor.stage_id, tensor.tokens)
     if len(header) + len(payload) > MAX_MESSAGE_BYTES:
         raise ValueError(f"values: {len(payload)} bytes: must be a message of at most {MAX_MESSAGE_BYTES}")
     return header + payload
 
 
-def encode_elements(values: Float32Array, precision: Precision) -> tuple[bytes, float]:
-    """Return the elements without a header, and the scale (1 unless int8). Raises ValueError for values that are
-    not finite."""
-    peak = float(np.max(np.abs(values), initial=0.0))
-    if not math.isfinite(peak):
-        raise ValueError("values: must be finite")
-    scale = 1.0
-    match precision:
-        case Precision.int8:
-            scale = float(np.float32(peak / INT8_MAX)) or 1.0
-            elements = np.clip(np.rint(values / np.float32(scale)), -INT8_MAX, INT8_MAX)
-        case Precision.fp16:
-            elements = np.clip(values, -FP16_MAX, FP16_MAX)
-        case Precision.fp32:
-            elements = values
-    payload: bytes = elements.astype(_DTYPES[precision]).tobytes()
-    return payload, scale
-
-
-def decode_elements(
-    payload: bytes | memoryview, precision: Precision, scale: float, shape: tuple[int, ...]
-) -> Float32Array:
-    """Invert `encode_elements`. Raises Malformed unless the shape has elements and the payload fits it, the scale is
-    finite and positive, and every value is finite."""
-    dtype = _DTYPES[precision]
-    if min(shape) < 1:
-        raise Malformed(f"tensor: shape={shape}: must have elements")
-    if math.prod(shape) * dtype.itemsize != len(payload):
-        raise Malformed(f"tensor: payload of {len(payload)} bytes: must be {shape} x {dtype.itemsize}")
-    if not (math.isfinite(scale) and scale > 0):
-        raise Malformed(f"tensor: scale={scale}: must be finite and positive")
-    with np.errstate(over="ignore", invalid="ignore"):  # such values are refused below
-        elements = np.frombuffer(payload, dtype).reshape(shape).astype(np.float32)
-        values: Float32Array = elements * np.float32(scale) if precision is Precision.int8 else elements
-    if not np.all(np.isfinite(values)):
-        raise Malformed("tensor: values must be finite")
-    return values
+def _matrix_shape(shape: tuple[int, ...], tokens: int) -> tuple[int, int]:
+    """Return the shape (tokens, elements of each) of a tensor. Raises ValueError if there is none, and for too many
+    elements."""
+    elements = math.prod(shape)
+    if not 1 <= elements <= MAX_ELEMENTS:
+        raise ValueError(f"shape={shape}: must have 1 to {MAX_ELEMENTS} elements")
+    if tokens < 1 or elements % tokens:
+        raise ValueError(f"tokens={tokens}: must divide the {elements} elements")
+    return tokens, elements // tokens
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
@@ -194,14 +151,17 @@ def _decode_tensor(message: bytes) -> Tensor:
     if len(message) < _TENSOR.size:
         raise Malformed(f"tensor: {len(message)} bytes: must be at least {_TENSOR.size}")
     _, _, kind, code, rank, *rest = _TENSOR.unpack_from(message)
-    sizes, (*stage_id, scale) = rest[:MAX_RANK], rest[MAX_RANK:]
-    if code not in tuple(Precision):
-        raise Malformed(f"tensor: precision={code}: must be known")
+    sizes, (*stage_id, tokens) = rest[:MAX_RANK], rest[MAX_RANK:]
+    if code >= len(_CODEC_NAMES):
+        raise Malformed(f"tensor: codec={code}: must be known")
     if not 1 <= rank <= MAX_RANK or any(size != 1 for size in sizes[rank:]):
         raise Malformed(f"tensor: rank={rank}, sizes={sizes}: must agree")
-    precision = Precision(code)
-    values = decode_elements(memoryview(message)[_TENSOR.size :], precision, scale, tuple(sizes[:rank]))
-    return Tensor(MessageKind(kind), StageId(*stage_id), precision, values)
+    codec, shape = _CODEC_NAMES[code], tuple(sizes[:rank])
+    try:
+        values = CODECS[codec].decode(memoryview(message)[_TENSOR.size :], _matrix_shape(shape, tokens)).reshape(shape)
+    except ValueError as error:
+        raise Malformed(f"tensor: {error}") from error
+    return Tensor(MessageKind(kind), StageId(*stage_id), codec, values, tokens)
 
 
 def payload_bytes(message: bytes) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
+from emulator.activation.codecs import CODECS
 from hil import codec, deployment
 from hil.errors import Malformed
 
@@ -104,14 +105,18 @@ class Pong:
 
 @dataclass(frozen=True)
 class Stage:
-    """A partition on a worker: layers `first` up to, not including, `stop`."""
+    """A partition on a worker: layers `first` up to, not including, `stop`. `codec` encodes the activation that they
+    take; empty where they take the task's input."""
 
     worker: str
     first: int
     stop: int
+    codec: str
 
     def __post_init__(self) -> None:
         check_name(self.worker)
+        if self.first and self.codec not in CODECS:
+            raise Malformed(f"Stage.codec={self.codec!r}: must be one of {', '.join(CODECS)}")
 
 
 @dataclass(frozen=True)
@@ -152,22 +157,17 @@ class Holding:
 
 @dataclass(frozen=True)
 class Plan:
-    """To each worker of a placement: all stages, and the precision of activations. Answered by Ready."""
+    """To each worker of a placement: all stages. Answered by Ready."""
 
     run: int
     plan: int
     model: str
     seed: int
-    precision: str
     stages: tuple[Stage, ...]
 
     def __post_init__(self) -> None:
         if len(self.stages) > MAX_STAGES:
             raise Malformed(f"Plan.stages: {len(self.stages)}: must be at most {MAX_STAGES}")
-        if self.precision not in codec.Precision.__members__:
-            raise Malformed(
-                f"Plan.precision={self.precision!r}: must be one of {', '.join(codec.Precision.__members__)}"
-            )
 
 
 @dataclass(frozen=True)

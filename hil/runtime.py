@@ -165,6 +165,10 @@ class Runtime:
             raise ValueError(f"{model} cut {cut}: activation of shape {values.shape}: must be as {one}")
         return torch.from_numpy(values).to(DTYPES[plan.weight_dtype])
 
+    def tokens_of(self, model: str, x: torch.Tensor) -> int:
+        """Return the number of tokens of an activation: 1 for an image."""
+        return int(x.shape[1]) if _plan(model).family == "causal_lm" else 1
+
     def to_wire(self, x: torch.Tensor) -> Float32Array:
         """Return an activation in the type that the codec encodes."""
         values: Float32Array = x.to(torch.float32).numpy()

@@ -22,7 +22,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from hil import codec, control_messages
-from hil.codec import MessageKind, Precision, StageId
+from hil.codec import MessageKind, StageId
 from hil.errors import Malformed
 from hil.inbox import Inbox, Waiting
 from hil.mqtt.address import Address
@@ -233,14 +233,13 @@ class Worker:
     def _output_message(self, stage_id: StageId, plan: control_messages.Plan, output: Any) -> tuple[str, bytes]:
         """Return the topic and the message of a stage's output: an activation for the next stage, or the result."""
         if stage_id.stage + 1 == len(plan.stages):
-            result = codec.Tensor(
-                MessageKind.RESULT, stage_id, Precision.fp32, self._runtime.scores(plan.model, output)
-            )
+            result = codec.Tensor(MessageKind.RESULT, stage_id, "fp32", self._runtime.scores(plan.model, output))
             return control_messages.coordinator_topic(stage_id.run), codec.encode_tensor(result)
         next_stage = stage_id._replace(stage=stage_id.stage + 1)
-        values = self._runtime.to_wire(output)
-        activation = codec.Tensor(MessageKind.ACTIVATION, next_stage, Precision[plan.precision], values)
-        return control_messages.worker_topic(plan.stages[next_stage.stage].worker), codec.encode_tensor(activation)
+        to = plan.stages[next_stage.stage]
+        values, tokens = self._runtime.to_wire(output), self._runtime.tokens_of(plan.model, output)
+        activation = codec.Tensor(MessageKind.ACTIVATION, next_stage, to.codec, values, tokens)
+        return control_messages.worker_topic(to.worker), codec.encode_tensor(activation)
 
 
 def serve(

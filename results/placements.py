@@ -8,20 +8,24 @@ SOURCE_NAME = "device"  # stands for the task's source
 
 
 def placement_in_words(placement: str, source: str) -> str:
-    """Describe `ue1:0-5|edge1:5-16` of a task of ue1 as `5 on device, 11 on edge1`; a single node as `all on edge1`."""
+    """Describe `ue1:0-5|edge1:5-16` of a task of ue1 as `5 on device, 11 on edge1`, with
+    `(int4)` behind it if its activations are not in the default codec; a single node as `all on edge1`."""
     if not placement:
         return "none"
     partitions = parse(placement)
     nodes = [SOURCE_NAME if partition.node == source else partition.node for partition in partitions]
     if len(nodes) == 1:
         return f"all on {nodes[0]}"
-    return ", ".join(f"{stop - first} on {node}" for node, (_, first, stop) in zip(nodes, partitions, strict=True))
+    layers = [partition.stop - partition.first for partition in partitions]
+    words = ", ".join(f"{count} on {node}" for node, count in zip(nodes, layers, strict=True))
+    codecs = ", ".join(dict.fromkeys(partition.codec for partition in partitions if partition.codec))
+    return f"{words} ({codecs})" if codecs else words
 
 
 def device_share(placement: str, source: str) -> float:
     """Return the share of the layers that run at the source, 0 to 1."""
     partitions = parse(placement) if placement else ()
-    own = sum(stop - first for node, first, stop in partitions if node == source)
+    own = sum(part.stop - part.first for part in partitions if part.node == source)
     return own / partitions[-1].stop if partitions else 0.0
 
 

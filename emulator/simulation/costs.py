@@ -85,7 +85,7 @@ def write_rows(
     partition is the result's. `first_token_ns`: when its first token was known; None if it never was."""
     key = (label, task.source, task.kind.name, task.number)
     layers = len(task.kind.model.layers)
-    places = (*placement, (task.source, layers, layers))
+    places = [(*part[:3], task.kind.codec_of(part)) for part in placement] + [(task.source, layers, layers, "")]
     for index, (stage, place) in enumerate(zip(stages, places, strict=False)):
         worker = workers[index] if index < len(workers) else ""
         records.stages.append(

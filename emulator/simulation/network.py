@@ -100,10 +100,10 @@ class Network:
         models = {kind.name: kind.model.name for kind in self.system.kinds.values()}
         loaded = set()
         for (_, kind), candidates in self.system.placements.items():
-            for part in dict.fromkeys(part for placement in candidates for part in placement):
-                if (kind, part) not in loaded:
-                    loaded.add((kind, part))
-                    self.devices[part.node].preload(models[kind], part.first, part.stop)
+            for node, first, stop in dict.fromkeys(part[:3] for placement in candidates for part in placement):
+                if (kind, node, first, stop) not in loaded:
+                    loaded.add((kind, node, first, stop))
+                    self.devices[node].preload(models[kind], first, stop)
 
 
 _others_active = Bound(others_active)

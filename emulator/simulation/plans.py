@@ -61,6 +61,7 @@ class StageNames(NamedTuple):
     node: str
     first_layer: int
     stop_layer: int
+    codec: str
 
 
 class PlanNames(NamedTuple):
@@ -85,7 +86,8 @@ class Plans:
 
     def add(self, stream: Stream, placement: Placement) -> int:
         """Add a plan and return its row. Raises ValueError if the placement does not assign each of the model's layers
-        once, in order, names a node without a device, or needs a route that does not exist."""
+        once, in order, names a node without a device or another codec than the kind's, or needs a route that does not
+        exist."""
         legs = checked_legs(self._network, stream, placement)
         row = self.tables.plans[len(self.names)]
         row["first_leg"], row["partitions"], row["again"] = self._legs, len(placement), len(legs.again) > 0
@@ -95,7 +97,7 @@ class Plans:
         row["key"] = task_key(self._network.system.seed, stream.source, stream.kind.name)
         for template in (*legs.once, legs.result, *legs.again):
             self._add_leg(stream, template)
-        stages = tuple(StageNames(each.target, each.first, each.stop) for each in (*legs.once, legs.result))
+        stages = tuple(StageNames(each.target, each.first, each.stop, each.codec) for each in (*legs.once, legs.result))
         self.names.append(PlanNames(stream.source, stream.kind.name, describe(placement), stages))
         return len(self.names) - 1
 
@@ -122,9 +124,9 @@ def checked_legs(network: Network, stream: Stream, placement: Placement) -> LegP
     """Return the legs of a stream's tasks. Raises ValueError as `Plans.add` does, and if a task could take longer than
     64 bits of picoseconds can count."""
     kind, model = stream.kind, stream.kind.model
-    check_placement(placement, model)
+    check_placement(placement, kind)
     prompt, output = _longest(stream)
-    for node, first, stop in placement:
+    for node, first, stop, _ in placement:
         if node not in network.devices:
             raise ValueError(f"placement on {node}: must be a node that has a device")
         fixed_ns, token_ps, context_ps = network.devices[node].pass_times(model.name, first, stop)

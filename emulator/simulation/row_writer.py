@@ -93,6 +93,7 @@ class FinishedRows:
                 "node": _named([stage.node for stage in stages], which),
                 "first_layer": np.array([stage.first_layer for stage in stages])[which],
                 "stop_layer": np.array([stage.stop_layer for stage in stages])[which],
+                "codec": _named([stage.codec for stage in stages], which),
                 "worker": self._worker_names(rows),
             }
         )

@@ -171,7 +171,7 @@ def _stations(
     compute: StationCompute,
 ) -> Stations:
     """Return stations for the hosts that are sources or compute; their standard error goes to `hosts/NODE.log`."""
-    placed = {node for _, placement in decisions for node, _, _ in placement}
+    placed = {node for _, placement in decisions for node, *_ in placement}
     nodes = [node for node in system.nodes if node in placed | {task.source for task, _ in decisions}]
     if nodes:
         addresses = {node: Address(network.address(node), DATAGRAM_PORT) for node in nodes}

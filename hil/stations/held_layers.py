@@ -30,7 +30,7 @@ class HeldLayers:
 
     def encode(self, _job: StationJob, key: MessageKey, leg: Leg, _output: None) -> StationMessage:
         """Return the message of a leg, all zeros."""
-        return StationMessage(MessageKey(key.job, leg.step, leg.stage), 1.0, bytes(leg.size_bytes))
+        return StationMessage(MessageKey(key.job, leg.step, leg.stage), bytes(leg.size_bytes))
 
     def local_input(self, _key: MessageKey, _leg: Leg, _output: None) -> None:
         """Return nothing, as `input`."""

@@ -3,11 +3,12 @@
 import struct
 import time
 from hashlib import sha256
+from math import prod
 
 import torch
 
+from emulator.activation.codecs import CODECS
 from emulator.legs import Leg
-from hil.codec import Precision, decode_elements, encode_elements
 from hil.deployment import LayerId
 from hil.runtime import Runtime
 from hil.stations.messages import MessageKey, StationMessage
@@ -30,7 +31,7 @@ class NodeLayers:
         self._runtime = Runtime()
         self._tokens: dict[int, list[int]] = {}  # by job: tokens so far, where the last partition is here
         self._inputs: dict[tuple[str, int, int], torch.Tensor] = {}
-        for plan, (_, first, stop) in schedule.partitions_of(node):
+        for plan, (_, first, stop, _) in schedule.partitions_of(node):
             self._runtime.activation_shape(plan.model, first)  # now, not during a task
             if fits(schedule.computers[node], schedule.weight_bytes[plan.model], first, stop):
                 self._prepare(plan.model, first, stop)
@@ -57,14 +58,16 @@ class NodeLayers:
         shape = self._runtime.activation_shape(plan.model, plan.placement[stage].first)
         if plan.tokens:
             shape = (1, job.prompt_tokens if step == 0 else 1, *shape[2:])
-        values = decode_elements(message.data, Precision[plan.precision], message.scale, shape)
+        tokens = shape[1] if plan.tokens else 1
+        codec = CODECS[plan.legs.once[stage].codec]
+        values = codec.decode(message.data, (tokens, prod(shape) // tokens)).reshape(shape)
         return self._runtime.from_wire(plan.model, plan.placement[stage].first, values)
 
     def run(self, job: StationJob, key: MessageKey, x: torch.Tensor) -> tuple[torch.Tensor, int]:
         """Return the output of a partition in one pass, and when it was computed (ns of CLOCK_MONOTONIC). A language
         model in a single partition runs all its passes; the first one's output and time are returned."""
         plan = self._schedule.plan(job)
-        _, first, stop = plan.placement[key.stage]
+        _, first, stop, _ = plan.placement[key.stage]
         output, _ = self._runtime.run(plan.model, self._schedule.weights_seed, first, stop, x)
         computed_ns = time.monotonic_ns()
         if plan.tokens and len(plan.placement) == 1:
@@ -92,14 +95,15 @@ class NodeLayers:
         the scores cut or padded to the result's size). Raises ValueError for values that are not finite."""
         plan, next_key = self._schedule.plan(job), MessageKey(key.job, leg.step, leg.stage)
         if 0 < leg.stage < len(plan.placement):
-            data, scale = encode_elements(self._runtime.to_wire(output), Precision[plan.precision])
-            return StationMessage(next_key, scale, data)
+            values = self._runtime.to_wire(output)
+            matrix = values.reshape(self._runtime.tokens_of(plan.model, output), -1)
+            return StationMessage(next_key, CODECS[leg.codec].encode(matrix))
         tokens = self._tokens.get(key.job, [])
         if leg.stage == 0:
-            return StationMessage(next_key, 1.0, _TOKEN.pack(tokens[-1]))
+            return StationMessage(next_key, _TOKEN.pack(tokens[-1]))
         packed = b"".join(map(_TOKEN.pack, tokens))
         data = packed if plan.tokens else self._runtime.scores(plan.model, output).tobytes()
-        return StationMessage(next_key, 1.0, data[: leg.size_bytes].ljust(leg.size_bytes, b"\0"))
+        return StationMessage(next_key, data[: leg.size_bytes].ljust(leg.size_bytes, b"\0"))
 
     def local_input(self, key: MessageKey, leg: Leg, output: torch.Tensor) -> torch.Tensor:
         """Return the input of the next partition if it is on this node too: the output itself, or the token."""

@@ -1,6 +1,6 @@
-"""Messages between stations: the elements of an activation, a token, or an input or result of the right size.
+"""Messages between stations: an encoded activation, a token, or an input or result of the right size.
 
-A message is sent in pieces, each a header of 24 bytes and data. Over MQTT a message is one piece. Over UDP, the sender
+A message is sent in pieces, each a header of 20 bytes and data. Over MQTT a message is one piece. Over UDP, the sender
 splits a message into as many pieces as necessary, and the receiver fills lost pieces with zeros.
 """
 
@@ -11,8 +11,8 @@ from typing import NamedTuple
 from hil.errors import Malformed
 
 STATION_MAGIC = b"ASPS"
-# magic; job, step, stage; index, count; size of the message; scale of int8 elements
-_HEADER = struct.Struct("!4sIHHHHIf")
+# magic; job, step, stage; index, count; size of the message
+_HEADER = struct.Struct("!4sIHHHHI")
 MTU = 1_500
 DATAGRAM_BYTES = MTU - 28 - _HEADER.size  # data in a datagram: 28 bytes are the IPv4 and UDP headers
 REASSEMBLY_TIMEOUT_NS = 50_000_000  # a message is complete when no piece has arrived for this time
@@ -28,10 +28,9 @@ class MessageKey(NamedTuple):
 
 
 class StationMessage(NamedTuple):
-    """A message of at least one byte; `scale` belongs to int8 elements and is otherwise 1."""
+    """A message of at least one byte."""
 
     key: MessageKey
-    scale: float
     data: bytes
 
 
@@ -51,7 +50,6 @@ class Piece(NamedTuple):
     number: int
     pieces: int
     size_bytes: int
-    scale: float
     data: memoryview
 
 
@@ -61,7 +59,7 @@ def split_message(message: StationMessage, max_bytes: int) -> Iterator[bytes]:
     count = -(-size_bytes // max_bytes)
     for index in range(count):
         data = message.data[index * max_bytes : (index + 1) * max_bytes]
-        yield _HEADER.pack(STATION_MAGIC, *message.key, index, count, size_bytes, message.scale) + data
+        yield _HEADER.pack(STATION_MAGIC, *message.key, index, count, size_bytes) + data
 
 
 def single_piece(message: StationMessage) -> bytes:
@@ -73,19 +71,18 @@ def parse_piece(piece: bytes) -> Piece:
     """Decode one piece. Raises Malformed for any bytes that `split_message` cannot yield."""
     if len(piece) <= _HEADER.size or not piece.startswith(STATION_MAGIC):
         raise Malformed("message: must have a station's header and data")
-    _, job, step, stage, index, count, size_bytes, scale = _HEADER.unpack_from(piece)
+    _, job, step, stage, index, count, size_bytes = _HEADER.unpack_from(piece)
     data = memoryview(piece)[_HEADER.size :]
     data_bytes = size_bytes if count == 1 else min(DATAGRAM_BYTES, size_bytes - index * DATAGRAM_BYTES)
     if index >= count or len(data) != data_bytes or (count > 1 and count != -(-size_bytes // DATAGRAM_BYTES)):
         raise Malformed(f"message: piece {index} of {count} with {len(data)} bytes: must be one of {size_bytes} bytes")
-    return Piece(MessageKey(job, step, stage), index, count, size_bytes, scale, data)
+    return Piece(MessageKey(job, step, stage), index, count, size_bytes, data)
 
 
 class _PartialMessage:
     """A message of which some pieces have arrived."""
 
     def __init__(self, piece: Piece) -> None:
-        self.scale = piece.scale
         self.data = bytearray(piece.size_bytes)
         self.received_bytes = 0
         self.latest_ns = 0
@@ -133,4 +130,4 @@ class Reassembly:
     def _complete_message(self, key: MessageKey, now_ns: int) -> ReceivedMessage:
         message = self._partial.pop(key)
         self._complete.add(key)
-        return ReceivedMessage(StationMessage(key, message.scale, bytes(message.data)), now_ns, message.received_bytes)
+        return ReceivedMessage(StationMessage(key, bytes(message.data)), now_ns, message.received_bytes)

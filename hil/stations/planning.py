@@ -66,8 +66,8 @@ def make_schedule(
 
 def _plan(network: Network, task: Task, placement: Placement) -> StationPlan:
     kind, model = task.kind, task.kind.model
-    check_placement(placement, model)
-    for node, _, _ in placement:
+    check_placement(placement, kind)
+    for node, *_ in placement:
         if node not in network.devices:
             raise ValueError(f"placement on {node}: must be a node that has a device")
     return StationPlan(
@@ -75,7 +75,6 @@ def _plan(network: Network, task: Task, placement: Placement) -> StationPlan:
         kind.name,
         model.name,
         model.family == "causal_lm",
-        kind.precision,
         kind.deadline_ns,
         kind.deadline_ttft_ns,
         kind.deadline_token_ns,

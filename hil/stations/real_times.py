@@ -132,7 +132,9 @@ def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Eve
         outcome = "failed" if real.reason else "missed" if missed else "done"
         end = (outcome == "done", outcome, missed, real.reason, 1, schedule.compute)
         records.tasks.append((*begin, *sums_ns, None, real.sojourn_ns, ttft_ns, token_ns, *energies_j, erased, *end))
-        stages = [*plan.placement, (plan.source, plan.placement[-1].stop, plan.placement[-1].stop)]
+        layers = plan.placement[-1].stop
+        parts = zip(plan.placement, plan.legs.once, strict=True)
+        stages = [(*part[:3], leg.codec) for part, leg in parts] + [(plan.source, layers, layers, "")]
         has_result_transfer = any(real.parts_ns[-1])
         for stage, place in enumerate(stages if has_result_transfer else stages[:-1]):
             costs = (*real.parts_ns[stage], None, *energies_j, real.erased[stage])

@@ -1,6 +1,6 @@
 """The schedule file of the stations: every task's arrival, placement and modelled service times.
 
-Importing this imports neither numpy nor torch nor numba.
+Importing this imports neither torch nor numba.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,9 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from emulator.activation.codecs import CODECS
 from emulator.core.files import atomic_write
 from emulator.legs import Leg, LegPlan
-from emulator.profile import PRECISION_BYTES
 from emulator.task import Partition
 from hil.errors import Malformed
 from hil.mqtt.address import Address
@@ -33,7 +33,6 @@ class StationPlan:
     kind: str
     model: str
     tokens: bool
-    precision: str
     deadline_ns: int
     deadline_ttft_ns: int
     deadline_token_ns: int
@@ -42,10 +41,11 @@ class StationPlan:
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISION_BYTES:
-            raise ValueError(f"precision={self.precision}: must be one of {', '.join(PRECISION_BYTES)}")
         if not self.placement or len(self.legs.once) != len(self.placement):
             raise ValueError(f"legs.once={self.legs.once}: must be one for each partition, of at least one")
+        for leg in (*self.legs.once[1:], *self.legs.again[1:]):
+            if leg.codec not in CODECS:
+                raise ValueError(f"codec={leg.codec}: must be one of {', '.join(CODECS)}")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Schedule:
     def _check_plan(self, path: str, plan: StationPlan) -> None:
         if plan.source not in self.addresses:
             raise ValueError(f"{path}.source={plan.source}: must have an address")
-        for node, first, stop in plan.placement:
+        for node, first, stop, _ in plan.placement:
             if node not in self.addresses or node not in self.computers:
                 raise ValueError(f"{path}.placement: {node}: must have an address and a computer")
             if not 0 <= first < stop <= len(self.weight_bytes.get(plan.model, ())):

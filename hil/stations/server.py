@@ -142,7 +142,7 @@ class Station:
                     if leg.target == self._name and self._layers is not None:
                         self._submit(job, key, self._layers.input(job))
                     else:
-                        self._send(leg.target, StationMessage(key, 1.0, self._random_bytes[: leg.size_bytes]))
+                        self._send(leg.target, StationMessage(key, self._random_bytes[: leg.size_bytes]))
 
     def _serve(self) -> None:
         """Serve the queued partitions, one after the other."""
@@ -194,7 +194,7 @@ class Station:
         if self._weight_cache is None or self._layers is None:
             raise ValueError(f"{self._name} has no device: it cannot run a partition")
         plan = self._schedule.plan(job)
-        _, first, stop = plan.placement[key.stage]
+        _, first, stop, _ = plan.placement[key.stage]
         with self._lock:
             if not self._free_slots:
                 self._log.write(key, Event.DEVICE_QUEUE_FULL, time.monotonic_ns())
@@ -230,7 +230,7 @@ class Station:
             return False
         job = self._schedule.jobs[key.job]
         plan = self._schedule.plan(job)
-        nodes = (*(node for node, _, _ in plan.placement), plan.source)
+        nodes = (*(node for node, *_ in plan.placement), plan.source)
         return key.step < self._schedule.steps(job) and key.stage < len(nodes) and nodes[key.stage] == self._name
 
     @contextmanager

@@ -108,7 +108,7 @@ class MqttTransport:
             self.malformed += 1
             LOG.warning("dropped a message: %s", error)
             return
-        self._receive(ReceivedMessage(StationMessage(piece.key, piece.scale, bytes(piece.data)), now_ns, len(payload)))
+        self._receive(ReceivedMessage(StationMessage(piece.key, bytes(piece.data)), now_ns, len(payload)))
 
 
 class DatagramTransport:

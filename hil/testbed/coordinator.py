@@ -214,7 +214,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         inference = self.infer(task, placement)
         if inference.failure is not None:
             return Execution((), "measured", inference.attempts, inference.failure)
-        scales = [self._node_workers[node].time_scale for node, _, _ in placement]
+        scales = [self._node_workers[node].time_scale for node, *_ in placement]
         first_pass = [round(report.service_ns * scale) for report, scale in zip(inference.reports, scales, strict=True)]
         workers = tuple(report.worker for report in inference.reports)
         if not later:
@@ -239,10 +239,11 @@ class Coordinator(AbstractContextManager["Coordinator"]):
     ) -> tuple[tuple[control_messages.Stage, ...], str]:
         """Return the stages on live workers that take the model's layers; if there are none, also the reason."""
         model, live = task.kind.model.name, self.ledger.live
-        workers = self._assignment.assign(task_id, model, (node for node, _, _ in placement), live)
+        workers = self._assignment.assign(task_id, model, (node for node, *_ in placement), live)
         if workers is None:
             return (), control_messages.NO_MEMORY if live.keys() & self._assignment.unfit(model) else WORKER_LOST
-        return tuple(control_messages.Stage(workers[node], first, stop) for node, first, stop in placement), ""
+        stages = [(workers[part.node], part.first, part.stop, task.kind.codec_of(part)) for part in placement]
+        return tuple(control_messages.Stage(*stage) for stage in stages), ""
 
     def _run_attempt(self, task_id: int, attempt: int, task: Task, stages: tuple[control_messages.Stage, ...]) -> None:
         """Prepare the workers, start the task, and wait until the ledger reports the end of the attempt."""
@@ -250,7 +251,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         try:
             for stage in stages:
                 self._deliver_missing(stage, kind.model.name)
-            plan = self._fleet.announce(kind.model.name, self._seed, kind.precision, stages)
+            plan = self._fleet.announce(kind.model.name, self._seed, stages)
         except WorkerLost:
             return  # the ledger has recorded it
         except WorkerRefused as refusal:

@@ -61,13 +61,11 @@ class Fleet:
             self._give_up_on(worker)
         raise WorkerRefused(worker, holding.error)
 
-    def announce(self, model: str, seed: int, precision: str, stages: tuple[control_messages.Stage, ...]) -> int:
+    def announce(self, model: str, seed: int, stages: tuple[control_messages.Stage, ...]) -> int:
         """Announce the stages of a placement to each of its workers. Return the number of the plan."""
-        unnumbered = control_messages.Plan(self._connection.run, 0, model, seed, precision, stages)
+        unnumbered = control_messages.Plan(self._connection.run, 0, model, seed, stages)
         number = self._plans.setdefault(unnumbered, len(self._plans) + 1)
-        plan = control_messages.encode(
-            control_messages.Plan(self._connection.run, number, model, seed, precision, stages)
-        )
+        plan = control_messages.encode(control_messages.Plan(self._connection.run, number, model, seed, stages))
         for worker in dict.fromkeys(stage.worker for stage in stages):
             known = (worker, self._incarnation(worker), number)
             if known not in self._announced:

@@ -14,7 +14,7 @@ def layers_by_node(system: System) -> LayersByNode:
     layers: LayersByNode = {}
     for (_, kind), candidates in system.placements.items():
         model = system.kinds[kind].model.name
-        for node, first, stop in (part for placement in candidates for part in placement):
+        for node, first, stop, _ in (part for placement in candidates for part in placement):
             layers.setdefault(node, {}).setdefault(model, set()).update(range(first, stop))
     return layers
 

@@ -33,8 +33,8 @@ LLAMA = ModelProfile(
         Layer("head", 2_000_000, 2_000_000, 1),
     ),
 )
-IMAGE = TaskKind("image", CONVNET, 20_000, 40, "int8", 200 * NS_PER_MS)
-CHAT = TaskKind("chat", LLAMA, 0, 0, "int8", 2 * NS_PER_S)
+IMAGE = TaskKind("image", CONVNET, 20_000, 40, ("int8",), 200 * NS_PER_MS)
+CHAT = TaskKind("chat", LLAMA, 0, 0, ("int8",), 2 * NS_PER_S)
 SERVERS = ("edge1", "edge2", "cloud")
 
 

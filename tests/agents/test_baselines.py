@@ -157,7 +157,7 @@ class Returning:
 @pytest.mark.parametrize(
     ("decided", "rule"),
     [
-        (None, r"a tuple of Partition\(node, first, stop\), such as a candidate, not None"),
+        (None, r"a tuple of Partition\(node, first, stop, codec\), such as a candidate, not None"),
         ("ue1:0-4", r"a tuple of Partition.* not 'ue1:0-4'"),
         (3, "a tuple of Partition.* not 3"),
         ([Partition("ue1", 0, 4)], "a tuple of Partition"),

@@ -45,7 +45,7 @@ def brute_force_ns(seen: FixedObservation, placement: Placement) -> float:
 
     steps = passes(task)
     for number, (tokens, context) in enumerate(steps):
-        for node, first, stop in placement:
+        for node, first, stop, _ in placement:
             move(node, carried)
             if number == 0:
                 now = max(now, seen.backlog_ns(node))

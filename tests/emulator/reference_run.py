@@ -90,14 +90,16 @@ class ReferenceRun:
         visits = [each_pass] if len(placement) == 1 else [[step] for step in each_pass]
         last_node, carried = task.source, input_bytes(task)
         for step, visit in enumerate(visits):
-            for index, (node, first, stop) in enumerate(placement):
+            for index, (node, first, stop, codec) in enumerate(placement):
+                if first:
+                    codec_name = codec or task.kind.codecs[0]
+                    carried = task.kind.model.activation_bytes(first, visit[0].tokens, codec_name)
                 yield from self._carry(task, step, index, last_node, node, carried, stages[index])
                 model = task.kind.model
                 device = self.network.devices[node]
                 service_ns = sum(device.service_ns(model.name, first, stop, *each) for each in visit)
                 yield from self._serve(node, model.name, first, stop, service_ns, stages[index])
                 last_node = node
-                carried = model.activation_bytes(stop, visit[0].tokens, task.kind.precision)
             carried = TOKEN_BYTES
         if last_node != task.source and result_bytes(task):
             stages.append(_account())

@@ -42,7 +42,7 @@ class Measured:
 
 def stored_case(number: int) -> tuple[System, Policy, Compute | None]:
     """System, policy and compute of a number below `COUNT`."""
-    system = tied_system(number) if number % 5 == 4 else with_cuts(random_system(number))
+    system = with_fp16(tied_system(number) if number % 5 == 4 else with_cuts(random_system(number)))
     if number % 4 == 1:
         system = each_alone_in_a_cell(system)
     elif number % 4 == 3:
@@ -61,6 +61,13 @@ def a_policy(name: str, system: System) -> Policy:
     servers = [node.name for node in system.nodes.values() if node.role == "edge"]
     splits = {"image": {"cut": 2, "node": servers[-1]}, "chat": {"cut": 1, "node": servers[0]}}
     return make_policy(name, {"splits": splits} if name == "fixed" else {}, system)
+
+
+def with_fp16(system: System) -> System:
+    """The same system with activations in fp16 alone, whose size has never changed."""
+    kinds = {name: replace(kind, codecs=("fp16",)) for name, kind in system.kinds.items()}
+    streams = tuple(replace(stream, kind=kinds[stream.kind.name]) for stream in system.streams)
+    return replace(system, streams=streams)
 
 
 def with_cuts(system: System) -> System:
@@ -102,7 +109,7 @@ def shared_cells(system: System, scheduler: Scheduler, background: bool) -> Syst
 
 
 # The digests were stored before these columns were recorded.
-LATER_COLUMNS = {"worker", "prompt_tokens", "output_tokens", "ttft_ns", "token_ns", "missed", *ENERGY_PARTS}
+LATER_COLUMNS = {"worker", "codec", "prompt_tokens", "output_tokens", "ttft_ns", "token_ns", "missed", *ENERGY_PARTS}
 STORED_COLUMNS = {*TASK_SCHEMA.names, *STAGE_SCHEMA.names} - LATER_COLUMNS
 
 

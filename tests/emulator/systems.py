@@ -35,8 +35,8 @@ LLAMA = ModelProfile(
     (1,),
     tuple(Layer(f"block{i}", 3_000_000, 400_000, 128, 2_000, 256) for i in range(4)),
 )
-IMAGE = TaskKind("image", CONVNET, 8_000, 40, "int8", 120 * NS_PER_MS)
-CHAT = TaskKind("chat", LLAMA, 0, 0, "int8", 500 * NS_PER_MS)
+IMAGE = TaskKind("image", CONVNET, 8_000, 40, ("int8", "int4"), 120 * NS_PER_MS)
+CHAT = TaskKind("chat", LLAMA, 0, 0, ("int8", "int4"), 500 * NS_PER_MS)
 
 Row = dict[str, Any]
 Key = tuple[str, str, int]  # source, kind, number
@@ -78,7 +78,9 @@ class Scatter:
         cuts = {1 + int((layers - 1) * uniform(key, task.number, 1, each)) for each in range(parts - 1)}
         edges = [0, *sorted(cuts), layers]
         where = [nodes[int(len(nodes) * uniform(key, task.number, 2, each))] for each in range(len(edges) - 1)]
-        return tuple(Partition(node, *edges[i : i + 2]) for i, node in enumerate(where))
+        known = ("", *task.kind.codecs)[: 1 if len(task.kind.codecs) == 1 else None]  # the default, perhaps by its name
+        codecs = [known[int(len(known) * uniform(key, task.number, 3, each))] for each in range(len(where))]
+        return tuple(Partition(node, edges[i], edges[i + 1], codecs[i] if i else "") for i, node in enumerate(where))
 
 
 def simulate(system: System, policy: Any, folder: Path, label: str = "tested") -> Outcome:

@@ -19,8 +19,8 @@ DEVICE = DeviceSpec(1e9, 10**10, 1e9, 1e9)
 NODE_WORKERS = {"ue1": NodeWorker("w1"), "edge1": NodeWorker("w2")}
 
 
-def kind(model: str, precision: str = "fp32") -> TaskKind:
-    return TaskKind(f"{model} {precision}", load_profile(model), 1_000, 10, precision, 10**9)
+def kind(model: str, codec: str = "fp32") -> TaskKind:
+    return TaskKind(f"{model} {codec}", load_profile(model), 1_000, 10, (codec,), 10**9)
 
 
 def split(of: TaskKind, cut: int) -> Placement:

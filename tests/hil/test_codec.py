@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
+from emulator.activation.codecs import CODECS
 from hil.codec import (
-    FP16_MAX,
     Chunk,
     MessageKind,
-    Precision,
     StageId,
     Tensor,
     decode,
@@ -22,8 +21,9 @@ from hil.codec import (
 from hil.errors import Malformed
 
 STAGE_ID = StageId(run=2**62, task=7, attempt=2, plan=5, stage=1, deadline_ns=10**18)
-BYTES = {Precision.fp32: 4, Precision.fp16: 2, Precision.int8: 1}
+HEADER_BYTES = 76
 integers = st.integers(0, 2**63 - 1)
+names = st.sampled_from(sorted(CODECS))
 activations = arrays(
     np.float32,
     array_shapes(min_dims=1, max_dims=4, max_side=6),
@@ -31,39 +31,31 @@ activations = arrays(
 )
 
 
-def error_bound(values: NDArray[np.float32], precision: Precision) -> NDArray[np.float64]:
-    """Half a unit in the last place (plus float32's own rounding of the scale, for int8)."""
-    exact = values.astype(np.float64)
-    match precision:
-        case Precision.fp32:
-            return np.zeros_like(exact)
-        case Precision.fp16:
-            return np.maximum(np.abs(exact) * 2**-11, 2**-25) + np.maximum(np.abs(exact) - FP16_MAX, 0)
-        case Precision.int8:
-            return np.full_like(exact, np.abs(exact).max() / 254 * (1 + 1e-5) + 1e-38)
-
-
-@given(activations, st.sampled_from(Precision), st.builds(StageId, *[integers] * 6))
-def test_decoded_tensor_is_within_its_precision(
-    values: NDArray[np.float32], precision: Precision, stage_id: StageId
+@given(activations, names, st.booleans(), st.builds(StageId, *[integers] * 6))
+def test_a_tensor_is_its_header_and_the_codecs_payload(
+    values: NDArray[np.float32], name: str, by_token: bool, stage_id: StageId
 ) -> None:
-    message = encode_tensor(Tensor(MessageKind.ACTIVATION, stage_id, precision, values))
-    assert payload_bytes(message) == values.size * BYTES[precision]
+    tokens = values.shape[0] if by_token else 1
+    matrix = values.reshape(tokens, -1)
+    message = encode_tensor(Tensor(MessageKind.ACTIVATION, stage_id, name, values, tokens))
+    assert message[HEADER_BYTES:] == CODECS[name].encode(matrix)
+    assert payload_bytes(message) == CODECS[name].size_bytes(matrix.shape[1], tokens)
     back = decode(message)
     assert isinstance(back, Tensor)
-    assert (back.kind, back.stage_id, back.precision, back.values.shape) == (
+    assert (back.kind, back.stage_id, back.codec, back.values.shape, back.tokens) == (
         MessageKind.ACTIVATION,
         stage_id,
-        precision,
+        name,
         values.shape,
+        tokens,
     )
-    assert np.all(np.abs(back.values.astype(np.float64) - values) <= error_bound(values, precision))
+    assert np.array_equal(back.values.reshape(matrix.shape), CODECS[name].decode(message[HEADER_BYTES:], matrix.shape))
 
 
-@given(st.data())
-def test_damaged_tensor_is_malformed_or_another_tensor(data: st.DataObject) -> None:
+@given(names, st.data())
+def test_damaged_tensor_is_malformed_or_another_tensor(name: str, data: st.DataObject) -> None:
     values = np.arange(12, dtype=np.float32).reshape(3, 4)
-    message = bytearray(encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, Precision.int8, values)))
+    message = bytearray(encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, name, values, 3)))
     if data.draw(st.booleans()):
         message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
     else:
@@ -76,30 +68,37 @@ def test_damaged_tensor_is_malformed_or_another_tensor(data: st.DataObject) -> N
     assert np.all(np.isfinite(back.values))
 
 
-@pytest.mark.parametrize("position", [4, 5, 6, 7, 8, 12, 20])
+@pytest.mark.parametrize("position", [4, 5, 6, 7, 8, 12, 20, 72])
 def test_each_header_field_is_checked(position: int) -> None:
-    message = bytearray(
-        encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, Precision.fp32, np.ones((2, 3), np.float32)))
-    )
+    message = bytearray(encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, "fp32", np.ones((2, 3), np.float32))))
     message[position] ^= 0xF0
     with pytest.raises(Malformed):
         decode(bytes(message))
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
-def test_scale_must_be_finite_and_positive(scale: float) -> None:
-    message = bytearray(
-        encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, Precision.int8, np.ones((2, 3), np.float32)))
-    )
-    message[72:76] = struct.pack("!f", scale)
-    with pytest.raises(Malformed, match="scale"):
+@pytest.mark.parametrize("tokens", [0, 4, 7, 2**32 - 1])
+def test_tokens_must_divide_the_elements(tokens: int) -> None:
+    values = np.ones((2, 3), np.float32)
+    with pytest.raises(ValueError, match=f"^tokens={tokens}: must divide the 6 elements"):
+        encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, "int8", values, tokens))
+    message = bytearray(encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, "int8", values, 2)))
+    message[72:76] = struct.pack("!I", tokens)
+    with pytest.raises(Malformed, match=f"^tensor: tokens={tokens}: must divide the 6 elements"):
+        decode(bytes(message))
+
+
+def test_a_message_that_unpacks_to_more_than_its_limit_is_malformed() -> None:
+    """Few bytes must not make the receiver allocate many: topk10 sends a tenth of the elements."""
+    message = bytearray(encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, "topk10", np.ones((2, 3), np.float32))))
+    message[8:12] = struct.pack("!I", 2**26)
+    with pytest.raises(Malformed, match=r"must have 1 to 67108864 elements$"):
         decode(bytes(message))
 
 
 @pytest.mark.parametrize("values", [np.float32(1.0), np.ones((1,) * 5), np.array([np.nan]), np.array([np.inf])])
 def test_only_finite_tensors_of_1_to_4_dimensions_are_encoded(values: NDArray[np.float32]) -> None:
     with pytest.raises(ValueError, match="values"):
-        encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, Precision.fp16, np.asarray(values, np.float32)))
+        encode_tensor(Tensor(MessageKind.RESULT, STAGE_ID, "fp16", np.asarray(values, np.float32)))
 
 
 def test_chunk_is_decoded_and_a_damaged_one_is_malformed() -> None:

@@ -13,7 +13,7 @@ EXAMPLES = (
     control_messages.Prepare(1, "nin"),
     control_messages.Offer(1, "nin", 0, 3, "ab" * 32, 9),
     control_messages.Holding(1, "w1", "ab" * 32, (0, 4)),
-    Plan(1, 2, "nin", 0, "int8", (Stage("w1", 0, 3), Stage("w2", 3, 12))),
+    Plan(1, 2, "nin", 0, (Stage("w1", 0, 3, ""), Stage("w2", 3, 12, "int8"))),
     control_messages.Ready(1, "w1", 2, "no"),
     control_messages.Measure(1, "nin", 0, 0, 12, 1, 5),
     Measured(1, "w1", "nin", 0, 1, (5, 6)),
@@ -59,9 +59,10 @@ def altered(**fields: object) -> bytes:
         altered(task=[1]),
         b'{"is":"Start","task":NaN}',
         b'{"is":"Status","worker":"' + b"w" * 501 + b'","incarnation":1,"state":"online"}',
-        b'{"is":"Plan","run":1,"plan":1,"model":"nin","seed":0,"precision":"int4","stages":[]}',
-        b'{"is":"Plan","run":1,"plan":1,"model":"nin","seed":0,"precision":"int8","stages":[{"worker":"w1"}]}',
-        b'{"is":"Plan","run":1,"plan":1,"model":"nin","seed":0,"precision":"int8","stages":7}',
+        b'{"is":"Plan","run":1,"plan":1,"model":"nin","seed":0,"codec":"int4","stages":[]}',
+        b'{"is":"Plan","run":1,"plan":1,"model":"nin","seed":0,"stages":[{"worker":"w1"}]}',
+        b'{"is":"Plan","run":1,"plan":1,"model":"nin","seed":0,"stages":[{"worker":"w","first":1,"stop":2,"codec":"x"}]}',
+        b'{"is":"Plan","run":1,"plan":1,"model":"nin","seed":0,"stages":7}',
     ],
 )
 def test_malformed_control_messages_are_refused(payload: bytes) -> None:

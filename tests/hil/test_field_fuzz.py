@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from safetensors.torch import load
 
+from emulator.activation.codecs import CODECS
 from hil import codec, control_messages
-from hil.codec import MessageKind, Precision, StageId, Tensor, encode_chunk, encode_tensor
+from hil.codec import MessageKind, StageId, Tensor, encode_chunk, encode_tensor
 from hil.deployment import Assembly, LayerId, chunk, digest
 from hil.errors import Malformed
 from hil.runtime import layer_bytes, read_weights, types_of
@@ -138,13 +139,13 @@ def try_all(samples: list[bytes], change: Callable[[bytes, Random], bytes], deco
     assert refused > MUTATIONS / 3  # the changes are felt
 
 
-def tensor(shape: tuple[int, ...], precision: Precision) -> bytes:
+def tensor(shape: tuple[int, ...], codec_name: str) -> bytes:
     values = np.linspace(-2, 2, int(np.prod(shape)), dtype=np.float32).reshape(shape)
-    return encode_tensor(Tensor(MessageKind.ACTIVATION, StageId(1, 2, 1, 3, 1, 10**9), precision, values))
+    return encode_tensor(Tensor(MessageKind.ACTIVATION, StageId(1, 2, 1, 3, 1, 10**9), codec_name, values, shape[0]))
 
 
 def test_field_changed_binary_messages_are_malformed_or_decoded() -> None:
-    samples = [tensor(shape, precision) for shape in ((7,), (2, 3), (1, 3, 2, 4)) for precision in Precision]
+    samples = [tensor(shape, name) for shape in ((7,), (2, 3), (1, 3, 2, 4)) for name in CODECS]
     samples.append(encode_chunk(chunk(b"weights", digest(b"weights"), 0)))
     try_all(samples, changed_bytes, control_messages.decode)
 
@@ -180,7 +181,7 @@ def test_field_changed_chunks_are_malformed_or_assembled() -> None:
 
 @pytest.mark.parametrize("shape", [(0, 2**32 - 1, 2**32 - 1, 2**32 - 1), (2**32 - 1,) * 4, (0,), (0, 1), (2**31, 2)])
 def test_field_impossible_shape_is_malformed(shape: tuple[int, ...]) -> None:
-    message = bytearray(tensor((1,) * len(shape), Precision.int8)[:-1])
+    message = bytearray(tensor((1,) * len(shape), "int8")[:-1])
     for place, size in enumerate(shape):
         message[8 + 4 * place : 12 + 4 * place] = size.to_bytes(4, "big")
     with pytest.raises(Malformed, match="tensor"):

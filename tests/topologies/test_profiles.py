@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.profile import PRECISION_BYTES, Layer, ModelProfile
+from emulator.profile import Layer, ModelProfile
 from topologies.models.language.llama import SHAPES, configuration
 from topologies.models.profiling import take_profile
 from topologies.models.registry import model_names, model_plan, outline
 from topologies.profiles import PROFILES_FOLDER, load_profile, profile_names, save_profile
 
+WEIGHT_BYTES = {"fp16": 2, "fp32": 4}
 VISION = tuple(name for name in model_names() if model_plan(name).family == "vision")
 
 
@@ -86,7 +87,7 @@ def test_language_models_match_closed_forms(name: str) -> None:
     embedding, *decoders, head = profile.layers
     kv = (config.num_key_value_heads or config.num_attention_heads) * hidden // config.num_attention_heads
     matrices = 2 * hidden * hidden + 2 * hidden * kv + 3 * hidden * config.intermediate_size
-    width = PRECISION_BYTES[profile.weight_dtype]
+    width = WEIGHT_BYTES[profile.weight_dtype]
     assert len(decoders) == config.num_hidden_layers
     assert embedding == Layer("embedding", 0, vocabulary * hidden * width, hidden)
     assert head == Layer("head", 2 * hidden * vocabulary, (vocabulary + 1) * hidden * width, vocabulary)
@@ -194,11 +195,11 @@ print(sorted({"torch", "transformers"} & set(sys.modules)))
     assert done.stdout == "[]\n"
 
 
-def test_activation_bytes_depend_on_precision_and_tokens() -> None:
+def test_activation_bytes_depend_on_codec_and_tokens() -> None:
     profile = load_profile("vgg16")
     elements = math.prod((64, 112, 112))
-    assert [profile.activation_bytes(3, 1, precision) for precision in ("int8", "fp16", "fp32")] == [
-        elements,
+    assert [profile.activation_bytes(3, 1, codec) for codec in ("int8", "fp16", "fp32")] == [
+        4 + elements,
         2 * elements,
         4 * elements,
     ]

@@ -45,7 +45,7 @@ def delay_ns(network: Network, task: Task, placement: Placement) -> int:
     steps += [(1, task.prompt_tokens + k) for k in range(1, task.output_tokens)]
     where, size = task.source, task.kind.input_bytes if image else task.prompt_tokens * TOKEN_ID_BYTES
     for tokens, context in steps:
-        for node, first, stop in placement:
+        for node, first, stop, _ in placement:
             if where != node:
                 now_ns = send(network, where, node, now_ns, size)
             now_ns += network.devices[node].service_ns(model.name, first, stop, tokens, context)
@@ -100,12 +100,12 @@ def test_full_precision_activations_leave_one_useful_cut() -> None:
     """In fp32 only the last pool's activation of AlexNet is smaller than the photograph."""
     image = system_of(1).kinds["image"]
     smaller = {
-        precision: [
+        codec: [
             layer.name
             for cut, layer in enumerate(image.model.layers[:8], 1)
-            if image.model.activation_bytes(cut, 1, precision) < image.input_bytes
+            if image.model.activation_bytes(cut, 1, codec) < image.input_bytes
         ]
-        for precision in ("int8", "fp32")
+        for codec in ("int8", "fp32")
     }
     assert smaller == {"int8": ["pool1", "pool2", "conv4", "conv5", "pool5"], "fp32": ["pool5"]}
 

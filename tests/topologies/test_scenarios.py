@@ -13,7 +13,7 @@ from emulator.profile import Layer, ModelProfile
 from emulator.record import Records, records_sha256
 from emulator.simulation import Simulation
 from emulator.system import DeviceSpec, Node, Role, System
-from emulator.task import Partition, Placement, check_placement
+from emulator.task import Partition, Placement, TaskKind, check_placement
 from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build import build, training_system
 from topologies.build.candidates import candidates, split
@@ -27,6 +27,10 @@ ROLES: tuple[Role, ...] = ("ue", "gnb", "edge", "cloud")
 def model_of(weights: list[int]) -> ModelProfile:
     layers = tuple(Layer(f"l{index}", 1, weight, 1) for index, weight in enumerate(weights))
     return ModelProfile("m", "vision", "fp32", (1,), layers)
+
+
+def kind_with(model: ModelProfile) -> TaskKind:
+    return TaskKind("kind", model, 1, 1, ("int8", "int4"), 1)
 
 
 def node_of(name: str, role: Role, memory: int | None) -> Node:
@@ -72,7 +76,7 @@ def test_candidates_equal_brute_force_enumeration(
     assert len(set(found)) == len(found)
     assert set(found) == every_fitting_assignment("ue1", model, nodes, cuts, most)
     for placement in found:
-        check_placement(placement, model)
+        check_placement(placement, kind_with(model))
 
 
 def test_candidates_have_a_stable_order_beginning_with_the_source() -> None:
@@ -86,9 +90,26 @@ def test_candidates_have_a_stable_order_beginning_with_the_source() -> None:
     )
 
 
+def test_every_placement_with_a_cut_is_a_candidate_in_each_codec() -> None:
+    nodes = {
+        "ue1": node_of("ue1", "ue", 9),
+        "edge1": node_of("edge1", "edge", 9),
+        "cloud": node_of("cloud", "cloud", 9),
+    }
+    plain = candidates("ue1", model_of([1] * 4), nodes, [1, 2, 3], 3)
+    found = candidates("ue1", model_of([1] * 4), nodes, [1, 2, 3], 3, ("", "int4", "topk10"))
+    expected = [
+        tuple(part._replace(codec=codec if part.first else "") for part in placement)
+        for placement in plain
+        for codec in (("", "int4", "topk10") if len(placement) > 1 else ("",))
+    ]
+    assert list(found) == expected
+    assert {len(placement) for placement in found} == {1, 2, 3}
+
+
 @pytest.mark.parametrize("cut", [0, 2, 4])
 def test_split_has_no_empty_partition(cut: int) -> None:
-    check_placement(split("ue1", "edge1", cut, 4), model_of([1] * 4))
+    check_placement(split("ue1", "edge1", cut, 4, "int4"), kind_with(model_of([1] * 4)))
     assert len(split("ue1", "edge1", cut, 4)) == (2 if cut == 2 else 1)
 
 

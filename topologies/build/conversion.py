@@ -123,7 +123,7 @@ def kind_of(task: TaskSection, model: ModelProfile) -> TaskKind:
         model=model,
         input_bytes=round(task.input_kb * BYTES_PER_KB),
         result_bytes=round(task.result_kb * BYTES_PER_KB),
-        precision=task.activation,
+        codecs=task.activation,
         deadline_ns=ns_from_ms(task.deadline_ms),
         deadline_ttft_ns=_deadline_ns(task.deadline_ttft_ms),
         deadline_token_ns=_deadline_ns(task.deadline_token_ms),
@@ -157,6 +157,7 @@ def placements_of(
         model = models[task.model]
         cuts = range(1, len(model.layers)) if task.cuts is None else sorted(set(task.cuts))
         sources = scenario.names_of(task.sources)
-        placements = candidates_of_all(sources, model, nodes, cuts, task.max_partitions)
+        codecs = ("", *task.activation[1:])
+        placements = candidates_of_all(sources, model, nodes, cuts, task.max_partitions, codecs)
         found |= {(source, task.name): each for source, each in placements.items()}
     return found

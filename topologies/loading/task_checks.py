@@ -63,6 +63,9 @@ def _check_model(given: RuleInput, path: str, task: TaskSection) -> Iterator[str
             yield f"{path}.{name}: must not be given, since {task.model} is no language model"
     if model.family == "vision" and task.input_kb == 0:
         yield f"{path}.input_kb=0: must be above 0, since {task.model} takes images"
+    for position, codec in enumerate(task.activation):
+        if codec in task.activation[:position]:
+            yield f"{path}.activation[{position}]={codec}: must be named once"
     for position, cut in enumerate(task.cuts or ()):
         if cut >= len(model.layers):
             yield f"{path}.cuts[{position}]={cut}: must lie before the last of {len(model.layers)} layers"
@@ -113,16 +116,20 @@ def check_fixed(given: RuleInput) -> Iterator[str]:
 
 
 def _check_split(given: RuleInput, path: str, policy: FixedSection, task: TaskSection) -> Iterator[str]:
-    cut, node = policy.splits[task.name].cut, policy.splits[task.name].node
+    cut, node, codec = policy.splits[task.name].cut, policy.splits[task.name].node, policy.splits[task.name].codec
     model, nodes = given.models[task.model], given.nodes
     is_server = node in nodes and nodes[node].device is not None and nodes[node].role != "ue"
     if not is_server:
         yield f"{path}.node={node}: must be a node with a device, and no UE"
+    if codec is not None and codec not in task.activation:
+        yield f"{path}.codec={codec}: must be one of the task's activation: {', '.join(task.activation)}"
+    elif codec is not None and not 0 < cut < len(model.layers):
+        yield f"{path}.codec={codec}: must not be given, since no activation is sent"
     if cut > len(model.layers):
         yield f"{path}.cut={cut}: must be at most the {len(model.layers)} layers of {task.model}"
     elif is_server:
         for source in given.scenario.names_of(task.sources):
-            for host, first, stop in split(source, node, cut, len(model.layers)):
+            for host, first, stop, _ in split(source, node, cut, len(model.layers)):
                 device = nodes[host].device
                 memory_bytes = device.memory_bytes if device else 0
                 if model.weight_bytes(first, stop) > memory_bytes:

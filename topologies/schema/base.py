@@ -46,13 +46,14 @@ def require_exactly_one(section: BaseModel, *names: str) -> None:
         raise section_error(f"must give exactly one of {', '.join(names)}")
 
 
-def _to_tuple(value: object) -> object:
+def to_tuple(value: object) -> object:
+    """Return a text as a tuple of it alone, and any other value as it is."""
     return (value,) if isinstance(value, str) else value
 
 
 Names = Annotated[
     tuple[str, ...],
     Field(strict=False, min_length=1),
-    BeforeValidator(_to_tuple),
+    BeforeValidator(to_tuple),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
 ]

@@ -27,7 +27,7 @@ from topologies.schema.links import LinkSection
 from topologies.schema.models import ModelEntry
 from topologies.schema.nodes import DeviceSection, NodeSection
 from topologies.schema.realtime import RealtimeSection
-from topologies.schema.workloads import TaskSection
+from topologies.schema.workloads import CodecName, TaskSection
 
 ALL = "all"  # source of a task: every UE
 
@@ -69,6 +69,8 @@ class SplitSection(Section):
     """Number of layers at the source: 0 to the number of layers of the task's model."""
     node: NodeName
     """Node of the other layers; it must have a device and be no UE."""
+    codec: CodecName | None = None
+    """Codec of the activation, one of the task's `activation`; default: the first of them."""
 
 
 class FixedSection(Section):

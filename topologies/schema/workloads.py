@@ -1,9 +1,9 @@
 """Sections of `tasks`: the inference tasks and their arrivals."""
 
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from topologies.schema.base import (
     Count,
@@ -15,7 +15,17 @@ from topologies.schema.base import (
     Section,
     require_exactly_one,
     section_error,
+    to_tuple,
 )
+
+CodecName = Literal["fp32", "fp16", "bf16", "int8", "int4", "topk10", "int8+outliers", "int4+outliers"]
+_CODEC_NAME = {"enum": list(get_args(CodecName)), "type": "string"}
+Codecs = Annotated[
+    tuple[CodecName, ...],
+    Field(strict=False, min_length=1),
+    BeforeValidator(to_tuple),
+    WithJsonSchema({"anyOf": [_CODEC_NAME, {"type": "array", "items": _CODEC_NAME, "minItems": 1}]}),
+]
 
 
 class PoissonSection(Section):
@@ -144,8 +154,8 @@ class TaskSection(Section):
     """Size of the encoded input, sent if the first layer runs elsewhere (language models send token ids instead)."""
     result_kb: NotNegative = 0.0
     """Size of the result that is sent back to the source (1000 bytes); language models send token ids instead."""
-    activation: Literal["int8", "fp16", "fp32"] = "int8"
-    """Precision of transmitted activations."""
+    activation: Codecs = ("int8",)
+    """Codec of transmitted activations, or a list of them: every placement with a cut is then a candidate in each."""
     tokens: TokensSection | None = None
     """Lengths of requests; for language models, which need it unless recorded arrivals have lengths."""
     cuts: Annotated[tuple[Count, ...], Field(strict=False)] | None = None

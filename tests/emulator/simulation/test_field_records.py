@@ -46,7 +46,7 @@ def chat(prompt: int, output: int) -> System:
 def first_token_ns(system: System, prompt: int, place: str) -> int:
     """Return the time of the first pass through all partitions of a task alone: its messages and its computations."""
     last_node, total_ns = "ue1", 0
-    for node, first, stop in parse(place):
+    for node, first, stop, _ in parse(place):
         size_bytes = CHAT.model.activation_bytes(first, prompt, "int8") if first else 4 * prompt
         spec = system.nodes[node].device
         assert spec is not None
@@ -151,7 +151,7 @@ def test_field_rerun_repeats_the_time_to_first_token(tmp_path: Path) -> None:
         def execute(self, task: Task, placement: Placement) -> Execution:
             devices = {node: Device.standalone(spec, system.models) for node, spec in specs.items()}
             later = [
-                [devices[n].service_ns("llama", a, b, *each) for n, a, b in placement] for each in passes(task)[1:]
+                [devices[n].service_ns("llama", a, b, *each) for n, a, b, _ in placement] for each in passes(task)[1:]
             ]
             return Execution([[7 * NS_PER_MS] * len(placement), *later], "mixed")
 

@@ -95,13 +95,16 @@ def test_stages_are_the_placements_partitions_and_the_way_home(seed: int, runs: 
         own = stages[key_of(row)]
         layers = len(task.kind.model.layers)
         home = [Partition(task.source, layers, layers)] if placement[-1].node != task.source else []
-        partitions = [Partition(stage["node"], stage["first_layer"], stage["stop_layer"]) for stage in own]
+        partitions = [
+            Partition(stage["node"], stage["first_layer"], stage["stop_layer"], stage["codec"]) for stage in own
+        ]
+        resolved = [part._replace(codec=task.kind.codec_of(part)) for part in placement]
         assert [stage["stage"] for stage in own] == list(range(len(own)))
-        assert partitions == [*placement, *home][: len(partitions)]
+        assert partitions == [*resolved, *home][: len(partitions)]
         if row["outcome"] != "failed":
-            assert [part for part in partitions if part.first < part.stop] == list(placement)
+            assert [part for part in partitions if part.first < part.stop] == resolved
             assert len(partitions) == len(placement) + len(home)
-            for stage, (node, first, stop) in zip(own, placement, strict=False):
+            for stage, (node, first, stop, _) in zip(own, placement, strict=False):
                 model = task.kind.model.name
                 expected = sum(devices[node].service_ns(model, first, stop, *each) for each in passes(task))
                 assert stage["service_ns"] == expected
@@ -281,7 +284,7 @@ def test_energy_is_power_times_time(release: Any, tmp_path: Path) -> None:
 def test_scattered_placements_are_placements() -> None:
     system = random_system(1)
     for task in offered(system).values():
-        check_placement(scatter(system).place(task), task.kind.model)
+        check_placement(scatter(system).place(task), task.kind)
 
 
 def test_result_bytes_of_the_kinds_are_sent_home() -> None:

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from emulator.activation.codecs import CODECS
 from emulator.system import Control, Cost, DeviceSpec, Node, System
 from emulator.task import Placement, Task, TaskKind
 from emulator.workload import Periodic, Stream
-from hil.codec import Precision, decode_elements, encode_elements
 from hil.mqtt.address import Address
 from hil.stations.event_log import Event
 from hil.stations.planning import WEIGHTS_SEED
@@ -94,17 +94,19 @@ def answer_of(
 ) -> int:
     """Return the expected `answer` of the last partition in the first pass. The model runs in this process, from cut to
     cut, through the codec between nodes. `lost` gives, by stage, the bytes of its input message that are zeros."""
-    model, precision = task.kind.model.name, Precision[task.kind.precision]
+    model, tokens = task.kind.model.name, task.prompt_tokens or 1
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     x = example_input(model, input_seed, tokens=task.prompt_tokens or 1)
-    for stage, (node, first, stop) in enumerate(placement):
+    for stage, partition in enumerate(placement):
+        node, first, stop, _ = partition
         if stage and placement[stage - 1].node != node:
-            data, scale = encode_elements(x.numpy(), precision)
-            received = bytearray(data)
+            codec = CODECS[task.kind.codec_of(partition)]
+            matrix = x.numpy().reshape(tokens, -1)
+            received = bytearray(codec.encode(matrix))
             for part in (lost or {}).get(stage, ()):
                 received[part] = bytes(len(received[part]))
-            x = torch.from_numpy(decode_elements(bytes(received), precision, scale, tuple(x.shape)))
+            x = torch.from_numpy(codec.decode(received, matrix.shape).reshape(x.shape))
         x = whole_model(model).run(x, first, stop)
     torch.set_num_threads(threads)
     scores = (x[:, -1] if task.kind.model.family == "causal_lm" else x).numpy()

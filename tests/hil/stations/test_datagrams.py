@@ -146,10 +146,10 @@ def test_datagrams_dropped_by_a_full_buffer_are_counted() -> None:
     transport = DatagramTransport(here, "x", buffer_bytes=20_000)
     transport.open(receive)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(single_piece(StationMessage(MessageKey(0, 0, 0), 1.0, b"x" * 1_000)), here["x"])
+        sender.sendto(single_piece(StationMessage(MessageKey(0, 0, 0), b"x" * 1_000)), here["x"])
         assert busy.wait(10)
         for number in range(1, 101):
-            sender.sendto(single_piece(StationMessage(MessageKey(number, 0, 0), 1.0, b"x" * 1_000)), here["x"])
+            sender.sendto(single_piece(StationMessage(MessageKey(number, 0, 0), b"x" * 1_000)), here["x"])
     lost = transport.lost
     over.set()
     transport.close()
@@ -160,7 +160,7 @@ def test_datagrams_dropped_by_a_full_buffer_are_counted() -> None:
 def test_steady_other_traffic_does_not_delay_an_overdue_message() -> None:
     here = free_addresses(["x"])
     arrived: list[ReceivedMessage] = []
-    overdue = StationMessage(MessageKey(0, 0, 0), 1.0, b"x" * 3 * DATAGRAM_BYTES)
+    overdue = StationMessage(MessageKey(0, 0, 0), b"x" * 3 * DATAGRAM_BYTES)
     transport = DatagramTransport(here, "x")
     transport.open(arrived.append)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -173,7 +173,7 @@ def test_steady_other_traffic_does_not_delay_an_overdue_message() -> None:
             number = 0
             while time.monotonic_ns() < begun_ns + 10 * REASSEMBLY_TIMEOUT_NS:
                 number += 1
-                sender.sendto(single_piece(StationMessage(MessageKey(number, 0, 0), 1.0, b"x")), here["x"])
+                sender.sendto(single_piece(StationMessage(MessageKey(number, 0, 0), b"x")), here["x"])
                 time.sleep(1e-4)
 
         other_traffic = threading.Thread(target=send_others)

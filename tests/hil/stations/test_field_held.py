@@ -100,7 +100,7 @@ def test_field_messages_have_the_models_sizes() -> None:
             assert len(message.data) == leg.size_bytes > 0
             layers.decode(job, message)
             with pytest.raises(Malformed, match=f"{leg.size_bytes + 1} bytes: must be {leg.size_bytes}"):
-                layers.decode(job, StationMessage(message.key, 1.0, message.data + b"x"))
+                layers.decode(job, StationMessage(message.key, message.data + b"x"))
 
 
 def test_field_held_schedule_survives_its_file_and_older_ones_are_measured(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hil.stations.messages import (
 )
 
 DATA = bytes(range(1, 251)) * 24  # 6000 bytes, none of them zero
-MESSAGE = StationMessage(MessageKey(7, 2, 1), 0.25, DATA)
+MESSAGE = StationMessage(MessageKey(7, 2, 1), DATA)
 DATAGRAMS = list(split_message(MESSAGE, DATAGRAM_BYTES))
 HEADER_BYTES = len(single_piece(MESSAGE)) - len(DATA)
 
@@ -39,7 +39,7 @@ def test_message_is_complete_with_its_last_piece() -> None:
     (arrived,) = arrive(Reassembly(), 0, 1, 2, 3, 4)
     assert arrived == (MESSAGE, 104, len(DATA) + 5 * HEADER_BYTES)
     piece = parse_piece(single_piece(MESSAGE))
-    assert (piece.key, piece.scale, bytes(piece.data)) == MESSAGE
+    assert (piece.key, bytes(piece.data)) == MESSAGE
 
 
 @pytest.mark.parametrize("lost", [{0}, {2}, {1, 3}, {0, 1, 2, 3}])
@@ -69,7 +69,7 @@ def test_message_without_its_last_piece_times_out() -> None:
 
 def test_only_the_first_piece_allocates_the_message() -> None:
     size_bytes = 20_000 * DATAGRAM_BYTES
-    first, second, *_ = split_message(StationMessage(MessageKey(1, 0, 0), 1.0, bytes(size_bytes)), DATAGRAM_BYTES)
+    first, second, *_ = split_message(StationMessage(MessageKey(1, 0, 0), bytes(size_bytes)), DATAGRAM_BYTES)
     reassembly = Reassembly()
     reassembly.add(parse_piece(first), 1)
     tracemalloc.start()
@@ -83,7 +83,7 @@ def test_only_the_first_piece_allocates_the_message() -> None:
 
 def test_interleaved_messages_do_not_mix() -> None:
     reassembly = Reassembly()
-    other = StationMessage(MessageKey(8, 0, 1), 1.0, DATA[::-1])
+    other = StationMessage(MessageKey(8, 0, 1), DATA[::-1])
     arrived = []
     for mine, theirs in zip(DATAGRAMS, split_message(other, DATAGRAM_BYTES), strict=True):
         arrived += [reassembly.add(parse_piece(mine), 1), reassembly.add(parse_piece(theirs), 1)]

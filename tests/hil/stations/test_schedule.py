@@ -35,7 +35,7 @@ def test_split_language_model_has_a_visit_per_pass_and_partition() -> None:
     assert job.service_ns == tuple(
         device.service_ns("llama-15m", first, stop, *each_pass)  # both nodes have the same device
         for each_pass in passes(each)
-        for _, first, stop in split(TEXT, 2)
+        for _, first, stop, _ in split(TEXT, 2)
     )
     hidden = TEXT.model.activation_bytes(2, 1, "int8")
     assert brief(schedule.leg(job, 0)) == (0, 0, "ue1", 24 * 4)

@@ -35,7 +35,7 @@ def message_to(schedule: Schedule, key: MessageKey) -> ReceivedMessage:
     """Return a message of the right size, received now."""
     job = schedule.jobs[key.job]
     leg = schedule.leg(job, key.step * len(schedule.plan(job).placement) + key.stage)
-    return ReceivedMessage(StationMessage(key, 1.0, bytes(leg.size_bytes)), time.monotonic_ns(), leg.size_bytes)
+    return ReceivedMessage(StationMessage(key, bytes(leg.size_bytes)), time.monotonic_ns(), leg.size_bytes)
 
 
 @pytest.mark.parametrize("of", [IMAGE, TEXT], ids=["image", "prompt"])

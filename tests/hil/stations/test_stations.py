@@ -25,7 +25,7 @@ KINDS = {
     name: kind(*name.split())
     for name in ("alexnet fp32", "alexnet int8", "alexnet fp16", "llama-15m fp32", "llama-15m int8")
 }
-SILENT = TaskKind("silent", load_profile("resnet32"), 0, 0, "fp32", 10**9)  # input and result are empty
+SILENT = TaskKind("silent", load_profile("resnet32"), 0, 0, ("fp32",), 10**9)  # input and result are empty
 HEADER_BYTES = 24
 BURST = 4
 
@@ -87,7 +87,7 @@ def test_split_model_gives_the_whole_models_answer(finished: StationRun) -> None
         seed = finished.schedule.jobs[number].input_seed
         (row,) = finished.rows_of(number, Event.COMPUTED, len(placement) - 1)
         assert row["answer"] == answer_of(task, placement, seed), number
-        if task.kind.precision == "fp32":
+        if task.kind.codecs == ("fp32",):
             assert row["answer"] == answer_of(task, WHOLE.get(task.kind.name, placement), seed), number
 
 

@@ -25,7 +25,7 @@ from tests.hil.lab import NODE_WORKERS, expected, kind, split, system, task
 from tests.hil.test_field_fuzz import tensor
 
 NIN = kind("nin", "fp32")
-NO_ELEMENTS = bytearray(tensor((1, 1, 1, 1), codec.Precision.int8)[:-1])
+NO_ELEMENTS = bytearray(tensor((1, 1, 1, 1), "int8")[:-1])
 NO_ELEMENTS[8:24] = bytes(4) + b"\xff" * 12  # 0 x 4294967295 x 4294967295 x 4294967295: 76 bytes
 UNKNOWN_TYPE = b'{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}'
 UNKNOWN_WEIGHTS = len(UNKNOWN_TYPE).to_bytes(8, "little") + UNKNOWN_TYPE + b"x"
@@ -40,12 +40,12 @@ def garbage(name: str) -> list[bytes]:
     offer = control_messages.Offer(1, "nin", 0, 0, digest(UNKNOWN_WEIGHTS).hex(), len(UNKNOWN_WEIGHTS))
     giant = {**json.loads(control_messages.encode(offer)), "size": 2**62, "digest": "0" * 64}
     measure = {"is": "Measure", "run": 1, "model": "nin", "seed": 0, "first": 0, "stop": 12, "tokens": 1}
-    plan = control_messages.Plan(1, 1, "nin", 0, "int8", (control_messages.Stage(name, 5, 5),))
+    plan = control_messages.Plan(1, 1, "nin", 0, (control_messages.Stage(name, 5, 5, "int8"),))
     return [
         b"",
         b"x",
         bytes(NO_ELEMENTS),
-        tensor((1, 2, 3), codec.Precision.int8),
+        tensor((1, 2, 3), "int8"),
         control_messages.encode(offer),
         codec.encode_chunk(codec.Chunk(digest(UNKNOWN_WEIGHTS), 0, 1, UNKNOWN_WEIGHTS)),
         json.dumps(giant).encode(),

@@ -45,9 +45,7 @@ def one_worker(broker: Broker, *options: str) -> Iterator[tuple[CoordinatorConne
 
 
 def test_malformed_messages_are_dropped_and_counted(amqtt: Broker) -> None:
-    good = codec.Tensor(
-        codec.MessageKind.ACTIVATION, codec.StageId(1, 2, 3, 4, 5, 6), codec.Precision.fp32, np.ones(3, "f4")
-    )
+    good = codec.Tensor(codec.MessageKind.ACTIVATION, codec.StageId(1, 2, 3, 4, 5, 6), "fp32", np.ones(3, "f4"))
     junk = [
         b"",
         b"junk",
@@ -67,9 +65,7 @@ def test_malformed_messages_are_dropped_and_counted(amqtt: Broker) -> None:
         control_messages.encode(control_messages.Prepare(1, "no-such-model")),
         control_messages.encode(control_messages.Measure(1, "no-such-model", 0, 0, 3, 1, 1)),
         control_messages.encode(control_messages.Measure(1, "nin", 0, 5, 400, 1, 1)),
-        control_messages.encode(
-            control_messages.Plan(1, 1, "nin", 0, "int8", (control_messages.Stage("other", 0, 999),))
-        ),
+        control_messages.encode(control_messages.Plan(1, 1, "nin", 0, (control_messages.Stage("other", 0, 999, ""),))),
         control_messages.encode(control_messages.Offer(1, "nin", 0, 10**3, "0" * 64, 0)),
         codec.encode_chunk(codec.Chunk(bytes(32), 0, 1, b"")),
     ]

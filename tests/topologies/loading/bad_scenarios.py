@@ -342,7 +342,36 @@ CASES = [
         "two-arrivals", "tasks[0].arrivals: must give exactly one", put("tasks.0.arrivals.periodic", {"interval_ms": 5})
     ),
     Case("arrival-rate", "rate_per_s=-2: must be above 0", put("tasks.0.arrivals.poisson.rate_per_s", -2)),
-    Case("activation", "tasks[0].activation=int4: must be 'int8', 'fp16' or 'fp32'", put("tasks.0.activation", "int4")),
+    Case(
+        "activation",
+        "tasks[0].activation=int3: must be 'fp32', 'fp16', 'bf16', 'int8', 'int4', 'topk10', 'int8+outliers' or",
+        put("tasks.0.activation", "int3"),
+    ),
+    Case(
+        "activation-entry", "tasks[0].activation[1]=int3: must be 'fp32', ", put("tasks.0.activation", ["int8", "int3"])
+    ),
+    Case("activation-none", "tasks[0].activation=[]: must have 1 or more entries", put("tasks.0.activation", [])),
+    Case("activation-number", "tasks[0].activation=8: must be a list", put("tasks.0.activation", 8)),
+    Case(
+        "activation-twice",
+        "tasks[0].activation[2]=int8: must be named once",
+        put("tasks.0.activation", ["int8", "int4", "int8"]),
+    ),
+    Case(
+        "fixed-codec-unknown",
+        "policies[1].splits.image.codec=int3: must be 'fp32', ",
+        put("policies.1.splits.image.codec", "int3"),
+    ),
+    Case(
+        "fixed-codec",
+        "policies[1].splits.image.codec=int4: must be one of the task's activation: int8",
+        put("policies.1.splits.image.codec", "int4"),
+    ),
+    Case(
+        "fixed-codec-uncut",
+        "policies[1].splits.image.codec=int8: must not be given, since no activation is sent",
+        put("policies.1.splits.image", {"cut": 0, "node": "edge1", "codec": "int8"}),
+    ),
     Case("policy-type", "policies[0].type=best: must be random, all-device", put("policies.0.type", "best")),
     Case("policy-untyped", "policies[0].type: must be random, all-device", put("policies.0", {"label": "x"})),
     Case("policy-text", "policies[0]=random: must be a section with keys", put("policies.0", "random")),

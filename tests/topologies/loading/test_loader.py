@@ -112,7 +112,7 @@ def test_units_of_links(good: Path) -> None:
 def test_units_of_tasks_and_control(good: Path) -> None:
     system = build(load(good, ["tasks[0].result_kb=1.5", "tasks[0].activation=fp16"]), good.parent)
     image = system.streams[0]
-    assert (image.kind.input_bytes, image.kind.result_bytes, image.kind.precision) == (100_000, 1_500, "fp16")
+    assert (image.kind.input_bytes, image.kind.result_bytes, image.kind.codecs) == (100_000, 1_500, ("fp16",))
     assert image.kind.deadline_ns == 300_000_000
     assert image.arrivals == Poisson(2)
     assert (system.control.node, system.control.age_ns, system.control.window_ns) == ("gnb", 5_000_000, 100_000_000)
