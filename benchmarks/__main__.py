@@ -6,7 +6,7 @@
 import sys
 from functools import partial
 
-from benchmarks import cell, channel, tasks, vector_env
+from benchmarks import cell, channel, codecs, tasks, vector_env
 from benchmarks.rows import Benchmark, run_benchmarks
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "vector_env": vector_env.rows,
     "channel": channel.rows,
     "cell": cell.rows,
+    "codec": codecs.rows,
 }
 
 if __name__ == "__main__":

@@ -254,9 +254,10 @@ def _largest(values: Values, count: int) -> NDArray[np.bool_]:
     """Return which `count` scalars of each row are the largest in magnitude; of equal ones the first."""
     magnitudes = np.abs(values)
     least = np.partition(magnitudes, -count, axis=1)[:, -count, np.newaxis]
-    above, equal = magnitudes > least, magnitudes == least
-    missing = count - above.sum(axis=1, keepdims=True)
-    largest: NDArray[np.bool_] = above | (equal & (np.cumsum(equal, axis=1) <= missing))
+    largest: NDArray[np.bool_] = magnitudes >= least
+    if np.count_nonzero(largest) > count * len(values):
+        above, equal = magnitudes > least, magnitudes == least
+        largest = above | (equal & (np.cumsum(equal, axis=1) <= count - above.sum(axis=1, keepdims=True)))
     return largest
 
 

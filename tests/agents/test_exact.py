@@ -50,7 +50,7 @@ def brute_force_ns(seen: FixedObservation, placement: Placement) -> float:
             if number == 0:
                 now = max(now, seen.backlog_ns(node))
             now += seen.service_ns(node, first, stop, tokens, context)
-            carried = task.kind.model.layers[stop - 1].activation_elements * tokens
+            carried = (4 + task.kind.model.layers[stop - 1].activation_elements) * tokens  # int8: a scale, a byte each
         carried = 4
     move(task.source, result_bytes(task))
     return now

@@ -49,7 +49,7 @@ def delay_ns(network: Network, task: Task, placement: Placement) -> int:
             if where != node:
                 now_ns = send(network, where, node, now_ns, size)
             now_ns += network.devices[node].service_ns(model.name, first, stop, tokens, context)
-            where, size = node, model.layers[stop - 1].activation_elements * tokens  # int8: a byte each
+            where, size = node, (4 + model.layers[stop - 1].activation_elements) * tokens  # int8: a scale, a byte each
         size = TOKEN_ID_BYTES
     if where != task.source:
         result = task.kind.result_bytes if image else task.output_tokens * TOKEN_ID_BYTES

@@ -100,7 +100,7 @@ def test_an_image_alone_in_closed_form() -> None:
     up_ns, down_ns = 2 * NS_PER_MS + 8_000 * 1_000, 2 * NS_PER_MS + 40 * 1_000
     assert alone_ns("edge1:0-5") == up_ns + service_ns("edge1", 0, 5) + down_ns
     network = Network(replace(system, links=links))
-    cut_ns = 2 * NS_PER_MS + IMAGE.model.layers[1].activation_elements * 1_000
+    cut_ns = 2 * NS_PER_MS + (4 + IMAGE.model.layers[1].activation_elements) * 1_000  # int8: a scale and a byte each
     expected = service_ns("ue1", 0, 2) + cut_ns + service_ns("edge1", 2, 5) + down_ns
     assert alone_ns("ue1:0-2|edge1:2-5") == expected
 
