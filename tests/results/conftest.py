@@ -62,7 +62,7 @@ def task_row(
 
 def stage_row(row: Row) -> Row:
     """Return the task as one stage of stages.parquet."""
-    return (*row[:4], 0, "edge1", 0, 16, *row[8:13], *row[16:22], row[-1], "")
+    return (*row[:4], 0, "edge1", 0, 16, "", *row[8:13], *row[16:22], row[-1], "")
 
 
 def rate_trace(seed: int, seconds: int = DURATION_S) -> Trace:

@@ -116,7 +116,7 @@ def test_a_request_alone_in_closed_form(prompt: int, output: int) -> None:
 
     def step_ns(tokens: int, context: int) -> int:
         near = network.devices["ue1"].service_ns("llama", 0, 2, tokens, context)
-        return near + 128 * tokens * 1_000 + network.devices["edge1"].service_ns("llama", 2, 4, tokens, context)
+        return near + (4 + 128) * tokens * 1_000 + network.devices["edge1"].service_ns("llama", 2, 4, tokens, context)
 
     expected = step_ns(prompt, prompt // 2) + sum(4_000 + step_ns(1, prompt + k) for k in range(1, output))
     assert sojourn_ns(network, task, parse("ue1:0-2|edge1:2-4"), first_message) == expected + 4_000 * output

@@ -26,7 +26,7 @@ KINDS = {
     for name in ("alexnet fp32", "alexnet int8", "alexnet fp16", "llama-15m fp32", "llama-15m int8")
 }
 SILENT = TaskKind("silent", load_profile("resnet32"), 0, 0, ("fp32",), 10**9)  # input and result are empty
-HEADER_BYTES = 24
+HEADER_BYTES = 20
 BURST = 4
 
 
