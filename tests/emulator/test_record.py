@@ -58,7 +58,6 @@ def stage_row(number: int) -> tuple[Any, ...]:
         2,
         3,
         4,
-        "int4",
         1,
         0.5,
         0.0,
