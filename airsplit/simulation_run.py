@@ -70,7 +70,7 @@ def run_simulation(
         deferral = stack.enter_context(SignalDeferral())
         stack.enter_context(progress)
         progress.notes(recording_notes(scenario, system))
-        lab = stack.enter_context(workers(hil, scenario, system, progress, login)) if hil else None
+        lab = stack.enter_context(workers(hil, scenario, home, system, progress, login)) if hil else None
         system = system if lab is None else lab.system
         folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress, objects, cache)
         with room_for_manifest(folder, system):
@@ -126,12 +126,12 @@ def require_hosts(scenario: Scenario, where: str, login: "Login | None") -> None
 
 
 def workers(
-    where: str, scenario: Scenario, system: System, progress: RunProgress, login: "Login | None"
+    where: str, scenario: Scenario, folder: Path, system: System, progress: RunProgress, login: "Login | None"
 ) -> "AbstractContextManager[Lab]":
     """Return the lab of workers. Imports torch, which other runs do not need."""
     from hil.testbed.lab import open_lab
 
-    return open_lab(where, scenario, system, progress, login)
+    return open_lab(where, scenario, folder, system, progress, login)
 
 
 def describe_workers(lab: "Lab", system: System) -> ExecutionFacts:

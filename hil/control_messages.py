@@ -16,6 +16,7 @@ ONLINE, OFFLINE = "online", "offline"
 NO_MEMORY = "memory"  # the error of a worker that has no room for the weights
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MAX_TEXT_LENGTH = 500
+MAX_SETTINGS_LENGTH = 2**16
 MAX_INT = 2**63 - 1
 MAX_CONTROL_BYTES = 256 * 2**10
 MAX_LAYERS = 4_096
@@ -121,10 +122,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Prepare:
-    """To a worker: layers of this model will follow. Has no reply."""
+    """To a worker: layers of this model will follow. Has no reply.
+
+    `settings`: of a language model that is not shipped, the JSON of its config.json; else empty. `dtype`: the precision
+    of its weights.
+    """
 
     run: int
     model: str
+    settings: str = ""
+    dtype: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -278,7 +285,8 @@ def _value(value: Any, kind: Any, path: str) -> Any:
     """Return `value` as `kind`: an integer from 0, a text, a tuple, or a dataclass of these."""
     if kind is int and type(value) is int and 0 <= value <= MAX_INT:
         return value
-    if kind is str and isinstance(value, str) and len(value) <= MAX_TEXT_LENGTH:
+    most = MAX_SETTINGS_LENGTH if path.endswith(".settings") else MAX_TEXT_LENGTH
+    if kind is str and isinstance(value, str) and len(value) <= most:
         return value
     if get_origin(kind) is tuple and isinstance(value, list) and len(value) <= MAX_LAYERS:
         return tuple(_value(item, get_args(kind)[0], path) for item in value)

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from statistics import median
 from time import perf_counter_ns
 from typing import NamedTuple
@@ -10,21 +11,34 @@ from typing import NamedTuple
 import torch
 from safetensors.torch import load, save
 
+from emulator.core.errors import MissingDependency
 from hil.codec import Float32Array
 from hil.control_messages import MAX_TOKENS
 from hil.deployment import LayerId
 from hil.errors import Malformed
 from topologies.models.chain import DTYPES, Chain, ModelPlan
-from topologies.models.registry import build, example_input, model_plan, outline
+from topologies.models.language.config_file import config_of_text
+from topologies.models.registry import model_names, model_plan, plan_input
 
 TensorTypes = Mapping[str, tuple[torch.dtype, torch.Size]]
 WARM_UP_RUNS = 2
 WARM_UP_TOKENS = 16
 
 
-def layer_bytes(layer: LayerId) -> bytes:
-    """Return a layer's weights as safetensors."""
-    chain = build(layer.model, layer.seed, layer.index, layer.index + 1)
+def layer_bytes(layer: LayerId, plan: ModelPlan | None = None) -> bytes:
+    """Return a layer's weights as safetensors; `plan` is that of the layer's model, by default the shipped one."""
+    return chain_bytes(built_layer(layer, plan or model_plan(layer.model)))
+
+
+def built_layer(layer: LayerId, plan: ModelPlan) -> Chain:
+    """Return a layer with its trained weights, or with weights drawn from its seed."""
+    chain = Chain(plan, layer.index, layer.index + 1)
+    chain.materialise(layer.seed)
+    return chain
+
+
+def chain_bytes(chain: Chain) -> bytes:
+    """Return the weights of layers as safetensors."""
     return bytes(save({name: tensor.contiguous() for name, tensor in chain.state_dict().items()}))
 
 
@@ -63,7 +77,7 @@ class Runtime:
         torch.set_num_threads(1)  # times vary less with the host's load
         self.threads = torch.get_num_threads()
         self._held: dict[LayerId, _HeldLayer] = {}
-        self._prepared: set[str] = set()
+        self._prepared: dict[str, tuple[str, str, ModelPlan]] = {}  # by model: settings, precision of weights, plan
         self._shapes: dict[tuple[str, int], tuple[int, ...]] = {}  # by model and cut: of one image or token
 
     @property
@@ -75,20 +89,43 @@ class Runtime:
         """Return whether a layer is held with the weights whose SHA-256 is `whole`."""
         return layer in self._held and self._held[layer].whole == whole
 
-    def prepare(self, model: str) -> None:
-        """Import the libraries of the model's layers, which takes seconds for some models."""
-        if model in self._prepared:
+    def prepare(self, model: str, settings: str = "", dtype: str = "fp32") -> None:
+        """Import the libraries of the model's layers, which takes seconds for some models.
+
+        `settings` are those of a language model that is not shipped (the JSON of its config.json), `dtype` the
+        precision of its weights. Layers of another model that had the name are held no longer.
+        """
+        known = self._prepared.get(model)
+        if known is not None and known[:2] == (settings, dtype):
             return
-        _plan(model)
+        plan = _received_plan(model, settings, dtype) if settings else _shipped_plan(model)
         gc.collect()
         gc.freeze()  # garbage collection during a measurement then skips these objects
-        self._prepared.add(model)
+        self._prepared[model] = settings, dtype, plan
+        self._held = {layer: held for layer, held in self._held.items() if layer.model != model}
+        self._shapes = {key: shape for key, shape in self._shapes.items() if key[0] != model}
+
+    def find(self, layer: LayerId, whole: bytes) -> bool:
+        """Return whether this machine has a layer's trained weights, with the SHA-256 `whole`, and then hold them."""
+        if layer.model not in model_names():
+            return False
+        plan = self._plan(layer.model)
+        if plan.weights is None or not 0 <= layer.index < len(plan.layers):
+            return False
+        try:
+            chain = built_layer(layer, plan)
+        except (MissingDependency, ValueError):  # its package is not installed, or a file is damaged: they are sent
+            return False
+        data = chain_bytes(chain)
+        if sha256(data).digest() != whole:
+            return False
+        self._held[layer] = _HeldLayer(chain, len(data), whole)
+        return True
 
     def load(self, layer: LayerId, data: bytes, whole: bytes) -> None:
         """Hold a layer with the received weights `data`, whose SHA-256 is `whole`, instead of others that it had.
         Raises Malformed unless they fit."""
-        self.prepare(layer.model)
-        chain = outline(layer.model, layer.index, layer.index + 1)
+        chain = Chain(self._plan(layer.model), layer.index, layer.index + 1)
         try:
             chain.load_state_dict(read_weights(data, types_of(chain.state_dict())), assign=True)
         except Malformed as error:
@@ -96,11 +133,10 @@ class Runtime:
         self._held[layer] = _HeldLayer(chain, len(data), whole)
 
     def draw(self, layer: LayerId) -> None:
-        """Hold a layer with weights drawn here, from its seed."""
+        """Hold a layer with its trained weights, or with weights drawn here, from its seed."""
         if layer in self._held:
             return
-        self.prepare(layer.model)
-        chain = build(layer.model, layer.seed, layer.index, layer.index + 1)
+        chain = built_layer(layer, self._plan(layer.model))
         self._held[layer] = _HeldLayer(chain, sum(tensor.nbytes for tensor in chain.state_dict().values()))
 
     def run(self, model: str, seed: int, first: int, stop: int, x: torch.Tensor) -> tuple[torch.Tensor, int]:
@@ -138,7 +174,7 @@ class Runtime:
     def task_input(self, model: str, seed: int, tokens: int) -> torch.Tensor:
         """Return the input of a task: an image, or `tokens` token ids."""
         with as_value_error(f"{model}: {tokens} tokens do not fit"):
-            return example_input(model, seed, tokens=tokens)
+            return plan_input(self._plan(model), seed, tokens=tokens)
 
     def synthetic_input(self, model: str, seed: int, cut: int, tokens: int) -> torch.Tensor:
         """Return a tensor of the shape and type of the activation at a cut, uniform in [0, 1)."""
@@ -146,9 +182,9 @@ class Runtime:
         if cut == 0:
             return real
         with as_value_error(f"{model} has no cut {cut}"):
-            shape = outline(model, 0, cut)(real.to("meta")).shape
+            shape = Chain(self._plan(model), 0, cut)(real.to("meta")).shape
             values = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-        return values.to(DTYPES[_plan(model).weight_dtype])
+        return values.to(DTYPES[self._plan(model).weight_dtype])
 
     def activation_shape(self, model: str, cut: int) -> tuple[int, ...]:
         """Return the shape of the activation at a cut, of one image or one token; computed once."""
@@ -159,7 +195,7 @@ class Runtime:
     def from_wire(self, model: str, cut: int, values: Float32Array) -> torch.Tensor:
         """Return an activation received for a cut, in the type that the model computes in. Raises ValueError for
         another shape than the activation at this cut has, for any number of tokens up to MAX_TOKENS."""
-        plan, one = _plan(model), self.activation_shape(model, cut)
+        plan, one = self._plan(model), self.activation_shape(model, cut)
         tokens = values.shape[1:2] if plan.family == "causal_lm" else one[1:2]
         if values.shape != (one[0], *tokens, *one[2:]) or (plan.family == "causal_lm" and tokens > (MAX_TOKENS,)):
             raise ValueError(f"{model} cut {cut}: activation of shape {values.shape}: must be as {one}")
@@ -176,7 +212,13 @@ class Runtime:
 
     def scores(self, model: str, output: torch.Tensor) -> Float32Array:
         """Return the result of a task from the last layer's output: the scores of the classes, or of the next token."""
-        return self.to_wire(output[:, -1] if _plan(model).family == "causal_lm" else output)
+        return self.to_wire(output[:, -1] if self._plan(model).family == "causal_lm" else output)
+
+    def _plan(self, model: str) -> ModelPlan:
+        """Return the definition of a model: the prepared one, or else a shipped one."""
+        if model not in self._prepared:
+            self.prepare(model)
+        return self._prepared[model][2]
 
     def _chain(self, layer: LayerId) -> Chain:
         if layer not in self._held:
@@ -184,10 +226,28 @@ class Runtime:
         return self._held[layer].chain
 
 
-def _plan(model: str) -> ModelPlan:
-    """Return the definition of a model. Raises ValueError for an unknown one, and without the libraries it needs."""
-    try:
+def _shipped_plan(model: str) -> ModelPlan:
+    """Return the definition of a shipped model. Raises ValueError for an unknown one, and without its libraries."""
+    with _libraries_of(model):
         return model_plan(model)
+
+
+def _received_plan(model: str, settings: str, dtype: str) -> ModelPlan:
+    """Return the definition of a language model by received settings. Raises ValueError for settings that cannot be
+    used, and without the libraries it needs."""
+    if dtype not in DTYPES:
+        raise ValueError(f"{model}: dtype={dtype[:40]}: must be one of {', '.join(DTYPES)}")
+    checked = config_of_text(settings, f"{model}: config.json")
+    with _libraries_of(model):
+        from topologies.models.language.architecture import configuration_of, language_plan
+
+        return language_plan(model, configuration_of(checked), dtype)
+
+
+@contextmanager
+def _libraries_of(model: str) -> Iterator[None]:
+    try:
+        yield
     except ImportError as error:
         raise ValueError(f"{model}: this Python cannot run it: {error}") from error
 

@@ -20,6 +20,9 @@ class WeightHolder(Protocol):
     def holds(self, layer: LayerId, whole: bytes) -> bool:
         """Return whether a layer is held with the weights whose SHA-256 is `whole`."""
 
+    def find(self, layer: LayerId, whole: bytes) -> bool:
+        """Return whether this machine has a layer's weights, with the SHA-256 `whole`, and then hold them."""
+
     def load(self, layer: LayerId, data: bytes, whole: bytes) -> None:
         """Hold a layer with the weights `data`, whose SHA-256 is `whole`. Raises Malformed unless they fit."""
 
@@ -41,6 +44,8 @@ class Transfers:
             return self._holding(offer, ())
         if offer.size + self._holder.held_bytes > self._memory_bytes:
             return self._holding(offer, (), control_messages.NO_MEMORY)
+        if self._holder.find(layer_of(offer), whole):
+            return self._holding(offer, ())
         known = self._open.pop(whole, None)
         assembly = known[1] if known and known[1].size == offer.size else Assembly(whole, offer.size)
         self._open[whole] = offer, assembly

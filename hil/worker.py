@@ -145,8 +145,8 @@ class Worker:
     def _handle(self, waiting: Waiting) -> None:
         try:
             match waiting.message:
-                case control_messages.Prepare(model=model):
-                    self._runtime.prepare(model)
+                case control_messages.Prepare(model=model, settings=settings, dtype=dtype):
+                    self._runtime.prepare(model, settings, dtype)
                 case control_messages.Offer() as offer:
                     self._reply(offer.run, self._transfers.offer(offer))
                 case codec.Chunk() as chunk:

@@ -1,5 +1,6 @@
 """The coordinator: runs tasks on real workers and returns their measured times. Importing this imports torch."""
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +23,7 @@ from hil.errors import MissingDependency
 from hil.mqtt.address import Address
 from hil.mqtt.login import ANONYMOUS, Login
 from hil.runtime import layer_bytes
+from hil.scenario_models import ScenarioModel
 from hil.task_inputs import input_seed
 from hil.testbed import layer_measurement
 from hil.testbed.assignment import Assignment, Move
@@ -69,10 +71,11 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         weights_seed: int = 0,
         join_s: float = 30.0,
         login: Login = ANONYMOUS,
+        models: Mapping[str, ScenarioModel] | None = None,
     ) -> None:
         """`timeout_s`: after this time without a reply a worker counts as lost. `join_s`: how long to wait at the start
         for workers that are offline. `weights_seed`: untrained weights compute as fast as trained ones; a fixed seed
-        lets workers keep them from run to run.
+        lets workers keep them from run to run. `models`: those that are not shipped, by name.
 
         Raises ValueError for a node that has partitions to run but no worker.
         """
@@ -88,6 +91,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         self._timeout_s = timeout_s
         self._join_s = join_s
         self._seed = weights_seed
+        self._models = dict(models or {})
         self._connection = CoordinatorConnection(broker, login)
         self._fleet = Fleet(self._connection, timeout_s)
         self._task_ids = count(1)
@@ -143,15 +147,13 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             }
         )
         for worker, model in dict.fromkeys((worker, model) for model, _, worker in wanted):  # in parallel
-            self._connection.send(
-                worker, control_messages.encode(control_messages.Prepare(self._connection.run, model))
-            )
+            self._connection.send(worker, control_messages.encode(self._preparation(model)))
         latest: tuple[LayerId | None, bytes] = (None, b"")  # a layer may go to several workers
         for done, (model, index, worker) in enumerate(wanted):
             progress(done, len(wanted))
             layer = LayerId(model, self._seed, index)
             if latest[0] != layer:
-                latest = layer, layer_bytes(layer)
+                latest = layer, self._layer_bytes(layer)
             with _as_missing_dependency(worker, "the layer"):
                 self._fleet.deliver(worker, layer, latest[1])
         progress(len(wanted), len(wanted))
@@ -274,7 +276,17 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         for index in range(stage.first, stage.stop):
             layer = LayerId(model, self._seed, index)
             if not self._fleet.holds(stage.worker, layer):
-                self._fleet.deliver(stage.worker, layer, layer_bytes(layer))
+                self._fleet.deliver(stage.worker, layer, self._layer_bytes(layer))
+
+    def _layer_bytes(self, layer: LayerId) -> bytes:
+        own = self._models.get(layer.model)
+        return layer_bytes(layer, None if own is None else own.plan)
+
+    def _preparation(self, model: str) -> control_messages.Prepare:
+        own = self._models.get(model)
+        if own is None:
+            return control_messages.Prepare(self._connection.run, model)
+        return control_messages.Prepare(self._connection.run, model, json.dumps(dict(own.settings)), own.dtype)
 
     def _measure_orders(self, repeats: int, lengths: tuple[int, int]) -> Iterator[tuple[str, control_messages.Measure]]:
         deployed: dict[tuple[str, str], set[int]] = {}  # by worker and model: layers

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from emulator.core.progress import StepProgress
@@ -9,6 +10,7 @@ from emulator.policy import Compute
 from emulator.system import System
 from hil.mqtt.broker import embedded
 from hil.mqtt.login import ANONYMOUS, Login, open_login
+from hil.scenario_models import scenario_models
 from hil.testbed.coordinator import Coordinator, NodeWorker
 from hil.testbed.hosts import LOCAL, local_workers
 from topologies.schema.scenario import Scenario
@@ -35,12 +37,13 @@ class Lab(NamedTuple):
 
 @contextmanager
 def open_lab(
-    where: str, scenario: Scenario, system: System, progress: StepProgress, login: Login | None = None
+    where: str, scenario: Scenario, folder: Path, system: System, progress: StepProgress, login: Login | None = None
 ) -> Iterator[Lab]:
     """Connect to the broker `where` (HOST:PORT, mqtt://HOST or mqtts://HOST), whose workers have the scenario's names;
     or, for `local`, start an embedded broker and worker processes that end with the context.
 
-    Raises ValueError for a scenario without workers, MissingDependency if the broker or a worker does not answer.
+    Relative paths of the scenario start from `folder`. Raises ValueError for a scenario without workers,
+    MissingDependency if the broker or a worker does not answer.
     """
     if scenario.hil is None:
         raise ValueError("hil: must name workers and policies")
@@ -54,7 +57,15 @@ def open_lab(
         address, default = (own_broker.address, ANONYMOUS) if own_broker else open_login(where)
         if own_broker:
             stack.enter_context(local_workers(address, scenario.hil.workers))
-        coordinator = stack.enter_context(Coordinator(address, hosts, system, login=login or default))
+        coordinator = stack.enter_context(
+            Coordinator(
+                address,
+                hosts,
+                system,
+                login=login or default,
+                models=scenario_models(scenario, folder),
+            )
+        )
         coordinator.deploy(lambda done, total: progress("deploying weights", done, total))
         measured = coordinator.measure_layers(lambda done, total: progress("measuring layers", done, total))
 

@@ -11,7 +11,8 @@ from emulator.system import Control, Cost, DeviceSpec, Node, System
 from emulator.task import Partition, Placement, Task, TaskKind
 from emulator.workload import Periodic, Stream
 from hil.testbed.coordinator import NodeWorker
-from topologies.models.registry import build, example_input
+from topologies.models.chain import Chain, ModelPlan
+from topologies.models.registry import model_plan, plan_input
 from topologies.profiles import load_profile
 
 SEED = 3
@@ -55,11 +56,17 @@ def task(of: TaskKind, number: int = 0, prompt: int = 24, output: int = 4) -> Ta
 
 def expected(of: Task, weights_seed: int = 0) -> NDArray[np.float32]:
     """Return the scores of the whole model for a task, computed in this process."""
-    model = of.kind.model.name
+    return expected_of(of, model_plan(of.kind.model.name), weights_seed)
+
+
+def expected_of(of: Task, plan: ModelPlan, weights_seed: int = 0) -> NDArray[np.float32]:
+    """Return the scores of a whole model, which need not be shipped, as `expected`."""
     seed = int.from_bytes(address(SEED, of.source, f"input of {of.kind.name}", of.number)[:8], "little") >> 1
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    output = build(model, weights_seed)(example_input(model, seed, tokens=of.prompt_tokens or 1))
+    chain = Chain(plan, 0, len(plan.layers))
+    chain.materialise(weights_seed)
+    output = chain(plan_input(plan, seed, tokens=of.prompt_tokens or 1))
     torch.set_num_threads(threads)
     answer: NDArray[np.float32] = (output[:, -1] if of.kind.model.family == "causal_lm" else output).numpy()
     return answer

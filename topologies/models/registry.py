@@ -63,8 +63,12 @@ def build(name: str, seed: int, first: int = 0, stop: int | None = None) -> Chai
 def example_input(name: str, seed: int, index: int = 0, tokens: int = 1) -> Tensor:
     """Return a random input from the seed: an image, shape (1, channels, height, width), uniform in [-1, 1]; or
     `tokens` token ids, shape (1, tokens), int64."""
-    plan = model_plan(name)
-    draw = generator(seed, name, "example input", index)
+    return plan_input(model_plan(name), seed, index, tokens)
+
+
+def plan_input(plan: ModelPlan, seed: int, index: int = 0, tokens: int = 1) -> Tensor:
+    """Return a random input of a model, as `example_input`."""
+    draw = generator(seed, plan.name, "example input", index)
     if plan.family == "vision":
         return torch.from_numpy(draw.uniform(-1.0, 1.0, (1, *plan.input_shape))).to(torch.float32)
     return torch.from_numpy(draw.integers(plan.vocabulary, size=(1, tokens)))

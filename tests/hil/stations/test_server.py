@@ -66,10 +66,10 @@ def test_shape_of_an_activation_is_known_before_the_first_task_even_without_memo
     )
     layers = NodeLayers(schedule, "edge2")
 
-    def outline(*_: object) -> None:
+    def construct(*_: object) -> None:
         raise AssertionError("must not be called during a task")
 
-    monkeypatch.setattr("hil.runtime.outline", outline)
+    monkeypatch.setattr("hil.runtime.Chain", construct)
     key = MessageKey(0, 0, 1)
     assert layers.decode(schedule.jobs[0], message_to(schedule, key).message).shape[0] == 1
 

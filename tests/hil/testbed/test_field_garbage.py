@@ -166,6 +166,9 @@ class Nothing:
     def holds(self, layer: LayerId, whole: bytes) -> bool:
         return False
 
+    def find(self, layer: LayerId, whole: bytes) -> bool:
+        return False
+
     def load(self, layer: LayerId, data: bytes, whole: bytes) -> None:
         raise AssertionError(f"{layer}: no transfer is complete")
 
