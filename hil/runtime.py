@@ -203,7 +203,7 @@ class Runtime:
 
     def tokens_of(self, model: str, x: torch.Tensor) -> int:
         """Return the number of tokens of an activation: 1 for an image."""
-        return int(x.shape[1]) if _plan(model).family == "causal_lm" else 1
+        return int(x.shape[1]) if self._plan(model).family == "causal_lm" else 1
 
     def to_wire(self, x: torch.Tensor) -> Float32Array:
         """Return an activation in the type that the codec encodes."""
