@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S
@@ -43,12 +45,26 @@ Arrivals = Poisson | Periodic | Recorded
 
 @dataclass(frozen=True)
 class Tokens:
-    """Lengths of language-model requests: geometric with the given means, truncated at the given maxima."""
+    """Lengths of language-model requests: geometric with the given means, truncated at the given maxima. `prompts`: the
+    token ids of the texts that requests choose from (`chosen_prompt`), each of at least one and at most `prompt_max`;
+    their lengths are then not drawn."""
 
     prompt_mean: int
     prompt_max: int
     output_mean: int
     output_max: int
+    prompts: tuple[tuple[int, ...], ...] = ()
+
+
+def chosen_prompts(seed: int, source: str, kind: str, chunk: int, prompts: int) -> NDArray[np.int64]:
+    """Return which of the prompts the CHUNK tasks from number `chunk` * CHUNK on have, each with equal probability."""
+    return generator(seed, source, f"prompts of {kind}", chunk).integers(prompts, size=CHUNK)
+
+
+def chosen_prompt(seed: int, task: Task, prompts: int) -> int:
+    """Return which of the prompts a task has."""
+    chunk, number = divmod(task.number, CHUNK)
+    return int(chosen_prompts(seed, task.source, task.kind.name, chunk, prompts)[number])
 
 
 @dataclass(frozen=True)
@@ -95,7 +111,10 @@ class Stream:
                 yield 0, 0
         rng = generator(seed, self.source, f"lengths of {self.kind.name}")
         tokens = self.tokens
-        while True:
+        for chunk in count():
             prompts = np.minimum(rng.geometric(1 / tokens.prompt_mean, CHUNK), tokens.prompt_max)
             outputs = np.minimum(rng.geometric(1 / tokens.output_mean, CHUNK), tokens.output_max)
+            if tokens.prompts:
+                chosen = chosen_prompts(seed, self.source, self.kind.name, chunk, len(tokens.prompts))
+                prompts = np.array([len(tokens.prompts[each]) for each in chosen])
             yield from zip(prompts.tolist(), outputs.tolist(), strict=True)

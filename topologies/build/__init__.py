@@ -20,6 +20,7 @@ from topologies.build.conversion import (
     recorded_arrivals,
 )
 from topologies.build.links import cells_of, links_of
+from topologies.build.prompts import prompt_tokens
 from topologies.build.room import require_room
 from topologies.build.trace_sources import TraceSource
 from topologies.schema.scenario import Scenario
@@ -94,7 +95,7 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
         nodes=nodes,
         links=links_of(scenario, nodes, source),
         streams=tuple(
-            Stream(name, kind_of(task, models[task.model]), _arrivals(task, folder), _tokens(task))
+            Stream(name, kind_of(task, models[task.model]), _arrivals(task, folder), _tokens(scenario, task, folder))
             for task in scenario.tasks
             for name in scenario.names_of(task.sources)
         ),
@@ -123,7 +124,9 @@ def _arrivals(task: TaskSection, folder: Path) -> Arrivals:
     return Recorded(recorded.arrival_ns or (), recorded.prompt_tokens, recorded.output_tokens)
 
 
-def _tokens(task: TaskSection) -> Tokens | None:
+def _tokens(scenario: Scenario, task: TaskSection, folder: Path) -> Tokens | None:
     if task.tokens is None:
         return None
-    return Tokens(task.tokens.prompt_mean, task.tokens.prompt_max, task.tokens.output_mean, task.tokens.output_max)
+    prompts = prompt_tokens(scenario, task, folder)
+    mean = task.tokens.prompt_mean or round(sum(map(len, prompts)) / len(prompts))
+    return Tokens(mean, task.tokens.prompt_max, task.tokens.output_mean, task.tokens.output_max, prompts)

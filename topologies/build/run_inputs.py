@@ -14,6 +14,8 @@ from emulator.layer_times import measured_of, save_measured
 from emulator.system import System
 from emulator.trace import Trace
 from topologies.build.conversion import direction_name, nodes_of, profile_source, radio_ends, recorded_arrivals
+from topologies.build.prompts import texts_of
+from topologies.datasets.texts import texts_sha256
 from topologies.loading.file_checks import track_files
 from topologies.models.digests import trained_digests
 from topologies.models.language.packages import PACKAGES
@@ -62,8 +64,8 @@ def checkpoint_file(label: str) -> str:
 
 
 def input_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
-    """Return the files to copy by their paths in the run's folder: decisions to replay, profiles of models, and
-    recorded tracks. Relative paths of the scenario start from `folder`."""
+    """Return the files to copy by their paths in the run's folder: decisions to replay, profiles of models, recorded
+    tracks, and prompts. Relative paths of the scenario start from `folder`."""
     replays = {
         _decisions_file(label_of(each)): folder / each.file
         for each in scenario.policies
@@ -71,8 +73,12 @@ def input_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
     }
     profiles = {_profile_file(model): Path(source) for model, source in _own_profiles(scenario, folder).items()}
     tracks = {_track_file(file): folder / file for _, file in track_files(scenario)}
+    named = [task.prompts.file for task in scenario.tasks if task.prompts is not None]
+    prompts = {_prompts_file(file): folder / file for file in named if file is not None}
     modules = [stored_files(each.type, folder) for each in scenario.policies if isinstance(each, CustomSection)]
-    return {place: source for files in (replays, profiles, tracks, *modules) for place, source in files.items()}
+    return {
+        place: source for files in (replays, profiles, tracks, prompts, *modules) for place, source in files.items()
+    }
 
 
 def _decisions_file(label: str) -> str:
@@ -81,6 +87,10 @@ def _decisions_file(label: str) -> str:
 
 def _track_file(file: str) -> str:
     return f"inputs/{quote(file, safe=TEMPLATE)}"
+
+
+def _prompts_file(file: str) -> str:
+    return f"inputs/{quote(file, safe='')}"
 
 
 def _profile_file(model: str) -> str:
@@ -143,6 +153,10 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
         if task.arrivals.recorded is not None:
             recorded = recorded_arrivals(task.arrivals.recorded, folder)
             entry["arrivals"]["recorded"] = recorded.model_dump(mode="json", exclude_none=True)
+        if task.prompts is not None:
+            entry["prompts"]["sha256"] = texts_sha256(texts_of(task.prompts, folder))
+            if task.prompts.file is not None:
+                entry["prompts"]["file"] = _prompts_file(task.prompts.file)
     for entry, policy in zip(data["policies"], scenario.policies, strict=True):
         if isinstance(policy, LearnedSection):
             entry["checkpoint"] = checkpoint_file(label_of(policy))

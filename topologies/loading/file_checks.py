@@ -39,6 +39,8 @@ def named_files(scenario: Scenario, folder: Path) -> list[tuple[str, str]]:
     for index, task in enumerate(scenario.tasks):
         if task.arrivals.recorded is not None and task.arrivals.recorded.file is not None:
             files.append((f"tasks[{index}].arrivals.recorded.file", task.arrivals.recorded.file))
+        if task.prompts is not None and task.prompts.file is not None:
+            files.append((f"tasks[{index}].prompts.file", task.prompts.file))
         source = scenario.models.get(task.model, task.model)
         place = f"models.{task.model}"
         if isinstance(source, ModelSection):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from topologies.build.candidates import split
 from topologies.build.conversion import BYTES_PER_MB, placements_of, recorded_arrivals
+from topologies.build.prompts import prompt_tokens
 from topologies.loading.rule_input import RuleInput, first_of_entries
 from topologies.schema.messages import short
 from topologies.schema.scenario import ALL, FixedSection, LearnedSection
@@ -58,6 +59,7 @@ def _check_model(given: RuleInput, path: str, task: TaskSection) -> Iterator[str
         yield f"{path}.tokens: must be given, since {task.model} is a language model"
     if model.family == "vision" and task.tokens is not None:
         yield f"{path}.tokens: must not be given, since {task.model} is no language model"
+    yield from _check_prompts(given, path, task, recorded is not None and bool(recorded.prompt_tokens))
     for name in ("deadline_ttft_ms", "deadline_token_ms"):
         if model.family == "vision" and getattr(task, name) is not None:
             yield f"{path}.{name}: must not be given, since {task.model} is no language model"
@@ -69,6 +71,27 @@ def _check_model(given: RuleInput, path: str, task: TaskSection) -> Iterator[str
     for position, cut in enumerate(task.cuts or ()):
         if cut >= len(model.layers):
             yield f"{path}.cuts[{position}]={cut}: must lie before the last of {len(model.layers)} layers"
+
+
+def _check_prompts(given: RuleInput, path: str, task: TaskSection, has_recorded_lengths: bool) -> Iterator[str]:
+    """A prompt has one length: that of its text, a recorded one, or a drawn one."""
+    mean = None if task.tokens is None else task.tokens.prompt_mean
+    if task.prompts is None:
+        if task.tokens is not None and mean is None:
+            yield f"{path}.tokens.prompt_mean: must be given without prompts"
+        return
+    if task.tokens is None:
+        yield f"{path}.tokens: must be given with prompts"
+    elif mean is not None:
+        yield f"{path}.tokens.prompt_mean={mean}: must not be given, since prompts have their own lengths"
+    elif has_recorded_lengths:
+        yield f"{path}.prompts: must not be given, since recorded arrivals have lengths"
+    else:
+        try:
+            if not prompt_tokens(given.scenario, task, given.folder):
+                yield f"{path}.prompts: must have a token"
+        except ValueError as error:
+            yield f"{path}.prompts: {error}"
 
 
 def _wrong_bearers(given: RuleInput) -> Iterator[tuple[int, str]]:

@@ -113,10 +113,10 @@ class ArrivalsSection(Section):
 class TokensSection(Section):
     """Token counts of a language model's requests: geometric with these means, truncated at these maxima."""
 
-    prompt_mean: Count
-    """Mean length of a prompt; at most `prompt_max`."""
+    prompt_mean: Count | None = None
+    """Mean length of a prompt; at most `prompt_max`. Not with `prompts`, which have their own lengths."""
     prompt_max: Count
-    """Longest prompt."""
+    """Longest prompt; longer ones of `prompts` are truncated."""
     output_mean: Count
     """Mean length of an output; at most `output_max`."""
     output_max: Count
@@ -128,8 +128,26 @@ class TokensSection(Section):
             ("prompt", self.prompt_mean, self.prompt_max),
             ("output", self.output_mean, self.output_max),
         ):
-            if mean > most:
+            if mean is not None and mean > most:
                 raise section_error(f"{name}_mean={mean}: must be at most {name}_max, {most}")
+        return self
+
+
+class PromptsSection(Section):
+    """Texts of a language model's requests; each chooses one by a draw of its own."""
+
+    file: str | None = None
+    """Text file in UTF-8."""
+    shipped: Literal["pydoc-topics"] | None = None
+    """`pydoc-topics`: the paragraphs of the help texts that come with Python."""
+    separator: Literal["line", "paragraph"] = "line"
+    """Whether each line of the file is a prompt, or each paragraph; blank lines separate paragraphs."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Digest of the texts; others are refused. Default: any."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        require_exactly_one(self, "file", "shipped")
         return self
 
 
@@ -158,6 +176,8 @@ class TaskSection(Section):
     """Codec of transmitted activations, or a list of them: every placement with a cut is then a candidate in each."""
     tokens: TokensSection | None = None
     """Lengths of requests; for language models, which need it unless recorded arrivals have lengths."""
+    prompts: PromptsSection | None = None
+    """Texts of a trained language model's requests, whose lengths in tokens are then those of the prompts."""
     cuts: Annotated[tuple[Count, ...], Field(strict=False)] | None = None
     """Allowed cuts, cut c lying before layer c; default: all. `[]` forbids splitting."""
     max_partitions: Annotated[int, Field(ge=1, le=8)] = 2
