@@ -6,7 +6,8 @@ from time import perf_counter_ns
 import numpy as np
 
 from benchmarks.rows import Row, row
-from emulator.activation.codecs import CODECS, Values
+from emulator.activation.codec import Values
+from emulator.activation.codecs import CODECS
 from emulator.core.randomness import generator
 
 SHAPE = (512, 576)  # tokens and elements of a prompt's activation in a small language model

@@ -9,7 +9,7 @@ SOURCE_NAME = "device"  # stands for the task's source
 
 def placement_in_words(placement: str, source: str) -> str:
     """Describe `ue1:0-5|edge1:5-16` of a task of ue1 as `5 on device, 11 on edge1`, with
-    `(int4)` behind it if its activations are not in the default codec; a single node as `all on edge1`."""
+    `in int4` behind it if its activations are not in the default codec; a single node as `all on edge1`."""
     if not placement:
         return "none"
     partitions = parse(placement)
@@ -19,7 +19,7 @@ def placement_in_words(placement: str, source: str) -> str:
     layers = [partition.stop - partition.first for partition in partitions]
     words = ", ".join(f"{count} on {node}" for node, count in zip(nodes, layers, strict=True))
     codecs = ", ".join(dict.fromkeys(partition.codec for partition in partitions if partition.codec))
-    return f"{words} ({codecs})" if codecs else words
+    return f"{words} in {codecs}" if codecs else words
 
 
 def device_share(placement: str, source: str) -> float:

@@ -5,6 +5,7 @@ import time
 from hashlib import sha256
 from math import prod
 
+import numpy as np
 import torch
 
 from emulator.activation.codecs import CODECS
@@ -60,8 +61,11 @@ class NodeLayers:
             shape = (1, job.prompt_tokens if step == 0 else 1, *shape[2:])
         tokens = shape[1] if plan.tokens else 1
         codec = CODECS[plan.legs.once[stage].codec]
-        values = codec.decode(message.data, (tokens, prod(shape) // tokens)).reshape(shape)
-        return self._runtime.from_wire(plan.model, plan.placement[stage].first, values)
+        arrived = np.ones(len(message.data), np.bool_)
+        for start, stop in message.missing:
+            arrived[start:stop] = False
+        values, _ = codec.decode_received(message.data, arrived, (tokens, prod(shape) // tokens))
+        return self._runtime.from_wire(plan.model, plan.placement[stage].first, values.reshape(shape))
 
     def run(self, job: StationJob, key: MessageKey, x: torch.Tensor) -> tuple[torch.Tensor, int]:
         """Return the output of a partition in one pass, and when it was computed (ns of CLOCK_MONOTONIC). A language

@@ -28,10 +28,12 @@ class MessageKey(NamedTuple):
 
 
 class StationMessage(NamedTuple):
-    """A message of at least one byte."""
+    """A message of at least one byte. `missing`: ranges of bytes that never arrived, first and after last; they are
+    zeros."""
 
     key: MessageKey
     data: bytes
+    missing: tuple[tuple[int, int], ...] = ()
 
 
 class ReceivedMessage(NamedTuple):
@@ -85,10 +87,12 @@ class _PartialMessage:
     def __init__(self, piece: Piece) -> None:
         self.data = bytearray(piece.size_bytes)
         self.received_bytes = 0
+        self.missing = set(range(piece.pieces))
         self.latest_ns = 0
 
     def add(self, piece: Piece, now_ns: int) -> None:
         start = piece.number * DATAGRAM_BYTES
+        self.missing.discard(piece.number)
         self.data[start : start + len(piece.data)] = piece.data
         self.received_bytes += _HEADER.size + len(piece.data)
         self.latest_ns = now_ns
@@ -130,4 +134,8 @@ class Reassembly:
     def _complete_message(self, key: MessageKey, now_ns: int) -> ReceivedMessage:
         message = self._partial.pop(key)
         self._complete.add(key)
-        return ReceivedMessage(StationMessage(key, bytes(message.data)), now_ns, message.received_bytes)
+        missing = tuple(
+            (number * DATAGRAM_BYTES, min((number + 1) * DATAGRAM_BYTES, len(message.data)))
+            for number in sorted(message.missing)
+        )
+        return ReceivedMessage(StationMessage(key, bytes(message.data), missing), now_ns, message.received_bytes)

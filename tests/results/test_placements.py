@@ -10,6 +10,8 @@ from results.placements import device_share, placement_counts, placement_in_word
         ("ue1:0-16", "all on device", 1.0),
         ("edge1:0-16", "all on edge1", 0.0),
         ("ue1:0-4|edge1:4-16", "4 on device, 12 on edge1", 0.25),
+        ("ue1:0-4|edge1:4-16@int4", "4 on device, 12 on edge1 in int4", 0.25),
+        ("ue1:0-4|edge1:4-8@int4|cloud:8-16@topk10", "4 on device, 4 on edge1, 8 on cloud in int4, topk10", 0.25),
         ("ue2:0-4|edge1:4-8|cloud:8-16", "4 on ue2, 4 on edge1, 8 on cloud", 0.0),
         ("", "none", 0.0),
     ],

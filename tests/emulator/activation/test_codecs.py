@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from emulator.activation.codecs import BF16_MAX, CODECS, FP16_MAX, INT4_GROUP, codec
+from emulator.activation.codec import FP16_MAX
+from emulator.activation.codecs import CODECS, codec
+from emulator.activation.dense import BF16_MAX, INT4_GROUP
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 Exact = NDArray[np.float64]
@@ -230,6 +232,72 @@ def bad_payload(name: str, offset: int, part: bytes) -> bytes:
 def test_malicious_payloads_are_refused(name: str, payload: bytes, rule: str) -> None:
     with pytest.raises(ValueError, match=f"^payload: {rule}"):
         CODECS[name].decode(payload, (1, 40))
+
+
+def sent_alone(name: str, values: NDArray[np.float32], scalar: int) -> NDArray[np.bool_]:
+    """Which bytes of a token carry a scalar of it, by the formats' definitions."""
+    elements = len(values)
+    carries = np.zeros(CODECS[name].token_bytes(elements), bool)
+    match name:
+        case "fp32" | "fp16" | "bf16":
+            width = 4 if name == "fp32" else 2
+            carries[width * scalar : width * (scalar + 1)] = True
+        case "int8":
+            carries[[0, 1, 2, 3, 4 + scalar]] = True
+        case "int4":
+            group = scalar // INT4_GROUP
+            carries[[2 * group, 2 * group + 1, 2 * -(-elements // INT4_GROUP) + scalar // 2]] = True
+    return carries
+
+
+@given(st.sampled_from(["fp32", "fp16", "bf16", "int8", "int4"]), activations(8.0), st.data())
+def test_a_scalar_is_lost_with_any_of_the_bytes_that_carry_it(
+    name: str, values: NDArray[np.float32], data: st.DataObject
+) -> None:
+    tokens, elements = values.shape
+    codec = CODECS[name]
+    lost_bytes = data.draw(st.sets(st.integers(0, codec.size_bytes(elements, tokens) - 1), max_size=6))
+    arrived = np.ones(codec.size_bytes(elements, tokens), bool)
+    arrived[list(lost_bytes)] = False
+    payload = bytearray(codec.encode(values))
+    for position in lost_bytes:
+        payload[position] = 0xFF  # what stands there does not matter
+    restored, lost = codec.decode_received(payload, arrived, (tokens, elements))
+    missing = ~arrived.reshape(tokens, -1)
+    for token in range(tokens):
+        carried = [sent_alone(name, values[token], scalar) for scalar in range(elements)]
+        assert lost[token].tolist() == [bool((each & missing[token]).any()) for each in carried]
+    assert np.array_equal(restored, np.where(lost, 0, round_trip(name, values)))
+
+
+@given(names, any_activation)
+def test_what_arrives_whole_is_decoded_whole(name: str, values: NDArray[np.float32]) -> None:
+    payload = CODECS[name].encode(values)
+    shape = (values.shape[0], values.shape[1])
+    restored, lost = CODECS[name].decode_received(payload, np.ones(len(payload), bool), shape)
+    assert not lost.any() and np.array_equal(restored, CODECS[name].decode(payload, shape))
+    restored, lost = CODECS[name].decode_received(payload, np.zeros(len(payload), bool), shape)
+    assert lost.all() and not restored.any()
+
+
+def test_lost_pairs_are_values_that_were_not_sent() -> None:
+    values = np.arange(1, 41, dtype=np.float32).reshape(1, -1)
+    payload, arrived = CODECS["topk10"].encode(values), np.ones(16, bool)
+    arrived[[2, 9]] = False  # of the first and the third pair: 37 and 39
+    restored, lost = CODECS["topk10"].decode_received(payload, arrived, (1, 40))
+    assert not lost.any() and np.flatnonzero(restored).tolist() == [37, 39]
+
+
+def test_an_outlier_that_arrives_is_known_without_the_rest() -> None:
+    values = np.ones((2, 40), np.float32)
+    values[:, 7] = 900
+    payload = CODECS["int8+outliers"].encode(values)
+    arrived = np.ones((2, len(payload) // 2), bool)
+    arrived[0, 4:] = False  # all but the pair
+    arrived[1, :4] = False  # the pair alone
+    restored, lost = CODECS["int8+outliers"].decode_received(payload, arrived.ravel(), (2, 40))
+    assert np.flatnonzero(~lost[0]).tolist() == [7] and restored[0, 7] == 900
+    assert not lost[1].any() and restored[1, 7] == 0 and np.allclose(np.delete(restored[1], 7), 1, rtol=1e-2)
 
 
 def test_unknown_codecs_are_refused() -> None:

@@ -39,7 +39,7 @@ def test_message_is_complete_with_its_last_piece() -> None:
     (arrived,) = arrive(Reassembly(), 0, 1, 2, 3, 4)
     assert arrived == (MESSAGE, 104, len(DATA) + 5 * HEADER_BYTES)
     piece = parse_piece(single_piece(MESSAGE))
-    assert (piece.key, bytes(piece.data)) == MESSAGE
+    assert (piece.key, bytes(piece.data), ()) == MESSAGE
 
 
 @pytest.mark.parametrize("lost", [{0}, {2}, {1, 3}, {0, 1, 2, 3}])
@@ -62,6 +62,8 @@ def test_message_without_its_last_piece_times_out() -> None:
     assert arrived.at_ns == 101 + REASSEMBLY_TIMEOUT_NS
     assert arrived.message.data[DATAGRAM_BYTES : 2 * DATAGRAM_BYTES] == bytes(DATAGRAM_BYTES)
     assert arrived.message.data[3 * DATAGRAM_BYTES :] == bytes(len(DATA) - 3 * DATAGRAM_BYTES)
+    assert arrived.message.missing[-1] == (4 * DATAGRAM_BYTES, len(DATA))
+    assert all(not any(arrived.message.data[start:stop]) for start, stop in arrived.message.missing)
     assert reassembly.next_timeout_ns() is None
     assert not arrive(reassembly, 3, 4)  # too late
     assert reassembly.late == 2
