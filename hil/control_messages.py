@@ -219,7 +219,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Start:
-    """To the first worker of a plan: draw the input from `seed` and run stage 0."""
+    """To the first worker of a plan: run stage 0 on the token ids `prompt`, or if it is empty on an input drawn from
+    `seed`."""
 
     run: int
     task: int
@@ -228,6 +229,11 @@ class Start:
     seed: int
     tokens: int
     deadline_ns: int
+    prompt: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.prompt and len(self.prompt) != self.tokens:
+            raise Malformed(f"Start.prompt: must be {self.tokens} tokens")
 
 
 @dataclass(frozen=True)
@@ -288,7 +294,8 @@ def _value(value: Any, kind: Any, path: str) -> Any:
     most = MAX_SETTINGS_LENGTH if path.endswith(".settings") else MAX_TEXT_LENGTH
     if kind is str and isinstance(value, str) and len(value) <= most:
         return value
-    if get_origin(kind) is tuple and isinstance(value, list) and len(value) <= MAX_LAYERS:
+    longest = MAX_TOKENS if path.endswith(".prompt") else MAX_LAYERS
+    if get_origin(kind) is tuple and isinstance(value, list) and len(value) <= longest:
         return tuple(_value(item, get_args(kind)[0], path) for item in value)
     if kind in _FIELDS and isinstance(value, dict):
         types_ = _FIELDS[kind]

@@ -171,8 +171,13 @@ class Runtime:
             passes_ns.append(pass_ns)
         return tuple(round(median(times_ns)) for times_ns in zip(*passes_ns[1:], strict=True))
 
-    def task_input(self, model: str, seed: int, tokens: int) -> torch.Tensor:
-        """Return the input of a task: an image, or `tokens` token ids."""
+    def task_input(self, model: str, seed: int, tokens: int, prompt: tuple[int, ...] = ()) -> torch.Tensor:
+        """Return the input of a task: the token ids `prompt`, or if it is empty a drawn image or `tokens` drawn token
+        ids. Raises ValueError for tokens that the model does not have."""
+        if prompt:
+            if max(prompt) >= self._plan(model).vocabulary:
+                raise ValueError(f"{model}: token {max(prompt)}: must be below {self._plan(model).vocabulary}")
+            return torch.tensor([prompt])
         with as_value_error(f"{model}: {tokens} tokens do not fit"):
             return plan_input(self._plan(model), seed, tokens=tokens)
 

@@ -195,7 +195,11 @@ class Worker:
     def _on_start(self, start: control_messages.Start) -> None:
         stage_id = StageId(start.run, start.task, start.attempt, start.plan, 0, start.deadline_ns)
         begun_ns = perf_counter_ns()
-        self._run_stage(stage_id, begun_ns, lambda model, _: self._runtime.task_input(model, start.seed, start.tokens))
+        self._run_stage(
+            stage_id,
+            begun_ns,
+            lambda model, _: self._runtime.task_input(model, start.seed, start.tokens, start.prompt),
+        )
 
     def _on_activation(self, tensor: codec.Tensor, decode_ns: int) -> None:
         begun_ns = perf_counter_ns() - decode_ns

@@ -17,6 +17,7 @@ from hil.stations.schedule import Schedule, StationJob
 from hil.stations.weight_cache import fits
 
 _TOKEN = struct.Struct("<i")
+_InputKey = tuple[str, int, int, tuple[int, ...]]  # model, seed, tokens, prompt
 
 
 class NodeLayers:
@@ -31,7 +32,7 @@ class NodeLayers:
         self._schedule = schedule
         self._runtime = Runtime()
         self._tokens: dict[int, list[int]] = {}  # by job: tokens so far, where the last partition is here
-        self._inputs: dict[tuple[str, int, int], torch.Tensor] = {}
+        self._inputs: dict[_InputKey, torch.Tensor] = {}
         for plan, (_, first, stop, _) in schedule.partitions_of(node):
             self._runtime.activation_shape(plan.model, first)  # now, not during a task
             if fits(schedule.computers[node], schedule.weight_bytes[plan.model], first, stop):
@@ -121,8 +122,8 @@ class NodeLayers:
         self._runtime.warm_up(model, seed, first, stop)
         self._runtime.run(model, seed, first, stop, self._runtime.synthetic_input(model, seed, first, 1))
 
-    def _input_key(self, job: StationJob) -> tuple[str, int, int]:
-        return self._schedule.plan(job).model, job.input_seed, job.prompt_tokens or 1
+    def _input_key(self, job: StationJob) -> _InputKey:
+        return self._schedule.plan(job).model, job.input_seed, job.prompt_tokens or 1, job.prompt
 
 
 def _next_token(scores: torch.Tensor) -> int:

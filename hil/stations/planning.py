@@ -8,7 +8,7 @@ from emulator.system import System
 from emulator.task import Placement, Task, check_placement
 from hil.mqtt.address import Address
 from hil.stations.schedule import SCHEDULE_VERSION, Computer, Schedule, StationCompute, StationJob, StationPlan
-from hil.task_inputs import input_seed
+from hil.task_inputs import input_prompt, input_seed
 
 WEIGHTS_SEED = 0  # untrained weights take as long as any
 
@@ -46,6 +46,7 @@ def make_schedule(
                 input_seed(system, task),
                 tuple(network.service_ns(task, leg) for leg in visits),
                 next((known for leg in visits if (known := network.first_token_ns(task, leg)) is not None), None),
+                input_prompt(system, task),
             )
         )
     weight_bytes = {name: tuple(layer.weight_bytes for layer in model.layers) for name, model in system.models.items()}

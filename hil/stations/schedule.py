@@ -51,9 +51,9 @@ class StationPlan:
 @dataclass(frozen=True)
 class StationJob:
     """One task of plan number `plan`. `service_ns` is the modelled time of each visit to a node, pass by pass and
-    partition by partition; a single partition has one visit for all passes. The first partition's input is drawn
-    from `input_seed`. `first_token_ns`: how long the last partition's first visit computes until the first output token
-    is known, by the model; None without tokens."""
+    partition by partition; a single partition has one visit for all passes. The first partition's input is
+    `prompt`, token ids, or if that is empty drawn from `input_seed`. `first_token_ns`: how long the last partition's
+    first visit computes until the first output token is known, by the model; None without tokens."""
 
     plan: int
     task: int
@@ -63,6 +63,7 @@ class StationJob:
     input_seed: int
     service_ns: tuple[int, ...]
     first_token_ns: int | None = None
+    prompt: tuple[int, ...] = ()
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
 
@@ -106,6 +107,8 @@ class Schedule:
                 raise ValueError(f"jobs[{index}].plan={job.plan}: must be the number of a plan")
             if len(job.service_ns) != self.steps(job) * len(self.plans[job.plan].placement):
                 raise ValueError(f"jobs[{index}].service_ns: must be one time for each visit to a node")
+            if job.prompt and len(job.prompt) != job.prompt_tokens:
+                raise ValueError(f"jobs[{index}].prompt: must be {job.prompt_tokens} tokens")
 
     def _check_plan(self, path: str, plan: StationPlan) -> None:
         if plan.source not in self.addresses:

@@ -24,7 +24,7 @@ from hil.mqtt.address import Address
 from hil.mqtt.login import ANONYMOUS, Login
 from hil.runtime import layer_bytes
 from hil.scenario_models import ScenarioModel
-from hil.task_inputs import input_seed
+from hil.task_inputs import input_prompt, input_seed
 from hil.testbed import layer_measurement
 from hil.testbed.assignment import Assignment, Move
 from hil.testbed.connection import CoordinatorConnection, WorkerLost
@@ -265,7 +265,14 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         tokens = passes(task)[0].tokens
         deadline_ns = task.arrival_ns + kind.deadline_ns
         start = control_messages.Start(
-            self._connection.run, task_id, attempt, plan, input_seed(self._system, task), tokens, deadline_ns
+            self._connection.run,
+            task_id,
+            attempt,
+            plan,
+            input_seed(self._system, task),
+            tokens,
+            deadline_ns,
+            input_prompt(self._system, task),
         )
         self._connection.send(stages[0].worker, control_messages.encode(start))
         while (state := self.ledger.open[task_id]).condition == "running":
