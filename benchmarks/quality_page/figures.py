@@ -1,25 +1,25 @@
 """Draw what the shipped tables say: loss by cut, by share of lost packets, and by codec."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from benchmarks.quality_page.plan import BEST, BEST_VISION, BURSTS, COMPARED, PACKETS, PLAIN, PLAIN_VISION
+from emulator.core.arrays import Floats
 from emulator.quality import DELIVERED, Curve, QualityTable
-from results.figures.style import COLUMN_IN, Look, looks, page, save, tidy
+from results.figures.style import COLUMN_IN, INK, Look, looks, page, save, tidy
 
 SUFFIXES = (".pdf", ".png")
 FILES = ("quality-cuts", "quality-shares", "quality-codecs")
 
 LANGUAGE_NAMES = {
     f"{PACKETS}/{PLAIN}": "packets, lost = 0",
-    "tokens/none/zero": "whole tokens, lost = 0",
-    "scalars/none/zero": "single scalars, lost = 0",
+    "tokens/none/zero": "tokens, lost = 0",
+    "scalars/none/zero": "scalars, lost = 0",
     f"{PACKETS}/none/mean/t1": "first token kept, lost = mean",
-    f"{PACKETS}/{BEST}": "also scattered, 4 dimensions kept",
+    f"{PACKETS}/{BEST}": "scattered too, 4 dimensions kept",
 }
 VISION_NAMES = {
     f"{PACKETS}/{PLAIN_VISION}": "packets, lost = 0",
@@ -52,31 +52,32 @@ def draw_figures(tables: Mapping[str, QualityTable], folder: Path) -> list[Path]
 
 def by_cut(language: QualityTable, vision: QualityTable, path: Path) -> Path:
     """Draw the loss at every cut where a tenth is lost, by what is done against it."""
-    with page(2.9) as figure:
+    with page(3.1) as figure:
         left, right = figure.subplots(1, 2)
         for axes, table, names in ((left, language, LANGUAGE_NAMES), (right, vision, VISION_NAMES)):
             for (delivery, label), look in zip(names.items(), looks(list(names)).values(), strict=True):
                 points = [table.curve(cut, DELIVERED, delivery) for cut in table.cuts]
                 _bars(axes, np.array(table.cuts), [_at(curve, COMPARED) for curve in points], look, label)
-            _finish(axes, table, f"Cut of {table.model}")
+            _finish(axes, f"Cut of {table.model}")
+            axes.set_xticks(table.cuts)
         left.set_yscale("log")
+        left.yaxis.set_major_formatter("{x:g}")
         left.set_ylabel("Loss, a tenth lost (nats a token)")
         right.set_ylabel("Loss, a tenth lost (accuracy)")
-        right.xaxis.set_major_locator(MaxNLocator(integer=True))
         return save(figure, path)
 
 
 def by_share(language: QualityTable, vision: QualityTable, path: Path) -> Path:
     """Draw the loss by the share of packets that is lost, at one cut in the middle, alone and in bursts."""
-    with page(2.7) as figure:
+    with page(2.9) as figure:
         left, right = figure.subplots(1, 2)
         for axes, table, names in ((left, language, SHARE_NAMES), (right, vision, VISION_SHARE_NAMES)):
             cut = table.cuts[len(table.cuts) // 2]
             for (delivery, label), look in zip(names.items(), looks(list(names)).values(), strict=True):
                 curve = table.curve(cut, DELIVERED, delivery)
-                points = [tuple(values[i] for values in curve[1:]) for i in range(1, len(curve.levels))]
+                points = list(np.array(curve[1:]).T[1:])
                 _bars(axes, 100 * curve.levels[1:], points, look, label)
-            _finish(axes, table, f"Packets lost (%), cut {cut} of {table.model}")
+            _finish(axes, f"Packets lost (%), cut {cut} of {table.model}")
             axes.set_xscale("log")
             axes.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
             axes.minorticks_off()
@@ -86,25 +87,26 @@ def by_share(language: QualityTable, vision: QualityTable, path: Path) -> Path:
 
 
 def by_codec(language: QualityTable, _: QualityTable, path: Path) -> Path:
-    """Draw the loss of every codec but the exact ones at every cut of the language model, nothing lost."""
-    names = [name for name in ("topk10", "int4", "int4+outliers", "int8", "int8+outliers") if name in language.codecs]
-    with page(2.7, COLUMN_IN) as figure:
+    """Draw what codecs with integers cost at every cut of the language model, nothing lost, as a rise of perplexity."""
+    names = [name for name in ("int4", "int4+outliers", "int8", "int8+outliers") if name in language.codecs]
+    with page(2.9, COLUMN_IN) as figure:
         axes = figure.subplots()
-        for name, look in looks(names).items():
-            points = [_at(language.curve(cut, name), 0.0) for cut in language.cuts]
-            _bars(axes, np.array(language.cuts), points, look, name)
-        _finish(axes, language, f"Cut of {language.model}")
-        axes.set_yscale("symlog", linthresh=0.001)
-        axes.set_ylabel("Loss (nats a token)")
+        for (name, look), shift in zip(looks(names).items(), (-0.3, -0.1, 0.1, 0.3), strict=False):
+            points = [100 * np.expm1(_at(language.curve(cut, name), 0.0)) for cut in language.cuts]
+            _bars(axes, np.array(language.cuts) + shift, points, look, name)
+        axes.axhline(0, color=INK, linewidth=0.8, zorder=1)
+        _finish(axes, f"Cut of {language.model}")
+        axes.set_xticks(language.cuts)
+        axes.set_ylabel("Rise of perplexity (%)")
         return save(figure, path)
 
 
-def _at(curve: Curve, level: float) -> tuple[float, float, float]:
-    loss, low, high = (float(np.interp(level, curve.levels, values)) for values in curve[1:])
-    return loss, low, high
+def _at(curve: Curve, level: float) -> Floats:
+    """Return the loss at a level and the bounds of its interval."""
+    return np.array([np.interp(level, curve.levels, values) for values in curve[1:]])
 
 
-def _bars(axes: Axes, x: np.ndarray, points: list[tuple[float, float, float]], look: Look, label: str) -> None:
+def _bars(axes: Axes, x: Floats, points: Sequence[Floats], look: Look, label: str) -> None:
     loss, low, high = np.array(points).T
     axes.errorbar(
         x,
@@ -123,7 +125,9 @@ def _bars(axes: Axes, x: np.ndarray, points: list[tuple[float, float, float]], l
     )
 
 
-def _finish(axes: Axes, _: QualityTable, x_label: str) -> None:
+def _finish(axes: Axes, x_label: str) -> None:
+    """Label the axis, and put the legend above the panel, where it hides no point."""
     axes.set_xlabel(x_label)
-    axes.legend(loc="best")
+    place = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": 2, "borderaxespad": 0.2}
+    axes.legend(**place, columnspacing=0.8, handlelength=2.0, handletextpad=0.5, fontsize=6.5)
     tidy(axes)

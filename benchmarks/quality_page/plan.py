@@ -55,11 +55,11 @@ LANGUAGE = {
 VISION = {
     f"{PACKETS}/{PLAIN_VISION}": LEVELS,
     f"{PACKETS}/{BEST_VISION}": LEVELS,
-    f"{PACKETS}/scatter/zero": LEVELS,
-    f"{PACKETS}/none/mean": LEVELS,
+    f"{PACKETS}/scatter/zero": (COMPARED,),
+    f"{PACKETS}/none/mean": (COMPARED,),
     f"{BURSTS}/{PLAIN_VISION}": BURST_LEVELS,
     f"{BURSTS}/{BEST_VISION}": BURST_LEVELS,
-    "scalars/none/zero": LEVELS,
+    "scalars/none/zero": (COMPARED,),
     "noise/none/zero": (0.01, COMPARED, 1.0),
     "noise:1/none/zero": (0.01, COMPARED, 1.0),
 }
@@ -67,7 +67,7 @@ VISION = {
 FULL: Mapping[str, Plan] = {
     "smollm2-135m": Plan(tuple(range(1, 32, 3)), LANGUAGE, SampleSize(seeds=5, units=1, window_tokens=128)),
     "resnet8-fashion": Plan((1, 2, 3, 4), VISION, SampleSize(seeds=5, units=4, group_images=50)),
-    "vgg-fashion": Plan((1, 2, 3, 4, 5, 6, 7), VISION, SampleSize(seeds=5, units=4, group_images=50)),
+    "vgg-fashion": Plan((1, 3, 6, 7), VISION, SampleSize(seeds=5, units=4, group_images=50)),
 }
 
 
