@@ -128,6 +128,14 @@ def _bars(axes: Axes, x: Floats, points: Sequence[Floats], look: Look, label: st
 def _finish(axes: Axes, x_label: str) -> None:
     """Label the axis, and put the legend above the panel, where it hides no point."""
     axes.set_xlabel(x_label)
-    place = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": 2, "borderaxespad": 0.2}
-    axes.legend(**place, columnspacing=0.8, handlelength=2.0, handletextpad=0.5, fontsize=6.5)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        ncols=2,
+        borderaxespad=0.2,
+        columnspacing=0.8,
+        handlelength=2.0,
+        handletextpad=0.5,
+        fontsize=6.5,
+    )
     tidy(axes)
