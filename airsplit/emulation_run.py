@@ -19,9 +19,9 @@ from topologies.build import build
 from topologies.build.emulation_scope import (
     EMULATED_SUFFIX,
     emulated_system,
+    require_layers,
     require_matching_bearers,
     require_no_failures,
-    require_shipped_models,
     with_one_policy,
     without_tasks,
 )
@@ -66,7 +66,7 @@ def run_emulation(
         progress.notes(recording_notes(scenario, system))
         require_network(scenario, system)
         if scenario.realtime.tasks and scenario.realtime.compute == "measured":
-            require_shipped_models(scenario, system)
+            require_layers(scenario, system)
         checkpoints = load_checkpoints(scenario, home, system)
         makers = result_makers()  # what fails here fails before agents are trained
         require_run_folders(out, scenario.name)

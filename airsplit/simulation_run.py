@@ -23,7 +23,7 @@ from results.run.facts import ExecutionFacts, recording_notes
 from results.run.folder import Run, require_run_folders
 from results.run.manifest import BrokerFacts, LeftOut
 from topologies.build import build
-from topologies.build.emulation_scope import require_shipped_models
+from topologies.build.emulation_scope import require_layers
 from topologies.loading.loader import prefix_errors
 from topologies.schema.scenario import Scenario
 
@@ -63,7 +63,7 @@ def run_simulation(
             require_hosts(scenario, hil, login)
         system = build(scenario, home, cache=cache)
         if hil:
-            require_shipped_models(scenario, system)
+            require_layers(scenario, system)
         checkpoints = load_checkpoints(scenario, home, system, objects)
         makers = result_makers(left_out)  # what fails here fails before workers measure and agents train
         require_run_folders(out, scenario.name)

@@ -16,7 +16,7 @@ from hil.codec import Float32Array
 from hil.control_messages import MAX_TOKENS
 from hil.deployment import LayerId
 from hil.errors import Malformed
-from topologies.models.chain import DTYPES, Chain, ModelPlan
+from topologies.models.chain import DTYPES, Chain, ModelPlan, Session
 from topologies.models.language.config_file import config_of_text
 from topologies.models.registry import model_names, model_plan, plan_input
 
@@ -105,6 +105,10 @@ class Runtime:
         self._held = {layer: held for layer, held in self._held.items() if layer.model != model}
         self._shapes = {key: shape for key, shape in self._shapes.items() if key[0] != model}
 
+    def adopt(self, plan: ModelPlan) -> None:
+        """Hold layers of a model that is not shipped, whose weights this machine has."""
+        self._prepared[plan.name] = "", plan.weight_dtype, plan
+
     def find(self, layer: LayerId, whole: bytes) -> bool:
         """Return whether this machine has a layer's trained weights, with the SHA-256 `whole`, and then hold them."""
         if layer.model not in model_names():
@@ -139,8 +143,11 @@ class Runtime:
         chain = built_layer(layer, self._plan(layer.model))
         self._held[layer] = _HeldLayer(chain, sum(tensor.nbytes for tensor in chain.state_dict().values()))
 
-    def run(self, model: str, seed: int, first: int, stop: int, x: torch.Tensor) -> tuple[torch.Tensor, int]:
-        """Return the output of layers `first` up to, not including, `stop`, and their time in ns."""
+    def run(
+        self, model: str, seed: int, first: int, stop: int, x: torch.Tensor, session: Session | None = None
+    ) -> tuple[torch.Tensor, int]:
+        """Return the output of layers `first` up to, not including, `stop`, and their time in ns. With a `session`, `x`
+        follows the inputs of its earlier passes."""
         chains = [self._chain(LayerId(model, seed, index)) for index in range(first, stop)]
         if not chains:
             raise ValueError(f"{model} layers {first}-{stop}: must be at least one")
@@ -148,7 +155,7 @@ class Runtime:
             torch.set_num_threads(1)  # counts for the calling thread: its first run would use all processors
             begun_ns = perf_counter_ns()
             for chain in chains:
-                x = chain(x)
+                x = chain(x, session)
             return x, perf_counter_ns() - begun_ns
 
     def warm_up(self, model: str, seed: int, first: int, stop: int) -> None:

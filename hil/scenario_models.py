@@ -1,21 +1,18 @@
-"""The models of a scenario that are not shipped, as hosts compute them."""
+"""The models of a scenario that are not shipped, as workers compute them. Importing this imports torch."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from topologies.build.conversion import profiles_of
+from topologies.build.own_models import own_models
 from topologies.models.chain import ModelPlan
 from topologies.models.language.folder_plan import folder_plan
-from topologies.models.language.sources import folder_of, settings_of
-from topologies.profiles import profile_names
-from topologies.schema.models import ModelSection
 from topologies.schema.scenario import Scenario
 
 
 class ScenarioModel(NamedTuple):
-    """A model with a source of its own: its plan with weights; and, for hosts that have no file of it, the settings of
-    its architecture and the precision of its weights."""
+    """A model with a source of its own: its plan with weights; and, for workers that have no file of it, the settings
+    of its architecture and the precision of its weights."""
 
     plan: ModelPlan
     settings: Mapping[str, Any]
@@ -23,15 +20,8 @@ class ScenarioModel(NamedTuple):
 
 
 def scenario_models(scenario: Scenario, folder: Path) -> dict[str, ScenarioModel]:
-    """Return the models of a scenario's tasks that are not shipped, by the names of their profiles; relative paths
-    start from `folder`.
-
-    Raises ValueError, one line, for a model that cannot be used, MissingDependency for one out of reach.
-    """
-    found = {}
-    for model, profile in profiles_of(scenario, folder).items():
-        section = scenario.models.get(model)
-        if isinstance(section, ModelSection) and profile.name not in profile_names():
-            plan = folder_plan(profile.name, folder_of(section, folder), section.dtype)
-            found[profile.name] = ScenarioModel(plan, settings_of(section, folder), section.dtype)
-    return found
+    """Return the models of a scenario's tasks that are not shipped, by name. Raises as `own_models`."""
+    return {
+        name: ScenarioModel(folder_plan(name, own.folder, own.dtype), own.folder.config, own.dtype)
+        for name, own in own_models(scenario, folder).items()
+    }

@@ -24,7 +24,8 @@ from hil.stations.planning import make_schedule
 from hil.stations.priority import raise_priority
 from hil.stations.processes import Stations
 from hil.stations.programs import Program, Programs, write_programs
-from hil.stations.schedule import StationCompute, write_schedule
+from hil.stations.schedule import StationCompute, StationModel, write_schedule
+from topologies.build.own_models import own_models
 from topologies.mininet.network import EmulatedNetwork, emulated_network
 from topologies.mininet.real_devices import plugged_devices
 from topologies.schema.scenario import Scenario
@@ -64,7 +65,10 @@ def emulate(
     with ExitStack() as stack:
         network, probed = stack.enter_context(_network(scenario, system, folder, progress))
         broker = stack.enter_context(_broker(scenario.broker, network)) if decisions and scenario.broker else None
-        stations = stack.enter_context(_stations(system, decisions, broker, network, folder, scenario.realtime.compute))
+        compute = scenario.realtime.compute
+        own = own_models(scenario, home) if compute == "measured" else {}
+        models = {name: StationModel(str(each.folder.path.absolute()), each.dtype) for name, each in own.items()}
+        stations = stack.enter_context(_stations(system, decisions, broker, network, folder, compute, models))
         progress("starting stations", 0, 1)
         stations.await_ready(READY_S)
         progress("starting stations", 1, 1)
@@ -169,13 +173,15 @@ def _stations(
     network: EmulatedNetwork,
     folder: Path,
     compute: StationCompute,
+    models: Mapping[str, StationModel],
 ) -> Stations:
     """Return stations for the hosts that are sources or compute; their standard error goes to `hosts/NODE.log`."""
     placed = {node for _, placement in decisions for node, *_ in placement}
     nodes = [node for node in system.nodes if node in placed | {task.source for task, _ in decisions}]
     if nodes:
         addresses = {node: Address(network.address(node), DATAGRAM_PORT) for node in nodes}
-        schedule = make_schedule(system, decisions, addresses, None if broker is None else broker.address, compute)
+        at_broker = None if broker is None else broker.address
+        schedule = make_schedule(system, decisions, addresses, at_broker, compute, models)
         write_schedule(schedule_file(folder), schedule)
 
     def launch(node: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":

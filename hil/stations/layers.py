@@ -4,6 +4,7 @@ import struct
 import time
 from hashlib import sha256
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,22 +16,30 @@ from hil.runtime import Runtime
 from hil.stations.messages import MessageKey, StationMessage
 from hil.stations.schedule import Schedule, StationJob
 from hil.stations.weight_cache import fits
+from topologies.models.chain import Session
+from topologies.models.language.folder_plan import folder_plan
+from topologies.models.language.model_folder import ModelFolder
 
+MAX_SESSIONS = 1_024
 _TOKEN = struct.Struct("<i")
 _InputKey = tuple[str, int, int, tuple[int, ...]]  # model, seed, tokens, prompt
 
 
 class NodeLayers:
-    """One node's layers of all its plans, drawn and warmed up, except partitions too large for the node's memory.
+    """One node's layers of all its plans, with their weights and warmed up, except partitions too large for the node's
+    memory. Each request to a language model has a key-value cache in each partition here, until its last pass.
 
-    There is no key-value cache: a decode pass computes on the last token alone and is held to the modelled time. The
-    duration is right. The text is wrong.
+    Requests that end before their last pass, such as those that lose a message, leave their caches; the oldest beyond
+    MAX_SESSIONS are deleted.
     """
 
     def __init__(self, schedule: Schedule, node: str) -> None:
-        """Draw and warm up all layers, which takes seconds. Raises ValueError for an unknown model."""
+        """Load and warm up all layers, which takes seconds. Raises ValueError for an unknown model."""
         self._schedule = schedule
         self._runtime = Runtime()
+        for name, model in schedule.models.items():
+            self._runtime.adopt(folder_plan(name, ModelFolder(Path(model.folder)), model.dtype))
+        self._sessions: dict[tuple[int, int], Session] = {}  # by job and partition
         self._tokens: dict[int, list[int]] = {}  # by job: tokens so far, where the last partition is here
         self._inputs: dict[_InputKey, torch.Tensor] = {}
         for plan, (_, first, stop, _) in schedule.partitions_of(node):
@@ -73,16 +82,27 @@ class NodeLayers:
         model in a single partition runs all its passes; the first one's output and time are returned."""
         plan = self._schedule.plan(job)
         _, first, stop, _ = plan.placement[key.stage]
-        output, _ = self._runtime.run(plan.model, self._schedule.weights_seed, first, stop, x)
+        session = self._session(job, key) if plan.tokens else None
+        output, _ = self._runtime.run(plan.model, self._schedule.weights_seed, first, stop, x, session)
         computed_ns = time.monotonic_ns()
         if plan.tokens and len(plan.placement) == 1:
             tokens = [_next_token(output)]
             for _ in range(1, job.output_tokens):
                 one = torch.tensor([[tokens[-1]]])
-                scores, _ = self._runtime.run(plan.model, self._schedule.weights_seed, first, stop, one)
+                scores, _ = self._runtime.run(plan.model, self._schedule.weights_seed, first, stop, one, session)
                 tokens.append(_next_token(scores))
             self._tokens[key.job] = tokens
         return output, computed_ns
+
+    def _session(self, job: StationJob, key: MessageKey) -> Session:
+        """Return the cache of a request in a partition, which is kept until the last pass through it."""
+        place = key.job, key.stage
+        session = self._sessions.pop(place, None) or Session()
+        if key.step + 1 < self._schedule.steps(job):
+            self._sessions[place] = session
+        while len(self._sessions) > MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        return session
 
     def record_answer(self, job: StationJob, key: MessageKey, output: torch.Tensor) -> int:
         """Return the first 8 bytes of the SHA-256 of the last partition's fp32 scores, and store its token; return 0

@@ -7,7 +7,15 @@ from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, check_placement
 from hil.mqtt.address import Address
-from hil.stations.schedule import SCHEDULE_VERSION, Computer, Schedule, StationCompute, StationJob, StationPlan
+from hil.stations.schedule import (
+    SCHEDULE_VERSION,
+    Computer,
+    Schedule,
+    StationCompute,
+    StationJob,
+    StationModel,
+    StationPlan,
+)
 from hil.task_inputs import input_prompt, input_seed
 
 WEIGHTS_SEED = 0  # untrained weights take as long as any
@@ -19,9 +27,10 @@ def make_schedule(
     addresses: Mapping[str, Address],
     broker: Address | None = None,
     compute: StationCompute = "measured",
+    models: Mapping[str, StationModel] | None = None,
 ) -> Schedule:
     """Return the schedule of these tasks. Service times and the weights loaded at the start are those of the
-    simulation's devices.
+    simulation's devices. `models`: those that are not shipped, by name.
 
     `addresses` holds the datagram address of each node that is a source or computes. Raises ValueError for a placement
     that does not cover its model or names a node without a device or an address, and if there is neither a broker nor
@@ -62,6 +71,7 @@ def make_schedule(
         tuple(plans),
         tuple(jobs),
         compute,
+        models or {},
     )
 
 

@@ -4,7 +4,7 @@ Importing this imports neither torch nor numba.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -80,10 +80,20 @@ class Computer:
 
 
 @dataclass(frozen=True)
+class StationModel:
+    """The folder of a model that is not shipped, on the machine of the stations, and the precision of its weights."""
+
+    folder: str
+    dtype: str
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
 class Schedule:
     """The input of all stations. Times are nanoseconds from the start of the run, which stations are told when all are
     ready. Messages go through the `broker`; without one, as datagrams between the `addresses` of the nodes' stations.
-    `weight_bytes` holds each model's weights by layer; weights are drawn from `weights_seed`. With `compute` held,
+    `weight_bytes` holds each model's weights by layer; weights that are not trained are drawn from `weights_seed`;
+    `models` are those that are not shipped, by name. With `compute` held,
     partitions occupy their nodes for the modelled times and are not computed."""
 
     version: int
@@ -95,6 +105,7 @@ class Schedule:
     plans: tuple[StationPlan, ...]
     jobs: tuple[StationJob, ...]
     compute: StationCompute = "measured"
+    models: Mapping[str, StationModel] = field(default_factory=dict)
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from airsplit.own_model import profile_own
 from emulator.profile import Layer
 from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build import build
-from topologies.build.emulation_scope import require_shipped_models
+from topologies.build.emulation_scope import require_layers
 from topologies.loading.loader import load
 from topologies.models.own_model import NotAChain, take_own_profile
 from topologies.models.registry import build as build_model
@@ -270,9 +270,9 @@ def test_field_own_models_are_not_computed_for_real(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(GOOD)
     scenario = load(tmp_path / "own.yaml")
     system = build(scenario, tmp_path)
-    require_shipped_models(scenario, system)
+    require_layers(scenario, system)
     streams = tuple(
         replace(each, kind=replace(each.kind, model=replace(each.kind.model, name="net"))) for each in system.streams
     )
     with pytest.raises(ValueError, match=r"^tasks\[0\].model=alexnet: must be a shipped model \(airsplit models\)"):
-        require_shipped_models(scenario, replace(system, streams=streams))
+        require_layers(scenario, replace(system, streams=streams))

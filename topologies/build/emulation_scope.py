@@ -5,6 +5,7 @@ from dataclasses import replace
 from emulator.core.units import ns_from_s
 from emulator.system import System
 from topologies.profiles import profile_names
+from topologies.schema.models import ModelSection
 from topologies.schema.scenario import Scenario, label_of
 
 EMULATED_SUFFIX = "@emulated"  # suffix of a policy's label in the records of its emulation
@@ -41,14 +42,16 @@ def require_no_failures(scenario: Scenario) -> None:
         raise ValueError("failures: must not be given to emulate in real time: emulated links and hosts do not fail")
 
 
-def require_shipped_models(scenario: Scenario, system: System) -> None:
+def require_layers(scenario: Scenario, system: System) -> None:
     """Raise ValueError for a task whose partitions cannot be computed for real: of a model that is known by its profile
     alone."""
     for index, task in enumerate(scenario.tasks):
-        if system.kinds[task.name].model.name not in profile_names():
+        has_source = isinstance(scenario.models.get(task.model), ModelSection)
+        if not has_source and system.kinds[task.name].model.name not in profile_names():
             raise ValueError(
-                f"tasks[{index}].model={task.model}: must be a shipped model (airsplit models), since programs compute"
-                " it; another one is simulated, or emulated with realtime.compute=held"
+                f"tasks[{index}].model={task.model}: must be a shipped model (airsplit models), or one with a source"
+                " (package, folder, hub), since programs compute it; another one is simulated, or emulated with"
+                " realtime.compute=held"
             )
 
 

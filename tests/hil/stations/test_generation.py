@@ -1,0 +1,85 @@
+"""Text that is generated through two nodes' layers, each with its own key-value cache, message by message."""
+
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from emulator.task import Partition, Task, TaskKind
+from hil.mqtt.address import Address
+from hil.stations.layers import NodeLayers
+from hil.stations.messages import MessageKey
+from hil.stations.planning import make_schedule
+from hil.stations.schedule import Schedule, StationModel
+from tests.hil.lab import kind
+from tests.hil.stations.on_stations import FAST, free_addresses, make_system
+from tests.topologies.models.small_models import save_model
+from topologies.models.chain import Chain, ModelPlan
+from topologies.models.language.folder_plan import folder_plan
+from topologies.models.language.model_folder import ModelFolder
+from topologies.models.language.profiles import cached_profile
+from topologies.models.registry import model_plan, plan_input
+from topologies.profiles import load_profile
+
+TOKENS = 64
+
+
+def schedule_of(of: TaskKind, *parts: Partition, models: dict[str, StationModel] | None = None) -> Schedule:
+    system = make_system([of], {"ue1": FAST, "edge1": FAST, "edge2": FAST})
+    task = Task("ue1", of, 0, 0, 7, TOKENS)
+    addresses = free_addresses(["ue1", "edge1", "edge2"])
+    return make_schedule(system, [(task, parts)], addresses, Address("127.0.0.1", 1), models=models)
+
+
+def text_of(schedule: Schedule, layers: dict[str, NodeLayers]) -> list[int]:
+    """Return the tokens in the result's message, after every pass has gone through the nodes' layers."""
+    job = schedule.jobs[0]
+    placement = schedule.plan(job).placement
+    x = layers[placement[0].node].input(job)
+    for step in range(schedule.steps(job)):
+        for stage, (node, *_) in enumerate(placement):
+            key = MessageKey(0, step, stage)
+            output, _ = layers[node].run(job, key, x)
+            layers[node].record_answer(job, key, output)
+            leg = schedule.next_leg(job, step, stage)
+            message = layers[node].encode(job, key, leg, output)
+            if leg.stage < len(placement) and leg.step < schedule.steps(job):
+                x = layers[placement[leg.stage].node].decode(job, message)
+    return list(struct.unpack(f"<{TOKENS}i", message.data))
+
+
+def greedy(plan: ModelPlan, prompt: torch.Tensor) -> list[int]:
+    """Return the text of the whole model without any cache."""
+    chain = Chain(plan, 0, len(plan.layers))
+    chain.materialise(0)
+    tokens = prompt
+    for _ in range(TOKENS):
+        tokens = torch.cat([tokens, chain(tokens)[:, -1:].argmax(-1)], dim=1)
+    return tokens[0, prompt.shape[1] :].tolist()
+
+
+@pytest.mark.parametrize("nodes", [("edge1", "edge2"), ("edge1", "edge2", "edge1"), ("edge1",)])
+def test_text_through_caches_is_that_of_the_whole_model(nodes: tuple[str, ...]) -> None:
+    of = kind("llama-15m")
+    bounds = {1: (0, 8), 2: (0, 4, 8), 3: (0, 2, 5, 8)}[len(nodes)]
+    parts = [Partition(node, bounds[index], bounds[index + 1]) for index, node in enumerate(nodes)]
+    schedule = schedule_of(of, *parts)
+    layers = {node: NodeLayers(schedule, node) for node in set(nodes)}
+    plan = model_plan("llama-15m")
+    prompt = plan_input(plan, schedule.jobs[0].input_seed, tokens=7)
+    assert text_of(schedule, layers) == greedy(plan, prompt)
+    assert all(not each._sessions for each in layers.values())
+
+
+def test_text_of_a_folders_model_is_generated_from_its_weights(tmp_path: Path) -> None:
+    save_model("qwen3", tmp_path)
+    folder = ModelFolder(tmp_path)
+    profile = load_profile(str(cached_profile("mine", folder.config, "fp32")))
+    of = replace(kind("llama-15m"), name="mine", model=profile)
+    models = {"mine": StationModel(str(tmp_path), "fp32")}
+    schedule = schedule_of(of, Partition("edge1", 0, 3), Partition("edge2", 3, 6), models=models)
+    layers = {node: NodeLayers(schedule, node) for node in ("edge1", "edge2")}
+    plan = folder_plan("mine", folder)
+    assert text_of(schedule, layers) == greedy(plan, plan_input(plan, schedule.jobs[0].input_seed, tokens=7))
