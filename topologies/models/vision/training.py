@@ -25,7 +25,7 @@ TEST_BATCH = 1000
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """Everything that trained weights depend on beside the images: stochastic gradient descent with Nesterov momentum,
     cross-entropy loss, and one cycle of the learning rate (Smith and Topin, arXiv 1708.07120) up to `max_lr`.
     `flip_share`: share of the images that are mirrored in each epoch."""
@@ -46,13 +46,13 @@ class Recipe:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-RECIPES: Mapping[str, Recipe] = {
-    "resnet8-fashion": Recipe("resnet8-fashion", epochs=6),
-    "vgg-fashion": Recipe("vgg-fashion", epochs=8),
+RECIPES: Mapping[str, TrainingRecipe] = {
+    "resnet8-fashion": TrainingRecipe("resnet8-fashion", epochs=6),
+    "vgg-fashion": TrainingRecipe("vgg-fashion", epochs=8),
 }
 
 
-def train_chain(recipe: Recipe, images: LabelledImages) -> Chain:
+def train_chain(recipe: TrainingRecipe, images: LabelledImages) -> Chain:
     """Return the recipe's model, trained on the images, in evaluation mode. Uses one thread, for the whole process."""
     torch.set_num_threads(1)
     plan = replace(model_plan(recipe.model), weights=None)
@@ -89,7 +89,9 @@ def accuracy(chain: Chain, images: LabelledImages) -> float:
     return right / len(images.labels)
 
 
-def _batches(recipe: Recipe, plan: ModelPlan, images: LabelledImages, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(
+    recipe: TrainingRecipe, plan: ModelPlan, images: LabelledImages, epoch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the inputs and classes of an epoch in random order."""
     draw = generator(recipe.seed, recipe.model, "order and mirrored images", epoch)
     order = draw.permutation(len(images.labels))
@@ -103,7 +105,7 @@ def _batches(recipe: Recipe, plan: ModelPlan, images: LabelledImages, epoch: int
         yield x.contiguous(memory_format=torch.channels_last), labels
 
 
-def train_shipped(recipe: Recipe, train: LabelledImages, test: LabelledImages) -> dict[str, object]:
+def train_shipped(recipe: TrainingRecipe, train: LabelledImages, test: LabelledImages) -> dict[str, object]:
     """Train the recipe's model, write its weights and card among the shipped ones, and return the card."""
     begun_s = time.process_time()
     chain = train_chain(recipe, train)
