@@ -33,8 +33,8 @@ LLAMA = ModelProfile(
         Layer("head", 2_000_000, 2_000_000, 1),
     ),
 )
-IMAGE = TaskKind("image", CONVNET, 20_000, 40, ("int8",), 200 * NS_PER_MS)
-CHAT = TaskKind("chat", LLAMA, 0, 0, ("int8",), 2 * NS_PER_S)
+IMAGE = TaskKind("image", CONVNET, 20_000, 40, ("int8", "int4"), 200 * NS_PER_MS)
+CHAT = TaskKind("chat", LLAMA, 0, 0, ("int8", "int4"), 2 * NS_PER_S)
 SERVERS = ("edge1", "edge2", "cloud")
 
 
@@ -47,13 +47,18 @@ def fading(seed: int, mean_rate_bps: float, slots: int = 400, slot_ns: int = 10 
 
 
 def candidates_of(source: str, kind: TaskKind, servers: tuple[str, ...]) -> tuple[Placement, ...]:
-    """Return all layers at the source, all at one server, and each single cut between source and server."""
+    """Return all layers at the source, all at one server, and each single cut between source and server in each
+    codec."""
     layers = len(kind.model.layers)
     found: list[Placement] = [(Partition(source, 0, layers),)]
     for server in servers:
         found.append((Partition(server, 0, layers),))
-        found += [(Partition(source, 0, cut), Partition(server, cut, layers)) for cut in range(1, layers)]
-    found.append((Partition(source, 0, 1), Partition(servers[0], 1, 2), Partition(servers[-1], 2, layers)))
+        found += [
+            (Partition(source, 0, cut), Partition(server, cut, layers, codec))
+            for cut in range(1, layers)
+            for codec in ("", "int4")
+        ]
+    found.append((Partition(source, 0, 1), Partition(servers[0], 1, 2), Partition(servers[-1], 2, layers, "int4")))
     return tuple(found)
 
 

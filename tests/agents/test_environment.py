@@ -93,13 +93,13 @@ def test_invalid_action_changes_nothing() -> None:
     for environment in (vector, twin):
         environment.reset(seed=4)
     for wrong in ([0, 99], [-1, 0], [0, 0, 0]):
-        with pytest.raises(ValueError, match=r"actions=.* must be 2 numbers in 0\.\.13"):
+        with pytest.raises(ValueError, match=r"actions=.* must be 2 numbers in 0\.\.22"):
             vector.step(np.array(wrong))
     np.testing.assert_array_equal(vector.step(np.zeros(2, int))[0], twin.step(np.zeros(2, int))[0])
     scalar = SplitInference(EPISODES)
     scalar.reset(seed=4)
-    with pytest.raises(ValueError, match=r"action=14: must be in 0\.\.13"):
-        scalar.step(14)
+    with pytest.raises(ValueError, match=r"action=23: must be in 0\.\.22"):
+        scalar.step(23)
 
 
 def test_stepping_past_the_end_asks_for_a_reset() -> None:
@@ -130,7 +130,7 @@ def test_masked_choice_has_the_reward_of_a_failure() -> None:
     number = next(n for n in range(20) if episodes.episode(n).source == "ue1")
     environment = SplitInference(episodes)
     _, info = environment.reset(options={"episode": number})
-    assert info["action_mask"].tolist() == [True] * 3 + [False] * 11
+    assert info["action_mask"].tolist() == [True] * 3 + [False] * 20
     deadline_s = episodes.episode(number).tasks[0].kind.deadline_ns * 1e-9
     _, reward, _, _, info = environment.step(7)
     assert reward == -system.cost.failure_s / deadline_s

@@ -1,5 +1,6 @@
 """Compare the exact choice with an enumeration of all candidates, without the solver's code."""
 
+import math
 from dataclasses import replace
 from itertools import combinations, permutations
 
@@ -22,13 +23,15 @@ NODES = ("ue1", "edge1", "edge2", "cloud")
 
 
 def all_placements(layers: int) -> list[Placement]:
-    """Every division into runs of layers on nodes that differ."""
+    """Every division into runs of layers on nodes that differ, all activations in each codec."""
     found: list[Placement] = []
     for parts in range(1, len(NODES) + 1):
         for nodes in permutations(NODES, parts):
             for cuts in combinations(range(1, layers), parts - 1):
                 edges = (0, *cuts, layers)
-                found.append(tuple(Partition(node, edges[i], edges[i + 1]) for i, node in enumerate(nodes)))
+                for codec in ("", "int4") if cuts else ("",):
+                    spans = zip(nodes, edges, edges[1:], strict=False)
+                    found.append(tuple(Partition(*span, codec if span[1] else "") for span in spans))
     return found
 
 
@@ -45,12 +48,15 @@ def brute_force_ns(seen: FixedObservation, placement: Placement) -> float:
 
     steps = passes(task)
     for number, (tokens, context) in enumerate(steps):
-        for node, first, stop, _ in placement:
+        for node, first, stop, codec in placement:
+            if first:
+                elements = task.kind.model.layers[first - 1].activation_elements
+                scales_and_halves = 2 * math.ceil(elements / 32) + math.ceil(elements / 2)
+                carried = tokens * (scales_and_halves if codec == "int4" else 4 + elements)
             move(node, carried)
             if number == 0:
                 now = max(now, seen.backlog_ns(node))
             now += seen.service_ns(node, first, stop, tokens, context)
-            carried = (4 + task.kind.model.layers[stop - 1].activation_elements) * tokens  # int8: a scale, a byte each
         carried = 4
     move(task.source, result_bytes(task))
     return now

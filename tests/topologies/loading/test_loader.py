@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from agents.registry import make_policy
+from emulator.simulation.network import Network
+from emulator.simulation.observation import DelayedObservation
 from emulator.system import Ramp
+from emulator.task import describe
 from emulator.trace import constant
 from emulator.workload import Poisson, Recorded
 from tests.topologies.loading.bad_scenarios import GOOD
@@ -107,6 +111,36 @@ def test_units_of_links(good: Path) -> None:
     assert (link.delay_ns, link.queue_bytes, link.loss, link.retransmission_ns) == (250_000, 2_500, 0.125, 8_000_000)
     assert link.ramp == Ramp(idle_ns=20_000_000, delay_ns=1_500_000)
     assert link.trace.mean_rate_bps == 1e9
+
+
+def test_a_list_of_codecs_makes_each_cut_a_candidate_in_each(good: Path) -> None:
+    one = build(load(good), good.parent).placements["ue1", "image"]
+    overrides = ["tasks[0].activation=[fp16, int4, topk10]"]
+    scenario = load(good, overrides)
+    system = build(scenario, good.parent)
+    assert system.kinds["image"].codecs == ("fp16", "int4", "topk10")
+    found = system.placements["ue1", "image"]
+    assert [place for place in found if not any(part.codec for part in place)] == list(one)
+    assert len(found) == len(one) + 2 * sum(len(place) > 1 for place in one)
+    for codec in ("int4", "topk10"):
+        assert sum(place[-1].codec == codec for place in found) == sum(len(place) > 1 for place in one)
+    stored = good.parent / "resolved.yaml"
+    stored.write_text(resolved_yaml(scenario, good.parent))
+    assert load(stored) == scenario
+
+
+def test_a_fixed_split_in_a_codec(good: Path) -> None:
+    overrides = ["tasks[0].activation=[int8, int4]", "policies[1].splits.image={cut: 2, node: edge1, codec: int4}"]
+    scenario = load(good, overrides)
+    system = build(scenario, good.parent)
+    policy = make_policy("fixed", scenario.policies[1].model_dump(), system)
+    task = next(task for task in system.tasks() if task.kind.name == "image")
+    seen = DelayedObservation(task, task.arrival_ns, Network(system), system.placements[task.source, "image"])
+    choice = policy.decide(seen)
+    assert describe(choice) == f"{task.source}:0-2|edge1:2-11@int4"
+    assert choice in seen.candidates
+    named = make_policy("fixed", {"splits": {"image": {"cut": 2, "node": "edge1", "codec": "int8"}}}, system)
+    assert describe(named.decide(seen)) == f"{task.source}:0-2|edge1:2-11"  # the default has one name
 
 
 def test_units_of_tasks_and_control(good: Path) -> None:
