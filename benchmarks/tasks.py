@@ -175,11 +175,11 @@ def write(
     identity = ("only", task.source, task.kind.name, task.number)
     parts = (start_ns - queued_ns, 0, SERVICE_NS, queued_ns - task.arrival_ns, link_waiting_ns)
     in_time = sojourn_ns <= DEADLINE_NS
-    outcome = ("done" if in_time else "missed", "", 1, "modelled")
+    outcome = ("done" if in_time else "missed", "" if in_time else "total", "", 1, "modelled")
     energies_j = (energy_j, 0.0, 0.0, energy_j, 0.0)
     begin = (*identity, task.arrival_ns, None, None, placement)
     records.stages.append((*identity, 0, *partition, *parts, *energies_j, 0.0, "modelled", ""))
-    records.tasks.append((*begin, *parts, sojourn_ns, None, *energies_j, 0.0, in_time, *outcome))
+    records.tasks.append((*begin, *parts, sojourn_ns, None, None, *energies_j, 0.0, in_time, *outcome))
 
 
 COMPILED, SIMPY = "compiled engine", "SimPy engine"
