@@ -280,10 +280,12 @@ class Coordinator(AbstractContextManager["Coordinator"]):
                 self._fleet.declare_lost(state.awaited[0])  # breaks the attempt: an awaited worker is lost
 
     def _deliver_missing(self, stage: control_messages.Stage, model: str) -> None:
-        for index in range(stage.first, stage.stop):
-            layer = LayerId(model, self._seed, index)
-            if not self._fleet.holds(stage.worker, layer):
-                self._fleet.deliver(stage.worker, layer, self._layer_bytes(layer))
+        layers = [LayerId(model, self._seed, index) for index in range(stage.first, stage.stop)]
+        missing = [layer for layer in layers if not self._fleet.holds(stage.worker, layer)]
+        if missing and model in self._models:  # the worker may have been started again since it was prepared
+            self._connection.send(stage.worker, control_messages.encode(self._preparation(model)))
+        for layer in missing:
+            self._fleet.deliver(stage.worker, layer, self._layer_bytes(layer))
 
     def _layer_bytes(self, layer: LayerId) -> bytes:
         own = self._models.get(layer.model)

@@ -63,8 +63,11 @@ def test_memory_bounds_the_workers_own_copy_too() -> None:
     assert runtime.held_bytes == 0
 
 
-@pytest.mark.parametrize("source", ["qwen2", "gpt2"])
-def test_model_of_a_folder_runs_on_workers_that_have_no_file_of_it(lab: Broker, source: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("source", "is_deployed"), [("qwen2", True), ("gpt2", False)])
+def test_model_of_a_folder_runs_on_workers_that_have_no_file_of_it(
+    lab: Broker, source: str, is_deployed: bool, tmp_path: Path
+) -> None:
+    """Also if nothing was deployed before the task, as on a worker that was started again."""
     save_model(source, tmp_path)
     scenario = scenario_with(tmp_path, {"folder": "."})
     models = scenario_models(scenario, tmp_path)
@@ -72,7 +75,8 @@ def test_model_of_a_folder_runs_on_workers_that_have_no_file_of_it(lab: Broker, 
     wanted = task(each)
     whole = expected_of(wanted, models["mine"].plan)
     with Coordinator(lab.address, NODE_WORKERS, system([each]), models=models) as coordinator:
-        coordinator.deploy()
+        if is_deployed:
+            coordinator.deploy()
         for cut in (0, 1, 3, 5, 6):
             inference = coordinator.infer(wanted, split(each, cut))
             assert inference.failure is None
