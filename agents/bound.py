@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from agents.alike import AlikePlacements
 from agents.isolated_outcome import IsolatedOutcomes
 from emulator.core.progress import Progress
-from emulator.core.units import NS_PER_S
 from emulator.link import Link
-from emulator.simulation.isolated_task import IsolatedLeg, end_ns, isolated_legs
+from emulator.simulation.isolated_task import IsolatedLeg, end_ns, isolated_legs, least_quality_loss
 from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, describe
@@ -28,8 +28,8 @@ BOUNDS = pa.schema(
 
 def bounds(system: System, progress: Progress = lambda done, total: None) -> pa.Table:
     """Return for each offered task the least cost over its candidates on an empty and fully ramped system whose future
-    channel is known, at most the cost of a failure: columns `source`, `kind`, `task`, `bound_s` and the `placement`
-    that attains it.
+    channel is known, with the least loss of quality that they permit, at most the cost of a failure: columns `source`,
+    `kind`, `task`, `bound_s` and the `placement` that attains it.
 
     In a cell the task has its link alone: other tasks and the background are ignored. This is a relaxation: no policy
     that chooses among the candidates has a lower cost for any task, since queues, ramps, losses and loading of weights
@@ -86,7 +86,7 @@ def optimum(system: System) -> pa.Table:
         candidates = system.placements[task.source, task.kind.name]
         outcomes = [isolated.outcome(task, placement) for placement in candidates]
         free_ns = task.arrival_ns + max(outcome.sojourn_ns for outcome in outcomes) + idle_ns
-        costs = [system.cost.of(*outcome) for outcome in outcomes]
+        costs = [system.cost.of(task.kind.name, *outcome) for outcome in outcomes]
         least = min(range(len(costs)), key=costs.__getitem__)
         rows.append((task, costs[least], candidates[least]))
     return _table(iter(rows))
@@ -104,29 +104,43 @@ class _Options:
     def __init__(self, network: Network, candidates: Sequence[Placement]) -> None:
         self._network, self._candidates = network, candidates
         self._lengths: tuple[int, int] | None = None
-        self._sorted: list[tuple[int, Placement, tuple[IsolatedLeg, ...]]] = []
+        self._sorted: list[_Option] = []
 
     def least(self, task: Task) -> tuple[float, Placement]:
-        """Return the least cost and its placement. Candidates whose service times alone take longer than the best one
-        are not tried."""
+        """Return the least cost and its placement. Candidates that cost more than the best one by their service times
+        and codecs alone are not tried."""
         cost = self._network.system.cost
         options = self._of(task)
-        best_ns, best = round(cost.failure_s * NS_PER_S), options[0][1]
-        for service_ns, placement, isolated in options:
-            if service_ns >= best_ns:
+        best_s, best = cost.failure_s, options[0].placement
+        for least_s, quality_loss, placement, isolated in options:
+            if least_s >= best_s:
                 break
             least_ns = end_ns(isolated, task.arrival_ns, Link.earliest_ns) - task.arrival_ns
-            if least_ns < best_ns:
-                best_ns, best = least_ns, placement
-        return min(cost.of(best_ns, 0.0, failed=False), cost.failure_s), best
+            if (whole_s := cost.of(task.kind.name, least_ns, 0.0, quality_loss, failed=False)) < best_s:
+                best_s, best = whole_s, placement
+        return best_s, best
 
-    def _of(self, task: Task) -> list[tuple[int, Placement, tuple[IsolatedLeg, ...]]]:
+    def _of(self, task: Task) -> list["_Option"]:
         lengths = (task.prompt_tokens, task.output_tokens)
         if lengths != self._lengths:
-            legs = [(each, isolated_legs(self._network, task, each)) for each in self._candidates]
-            options = ((end_ns(isolated, 0, _propagation), each, isolated) for each, isolated in legs)
+            options = (self._option(task, placement) for placement in self._candidates)
             self._lengths, self._sorted = lengths, sorted(options, key=itemgetter(0))
         return self._sorted
+
+    def _option(self, task: Task, placement: Placement) -> "_Option":
+        isolated = isolated_legs(self._network, task, placement)
+        quality_loss, service_ns = least_quality_loss(isolated), end_ns(isolated, 0, _propagation)
+        least_s = self._network.system.cost.of(task.kind.name, service_ns, 0.0, quality_loss, failed=False)
+        return _Option(least_s, quality_loss, placement, isolated)
+
+
+class _Option(NamedTuple):
+    """A candidate: `least_s` is its cost without any transmission time, `quality_loss` the least that it loses."""
+
+    least_s: float
+    quality_loss: float
+    placement: Placement
+    isolated: tuple[IsolatedLeg, ...]
 
 
 def _propagation(link: Link, now_ns: int, _: int) -> int:

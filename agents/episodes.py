@@ -157,7 +157,7 @@ class Episodes:
         rows.rewards[step] = -system.cost.failure_s / deadline_s
         for action in np.flatnonzero(mask):
             outcome = isolated.outcome(task, placements[action])
-            rows.rewards[step, action] = -system.cost.of(*outcome) / deadline_s
+            rows.rewards[step, action] = -system.cost.of(task.kind.name, *outcome) / deadline_s
             rows.sojourns_ns[step, action] = outcome.sojourn_ns
         return int(rows.sojourns_ns[step].max())
 

@@ -17,11 +17,12 @@ from emulator.task import Partition, Placement
 
 class Prefix(NamedTuple):
     """The first partitions of a placement: the first pass leaves `node` at `ready_ns` after the task's arrival, and all
-    later passes take `later_ns` in these partitions."""
+    later passes take `later_ns` in these partitions. `quality_ns`: cost of the quality that is lost so far."""
 
     node: str
     ready_ns: float
     later_ns: float
+    quality_ns: float
 
 
 @dataclass
@@ -34,13 +35,14 @@ class _Branch:
 
 
 class ExactOnLastMeasurement:
-    """Chooses the candidate with the least estimated delay; of equals, the first."""
+    """Chooses the candidate with the least estimated cost, its delay and what its answer loses in quality; of equals,
+    the first."""
 
     def __init__(self) -> None:
         self._trees: dict[tuple[str, str], tuple[Sequence[Placement], _Branch]] = {}
 
     def decide(self, observation: Observation) -> Placement:
-        """Return the candidate with the least estimated delay."""
+        """Return the candidate with the least estimated cost."""
         return observation.candidates[self._search(observation)]
 
     def _search(self, observation: Observation) -> int:
@@ -49,7 +51,7 @@ class ExactOnLastMeasurement:
         waiting = [(estimate.start, self._tree(observation))]
         while waiting:
             prefix, branch = waiting.pop()
-            if prefix.ready_ns + prefix.later_ns > best[0]:
+            if prefix.ready_ns + prefix.later_ns + prefix.quality_ns > best[0]:
                 continue
             if branch.leaf is not None:
                 leaf = observation.candidates[branch.leaf]
@@ -78,7 +80,7 @@ def _tree_of(candidates: Sequence[Placement]) -> _Branch:
 
 
 class Estimate:
-    """Estimates the delay of one task from an observation: with observed rates and delays, service times of the
+    """Estimates the cost of one task from an observation: with observed rates and delays, service times of the
     profiles, and each device busy until its observed backlog is done. Later passes find empty queues; their service
     times are summed in closed form, since they are linear in the context."""
 
@@ -92,10 +94,11 @@ class Estimate:
         self._prompt = 1 if vision else task.prompt_tokens
         self._context = 0 if vision else task.prompt_tokens // 2
         self._later = 0 if vision else max(0, task.output_tokens - 1)
-        self.start = Prefix(task.source, 0.0, 0.0)
+        self._quality_ns: dict[tuple[str, Partition], float] = {}
+        self.start = Prefix(task.source, 0.0, 0.0, 0.0)
 
     def of(self, placement: Placement) -> float:
-        """Return the estimated delay of a placement in ns."""
+        """Return the estimated cost of a placement in ns."""
         prefix = self.start
         for partition in placement:
             prefix = self.extend(prefix, partition)
@@ -111,16 +114,17 @@ class Estimate:
         start_ns = max(prefix.ready_ns + come_ns, self._busy_ns(node))
         service_ns = self._observation.service_ns(node, first, stop, self._prompt, self._context)
         later_ns = prefix.later_ns + self._later * come_later_ns + self._services_ns(partition)
-        return Prefix(node, start_ns + service_ns, later_ns)
+        quality_ns = prefix.quality_ns + self._lost_ns(prefix.node, partition)
+        return Prefix(node, start_ns + service_ns, later_ns, quality_ns)
 
     def end(self, prefix: Prefix, placement: Placement) -> float:
-        """Return the delay of the placement whose partitions are all in the prefix."""
+        """Return the cost of the placement whose partitions are all in the prefix."""
         kind, source = self._task.kind, self._task.source
         back_ns = 0.0
         if self._later:
             back_ns = self._later * self._message_ns(token_leg(kind, 0, prefix.node, placement[0]))
         result_ns = self._message_ns(result_leg(kind, len(placement), prefix.node, source))
-        return prefix.ready_ns + prefix.later_ns + back_ns + result_ns
+        return prefix.ready_ns + prefix.later_ns + prefix.quality_ns + back_ns + result_ns
 
     def _services_ns(self, partition: Partition) -> float:
         """Return the service time of passes 1..n, contexts prompt + 1..prompt + n: n times the mean of both ends."""
@@ -143,6 +147,15 @@ class Estimate:
             self._hops[key] = (ns_per_byte, self._observation.delay_ns(source, target))
         ns_per_byte, delay_ns = self._hops[key]
         return size_bytes * ns_per_byte + delay_ns
+
+    def _lost_ns(self, source: str, partition: Partition) -> float:
+        """Return the cost of the quality that the activation of a partition loses on its way from `source`."""
+        if not partition.first:
+            return 0.0
+        key = (source, partition)
+        if key not in self._quality_ns:
+            self._quality_ns[key] = self._observation.quality_s(source, partition) * NS_PER_S
+        return self._quality_ns[key]
 
     def _busy_ns(self, node: str) -> int:
         if node not in self._backlog_ns:

@@ -1,31 +1,24 @@
 """The outcome of a task that is alone in the system, on the real links, for a given placement."""
 
-from collections.abc import Iterator
-from itertools import repeat
 from typing import NamedTuple
 
 from emulator.core.draws import message_address
 from emulator.core.randomness import task_key
-from emulator.legs import legs
 from emulator.link import Link
-from emulator.simulation.isolated_task import IsolatedLeg, end_ns, isolated_legs
+from emulator.simulation.costs import StageCosts, total
+from emulator.simulation.isolated_task import IsolatedLeg, isolated_legs
 from emulator.simulation.network import Network
 from emulator.task import Placement, Task
 
 
 class Outcome(NamedTuple):
-    """The outcome of a task; the sojourn of a failed task is the time until it failed."""
+    """The outcome of a task; the sojourn of a failed task is the time until it failed. `quality_loss` is 0 where it is
+    not known."""
 
     sojourn_ns: int
     erased_fraction: float
+    quality_loss: float
     failed: bool
-
-
-class _Refused(Exception):
-    """A message of the task does not fit an empty queue, or its link has no coverage; known at `now_ns`."""
-
-    def __init__(self, now_ns: int) -> None:
-        self.now_ns = now_ns
 
 
 class IsolatedOutcomes:
@@ -38,27 +31,30 @@ class IsolatedOutcomes:
 
     def outcome(self, task: Task, placement: Placement) -> Outcome:
         """Return the outcome of the task on links without earlier traffic."""
-        messages = self._messages(task, placement) if self._lossy else repeat(0)
-        kept = 1.0
-        used = set()
-
-        def enqueue(link: Link, now_ns: int, size_bytes: int) -> int:
-            nonlocal kept
-            used.add(link)
-            delivery = link.enqueue(now_ns, size_bytes, next(messages))
-            if delivery is None:
-                raise _Refused(now_ns)
-            kept *= 1.0 - delivery.erased_fraction
-            return delivery.arrival_ns
-
-        try:
-            arrived_ns = end_ns(self._legs_of(task, placement), task.arrival_ns, enqueue)
-            return Outcome(arrived_ns - task.arrival_ns, 1.0 - kept, False)
-        except _Refused as refused:
-            return Outcome(refused.now_ns - task.arrival_ns, 1.0 - kept, True)
-        finally:
-            for link in used:
-                link.reset()
+        key = task_key(self.network.system.seed, task.source, task.kind.name)
+        isolated = self._legs_of(task, placement)
+        stages = [StageCosts() for _ in range(isolated[-1].stage + 1)]
+        used: set[Link] = set()
+        now_ns, failed = task.arrival_ns, False
+        for leg in isolated:
+            number = message_address(key, task.number, leg.step, leg.stage) if self._lossy else 0
+            lost_fraction = 0.0
+            for link in leg.route:
+                used.add(link)
+                delivery = link.enqueue(now_ns, leg.size_bytes, number, leg.acknowledged_bytes)
+                if delivery is None:
+                    failed = True
+                    break
+                lost_fraction = 1.0 - (1.0 - lost_fraction) * (1.0 - delivery.erased_fraction)
+                now_ns = delivery.arrival_ns
+            if failed:
+                break
+            stages[leg.stage].erase(leg.size_bytes - leg.acknowledged_bytes, lost_fraction)
+            now_ns += leg.service_ns
+        for link in used:
+            link.reset()
+        losses = [leg.curve.at(stages[leg.stage].erased_fraction) for leg in isolated if leg.step == 0 and leg.curve]
+        return Outcome(now_ns - task.arrival_ns, total(stages).erased_fraction, sum(losses), failed)
 
     def _legs_of(self, task: Task, placement: Placement) -> tuple[IsolatedLeg, ...]:
         if task.kind.model.family == "causal_lm":  # lengths that rarely come again
@@ -67,11 +63,3 @@ class IsolatedOutcomes:
         if key not in self._legs:
             self._legs[key] = isolated_legs(self.network, task, placement)
         return self._legs[key]
-
-    def _messages(self, task: Task, placement: Placement) -> Iterator[int]:
-        """Yield the address of the random draws for each message and link, the same as in the simulation."""
-        key = task_key(self.network.system.seed, task.source, task.kind.name)
-        for leg in legs(task, placement):
-            if leg.size_bytes:
-                route = self.network.route(leg.source, leg.target)
-                yield from [message_address(key, task.number, leg.step, leg.stage)] * len(route)

@@ -54,9 +54,11 @@ def task_costs_s(system: System, policy: Policy, folder: Path) -> Iterator[float
     """Simulate and yield the cost of each task."""
     with Records(folder) as records:
         Simulation(system).run(policy, "policy", records)
-    table = pq.read_table(folder / "tasks.parquet", columns=["sojourn_ns", "erased_fraction", "outcome"])
-    for sojourn_ns, erased, outcome in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        yield system.cost.of(sojourn_ns, erased, outcome == "failed")
+    table = pq.read_table(
+        folder / "tasks.parquet", columns=["kind", "sojourn_ns", "erased_fraction", "quality_loss", "outcome"]
+    )
+    for kind, sojourn_ns, erased, loss, outcome in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        yield system.cost.of(kind, sojourn_ns, erased, loss or 0.0, outcome == "failed")
 
 
 def best_static(systems: Sequence[System]) -> Result:

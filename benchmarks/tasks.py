@@ -178,8 +178,8 @@ def write(
     outcome = ("done" if in_time else "missed", "" if in_time else "total", "", 1, "modelled")
     energies_j = (energy_j, 0.0, 0.0, energy_j, 0.0)
     begin = (*identity, task.arrival_ns, None, None, placement)
-    records.stages.append((*identity, 0, *partition, *parts, *energies_j, 0.0, "modelled", ""))
-    records.tasks.append((*begin, *parts, sojourn_ns, None, None, *energies_j, 0.0, in_time, *outcome))
+    records.stages.append((*identity, 0, *partition, *parts, *energies_j, 0.0, None, "modelled", ""))
+    records.tasks.append((*begin, *parts, sojourn_ns, None, None, *energies_j, 0.0, None, in_time, *outcome))
 
 
 COMPILED, SIMPY = "compiled engine", "SimPy engine"

@@ -7,20 +7,24 @@ the layers `first` up to, not including, `stop`. The last leg brings the result 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from emulator.activation.codecs import CODECS
 from emulator.profile import TOKEN_BYTES
 from emulator.task import Partition, Pass, Placement, Task, TaskKind, passes
+
+ALL_BYTES = 2**62  # acknowledged: the whole message
 
 
 class Leg(NamedTuple):
     """Leg of pass `step` to partition `stage`; the result is the stage after the last. A leg of `size_bytes` 0 sends
-    nothing; `codec` is that of an activation, otherwise empty. The visit computes `passes` one after the other: all of
-    them if they never leave the node."""
+    nothing; its first `acknowledged_bytes` are acknowledged on every bearer. `codec` is that of an activation,
+    otherwise empty. The visit computes `passes` one after the other: all of them if they never leave the node."""
 
     step: int
     stage: int
     source: str
     target: str
     size_bytes: int
+    acknowledged_bytes: int
     first: int
     stop: int
     passes: tuple[Pass, ...]
@@ -30,7 +34,7 @@ class Leg(NamedTuple):
 class LegTemplate(NamedTuple):
     """A leg of all tasks of one kind. Its message has `prompt_bytes` for each token of the prompt and `output_bytes`
     for each token of the output, or `fixed_bytes` where that is 0; `codec` is that of an activation, otherwise empty.
-    """
+    `acknowledged_fixed` and `acknowledged_prompt` for each token of the prompt, but at most all, are acknowledged."""
 
     stage: int
     source: str
@@ -41,10 +45,17 @@ class LegTemplate(NamedTuple):
     prompt_bytes: int = 0
     output_bytes: int = 0
     codec: str = ""
+    acknowledged_fixed: int = 0
+    acknowledged_prompt: int = 0
 
     def size_bytes(self, prompt_tokens: int, output_tokens: int) -> int:
         """Return the size of the message of a task with these lengths."""
         return self.prompt_bytes * prompt_tokens + self.output_bytes * output_tokens or self.fixed_bytes
+
+    def acknowledged_bytes(self, prompt_tokens: int, output_tokens: int) -> int:
+        """Return how much of that message is acknowledged on an unacknowledged bearer too."""
+        protected = self.acknowledged_fixed + self.acknowledged_prompt * prompt_tokens
+        return min(self.size_bytes(prompt_tokens, output_tokens), protected)
 
 
 class LegPlan(NamedTuple):
@@ -67,7 +78,8 @@ class LegPlan(NamedTuple):
         else:
             template = self.again[stage] if step else self.once[stage]
         size_bytes = template.size_bytes(prompt_tokens, output_tokens)
-        return Leg(step, *template[:3], size_bytes, template.first, template.stop, visit, template.codec)
+        protected = template.acknowledged_bytes(prompt_tokens, output_tokens)
+        return Leg(step, *template[:3], size_bytes, protected, template.first, template.stop, visit, template.codec)
 
 
 def plan_legs(kind: TaskKind, source: str, placement: Placement) -> LegPlan:
@@ -86,26 +98,49 @@ def first_leg(kind: TaskKind, stage: int, source: str, partition: Partition) -> 
     """Return the leg of the first pass to a partition: the prompt's token ids, the encoded input, or activations."""
     node, first, stop, _ = partition
     if first == 0:
-        return LegTemplate(stage, source, node, first, stop, kind.input_bytes, TOKEN_BYTES)
+        protected = _whole(kind)
+        return LegTemplate(stage, source, node, first, stop, kind.input_bytes, TOKEN_BYTES, 0, "", protected)
     codec = kind.codec_of(partition)
     size_bytes = kind.model.activation_bytes(first, 1, codec)
+    protected = _protected_bytes(kind, partition)
     if kind.model.family == "causal_lm":
-        return LegTemplate(stage, source, node, first, stop, 0, size_bytes, codec=codec)
-    return LegTemplate(stage, source, node, first, stop, size_bytes, codec=codec)
+        tokens = kind.delivery.recipe.protection.tokens if kind.delivery else 0
+        fixed = tokens * (size_bytes - protected)
+        return LegTemplate(stage, source, node, first, stop, 0, size_bytes, 0, codec, fixed, protected)
+    return LegTemplate(stage, source, node, first, stop, size_bytes, 0, 0, codec, protected)
 
 
 def token_leg(kind: TaskKind, stage: int, source: str, partition: Partition) -> LegTemplate:
     """Return the leg of a further pass to a partition: the new token's id, or its activations."""
     node, first, stop, _ = partition
     codec = kind.codec_of(partition)
-    size_bytes = kind.model.activation_bytes(first, 1, codec) if codec else TOKEN_BYTES
-    return LegTemplate(stage, source, node, first, stop, size_bytes, codec=codec)
+    if not codec:
+        return LegTemplate(stage, source, node, first, stop, TOKEN_BYTES, acknowledged_fixed=_whole(kind))
+    size_bytes, protected = kind.model.activation_bytes(first, 1, codec), _protected_bytes(kind, partition)
+    return LegTemplate(stage, source, node, first, stop, size_bytes, 0, 0, codec, protected)
 
 
 def result_leg(kind: TaskKind, stage: int, source: str, target: str) -> LegTemplate:
     """Return the leg of the result: the output's token ids, or `result_bytes` of the kind."""
     layers = len(kind.model.layers)
-    return LegTemplate(stage, source, target, layers, layers, kind.result_bytes, 0, TOKEN_BYTES)
+    return LegTemplate(stage, source, target, layers, layers, kind.result_bytes, 0, TOKEN_BYTES, "", _whole(kind))
+
+
+def _whole(kind: TaskKind) -> int:
+    """Return how much of an input, token or result is acknowledged: all, if the kind says how activations are
+    delivered."""
+    return ALL_BYTES if kind.delivery is not None else 0
+
+
+def _protected_bytes(kind: TaskKind, partition: Partition) -> int:
+    """Return the acknowledged bytes of a token (an image) that is not protected as a whole: the codec's side
+    information and the protected dimensions."""
+    if kind.delivery is None:
+        return 0
+    codec, elements = CODECS[kind.codec_of(partition)], kind.model.layers[partition.first - 1].activation_elements
+    side_bytes = codec.side_bytes(elements)
+    dimensions = min(kind.delivery.recipe.protection.dimensions, elements)
+    return side_bytes + -(-dimensions * (codec.token_bytes(elements) - side_bytes) // elements)
 
 
 def legs(task: Task, placement: Placement, plan: LegPlan | None = None) -> Iterator[Leg]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from emulator.record import Records
-from emulator.task import Placement, Task
+from emulator.task import Partition, Placement, Task
 
 EngineName = Literal["compiled", "simpy"]  # of the two engines of the simulation
 
@@ -31,6 +31,11 @@ class Observation(Protocol):
     def service_ns(self, node: str, first: int, stop: int, tokens: int, context: int) -> int:
         """Return the time that layers `first` up to, not including, `stop` of the task's model take at the node, by
         the profile: for a pass of `tokens` tokens that each attend to `context` positions (an image: 1 and 0)."""
+
+    def quality_s(self, source: str, partition: Partition) -> float:
+        """Return the expected cost in seconds of what the task's answer loses in quality if a partition takes its
+        activation from `source`: by its codec, and by the losses of the route as last heard. 0 where the scenario's
+        cost does not count the quality of the task's kind."""
 
 
 class Policy(Protocol):

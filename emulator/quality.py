@@ -41,6 +41,17 @@ class Curve(NamedTuple):
     lows: Floats
     highs: Floats
 
+    def at(self, level: float) -> float:
+        """Return the loss at a level, linear between the two next to it. Raises ValueError for a level that was not
+        reached."""
+        if not 0 <= level <= self.levels[-1]:
+            raise ValueError(f"level={level:g}: quality was measured from 0 to {self.levels[-1]:g}")
+        upper = int(np.searchsorted(self.levels, level))
+        if upper == 0:
+            return float(self.losses[0])
+        (low, high), (a, b) = self.levels[upper - 1 : upper + 1], self.losses[upper - 1 : upper + 1]
+        return float(a + (b - a) * ((level - low) / (high - low)))
+
 
 @dataclass(frozen=True)
 class QualityTable:

@@ -21,7 +21,7 @@ _name = pa.dictionary(pa.int32(), pa.string())
 _parts = [(name, pa.int64()) for name in ("waiting_ns", "load_ns", "service_ns", "transfer_ns", "link_waiting_ns")]
 # energy_ue_radio + energy_ue_compute + energy_edge + energy_cloud = energy.
 ENERGY_PARTS = ("energy_ue_radio_j", "energy_ue_compute_j", "energy_edge_j", "energy_cloud_j")
-_outcome = [(name, pa.float64()) for name in ("energy_j", *ENERGY_PARTS, "erased_fraction")]
+_outcome = [(name, pa.float64()) for name in ("energy_j", *ENERGY_PARTS, "erased_fraction", "quality_loss")]
 _task = [("policy", _name), ("source", _name), ("kind", _name), ("task", pa.int64())]
 
 TASK_SCHEMA = pa.schema(

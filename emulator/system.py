@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Literal
 
 from emulator.profile import ModelProfile
+from emulator.quality import QualityTable
 from emulator.task import Placement, Task, TaskKind
 from emulator.trace import Trace
 from emulator.workload import Stream
@@ -125,15 +126,19 @@ class Control:
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost by which policies are compared, in seconds: a task's sojourn plus `erasure_s` times its erased
-    fraction; a failed task costs `failure_s`."""
+    """The cost by which policies are compared, in seconds: a task's sojourn, plus `erasure_s` times its erased
+    fraction, plus that of the quality that its answer lost: `quality_s` by kind, for one nat a token or for all answers
+    wrong. A failed task costs `failure_s`."""
 
     failure_s: float
     erasure_s: float = 0.0
+    quality_s: Mapping[str, float] = field(default_factory=dict)
 
-    def of(self, sojourn_ns: int, erased_fraction: float, failed: bool) -> float:
-        """Return the cost of one task in seconds."""
-        return self.failure_s if failed else sojourn_ns * 1e-9 + self.erasure_s * erased_fraction
+    def of(self, kind: str, sojourn_ns: int, erased_fraction: float, quality_loss: float, failed: bool) -> float:
+        """Return the cost of one task of a kind in seconds; `quality_loss` is 0 where it is not known."""
+        if failed:
+            return self.failure_s
+        return sojourn_ns * 1e-9 + self.erasure_s * erased_fraction + self.quality_s.get(kind, 0.0) * quality_loss
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,7 @@ class System:
     """All that a backend needs to know. `placements` holds, for each (source, kind), the candidates that policies
     choose from: those that fit the nodes' memories, in a stable order. With `preload`, the weights of all candidates
     are loaded at the start, as far as memory goes. `on_failure` says what becomes of tasks that meet a failure: they
-    wait, are placed anew by the policy, or fail."""
+    wait, are placed anew by the policy, or fail. `quality` holds by kind what its answers lose in quality."""
 
     name: str
     seed: int
@@ -170,6 +175,7 @@ class System:
     cells: Mapping[str, CellSpec] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     on_failure: OnFailure = "wait"
+    quality: Mapping[str, QualityTable] = field(default_factory=dict)
 
     @property
     def kinds(self) -> dict[str, TaskKind]:

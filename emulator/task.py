@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from emulator.activation.delivery import ActivationDelivery
 from emulator.deadlines import NO_DEADLINE_NS
 from emulator.profile import ModelProfile
 
@@ -15,7 +16,8 @@ class TaskKind:
     prompt's token ids instead). `result_bytes`: size of the result (language models: the output's token ids).
     `deadline_ns`: of the time from arrival to result; `deadline_ttft_ns`, `deadline_token_ns`: of the time to first
     token and the mean time of each further token. `codecs`: those that a placement may send activations in; the first
-    is the default.
+    is the default. `delivery`: how activations cross unacknowledged bearers; None: as they are, and input and
+    result like them.
     """
 
     name: str
@@ -26,6 +28,7 @@ class TaskKind:
     deadline_ns: int
     deadline_ttft_ns: int = NO_DEADLINE_NS
     deadline_token_ns: int = NO_DEADLINE_NS
+    delivery: ActivationDelivery | None = None
 
     def codec_of(self, partition: "Partition") -> str:
         """Return the codec of the activation that a partition takes, the default included; empty for the input."""

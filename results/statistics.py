@@ -45,6 +45,7 @@ TASK_COLUMNS = [
     "ttft_ns",
     "token_ns",
     "erased_fraction",
+    "quality_loss",
     "outcome",
     "reason",
     "compute",
@@ -61,13 +62,16 @@ NUMBER_COLUMNS = (
     *TOKEN_QUANTILES,
     "energy_mean_j",
     *ENERGY_MEANS,
+    "quality_loss_mean",
     "cost_mean_s",
     "bound_mean_s",
     "gap",
     "gap_low",
     "gap_high",
 )
-LATER_COLUMNS = frozenset((*ENERGY_PARTS, "ttft_ns", "token_ns", *ENERGY_MEANS, *TOKEN_QUANTILES))
+LATER_COLUMNS = frozenset(
+    (*ENERGY_PARTS, "ttft_ns", "token_ns", *ENERGY_MEANS, *TOKEN_QUANTILES, "quality_loss", "quality_loss_mean")
+)
 """Columns of records and summaries that runs of older versions lack; they are read as NaN."""
 SUMMARY_COLUMNS: dict[str, type] = {
     "policy": str,
@@ -140,6 +144,9 @@ def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
 def cost_of(tasks: pd.DataFrame, cost: Cost) -> Floats:
     """Return each task's cost in seconds: `Cost.of` for columns."""
     whole_cost = tasks["sojourn_ns"] * 1e-9 + cost.erasure_s * tasks["erased_fraction"]
+    if cost.quality_s:
+        weight_s = tasks["kind"].astype(str).map(cost.quality_s).fillna(0.0)
+        whole_cost += weight_s * tasks["quality_loss"].fillna(0.0)
     return np.where(tasks["outcome"] == "failed", cost.failure_s, whole_cost)
 
 
@@ -205,6 +212,7 @@ def summary_row(policy: str, tasks: pd.DataFrame) -> dict[str, object]:
         **quantiles_of("token", further_tokens),
         "energy_mean_j": float(tasks["energy_j"].mean()),
         **{mean: float(tasks[part].mean()) for mean, part in zip(ENERGY_MEANS, ENERGY_PARTS, strict=True)},
+        "quality_loss_mean": float(tasks["quality_loss"].mean()),
         "cost_mean_s": cost,
         "bound_mean_s": bound,
         "gap": (cost - bound) / bound,

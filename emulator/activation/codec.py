@@ -26,6 +26,10 @@ class Codec(ABC):
         """Return the bytes of one token of `elements` scalars."""
 
     @abstractmethod
+    def side_bytes(self, elements: int) -> int:
+        """Return how many of a token's bytes, its first, are needed to decode any of the others."""
+
+    @abstractmethod
     def _encode(self, values: Values) -> TokenBytes:
         """Return the encoded tokens; the values are finite and the matrix has elements."""
 

@@ -24,6 +24,10 @@ class Float(Dense):
         """Return the bytes of one token."""
         return elements * self.dtype.itemsize
 
+    def side_bytes(self, elements: int) -> int:
+        """Return 0: there are no scales."""
+        return 0
+
     def _encode(self, values: Values) -> TokenBytes:
         largest = np.finfo(self.dtype).max
         return byte_rows(np.clip(values, -largest, largest).astype(self.dtype))
@@ -41,6 +45,10 @@ class Bfloat16(Dense):
     def token_bytes(self, elements: int) -> int:
         """Return the bytes of one token."""
         return 2 * elements
+
+    def side_bytes(self, elements: int) -> int:
+        """Return 0: there are no scales."""
+        return 0
 
     def _encode(self, values: Values) -> TokenBytes:
         bits = np.clip(values, -BF16_MAX, BF16_MAX).view(np.uint32)
@@ -62,6 +70,10 @@ class Int8(Dense):
         """Return the bytes of one token: the scale, then a byte for each scalar."""
         return 4 + elements
 
+    def side_bytes(self, elements: int) -> int:
+        """Return the bytes of the scale."""
+        return 4
+
     def _encode(self, values: Values) -> TokenBytes:
         scales = _scales(np.abs(values).max(axis=1, keepdims=True), INT8_LEVELS, INT8_SCALE_MAX)
         return np.hstack([byte_rows(scales.astype("<f4")), byte_rows(_quantised(values, scales, INT8_LEVELS))])
@@ -82,6 +94,10 @@ class Int4(Dense):
     def token_bytes(self, elements: int) -> int:
         """Return the bytes of one token: the scales, then two scalars a byte, the first in the lower half."""
         return 2 * _groups(elements) + -(-elements // 2)
+
+    def side_bytes(self, elements: int) -> int:
+        """Return the bytes of the scales."""
+        return 2 * _groups(elements)
 
     def _encode(self, values: Values) -> TokenBytes:
         tokens, elements = values.shape

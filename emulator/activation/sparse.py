@@ -21,6 +21,10 @@ class TopK(Codec):
         """Return the bytes of one token."""
         return self.kept(elements) * _pair(elements).itemsize
 
+    def side_bytes(self, elements: int) -> int:
+        """Return 0: each pair can be decoded by itself."""
+        return 0
+
     def kept(self, elements: int) -> int:
         """Return how many of a token's scalars are sent."""
         return -(-elements // self.one_in)
@@ -74,6 +78,11 @@ class WithOutliers(Codec):
     def token_bytes(self, elements: int) -> int:
         """Return the bytes of one token: the pairs, then the rest."""
         return self.outliers.token_bytes(elements) + self.base.token_bytes(elements)
+
+    def side_bytes(self, elements: int) -> int:
+        """Return the bytes of the pairs, without which scalars of greatest magnitude would be zeros, and of the scales
+        of the rest."""
+        return self.outliers.token_bytes(elements) + self.base.side_bytes(elements)
 
     def _encode(self, values: Values) -> TokenBytes:
         largest = _largest(values, self.outliers.kept(values.shape[1]))

@@ -114,6 +114,13 @@ class Link:
         start_ns = max(0, now_ns - window_ns)
         return self._trace.rate_bps(start_ns, now_ns if now_ns > start_ns else start_ns + self._trace.slot_ns)
 
+    def erased_share(self, now_ns: int, window_ns: int) -> float:
+        """Return the expected share of what is sent unacknowledged that is lost: by random loss, or with the blocks
+        that were lost in the window that ends at `now_ns`."""
+        if self.spec.bearer == "am":
+            return 0.0
+        return 1.0 - (1.0 - self.spec.loss) * (1.0 - self._trace.lost_share(max(0, now_ns - window_ns), now_ns))
+
 
 @entry_point
 def enqueue(

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from emulator.core.compiled import Table
 from emulator.deadlines import missed_deadlines, time_per_token_ns
 from emulator.policy import Totals
+from emulator.quality import Curve
 from emulator.record import Records
 from emulator.simulation.energy import radio_energy_j
 from emulator.simulation.network import Network
+from emulator.simulation.task_state import combined_loss
 from emulator.task import Placement, Task, describe
 
 PARTS = ("waiting_ns", "load_ns", "service_ns", "transfer_ns")  # of a sojourn
@@ -17,7 +19,8 @@ PARTS = ("waiting_ns", "load_ns", "service_ns", "transfer_ns")  # of a sojourn
 @dataclass(slots=True)
 class StageCosts:
     """Costs of a stage: the visits to one partition and the messages to it. The first four parts of all stages add up
-    to the task's sojourn; `link_waiting_ns` is a part of `transfer_ns`."""
+    to the task's sojourn; `link_waiting_ns` is a part of `transfer_ns`. `erased_fraction` is that of the
+    `exposed_bytes`, which are sent and not acknowledged."""
 
     waiting_ns: int = 0
     load_ns: int = 0
@@ -30,6 +33,8 @@ class StageCosts:
     energy_edge_j: float = 0.0
     energy_cloud_j: float = 0.0
     erased_fraction: float = 0.0
+    exposed_bytes: int = 0
+    quality_loss: float = 0.0
 
     def add(self, other: "StageCosts") -> None:
         """Add the costs of another stage."""
@@ -39,7 +44,8 @@ class StageCosts:
         self.transfer_ns += other.transfer_ns
         self.link_waiting_ns += other.link_waiting_ns
         self.add_energy(other.energies())
-        self.erase(other.erased_fraction)
+        self.erased_fraction = combined_loss(self.erased_fraction, other.erased_fraction)
+        self.quality_loss += other.quality_loss
 
     def add_energy(self, energies: tuple[float, ...]) -> None:
         """Add energies in the order of `energies`."""
@@ -50,9 +56,11 @@ class StageCosts:
         self.energy_edge_j += edge_j
         self.energy_cloud_j += cloud_j
 
-    def erase(self, fraction: float) -> None:
-        """Lose a fraction of what is left."""
-        self.erased_fraction = 1.0 - (1.0 - self.erased_fraction) * (1.0 - fraction)
+    def erase(self, exposed_bytes: int, lost_fraction: float) -> None:
+        """Add a message of which a fraction of the bytes that are not acknowledged was lost."""
+        if exposed_bytes > 0:
+            self.exposed_bytes += exposed_bytes
+            self.erased_fraction += (lost_fraction - self.erased_fraction) * (exposed_bytes / self.exposed_bytes)
 
     def energies(self) -> tuple[float, ...]:
         """Return the energy and its parts (`ENERGY_PARTS`)."""
@@ -63,6 +71,10 @@ class StageCosts:
             self.energy_edge_j,
             self.energy_cloud_j,
         )
+
+    def outcome(self, quality_is_known: bool) -> tuple[float | None, ...]:
+        """Return energies, erased fraction and loss of quality in the order of the records' columns."""
+        return (*self.energies(), self.erased_fraction, self.quality_loss if quality_is_known else None)
 
     def values(self) -> tuple[int, int, int, int, int]:
         """Return the parts in the order of the records' columns."""
@@ -79,18 +91,21 @@ def total(stages: Sequence[StageCosts]) -> StageCosts:
 
 def write_rows(
     records: Records, label: str, task: Task, placement: Placement, stages: Sequence[StageCosts], *,
-    sojourn_ns: int, first_token_ns: int | None, reason: str, attempts: int, compute: str, workers: Sequence[str] = (),
+    curves: Sequence[Curve | None] | None, sojourn_ns: int, first_token_ns: int | None, reason: str, attempts: int,
+    compute: str, workers: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Write the rows of a task that has ended, with a `reason` if it failed, and of its stages; a stage after the last
-    partition is the result's. `first_token_ns`: when its first token was known; None if it never was."""
+    partition is the result's. `curves`: what a loss in each stage costs in quality; None if that is not known.
+    `first_token_ns`: when its first token was known; None if it never was."""
     key = (label, task.source, task.kind.name, task.number)
     layers = len(task.kind.model.layers)
+    known = not reason and curves is not None
+    for stage, curve in zip(stages, curves or (), strict=False):
+        stage.quality_loss = 0.0 if curve is None else curve.at(stage.erased_fraction)
     places = [(*part[:3], task.kind.codec_of(part)) for part in placement] + [(task.source, layers, layers, "")]
     for index, (stage, place) in enumerate(zip(stages, places, strict=False)):
         worker = workers[index] if index < len(workers) else ""
-        records.stages.append(
-            (*key, index, *place, *stage.values(), *stage.energies(), stage.erased_fraction, compute, worker)
-        )
+        records.stages.append((*key, index, *place, *stage.values(), *stage.outcome(known), compute, worker))
     costs = total(stages)
     tokens = (task.prompt_tokens, task.output_tokens) if task.kind.model.family == "causal_lm" else (None, None)
     begin = (*key, task.arrival_ns, *tokens, describe(placement))
@@ -98,7 +113,7 @@ def write_rows(
     token_ns = time_per_token_ns(sojourn_ns, ttft_ns, task.output_tokens)
     missed = "" if reason else missed_deadlines(task.kind, sojourn_ns, ttft_ns, token_ns)
     outcome = "failed" if reason else "missed" if missed else "done"
-    ends = (*costs.energies(), costs.erased_fraction, outcome == "done", outcome, missed, reason, attempts, compute)
+    ends = (*costs.outcome(known), outcome == "done", outcome, missed, reason, attempts, compute)
     records.tasks.append((*begin, *costs.values(), sojourn_ns, ttft_ns, token_ns, *ends))
 
 

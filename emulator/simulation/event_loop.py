@@ -35,6 +35,7 @@ from emulator.simulation.task_state import (
     VISIT,
     add_cost,
     add_energy,
+    add_erasure,
     clear,
     combined_loss,
     fill_rows,
@@ -201,11 +202,22 @@ def send_message(engine: EngineState, row: int, now_ns: int) -> None:
     loop.order += 1
     state.resource, state.order, state.stop_ns = link, loop.order, FOREVER_NS
     if is_in_cell(engine.cells, link):
-        answer = enter(engine.links, engine.cells, link, now_ns, state.size_bytes, 0, number, row, loop.order)
+        answer = enter(
+            engine.links,
+            engine.cells,
+            link,
+            now_ns,
+            state.size_bytes,
+            state.acknowledged_bytes,
+            number,
+            row,
+            loop.order,
+        )
         if answer != ENTERED:
             on_refusal(engine, row, now_ns, answer)
         return
-    start_ns, release_ns, arrival_ns, erased = enqueue(engine.links, link, now_ns, state.size_bytes, 0, number)
+    sizes = state.size_bytes, state.acknowledged_bytes
+    start_ns, release_ns, arrival_ns, erased = enqueue(engine.links, link, now_ns, *sizes, number)
     if start_ns < 0:
         on_refusal(engine, row, now_ns, start_ns)
         return
@@ -242,11 +254,12 @@ def on_arrival(engine: EngineState, row: int, now_ns: int) -> int:
     cost = engine.costs[row, state.stage]
     cost.link_waiting_ns += state.start_ns - state.asked_ns
     charge_radio(cost, engine.plans.radios[engine.plans.hops[state.hop]], state.stop_ns - state.start_ns)
-    cost.erased_fraction = combined_loss(cost.erased_fraction, state.erased_fraction)
+    state.lost_fraction = combined_loss(state.lost_fraction, state.erased_fraction)
     state.resource = NOWHERE
     state.hop += 1
     if state.hop < state.stop_hop:
         return SEND
+    add_erasure(cost, state)
     cost.transfer_ns += now_ns - state.began_ns
     if state.stage == engine.plans.plans[state.plan].partitions:
         return END
@@ -454,7 +467,7 @@ def end_task(engine: EngineState, row: int, now_ns: int) -> None:
     plan = engine.plans.plans[state.plan]
     count = max(plan.partitions, state.stage + 1)
     stages = engine.stages[loop.stage_rows : loop.stage_rows + count]
-    fill_rows(engine.tasks[loop.task_rows], stages, engine.costs[row], state, now_ns)
+    fill_rows(engine.plans, engine.tasks[loop.task_rows], stages, engine.costs[row], state, now_ns)
     loop.task_rows += 1
     loop.stage_rows += count
     forget_measured(engine, row)

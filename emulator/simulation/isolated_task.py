@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from emulator.legs import legs
 from emulator.link import Link
+from emulator.quality import Curve
 from emulator.simulation.network import Network, Route
 from emulator.task import Placement, Task
 
@@ -13,11 +14,15 @@ Transfer = Callable[[Link, int, int], int]
 
 class IsolatedLeg(NamedTuple):
     """A leg of a task that meets no other: its message crosses the links of `route`, none if it sends nothing, then
-    its visit takes `service_ns`."""
+    its visit takes `service_ns`. `curve`: what a loss of the message costs in quality; None if nothing."""
 
     route: Route
     size_bytes: int
     service_ns: int
+    acknowledged_bytes: int
+    step: int
+    stage: int
+    curve: Curve | None
 
 
 def isolated_legs(network: Network, task: Task, placement: Placement) -> tuple[IsolatedLeg, ...]:
@@ -27,6 +32,10 @@ def isolated_legs(network: Network, task: Task, placement: Placement) -> tuple[I
             network.route_of(leg),
             leg.size_bytes,
             network.service_ns(task, leg) if leg.passes else 0,
+            leg.acknowledged_bytes,
+            leg.step,
+            leg.stage,
+            network.quality_curve(task.kind, leg),
         )
         for leg in legs(task, placement)
     )
@@ -37,11 +46,16 @@ def end_ns(isolated: Sequence[IsolatedLeg], arrival_ns: int, transfer: Transfer)
     loaded. `transfer(link, now_ns, size_bytes)` returns when a message has crossed one link; a link takes a message
     whole (store and forward)."""
     now_ns = arrival_ns
-    for route, size_bytes, service_ns in isolated:
-        for link in route:
-            now_ns = transfer(link, now_ns, size_bytes)
-        now_ns += service_ns
+    for leg in isolated:
+        for link in leg.route:
+            now_ns = transfer(link, now_ns, leg.size_bytes)
+        now_ns += leg.service_ns
     return now_ns
+
+
+def least_quality_loss(isolated: Sequence[IsolatedLeg]) -> float:
+    """Return the least that an answer loses in quality, whatever is lost of its activations."""
+    return sum(float(leg.curve.losses.min()) for leg in isolated if leg.step == 0 and leg.curve is not None)
 
 
 def sojourn_ns(network: Network, task: Task, placement: Placement, transfer: Transfer) -> int:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from emulator.cell import Cell
 from emulator.cell.activity import others_active
 from emulator.cell.tables import Cells
@@ -9,11 +11,12 @@ from emulator.core.compiled import Bound
 from emulator.core.scratch import Resident
 from emulator.core.shortest_paths import ShortestPaths
 from emulator.device import Device, Devices
-from emulator.legs import Leg
+from emulator.legs import Leg, LegTemplate
 from emulator.link import Link
 from emulator.link.tables import Links
+from emulator.quality import Curve
 from emulator.system import System
-from emulator.task import Task
+from emulator.task import Task, TaskKind
 
 Route = tuple[Link, ...]
 TOUCHED_BYTES = 49  # of tables and columns for each slot of a trace
@@ -40,6 +43,7 @@ class Network:
             for index, (name, spec) in enumerate(specs.items())
         }
         self._routes: dict[tuple[str, str], Route] = {}
+        self._curves: dict[tuple[str, str, str, int, str], Curve | None] = {}
         self.links_by_index = tuple(self.links.values())
         self._paths = ShortestPaths(tuple(self.links))
         self._resident = self._memory_of_traces()
@@ -72,6 +76,32 @@ class Network:
         if model.family != "causal_lm" or not task.output_tokens or leg.step or not is_last:
             return None
         return self.devices[leg.target].service_ns(model.name, leg.first, leg.stop, *leg.passes[0])
+
+    def quality_curve(self, kind: TaskKind, leg: Leg | LegTemplate) -> Curve | None:
+        """Return the loss of quality by the lost share of what a leg sends unacknowledged; None where it carries no
+        activation to another node or nothing was measured for the kind. A measured mean below 0 counts as 0.
+
+        On a route that acknowledges everything the only share is 0. Raises ValueError if the cut, the codec or the
+        delivery was not measured, or not up to the loss of everything.
+        """
+        key = (kind.name, leg.source, leg.target, leg.first, leg.codec)
+        if key not in self._curves:
+            self._curves[key] = self._measured_curve(kind, leg)
+        return self._curves[key]
+
+    def _measured_curve(self, kind: TaskKind, leg: Leg | LegTemplate) -> Curve | None:
+        table = self.system.quality.get(kind.name)
+        if table is None or not leg.codec or leg.source == leg.target:
+            return None
+        delivery = ""
+        if any(link.spec.bearer == "um" for link in self.route(leg.source, leg.target)):
+            if kind.delivery is None:
+                raise ValueError(f"{kind.name}: delivery: must be given where activations can be lost")
+            delivery = str(kind.delivery)
+        curve = table.curve(leg.first, leg.codec, delivery)
+        if delivery and curve.levels[-1] < 1:
+            raise ValueError(f"{kind.name}: {kind.delivery}: quality must be measured up to the loss of everything")
+        return curve._replace(losses=np.maximum(curve.losses, 0.0))
 
     def rate_bps(self, link: Link, now_ns: int, window_ns: int) -> float:
         """Return the link's measured rate (`Link.rate_bps`), in a cell divided by one more than the number of other UEs

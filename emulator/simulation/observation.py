@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from math import inf
 
+from emulator.legs import first_leg
 from emulator.simulation.network import Network
-from emulator.task import Placement, Task
+from emulator.task import Partition, Placement, Task
 
 
 class DelayedObservation:
@@ -39,3 +40,17 @@ class DelayedObservation:
     def service_ns(self, node: str, first: int, stop: int, tokens: int, context: int) -> int:
         """Return what layers `first`..`stop` of the task's model take at the node, by its profile."""
         return self._network.devices[node].service_ns(self.task.kind.model.name, first, stop, tokens, context)
+
+    def quality_s(self, source: str, partition: Partition) -> float:
+        """Return the expected cost of the quality that a partition's activation loses on its way, in seconds."""
+        kind, network = self.task.kind, self._network
+        weight_s = network.system.cost.quality_s.get(kind.name, 0.0)
+        curve = network.quality_curve(kind, first_leg(kind, 0, source, partition)) if weight_s else None
+        if curve is None:
+            return 0.0
+        kept = 1.0
+        if len(curve.levels) > 1:
+            known_ns, window_ns = self.now_ns - self.age_ns, network.system.control.window_ns
+            for link in network.route(source, partition.node):
+                kept *= 1.0 - link.erased_share(known_ns, window_ns)
+        return weight_s * curve.at(1.0 - kept)

@@ -13,16 +13,18 @@ from emulator.legs import LegPlan, LegTemplate, plan_legs
 from emulator.policy import Execution
 from emulator.simulation.energy import consumer_of, radios_of
 from emulator.simulation.network import Network
+from emulator.simulation.quality import LEVEL, levels_of
 from emulator.task import Placement, Task, check_placement, describe, passes
 from emulator.workload import Recorded, Stream
 
-PLANS, LEGS, HOPS = 1_048_576, 8_388_608, 33_554_432  # address space only
+PLANS, LEGS, HOPS, LEVELS = 1_048_576, 8_388_608, 33_554_432, 33_554_432  # address space only
 NOTHING_MEASURED = np.zeros(0, np.int64)
 PLAN = np.dtype(
     [
         ("first_leg", np.int64),  # the legs of the first pass, then the result's, then those of a further pass
         ("partitions", np.int64),
         ("per_token", np.bool_),  # the task is a language model's
+        ("judged", np.bool_),  # the quality of its answer is known
         ("again", np.bool_),  # further passes go through the partitions again
         ("deadlines_ns", np.int64, (len(DEADLINES),)),
         ("key", np.int64),  # first part of the addresses of its messages' random draws
@@ -35,6 +37,10 @@ LEG = np.dtype(
         ("fixed_bytes", np.int64),
         ("prompt_bytes", np.int64),
         ("output_bytes", np.int64),
+        ("acknowledged_fixed", np.int64),
+        ("acknowledged_prompt", np.int64),
+        ("first_level", np.int64),  # of what a loss costs in quality; no levels: nothing
+        ("stop_level", np.int64),
         ("device", np.int64),
         ("consumer", np.int64),  # of the device's energy
         ("first_layer", np.int64),  # among all models' layers
@@ -47,11 +53,12 @@ LEG = np.dtype(
 
 
 class PlanTables(NamedTuple):
-    """All plans, their legs one after the other, and the links of all legs one after the other."""
+    """All plans, and one after the other their legs, the links of all legs, and what losses on them cost."""
 
     plans: Table  # PLAN
     legs: Table  # LEG
     hops: Table  # int64: rows of the links' table
+    levels: Table  # LEVEL
     radios: Table  # RADIO, shape (links,)
 
 
@@ -78,10 +85,14 @@ class Plans:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._legs = self._hops = 0
+        self._legs = self._hops = self._levels = 0
         self.names: list[PlanNames] = []
         self.tables = PlanTables(
-            reserved(PLANS, PLAN), reserved(LEGS, LEG), reserved(HOPS, np.int64), radios_of(network.system)
+            reserved(PLANS, PLAN),
+            reserved(LEGS, LEG),
+            reserved(HOPS, np.int64),
+            reserved(LEVELS, LEVEL),
+            radios_of(network.system),
         )
 
     def add(self, stream: Stream, placement: Placement) -> int:
@@ -94,6 +105,7 @@ class Plans:
         kind = stream.kind
         row["per_token"] = kind.model.family == "causal_lm"
         row["deadlines_ns"] = kind.deadline_ns, kind.deadline_ttft_ns, kind.deadline_token_ns
+        row["judged"] = kind.name in self._network.system.quality
         row["key"] = task_key(self._network.system.seed, stream.source, stream.kind.name)
         for template in (*legs.once, legs.result, *legs.again):
             self._add_leg(stream, template)
@@ -103,8 +115,12 @@ class Plans:
 
     def _add_leg(self, stream: Stream, template: LegTemplate) -> None:
         network, leg = self._network, self.tables.legs[self._legs]
-        for name in ("fixed_bytes", "prompt_bytes", "output_bytes"):
+        for name in ("fixed_bytes", "prompt_bytes", "output_bytes", "acknowledged_fixed", "acknowledged_prompt"):
             leg[name] = getattr(template, name)
+        levels = levels_of(network.quality_curve(stream.kind, template))
+        leg["first_level"], leg["stop_level"] = self._levels, self._levels + len(levels)
+        self.tables.levels[self._levels : self._levels + len(levels)] = levels
+        self._levels += len(levels)
         route = network.route(template.source, template.target) if sends(stream, template) else ()
         leg["first_hop"], leg["stop_hop"] = self._hops, self._hops + len(route)
         self.tables.hops[self._hops : self._hops + len(route)] = [link.index for link in route]
@@ -137,6 +153,7 @@ def checked_legs(network: Network, stream: Stream, placement: Placement) -> LegP
     for template in (*legs.once, *legs.again, legs.result):
         if sends(stream, template):
             network.route(template.source, template.target)
+            network.quality_curve(kind, template)
     return legs
 
 

@@ -69,7 +69,8 @@ class FinishedRows:
         placements = [plan.placement for plan in self._plans.names]
         self._records.tasks.extend(
             self._keys(rows)
-            | {name: rows[name] for name in ("task", "arrival_ns", *COSTS, "sojourn_ns", "attempts")}
+            | _costs(rows)
+            | {name: rows[name] for name in ("task", "arrival_ns", "sojourn_ns", "attempts")}
             | {name: pa.array(rows[name], mask=~has_tokens) for name in ("prompt_tokens", "output_tokens")}
             | {
                 "ttft_ns": pa.array(ttft_ns, mask=ttft_ns == UNKNOWN),
@@ -88,7 +89,8 @@ class FinishedRows:
         which = first_stage[rows["plan"]] + rows["stage"]
         self._records.stages.extend(
             self._keys(rows)
-            | {name: rows[name] for name in ("task", "stage", *COSTS)}
+            | _costs(rows)
+            | {name: rows[name] for name in ("task", "stage")}
             | {
                 "node": _named([stage.node for stage in stages], which),
                 "first_layer": np.array([stage.first_layer for stage in stages])[which],
@@ -113,6 +115,13 @@ class FinishedRows:
             "kind": _named([plan.kind for plan in plans], rows["plan"]),
             "compute": _named([compute for compute, _ in self._computes], rows["compute"]),
         }
+
+
+def _costs(rows: Table) -> dict[str, Any]:
+    """Return the columns of costs; a quality that is not known is null."""
+    return {name: rows[name] for name in COSTS} | {
+        "quality_loss": pa.array(rows["quality_loss"], mask=np.isnan(rows["quality_loss"]))
+    }
 
 
 def _named(names: Sequence[str], which: Table) -> pa.DictionaryArray:

@@ -26,6 +26,7 @@ from emulator.device import Device
 from emulator.legs import Leg, legs
 from emulator.link import Delivery, Link
 from emulator.policy import Compute, Policy, Totals
+from emulator.quality import Curve
 from emulator.record import Records
 from emulator.simulation.clock import Clock
 from emulator.simulation.costs import StageCosts, Tally, total, write_rows
@@ -34,6 +35,7 @@ from emulator.simulation.failures import retried, transitions
 from emulator.simulation.network import Network, Route
 from emulator.simulation.observation import DelayedObservation
 from emulator.simulation.plans import checked_legs, visit_times_ns
+from emulator.simulation.task_state import combined_loss
 from emulator.task import Placement, Task
 from emulator.trace import constant
 from emulator.workload import Stream
@@ -46,13 +48,15 @@ ORDER_BITS = 48
 
 class PlannedLeg(NamedTuple):
     """A leg, the links that its message crosses, and the device and the time of its visit. `first_token_ns`: how long
-    the visit computes until the first output token is known; None if it yields none."""
+    the visit computes until the first output token is known; None if it yields none. `curve`: what a loss of the
+    message costs in quality; None if nothing."""
 
     leg: Leg
     route: Route
     device: Device | None
     service_ns: int
     first_token_ns: int | None
+    curve: Curve | None
 
 
 class Journey:
@@ -215,9 +219,10 @@ class SimpyEngine:
             route = network.route_of(leg)
             if leg.passes:
                 times_ns = network.service_ns(task, leg), network.first_token_ns(task, leg)
-                planned.append(PlannedLeg(leg, route, network.devices[leg.target], *times_ns))
+                curve = network.quality_curve(stream.kind, leg)
+                planned.append(PlannedLeg(leg, route, network.devices[leg.target], *times_ns, curve))
             elif route:
-                planned.append(PlannedLeg(leg, route, None, 0, None))
+                planned.append(PlannedLeg(leg, route, None, 0, None, None))
         return tuple(planned)
 
     def _follow(self, journey: Journey) -> Generator[simpy.Event, Any, int]:
@@ -237,6 +242,7 @@ class SimpyEngine:
         """Carry a leg's message over its route; return the time at which it arrives."""
         env, leg = self.env, planned.leg
         costs, began_ns = journey.stages[leg.stage], env.now
+        lost_fraction = 0.0
         number = message_address(journey.key, journey.task.number, leg.step, leg.stage)
         arrival_ns = began_ns
         try:
@@ -244,9 +250,9 @@ class SimpyEngine:
                 at_once = last and link is planned.route[-1]
                 asked_ns = env.now
                 if self._may_fail or link.spec.cell:
-                    delivery = yield from self._cross(journey, link, leg.size_bytes, number, at_once)
+                    delivery = yield from self._cross(journey, link, leg, number, at_once)
                 else:
-                    delivery = self._enqueue(link, leg.size_bytes, number)
+                    delivery = self._enqueue(link, leg, number)
                     if not at_once:
                         yield env.timeout(delivery.arrival_ns - asked_ns)
                 costs.link_waiting_ns += delivery.start_ns - asked_ns
@@ -255,11 +261,12 @@ class SimpyEngine:
                 ue_j, edge_j, cloud_j = ue_w * air_ns * 1e-9, edge_w * air_ns * 1e-9, cloud_w * air_ns * 1e-9
                 costs.add_energy((all_w * air_ns * 1e-9, ue_j, 0.0, edge_j, cloud_j))
                 self._air_ns[link.index] += air_ns
-                costs.erase(delivery.erased_fraction)
+                lost_fraction = combined_loss(lost_fraction, delivery.erased_fraction)
                 arrival_ns = delivery.arrival_ns
         except (TaskFailed, ResourceDown):
             costs.transfer_ns += env.now - began_ns
             raise
+        costs.erase(leg.size_bytes - leg.acknowledged_bytes, lost_fraction)
         costs.transfer_ns += arrival_ns - began_ns
         return arrival_ns
 
@@ -303,31 +310,41 @@ class SimpyEngine:
         sojourn_ns = end_ns - task.arrival_ns
         write_rows(
             self._records, self._label, task, journey.placement, stages,
-            sojourn_ns=sojourn_ns, first_token_ns=journey.first_token_ns, reason=reason,
+            curves=self._curves(journey), sojourn_ns=sojourn_ns, first_token_ns=journey.first_token_ns, reason=reason,
             attempts=journey.attempts, compute=journey.compute, workers=journey.workers,
         )  # fmt: skip
         self._tally.add(1, sum(sum(stage.values()[:4]) for stage in stages), sojourn_ns, end_ns)
         self._open -= 1
 
+    def _curves(self, journey: Journey) -> list[Curve | None] | None:
+        """Return what a loss in each stage costs in quality; None if nothing was measured of the kind's model."""
+        if journey.task.kind.name not in self.network.system.quality:
+            return None
+        found: list[Curve | None] = [None] * len(journey.stages)
+        for planned in journey.legs:
+            if planned.leg.stage < len(found):
+                found[planned.leg.stage] = planned.curve
+        return found
+
     # Links, cells and devices
 
-    def _enqueue(self, link: Link, size_bytes: int, number: int) -> Delivery:
-        delivery = link.enqueue(self.env.now, size_bytes, number)
+    def _enqueue(self, link: Link, leg: Leg, number: int) -> Delivery:
+        delivery = link.enqueue(self.env.now, leg.size_bytes, number, leg.acknowledged_bytes)
         if delivery is None:
             raise TaskFailed(link.refusal())
         return delivery
 
     def _cross(
-        self, journey: Journey, link: Link, size_bytes: int, number: int, at_once: bool
+        self, journey: Journey, link: Link, leg: Leg, number: int, at_once: bool
     ) -> Generator[simpy.Event, Any, Delivery]:
         """Carry a message over a link that is in a cell or may fail; return its delivery when it has arrived or, with
         `at_once`, when that is known."""
         while True:
             if not link.is_down:
                 if link.spec.cell:
-                    delivery = yield from self._share(journey, link, size_bytes, number, at_once)
+                    delivery = yield from self._share(journey, link, leg, number, at_once)
                 else:
-                    delivery = self._enqueue(link, size_bytes, number)
+                    delivery = self._enqueue(link, leg, number)
                     if not (yield from self._stay(journey, link, delivery.release_ns, delivery.arrival_ns)):
                         delivery = None
                 if delivery is not None:
@@ -335,11 +352,12 @@ class SimpyEngine:
             yield from self._hold(link, "link down")
 
     def _share(
-        self, journey: Journey, link: Link, size_bytes: int, number: int, at_once: bool
+        self, journey: Journey, link: Link, leg: Leg, number: int, at_once: bool
     ) -> Generator[simpy.Event, Any, Delivery | None]:
         """Wait until the cell has sent the message; return its delivery, or None if the link fails meanwhile."""
         order = self.env.next_order()
-        if not self.network.cells[link.spec.cell].enqueue(self.env.now, link.index, size_bytes, number, order):
+        cell, sizes = self.network.cells[link.spec.cell], (leg.size_bytes, leg.acknowledged_bytes)
+        if not cell.enqueue(self.env.now, link.index, sizes[0], number, order, sizes[1]):
             raise TaskFailed(link.refusal())
         self._cells[link.spec.cell].interrupt()
         waiter = Waiter(journey, link, self.env.event(), order, at_once)

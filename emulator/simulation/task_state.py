@@ -6,6 +6,7 @@ from emulator.core.compiled import Record, Table, entry_point, in_place
 from emulator.device import PS_PER_NS
 from emulator.record import ENERGY_PARTS
 from emulator.simulation.plans import PlanTables
+from emulator.simulation.quality import loss_at
 
 # Reasons of a failure; those up to NODE_DOWN are answers of a device. A `Compute` adds others.
 REASONS = ("", "device queue full", "memory", "node down", "link queue full", "no coverage", "link down", "overload")
@@ -30,6 +31,8 @@ STATE = np.dtype(
         ("stage", np.int64),  # -1 before the first
         ("leg", np.int64),
         ("size_bytes", np.int64),
+        ("acknowledged_bytes", np.int64),
+        ("lost_fraction", np.float64),  # of its message's other bytes, on all links so far
         ("began_ns", np.int64),  # when its message was sent
         ("hop", np.int64),
         ("stop_hop", np.int64),
@@ -53,8 +56,11 @@ STATE = np.dtype(
     ]
 )
 TIMES = ("waiting_ns", "load_ns", "service_ns", "transfer_ns", "link_waiting_ns")
-COSTS = (*TIMES, "energy_j", *ENERGY_PARTS, "erased_fraction")
-COST = np.dtype([(name, np.int64 if name in TIMES else np.float64) for name in COSTS])
+COSTS = (*TIMES, "energy_j", *ENERGY_PARTS, "erased_fraction", "quality_loss")
+COST = np.dtype(
+    [(name, np.int64 if name in TIMES else np.float64) for name in COSTS]
+    + [("exposed_bytes", np.int64)]  # sent, and not acknowledged
+)
 TASK_ROW = np.dtype(
     [
         ("plan", np.int64),
@@ -85,6 +91,9 @@ def next_leg(plans: PlanTables, state: Record, now_ns: int) -> int:
     state.leg = plan.first_leg + again + state.stage
     leg = plans.legs[state.leg]
     state.size_bytes = message_bytes(leg, state)
+    protected = leg.acknowledged_fixed + leg.acknowledged_prompt * state.prompt_tokens
+    state.acknowledged_bytes = min(state.size_bytes, protected)
+    state.lost_fraction = 0.0
     state.began_ns = now_ns
     state.hop, state.stop_hop = leg.first_hop, leg.stop_hop
     return SEND if state.size_bytes > 0 and state.hop < state.stop_hop else VISIT
@@ -148,15 +157,20 @@ def pass_ns(leg: Record, tokens: int, context: int) -> int:
 
 
 @in_place
-def fill_rows(task: Record, stages: Table, costs: Table, state: Record, now_ns: int) -> None:
+def fill_rows(plans: PlanTables, task: Record, stages: Table, costs: Table, state: Record, now_ns: int) -> None:
     """Fill the rows of a task that ends at `now_ns`: its own, and one for each of `stages`."""
+    plan = plans.plans[state.plan]
     clear(task)
     for index in range(len(stages)):
         stage = stages[index]
         stage.plan, stage.task, stage.stage, stage.compute = state.plan, state.number, index, state.compute
+        leg = plans.legs[plan.first_leg + index]
+        costs[index].quality_loss = loss_at(plans.levels, leg.first_level, leg.stop_level, costs[index].erased_fraction)
         clear(stage)
         add_cost(stage, costs[index])
         add_cost(task, costs[index])
+        if state.reason or not plan.judged:
+            task.quality_loss = stage.quality_loss = np.nan
     task.plan, task.task, task.arrival_ns = state.plan, state.number, state.arrival_ns
     task.prompt_tokens, task.output_tokens = state.prompt_tokens, state.output_tokens
     task.sojourn_ns = now_ns - state.arrival_ns
@@ -168,7 +182,8 @@ def fill_rows(task: Record, stages: Table, costs: Table, state: Record, now_ns: 
 def clear(cost: Record) -> None:
     """Set all costs to zero."""
     cost.waiting_ns = cost.load_ns = cost.service_ns = cost.transfer_ns = cost.link_waiting_ns = 0
-    cost.energy_j = cost.erased_fraction = 0.0
+    cost.exposed_bytes = 0
+    cost.energy_j = cost.erased_fraction = cost.quality_loss = 0.0
     cost.energy_ue_radio_j = cost.energy_ue_compute_j = cost.energy_edge_j = cost.energy_cloud_j = 0.0
 
 
@@ -182,6 +197,7 @@ def add_cost(total: Record, cost: Record) -> None:
     total.link_waiting_ns += cost.link_waiting_ns
     add_energy(total, cost)
     total.erased_fraction = combined_loss(total.erased_fraction, cost.erased_fraction)
+    total.quality_loss += cost.quality_loss
 
 
 @in_place
@@ -198,3 +214,12 @@ def add_energy(total: Record, cost: Record) -> None:
 def combined_loss(one: float, other: float) -> float:
     """Return the lost fraction if first the fraction `one` is lost and then, of the rest, `other`."""
     return 1.0 - (1.0 - one) * (1.0 - other)
+
+
+@in_place
+def add_erasure(cost: Record, state: Record) -> None:
+    """Add the message of the task's leg to the erased share of what its stage sent unacknowledged, in bytes."""
+    exposed_bytes = state.size_bytes - state.acknowledged_bytes
+    if exposed_bytes > 0:
+        cost.exposed_bytes += exposed_bytes
+        cost.erased_fraction += (state.lost_fraction - cost.erased_fraction) * (exposed_bytes / cost.exposed_bytes)

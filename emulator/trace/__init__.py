@@ -125,6 +125,15 @@ class Trace:
         """Mean rate between two instants; a slot that lies partly between them counts in proportion."""
         return (self._bits_before(stop_ns) - self._bits_before(start_ns)) * NS_PER_S / (stop_ns - start_ns)
 
+    def lost_share(self, start_ns: int, stop_ns: int) -> float:
+        """Return the share of the blocks that are lost, of the slots that begin between two instants and have capacity;
+        0 where there are none."""
+        if self.release != "slot" or "block_lost" not in self.columns:
+            return 0.0
+        slots = np.arange(-(-start_ns // self.slot_ns), -(-stop_ns // self.slot_ns)) % len(self)
+        slots = slots[self.capacity_bits[slots] > 0]
+        return float(self.columns["block_lost"][slots].mean()) if len(slots) else 0.0
+
     def _bits_before(self, now_ns: int) -> float:
         periods, rest_ns = divmod(now_ns, self.period_ns)
         slot, part_ns = divmod(rest_ns, self.slot_ns)

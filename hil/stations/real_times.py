@@ -115,7 +115,7 @@ def real_tasks(schedule: Schedule, rows: EventRows) -> Iterator[tuple[StationJob
 
 
 def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: EventRows) -> None:
-    """Append a row per task and per stage under `label`. Link waiting times and energy are not measured: null."""
+    """Append a row per task and per stage under `label`. Link waiting times, energy and quality are null."""
     energies_j = (None,) * (1 + len(ENERGY_PARTS))
     for job, real in real_tasks(schedule, rows):
         plan = schedule.plan(job)
@@ -131,13 +131,14 @@ def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Eve
         missed = "" if real.reason else missed_deadlines(plan, real.sojourn_ns, ttft_ns, token_ns)
         outcome = "failed" if real.reason else "missed" if missed else "done"
         end = (outcome == "done", outcome, missed, real.reason, 1, schedule.compute)
-        records.tasks.append((*begin, *sums_ns, None, real.sojourn_ns, ttft_ns, token_ns, *energies_j, erased, *end))
+        times_ns = (*sums_ns, None, real.sojourn_ns, ttft_ns, token_ns)
+        records.tasks.append((*begin, *times_ns, *energies_j, erased, None, *end))
         layers = plan.placement[-1].stop
         parts = zip(plan.placement, plan.legs.once, strict=True)
         stages = [(*part[:3], leg.codec) for part, leg in parts] + [(plan.source, layers, layers, "")]
         has_result_transfer = any(real.parts_ns[-1])
         for stage, place in enumerate(stages if has_result_transfer else stages[:-1]):
-            costs = (*real.parts_ns[stage], None, *energies_j, real.erased[stage])
+            costs = (*real.parts_ns[stage], None, *energies_j, real.erased[stage], None)
             records.stages.append((*names, stage, *place, *costs, schedule.compute, ""))
 
 
@@ -145,7 +146,7 @@ def _sum_parts(schedule: Schedule, job: StationJob, events: Sequence[tuple[int, 
     """Add the time between consecutive events to the later event's part and stage."""
     stages = len(schedule.plan(job).placement) + 1
     parts_ns = [[0, 0, 0, 0] for _ in range(stages)]
-    erased = [0.0] * stages
+    crossed_bytes = [[0, 0] for _ in range(stages)]  # sent and received
     sent_bytes: dict[tuple[int, int], int] = {}
     last_ns, reason, first_token_ns = job.arrival_ns, NOT_ANSWERED, None
     for _, step, stage, event, at_ns, size_bytes in events:
@@ -156,12 +157,14 @@ def _sum_parts(schedule: Schedule, job: StationJob, events: Sequence[tuple[int, 
         last_ns = at_ns
         if event == Event.PUBLISHED:
             sent_bytes[step, stage] = size_bytes
-        elif event == Event.RECEIVED and size_bytes < sent_bytes.get((step, stage), 0):
-            erased[stage] = combined_loss(erased[stage], 1.0 - size_bytes / sent_bytes[step, stage])
+        elif event == Event.RECEIVED and (step, stage) in sent_bytes:
+            crossed_bytes[stage][0] += sent_bytes[step, stage]
+            crossed_bytes[stage][1] += size_bytes
         elif event in FAILURE_EVENTS:
             reason = Event(event).text
     if events and events[-1][1:4] == _last_event(schedule, job):
         reason = ""
+    erased = [1.0 - received / sent if received < sent else 0.0 for sent, received in crossed_bytes]
     return RealTaskTimes(parts_ns, erased, reason, first_token_ns)
 
 

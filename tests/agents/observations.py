@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from emulator.task import Placement, Task
+from emulator.task import Partition, Placement, Task
 
 
 @dataclass
@@ -18,6 +18,7 @@ class FixedObservation:
     delays_ns: Mapping[tuple[str, str], int] = field(default_factory=dict)
     backlogs_ns: Mapping[str, int] = field(default_factory=dict)
     speeds: Mapping[str, float] = field(default_factory=dict)  # flops per ns
+    losses_s: Mapping[tuple[str, str, int], float] = field(default_factory=dict)  # by both ends and the cut
     now_ns: int = 0
     age_ns: int = 0
 
@@ -36,11 +37,14 @@ class FixedObservation:
             round(tokens * (layer.flops + context * layer.context_flops) / self.speeds[node]) for layer in layers
         )
 
+    def quality_s(self, source: str, partition: Partition) -> float:
+        return self.losses_s.get((source, partition.node, partition.first), 0.0)
+
 
 def random_observation(
     rng: np.random.Generator, task: Task, nodes: Sequence[str], candidates: Sequence[Placement]
 ) -> FixedObservation:
-    """Draw rates over four decades, delays up to 30 ms, and backlogs that are often 0."""
+    """Draw rates over four decades, delays up to 30 ms, backlogs that are often 0, and what quality costs."""
     pairs = [(a, b) for a in nodes for b in nodes if a != b]
     return FixedObservation(
         task,
@@ -49,4 +53,5 @@ def random_observation(
         {pair: int(rng.integers(30_000_000)) for pair in pairs},
         {node: int(rng.integers(2) * rng.integers(200_000_000)) for node in nodes},
         {node: float(10 ** rng.uniform(0, 2.5)) for node in nodes},
+        losses_s={(*pair, cut): float(rng.exponential(0.03)) for pair in pairs for cut in range(1, 9)},
     )

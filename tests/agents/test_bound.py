@@ -19,13 +19,13 @@ from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.simulation.isolated_task import sojourn_ns
 from emulator.simulation.network import Network
-from emulator.system import Background, CellSpec, Failure, OnFailure, Ramp, Scheduler, System
+from emulator.system import Background, Bearer, CellSpec, Failure, OnFailure, Ramp, Scheduler, System
 from emulator.task import describe, parse
 from emulator.trace import Release
 from emulator.workload import Recorded
 from tests.agents.systems import small_system
 from tests.emulator.strategies import nothing
-from tests.emulator.systems import pairs
+from tests.emulator.systems import judged, pairs
 
 BASELINES = ("random", "all-device", "all-edge", "greedy", "exact")
 Costs = dict[tuple[str, str, int], float]
@@ -39,7 +39,11 @@ def costs_s(system: System, policy: Policy) -> Costs:
         rows = pq.read_table(Path(folder) / "tasks.parquet").to_pylist()
     return {
         (row["source"], row["kind"], row["task"]): system.cost.of(
-            row["sojourn_ns"], row["erased_fraction"], row["outcome"] == "failed"
+            row["kind"],
+            row["sojourn_ns"],
+            row["erased_fraction"],
+            row["quality_loss"] or 0.0,
+            row["outcome"] == "failed",
         )
         for row in rows
     }
@@ -58,13 +62,17 @@ def bounds_s(system: System) -> Costs:
     queue_bytes=st.sampled_from([10_000_000, 30_000]),
     failure_s=st.sampled_from([0.05, 2.0]),
     release=st.sampled_from(["fluid", "slot"]),
+    bearer=st.sampled_from(["am", "um"]),
+    quality=st.booleans(),
 )
 def test_nothing_beats_the_bound(
-    seed: int, rate_per_s: float, loss: float, ramp: Ramp | None, queue_bytes: int, failure_s: float, release: Release
-) -> None:
+    seed: int, rate_per_s: float, loss: float, ramp: Ramp | None, queue_bytes: int, failure_s: float, release: Release,
+    bearer: Bearer, quality: bool,
+) -> None:  # fmt: skip
     system = small_system(seed, 2, rate_per_s, 2.0, ramp, loss, queue_bytes=queue_bytes)
-    links = tuple(replace(link, trace=replace(link.trace, release=release)) for link in system.links)
+    links = tuple(replace(link, trace=replace(link.trace, release=release), bearer=bearer) for link in system.links)
     system = replace(system, links=links, cost=replace(system.cost, failure_s=failure_s))
+    system = judged(system, seed) if quality else system
     least = bounds_s(system)
     for name in BASELINES:
         costs = costs_s(system, make_policy(name, {}, system))
@@ -149,6 +157,23 @@ def test_the_bound_is_the_least_of_all_candidates() -> None:
         assert sojourn_ns(network, task, parse(row["placement"]), Link.earliest_ns) == min(least_ns)
 
 
+def test_the_bound_with_quality_is_the_least_of_all_candidates() -> None:
+    """Nothing is lost here, so that the codec alone decides what an answer loses, and each codec is a candidate."""
+    system = judged(small_system(5), 2)
+    assert all(link.bearer == "am" for link in system.links)
+    network, rows = Network(system), bounds(system).to_pylist()
+    for task, row in zip(system.tasks(), rows, strict=True):
+        kind = task.kind
+        costs_s = {
+            place: sojourn_ns(network, task, place, Link.earliest_ns) * 1e-9
+            + system.cost.quality_s[kind.name]
+            * sum(max(0.0, system.quality[kind.name].loss(part.first, kind.codec_of(part))) for part in place[1:])
+            for place in system.placements[task.source, kind.name]
+        }
+        assert row["bound_s"] == pytest.approx(min(costs_s.values()), rel=1e-12)
+        assert costs_s[parse(row["placement"])] == pytest.approx(min(costs_s.values()), rel=1e-12)
+
+
 def test_the_bound_never_exceeds_the_cost_of_failing() -> None:
     system = small_system()
     system = replace(system, cost=replace(system.cost, failure_s=0.03))
@@ -172,8 +197,15 @@ def spaced(ramp: Ramp | None, gap_ns: int = 3 * NS_PER_S, loss: float = 0.0) -> 
 
 @pytest.mark.parametrize("ramp", [None, Ramp(500 * NS_PER_MS, 30 * NS_PER_MS)], ids=["no ramp", "ramp"])
 @pytest.mark.parametrize("loss", [0.0, 0.3], ids=["no loss", "loss"])
-def test_the_optimum_is_the_least_of_all_sequences_of_decisions(tmp_path: Path, ramp: Ramp | None, loss: float) -> None:
+@pytest.mark.parametrize("bearer", ["am", "um"])
+def test_the_optimum_is_the_least_of_all_sequences_of_decisions(
+    tmp_path: Path, ramp: Ramp | None, loss: float, bearer: Bearer
+) -> None:
+    """On an unacknowledged bearer what is lost costs quality."""
     system = spaced(ramp, loss=loss)
+    if bearer == "um":
+        links = tuple(replace(link, bearer="um", fragment_bytes=500) for link in system.links)
+        system = judged(replace(system, links=links), 4)
     candidates = system.placements["ue1", "image"]
     totals = {}
     for decisions in product(candidates, repeat=3):

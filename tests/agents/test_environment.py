@@ -172,7 +172,8 @@ def test_rewards_and_sojourns_equal_the_simulation(tmp_path: Path, loss: float, 
             for step, task in enumerate(tasks):
                 row = found[task.kind.name, task.number]
                 assert rows.sojourns_ns[step, action] == row["sojourn_ns"]
-                cost_s = system.cost.of(row["sojourn_ns"], row["erased_fraction"], row["outcome"] == "failed")
+                loss, failed = row["quality_loss"] or 0.0, row["outcome"] == "failed"
+                cost_s = system.cost.of(row["kind"], row["sojourn_ns"], row["erased_fraction"], loss, failed)
                 assert rows.rewards[step, action] == -cost_s / (task.kind.deadline_ns * 1e-9)
 
 

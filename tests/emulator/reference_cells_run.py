@@ -56,11 +56,11 @@ class ReferenceCellsRun(ReferenceRun):
             self._crossers.remove(each)
             heappush(self._heap, (delivery_of(each.ue, each.message).arrival_ns, each.order, each.walk))
 
-    def _cross(self, link: Link, size_bytes: int, message: int) -> Crossing:
+    def _cross(self, link: Link, size_bytes: int, message: int, safe: int) -> Crossing:
         ue = self._ues.get((link.spec.source, link.spec.target))
         if ue is None:
-            return (yield from super()._cross(link, size_bytes, message))
-        if not ue.admit(Message(self._now_ns, size_bytes, message)):
+            return (yield from super()._cross(link, size_bytes, message, safe))
+        if not ue.admit(Message(self._now_ns, size_bytes, message, safe)):
             raise Failed("link queue full")
         waiting = ue.accepted[-1]
         self._asked = ue, waiting

@@ -4,10 +4,15 @@ It uses the links and devices (which have references of their own) and adds up t
 """
 
 from collections.abc import Generator, Iterator
+from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import count
+from math import ceil
 from typing import Any
 
+import numpy as np
+
+from emulator.activation.codecs import CODECS
 from emulator.core.randomness import draw_key
 from emulator.link import Delivery, Link
 from emulator.policy import Policy
@@ -79,6 +84,14 @@ class ReferenceRun:
         except Failed as failure:
             reason = str(failure)
         total = {part: sum(stage[part] for stage in stages) for part in PARTS}
+        table = self.system.quality.get(task.kind.name)
+        total["quality_loss"] = None if reason or table is None else 0.0
+        for (node, first, _, codec), stage in zip(placement, stages, strict=False):
+            if total["quality_loss"] is not None and table is not None and first and stage["from"] != node:
+                lossy = any(link.spec.bearer == "um" for link in self.network.route(stage["from"], node))
+                delivery, share = (str(task.kind.delivery), stage["erased_fraction"]) if lossy else ("", 0.0)
+                curve = table.curve(first, codec or task.kind.codecs[0], delivery)
+                total["quality_loss"] += np.interp(share, curve.levels, np.maximum(curve.losses, 0.0))
         kept = 1.0
         for stage in stages:
             kept *= 1.0 - stage["erased_fraction"]
@@ -94,7 +107,11 @@ class ReferenceRun:
                 if first:
                     codec_name = codec or task.kind.codecs[0]
                     carried = task.kind.model.activation_bytes(first, visit[0].tokens, codec_name)
-                yield from self._carry(task, step, index, last_node, node, carried, stages[index])
+                    safe = safe_bytes(task, first, codec_name, visit[0].tokens, step)
+                else:
+                    safe = carried
+                stages[index]["from"] = last_node if step == 0 else stages[index]["from"]
+                yield from self._carry(task, step, index, last_node, node, (carried, safe), stages[index])
                 model = task.kind.model
                 device = self.network.devices[node]
                 service_ns = sum(device.service_ns(model.name, first, stop, *each) for each in visit)
@@ -104,26 +121,32 @@ class ReferenceRun:
         if last_node != task.source and result_bytes(task):
             stages.append(_account())
         yield from self._carry(
-            task, len(visits) - 1, len(placement), last_node, task.source, result_bytes(task), stages[-1]
+            task, len(visits) - 1, len(placement), last_node, task.source, (result_bytes(task),) * 2, stages[-1]
         )
 
     def _carry(
-        self, task: Task, step: int, index: int, source: str, target: str, size_bytes: int, stage: Account
+        self, task: Task, step: int, index: int, source: str, target: str, sizes: tuple[int, int], stage: Account
     ) -> Walk:
+        size_bytes, safe = sizes[0], sizes[1] if task.kind.delivery else 0
+        lost = 0.0
         key = draw_key(self.system.seed, task.source, f"tasks of {task.kind.name}") >> 24
         message = ((key + task.number) << 24) + (step << 8) + index
-        for link in self.network.route(source, target) if size_bytes else ():
+        route = self.network.route(source, target) if size_bytes else ()
+        for link in route:
             asked_ns = self._now_ns
-            delivery = yield from self._cross(link, size_bytes, message)
+            delivery = yield from self._cross(link, size_bytes, message, safe)
             ends = [self.system.nodes[name].device for name in (link.spec.source, link.spec.target)]
             power_w = (ends[0].transmit_power_w if ends[0] else 0.0) + (ends[1].receive_power_w if ends[1] else 0.0)
             stage["link_waiting_ns"] += delivery.start_ns - asked_ns
             stage["transfer_ns"] += delivery.arrival_ns - asked_ns
             stage["energy_j"] += power_w * (delivery.release_ns - delivery.start_ns) * 1e-9
-            stage["erased_fraction"] = 1.0 - (1.0 - stage["erased_fraction"]) * (1.0 - delivery.erased_fraction)
+            lost = 1.0 - (1.0 - lost) * (1.0 - delivery.erased_fraction)
+        stage["exposed"] += size_bytes - safe if route else 0
+        stage["lost"] += lost * (size_bytes - safe if route else 0)
+        stage["erased_fraction"] = stage["lost"] / max(stage["exposed"], 1)
 
-    def _cross(self, link: Link, size_bytes: int, message: int) -> Crossing:
-        delivery = link.enqueue(self._now_ns, size_bytes, message)
+    def _cross(self, link: Link, size_bytes: int, message: int, safe: int) -> Crossing:
+        delivery = link.enqueue(self._now_ns, size_bytes, message, safe)
         if delivery is None:
             raise Failed("link queue full" if link.spec.trace.carries else "no coverage")
         yield delivery.arrival_ns
@@ -142,4 +165,17 @@ class ReferenceRun:
 
 
 def _account() -> Account:
-    return {**dict.fromkeys(PARTS, 0), "erased_fraction": 0.0}
+    return {**dict.fromkeys(PARTS, 0), "erased_fraction": 0.0, "exposed": 0, "lost": 0.0, "from": ""}
+
+
+def safe_bytes(task: Task, first: int, name: str, tokens: int, step: int) -> int:
+    """What the recipe of a kind protects of an activation: whole tokens at the start of a prompt, and of every other
+    token the codec's side information and the dimensions, up to a whole byte."""
+    if task.kind.delivery is None:
+        return 0
+    elements, protection = task.kind.model.layers[first - 1].activation_elements, task.kind.delivery.recipe.protection
+    token, side = CODECS[name].token_bytes(elements), CODECS[name].side_bytes(elements)
+    share = Fraction(min(protection.dimensions, elements), elements)
+    part = side + ceil(share * (token - side))
+    whole = min(tokens, protection.tokens) if task.prompt_tokens and step == 0 else 0
+    return whole * token + (tokens - whole) * part

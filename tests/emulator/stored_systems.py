@@ -109,7 +109,8 @@ def shared_cells(system: System, scheduler: Scheduler, background: bool) -> Syst
 
 
 # The digests were stored before these columns were recorded.
-LATER_COLUMNS = {"worker", "codec", "prompt_tokens", "output_tokens", "ttft_ns", "token_ns", "missed", *ENERGY_PARTS}
+TOKEN_COLUMNS = ("prompt_tokens", "output_tokens", "ttft_ns", "token_ns")
+LATER_COLUMNS = {"worker", "codec", "quality_loss", "missed", *TOKEN_COLUMNS, *ENERGY_PARTS}
 STORED_COLUMNS = {*TASK_SCHEMA.names, *STAGE_SCHEMA.names} - LATER_COLUMNS
 
 

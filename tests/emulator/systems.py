@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
+from emulator.activation.delivery import parse_delivery
 from emulator.core.draws import uniform
 from emulator.core.randomness import draw_key
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.policy import Observation, Totals
 from emulator.profile import Layer, ModelProfile
+from emulator.quality import QualityRow, QualityTable
 from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.system import Bearer, Control, Cost, DeviceSpec, LayerTimes, LinkSpec, Node, Ramp, System
@@ -229,6 +231,27 @@ def random_system(seed: int) -> System:
         broker,
         preload,
     )
+
+
+def judged(system: System, seed: int) -> System:
+    """The same system with the quality of its answers: losses drawn at random, also some below 0."""
+    rng = np.random.default_rng([seed, 1])
+    tables, kinds = {}, {}
+    for kind in system.kinds.values():
+        tokens = "/t3" if kind.model.family == "causal_lm" and rng.random() < 0.5 else ""
+        delivery = parse_delivery(f"packets:500/scatter/mean{tokens}" + rng.choice(["", "/d7"]))
+        kinds[kind.name] = replace(kind, delivery=delivery)
+        rows = [
+            QualityRow(cut, name, how, level, float(rng.normal(level, 0.1)), np.nan, np.nan, 1.0)
+            for cut in range(1, len(kind.model.layers))
+            for name in ("fp32", *kind.codecs)
+            for how, levels in (("", (0.0,)), (str(delivery), (0.05, 0.4, 1.0)))
+            for level in levels
+        ]
+        tables[kind.name] = QualityTable(kind.model.name, "accuracy", 1.0, tuple(rows))
+    streams = tuple(replace(stream, kind=kinds[stream.kind.name]) for stream in system.streams)
+    cost = replace(system.cost, quality_s={name: float(rng.uniform(0, 2)) for name in kinds})
+    return replace(system, streams=streams, quality=tables, cost=cost)
 
 
 def tied_system(seed: int) -> System:

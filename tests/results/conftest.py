@@ -41,6 +41,7 @@ def task_row(
     outcome: str = "done",
     energy_j: float = 0.5,
     erased: float = 0.0,
+    loss: float | None = None,
     compute: str = "modelled",
 ) -> Row:
     """Return a row of tasks.parquet: half of the delay is service, a fifth waiting, a tenth load, the rest transfer,
@@ -56,13 +57,13 @@ def task_row(
     missed = "total" if outcome == "missed" else ""
     identity = (policy, source, kind, number, round(arrival_s * NS_PER_S), *tokens, placement)
     energies_j = (energy_j, energy_j / 2, energy_j / 4, energy_j / 4, 0.0)
-    ends = (erased, outcome == "done", outcome, missed, reason, 1, compute)
+    ends = (erased, loss, outcome == "done", outcome, missed, reason, 1, compute)
     return (*identity, *parts, sojourn, ttft, token, *energies_j, *ends)
 
 
 def stage_row(row: Row) -> Row:
     """Return the task as one stage of stages.parquet."""
-    return (*row[:4], 0, "edge1", 0, 16, "", *row[8:13], *row[16:22], row[-1], "")
+    return (*row[:4], 0, "edge1", 0, 16, "", *row[8:13], *row[16:23], row[-1], "")
 
 
 def rate_trace(seed: int, seconds: int = DURATION_S) -> Trace:

@@ -181,7 +181,7 @@ def real_row(system: System, task: RealTask) -> tuple[Any, ...]:
     sojourn_ns = task.end_ns - arrival_ns
     identity = (EMULATED, "ue1", kind, number, arrival_ns, None, None, placement)
     times_ns = (0, 0, 0, sojourn_ns, None, sojourn_ns, None, None)
-    return (*identity, *times_ns, *[None] * 5, 0.0, True, "done", "", "", 1, "measured")
+    return (*identity, *times_ns, *[None] * 5, 0.0, None, True, "done", "", "", 1, "measured")
 
 
 def interval_of(system: System) -> int:

@@ -15,7 +15,7 @@ from tests.results.conftest import FAILURE_S, MakeRun, task_row
 HEADER = (
     "policy,tasks,done,missed,failed,delay_mean_ms,delay_p50_ms,delay_p95_ms,delay_p99_ms,"
     "ttft_p50_ms,ttft_p95_ms,ttft_p99_ms,token_p50_ms,token_p95_ms,token_p99_ms,energy_mean_j,energy_ue_radio_mean_j,energy_ue_compute_mean_j,"
-    "energy_edge_mean_j,energy_cloud_mean_j,cost_mean_s,bound_mean_s,gap,gap_low,gap_high,compute"
+    "energy_edge_mean_j,energy_cloud_mean_j,quality_loss_mean,cost_mean_s,bound_mean_s,gap,gap_low,gap_high,compute"
 )
 
 
@@ -25,7 +25,7 @@ def test_a_run_without_tasks_from_records_to_report(make_run: MakeRun, labels: t
     summarise(made)
     assert (made.path / "summary.csv").read_text().splitlines() == [
         HEADER,
-        *(f"{label},0,0,0,0{21 * ','}" for label in labels),
+        *(f"{label},0,0,0,0{22 * ','}" for label in labels),
     ]
     assert draw_figures(made) == []
     write_report(made)

@@ -105,13 +105,29 @@ def test_row_groups_with_several_policies(make_run: MakeRun, monkeypatch: pytest
     np.testing.assert_allclose(table["delay_mean_ms"], 3.0)
 
 
-@given(sojourn_ns=st.integers(0, 10**12), erased=st.floats(0, 1), failed=st.booleans(), erasure_s=st.floats(0, 10))
-def test_cost_of_columns_equals_cost_of_tasks(sojourn_ns: int, erased: float, failed: bool, erasure_s: float) -> None:
-    cost = Cost(FAILURE_S, erasure_s)
+@given(
+    sojourn_ns=st.integers(0, 10**12),
+    erased=st.floats(0, 1),
+    loss=st.none() | st.floats(0, 10),
+    failed=st.booleans(),
+    erasure_s=st.floats(0, 10),
+    quality_s=st.none() | st.floats(0, 10),
+)
+def test_cost_of_columns_equals_cost_of_tasks(
+    sojourn_ns: int, erased: float, loss: float | None, failed: bool, erasure_s: float, quality_s: float | None
+) -> None:
+    cost = Cost(FAILURE_S, erasure_s, {} if quality_s is None else {"text": quality_s})
     frame = pd.DataFrame(
-        {"sojourn_ns": [sojourn_ns], "erased_fraction": [erased], "outcome": ["failed" if failed else "done"]}
+        {
+            "kind": ["text", "image"],
+            "sojourn_ns": sojourn_ns,
+            "erased_fraction": erased,
+            "quality_loss": np.array([loss, loss], np.float64),
+            "outcome": "failed" if failed else "done",
+        }
     )
-    assert cost_of(frame, cost)[0] == pytest.approx(cost.of(sojourn_ns, erased, failed))
+    expected = [cost.of(kind, sojourn_ns, erased, loss or 0.0, failed) for kind in ("text", "image")]
+    assert cost_of(frame, cost) == pytest.approx(expected)
 
 
 def test_best_policy_is_chosen_among_comparable_rows(small: Run) -> None:

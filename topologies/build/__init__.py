@@ -17,6 +17,7 @@ from topologies.build.conversion import (
     nodes_of,
     placements_of,
     profiles_of,
+    quality_of,
     recorded_arrivals,
 )
 from topologies.build.links import cells_of, links_of
@@ -85,7 +86,8 @@ def require_disjoint(trained: System, tested: System) -> None:
 def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
     nodes = nodes_of(scenario)
     models = profiles_of(scenario, folder)
-    placements = placements_of(scenario, nodes, models)
+    quality = quality_of(scenario, models, folder)
+    placements = placements_of(scenario, nodes, models, quality)
     if not source.stored_traces:
         require_room(scenario, placements, source.duration_ns)
     return System(
@@ -105,12 +107,13 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
             ns_from_ms(scenario.control.observation_age_ms),
             ns_from_ms(scenario.control.measurement_window_ms),
         ),
-        cost=Cost(scenario.cost.failure_s, scenario.cost.erasure_s),
+        cost=Cost(scenario.cost.failure_s, scenario.cost.erasure_s, scenario.cost.quality_s),
         broker=scenario.broker,
         preload=scenario.preload,
         cells=cells_of(scenario),
         failures=() if source.training else failures_of(scenario),
         on_failure="wait" if scenario.failures is None else scenario.failures.on_failure,
+        quality=quality,
     )
 
 

@@ -1,14 +1,16 @@
 """Conversion of a scenario's sections to the emulator's types, except links and traces."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from emulator.activation.delivery import parse_delivery
 from emulator.core.units import NS_PER_US, ns_from_ms, ns_from_s
 from emulator.deadlines import NO_DEADLINE_NS
 from emulator.profile import ModelProfile
+from emulator.quality import QualityTable
 from emulator.system import DeviceSpec, Failure, Node
 from emulator.task import Placement, TaskKind
 from topologies.build.azure_requests import read_azure
@@ -17,6 +19,7 @@ from topologies.models.language.packages import SHIPPED
 from topologies.models.language.profiles import cached_profile
 from topologies.models.language.sources import settings_of
 from topologies.profiles import load_profile
+from topologies.quality.tables import load_quality
 from topologies.schema.failures import OutageSection
 from topologies.schema.messages import translate
 from topologies.schema.models import ModelSection
@@ -127,11 +130,22 @@ def kind_of(task: TaskSection, model: ModelProfile) -> TaskKind:
         deadline_ns=ns_from_ms(task.deadline_ms),
         deadline_ttft_ns=_deadline_ns(task.deadline_ttft_ms),
         deadline_token_ns=_deadline_ns(task.deadline_token_ms),
+        delivery=None if task.delivery is None else parse_delivery(task.delivery),
     )
 
 
 def _deadline_ns(deadline_ms: float | None) -> int:
     return NO_DEADLINE_NS if deadline_ms is None else ns_from_ms(deadline_ms)
+
+
+def quality_of(scenario: Scenario, models: Mapping[str, ModelProfile], folder: Path) -> dict[str, QualityTable]:
+    """Return the quality tables of the tasks whose cost counts the quality of answers, by the task's name. Raises
+    ValueError, one line, for a table that does not exist or is malformed."""
+    found = {}
+    for task in scenario.tasks:
+        if task.name in scenario.cost.quality_s:
+            found[task.name] = load_quality(str(folder / task.quality) if task.quality else models[task.model].name)
+    return found
 
 
 def recorded_arrivals(section: RecordedSection, folder: Path) -> RecordedSection:
@@ -149,13 +163,19 @@ def recorded_arrivals(section: RecordedSection, folder: Path) -> RecordedSection
 
 
 def placements_of(
-    scenario: Scenario, nodes: Mapping[str, Node], models: Mapping[str, ModelProfile]
+    scenario: Scenario,
+    nodes: Mapping[str, Node],
+    models: Mapping[str, ModelProfile],
+    quality: Mapping[str, QualityTable],
 ) -> dict[tuple[str, str], tuple[Placement, ...]]:
-    """Return the candidate placements by (source, task name)."""
+    """Return the candidate placements by (source, task name). Where the cost counts the quality of answers, a model is
+    cut only where it was measured."""
     found: dict[tuple[str, str], tuple[Placement, ...]] = {}
     for task in scenario.tasks:
         model = models[task.model]
-        cuts = range(1, len(model.layers)) if task.cuts is None else sorted(set(task.cuts))
+        cuts: Sequence[int] = range(1, len(model.layers)) if task.cuts is None else sorted(set(task.cuts))
+        if task.cuts is None and task.name in quality:
+            cuts = quality[task.name].cuts
         sources = scenario.names_of(task.sources)
         codecs = ("", *task.activation[1:])
         placements = candidates_of_all(sources, model, nodes, cuts, task.max_partitions, codecs)

@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from topologies.loading import cell_checks, file_checks, graph_checks, link_checks, realtime_checks, task_checks
+from topologies.loading import (
+    cell_checks,
+    file_checks,
+    graph_checks,
+    link_checks,
+    quality_checks,
+    realtime_checks,
+    task_checks,
+)
 from topologies.loading.rule_input import RuleInput
 from topologies.schema.scenario import Scenario
 
@@ -31,9 +39,10 @@ RULES: Mapping[Rule, tuple[Rule, ...]] = {
     file_checks.check_contents: (file_checks.check_files,),
     task_checks.check_setting_names: (),
     task_checks.check_tasks: (graph_checks.check_ends, file_checks.check_contents),
+    quality_checks.check_quality: (task_checks.check_tasks,),
     link_checks.check_routes_of_sources: (graph_checks.check_graph, task_checks.check_tasks),
     link_checks.check_cells_of_a_ue: (graph_checks.check_graph, cell_checks.check_links_of_cells),
-    task_checks.check_memory: (graph_checks.check_nodes, task_checks.check_tasks),
+    task_checks.check_memory: (graph_checks.check_nodes, task_checks.check_tasks, quality_checks.check_quality),
     task_checks.check_fixed: (graph_checks.check_nodes, task_checks.check_tasks),
     task_checks.check_worker_policies: (),
     task_checks.check_workers: (graph_checks.check_nodes, realtime_checks.check_switches),

@@ -116,7 +116,8 @@ def _wrong_outages(scenario: Scenario) -> Iterator[tuple[int, str]]:
 
 
 def check_erasures(given: RuleInput) -> Iterator[str]:
-    """The cost of an erased activation is given if a bearer can lose activations."""
+    """The cost of an erased activation is given if a bearer can lose activations of a task whose quality is not."""
     lossy = [index for index, link in enumerate(given.scenario.links) if link.bearer == "um"]
-    if lossy and given.scenario.cost.erasure_s == 0:
+    cost = given.scenario.cost
+    if lossy and cost.erasure_s == 0 and any(task.name not in cost.quality_s for task in given.scenario.tasks):
         yield f"cost.erasure_s=0: must be above 0, since links[{lossy[0]}].bearer=um loses activations"

@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 
 from emulator.profile import ModelProfile
+from emulator.quality import QualityTable
 from emulator.system import Node
-from topologies.build.conversion import nodes_of, profiles_of
+from topologies.build.conversion import nodes_of, profiles_of, quality_of
 from topologies.schema.scenario import Scenario
 
 
@@ -27,6 +28,12 @@ class RuleInput:
     def models(self) -> dict[str, ModelProfile]:
         """The profiles of all models that tasks name. Raises ValueError, one line, for a malformed file."""
         return profiles_of(self.scenario, self.folder)
+
+    @cached_property
+    def quality(self) -> dict[str, QualityTable]:
+        """The quality tables of the tasks that `cost.quality_s` names. Raises ValueError, one line, for a missing or
+        malformed file."""
+        return quality_of(self.scenario, self.models, self.folder)
 
 
 def first_of_entries(found: Iterable[tuple[int, str]]) -> Iterable[str]:

@@ -109,7 +109,7 @@ def _wrong_bearers(given: RuleInput) -> Iterator[tuple[int, str]]:
 
 def check_memory(given: RuleInput) -> Iterator[str]:
     """Each task has a placement whose weights fit the memory, for each source."""
-    found = placements_of(given.scenario, given.nodes, given.models)
+    found = placements_of(given.scenario, given.nodes, given.models, given.quality)
     yield from first_of_entries(
         (
             index,

@@ -44,12 +44,15 @@ class ControlSection(Section):
 
 
 class CostSection(Section):
-    """Cost of a task, in seconds: its delay, and the penalties of a failure and of an erased activation."""
+    """Cost of a task, in seconds: its delay, and what a failure, an erased activation and a worse answer cost."""
 
     failure_s: Positive
     """Cost of a failed task; at least the longest deadline of `tasks`."""
     erasure_s: NotNegative = 0.0
-    """Must be above 0 where a bearer is `um`."""
+    """Must be above 0 where a bearer is `um` and loses activations of a task that `quality_s` does not name."""
+    quality_s: dict[str, NotNegative] = Field(default_factory=dict)
+    """What a worse answer costs, by the name of the task: seconds for one nat a token (language models) or for all
+    answers wrong (vision); default: nothing, the quality of answers is not recorded."""
 
 
 class PlainSection(Section):

@@ -174,6 +174,11 @@ class TaskSection(Section):
     """Size of the result that is sent back to the source (1000 bytes); language models send token ids instead."""
     activation: Codecs = ("int8",)
     """Codec of transmitted activations, or a list of them: every placement with a cut is then a candidate in each."""
+    delivery: str | None = None
+    """How activations cross a bearer `um`: a harm that was measured, and what is done against it, such as
+    `packets:1500/scatter/mean/t1/d4`; default: nothing is done."""
+    quality: str | None = None
+    """Quality table, a JSON file of `airsplit quality`; default: the shipped one of the model."""
     tokens: TokensSection | None = None
     """Lengths of requests; for language models, which need it unless recorded arrivals have lengths."""
     prompts: PromptsSection | None = None
