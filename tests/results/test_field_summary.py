@@ -52,6 +52,7 @@ def test_field_run_of_an_older_version_is_summarised_and_reported(small: Run) ->
 
 
 def test_field_summary_of_no_task_has_no_quantiles() -> None:
-    columns = [*ENERGY_PARTS, "ttft_ns", "token_ns", "delay_ms", "energy_j", "cost_s", "outcome", "compute"]
+    times = ["ttft_ns", "token_ns", "delay_ms"]
+    columns = [*ENERGY_PARTS, *times, "energy_j", "quality_loss", "cost_s", "outcome", "compute"]
     row = summary_row("a", pd.DataFrame({name: [] for name in columns}))
     assert row["tasks"] == 0 and isnan(float(str(row["ttft_p50_ms"])))

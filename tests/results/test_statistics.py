@@ -40,7 +40,7 @@ def test_summary_file_holds_the_same_numbers(small: Run) -> None:
     assert list(read.columns) == list(written.columns)
     np.testing.assert_allclose(read["cost_mean_s"], written["cost_mean_s"], rtol=1e-8)
     last = (small.path / "summary.csv").read_text().splitlines()[-1]
-    assert last == "exact on workers,2,2,0,0,80,80,80,80,,,,,,,0.5,0.25,0.125,0.125,0,0.08,,,,,measured"
+    assert last == "exact on workers,2,2,0,0,80,80,80,80,,,,,,,0.5,0.25,0.125,0.125,0,,0.08,,,,,measured"
 
 
 def test_a_policy_without_a_completed_task_has_no_delay(make_run: MakeRun) -> None:
