@@ -4,6 +4,7 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import yaml
@@ -13,17 +14,26 @@ from emulator.core.scratch import Scratch
 from emulator.layer_times import measured_of, save_measured
 from emulator.system import System
 from emulator.trace import Trace
-from topologies.build.conversion import direction_name, nodes_of, profile_source, radio_ends, recorded_arrivals
+from topologies.build.conversion import (
+    direction_name,
+    nodes_of,
+    profile_source,
+    profiles_of,
+    radio_ends,
+    recorded_arrivals,
+)
 from topologies.build.prompts import texts_of
 from topologies.datasets.texts import texts_sha256
 from topologies.loading.file_checks import track_files
 from topologies.models.digests import trained_digests
 from topologies.models.language.packages import PACKAGES
 from topologies.models.language.sources import digests_of
+from topologies.quality.tables import quality_path
 from topologies.schema.base import TEMPLATE
 from topologies.schema.links import TraceFileSection
 from topologies.schema.models import ModelSection
 from topologies.schema.scenario import CustomSection, LearnedSection, ReplaySection, Scenario, label_of
+from topologies.schema.workloads import TaskSection
 from topologies.user_modules import stored_files
 
 
@@ -65,7 +75,7 @@ def checkpoint_file(label: str) -> str:
 
 def input_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
     """Return the files to copy by their paths in the run's folder: decisions to replay, profiles of models, recorded
-    tracks, and prompts. Relative paths of the scenario start from `folder`."""
+    tracks, prompts, and quality tables. Relative paths of the scenario start from `folder`."""
     replays = {
         _decisions_file(label_of(each)): folder / each.file
         for each in scenario.policies
@@ -76,9 +86,24 @@ def input_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
     named = [task.prompts.file for task in scenario.tasks if task.prompts is not None]
     prompts = {_prompts_file(file): folder / file for file in named if file is not None}
     modules = [stored_files(each.type, folder) for each in scenario.policies if isinstance(each, CustomSection)]
-    return {
-        place: source for files in (replays, profiles, tracks, prompts, *modules) for place, source in files.items()
-    }
+    parts = (replays, profiles, tracks, prompts, _quality_files(scenario, folder), *modules)
+    return {place: source for files in parts for place, source in files.items()}
+
+
+def _quality_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
+    """Return the used quality tables, shipped ones too, each with its calibration where there is one."""
+    models = profiles_of(scenario, folder)
+    found: dict[str, Path] = {}
+    for task in scenario.tasks:
+        if task.name in scenario.cost.quality_s:
+            table = quality_path(str(folder / task.quality) if task.quality else models[task.model].name)
+            stored = Path(_quality_file(task.name))
+            found |= {str(stored.with_suffix(each)): table.with_suffix(each) for each in (".json", ".npz")}
+    return {place: source for place, source in found.items() if source.is_file()}
+
+
+def _quality_file(task: str) -> str:
+    return f"inputs/{task}-quality.json"
 
 
 def _decisions_file(label: str) -> str:
@@ -150,13 +175,9 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
         if link.radio is not None and link.radio.track is not None:
             entry["radio"]["track"] = _track_file(link.radio.track)
     for entry, task in zip(data["tasks"], scenario.tasks, strict=True):
-        if task.arrivals.recorded is not None:
-            recorded = recorded_arrivals(task.arrivals.recorded, folder)
-            entry["arrivals"]["recorded"] = recorded.model_dump(mode="json", exclude_none=True)
-        if task.prompts is not None:
-            entry["prompts"]["sha256"] = texts_sha256(texts_of(task.prompts, folder))
-            if task.prompts.file is not None:
-                entry["prompts"]["file"] = _prompts_file(task.prompts.file)
+        entry.update(_stored_task(entry, task, folder))
+        if task.name in scenario.cost.quality_s:
+            entry["quality"] = _quality_file(task.name)
     for entry, policy in zip(data["policies"], scenario.policies, strict=True):
         if isinstance(policy, LearnedSection):
             entry["checkpoint"] = checkpoint_file(label_of(policy))
@@ -165,6 +186,19 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
     for model in _own_profiles(scenario, folder):
         data.setdefault("models", {})[model] = _stored_model(model, scenario.models.get(model), folder)
     return yaml_text(data)
+
+
+def _stored_task(entry: dict[str, Any], task: TaskSection, folder: Path) -> dict[str, Any]:
+    """Return the keys of a task that change in the run's folder: its recorded arrivals and its prompts."""
+    changed: dict[str, Any] = {}
+    if task.arrivals.recorded is not None:
+        recorded = recorded_arrivals(task.arrivals.recorded, folder)
+        changed["arrivals"] = {"recorded": recorded.model_dump(mode="json", exclude_none=True)}
+    if task.prompts is not None:
+        changed["prompts"] = entry["prompts"] | {"sha256": texts_sha256(texts_of(task.prompts, folder))}
+        if task.prompts.file is not None:
+            changed["prompts"]["file"] = _prompts_file(task.prompts.file)
+    return changed
 
 
 def yaml_text(data: object) -> str:
