@@ -98,7 +98,8 @@ def global_values(code: CodeType, names: dict[str, Any]) -> Iterator[object]:
                 value = names[name]
                 yield value
                 if isinstance(value, ModuleType):
-                    yield from (getattr(value, other, None) for other in code.co_names)
+                    attributes = vars(value)  # without those that a library computes, such as numpy's deprecated ones
+                    yield from (attributes.get(other) for other in code.co_names)
 
 
 def python_functions(value: object) -> Iterator[Any]:

@@ -73,6 +73,15 @@ def test_text_through_caches_is_that_of_the_whole_model(nodes: tuple[str, ...]) 
     assert all(not each._sessions for each in layers.values())
 
 
+def test_text_of_the_trained_model_through_two_nodes_is_that_of_the_whole_model() -> None:
+    """SmolLM2, cut in its middle: 64 tokens, each of which crosses twice."""
+    of = kind("smollm2-135m")
+    schedule = schedule_of(of, Partition("edge1", 0, 16), Partition("edge2", 16, 32))
+    layers = {node: NodeLayers(schedule, node) for node in ("edge1", "edge2")}
+    plan = model_plan("smollm2-135m")
+    assert text_of(schedule, layers) == greedy(plan, plan_input(plan, schedule.jobs[0].input_seed, tokens=7))
+
+
 def test_text_of_a_folders_model_is_generated_from_its_weights(tmp_path: Path) -> None:
     save_model("qwen3", tmp_path)
     folder = ModelFolder(tmp_path)
