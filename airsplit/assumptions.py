@@ -56,6 +56,11 @@ def tasks(scenario: Scenario) -> set[str]:
     return {f"tasks[{index}]" for index in range(len(scenario.tasks))}
 
 
+def quality(scenario: Scenario) -> set[str]:
+    """Return the section of what worse answers cost."""
+    return {"cost.quality_s"} if scenario.cost.quality_s else set()
+
+
 def times(factor: float, least: float = 0, most: float = 1e9) -> Change:
     """Multiply, within limits; whole numbers stay whole."""
     return lambda value, _: type(value)(min(max(value * factor, least), most))
@@ -213,6 +218,10 @@ ASSUMPTIONS = (
     Assumption(
         "activations", "codec in which activations are sent", "tasks", tasks,
         *same_paths("tasks.*.activation")(codecs(0), codecs(1)),
+    ),
+    Assumption(
+        "weight of quality", "seconds that a worse answer costs", "a cost of quality", quality,
+        *same_paths("cost.quality_s.*")(times(0.5), times(2)), unit=" s", labels=("half", "double"),
     ),
 )  # fmt: skip
 

@@ -54,6 +54,14 @@ def change(file: Path, present: tuple[str, ...], assumption: str, setting: str) 
     return variant_rows(tasks_of(file, *present), varied, scenario.labels[:1])[0]
 
 
+def test_the_weight_of_quality_is_halved_and_doubled(file: Path) -> None:
+    present = ("tasks[0].model=resnet8-fashion", "tasks[0].cuts=[3]", "cost.quality_s={image: 1.5}", "hil=null")
+    variants = variants_of(load(file, present))[0]
+    found = {each.setting: each.overrides for each in variants if each.assumption == "weight of quality"}
+    assert found == {"half": ("cost.quality_s.image=0.75",), "double": ("cost.quality_s.image=3.0",)}
+    assert "weight of quality" in variants_of(load(file))[1]
+
+
 @pytest.mark.parametrize("name", ["quickstart", "many-ues"])
 def test_every_variant_of_a_shipped_scenario_is_a_scenario(name: str) -> None:
     variants, left_out = variants_of(load(TOPOLOGIES / f"{name}.yaml"))
@@ -99,6 +107,7 @@ def test_neighbours_and_tdd_are_varied_where_there_are_any(file: Path) -> None:
         "neighbours' load": "needs a generated channel, several sites",
         "beams": "needs a generated channel, an antenna array",
         "TDD pattern": "needs a generated channel with TDD",
+        "weight of quality": "needs a cost of quality",
     }
 
 
