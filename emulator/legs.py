@@ -134,13 +134,13 @@ def _whole(kind: TaskKind) -> int:
 
 def _protected_bytes(kind: TaskKind, partition: Partition) -> int:
     """Return the acknowledged bytes of a token (an image) that is not protected as a whole: the codec's side
-    information and the protected dimensions."""
+    information and the protected dimensions, each in bytes of its own."""
     if kind.delivery is None:
         return 0
     codec, elements = CODECS[kind.codec_of(partition)], kind.model.layers[partition.first - 1].activation_elements
     side_bytes = codec.side_bytes(elements)
     dimensions = min(kind.delivery.recipe.protection.dimensions, elements)
-    return side_bytes + -(-dimensions * (codec.token_bytes(elements) - side_bytes) // elements)
+    return min(codec.token_bytes(elements), side_bytes + dimensions * codec.unit_bytes(elements))
 
 
 def legs(task: Task, placement: Placement, plan: LegPlan | None = None) -> Iterator[Leg]:

@@ -30,6 +30,10 @@ class Codec(ABC):
         """Return how many of a token's bytes, its first, are needed to decode any of the others."""
 
     @abstractmethod
+    def unit_bytes(self, elements: int) -> int:
+        """Return how many consecutive bytes after the side information can only be decoded together."""
+
+    @abstractmethod
     def _encode(self, values: Values) -> TokenBytes:
         """Return the encoded tokens; the values are finite and the matrix has elements."""
 

@@ -31,6 +31,11 @@ class Recipe:
         kept = (f"{letter}{number}" for letter, number in numbers if number)
         return "/".join((self.interleaving, self.concealment, *kept))
 
+    @property
+    def needs_calibration(self) -> bool:
+        """Return whether sender and receiver need a calibration of the cut."""
+        return self.concealment == "mean" or self.protection.dimensions > 0
+
     def packets(self, shape: tuple[int, int], capacity: int, calibration: Calibration | None) -> Ints:
         """Return the `packet_numbers` of the scalars of an activation of this shape, (tokens, elements)."""
         return packet_numbers(self.interleaving, self.protection.flags(*shape, calibration), capacity)

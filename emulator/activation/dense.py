@@ -28,6 +28,10 @@ class Float(Dense):
         """Return 0: there are no scales."""
         return 0
 
+    def unit_bytes(self, elements: int) -> int:
+        """Return the bytes of a number."""
+        return self.dtype.itemsize
+
     def _encode(self, values: Values) -> TokenBytes:
         largest = np.finfo(self.dtype).max
         return byte_rows(np.clip(values, -largest, largest).astype(self.dtype))
@@ -49,6 +53,10 @@ class Bfloat16(Dense):
     def side_bytes(self, elements: int) -> int:
         """Return 0: there are no scales."""
         return 0
+
+    def unit_bytes(self, elements: int) -> int:
+        """Return the bytes of a number."""
+        return 2
 
     def _encode(self, values: Values) -> TokenBytes:
         bits = np.clip(values, -BF16_MAX, BF16_MAX).view(np.uint32)
@@ -74,6 +82,10 @@ class Int8(Dense):
         """Return the bytes of the scale."""
         return 4
 
+    def unit_bytes(self, elements: int) -> int:
+        """Return 1: a scalar."""
+        return 1
+
     def _encode(self, values: Values) -> TokenBytes:
         scales = _scales(np.abs(values).max(axis=1, keepdims=True), INT8_LEVELS, INT8_SCALE_MAX)
         return np.hstack([byte_rows(scales.astype("<f4")), byte_rows(_quantised(values, scales, INT8_LEVELS))])
@@ -98,6 +110,10 @@ class Int4(Dense):
     def side_bytes(self, elements: int) -> int:
         """Return the bytes of the scales."""
         return 2 * _groups(elements)
+
+    def unit_bytes(self, elements: int) -> int:
+        """Return 1: two scalars."""
+        return 1
 
     def _encode(self, values: Values) -> TokenBytes:
         tokens, elements = values.shape

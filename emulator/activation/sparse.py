@@ -25,6 +25,10 @@ class TopK(Codec):
         """Return 0: each pair can be decoded by itself."""
         return 0
 
+    def unit_bytes(self, elements: int) -> int:
+        """Return the bytes of a pair."""
+        return _pair(elements).itemsize
+
     def kept(self, elements: int) -> int:
         """Return how many of a token's scalars are sent."""
         return -(-elements // self.one_in)
@@ -83,6 +87,10 @@ class WithOutliers(Codec):
         """Return the bytes of the pairs, without which scalars of greatest magnitude would be zeros, and of the scales
         of the rest."""
         return self.outliers.token_bytes(elements) + self.base.side_bytes(elements)
+
+    def unit_bytes(self, elements: int) -> int:
+        """Return that of the rest."""
+        return self.base.unit_bytes(elements)
 
     def _encode(self, values: Values) -> TokenBytes:
         largest = _largest(values, self.outliers.kept(values.shape[1]))

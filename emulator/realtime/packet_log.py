@@ -15,6 +15,7 @@ NEVER_NS = -1  # a time that does not exist
 # Dropped packets (full, no coverage) have none of the three times. Lost packets have no departure. Unfinished packets
 # have no departure, and no times at all if their cell had not scheduled them yet. Refused packets were not accepted by
 # the kernel at the other end, because the interface was down.
+# - `acknowledged`: 1 for a packet that its sender marked as acknowledged on every bearer (`marks.ACKNOWLEDGED_TOS`).
 PACKETS = pa.schema(
     [
         ("link", pa.int16()),
@@ -26,5 +27,6 @@ PACKETS = pa.schema(
         ("release_ns", pa.int64()),
         ("departure_ns", pa.int64()),
         ("outcome", pa.int8()),
+        ("acknowledged", pa.int8()),
     ]
 )

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from emulator.activation.concealment import Calibration
 from emulator.core.progress import StepProgress
 from emulator.core.units import NS_PER_S, ns_from_s
 from emulator.policy import Decision
@@ -25,6 +26,7 @@ from hil.stations.priority import raise_priority
 from hil.stations.processes import Stations
 from hil.stations.programs import Program, Programs, write_programs
 from hil.stations.schedule import StationCompute, StationModel, write_schedule
+from topologies.build.calibrations import calibrations_of
 from topologies.build.own_models import own_models
 from topologies.mininet.network import EmulatedNetwork, emulated_network
 from topologies.mininet.real_devices import plugged_devices
@@ -68,7 +70,10 @@ def emulate(
         compute = scenario.realtime.compute
         own = own_models(scenario, home) if compute == "measured" else {}
         models = {name: StationModel(str(each.folder.path.absolute()), each.dtype) for name, each in own.items()}
-        stations = stack.enter_context(_stations(system, decisions, broker, network, folder, compute, models))
+        calibrations = calibrations_of(scenario, system, home)
+        stations = stack.enter_context(
+            _stations(system, decisions, broker, network, folder, compute, models, calibrations)
+        )
         progress("starting stations", 0, 1)
         stations.await_ready(READY_S)
         progress("starting stations", 1, 1)
@@ -174,6 +179,7 @@ def _stations(
     folder: Path,
     compute: StationCompute,
     models: Mapping[str, StationModel],
+    calibrations: Mapping[str, Mapping[int, Calibration]],
 ) -> Stations:
     """Return stations for the hosts that are sources or compute; their standard error goes to `hosts/NODE.log`."""
     placed = {node for _, placement in decisions for node, *_ in placement}
@@ -181,7 +187,7 @@ def _stations(
     if nodes:
         addresses = {node: Address(network.address(node), DATAGRAM_PORT) for node in nodes}
         at_broker = None if broker is None else broker.address
-        schedule = make_schedule(system, decisions, addresses, at_broker, compute, models)
+        schedule = make_schedule(system, decisions, addresses, at_broker, compute, models, calibrations)
         write_schedule(schedule_file(folder), schedule)
 
     def launch(node: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":

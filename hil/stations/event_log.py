@@ -1,4 +1,4 @@
-"""The log of a station: a row of 32 bytes per event, written before the next event.
+"""The log of a station: a row of 36 bytes per event, written before the next event.
 
 A killed station therefore loses no row, and stations do not need pyarrow. `hil.stations.real_times` reads the logs.
 """
@@ -44,13 +44,14 @@ EVENT_ROW = np.dtype(
         ("answer", "<u8"),  # the first 8 bytes of the SHA-256 of the last partition's fp32 scores; otherwise 0
         ("job", "<u4"),
         ("size_bytes", "<u4"),
+        ("exposed_bytes", "<u4"),  # of a published message: those that can get lost
         ("step", "<u2"),
         ("stage", "<u2"),
         ("event", "<u2"),
         ("unused", "<u2"),
     ]
 )
-_PACKED_ROW = struct.Struct("<qQIIHHHxx")
+_PACKED_ROW = struct.Struct("<qQIIIHHHxx")
 
 
 class StationLog:
@@ -69,11 +70,12 @@ class StationLog:
     ) -> None:
         os.close(self._file)
 
-    def write(self, key: MessageKey, event: Event, at_ns: int, size_bytes: int = 0, answer: int = 0) -> None:
+    def write(
+        self, key: MessageKey, event: Event, at_ns: int, size_bytes: int = 0, answer: int = 0, exposed_bytes: int = 0
+    ) -> None:
         """Append an event of a task at `at_ns` of CLOCK_MONOTONIC."""
-        os.write(
-            self._file, _PACKED_ROW.pack(at_ns - self.start_ns, answer, key.job, size_bytes, key.step, key.stage, event)
-        )
+        numbers = at_ns - self.start_ns, answer, key.job, size_bytes, exposed_bytes, key.step, key.stage, event
+        os.write(self._file, _PACKED_ROW.pack(*numbers))
 
 
 def read_log(path: Path) -> "np.ndarray[tuple[int], np.dtype[np.void]]":

@@ -4,6 +4,7 @@ import time
 
 from emulator.legs import Leg
 from hil.stations.messages import MessageKey, StationMessage
+from hil.stations.packings import Packings
 from hil.stations.schedule import Schedule, StationJob
 
 
@@ -12,6 +13,7 @@ class HeldLayers:
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
+        self._packings = Packings(schedule)
 
     def input(self, _job: StationJob) -> None:
         """Return nothing: no partition looks at its input."""
@@ -28,9 +30,9 @@ class HeldLayers:
         """Return 0: there are no scores."""
         return 0
 
-    def encode(self, _job: StationJob, key: MessageKey, leg: Leg, _output: None) -> StationMessage:
+    def encode(self, job: StationJob, key: MessageKey, leg: Leg, _output: None) -> StationMessage:
         """Return the message of a leg, all zeros."""
-        return StationMessage(MessageKey(key.job, leg.step, leg.stage), bytes(leg.size_bytes))
+        return self._packings.message(job, MessageKey(key.job, leg.step, leg.stage), bytes(leg.size_bytes))
 
     def local_input(self, _key: MessageKey, _leg: Leg, _output: None) -> None:
         """Return nothing, as `input`."""

@@ -6,7 +6,6 @@ from hashlib import sha256
 from math import prod
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from emulator.activation.codecs import CODECS
@@ -14,6 +13,7 @@ from emulator.legs import Leg
 from hil.deployment import LayerId
 from hil.runtime import Runtime
 from hil.stations.messages import MessageKey, StationMessage
+from hil.stations.packings import Packings
 from hil.stations.schedule import Schedule, StationJob
 from hil.stations.weight_cache import fits
 from topologies.models.chain import Session
@@ -36,6 +36,7 @@ class NodeLayers:
     def __init__(self, schedule: Schedule, node: str) -> None:
         """Load and warm up all layers, which takes seconds. Raises ValueError for an unknown model."""
         self._schedule = schedule
+        self._packings = Packings(schedule)
         self._runtime = Runtime()
         for name, model in schedule.models.items():
             self._runtime.adopt(folder_plan(name, ModelFolder(Path(model.folder)), model.dtype))
@@ -58,6 +59,7 @@ class NodeLayers:
 
     def decode(self, job: StationJob, message: StationMessage) -> torch.Tensor:
         """Return the input of a partition from the message received for it: an activation's values or a token's number.
+        Lost parts of an activation are concealed as the task's kind says.
         An image or prompt message has the right size and random bytes: the input drawn beforehand is returned. Raises
         Malformed for a message of the wrong size."""
         plan, (_, step, stage) = self._schedule.plan(job), message.key
@@ -70,11 +72,7 @@ class NodeLayers:
         if plan.tokens:
             shape = (1, job.prompt_tokens if step == 0 else 1, *shape[2:])
         tokens = shape[1] if plan.tokens else 1
-        codec = CODECS[plan.legs.once[stage].codec]
-        arrived = np.ones(len(message.data), np.bool_)
-        for start, stop in message.missing:
-            arrived[start:stop] = False
-        values, _ = codec.decode_received(message.data, arrived, (tokens, prod(shape) // tokens))
+        values = self._packings.received(job, message, (tokens, prod(shape) // tokens))
         return self._runtime.from_wire(plan.model, plan.placement[stage].first, values.reshape(shape))
 
     def run(self, job: StationJob, key: MessageKey, x: torch.Tensor) -> tuple[torch.Tensor, int]:
@@ -122,13 +120,13 @@ class NodeLayers:
         if 0 < leg.stage < len(plan.placement):
             values = self._runtime.to_wire(output)
             matrix = values.reshape(self._runtime.tokens_of(plan.model, output), -1)
-            return StationMessage(next_key, CODECS[leg.codec].encode(matrix))
+            return self._packings.message(job, next_key, CODECS[leg.codec].encode(matrix))
         tokens = self._tokens.get(key.job, [])
         if leg.stage == 0:
-            return StationMessage(next_key, _TOKEN.pack(tokens[-1]))
+            return self._packings.message(job, next_key, _TOKEN.pack(tokens[-1]))
         packed = b"".join(map(_TOKEN.pack, tokens))
         data = packed if plan.tokens else self._runtime.scores(plan.model, output).tobytes()
-        return StationMessage(next_key, data[: leg.size_bytes].ljust(leg.size_bytes, b"\0"))
+        return self._packings.message(job, next_key, data[: leg.size_bytes].ljust(leg.size_bytes, b"\0"))
 
     def local_input(self, key: MessageKey, leg: Leg, output: torch.Tensor) -> torch.Tensor:
         """Return the input of the next partition if it is on this node too: the output itself, or the token."""

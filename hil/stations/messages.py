@@ -1,18 +1,20 @@
 """Messages between stations: an encoded activation, a token, or an input or result of the right size.
 
-A message is sent in pieces, each a header of 20 bytes and data. Over MQTT a message is one piece. Over UDP, the sender
-splits a message into as many pieces as necessary, and the receiver fills lost pieces with zeros.
+A message is sent in pieces, each a header of 24 bytes and data. Over MQTT a message is one piece. Over UDP, the sender
+splits a message into as many pieces as necessary, and the receiver fills lost pieces with zeros. The last pieces may be
+acknowledged on every bearer.
 """
 
 import struct
 from collections.abc import Iterator
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from hil.errors import Malformed
 
 STATION_MAGIC = b"ASPS"
-# magic; job, step, stage; index, count; size of the message
-_HEADER = struct.Struct("!4sIHHHHI")
+# magic; job, step, stage; index, count; place of the data, size of the message
+_HEADER = struct.Struct("!4sIHHHHII")
 MTU = 1_500
 DATAGRAM_BYTES = MTU - 28 - _HEADER.size  # data in a datagram: 28 bytes are the IPv4 and UDP headers
 REASSEMBLY_TIMEOUT_NS = 50_000_000  # a message is complete when no piece has arrived for this time
@@ -29,11 +31,14 @@ class MessageKey(NamedTuple):
 
 class StationMessage(NamedTuple):
     """A message of at least one byte. `missing`: ranges of bytes that never arrived, first and after last; they are
-    zeros."""
+    zeros. To be sent: the sizes of its first pieces (`packets`), and whether the bytes after these are acknowledged on
+    every bearer."""
 
     key: MessageKey
     data: bytes
     missing: tuple[tuple[int, int], ...] = ()
+    packets: tuple[int, ...] = ()
+    acknowledged: bool = False
 
 
 class ReceivedMessage(NamedTuple):
@@ -46,39 +51,50 @@ class ReceivedMessage(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Piece `number` (from 0) of the `pieces` pieces of a message of `size_bytes` bytes."""
+    """Piece `number` (from 0) of the `pieces` pieces of a message of `size_bytes` bytes, from byte `start` on."""
 
     key: MessageKey
     number: int
     pieces: int
+    start: int
     size_bytes: int
     data: memoryview
 
 
 def split_message(message: StationMessage, max_bytes: int) -> Iterator[bytes]:
-    """Yield the pieces of a message in order, each with at most `max_bytes` of data."""
-    size_bytes = len(message.data)
-    count = -(-size_bytes // max_bytes)
-    for index in range(count):
-        data = message.data[index * max_bytes : (index + 1) * max_bytes]
-        yield _HEADER.pack(STATION_MAGIC, *message.key, index, count, size_bytes) + data
+    """Yield the pieces of a message in order: its `packets`, then others with at most `max_bytes` of data."""
+    size_bytes, begin = len(message.data), sum(message.packets)
+    stops = [*accumulate(message.packets), *range(begin + max_bytes, size_bytes, max_bytes)]
+    if begin < size_bytes:
+        stops.append(size_bytes)
+    for index, (start, stop) in enumerate(pairwise([0, *stops])):
+        yield _piece(message, index, len(stops), start, stop)
 
 
 def single_piece(message: StationMessage) -> bytes:
     """Return a message as a single piece."""
-    return next(split_message(message, len(message.data)))
+    return _piece(message, 0, 1, 0, len(message.data))
+
+
+def _piece(message: StationMessage, index: int, count: int, start: int, stop: int) -> bytes:
+    header = _HEADER.pack(STATION_MAGIC, *message.key, index, count, start, len(message.data))
+    return header + message.data[start:stop]
 
 
 def parse_piece(piece: bytes) -> Piece:
-    """Decode one piece. Raises Malformed for any bytes that `split_message` cannot yield."""
+    """Decode one piece. Raises Malformed for bytes that `split_message` cannot yield."""
     if len(piece) <= _HEADER.size or not piece.startswith(STATION_MAGIC):
         raise Malformed("message: must have a station's header and data")
-    _, job, step, stage, index, count, size_bytes = _HEADER.unpack_from(piece)
+    _, job, step, stage, index, count, start, size_bytes = _HEADER.unpack_from(piece)
     data = memoryview(piece)[_HEADER.size :]
-    data_bytes = size_bytes if count == 1 else min(DATAGRAM_BYTES, size_bytes - index * DATAGRAM_BYTES)
-    if index >= count or len(data) != data_bytes or (count > 1 and count != -(-size_bytes // DATAGRAM_BYTES)):
-        raise Malformed(f"message: piece {index} of {count} with {len(data)} bytes: must be one of {size_bytes} bytes")
-    return Piece(MessageKey(job, step, stage), index, count, size_bytes, data)
+    left_bytes, left_pieces = size_bytes - start - len(data), count - index - 1
+    begins = start == 0 if index == 0 else start >= index
+    ends = left_bytes == 0 if left_pieces == 0 else left_bytes >= left_pieces
+    if left_pieces < 0 or not begins or not ends:
+        raise Malformed(
+            f"message: piece {index} of {count}: {len(data)} bytes from {start}: must be one of {size_bytes} bytes"
+        )
+    return Piece(MessageKey(job, step, stage), index, count, start, size_bytes, data)
 
 
 class _PartialMessage:
@@ -87,15 +103,28 @@ class _PartialMessage:
     def __init__(self, piece: Piece) -> None:
         self.data = bytearray(piece.size_bytes)
         self.received_bytes = 0
-        self.missing = set(range(piece.pieces))
         self.latest_ns = 0
+        self._arrived: dict[int, int] = {}  # where the data of pieces stop, by where they start
 
     def add(self, piece: Piece, now_ns: int) -> None:
-        start = piece.number * DATAGRAM_BYTES
-        self.missing.discard(piece.number)
-        self.data[start : start + len(piece.data)] = piece.data
+        """Add a piece of this size of message. Raises Malformed for another size."""
+        if piece.size_bytes != len(self.data):
+            raise Malformed(f"message: piece of a message of {piece.size_bytes} bytes: must be {len(self.data)}")
+        stop = piece.start + len(piece.data)
+        self._arrived[piece.start] = stop
+        self.data[piece.start : stop] = piece.data
         self.received_bytes += _HEADER.size + len(piece.data)
         self.latest_ns = now_ns
+
+    def missing(self) -> Iterator[tuple[int, int]]:
+        """Yield the ranges of bytes that have not arrived."""
+        reached = 0
+        for start, stop in sorted(self._arrived.items()):
+            if start > reached:
+                yield reached, start
+            reached = max(reached, stop)
+        if reached < len(self.data):
+            yield reached, len(self.data)
 
 
 class Reassembly:
@@ -108,7 +137,7 @@ class Reassembly:
         self.late = 0  # pieces that arrived after their message was complete
 
     def add(self, piece: Piece, now_ns: int) -> ReceivedMessage | None:
-        """Add a piece; return its message if that is now complete."""
+        """Add a piece; return its message if that is now complete. Raises Malformed if its message has another size."""
         if piece.key in self._complete:
             self.late += 1
             return None
@@ -134,8 +163,6 @@ class Reassembly:
     def _complete_message(self, key: MessageKey, now_ns: int) -> ReceivedMessage:
         message = self._partial.pop(key)
         self._complete.add(key)
-        missing = tuple(
-            (number * DATAGRAM_BYTES, min((number + 1) * DATAGRAM_BYTES, len(message.data)))
-            for number in sorted(message.missing)
+        return ReceivedMessage(
+            StationMessage(key, bytes(message.data), tuple(message.missing())), now_ns, message.received_bytes
         )
-        return ReceivedMessage(StationMessage(key, bytes(message.data), missing), now_ns, message.received_bytes)

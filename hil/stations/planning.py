@@ -1,7 +1,9 @@
 """Make the schedule of the stations from a system and its placed tasks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from emulator.activation.concealment import Calibration
+from emulator.activation.delivery import ActivationDelivery
 from emulator.legs import legs, plan_legs
 from emulator.simulation.network import Network
 from emulator.system import System
@@ -12,6 +14,8 @@ from hil.stations.schedule import (
     Computer,
     Schedule,
     StationCompute,
+    StationCut,
+    StationDelivery,
     StationJob,
     StationModel,
     StationPlan,
@@ -28,13 +32,15 @@ def make_schedule(
     broker: Address | None = None,
     compute: StationCompute = "measured",
     models: Mapping[str, StationModel] | None = None,
+    calibrations: Mapping[str, Mapping[int, Calibration]] | None = None,
 ) -> Schedule:
     """Return the schedule of these tasks. Service times and the weights loaded at the start are those of the
-    simulation's devices. `models`: those that are not shipped, by name.
+    simulation's devices. `models`: those that are not shipped, by name. `calibrations`: by kind and cut, of kinds whose
+    delivery needs them.
 
     `addresses` holds the datagram address of each node that is a source or computes. Raises ValueError for a placement
     that does not cover its model or names a node without a device or an address, and if there is neither a broker nor
-    a link that carries datagrams.
+    a link that carries datagrams, and for a cut whose calibration is needed and not given.
     """
     if broker is None and not any(link.bearer == "um" for link in system.links):
         raise ValueError("broker: must be given where no link has the bearer um: acknowledged bearers carry MQTT")
@@ -72,6 +78,7 @@ def make_schedule(
         tuple(jobs),
         compute,
         models or {},
+        dict(_deliveries(system, plans, calibrations or {})),
     )
 
 
@@ -92,6 +99,38 @@ def _plan(network: Network, task: Task, placement: Placement) -> StationPlan:
         placement,
         plan_legs(kind, task.source, placement),
     )
+
+
+def _deliveries(
+    system: System, plans: Iterable[StationPlan], calibrations: Mapping[str, Mapping[int, Calibration]]
+) -> Iterator[tuple[str, StationDelivery]]:
+    """Yield the delivery of each kind that has one, with the cuts of its plans."""
+    cuts: dict[str, set[int]] = {}
+    for plan in plans:
+        cuts.setdefault(plan.kind, set()).update(partition.first for partition in plan.placement[1:])
+    for name, used in cuts.items():
+        kind = system.kinds[name]
+        if kind.delivery is not None:
+            known = {
+                cut: _cut(
+                    f"{name}: cut {cut}",
+                    kind.delivery,
+                    kind.model.layers[cut - 1].activation_elements,
+                    calibrations.get(name, {}).get(cut),
+                )
+                for cut in sorted(used)
+            }
+            yield name, StationDelivery(str(kind.delivery), known)
+
+
+def _cut(path: str, delivery: ActivationDelivery, elements: int, calibration: Calibration | None) -> StationCut:
+    recipe = delivery.recipe
+    if not recipe.needs_calibration:
+        return StationCut(elements)
+    if calibration is None or len(calibration.means) != elements:
+        raise ValueError(f"{path}: {delivery}: needs the calibration of this cut, made by `airsplit quality`")
+    order = calibration.energy_order[: recipe.protection.dimensions]
+    return StationCut(elements, tuple(calibration.means.tolist()), tuple(order.tolist()))
 
 
 def _computer(network: Network, name: str) -> Computer:

@@ -107,7 +107,8 @@ class RealTaskTimes(NamedTuple):
 def real_tasks(schedule: Schedule, rows: EventRows) -> Iterator[tuple[StationJob, RealTaskTimes]]:
     """Yield every job of the schedule in order, with its times from gathered rows."""
     columns = zip(
-        *(rows[name].tolist() for name in ("job", "step", "stage", "event", "at_ns", "size_bytes")), strict=True
+        *(rows[name].tolist() for name in ("job", "step", "stage", "event", "at_ns", "size_bytes", "exposed_bytes")),
+        strict=True,
     )
     events_of = {number: list(group) for number, group in groupby(columns, key=lambda row: row[0])}
     for number, job in enumerate(schedule.jobs):
@@ -146,25 +147,25 @@ def _sum_parts(schedule: Schedule, job: StationJob, events: Sequence[tuple[int, 
     """Add the time between consecutive events to the later event's part and stage."""
     stages = len(schedule.plan(job).placement) + 1
     parts_ns = [[0, 0, 0, 0] for _ in range(stages)]
-    crossed_bytes = [[0, 0] for _ in range(stages)]  # sent and received
-    sent_bytes: dict[tuple[int, int], int] = {}
+    lost_bytes, exposed_bytes = [0] * stages, [0] * stages
+    sent: dict[tuple[int, int], tuple[int, int]] = {}
     last_ns, reason, first_token_ns = job.arrival_ns, NOT_ANSWERED, None
-    for _, step, stage, event, at_ns, size_bytes in events:
+    for _, step, stage, event, at_ns, size_bytes, exposed in events:
         if event == Event.FIRST_TOKEN:  # divides no time
             first_token_ns = at_ns
             continue
         parts_ns[stage][PART_OF[Event(event)]] += at_ns - last_ns
         last_ns = at_ns
         if event == Event.PUBLISHED:
-            sent_bytes[step, stage] = size_bytes
-        elif event == Event.RECEIVED and (step, stage) in sent_bytes:
-            crossed_bytes[stage][0] += sent_bytes[step, stage]
-            crossed_bytes[stage][1] += size_bytes
+            sent[step, stage] = size_bytes, exposed
+        elif event == Event.RECEIVED and (step, stage) in sent:
+            lost_bytes[stage] += max(0, sent[step, stage][0] - size_bytes)
+            exposed_bytes[stage] += sent[step, stage][1]
         elif event in FAILURE_EVENTS:
             reason = Event(event).text
     if events and events[-1][1:4] == _last_event(schedule, job):
         reason = ""
-    erased = [1.0 - received / sent if received < sent else 0.0 for sent, received in crossed_bytes]
+    erased = [lost / max(1, exposed) for lost, exposed in zip(lost_bytes, exposed_bytes, strict=True)]
     return RealTaskTimes(parts_ns, erased, reason, first_token_ns)
 
 

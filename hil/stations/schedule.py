@@ -11,13 +11,14 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from emulator.activation.codecs import CODECS
+from emulator.activation.delivery import parse_delivery
 from emulator.core.files import atomic_write
 from emulator.legs import Leg, LegPlan
 from emulator.task import Partition
 from hil.errors import Malformed
 from hil.mqtt.address import Address
 
-SCHEDULE_VERSION = 3
+SCHEDULE_VERSION = 4
 StationCompute = Literal["measured", "held"]
 
 
@@ -89,12 +90,36 @@ class StationModel:
 
 
 @dataclass(frozen=True)
+class StationCut:
+    """What is known of the activation at a cut: the scalars of a token (an image); their means and those of greatest
+    energy first, as far as the delivery needs them."""
+
+    elements: int
+    means: tuple[float, ...] = ()
+    energy_order: tuple[int, ...] = ()
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class StationDelivery:
+    """How the activations of a kind of tasks cross links (`emulator.activation.delivery`), and what is known of them by
+    cut; inputs, tokens and results are acknowledged."""
+
+    text: str
+    cuts: Mapping[int, StationCut]
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        parse_delivery(self.text)
+
+
+@dataclass(frozen=True)
 class Schedule:
     """The input of all stations. Times are nanoseconds from the start of the run, which stations are told when all are
     ready. Messages go through the `broker`; without one, as datagrams between the `addresses` of the nodes' stations.
     `weight_bytes` holds each model's weights by layer; weights that are not trained are drawn from `weights_seed`;
-    `models` are those that are not shipped, by name. With `compute` held,
-    partitions occupy their nodes for the modelled times and are not computed."""
+    `models` are those that are not shipped, by name. `deliveries` are those of the kinds that have one. With `compute`
+    held, partitions occupy their nodes for the modelled times and are not computed."""
 
     version: int
     weights_seed: int
@@ -106,6 +131,7 @@ class Schedule:
     jobs: tuple[StationJob, ...]
     compute: StationCompute = "measured"
     models: Mapping[str, StationModel] = field(default_factory=dict)
+    deliveries: Mapping[str, StationDelivery] = field(default_factory=dict)
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     def __post_init__(self) -> None:
@@ -129,6 +155,8 @@ class Schedule:
                 raise ValueError(f"{path}.placement: {node}: must have an address and a computer")
             if not 0 <= first < stop <= len(self.weight_bytes.get(plan.model, ())):
                 raise ValueError(f"{path}.placement: {first}-{stop}: must be layers of {plan.model}")
+            if first and plan.kind in self.deliveries and first not in self.deliveries[plan.kind].cuts:
+                raise ValueError(f"deliveries.{plan.kind}.cuts: must have the cut {first}")
 
     def plan(self, job: StationJob) -> StationPlan:
         """Return the plan of a job."""

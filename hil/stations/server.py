@@ -142,7 +142,11 @@ class Station:
                     if leg.target == self._name and self._layers is not None:
                         self._submit(job, key, self._layers.input(job))
                     else:
-                        self._send(leg.target, StationMessage(key, self._random_bytes[: leg.size_bytes]))
+                        self._send(leg.target, self._input_message(job, key, leg.size_bytes))
+
+    def _input_message(self, job: StationJob, key: MessageKey, size_bytes: int) -> StationMessage:
+        acknowledged = self._schedule.plan(job).kind in self._schedule.deliveries
+        return StationMessage(key, self._random_bytes[:size_bytes], acknowledged=acknowledged)
 
     def _serve(self) -> None:
         """Serve the queued partitions, one after the other."""
@@ -208,8 +212,8 @@ class Station:
 
     def _send(self, node: str, message: StationMessage) -> None:
         published_ns = time.monotonic_ns()
-        size_bytes = self._transport.send(node, message)
-        self._log.write(message.key, Event.PUBLISHED, published_ns, size_bytes)
+        sent = self._transport.send(node, message)
+        self._log.write(message.key, Event.PUBLISHED, published_ns, sent.size_bytes, exposed_bytes=sent.exposed_bytes)
 
     def _wait_until(self, at_ns: int) -> None:
         """Wait until CLOCK_MONOTONIC reads `at_ns`. Raises Stopped if the run ends first."""

@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from emulator.realtime.marks import ACKNOWLEDGED_TOS
 from emulator.realtime.mqtt_overhead import station_topic
 from hil.errors import Malformed, MissingDependency
 from hil.mqtt.address import Address
@@ -31,7 +32,17 @@ SO_RCVBUFFORCE, SO_MEMINFO = 33, 55  # asm-generic/socket.h; Python has no names
 SK_MEMINFO = struct.Struct("9I")  # the last is the count of drops (linux/sock_diag.h)
 RECEIVE_BUFFER_BYTES = 64 * 2**20  # delivered datagrams must not be lost while the station computes
 LARGEST_DATAGRAM = 2**16
+# of a datagram: the mark of packets that are acknowledged on every bearer
+ACKNOWLEDGED = [(socket.IPPROTO_IP, socket.IP_TOS, struct.pack("i", ACKNOWLEDGED_TOS))]
 Receive = Callable[[ReceivedMessage], None]
+
+
+class SentBytes(NamedTuple):
+    """The bytes of a sent message with the headers of its pieces, and those of them that can get lost: what is not
+    acknowledged, over UDP."""
+
+    size_bytes: int
+    exposed_bytes: int
 
 
 class Transport(Protocol):
@@ -50,8 +61,8 @@ class Transport(Protocol):
         """Start to receive; `receive` is called on a thread of the transport. Raises MissingDependency if the broker
         cannot be reached or the address cannot be used."""
 
-    def send(self, node: str, message: StationMessage) -> int:
-        """Send a message once. Return its bytes, including the headers of its pieces."""
+    def send(self, node: str, message: StationMessage) -> SentBytes:
+        """Send a message once."""
 
     def close(self) -> None:
         """Stop receiving and sending."""
@@ -80,11 +91,11 @@ class MqttTransport:
         if not self._connected.wait(BROKER_CONNECT_S):
             raise MissingDependency(f"broker {self._broker} did not answer within {BROKER_CONNECT_S:g} s")
 
-    def send(self, node: str, message: StationMessage) -> int:
+    def send(self, node: str, message: StationMessage) -> SentBytes:
         """Publish a message to a node's topic."""
         payload = single_piece(message)
         self._client.publish(station_topic(node), payload)
-        return len(payload)
+        return SentBytes(len(payload), 0)
 
     def close(self) -> None:
         """Disconnect."""
@@ -146,14 +157,18 @@ class DatagramTransport:
             raise MissingDependency(f"cannot listen on {self._here}: {error.strerror}") from error
         self._listener.start()
 
-    def send(self, node: str, message: StationMessage) -> int:
-        """Send a message in pieces of one packet each."""
+    def send(self, node: str, message: StationMessage) -> SentBytes:
+        """Send a message in pieces of one packet each, with the mark of those that are acknowledged."""
         address = self._addresses[node]
-        sent_bytes = 0
-        for piece in split_message(message, DATAGRAM_BYTES):
-            self._socket.sendto(piece, address)
-            sent_bytes += len(piece)
-        return sent_bytes
+        size_bytes = exposed_bytes = 0
+        for number, piece in enumerate(split_message(message, DATAGRAM_BYTES)):
+            if message.acknowledged and number >= len(message.packets):
+                self._socket.sendmsg([piece], ACKNOWLEDGED, 0, address)
+            else:
+                self._socket.sendto(piece, address)
+                exposed_bytes += len(piece)
+            size_bytes += len(piece)
+        return SentBytes(size_bytes, exposed_bytes)
 
     def close(self) -> None:
         """Stop listening. Read `lost` before."""
@@ -183,10 +198,10 @@ class DatagramTransport:
         if self._closing:
             return
         try:
-            piece = parse_piece(datagram)
+            arrived = self._reassembly.add(parse_piece(datagram), now_ns)
         except Malformed as error:
             self.malformed += 1
             LOG.warning("dropped a datagram: %s", error)
             return
-        if (arrived := self._reassembly.add(piece, now_ns)) is not None:
+        if arrived is not None:
             self._receive(arrived)

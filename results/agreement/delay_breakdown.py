@@ -81,7 +81,7 @@ class GroupArrivals(Sequence[PacketArrival]):
 
     def __init__(self, packets: Table, group: GroupKey) -> None:
         self._places = {link: place for place, link in enumerate(group)}
-        self._columns = [packets[name] for name in ("link", "number", "arrival_ns", "size_bytes")]
+        self._columns = [packets[name] for name in ("link", "number", "arrival_ns", "size_bytes", "acknowledged")]
 
     def __len__(self) -> int:
         return len(self._columns[0])
@@ -93,8 +93,8 @@ class GroupArrivals(Sequence[PacketArrival]):
     def __getitem__(self, place: int | slice) -> PacketArrival | Sequence[PacketArrival]:
         if isinstance(place, slice):
             return [self[each] for each in range(len(self))[place]]
-        link, number, now_ns, size_bytes = (column.item(place) for column in self._columns)
-        return PacketArrival(self._places[link], number, now_ns, size_bytes)
+        link, number, now_ns, size_bytes, acknowledged = (column.item(place) for column in self._columns)
+        return PacketArrival(self._places[link], number, now_ns, size_bytes, bool(acknowledged))
 
 
 def _parts(matched: MatchedMessage, answers: Sequence[Counterfactual]) -> dict[str, int]:

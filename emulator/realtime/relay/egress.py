@@ -100,7 +100,7 @@ def log_and_remove(relay: RelayState, link: int, count: int, departure_ns: int, 
         packet = relay.queues.packets[relay.queues.by_link[link].first]
         log_packet(
             relay, link, packet.order, packet.number, packet.arrival_ns, packet.size_bytes,
-            packet.start_ns, packet.release_ns, departure_ns, outcome,
+            packet.start_ns, packet.release_ns, departure_ns, outcome, packet.acknowledged,
         )  # fmt: skip
         remove_first_packet(relay.queues, link)
 
@@ -108,7 +108,7 @@ def log_and_remove(relay: RelayState, link: int, count: int, departure_ns: int, 
 @in_place
 def log_packet(
     relay: RelayState, link: int, order: int, number: int, arrival_ns: int, size_bytes: int,
-    start_ns: int, release_ns: int, departure_ns: int, outcome: int,
+    start_ns: int, release_ns: int, departure_ns: int, outcome: int, acknowledged: bool,
 ) -> None:  # fmt: skip
     """Add a row to the log; if the ring is full, count the packet as unlogged instead."""
     scalars = relay.scalars[0]
@@ -118,4 +118,5 @@ def log_packet(
     row = relay.log_ring[scalars.log_rows % len(relay.log_ring)]
     row.link, row.order, row.number, row.arrival_ns, row.size_bytes = link, order, number, arrival_ns, size_bytes
     row.start_ns, row.release_ns, row.departure_ns, row.outcome = start_ns, release_ns, departure_ns, outcome
+    row.acknowledged = acknowledged
     scalars.log_rows += 1

@@ -8,6 +8,7 @@ receiver of the frame has to segment. On a link each segment is a packet.
 from typing import NamedTuple
 
 from emulator.core.compiled import Table, entry_point, in_place
+from emulator.realtime.marks import ACKNOWLEDGED_TOS
 
 VIRTIO_BYTES, ETHERNET_BYTES = 10, 14
 MAX_FRAME_BYTES = VIRTIO_BYTES + ETHERNET_BYTES + 65_535
@@ -25,13 +26,15 @@ _FIN, _PSH = 0x01, 0x08  # RFC 9293, 3.1
 
 class Frame(NamedTuple):
     """A parsed frame. Each of its `segments` repeats the `headers_bytes` of IP and TCP and carries `segment_bytes` of
-    the payload. The last segment carries the rest. A frame that is no superframe has one segment."""
+    the payload. The last segment carries the rest. A frame that is no superframe has one segment. `acknowledged`: the
+    sender marked it as to be acknowledged on every bearer."""
 
     kind: int
     headers_bytes: int
     payload_bytes: int
     segment_bytes: int
     segments: int
+    acknowledged: bool
 
 
 @entry_point
@@ -40,23 +43,24 @@ def parse_frame(pool: Table, at: int, size_bytes: int) -> Frame:
     ip = at + _IP
     kind = get_uint16(pool, ip - 2) if size_bytes >= _IP else 0
     if kind == _ETHERNET_ARP:
-        return Frame(ARP, 0, 0, 0, 0)
+        return Frame(ARP, 0, 0, 0, 0, False)
     if kind != _ETHERNET_IPV4 or size_bytes < _IP + 20 or pool[ip] >> 4 != 4:
-        return Frame(OTHER, 0, 0, 0, 0)
+        return Frame(OTHER, 0, 0, 0, 0, False)
     ip_bytes = get_uint16(pool, ip + 2)  # a short frame may be padded
     gso = pool[at + _GSO_TYPE_AT]
+    acknowledged = pool[ip + 1] & 0xFC == ACKNOWLEDGED_TOS  # the last two bits report congestion (RFC 3168)
     headers_bytes = (pool[ip] & 15) * 4
     if not 20 <= headers_bytes <= ip_bytes <= size_bytes - _IP:
-        return Frame(OTHER, 0, 0, 0, 0)
+        return Frame(OTHER, 0, 0, 0, 0, False)
     if gso == _GSO_NONE:
-        return Frame(IPV4, headers_bytes, ip_bytes - headers_bytes, ip_bytes - headers_bytes, 1)
+        return Frame(IPV4, headers_bytes, ip_bytes - headers_bytes, ip_bytes - headers_bytes, 1, acknowledged)
     segment = pool[at + _SEGMENT_SIZE_AT] + pool[at + _SEGMENT_SIZE_AT + 1] * 256
     tcp_headers_bytes = (pool[ip + headers_bytes + 12] >> 4) * 4 if ip_bytes >= headers_bytes + 20 else 0
     headers_bytes += tcp_headers_bytes
     payload_bytes = ip_bytes - headers_bytes
     if gso != _GSO_TCPV4 or segment == 0 or tcp_headers_bytes < 20 or payload_bytes < 1:
-        return Frame(OTHER, 0, 0, 0, 0)
-    return Frame(IPV4, headers_bytes, payload_bytes, segment, -(-payload_bytes // segment))
+        return Frame(OTHER, 0, 0, 0, 0, False)
+    return Frame(IPV4, headers_bytes, payload_bytes, segment, -(-payload_bytes // segment), acknowledged)
 
 
 @entry_point

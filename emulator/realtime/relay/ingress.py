@@ -80,23 +80,30 @@ def offer_segments(
             scalars.overflowed += frame.segments - segment
             break
         order, number, size_bytes = scalars.packets, queue.arrived, packet_bytes(frame, segment)
+        acknowledged_bytes = size_bytes if frame.acknowledged else 0
         scalars.packets += 1
         queue.arrived += 1
         if queue.cell == NONE:
-            answer, _, release_ns, erased = enqueue(links, link, arrival_ns, size_bytes, 0, number)
+            answer, _, release_ns, erased = enqueue(links, link, arrival_ns, size_bytes, acknowledged_bytes, number)
             start_ns = answer
         else:
             # `run_cells` finds the queue and the packet by the message's owner and order
             packet_index = next_row(queues.packets, queues.packet_store[0])
-            answer = enter(links, relay.cells, link, arrival_ns, size_bytes, 0, number, link, packet_index)
+            answer = enter(
+                links, relay.cells, link, arrival_ns, size_bytes, acknowledged_bytes, number, link, packet_index
+            )
             start_ns, release_ns, erased = NEVER_NS, UNDECIDED_NS, 0.0
         if answer < 0:
             outcome = FULL if answer == link_tables.FULL else NO_COVERAGE
-            log_packet(relay, link, order, number, arrival_ns, size_bytes, NEVER_NS, NEVER_NS, NEVER_NS, outcome)
+            log_packet(
+                relay, link, order, number, arrival_ns, size_bytes,
+                NEVER_NS, NEVER_NS, NEVER_NS, outcome, frame.acknowledged,
+            )  # fmt: skip
             continue
         packet = queues.packets[append_packet(queues, link)]
         packet.order, packet.number, packet.arrival_ns, packet.size_bytes = order, number, arrival_ns, size_bytes
         packet.start_ns, packet.release_ns, packet.lost = start_ns, release_ns, erased > 0.0
+        packet.acknowledged = frame.acknowledged
         packet.frame_offset, packet.frame_bytes, packet.segment = frame_offset, frame_bytes, segment
         queued = True
     if queued:

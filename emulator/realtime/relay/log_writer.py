@@ -35,7 +35,7 @@ class LogWriter:
             PACKETS,
             compression="zstd",
             compression_level=1,
-            use_dictionary=["link", "size_bytes", "outcome"],
+            use_dictionary=["link", "size_bytes", "outcome", "acknowledged"],
             column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
         )
         self._path = path

@@ -61,6 +61,7 @@ QUEUED_PACKET = np.dtype(
         ("size_bytes", np.int32),
         ("segment", np.int32),
         ("lost", np.bool_),
+        ("acknowledged", np.bool_),
     ]
 )
 CHUNK = np.dtype([("next", np.int64)])

@@ -44,6 +44,7 @@ LOG_ROW = np.dtype(
         ("size_bytes", np.int32),
         ("link", np.int16),
         ("outcome", np.int8),
+        ("acknowledged", np.int8),
     ],
     align=True,
 )

@@ -99,18 +99,29 @@ def replay_packets(
     """Offer packets to their links in order, and compare those whose outcome is then known."""
     for place in range(len(packets)):
         packet = packets[place]
+        sure_bytes = packet.size_bytes if packet.acknowledged else 0
         if is_in_cell(cells, packet.link):
             cell = cells.ues[cells.ue_of_link[packet.link]].cell
             run_cell(tables, cells, logged, ended, tally, cell, packet.arrival_ns)
             new = next_row(cells.messages, cells.store[0])
-            answer = enter(tables, cells, packet.link, packet.arrival_ns, packet.size_bytes, 0, packet.number, 0, 0)
+            answer = enter(
+                tables,
+                cells,
+                packet.link,
+                packet.arrival_ns,
+                packet.size_bytes,
+                sure_bytes,
+                packet.number,
+                0,
+                0,
+            )
             if answer == ENTERED:
                 logged[new] = packet
             else:
                 compare(packet, ended, tally, drop_outcome(answer), NEVER_NS, NEVER_NS)
             continue
         start_ns, _, release_ns, erased = enqueue(
-            tables, packet.link, packet.arrival_ns, packet.size_bytes, 0, packet.number
+            tables, packet.link, packet.arrival_ns, packet.size_bytes, sure_bytes, packet.number
         )
         if start_ns < 0:
             compare(packet, ended, tally, drop_outcome(start_ns), NEVER_NS, NEVER_NS)

@@ -13,12 +13,19 @@ from emulator.system import CellSpec, LinkSpec
 
 
 class PacketArrival(NamedTuple):
-    """A packet that arrived: at which link of a LinkGroup, its number there, when, and its size."""
+    """A packet that arrived: at which link of a LinkGroup, its number there, when, its size, and whether all of it is
+    acknowledged on every bearer."""
 
     link: int
     number: int
     now_ns: int
     size_bytes: int
+    acknowledged: bool = False
+
+    @property
+    def acknowledged_bytes(self) -> int:
+        """Return how much of it is acknowledged on an unacknowledged bearer."""
+        return self.size_bytes if self.acknowledged else 0
 
 
 class LinkGroup(Protocol):
@@ -40,13 +47,13 @@ class SingleLink:
 
     def accept(self, arrival: PacketArrival) -> None:
         """See `LinkGroup`."""
-        self._link.enqueue(arrival.now_ns, arrival.size_bytes, arrival.number)
+        self._link.enqueue(arrival.now_ns, arrival.size_bytes, arrival.number, arrival.acknowledged_bytes)
 
     def at_once_ns(self, packets: Sequence[PacketArrival], later: Iterator[PacketArrival]) -> int | None:
         """See `LinkGroup`. Later packets have no effect here."""
         link, last_ns = self._link.fork(), 0
         for packet in packets:
-            delivery = link.enqueue(packets[0].now_ns, packet.size_bytes, packet.number)
+            delivery = link.enqueue(packets[0].now_ns, packet.size_bytes, packet.number, packet.acknowledged_bytes)
             if delivery is None:
                 return None
             last_ns = max(last_ns, delivery.arrival_ns)
@@ -84,7 +91,13 @@ class CellLinks:
 
 
 def _enqueue(cell: Cell, arrival: PacketArrival) -> bool:
-    return cell.enqueue(arrival.now_ns, arrival.link, arrival.size_bytes, arrival.number)
+    return cell.enqueue(
+        arrival.now_ns,
+        arrival.link,
+        arrival.size_bytes,
+        arrival.number,
+        acknowledged_bytes=arrival.acknowledged_bytes,
+    )
 
 
 class PacketShare(NamedTuple):

@@ -29,6 +29,7 @@ class Arrival(NamedTuple):
     link: int
     now_ns: int
     size_bytes: int
+    acknowledged: bool = False
 
 
 class LogRow(NamedTuple):
@@ -43,6 +44,7 @@ class LogRow(NamedTuple):
     release_ns: int
     departure_ns: int
     outcome: int
+    acknowledged: int = 0
 
     @property
     def known_ns(self) -> int:
@@ -60,18 +62,21 @@ def relayed(
     shared = {name: Cell.standalone(spec, _members(links, name), seed) for name, spec in cells.items()}
     counts = [0] * len(links)
     rows: dict[tuple[int, int], LogRow] = {}
-    for order, (link, now_ns, size_bytes) in enumerate(arrivals):
+    for order, (link, now_ns, size_bytes, marked) in enumerate(arrivals):
         number = counts[link]
         counts[link] += 1
-        row = LogRow(link, order, number, now_ns, size_bytes, NEVER_NS, NEVER_NS, NEVER_NS, UNFINISHED)
+        row = LogRow(link, order, number, now_ns, size_bytes, NEVER_NS, NEVER_NS, NEVER_NS, UNFINISHED, int(marked))
+        acknowledged_bytes = size_bytes if marked else 0
         name = links[link].cell
         if name:
             for done in shared[name].advance(now_ns):
                 _settle(rows, _places(links, name)[done.link], done, end_ns)
-            accepted = shared[name].enqueue(now_ns, _places(links, name).index(link), size_bytes, number)
+            accepted = shared[name].enqueue(
+                now_ns, _places(links, name).index(link), size_bytes, number, acknowledged_bytes=acknowledged_bytes
+            )
             rows[link, number] = row if accepted else _dropped(row, links[link])
         else:
-            delivery = plain[link].enqueue(now_ns, size_bytes, number)
+            delivery = plain[link].enqueue(now_ns, size_bytes, number, acknowledged_bytes)
             rows[link, number] = _dropped(row, links[link]) if delivery is None else _crossed(row, delivery, end_ns)
     for name, cell in shared.items():
         for done in cell.advance(end_ns):

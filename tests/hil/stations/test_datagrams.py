@@ -42,7 +42,7 @@ DEVICE = DeviceSpec(1e12, 10**10, 1e12, 1e12)
 TASKS = [Task("ue1", IMAGE, number, number * 200_000_000) for number in range(6)]
 # Pieces that the proxy drops, by (job, stage): some, the last, all; of job 5, the result.
 LOST = {(1, 1): {0, 3}, (2, 1): {11}, (3, 1): set(range(12)), (5, 2): {0}}
-HEADER_BYTES = 20
+HEADER_BYTES = 24
 
 
 @contextmanager

@@ -74,8 +74,8 @@ def kill_when_done(process: "subprocess.Popen[bytes]", log: Path) -> None:
     while process.poll() is None:
         time.sleep(0.1)
         rows = log.read_bytes() if log.is_file() else b""
-        finished = [rows[at : at + 32] for at in range(0, len(rows), 32)]
-        if any(row[16:20] == (5).to_bytes(4, "little") and row[28] == Event.FINISHED for row in finished):
+        finished = [rows[at : at + 36] for at in range(0, len(rows), 36)]
+        if any(row[16:20] == (5).to_bytes(4, "little") and row[32] == Event.FINISHED for row in finished):
             time.sleep(0.5)  # its answer goes out
             process.kill()
 

@@ -39,7 +39,7 @@ def test_message_is_complete_with_its_last_piece() -> None:
     (arrived,) = arrive(Reassembly(), 0, 1, 2, 3, 4)
     assert arrived == (MESSAGE, 104, len(DATA) + 5 * HEADER_BYTES)
     piece = parse_piece(single_piece(MESSAGE))
-    assert (piece.key, bytes(piece.data), ()) == MESSAGE
+    assert StationMessage(piece.key, bytes(piece.data)) == MESSAGE
 
 
 @pytest.mark.parametrize("lost", [{0}, {2}, {1, 3}, {0, 1, 2, 3}])
@@ -62,7 +62,7 @@ def test_message_without_its_last_piece_times_out() -> None:
     assert arrived.at_ns == 101 + REASSEMBLY_TIMEOUT_NS
     assert arrived.message.data[DATAGRAM_BYTES : 2 * DATAGRAM_BYTES] == bytes(DATAGRAM_BYTES)
     assert arrived.message.data[3 * DATAGRAM_BYTES :] == bytes(len(DATA) - 3 * DATAGRAM_BYTES)
-    assert arrived.message.missing[-1] == (4 * DATAGRAM_BYTES, len(DATA))
+    assert arrived.message.missing[-1] == (3 * DATAGRAM_BYTES, len(DATA))
     assert all(not any(arrived.message.data[start:stop]) for start, stop in arrived.message.missing)
     assert reassembly.next_timeout_ns() is None
     assert not arrive(reassembly, 3, 4)  # too late
@@ -98,13 +98,24 @@ def test_interleaved_messages_do_not_mix() -> None:
         b"",
         DATAGRAMS[0][:HEADER_BYTES],
         b"ASPL" + DATAGRAMS[0][4:],
-        DATAGRAMS[0][:-1],
+        DATAGRAMS[-1][:-1],
         DATAGRAMS[-1] + b"x",
         DATAGRAMS[0][:12] + b"\0\5" + DATAGRAMS[0][14:],  # the sixth of five
-        DATAGRAMS[0][:14] + b"\0\6" + DATAGRAMS[0][16:],  # of six, in as many bytes
+        DATAGRAMS[0][:16] + b"\0\0\0\1" + DATAGRAMS[0][20:],  # the first begins later
+        DATAGRAMS[1][:16] + b"\xff\0\0\0" + DATAGRAMS[1][20:],  # begins behind the message
         single_piece(MESSAGE)[:-1],
     ],
-    ids=["nothing", "no data", "another's magic", "too short", "too long", "beyond", "too many", "cut off"],
+    ids=[
+        "nothing",
+        "no data",
+        "another's magic",
+        "too short",
+        "too long",
+        "beyond",
+        "begins late",
+        "behind",
+        "cut off",
+    ],
 )
 def test_malformed_piece_is_refused(piece: bytes) -> None:
     with pytest.raises(Malformed, match=r"^message: "):

@@ -173,3 +173,10 @@ def test_a_superframe_without_all_of_its_tcp_header_or_payload_is_neither(
     assert frame.kind == (IPV4 if is_packet else OTHER)
     if is_packet:
         assert (frame.headers_bytes, frame.segments) == (tcp + 4 * words, ip_bytes - tcp - 4 * words)
+
+
+def test_packets_with_the_mark_are_acknowledged() -> None:
+    raw = bytearray(superframe(Segment(payload=bytes(50)), 10))
+    for tos, acknowledged in ((0, False), (12, True), (13, True), (16, False)):  # the last two bits are others' (ECN)
+        raw[25] = tos
+        assert parse_frame(in_pool(bytes(raw)), AT, len(raw)).acknowledged is acknowledged

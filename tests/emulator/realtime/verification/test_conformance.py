@@ -100,7 +100,9 @@ CELLS = {"cell": CellSpec("pf", 4, 20)}
 def logged() -> list[LogRow]:
     rng = np.random.default_rng(2)
     times_ns = np.sort(rng.integers(0, 400_000_000, 3_000)).tolist()
-    arrivals = [Arrival(int(rng.integers(6)), at_ns, int(rng.integers(40, 1_500))) for at_ns in times_ns]
+    arrivals = [
+        Arrival(int(rng.integers(6)), at_ns, int(rng.integers(40, 1_500)), rng.random() < 0.3) for at_ns in times_ns
+    ]
     return relayed(KINDS, CELLS, SEED, arrivals, 390_000_000)
 
 
