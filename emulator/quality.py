@@ -1,7 +1,8 @@
 """What a coarse or damaged activation costs in quality: measured losses, and their interpolation.
 
 The loss is in nats a token (language models: rise of the mean negative log-likelihood) or a fraction of answers (vision
-models: fall of the accuracy). It is a measured mean, so a harmless change can have a small loss below 0.
+models: fall of the accuracy; where images have no labels, of the agreement with the unharmed model). It is a measured
+mean, so a harmless change can have a small loss below 0.
 """
 
 from collections.abc import Iterable, Mapping
@@ -55,8 +56,8 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class QualityTable:
-    """Measured losses of one model. `unit`: of the loss; `base`: mean negative log-likelihood (nats a token) or
-    accuracy of the unharmed model on the same data."""
+    """Measured losses of one model. `unit`: of the loss; `base`: mean negative log-likelihood (nats a token),
+    accuracy, or agreement (1) of the unharmed model on the same data."""
 
     model: str
     unit: str

@@ -115,10 +115,10 @@ def rows_of(table: "QualityTable") -> list[dict[str, object]]:
             "level": f"{row.level:g}",
             "loss": f"{row.loss:.4f}",
             "interval": "" if isnan(row.low) else f"{row.low:.4f}..{row.high:.4f}",
-            "perplexity" if is_language else "accuracy": (
+            "perplexity" if is_language else table.unit: (
                 f"{exp(table.base + row.loss):.2f}" if is_language else f"{table.base - row.loss:.3f}"
             ),
-            "agreement": f"{row.agreement:.3f}",
+            "agreement": f"{row.agreement:.3f}",  # the same where it is the unit
         }
         for row in table.rows
     ]

@@ -44,7 +44,7 @@ VISION_SHARE_NAMES = {
 def draw_figures(tables: Mapping[str, QualityTable], folder: Path) -> list[Path]:
     """Draw all figures as PDF and PNG into the folder, which is created if needed, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    language = next(table for table in tables.values() if table.unit != "accuracy")
+    language = next(table for table in tables.values() if table.unit == "nats a token")
     vision = next(table for table in tables.values() if table.unit == "accuracy")
     draw = {"quality-cuts": by_cut, "quality-shares": by_share, "quality-codecs": by_codec}
     return [paint(language, vision, folder / f"{name}{end}") for name, paint in draw.items() for end in SUFFIXES]

@@ -1,7 +1,8 @@
-"""The data that models are scored on: windows of a text, and labelled images. Parts of it calibrate receivers instead.
+"""The data that models are scored on: windows of a text, labelled images, and photographs. Parts of it calibrate
+receivers instead.
 
 Nothing is scored on what it was calibrated on: of a text, the windows between the scored ones calibrate; of images,
-those of the training set do.
+those of the training set, or other photographs, do.
 """
 
 import hashlib
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor
 
 from emulator.core.arrays import Ints
-from topologies.datasets.fashion_mnist import fashion_mnist
+from topologies.datasets.fashion_mnist import SIDE, fashion_mnist
+from topologies.datasets.photographs import CALIBRATING, SCORED, crops
 from topologies.models.chain import Chain
 from topologies.models.language.packages import shipped_folder
 from topologies.models.language.tokenizer import load_tokenizer, text_tokens
@@ -25,8 +27,10 @@ from topologies.quality.subject import Subject, judge_language, judge_vision
 SHIPPED_TEXT = "pydoc_data.topics"  # of every CPython: its reference manual by topic
 BATCH_TOKENS = 512  # whose logits are in memory at once: 100 MB for a vocabulary of 49,152
 BATCH_IMAGES = 100
+BATCH_CROPS = 5  # larger ones leave the processor's cache
 CALIBRATION_TOKENS = 2048
 CALIBRATION_IMAGES = 500
+CALIBRATION_CROPS = 50
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,14 @@ def _spread(available: int, count: int) -> Ints:
 
 
 def prepare_vision(chain: Chain, size: SampleSize) -> Prepared:
-    """Return a trained vision model with test images of Fashion-MNIST. Raises MissingDependency without the images,
+    """Return a trained vision model with its images: those of Fashion-MNIST if it takes images of their size, else
+    crops of photographs. Raises as `prepare_fashion` and `prepare_photographs`."""
+    takes_fashion = chain.plan.input_shape == (1, SIDE, SIDE)
+    return prepare_fashion(chain, size) if takes_fashion else prepare_photographs(chain, size)
+
+
+def prepare_fashion(chain: Chain, size: SampleSize) -> Prepared:
+    """Return a model with test images of Fashion-MNIST and their labels. Raises MissingDependency without the images,
     ValueError if the model takes others."""
     train, test = fashion_mnist("train"), fashion_mnist("test")
     count = size.seeds * size.units * size.group_images
@@ -119,6 +130,28 @@ def prepare_vision(chain: Chain, size: SampleSize) -> Prepared:
     digest = hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
     calibration = image_input(chain.plan, train.pixels[:CALIBRATION_IMAGES])
     return Prepared(subject, calibration, "Fashion-MNIST", digest)
+
+
+def prepare_photographs(chain: Chain, size: SampleSize) -> Prepared:
+    """Return a model with crops of photographs, whose true answers are the unharmed model's: they have no labels.
+
+    Each seed has crops of one photograph, so that intervals are over photographs: seed s has number s modulo their
+    count. Raises MissingDependency without the
+    photographs, ValueError if the model takes other images.
+    """
+    side = chain.plan.input_shape[1]
+    seeds = np.arange(size.seeds)[:, None]
+    of_seed = size.units * size.group_images
+    rounds = seeds // len(SCORED) * of_seed + np.arange(of_seed)
+    numbers = rounds * len(SCORED) + seeds % len(SCORED)
+    pixels = crops(SCORED, numbers.ravel().tolist(), side)
+    inputs = image_input(chain.plan, pixels)
+    batches = inputs.split(BATCH_CROPS)
+    answers = torch.cat([chain(batch).argmax(dim=1, keepdim=True) for batch in batches])
+    subject = Subject(chain, inputs, answers, judge_vision, "agreement", size.group_images, BATCH_CROPS)
+    calibration = image_input(chain.plan, crops(CALIBRATING, range(CALIBRATION_CROPS), side))
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    return Prepared(subject, calibration, "photographs of scikit-image", digest)
 
 
 def prepare(model: str, text: Path | None, size: SampleSize) -> Prepared:

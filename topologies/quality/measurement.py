@@ -133,4 +133,4 @@ def table(subject: Subject, results: Mapping[Case, Results]) -> QualityTable:
         for case, each in results.items()
     )
     loss = float(subject.unharmed.losses.mean())
-    return QualityTable(subject.name, subject.unit, 1 - loss if subject.unit == "accuracy" else loss, tuple(rows))
+    return QualityTable(subject.name, subject.unit, loss if subject.unit == "nats a token" else 1 - loss, tuple(rows))

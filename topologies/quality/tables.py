@@ -42,7 +42,7 @@ class RowSection(Section):
     level: float = Field(default=0.0, ge=0)
     """Share of the scalars that is lost, or power of the noise relative to each token's."""
     loss: float
-    """Nats a token, or fall of the accuracy as a fraction."""
+    """Nats a token, or fall of the accuracy or of the agreement as a fraction."""
     low: float | None = None
     """Lower bound of the 95 % interval; default: too little was measured for one."""
     high: float | None = None
@@ -57,7 +57,7 @@ class MeasuredOn(Section):
     data: str
     """Name of the text or of the set of images."""
     data_sha256: Sha256
-    """Digest of the tokens, or of the images with their labels."""
+    """Digest of the tokens, or of the images with their labels if they have some."""
     weights_sha256: Sha256
     """Digest of the model's tensors with their names."""
     tokenizer_sha256: Sha256 | None = None
@@ -83,10 +83,10 @@ class TableSection(Section):
     """Version of the file's format."""
     model: str = Field(min_length=1)
     """Name of the model."""
-    unit: Literal["nats a token", "accuracy"]
-    """Unit of the losses."""
+    unit: Literal["nats a token", "accuracy", "agreement"]
+    """Unit of the losses; `agreement`: the answers of the unharmed model count as the right ones."""
     base: float
-    """Mean negative log-likelihood or accuracy of the unharmed model."""
+    """Mean negative log-likelihood, accuracy, or agreement (1) of the unharmed model."""
     measured_on: MeasuredOn
     """What was measured."""
     rows: tuple[RowSection, ...] = Field(min_length=1)

@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.core.errors import MissingDependency
+from topologies.datasets.photographs import SCORED, crops
+from topologies.models.vision.images import image_input
 from topologies.quality.data import SampleSize, prepare, shipped_text, windows
 
 
@@ -34,3 +38,21 @@ def test_shipped_text() -> None:
 def test_a_drawn_model_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^model=nin: must be a trained one"):
         prepare("nin", None, SampleSize())
+
+
+def test_photographs_are_scored_by_the_answers_of_the_unharmed_model() -> None:
+    """One photograph for each seed, so that intervals are over photographs."""
+    torch.set_num_threads(1)
+    try:
+        prepared = prepare("efficientnet-lite0", None, SampleSize(seeds=3, units=1, group_images=2))
+    except MissingDependency as missing:
+        pytest.skip(str(missing))
+    subject = prepared.subject
+    expected = image_input(subject.chain.plan, crops(SCORED, [0, 5, 1, 6, 2, 7], 224))
+    assert torch.equal(subject.inputs, expected)
+    assert subject.truth[:, 0].tolist() == subject.chain(expected).argmax(1).tolist()
+    subject.prepare((17,))
+    assert subject.unharmed.losses.tolist() == [0, 0, 0]
+    scores = subject.scores(17, 0 * subject.matrices(17))  # all images are alike then
+    assert scores.losses == pytest.approx(1 - scores.agreements)
+    assert scores.losses.mean() > 0.5

@@ -89,7 +89,7 @@ def test_a_calibration_of_another_table_is_refused(tmp_path: Path) -> None:
     [
         ({"version": 2}, "version=2: must be 1"),
         ({"extra": 1}, "extra=1: is not a known key"),
-        ({"unit": "bits"}, "unit=bits: must be 'nats a token' or 'accuracy'"),
+        ({"unit": "bits"}, "unit=bits: must be 'nats a token', 'accuracy' or 'agreement'"),
         ({"rows": []}, "rows=[]: must have 1 or more entries"),
         ({"row": {"loss": "much"}}, "rows[1].loss=much: must be a number"),
         ({"row": {"codec": "int3"}}, "rows[1].codec=int3: must be one of fp32"),
