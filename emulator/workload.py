@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,28 @@ def chosen_prompt(seed: int, task: Task, prompts: int) -> int:
     return int(chosen_prompts(seed, task.source, task.kind.name, chunk, prompts)[number])
 
 
+class TaskImage(NamedTuple):
+    """An image of a data set, by its number in it."""
+
+    dataset: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set from which each request of a vision model chooses one image, and the number of its images."""
+
+    dataset: str
+    count: int
+
+
+def chosen_image(seed: int, task: Task, images: Images) -> TaskImage:
+    """Return the image that a task has, each with equal probability."""
+    chunk, number = divmod(task.number, CHUNK)
+    rng = generator(seed, task.source, f"images of {task.kind.name}", chunk)
+    return TaskImage(images.dataset, int(rng.integers(images.count, size=CHUNK)[number]))
+
+
 @dataclass(frozen=True)
 class Stream:
     """The tasks of one kind that one source generates."""
@@ -75,6 +98,7 @@ class Stream:
     kind: TaskKind
     arrivals: Arrivals
     tokens: Tokens | None = None
+    images: Images | None = None
 
     def tasks(self, seed: int, duration_ns: int) -> Iterator[Task]:
         """Yield the tasks that arrive in [0, `duration_ns`), in order. The draws are addressed by source and kind,

@@ -10,6 +10,7 @@ import torch
 
 from emulator.activation.codecs import CODECS
 from emulator.legs import Leg
+from emulator.workload import TaskImage
 from hil.deployment import LayerId
 from hil.runtime import Runtime
 from hil.stations.messages import MessageKey, StationMessage
@@ -19,10 +20,12 @@ from hil.stations.weight_cache import fits
 from topologies.models.chain import Session
 from topologies.models.language.folder_plan import folder_plan
 from topologies.models.language.model_folder import ModelFolder
+from topologies.models.registry import model_plan
+from topologies.models.vision.images import task_image_input
 
 MAX_SESSIONS = 1_024
 _TOKEN = struct.Struct("<i")
-_InputKey = tuple[str, int, int, tuple[int, ...]]  # model, seed, tokens, prompt
+_InputKey = tuple[str, int, int, tuple[int, ...], TaskImage | None]  # model, seed, tokens, prompt, image
 
 
 class NodeLayers:
@@ -34,7 +37,8 @@ class NodeLayers:
     """
 
     def __init__(self, schedule: Schedule, node: str) -> None:
-        """Load and warm up all layers, which takes seconds. Raises ValueError for an unknown model."""
+        """Load and warm up all layers, which takes seconds. Raises ValueError for an unknown model,
+        MissingDependency without the images of its tasks."""
         self._schedule = schedule
         self._packings = Packings(schedule)
         self._runtime = Runtime()
@@ -51,7 +55,7 @@ class NodeLayers:
             if schedule.plan(job).placement[0].node == node:
                 key = self._input_key(job)
                 if key not in self._inputs:
-                    self._inputs[key] = self._runtime.task_input(*key)
+                    self._inputs[key] = self._made_input(key)
 
     def input(self, job: StationJob) -> torch.Tensor:
         """Return the input of the first partition."""
@@ -141,7 +145,13 @@ class NodeLayers:
         self._runtime.run(model, seed, first, stop, self._runtime.synthetic_input(model, seed, first, 1))
 
     def _input_key(self, job: StationJob) -> _InputKey:
-        return self._schedule.plan(job).model, job.input_seed, job.prompt_tokens or 1, job.prompt
+        return self._schedule.plan(job).model, job.input_seed, job.prompt_tokens or 1, job.prompt, job.image
+
+    def _made_input(self, key: _InputKey) -> torch.Tensor:
+        model, seed, tokens, prompt, image = key
+        if image is not None:
+            return task_image_input(model_plan(model), image)
+        return self._runtime.task_input(model, seed, tokens, prompt)
 
 
 def _next_token(scores: torch.Tensor) -> int:

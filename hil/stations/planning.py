@@ -20,7 +20,7 @@ from hil.stations.schedule import (
     StationModel,
     StationPlan,
 )
-from hil.task_inputs import input_prompt, input_seed
+from hil.task_inputs import input_image, input_prompt, input_seed
 
 WEIGHTS_SEED = 0  # untrained weights take as long as any
 
@@ -62,6 +62,7 @@ def make_schedule(
                 tuple(network.service_ns(task, leg) for leg in visits),
                 next((known for leg in visits if (known := network.first_token_ns(task, leg)) is not None), None),
                 input_prompt(system, task),
+                input_image(system, task),
             )
         )
     weight_bytes = {name: tuple(layer.weight_bytes for layer in model.layers) for name, model in system.models.items()}

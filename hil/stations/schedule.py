@@ -15,6 +15,7 @@ from emulator.activation.delivery import parse_delivery
 from emulator.core.files import atomic_write
 from emulator.legs import Leg, LegPlan
 from emulator.task import Partition
+from emulator.workload import TaskImage
 from hil.errors import Malformed
 from hil.mqtt.address import Address
 
@@ -53,8 +54,8 @@ class StationPlan:
 class StationJob:
     """One task of plan number `plan`. `service_ns` is the modelled time of each visit to a node, pass by pass and
     partition by partition; a single partition has one visit for all passes. The first partition's input is
-    `prompt`, token ids, or if that is empty drawn from `input_seed`. `first_token_ns`: how long the last partition's
-    first visit computes until the first output token is known, by the model; None without tokens."""
+    `prompt`, token ids, or the `image`, or without both drawn from `input_seed`. `first_token_ns`: how long the last
+    partition's first visit computes until the first output token is known, by the model; None without tokens."""
 
     plan: int
     task: int
@@ -65,6 +66,7 @@ class StationJob:
     service_ns: tuple[int, ...]
     first_token_ns: int | None = None
     prompt: tuple[int, ...] = ()
+    image: TaskImage | None = None
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
 

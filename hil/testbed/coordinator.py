@@ -17,19 +17,22 @@ from emulator.simulation.network import Network
 from emulator.system import LayerTimes, System
 from emulator.task import Placement, Task, passes
 from hil import control_messages
-from hil.codec import Float32Array
+from hil.codec import Float32Array, MessageKind, StageId, Tensor, encode_tensor
 from hil.deployment import LayerId
 from hil.errors import MissingDependency
 from hil.mqtt.address import Address
 from hil.mqtt.login import ANONYMOUS, Login
 from hil.runtime import layer_bytes
 from hil.scenario_models import ScenarioModel
-from hil.task_inputs import input_prompt, input_seed
+from hil.task_inputs import input_image, input_prompt, input_seed
 from hil.testbed import layer_measurement
 from hil.testbed.assignment import Assignment, Move
 from hil.testbed.connection import CoordinatorConnection, WorkerLost
 from hil.testbed.fleet import Fleet, WorkerRefused
 from hil.testbed.ledger import MAX_ATTEMPTS, WORKER_LOST, Begun, Broken, Closed, Ledger
+from topologies.models.chain import ModelPlan
+from topologies.models.registry import model_plan
+from topologies.models.vision.images import task_image_input
 
 LOG = logging.getLogger("airsplit.coordinator")
 PASS_TOKENS = (1, 64)  # tokens of two passes: separate the fixed time from the time per token
@@ -262,22 +265,28 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             return
         if self.ledger.open[task_id].condition != "running":
             return  # the broker was lost meanwhile
-        tokens = passes(task)[0].tokens
-        deadline_ns = task.arrival_ns + kind.deadline_ns
-        start = control_messages.Start(
-            self._connection.run,
-            task_id,
-            attempt,
-            plan,
-            input_seed(self._system, task),
-            tokens,
-            deadline_ns,
-            input_prompt(self._system, task),
-        )
-        self._connection.send(stages[0].worker, control_messages.encode(start))
+        self._connection.send(stages[0].worker, self._start(task_id, attempt, plan, task))
         while (state := self.ledger.open[task_id]).condition == "running":
             if not self._connection.wait_for(lambda: self.ledger.open[task_id] != state, self._timeout_s):
                 self._fleet.declare_lost(state.awaited[0])  # breaks the attempt: an awaited worker is lost
+
+    def _start(self, task_id: int, attempt: int, plan: int, task: Task) -> bytes:
+        """Return the message that starts an attempt: the order to run the first stage, or the task's image, if it has
+        one, as the activation that this stage computes on."""
+        run, deadline_ns = self._connection.run, task.arrival_ns + task.kind.deadline_ns
+        image = input_image(self._system, task)
+        if image is not None:
+            values = task_image_input(self._plan_of(task.kind.model.name), image).numpy()
+            stage_id = StageId(run, task_id, attempt, plan, 0, deadline_ns)
+            return encode_tensor(Tensor(MessageKind.ACTIVATION, stage_id, "fp32", values))
+        seed, prompt = input_seed(self._system, task), input_prompt(self._system, task)
+        tokens = passes(task)[0].tokens
+        start = control_messages.Start(run, task_id, attempt, plan, seed, tokens, deadline_ns, prompt)
+        return control_messages.encode(start)
+
+    def _plan_of(self, model: str) -> ModelPlan:
+        own = self._models.get(model)
+        return model_plan(model) if own is None else own.plan
 
     def _deliver_missing(self, stage: control_messages.Stage, model: str) -> None:
         layers = [LayerId(model, self._seed, index) for index in range(stage.first, stage.stop)]
@@ -288,8 +297,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             self._fleet.deliver(stage.worker, layer, self._layer_bytes(layer))
 
     def _layer_bytes(self, layer: LayerId) -> bytes:
-        own = self._models.get(layer.model)
-        return layer_bytes(layer, None if own is None else own.plan)
+        return layer_bytes(layer, self._plan_of(layer.model))
 
     def _preparation(self, model: str) -> control_messages.Prepare:
         own = self._models.get(model)

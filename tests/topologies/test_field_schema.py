@@ -39,6 +39,7 @@ CHANGES = (
     "tasks[0].arrivals={recorded: {arrival_ns: [0, 10], prompt_tokens: [1, 2], output_tokens: [3, 4]}}",
     "tasks[0].arrivals={recorded: {file: arrivals.json}}",
     "tasks[0].cuts=[]",
+    "tasks[0].images={dataset: photographs}",
     "tasks[0].sources=ue{i}",
     "models={alexnet: own.json}",
     "models={alexnet: {folder: models/mine, dtype: bf16}, b: {hub: a/b, revision: v1}, c: {package: smollm2}}",

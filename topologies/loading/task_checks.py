@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
+from emulator.profile import ModelProfile
 from topologies.build.candidates import split
 from topologies.build.conversion import BYTES_PER_MB, placements_of, recorded_arrivals
 from topologies.build.prompts import prompt_tokens
+from topologies.datasets.task_images import shape_of
 from topologies.loading.rule_input import RuleInput, first_of_entries
 from topologies.schema.messages import short
 from topologies.schema.scenario import ALL, FixedSection, LearnedSection
@@ -60,6 +62,8 @@ def _check_model(given: RuleInput, path: str, task: TaskSection) -> Iterator[str
     if model.family == "vision" and task.tokens is not None:
         yield f"{path}.tokens: must not be given, since {task.model} is no language model"
     yield from _check_prompts(given, path, task, recorded is not None and bool(recorded.prompt_tokens))
+    if task.images is not None:
+        yield from _check_images(f"{path}.images", task.images.dataset, task.model, model)
     for name in ("deadline_ttft_ms", "deadline_token_ms"):
         if model.family == "vision" and getattr(task, name) is not None:
             yield f"{path}.{name}: must not be given, since {task.model} is no language model"
@@ -71,6 +75,14 @@ def _check_model(given: RuleInput, path: str, task: TaskSection) -> Iterator[str
     for position, cut in enumerate(task.cuts or ()):
         if cut >= len(model.layers):
             yield f"{path}.cuts[{position}]={cut}: must lie before the last of {len(model.layers)} layers"
+
+
+def _check_images(path: str, dataset: str, name: str, model: ModelProfile) -> Iterator[str]:
+    if model.family != "vision":
+        yield f"{path}: must not be given, since {name} takes no images"
+    elif (shape := shape_of(dataset, model.input_shape)) != model.input_shape:
+        have, takes = ("x".join(map(str, each)) for each in (shape, model.input_shape))
+        yield f"{path}.dataset={dataset}: must suit {name}: the images are {have}, it takes {takes}"
 
 
 def _check_prompts(given: RuleInput, path: str, task: TaskSection, has_recorded_lengths: bool) -> Iterator[str]:

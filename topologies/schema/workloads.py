@@ -151,6 +151,13 @@ class PromptsSection(Section):
         return self
 
 
+class ImagesSection(Section):
+    """Images of a vision model's requests; each chooses one by a draw of its own."""
+
+    dataset: Literal["fashion-mnist", "photographs"]
+    """`fashion-mnist`: its test images, with labels; `photographs`: crops of those that scikit-image brings."""
+
+
 class TaskSection(Section):
     """An inference task that some UEs request."""
 
@@ -183,6 +190,8 @@ class TaskSection(Section):
     """Lengths of requests; for language models, which need it unless recorded arrivals have lengths."""
     prompts: PromptsSection | None = None
     """Texts of a trained language model's requests, whose lengths in tokens are then those of the prompts."""
+    images: ImagesSection | None = None
+    """Images of a vision model's requests, on which hosts and stations compute; default: drawn pixels."""
     cuts: Annotated[tuple[Count, ...], Field(strict=False)] | None = None
     """Allowed cuts, cut c lying before layer c; default: all. `[]` forbids splitting."""
     max_partitions: Annotated[int, Field(ge=1, le=8)] = 2

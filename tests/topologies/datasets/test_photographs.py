@@ -4,20 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emulator.core.errors import MissingDependency
 from emulator.core.randomness import generator
+from tests.topologies.datasets.installed import needs_photographs
 from topologies.datasets.photographs import CALIBRATING, SCORED, crops
 
-
-def is_installed() -> bool:
-    try:
-        SCORED[0].packaged().path()
-    except MissingDependency:
-        return False
-    return True
-
-
-pytestmark = pytest.mark.skipif(not is_installed(), reason="package scikit-image is not installed")
+pytestmark = needs_photographs
 
 
 def test_a_crop_depends_on_its_number_alone() -> None:

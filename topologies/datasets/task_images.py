@@ -1,0 +1,38 @@
+"""Images that tasks of vision models have: their pixels, and their classes where the data set has labels."""
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emulator.workload import TaskImage
+from topologies.datasets.fashion_mnist import SIDE, LabelledImages, fashion_mnist
+from topologies.datasets.photographs import SCORED, crops
+
+FASHION, PHOTOGRAPHS = "fashion-mnist", "photographs"
+COUNTS: Mapping[str, int] = {FASHION: 10_000, PHOTOGRAPHS: 500}
+"""Images that tasks choose from: the test part of Fashion-MNIST; a hundred crops of each photograph."""
+
+
+def shape_of(dataset: str, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape (channels, height, width) of a data set's images for a model with this input shape: photographs
+    are resized to it, to squares."""
+    return (1, SIDE, SIDE) if dataset == FASHION else (3, input_shape[1], input_shape[1])
+
+
+def pixels_of(image: TaskImage, side: int) -> NDArray[np.uint8]:
+    """Return an image, shape (1, side, side, channels). Raises MissingDependency, one line, without the data set."""
+    if image.dataset == FASHION:
+        return _fashion().pixels[image.number : image.number + 1]
+    return crops(SCORED, [image.number], side)
+
+
+def label_of(image: TaskImage) -> int | None:
+    """Return the class of an image, None where the data set has no labels. Raises as `pixels_of`."""
+    return int(_fashion().labels[image.number]) if image.dataset == FASHION else None
+
+
+@cache
+def _fashion() -> LabelledImages:
+    return fashion_mnist("test")
