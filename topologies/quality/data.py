@@ -142,12 +142,13 @@ def prepare_photographs(chain: Chain, size: SampleSize) -> Prepared:
     side = chain.plan.input_shape[1]
     seeds = np.arange(size.seeds)[:, None]
     of_seed = size.units * size.group_images
+    count = size.seeds * of_seed
     rounds = seeds // len(SCORED) * of_seed + np.arange(of_seed)
     numbers = rounds * len(SCORED) + seeds % len(SCORED)
     pixels = crops(SCORED, numbers.ravel().tolist(), side)
     inputs = image_input(chain.plan, pixels)
-    batches = inputs.split(BATCH_CROPS)
-    answers = torch.cat([chain(batch).argmax(dim=1, keepdim=True) for batch in batches])
+    batches = (inputs[start : start + BATCH_CROPS] for start in range(0, count, BATCH_CROPS))
+    answers = torch.cat([chain.run(batch, 0, len(chain.plan.layers)).argmax(dim=1, keepdim=True) for batch in batches])
     subject = Subject(chain, inputs, answers, judge_vision, "agreement", size.group_images, BATCH_CROPS)
     calibration = image_input(chain.plan, crops(CALIBRATING, range(CALIBRATION_CROPS), side))
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
