@@ -53,6 +53,12 @@ class Curve(NamedTuple):
         (low, high), (a, b) = self.levels[upper - 1 : upper + 1], self.losses[upper - 1 : upper + 1]
         return float(a + (b - a) * ((level - low) / (high - low)))
 
+    def interval_at(self, level: float) -> tuple[float, float]:
+        """Return the 95 % interval at a level, its bounds linear between levels. Raises ValueError as `at` does."""
+        if not 0 <= level <= self.levels[-1]:
+            raise ValueError(f"level={level:g}: quality was measured from 0 to {self.levels[-1]:g}")
+        return float(np.interp(level, self.levels, self.lows)), float(np.interp(level, self.levels, self.highs))
+
 
 @dataclass(frozen=True)
 class QualityTable:

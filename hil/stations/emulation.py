@@ -88,7 +88,7 @@ def emulate(
         ended, programs = _run(scenario, home, network, folder, during)
         lost = [f"station at {node}" for node in sorted(stations.exited)]
         lost += ["broker"] if broker is not None and broker.process.poll() is not None else []
-    store_events(folder)
+    store_events(folder, system, progress)
     dropped = sum(stations.dropped.values())
     broker_version = None if broker is None else (broker.name, broker.version)
     return EmulationResult(

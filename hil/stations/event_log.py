@@ -16,7 +16,7 @@ from hil.stations.messages import MessageKey
 
 
 class Event(IntEnum):
-    """The EVENTS, FAILURES and MARKS of `emulator.realtime.station_events`, in their order."""
+    """The EVENTS, FAILURES and MARKS of `emulator.realtime.station_events`, in their order, and scores of answers."""
 
     WOKE = 0
     PUBLISHED = 1  # just before the message is handed to MQTT or UDP
@@ -30,6 +30,7 @@ class Event(IntEnum):
     MEMORY = 9
     STATION_ERROR = 10
     FIRST_TOKEN = 11
+    SCORED = 12  # in the log alone: `answer` is the score as a float64
 
     @property
     def text(self) -> str:
@@ -41,7 +42,8 @@ FAILURE_EVENTS = (Event.DEVICE_QUEUE_FULL, Event.MEMORY, Event.STATION_ERROR)
 EVENT_ROW = np.dtype(
     [
         ("at_ns", "<i8"),  # from the start of the run
-        ("answer", "<u8"),  # the first 8 bytes of the SHA-256 of the last partition's fp32 scores; otherwise 0
+        # the first 8 bytes of the SHA-256 of the last partition's fp32 scores, or a score as a float64; otherwise 0
+        ("answer", "<u8"),
         ("job", "<u4"),
         ("size_bytes", "<u4"),
         ("exposed_bytes", "<u4"),  # of a published message: those that can get lost
@@ -76,6 +78,15 @@ class StationLog:
         """Append an event of a task at `at_ns` of CLOCK_MONOTONIC."""
         numbers = at_ns - self.start_ns, answer, key.job, size_bytes, exposed_bytes, key.step, key.stage, event
         os.write(self._file, _PACKED_ROW.pack(*numbers))
+
+    def write_score(self, key: MessageKey, at_ns: int, score: float) -> None:
+        """Append the score of a task's answer."""
+        self.write(key, Event.SCORED, at_ns, answer=int.from_bytes(struct.pack("<d", score), "little"))
+
+
+def score_of(row: np.void) -> float:
+    """Return the score in a row of event SCORED."""
+    return float(row["answer"].view(np.float64))
 
 
 def read_log(path: Path) -> "np.ndarray[tuple[int], np.dtype[np.void]]":

@@ -1,12 +1,20 @@
 """The files of stations in a run's folder, and the events and records made from them."""
 
+import json
 from pathlib import Path
 
+import pandas as pd
+
+from emulator.core.files import atomic_write
+from emulator.core.progress import StepProgress
 from emulator.record import Records
-from hil.stations.real_times import EventRows, gather, write_events, write_real_tasks
-from hil.stations.schedule import Schedule, read_schedule
+from emulator.system import System
+from hil.stations.predicted_quality import COLUMNS, predicted_rows
+from hil.stations.real_times import gather, gather_scores, write_events, write_real_tasks
+from hil.stations.schedule import read_schedule
 
 HOSTS_FOLDER = "hosts"  # the folder of the files of the hosts' processes
+QUALITY_FILE = "quality.csv"
 
 
 def schedule_file(folder: Path) -> Path:
@@ -14,24 +22,47 @@ def schedule_file(folder: Path) -> Path:
     return folder / HOSTS_FOLDER / "schedule.json"
 
 
-def store_events(folder: Path) -> None:
-    """Write events.parquet if the run had tasks."""
-    stored = _read_stored(folder)
-    if stored is not None:
-        write_events(folder / "events.parquet", *stored)
+def store_events(folder: Path, system: System, progress: StepProgress) -> None:
+    """Write events.parquet if the run had tasks; if they were computed, score their answers, and write the losses of
+    quality beside those that the tables predict to quality.csv."""
+    path = schedule_file(folder)
+    if not path.is_file():
+        return
+    schedule = read_schedule(path)
+    rows = gather(schedule, folder / HOSTS_FOLDER)
+    write_events(folder / "events.parquet", schedule, rows)
+    scores = gather_scores(schedule, folder / HOSTS_FOLDER)
+    if not scores:
+        return
+    from hil.stations.scoring import quality_losses  # torch
+
+    losses = quality_losses(schedule, scores, lambda done, total: progress("scoring answers", done, total))
+    with atomic_write(_losses_file(folder)) as partial:
+        partial.write_text(json.dumps(losses), encoding="ascii")
+    table = pd.DataFrame(list(predicted_rows(system, schedule, rows, losses)), columns=list(COLUMNS))
+    with atomic_write(folder / QUALITY_FILE) as partial:
+        table.to_csv(partial, index=False)
 
 
 def append_real_tasks(records: Records, label: str, folder: Path) -> None:
     """Append a run's tasks, if it had any, to records under `label`. Raises ValueError if a file is not one that an
     emulation writes."""
-    stored = _read_stored(folder)
-    if stored is not None:
-        write_real_tasks(records, label, *stored)
-
-
-def _read_stored(folder: Path) -> tuple[Schedule, EventRows] | None:
     path = schedule_file(folder)
+    if path.is_file():
+        schedule = read_schedule(path)
+        rows = gather(schedule, folder / HOSTS_FOLDER)
+        write_real_tasks(records, label, schedule, rows, _read_losses(folder, len(schedule.jobs)))
+
+
+def _losses_file(folder: Path) -> Path:
+    return folder / HOSTS_FOLDER / "quality.json"
+
+
+def _read_losses(folder: Path, jobs: int) -> list[float | None]:
+    path = _losses_file(folder)
     if not path.is_file():
-        return None
-    schedule = read_schedule(path)
-    return schedule, gather(schedule, folder / HOSTS_FOLDER)
+        return [None] * jobs
+    losses = json.loads(path.read_text(encoding="ascii"))
+    if not isinstance(losses, list) or len(losses) != jobs:
+        raise ValueError(f"{path}: must be a list of {jobs} losses")
+    return [None if each is None else float(each) for each in losses]

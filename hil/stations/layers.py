@@ -16,6 +16,7 @@ from hil.runtime import Runtime
 from hil.stations.messages import MessageKey, StationMessage
 from hil.stations.packings import Packings
 from hil.stations.schedule import Schedule, StationJob
+from hil.stations.scoring import answer_score
 from hil.stations.weight_cache import fits
 from topologies.models.chain import Session
 from topologies.models.language.folder_plan import folder_plan
@@ -24,6 +25,7 @@ from topologies.models.registry import model_plan
 from topologies.models.vision.images import task_image_input
 
 MAX_SESSIONS = 1_024
+MAX_ANSWERS = 32  # not scored yet: 25 MB each for 128 tokens of a vocabulary of 49,152
 _TOKEN = struct.Struct("<i")
 _InputKey = tuple[str, int, int, tuple[int, ...], TaskImage | None]  # model, seed, tokens, prompt, image
 
@@ -46,6 +48,7 @@ class NodeLayers:
             self._runtime.adopt(folder_plan(name, ModelFolder(Path(model.folder)), model.dtype))
         self._sessions: dict[tuple[int, int], Session] = {}  # by job and partition
         self._tokens: dict[int, list[int]] = {}  # by job: tokens so far, where the last partition is here
+        self._answers: dict[int, torch.Tensor] = {}  # by job: the last partition's first output, until the last pass
         self._inputs: dict[_InputKey, torch.Tensor] = {}
         for plan, (_, first, stop, _) in schedule.partitions_of(node):
             self._runtime.activation_shape(plan.model, first)  # now, not during a task
@@ -131,6 +134,19 @@ class NodeLayers:
         packed = b"".join(map(_TOKEN.pack, tokens))
         data = packed if plan.tokens else self._runtime.scores(plan.model, output).tobytes()
         return self._packings.message(job, next_key, data[: leg.size_bytes].ljust(leg.size_bytes, b"\0"))
+
+    def score(self, job: StationJob, key: MessageKey, output: torch.Tensor) -> float | None:
+        """Return the score of a task's answer (`scoring.score_of`) in the last pass of its last partition."""
+        if key.stage + 1 < len(self._schedule.plan(job).placement):
+            return None
+        if key.step == 0:
+            self._answers[key.job] = output
+            if len(self._answers) > MAX_ANSWERS:
+                del self._answers[next(iter(self._answers))]
+        if key.step + 1 < self._schedule.steps(job):
+            return None
+        answer = self._answers.pop(key.job, None)
+        return None if answer is None else answer_score(self._schedule.plan(job), job, answer)
 
     def local_input(self, key: MessageKey, leg: Leg, output: torch.Tensor) -> torch.Tensor:
         """Return the input of the next partition if it is on this node too: the output itself, or the token."""

@@ -15,7 +15,7 @@ from emulator.realtime.station_events import STATION_EVENTS
 from emulator.record import ENERGY_PARTS, Records
 from emulator.simulation.task_state import combined_loss
 from emulator.task import describe
-from hil.stations.event_log import EVENT_ROW, FAILURE_EVENTS, Event, read_log
+from hil.stations.event_log import EVENT_ROW, FAILURE_EVENTS, Event, read_log, score_of
 from hil.stations.processes import events_file
 from hil.stations.schedule import Schedule, StationJob
 
@@ -60,12 +60,22 @@ def gather(schedule: Schedule, folder: Path) -> EventRows:
         log["node"] = number
         logs.append(log)
     rows = np.concatenate(logs)
+    rows = rows[rows["event"] != Event.SCORED]
     rows = rows[np.lexsort((rows["event"], rows["stage"], rows["step"], rows["at_ns"], rows["job"]))]
     last_events = np.array([_last_event(schedule, job) for job in schedule.jobs], np.int64).reshape(-1, 3)[rows["job"]]
     completes = (np.stack([rows["step"], rows["stage"], rows["event"]], axis=1) == last_events).all(axis=1)
     completed = np.cumsum(completes) - completes  # jobs' last events before a row, in all jobs
     kept: EventRows = rows[completed == completed[np.searchsorted(rows["job"], rows["job"])]]
     return kept
+
+
+def gather_scores(schedule: Schedule, folder: Path) -> dict[int, float]:
+    """Return the scores of the answers of jobs that have one."""
+    found: dict[int, float] = {}
+    for node in schedule.addresses:
+        rows = read_log(events_file(folder, node))
+        found.update((int(row["job"]), score_of(row)) for row in rows[rows["event"] == Event.SCORED])
+    return found
 
 
 def write_events(path: Path, schedule: Schedule, rows: EventRows) -> None:
@@ -115,10 +125,13 @@ def real_tasks(schedule: Schedule, rows: EventRows) -> Iterator[tuple[StationJob
         yield job, _sum_parts(schedule, job, events_of.get(number, ()))
 
 
-def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: EventRows) -> None:
-    """Append a row per task and per stage under `label`. Link waiting times, energy and quality are null."""
+def write_real_tasks(
+    records: Records, label: str, schedule: Schedule, rows: EventRows, losses: Sequence[float | None]
+) -> None:
+    """Append a row per task and per stage under `label`. Link waiting times and energy are null. `losses`: of the
+    quality of each task's answer, None if it was not measured; it is that of all stages, whose own is null."""
     energies_j = (None,) * (1 + len(ENERGY_PARTS))
-    for job, real in real_tasks(schedule, rows):
+    for (job, real), loss in zip(real_tasks(schedule, rows), losses, strict=True):
         plan = schedule.plan(job)
         names = (label, plan.source, plan.kind, job.task)
         sums_ns = [sum(stage[part] for stage in real.parts_ns) for part in DelayPart]
@@ -133,7 +146,7 @@ def write_real_tasks(records: Records, label: str, schedule: Schedule, rows: Eve
         outcome = "failed" if real.reason else "missed" if missed else "done"
         end = (outcome == "done", outcome, missed, real.reason, 1, schedule.compute)
         times_ns = (*sums_ns, None, real.sojourn_ns, ttft_ns, token_ns)
-        records.tasks.append((*begin, *times_ns, *energies_j, erased, None, *end))
+        records.tasks.append((*begin, *times_ns, *energies_j, erased, None if real.reason else loss, *end))
         layers = plan.placement[-1].stop
         parts = zip(plan.placement, plan.legs.once, strict=True)
         stages = [(*part[:3], leg.codec) for part, leg in parts] + [(plan.source, layers, layers, "")]

@@ -72,7 +72,7 @@ def test_field_first_token_of_stations_is_that_of_the_first_pass(tmp_path: Path)
     """Held stations know it when the modelled first pass is over, in one partition and in two."""
     held = run(held_schedule(), tmp_path, 20)
     with Records(tmp_path) as records:
-        write_real_tasks(records, "fixed@emulated", held.schedule, held.rows)
+        write_real_tasks(records, "fixed@emulated", held.schedule, held.rows, [None] * len(held.schedule.jobs))
     rows = pq.read_table(tmp_path / "tasks.parquet").to_pylist()
     assert [(row["prompt_tokens"], row["output_tokens"]) for row in rows] == [(None, None)] * 2 + [(20, 3)] * 2
     assert [row["ttft_ns"] for row in rows[:2]] == [None, None]
