@@ -164,6 +164,8 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
     the text itself. Relative paths start from `folder`.
     """
     data = scenario.model_dump(mode="json", exclude_none=True)
+    for cell in data["cells"].values():
+        cell.setdefault("array", None)  # absent, it would be the preset's
     nodes = nodes_of(scenario)
     for entry, link in zip(data["links"], scenario.links, strict=True):
         first = scenario.copies_of(link.between)[0]

@@ -136,8 +136,7 @@ def prepare_photographs(chain: Chain, size: SampleSize) -> Prepared:
     """Return a model with crops of photographs, whose true answers are the unharmed model's: they have no labels.
 
     Each seed has crops of one photograph, so that intervals are over photographs: seed s has number s modulo their
-    count. Raises MissingDependency without the
-    photographs, ValueError if the model takes other images.
+    count. Raises MissingDependency without the photographs, ValueError if the model takes other images.
     """
     side = chain.plan.input_shape[1]
     seeds = np.arange(size.seeds)[:, None]

@@ -8,9 +8,11 @@ import yaml
 from pydantic import BaseModel
 
 from emulator.trace import constant
+from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build.run_inputs import checkpoint_file, resolved_yaml
 from topologies.loading.loader import load
 from topologies.schema.base import Section
+from topologies.schema.cells import CellSection
 from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
 SHIPPED = Path(__file__).parents[3] / "topologies"
@@ -67,9 +69,22 @@ def test_field_resolved_scenario_is_the_same_scenario(name: str, tmp_path: Path)
 
 
 def test_field_absent_values_have_no_other_default() -> None:
-    """A value that is None is not written: it must be None again when it is read."""
-    sections = [Section]
+    """A value that is None is not written: it must be None again when it is read. `array`, whose default is that of a
+    preset, is written."""
+    sections, others = [Section], set()
     for section in sections:
         sections += section.__subclasses__()
         for name, field in section.model_fields.items():
-            assert field.default is None or type(None) not in getattr(field.annotation, "__args__", ()), name
+            if field.default is not None and type(None) in getattr(field.annotation, "__args__", ()):
+                others.add((section, name))
+    assert others == {(CellSection, "array")}
+
+
+@pytest.mark.parametrize("array", ["null", "{rows: 2, columns: 2}"])
+def test_field_array_comes_back_where_the_preset_has_another(array: str, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(GOOD)
+    scenario = load(tmp_path / "own.yaml", [f"cells.gnb={{preset: n78-macro, array: {array}}}"])
+    text = resolved_yaml(scenario, tmp_path)
+    (tmp_path / "again.yaml").write_text(text)
+    assert yaml.safe_load(text)["cells"]["gnb"]["array"] is None or array != "null"
+    assert load(tmp_path / "again.yaml").cells == scenario.cells
