@@ -157,7 +157,7 @@ def _layer(**changes: Any) -> str:
         ("{}", "name: must be given"),
         (_changed(colour="red"), "colour=red: is not a known key"),
         (_changed(family="speech"), "family=speech: must be 'vision' or 'causal_lm'"),
-        (_changed(weight_dtype="fp64"), "weight_dtype=fp64: must be 'int8', 'fp16' or 'fp32'"),
+        (_changed(weight_dtype="fp64"), "weight_dtype=fp64: must be 'int8', 'fp16', 'bf16' or 'fp32'"),
         (_changed(input_shape=[3, 0]), "input_shape[1]=0: must be above 0"),
         (_changed(layers=[]), "layers=[]: must have 1 or more entries"),
         (_layer(flops=-1), "layers[0].flops=-1: must be at least 0"),
