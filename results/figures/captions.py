@@ -73,6 +73,13 @@ EMULATION_CAPTIONS = {
         "much longer than scheduled single small packets took from socket to socket, which is the delay of stacks, "
         "wake-ups and the relay.",
     ),
+    "measured-quality": Caption(
+        "What losses cost in quality",
+        "The loss of quality of each task's answer, measured against the whole, unharmed model on the same text, by "
+        "the share of its packets that was lost. Squares: means of tasks with similar shares, with the 95 % interval "
+        "of their sampling error. Dashed: the prediction of the quality table, with the interval of its mean.",
+        wide=False,
+    ),
 }
 
 # Figure of a run's sensitivity, shown in a section of its own.

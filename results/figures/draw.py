@@ -10,7 +10,9 @@ from results.agreement import read_agreement
 from results.agreement.summary import part_table, trace_units
 from results.figures import channel, emulation, policies
 from results.figures.emulation_data import lateness_curves, read_probes
+from results.figures.measured_quality import measured_quality
 from results.figures.policy_data import FigureData, figure_data
+from results.figures.quality_data import read_quality
 from results.figures.sensitivity import tornado
 from results.figures.style import COLUMN_IN, looks
 from results.run.folder import Run
@@ -81,6 +83,10 @@ def emulation_figures_of(run: Run) -> dict[str, Callable[[Path], Path]]:
     probes = read_probes(run.path / "probes.csv")
     if len(probes):
         draw["probes"] = lambda path: emulation.probes(probes, path)
+    quality = read_quality(run.path / "quality.csv")
+    predicted = None if quality is None else quality[quality["predicted"].notna()]
+    if predicted is not None and len(predicted):
+        draw["measured-quality"] = lambda path: measured_quality(predicted, path)
     return draw
 
 

@@ -27,6 +27,7 @@ EMULATION_FILES = (
     "lateness.csv",
     "probes.csv",
     "programs.csv",
+    "quality.csv",
 )
 BOUND_FILE = "bound.parquet"
 SENSITIVITY_FILE = "sensitivity.csv"

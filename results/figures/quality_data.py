@@ -1,0 +1,54 @@
+"""The quality of answers that an emulation measured, beside what quality tables predict, by the share that was lost."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from results.run.reading import readable
+from results.run.tables import require_columns
+
+MAX_GROUPS = 5  # of tasks with similar shares, for each kind
+MIN_TASKS = 8  # of a group
+TEXTS = ("source", "kind", "cuts", "codecs", "delivery")
+NUMBERS = ("task", "erased_share", "quality_loss", "predicted", "low", "high")
+
+
+def read_quality(path: Path) -> pd.DataFrame | None:
+    """Return quality.csv, a row for each task with a measured loss; None if the run has no such file.
+
+    Raises ValueError, one line, for another file.
+    """
+    if not path.is_file():
+        return None
+    with readable(path):
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""])
+        require_columns(table, (*TEXTS, *NUMBERS))
+    table[list(TEXTS)] = table[list(TEXTS)].fillna("")
+    return table
+
+
+def sampling_error(values: pd.Series) -> float:
+    """Return half the 95 % interval of the mean of independent values, by Student's t; NaN for less than two."""
+    count = len(values)
+    return float(t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count)) if count > 1 else float("nan")
+
+
+def by_share(tasks: pd.DataFrame) -> pd.DataFrame:
+    """Return the means of groups of tasks with similar lost shares, up to MAX_GROUPS for each kind.
+
+    Columns: `kind`, `tasks`, `share`, `measured`, `error` (half the 95 % interval of its sampling error, NaN for one
+    task), `predicted`, `low`, `high` (the interval of the table's mean). Rows of kinds without a prediction have NaN.
+    """
+    rows = []
+    for kind, own in tasks.sort_values(["erased_share", "task"], kind="stable").groupby("kind"):
+        groups = max(1, min(MAX_GROUPS, len(own) // MIN_TASKS))
+        for places in np.array_split(np.arange(len(own)), groups):
+            group = own.iloc[places]
+            error = sampling_error(group["quality_loss"])
+            means = group[["erased_share", "quality_loss", "predicted", "low", "high"]].astype(float).mean().tolist()
+            share, measured, predicted, low, high = means
+            rows.append((kind, len(group), share, measured, error, predicted, low, high))
+    columns = ["kind", "tasks", "share", "measured", "error", "predicted", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
