@@ -4,6 +4,7 @@ from emulator.core import randomness
 from emulator.system import System
 from emulator.task import Task
 from emulator.workload import Stream, TaskImage, chosen_image, chosen_prompt
+from topologies.datasets.task_images import pixels_of
 
 
 def input_seed(system: System, task: Task) -> int:
@@ -25,6 +26,13 @@ def input_image(system: System, task: Task) -> TaskImage | None:
     """Return the image that a task has, the same under every policy and placement; None without."""
     stream = _stream(system, task)
     return None if stream is None or stream.images is None else chosen_image(system.seed, task, stream.images)
+
+
+def require_images(system: System) -> None:
+    """Raise MissingDependency, one line, if a data set of which tasks have images is not installed."""
+    for images, side in {(each.images, each.kind.model.input_shape[-1]) for each in system.streams}:
+        if images is not None:
+            pixels_of(TaskImage(images.dataset, 0), side)
 
 
 def _stream(system: System, task: Task) -> Stream | None:

@@ -13,6 +13,7 @@ from emulator.legs import Leg
 from emulator.workload import TaskImage
 from hil.deployment import LayerId
 from hil.runtime import Runtime
+from hil.stations.inputs import first_input
 from hil.stations.messages import MessageKey, StationMessage
 from hil.stations.packings import Packings
 from hil.stations.schedule import Schedule, StationJob
@@ -21,8 +22,6 @@ from hil.stations.weight_cache import fits
 from topologies.models.chain import Session
 from topologies.models.language.folder_plan import folder_plan
 from topologies.models.language.model_folder import ModelFolder
-from topologies.models.registry import model_plan
-from topologies.models.vision.images import task_image_input
 
 MAX_SESSIONS = 1_024
 MAX_ANSWERS = 32  # not scored yet: 25 MB each for 128 tokens of a vocabulary of 49,152
@@ -58,7 +57,7 @@ class NodeLayers:
             if schedule.plan(job).placement[0].node == node:
                 key = self._input_key(job)
                 if key not in self._inputs:
-                    self._inputs[key] = self._made_input(key)
+                    self._inputs[key] = first_input(self._runtime, key[0], job)
 
     def input(self, job: StationJob) -> torch.Tensor:
         """Return the input of the first partition."""
@@ -162,12 +161,6 @@ class NodeLayers:
 
     def _input_key(self, job: StationJob) -> _InputKey:
         return self._schedule.plan(job).model, job.input_seed, job.prompt_tokens or 1, job.prompt, job.image
-
-    def _made_input(self, key: _InputKey) -> torch.Tensor:
-        model, seed, tokens, prompt, image = key
-        if image is not None:
-            return task_image_input(model_plan(model), image)
-        return self._runtime.task_input(model, seed, tokens, prompt)
 
 
 def _next_token(scores: torch.Tensor) -> int:

@@ -20,7 +20,7 @@ from hil.stations.schedule import (
     StationModel,
     StationPlan,
 )
-from hil.task_inputs import input_image, input_prompt, input_seed
+from hil.task_inputs import input_image, input_prompt, input_seed, require_images
 
 WEIGHTS_SEED = 0  # untrained weights take as long as any
 
@@ -40,10 +40,13 @@ def make_schedule(
 
     `addresses` holds the datagram address of each node that is a source or computes. Raises ValueError for a placement
     that does not cover its model or names a node without a device or an address, and if there is neither a broker nor
-    a link that carries datagrams, and for a cut whose calibration is needed and not given.
+    a link that carries datagrams, and for a cut whose calibration is needed and not given;
+    MissingDependency without a data set whose images the stations compute on.
     """
     if broker is None and not any(link.bearer == "um" for link in system.links):
         raise ValueError("broker: must be given where no link has the bearer um: acknowledged bearers carry MQTT")
+    if compute == "measured":
+        require_images(system)
     network = Network(system)
     plans: dict[StationPlan, int] = {}
     jobs = []

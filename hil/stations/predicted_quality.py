@@ -6,7 +6,8 @@ from typing import NamedTuple
 from emulator.simulation.network import Network
 from emulator.system import System
 from hil.stations.real_times import EventRows, real_tasks
-from hil.stations.schedule import Schedule, StationJob
+from hil.stations.schedule import Schedule, StationJob, StationPlan
+from topologies.datasets.task_images import has_labels
 
 
 class MeasuredQuality(NamedTuple):
@@ -59,11 +60,11 @@ def predicted_rows(
 def _predicted(
     network: Network, schedule: Schedule, job: StationJob, erased: Sequence[float]
 ) -> tuple[float | None, float | None, float | None]:
-    """Return the loss by the table and the bounds of its interval; None without a table, and for images, where the
-    table has the fall of the accuracy and answers are compared with those of the unharmed model."""
+    """Return the loss by the table and the bounds of its interval; None without a table, or with one in another unit
+    than answers are scored in."""
     plan = schedule.plan(job)
     table = network.system.quality.get(plan.kind)
-    if table is None or not plan.tokens:
+    if table is None or table.unit != _scored_unit(plan, job):
         return None, None, None
     loss = low = high = 0.0
     for leg in plan.legs.once:
@@ -73,3 +74,12 @@ def _predicted(
             bounds = curve.interval_at(share)
             loss, low, high = loss + curve.at(share), low + bounds[0], high + bounds[1]
     return loss, low, high
+
+
+def _scored_unit(plan: StationPlan, job: StationJob) -> str | None:
+    """Return the unit in which the answer is scored as in tables: None for drawn pixels, which no table is about."""
+    if plan.tokens:
+        return "nats a token"
+    if job.image is None:
+        return None
+    return "accuracy" if has_labels(job.image.dataset) else "agreement"

@@ -8,7 +8,9 @@ import torch
 
 from hil.deployment import LayerId
 from hil.runtime import Runtime
+from hil.stations.inputs import first_input
 from hil.stations.schedule import Schedule, StationJob, StationPlan
+from topologies.datasets.task_images import label_of
 from topologies.models.language.folder_plan import folder_plan
 from topologies.models.language.model_folder import ModelFolder
 from topologies.quality.subject import judge_language
@@ -29,7 +31,8 @@ def quality_losses(
     schedule: Schedule, scores: Mapping[int, float], progress: Callable[[int, int], object]
 ) -> list[float | None]:
     """Return for each job how much worse its answer is than that of the whole model on the same input, None for jobs
-    without a score: nats a token, or for an image 1 if the class differs. Each input is computed once."""
+    without a score: nats a token, or for an image 1 if the class is wrong, less 1 if that of the whole model is too;
+    without a label the whole model is right. Each input is computed once."""
     runtime = Runtime()
     for name, model in schedule.models.items():
         runtime.adopt(folder_plan(name, ModelFolder(Path(model.folder)), model.dtype))
@@ -38,9 +41,9 @@ def quality_losses(
             runtime.draw(LayerId(model_name, schedule.weights_seed, index))
 
     @cache
-    def unharmed(model: str, seed: int, number: int) -> float | None:
+    def unharmed(model: str, number: int) -> float | None:
         job = schedule.jobs[number]
-        x = runtime.task_input(model, seed, job.prompt_tokens or 1, job.prompt)
+        x = first_input(runtime, model, job)
         output, _ = runtime.run(model, schedule.weights_seed, 0, len(schedule.weight_bytes[model]), x)
         return answer_score(schedule.plan(job), job, output)
 
@@ -49,12 +52,16 @@ def quality_losses(
     for number, job in enumerate(schedule.jobs):
         progress(number, len(schedule.jobs))
         plan = schedule.plan(job)
-        seed = 0 if job.prompt else job.input_seed
-        same = first_with.setdefault((plan.model, seed, job.prompt_tokens, job.prompt), number)
-        reference = unharmed(plan.model, seed, same) if number in scores else None
+        seed = 0 if job.prompt or job.image else job.input_seed
+        same = first_with.setdefault((plan.model, seed, job.prompt_tokens, job.prompt, job.image), number)
+        reference = unharmed(plan.model, same) if number in scores else None
         if reference is None:
             losses.append(None)
+        elif plan.tokens:
+            losses.append(scores[number] - reference)
         else:
-            losses.append(scores[number] - reference if plan.tokens else float(scores[number] != reference))
+            label = None if job.image is None else label_of(job.image)
+            right = reference if label is None else label
+            losses.append(float(scores[number] != right) - float(reference != right))
     progress(len(schedule.jobs), len(schedule.jobs))
     return losses

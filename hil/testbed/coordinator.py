@@ -24,7 +24,7 @@ from hil.mqtt.address import Address
 from hil.mqtt.login import ANONYMOUS, Login
 from hil.runtime import layer_bytes
 from hil.scenario_models import ScenarioModel
-from hil.task_inputs import input_image, input_prompt, input_seed
+from hil.task_inputs import input_image, input_prompt, input_seed, require_images
 from hil.testbed import layer_measurement
 from hil.testbed.assignment import Assignment, Move
 from hil.testbed.connection import CoordinatorConnection, WorkerLost
@@ -80,8 +80,10 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         for workers that are offline. `weights_seed`: untrained weights compute as fast as trained ones; a fixed seed
         lets workers keep them from run to run. `models`: those that are not shipped, by name.
 
-        Raises ValueError for a node that has partitions to run but no worker.
+        Raises ValueError for a node that has partitions to run but no worker, MissingDependency without a data set of
+        which tasks have images.
         """
+        require_images(system)
         self._layers_by_node = layer_measurement.layers_by_node(system)
         for node in self._layers_by_node:
             if node not in node_workers:

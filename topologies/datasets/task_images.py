@@ -30,7 +30,12 @@ def pixels_of(image: TaskImage, side: int) -> NDArray[np.uint8]:
 
 def label_of(image: TaskImage) -> int | None:
     """Return the class of an image, None where the data set has no labels. Raises as `pixels_of`."""
-    return int(_fashion().labels[image.number]) if image.dataset == FASHION else None
+    return int(_fashion().labels[image.number]) if has_labels(image.dataset) else None
+
+
+def has_labels(dataset: str) -> bool:
+    """Return whether the classes of a data set's images are known."""
+    return dataset == FASHION
 
 
 @cache
