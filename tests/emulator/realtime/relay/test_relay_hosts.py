@@ -4,6 +4,7 @@ import hashlib
 import os
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
+from emulator.realtime.marks import ACKNOWLEDGED_TOS
 from emulator.realtime.packet_log import DELIVERED, FULL, UNFINISHED
 from emulator.realtime.relay.tap import open_tap
 from emulator.realtime.sandbox.namespaces import network_of
@@ -58,8 +60,8 @@ def sent_by_tcp(net: RelayedHosts, data: bytes) -> bytes:
     return b"".join(found)
 
 
-def sent_by_udp(net: RelayedHosts, parts: list[bytes], gap_s: float) -> list[bytes]:
-    """The datagrams that host b receives when a sends these."""
+def sent_by_udp(net: RelayedHosts, parts: list[bytes], gap_s: float, tos: int = 0) -> list[bytes]:
+    """The datagrams that host b receives when a sends these with a type of service."""
     with network_of(net.pids["b"]):
         server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with network_of(net.pids["a"]):
@@ -69,6 +71,7 @@ def sent_by_udp(net: RelayedHosts, parts: list[bytes], gap_s: float) -> list[byt
         server.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
         server.bind((net.plan.addresses["b"], PORT))
         server.settimeout(1)
+        client.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
         for part in parts:
             client.sendto(part, (net.plan.addresses["b"], PORT))
             time.sleep(gap_s)
@@ -194,3 +197,19 @@ def test_the_kernel_segments_tcp_with_cwr_before_the_relay_reads_it() -> None:
     assert [len(frame) - 24 for frame in frames] == [1_040] * 3
     assert payload_of([on_the_wire(frame)[0] for frame in frames]) == whole.payload
     assert [bool(frame[57] & CWR) for frame in frames] == [True, False, False]
+
+
+def test_marked_packets_survive_a_link_that_loses_most_others(tmp_path: Path) -> None:
+    lossy = [replace(link, bearer="um", loss=0.9) for link in both_ways(constant(50e6), NS_PER_MS)]
+    parts = [bytes([number]) * 1_000 for number in range(20)]
+    arrived = {}
+    for tos in (0, ACKNOWLEDGED_TOS):
+        log = tmp_path / f"log-{tos}"
+        with network(NODES, lossy, {}, DURATION_NS) as net:
+            net.relay.begin(time.monotonic_ns(), log)
+            arrived[tos] = sent_by_udp(net, parts, 0.001, tos)
+            net.relay.end()
+        assert set(pq.read_table(log)["acknowledged"].to_pylist()) == {int(tos == ACKNOWLEDGED_TOS)}
+        assert replay(lossy, {}, SEED, DURATION_NS, log).complete
+    assert len(arrived[0]) < 10
+    assert arrived[ACKNOWLEDGED_TOS] == parts
