@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from os import posix_fallocate
 from pathlib import Path
 
 from agents.bound import bounds
+from airsplit.answers import with_answers
 from airsplit.deferral import SignalDeferral
 from airsplit.stored_run import load_stored
 from emulator.core.files import naming
@@ -75,9 +76,9 @@ def finish_stored(folder: Path, progress: RunProgress) -> Run:
     Raises ValueError, one line, for any other folder and for changed files."""
     run = open_run(folder)
     verify(run)
-    makers = result_makers(run.manifest.facts.left_out)
+    stored = cache(partial(load_stored, folder, run.manifest.facts.rung))
+    makers = with_answers(result_makers(run.manifest.facts.left_out), stored, folder)
     with progress:
-        stored = partial(load_stored, folder, run.manifest.facts.rung)
         return finish_run(run, lambda: bound_of(stored().system, progress), makers, progress)
 
 

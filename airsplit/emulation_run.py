@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from airsplit.answers import with_answers
 from airsplit.completion import complete_run, room_for_manifest
 from airsplit.deferral import SignalDeferral
 from airsplit.preparation import load_checkpoints, prepare_run
+from airsplit.stored_run import StoredRun
 from emulator.policy import Decision, Policy, RecordingPolicy, Totals
 from emulator.record import Records
 from emulator.simulation import Simulation
@@ -68,10 +70,10 @@ def run_emulation(
         if scenario.realtime.tasks and scenario.realtime.compute == "measured":
             require_layers(scenario, system)
         checkpoints = load_checkpoints(scenario, home, system)
-        makers = result_makers()  # what fails here fails before agents are trained
+        part = emulated_system(scenario, system)
+        makers = with_answers(result_makers(), lambda: StoredRun(scenario, part), home)  # what fails here fails early
         require_run_folders(out, scenario.name)
         folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress)
-        part = emulated_system(scenario, system)
         with room_for_manifest(folder, part), Records(folder) as records:
             totals, decisions = simulate_one(part, make_policies(), records)
             if prompt:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.evaluation import HOSTS_SUFFIX, evaluate, for_hosts, on_hosts
+from airsplit.answers import with_answers
 from airsplit.completion import complete_run, room_for_manifest
 from airsplit.deferral import SignalDeferral
 from airsplit.preparation import NO_OBJECTS, load_checkpoints, prepare_run
+from airsplit.stored_run import StoredRun
 from emulator.core.cache import Cache
 from emulator.core.units import NS_PER_S
 from emulator.policy import Compute, EngineName, Policy, Totals
@@ -66,6 +68,7 @@ def run_simulation(
             require_layers(scenario, system)
         checkpoints = load_checkpoints(scenario, home, system, objects)
         makers = result_makers(left_out)  # what fails here fails before workers measure and agents train
+        makers = with_answers(makers, lambda: StoredRun(scenario, system), home)
         require_run_folders(out, scenario.name)
         deferral = stack.enter_context(SignalDeferral())
         stack.enter_context(progress)

@@ -18,6 +18,7 @@ HEADINGS = {
     "delay_p95_ms": "p95 ms",
     "delay_p99_ms": "p99 ms",
     "energy_mean_j": "energy J",
+    "quality_loss_mean": "loss",
     "cost_mean_s": "cost s",
     "gap": "gap",
 }

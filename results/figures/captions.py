@@ -36,6 +36,14 @@ CAPTIONS = {
         "system, its channel known in advance. No policy that chooses among the scenario's placements can be left of "
         "0, and 0 may be out of reach. Whiskers: 95 % interval over traces, if there are five or more.",
     ),
+    "quality-delay": Caption(
+        "Quality against delay",
+        "Mean loss of quality and mean delay of the completed tasks of each kind; lower left is better. Grey: every "
+        "placement and codec if all tasks were run that way, each alone in the system; the line joins those that none "
+        "beats in both. Coloured: the policies, whose tasks share devices and links. Whiskers: 95 % intervals over "
+        "traces, if there are five or more.",
+        wide=False,
+    ),
     "energy-delay": Caption(
         "Energy against delay",
         "Mean energy and mean delay of each policy; lower left is better. Whiskers: 95 % intervals over traces, if "

@@ -8,7 +8,7 @@ import pandas as pd
 from emulator.trace import Trace
 from results.agreement import read_agreement
 from results.agreement.summary import part_table, trace_units
-from results.figures import channel, emulation, policies
+from results.figures import channel, emulation, policies, quality
 from results.figures.emulation_data import lateness_curves, read_probes
 from results.figures.measured_quality import measured_quality
 from results.figures.policy_data import FigureData, figure_data
@@ -17,7 +17,7 @@ from results.figures.sensitivity import tornado
 from results.figures.style import COLUMN_IN, looks
 from results.run.folder import Run
 from results.run.manifest import SENSITIVITY_FILE
-from results.run.tables import read_learning
+from results.run.tables import CHOICES_FILE, read_choices, read_learning
 from results.sensitivity import compared, read_sensitivity
 from results.statistics import best_policy, ranked, read_summary, tasks_of
 
@@ -57,6 +57,9 @@ def policy_figures(run: Run, summary: pd.DataFrame) -> dict[str, Callable[[Path]
     }
     if data.means["energy_j"].notna().any():
         draw["energy-delay"] = lambda path: policies.energy_delay(data.means, look, path)
+    if len(data.quality):
+        choices = read_choices(run.path / CHOICES_FILE)
+        draw["quality-delay"] = lambda path: quality.quality_delay(data.quality, choices, look, path)
     if run.manifest.facts.uplinks:
         draw["rate-and-placement"] = rate_figure(run, best_policy(summary))
     if len(data.curves):
@@ -97,7 +100,7 @@ def in_order(data: FigureData, policies: list[str]) -> FigureData:
     def ordered(table: pd.DataFrame) -> pd.DataFrame:
         return table.sort_values("policy", key=lambda names: names.map(place), kind="stable", ignore_index=True)
 
-    return FigureData(ordered(data.curves), ordered(data.parts), ordered(data.means))
+    return FigureData(ordered(data.curves), ordered(data.parts), ordered(data.means), ordered(data.quality))
 
 
 def rate_figure(run: Run, policy: str) -> Callable[[Path], Path]:

@@ -102,8 +102,8 @@ def energy_delay(means: pd.DataFrame, look: Mapping[str, Look], path: Path) -> P
             axes.errorbar(
                 row["delay_ms"],
                 row["energy_j"],
-                xerr=_arms(row, "delay_ms"),
-                yerr=_arms(row, "energy_j"),
+                xerr=arms(row, "delay_ms"),
+                yerr=arms(row, "energy_j"),
                 color=style.color,
                 elinewidth=0.8,
                 capsize=2,
@@ -129,9 +129,12 @@ def energy_delay(means: pd.DataFrame, look: Mapping[str, Look], path: Path) -> P
         return save(figure, path)
 
 
-def _arms(row: Mapping[Hashable, Any], column: str) -> list[list[float]] | None:
+def arms(row: Mapping[Hashable, Any], column: str) -> list[list[float]] | None:
+    """Return the lengths of the whiskers of a mean, as `errorbar` takes them; None without an interval."""
     low, high = row[f"{column}_low"], row[f"{column}_high"]
-    return None if np.isnan(low) else [[row[column] - low], [high - row[column]]]
+    if np.isnan(low):
+        return None
+    return [[max(row[column] - low, 0.0)], [max(high - row[column], 0.0)]]  # equal units: rounding alone
 
 
 def gap_to_bound(summary: pd.DataFrame, look: Mapping[str, Look], path: Path) -> Path:
@@ -149,7 +152,7 @@ def gap_to_bound(summary: pd.DataFrame, look: Mapping[str, Look], path: Path) ->
             axes.errorbar(
                 row["gap"],
                 height,
-                xerr=_arms(row, "gap"),
+                xerr=arms(row, "gap"),
                 color=style.color,
                 marker=style.marker,
                 markersize=6,

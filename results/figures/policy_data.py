@@ -23,21 +23,40 @@ DELAY_PART_TITLES = {
 @dataclass(frozen=True)
 class FigureData:
     """`curves`: policy, kind, delay_ms, share; `parts`: policy, then a column of mean ms per part;
-    `means`: policy, then for delay_ms and energy_j the mean and its interval `_low`, `_high`."""
+    `means`: policy, then for delay_ms and energy_j the mean and its interval `_low`, `_high`; `quality`: the same for
+    delay_ms and quality_loss and the loss' unit, a row for each policy and each kind of task whose quality is known."""
 
     curves: pd.DataFrame
     parts: pd.DataFrame
     means: pd.DataFrame
+    quality: pd.DataFrame
 
 
 def figure_data(run: Run) -> FigureData:
     """Compute all tables in one pass over the records, with one policy's columns in memory at a time."""
-    curves, parts, means = [], [], []
+    curves, parts, means, quality = [], [], [], []
     for policy, tasks in policy_tasks(run):
         curves.append(delay_curves(tasks).assign(policy=policy))
         parts.append({"policy": policy, **part_means(tasks)})
-        means.append({"policy": policy, **means_with_intervals(policy, tasks)})
-    return FigureData(pd.concat(curves, ignore_index=True), pd.DataFrame(parts), pd.DataFrame(means))
+        means.append({"policy": policy, **means_with_intervals(policy, tasks, ("delay_ms", "energy_j"))})
+        quality += quality_means(policy, tasks)
+    whole = pd.concat(curves, ignore_index=True)
+    columns = None if quality else ["policy", "kind", "unit", "delay_ms", "quality_loss"]
+    return FigureData(whole, pd.DataFrame(parts), pd.DataFrame(means), pd.DataFrame(quality, columns=columns))
+
+
+def quality_means(policy: str, tasks: pd.DataFrame) -> list[dict[str, object]]:
+    """Return mean delay and mean loss of quality of the completed tasks of each kind whose quality is known."""
+    known = tasks[tasks["quality_loss"].notna()]
+    return [
+        {
+            "policy": policy,
+            "kind": str(kind),
+            "unit": unit_of(rows),
+            **means_with_intervals(policy, rows, ("delay_ms", "quality_loss")),
+        }
+        for kind, rows in known.groupby("kind", observed=True)
+    ]
 
 
 def delay_curves(tasks: pd.DataFrame) -> pd.DataFrame:
@@ -61,10 +80,15 @@ def part_means(tasks: pd.DataFrame) -> dict[str, float]:
     return {title: float(done.assign(air_ns=air)[column].mean() * 1e-6) for column, title in DELAY_PART_TITLES.items()}
 
 
-def means_with_intervals(policy: str, tasks: pd.DataFrame) -> dict[str, float]:
-    """Return mean delay of completed and mean energy of offered tasks, with intervals if there are enough units."""
+def unit_of(tasks: pd.DataFrame) -> str:
+    """Return the unit of the loss of quality of tasks of one kind; only language models have tokens."""
+    return "nats a token" if tasks["ttft_ns"].notna().any() else "share of the answers"
+
+
+def means_with_intervals(policy: str, tasks: pd.DataFrame, columns: tuple[str, ...]) -> dict[str, float]:
+    """Return the mean of each column over the tasks that have a value, with its interval if there are enough units."""
     result: dict[str, float] = {}
-    for column in ("delay_ms", "energy_j"):
+    for column in columns:
         sums = tasks.groupby("unit", observed=True)[column].agg(["sum", "count"])
         result[column] = float(tasks[column].mean())
         rng = generator(0, policy, f"bootstrap of {column}")

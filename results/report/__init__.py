@@ -13,8 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from emulator.core.files import atomic_write
 from results.agreement.summary import signed
+from results.example import read_example
 from results.figures.captions import CAPTIONS, EMULATION_CAPTIONS, SENSITIVITY_CAPTIONS, Caption
-from results.placements import placement_counts
+from results.placements import placement_counts, placement_in_words
 from results.report.emulation import emulation_section
 from results.run.folder import Run
 from results.run.manifest import SENSITIVITY_FILE, Check
@@ -72,7 +73,7 @@ def write_report(run: Run) -> Path:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(number=number, percent=percent, signed=signed)
+    environment.filters.update(number=number, percent=percent, signed=signed, words=placement_in_words)
     page = environment.get_template("report.html.j2").render(
         manifest=run.manifest,
         facts=run.manifest.facts,
@@ -83,6 +84,7 @@ def write_report(run: Run) -> Path:
         most=summary["cost_mean_s"].max(),
         placements=[(kind, rows.to_dict("records")) for kind, rows in placements.groupby("kind")],
         figures=figures,
+        example=read_example(run.path),
         emulated=emulation_section(run),
         emulation_figures=embedded_figures(run.path / "figures", EMULATION_CAPTIONS),
         varied=varied is not None

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 BOUND = pa.schema(
     [("source", pa.string()), ("kind", pa.string()), ("task", pa.int64()), ("bound_s", pa.float64())]
 )  # of bound.parquet, one row per offered task
+CHOICES_FILE = "fixed_choices.csv"
+CHOICES: dict[str, Any] = {
+    "kind": str,
+    "placement": str,
+    "codec": str,
+    "delay_ms": "float64",
+    "quality_loss": "float64",
+    "cost_s": "float64",
+}
 LEARNING: dict[str, Any] = {"agent": str, "seed": "int64", "step": "int64", "episode_return": "float64"}
 DIAGNOSTICS = ("entropy", "value_loss", "explained_variance", "approx_kl", "clipfrac")  # may be absent or empty
 TASK_KEY = ["source", "kind", "task"]
@@ -36,6 +45,22 @@ def read_bound(path: Path) -> pd.Series | None:
     with readable(path):
         frame: pd.DataFrame = pq.read_table(path, schema=BOUND).to_pandas()
     return frame.set_index(TASK_KEY)["bound_s"]
+
+
+def write_choices(path: Path, choices: pa.Table) -> None:
+    """Write the columns of CHOICES, a row for each kind of task and each choice that can be made for all its tasks."""
+    with atomic_write(path) as partial:
+        choices.select(list(CHOICES)).to_pandas().to_csv(partial, index=False, float_format="%.9g")
+
+
+def read_choices(path: Path) -> pd.DataFrame | None:
+    """Read what every fixed choice costs; None if the run does not say."""
+    if not path.is_file():
+        return None
+    with readable(path):
+        choices = pd.read_csv(path, dtype=CHOICES, keep_default_na=False)
+        require_columns(choices, CHOICES)
+    return choices
 
 
 def write_learning(path: Path, curves: Mapping[str, Iterable[Mapping[str, Any]]]) -> None:

@@ -14,16 +14,33 @@ from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.record import Records
 from emulator.system import Cost
 from emulator.trace import Trace
+from results.example import Example, write_example
 from results.figures.draw import draw_figures
 from results.report import write_report
 from results.run.folder import Run, create_run_folder, open_run
 from results.run.manifest import Check, KindFacts, RunFacts, describe_run, write_manifest
-from results.run.tables import BOUND
+from results.run.tables import BOUND, CHOICES, CHOICES_FILE, write_choices
 from results.statistics import summarise
 
 SOURCES = ("ue1", "ue2", "ue3")
 DURATION_S = 60
 FAILURE_S = 5.0
+
+KINDS = ("image", "text")
+EXAMPLE = Example(
+    policy="exact",
+    kind="text",
+    source="ue1",
+    task=3,
+    placement="ue1:0-5|edge1:5-16@int4",
+    codec="int4",
+    prompt="To <begin> with",
+    continuation=" the end",
+    unharmed_continuation=" the beginning",
+    perplexity=22.0,
+    unharmed_perplexity=20.0,
+    expected_loss=0.04,
+)
 
 Row = tuple[Any, ...]
 MakeRun = Callable[..., Run]
@@ -193,6 +210,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
                         placement=where,
                         outcome=outcome,
                         compute=compute,
+                        loss=None if outcome == "failed" else 0.01 * (number % 3),
                     )
                     rows.append(row)
     learning = ["agent,seed,step,episode_return"]
@@ -202,6 +220,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     root = tmp_path_factory.mktemp("runs")
     run = write_run(root, rows, bound, learning="\n".join(learning) + "\n", facts=facts, sources=sources)
     summarise(run)
+    choices = [
+        (kind, "{source}:0-5|edge1:5-16", codec, 80.0, 0.01, 0.09) for kind in KINDS for codec in ("int8", "int4")
+    ]
+    write_choices(run.path / CHOICES_FILE, pa.table([*zip(*choices, strict=True)], list(CHOICES)))
+    write_example(run.path, EXAMPLE)
     draw_figures(run)
     write_report(run)
     write_manifest(run.path, run.manifest)

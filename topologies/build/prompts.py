@@ -34,11 +34,13 @@ def prompt_tokens(scenario: Scenario, task: TaskSection, folder: Path) -> tuple[
     if task.prompts is None or task.tokens is None:
         return ()
     most = task.tokens.prompt_max
-    found = _tokens_of(_model_folder(scenario, task.model, folder), texts_of(task.prompts, folder))
+    found = _tokens_of(model_folder(scenario, task.model, folder), texts_of(task.prompts, folder))
     return tuple(tokens[:most] for tokens in found if tokens)
 
 
-def _model_folder(scenario: Scenario, model: str, folder: Path) -> ModelFolder:
+def model_folder(scenario: Scenario, model: str, folder: Path) -> ModelFolder:
+    """Return the files of a task's language model, as the scenario names it. Raises ValueError, one line, for a model
+    without files, MissingDependency for one that is not on this machine."""
     source = scenario.models.get(model, model)
     if not isinstance(source, ModelSection):
         return shipped_folder(source)

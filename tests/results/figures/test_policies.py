@@ -21,8 +21,16 @@ from results.run.folder import Run
 from results.statistics import policy_tasks, summarise
 from tests.results.conftest import MakeRun, rate_trace, task_row
 
-NAMES = {"rate-and-placement", "delay-cdf", "delay-parts", "energy-delay", "gap-to-bound", "learning-curves"}
-ONE_COLUMN = {"energy-delay", "learning-curves"}
+NAMES = {
+    "rate-and-placement",
+    "delay-cdf",
+    "delay-parts",
+    "energy-delay",
+    "gap-to-bound",
+    "learning-curves",
+    "quality-delay",
+}
+ONE_COLUMN = {"energy-delay", "learning-curves", "quality-delay"}
 
 
 def width_in(pdf: bytes) -> float:
@@ -81,7 +89,7 @@ def test_figures_without_data_are_not_drawn(make_run: MakeRun) -> None:
     run = make_run([task_row("exact", "ue1", "image", 0, delay_ms=20)], None)
     summarise(run)
     stems = {path.stem for path in draw_figures(run)}
-    assert NAMES - stems == {"gap-to-bound", "learning-curves"}
+    assert NAMES - stems == {"gap-to-bound", "learning-curves", "quality-delay"}
 
 
 def test_run_with_only_failed_tasks_is_drawn_and_reported(make_run: MakeRun) -> None:

