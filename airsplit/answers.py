@@ -54,8 +54,8 @@ class _Chosen(NamedTuple):
 
 
 def _chosen(run: Run, stored: StoredRun) -> _Chosen | None:
-    """Return the task to show, under the policy with the least cost: of those that split a language model in the
-    coarsest codec, or else of all, the one with the longest prompt; None if no task has a text."""
+    """Return the task to show, under the policy with the least cost: of those that split a language model, or else of
+    all, the one with the longest prompt; None if no task has a text."""
     streams = [each for each in stored.system.streams if each.tokens is not None and each.tokens.prompts]
     texts = {(each.source, each.kind.name): each for each in streams}
     summary = read_summary(run)
@@ -70,16 +70,7 @@ def _chosen(run: Run, stored: StoredRun) -> _Chosen | None:
         for source, kind, number, placement in zip(*columns, strict=True)
         if (source, kind) in texts
     ]
-    return max(offered, key=lambda each: (_loss_ahead(stored, each), len(_prompt(stored, each))), default=None)
-
-
-def _loss_ahead(stored: StoredRun, chosen: _Chosen) -> float:
-    """Return the loss of the codecs of a placement by the table, 0 if it is not known; -1 without a cut."""
-    kind, cuts = chosen.stream.kind, parse(chosen.placement)[1:]
-    table = stored.system.quality.get(kind.name)
-    if not cuts:
-        return -1.0
-    return 0.0 if table is None else sum(table.loss(part.first, kind.codec_of(part)) for part in cuts)
+    return max(offered, key=lambda each: ("|" in each.placement, len(_prompt(stored, each))), default=None)
 
 
 def _prompt(stored: StoredRun, chosen: _Chosen) -> tuple[int, ...]:

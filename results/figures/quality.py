@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from results.figures.policies import arms
 from results.figures.style import COLUMN_IN, INK, Look, page, save, tidy
 
-CHOICE_MARKERS = {"": "|", "int8": "_", "int4": "x"}  # thin marks, unlike those of policies; others are crosses
+CHOICE_MARKERS = {"": "|", "int8": "1", "int4": "x"}  # thin marks, unlike those of policies; others are crosses
 OTHER_MARKER = "+"
 SHOWN = 3.0  # choices slower than the slowest policy times this are outside the panel
 

@@ -120,15 +120,15 @@ def test_field_agent_is_trained_again_if_its_training_differs(
 
 
 def test_field_agent_depends_on_the_files_that_the_scenario_names(tmp_path: Path, trainings: list[str]) -> None:
-    profile = (QUICKSTART.parent / "profiles" / "alexnet.json").read_text()
+    profile = (QUICKSTART.parent / "profiles" / "efficientnet-lite0.json").read_text()
     for text, count in ((profile, 1), (profile, 1), (profile.replace('"flops": ', '"flops": 1', 1), 2)):
         (tmp_path / "own.json").write_text(text)
-        trained(Cache(tmp_path / "cache"), f"models={{alexnet: {tmp_path}/own.json}}")
+        trained(Cache(tmp_path / "cache"), f"models={{efficientnet-lite0: {tmp_path}/own.json}}")
         assert len(trainings) == count
 
 
 def test_field_measured_times_are_part_of_the_training(tmp_path: Path, trainings: list[str]) -> None:
-    times = {"edge1": {"alexnet": LayerTimes((10**6,), (10**5,), (0,))}}
+    times = {"edge1": {"efficientnet-lite0": LayerTimes((10**6,), (10**5,), (0,))}}
     for measured, count in (({}, 1), (times, 2), (times, 2)):
         trained(Cache(tmp_path), measured=measured)
         assert len(trainings) == count
