@@ -38,7 +38,7 @@ def test_a_run_without_tasks_from_records_to_report(make_run: MakeRun, labels: t
     assert "<h2>Figures</h2>" not in html and "nan" not in html
     heading, *lines = table_lines(read_summary(run))
     assert heading.split()[:2] == ["policy", "compute"]
-    assert [line.split() for line in lines] == [[label, "0", "0", "0", *"-------"] for label in labels]
+    assert [line.split() for line in lines] == [[label, "0", "0", "0", *"--------"] for label in labels]
 
 
 def test_policies_with_and_without_tasks(make_run: MakeRun) -> None:

@@ -3,7 +3,7 @@ from statistics import fmean
 import pytest
 
 from agents.bound import bounds
-from agents.fixed_choices import SOURCE, fixed_choices
+from agents.isolated_outcome import SOURCE, fixed_choices
 from emulator.link import Link
 from emulator.simulation.isolated_task import sojourn_ns
 from emulator.simulation.network import Network
