@@ -1,5 +1,6 @@
 """The scenario in a run's folder has every value, so that a version with other defaults runs the same."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from emulator.trace import constant
 from tests.topologies.loading.bad_scenarios import GOOD
-from topologies.build.run_inputs import checkpoint_file, resolved_yaml
+from topologies.build.run_inputs import checkpoint_file, input_files, resolved_yaml
 from topologies.loading.loader import load
 from topologies.schema.base import Section
 from topologies.schema.cells import CellSection
@@ -27,6 +28,9 @@ def resolved(name: str, folder: Path) -> tuple[Scenario, Path]:
     scenario = load(SHIPPED / f"{name}.yaml", recording)
     path = folder / "scenario.yaml"
     path.write_text(resolved_yaml(scenario, SHIPPED), encoding="utf-8")
+    for place, source in input_files(scenario, SHIPPED).items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / place)
     for policy in scenario.policies:
         (folder / checkpoint_file(label_of(policy))).touch()
     return scenario, path
@@ -54,7 +58,8 @@ def test_field_resolved_scenario_leaves_nothing_to_defaults(name: str, tmp_path:
 
 @pytest.mark.parametrize("name", ["quickstart", "many-ues", "campus-replay"])
 def test_field_resolved_scenario_is_the_same_scenario(name: str, tmp_path: Path) -> None:
-    """But for its agents, which have checkpoints, and its recordings, which are stored."""
+    """But for its agents, which have checkpoints, its recordings and quality tables, which are stored, and the digests
+    of its prompts."""
     scenario, path = resolved(name, tmp_path)
     again = load(path)
     policies = tuple(
@@ -63,7 +68,14 @@ def test_field_resolved_scenario_is_the_same_scenario(name: str, tmp_path: Path)
         else each
         for each in scenario.policies
     )
-    changed = {"policies": policies} | ({"links": again.links} if name == "campus-replay" else {})
+    tasks = tuple(
+        task.model_copy(update={"quality": other.quality, "prompts": other.prompts})
+        for task, other in zip(scenario.tasks, again.tasks, strict=True)
+    )
+    for task, other in zip(scenario.tasks, again.tasks, strict=True):
+        assert (task.prompts is None) == (other.prompts is None)
+        assert (other.quality is not None) == (task.name in scenario.cost.quality_s)
+    changed = {"policies": policies, "tasks": tasks} | ({"links": again.links} if name == "campus-replay" else {})
     assert again == scenario.model_copy(update=changed)
     assert yaml.safe_load(resolved_yaml(again, tmp_path)) == yaml.safe_load(path.read_text(encoding="utf-8"))
 
