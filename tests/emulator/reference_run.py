@@ -4,10 +4,8 @@ It uses the links and devices (which have references of their own) and adds up t
 """
 
 from collections.abc import Generator, Iterator
-from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import count
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -170,12 +168,11 @@ def _account() -> Account:
 
 def safe_bytes(task: Task, first: int, name: str, tokens: int, step: int) -> int:
     """What the recipe of a kind protects of an activation: whole tokens at the start of a prompt, and of every other
-    token the codec's side information and the dimensions, up to a whole byte."""
+    token the codec's side information and the dimensions, each in bytes of its own."""
     if task.kind.delivery is None:
         return 0
     elements, protection = task.kind.model.layers[first - 1].activation_elements, task.kind.delivery.recipe.protection
     token, side = CODECS[name].token_bytes(elements), CODECS[name].side_bytes(elements)
-    share = Fraction(min(protection.dimensions, elements), elements)
-    part = side + ceil(share * (token - side))
+    part = min(token, side + protection.dimensions * CODECS[name].unit_bytes(elements))
     whole = min(tokens, protection.tokens) if task.prompt_tokens and step == 0 else 0
     return whole * token + (tokens - whole) * part
