@@ -168,6 +168,7 @@ def fill_rows(plans: PlanTables, task: Record, stages: Table, costs: Table, stat
         costs[index].quality_loss = loss_at(plans.levels, leg.first_level, leg.stop_level, costs[index].erased_fraction)
         clear(stage)
         add_cost(stage, costs[index])
+        stage.erased_fraction = costs[index].erased_fraction  # not rounded by a sum
         add_cost(task, costs[index])
         if state.reason or not plan.judged:
             task.quality_loss = stage.quality_loss = np.nan
