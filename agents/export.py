@@ -50,7 +50,8 @@ def export_episode(
         "nodes": [_node(name, node.role, node.device) for _, name, node in scenario.node_entries()],
         "links": [_link(scenario, entry) for entry in scenario.link_entries()],
         "tasks": [
-            entry | {"sources": [episode.source], "arrivals": {"recorded": _recorded(tasks, entry["name"])}}
+            {key: value for key, value in entry.items() if key not in ("prompts", "tokens")}  # lengths are recorded
+            | {"sources": [episode.source], "arrivals": {"recorded": _recorded(tasks, entry["name"])}}
             for entry in data["tasks"]
             if any(task.kind.name == entry["name"] for task in tasks)
         ],

@@ -175,7 +175,9 @@ def test_field_unknown_user_runs_a_scenario(place: Path) -> None:
     folder = cache_folder()
     assert folder is not None
     command = (*COMMAND, "run", ROOT / "topologies" / "quickstart.yaml", "--quiet", "--set", "duration_s=1")
-    simple = ("--set", "policies=[{type: all-edge}]", *ALL_EDGE, "--out", out)
+    lengths = "tasks[1].tokens={prompt_mean: 12, prompt_max: 32, output_mean: 4, output_max: 12}"
+    untrained = ("--set", "tasks[1].prompts=null", "--set", lengths)  # a tokenizer needs a folder for models
+    simple = ("--set", "policies=[{type: all-edge}]", *ALL_EDGE, *untrained, "--out", out)
     done = start_bare(
         *STRANGER, *command, *simple, "--json",
         PYTHONPATH=str(ROOT), NUMBA_CACHE_DIR=str(folder.parent), TMPDIR=str(out), LC_ALL="C", PYTHONIOENCODING="ascii",

@@ -114,7 +114,7 @@ def test_neighbours_and_tdd_are_varied_where_there_are_any(file: Path) -> None:
 def test_several_values_of_an_assumption_are_all_named() -> None:
     variants, _ = variants_of(load(TOPOLOGIES / "quickstart.yaml"))
     assert {each.name for each in variants} >= {
-        "servers, double instead of 150/75/600 GFLOP/s",
+        "servers, double instead of 300/75/150 GFLOP/s",
         "noise figure, +2 dB instead of 5/7 dB",
         "delay spread, 30 ns instead of default",
         "grants, none instead of given",

@@ -34,6 +34,7 @@ def task_row(number: int) -> tuple[Any, ...]:
         None if number % 2 else 1 + (number + 3) // 3,
         *energies_j,
         0.25,
+        None if number % 2 else 0.125,
         True,
         "done",
         "",
@@ -65,6 +66,7 @@ def stage_row(number: int) -> tuple[Any, ...]:
         0.5,
         0.0,
         0.0,
+        None if number % 2 else 0.125,
         "measured",
         "w1",
     )
