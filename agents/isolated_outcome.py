@@ -13,6 +13,7 @@ from emulator.link import Link
 from emulator.simulation.costs import StageCosts, total
 from emulator.simulation.isolated_task import IsolatedLeg, isolated_legs
 from emulator.simulation.network import Network
+from emulator.simulation.task_state import combined_loss
 from emulator.system import System
 from emulator.task import Placement, Task, describe
 
@@ -65,7 +66,7 @@ class IsolatedOutcomes:
                 if delivery is None:
                     failed = True
                     break
-                lost_fraction = 1.0 - (1.0 - lost_fraction) * (1.0 - delivery.erased_fraction)
+                lost_fraction = combined_loss(lost_fraction, delivery.erased_fraction)
                 now_ns = delivery.arrival_ns
             if failed:
                 break

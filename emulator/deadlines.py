@@ -7,15 +7,19 @@ DEADLINES = ("total", "ttft", "token")
 
 
 class HasDeadlines(Protocol):
-    """The deadlines of a kind's tasks: on the time from arrival to result, and for language models on the time to first
-    token and on the mean time of each further token."""
+    """The deadlines of a kind's tasks; those on tokens are of language models."""
 
     @property
-    def deadline_ns(self) -> int: ...  # noqa: D102
+    def deadline_ns(self) -> int:
+        """On the time from arrival to result."""
+
     @property
-    def deadline_ttft_ns(self) -> int: ...  # noqa: D102
+    def deadline_ttft_ns(self) -> int:
+        """On the time to first token."""
+
     @property
-    def deadline_token_ns(self) -> int: ...  # noqa: D102
+    def deadline_token_ns(self) -> int:
+        """On the mean time of each further token."""
 
 
 def missed_deadlines(kind: HasDeadlines, sojourn_ns: int, ttft_ns: int | None, token_ns: int | None) -> str:

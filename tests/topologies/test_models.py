@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -16,6 +15,8 @@ from topologies.models.registry import build, example_input, model_names, outlin
 from topologies.models.vision.resnet import PaddedShortcut, Residual
 from topologies.profiles import load_profile
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SEED = 5
 EXECUTED = (
     "alexnet",
@@ -28,14 +29,6 @@ EXECUTED = (
     "vgg16",
 )  # small enough for a test
 TOKENS = 12
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module", params=EXECUTED)

@@ -48,14 +48,10 @@ def _not_measured(
     for name in task.activation:
         if name not in table.codecs:
             yield f"{path}.activation={name}: must be one of {', '.join(table.codecs)}, with which {_WAS}"
-    if delivery is not None and not list(_levels(table, delivery)):
-        known = ", ".join(name for name in table.deliveries if list(_levels(table, parse_delivery(name))))
+    to_the_end = list(dict.fromkeys(row.delivery for row in table.rows if row.delivery and row.level == 1))
+    if delivery is not None and str(delivery) not in to_the_end:
+        known = ", ".join(sorted(to_the_end))
         yield f"{path}.delivery={task.delivery}: must be one of {known or 'none'}, for which {_WAS} up to a level of 1"
 
 
 _WAS = "the quality was measured"
-
-
-def _levels(table: QualityTable, delivery: ActivationDelivery) -> Iterator[float]:
-    """Yield 1 if losses of everything were measured."""
-    yield from (row.level for row in table.rows if row.delivery == str(delivery) and row.level == 1)

@@ -1,5 +1,6 @@
 """Neural networks as chains of layers. Any slice of consecutive layers can be built and run on its own."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -68,13 +69,13 @@ def _require_fit(place: str, tensors: Mapping[str, Tensor], wanted: Mapping[str,
             raise ValueError(f"{place}: {name}: must be {needed}, not {found}")
 
 
-class StatefulLayer(nn.Module):
+class StatefulLayer(nn.Module, ABC):
     """A layer that takes its input together with what it keeps of earlier inputs: `forward(x, state)`. Without a state
     the input is complete in itself."""
 
+    @abstractmethod
     def begin(self) -> Any:
         """Return the state before the first input; `forward` changes it. It counts its values as `elements`."""
-        raise NotImplementedError
 
 
 class Session:

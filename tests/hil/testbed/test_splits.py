@@ -11,7 +11,7 @@ from tests.hil.lab import NODE_WORKERS, expected, kind, split, system, task
 
 # The largest error of a score as a part of the largest score, as met at any cut of the models below
 # (printed by the test; about doubled here). fp32 is sent as it is computed: no error at all.
-WORST = {"fp32": 0.0, "fp16": 4e-3, "bf16": 4e-2, "int8": 5e-2, "int4": 1.0, "int4+outliers": 1.0}
+WORST = {"fp32": 0.0, "fp16": 4e-3, "bf16": 4e-2, "int8": 5e-2, "int4": 0.6, "int4+outliers": 0.8}
 
 
 @pytest.mark.parametrize("model", ["resnet32", "nin", "llama-15m"])

@@ -1,6 +1,5 @@
 """Language models of each supported architecture against transformers: whole, split, and with a cache."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +16,8 @@ from topologies.models.language.decoder import attention_mask
 from topologies.models.language.folder_plan import folder_plan
 from topologies.models.language.model_folder import ModelFolder
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOKENS = torch.arange(0, 2 * 29 * 7, 7).reshape(2, 29) % VOCABULARY
 ARCHITECTURES = ("llama", "llama-scaled", "qwen2", "qwen2-sliding", "qwen3", "gpt2-scaled")
 TOLERANCE = 1e-5
@@ -25,14 +26,6 @@ TOLERANCE = 1e-5
 class Saved(NamedTuple):
     plan: ModelPlan
     reference: Any
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)

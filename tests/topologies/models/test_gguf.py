@@ -2,7 +2,6 @@
 
 import shutil
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,10 @@ from topologies.models.language.gguf_conversion import convert
 from topologies.models.language.gguf_file import read_gguf
 from topologies.models.language.model_folder import ModelFolder
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 KINDS = ("llama-plain", "qwen2", "qwen3", "gpt2")
 TOKENS = torch.arange(3, 3 + 17 * 5, 5)[None] % VOCABULARY
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def tensors_of(model: Any) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:

@@ -3,7 +3,6 @@
 import json
 import math
 import pydoc_data.topics
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,17 +16,11 @@ from topologies.models.language.packages import PACKAGES, shipped_folder
 from topologies.models.language.tokenizer import load_tokenizer, text_tokens, tokens_text
 from topologies.models.registry import build
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAME = "smollm2-135m"
 LAYERS = 32
 PROMPT = "The capital of France is"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

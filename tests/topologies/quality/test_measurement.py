@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -136,11 +137,9 @@ def test_an_interrupted_measurement_continues(tmp_path: Path) -> None:
     path.write_text("\n".join(kept_lines)[:-7])  # as a process leaves it that is killed while it writes
     kept = KeptResults(path, {"a": 1})
     assert len(path.read_text().splitlines()) == len(kept_lines) - 1
-    ran = []
-    original = subject.chain.run
-    subject.chain.run = lambda *arguments: ran.append(1) or original(*arguments)  # type: ignore[method-assign,func-returns-value]
-    continued = measure(subject, wanted, {}, SEEDS, kept, ignore)
-    assert len(ran) == RUNS * (len(wanted) - 2 - (len(kept_lines) - 2))  # two cases need no run
+    with patch.object(subject.chain, "run", wraps=subject.chain.run) as runs:
+        continued = measure(subject, wanted, {}, SEEDS, kept, ignore)
+    assert runs.call_count == RUNS * (len(wanted) - 2 - (len(kept_lines) - 2))  # two cases need no run
     assert list(continued) == list(whole)
     for case, results in whole.items():
         assert (continued[case].losses == results.losses).all()

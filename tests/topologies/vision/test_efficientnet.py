@@ -1,6 +1,5 @@
 """EfficientNet-Lite0 with the weights of its package, against the package's own module."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import distribution
 from pathlib import Path
@@ -19,6 +18,8 @@ from topologies.models.vision.efficientnet_weights import converted_file
 from topologies.models.vision.images import image_input
 from topologies.models.vision.weight_files import EFFICIENTNET_LITE0 as PACKAGE
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAME = "efficientnet-lite0"
 
 
@@ -31,14 +32,6 @@ def is_installed() -> bool:
 
 
 needs_package = pytest.mark.skipif(not is_installed(), reason=f"package {PACKAGE.package} is not installed")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

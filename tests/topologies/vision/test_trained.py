@@ -1,7 +1,6 @@
 """Networks trained for Fashion-MNIST: their weights, cards and recipes."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,15 +17,9 @@ from topologies.models.vision.trained import save_trained
 from topologies.models.vision.training import RECIPES, accuracy, train_chain
 from topologies.models.vision.weight_files import FOLDER, read_card
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NAMES = tuple(RECIPES)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def part(images: LabelledImages, count: int) -> LabelledImages:
