@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agents.checkpoint import Checkpoint, require_unseen
+from agents.learning.settings import check_settings
 from agents.registry import make_policy
-from agents.settings import check_settings
+from agents.split_inference.checkpoint import Checkpoint, require_unseen
 from emulator.core.errors import Mistakes
 from emulator.core.progress import Progress
 from emulator.core.units import ns_from_s

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.baselines import AllDevice, AllEdge, FixedSplit, Greedy, Random, Replay, Split, load_decisions
-from agents.checkpoint import Checkpoint
-from agents.exact import ExactOnLastMeasurement
-from agents.learned import Learned
+from agents.split_inference.checkpoint import Checkpoint
+from agents.split_inference.exact import ExactOnLastMeasurement
+from agents.split_inference.learned import Learned
 from agents.user_errors import import_failure, in_one_line
 from emulator.policy import Observation, Policy
 from emulator.system import System

@@ -1,23 +1,21 @@
 """Train the agents of a run, on channels that share no data with the run's."""
 
-import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from agents.checkpoint import Checkpoint
-from agents.episodes import Episodes, EpisodeSettings
-from agents.settings import A3cSettings, PpoSettings, changed, check_settings
+from agents.learning.settings import A3cSettings, PpoSettings, changed, check_settings
+from agents.split_inference.checkpoint import Checkpoint
+from agents.split_inference.episodes import Episodes, EpisodeSettings
 from emulator.core.cache import Cache
-from emulator.core.files import file_sha256
 from emulator.core.progress import StepProgress
 from emulator.layer_times import Measured, rows_of, with_measured
 from emulator.system import System
 from topologies.build import require_disjoint, training_systems
-from topologies.loading.file_checks import named_files
+from topologies.loading.contents import contents_sha256
 from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
 NOT_TRAINED_ON = ("seed", "duration_s", "failures", "policies", "hil", "realtime")  # sections of a scenario
@@ -93,15 +91,6 @@ class _Course:
         return checkpoint, curve
 
 
-def contents_sha256(scenario: Scenario, folder: Path, ignored: Collection[str] = ()) -> str:
-    """Return a digest of a scenario and of all files that it names, without the sections that are ignored."""
-    digest = hashlib.sha256(scenario.model_dump_json(exclude=set(ignored)).encode())
-    for place, file in named_files(scenario, folder):
-        if place.partition("[")[0] not in ignored:
-            digest.update(f" {place} {file_sha256(folder / file)}".encode())
-    return digest.hexdigest()
-
-
 def _load_curve(path: Path) -> list[dict[str, Any]]:
     curve: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return curve
@@ -130,8 +119,9 @@ def train_agent(
 ) -> Trained:
     """Train `ppo` or `a3c` with the given settings; others have their defaults.
 
-    Returns the checkpoint and the learning curve (see `agents.actor_critic.curve_point`). Raises ValueError for an
-    invalid setting, and if the traces of the episodes' systems and of `tested` have an interval of a source in common.
+    Returns the checkpoint and the learning curve (see `agents.learning.actor_critic.curve_point`).
+    Raises ValueError for an invalid setting, and if the traces of the episodes' systems and of `tested` have an
+    interval of a source in common.
     """
     check_settings(agent, settings)
     for system in tested:
@@ -147,9 +137,9 @@ def train_agent(
 def trainer_of(agent: str) -> Trainer:
     """Return what trains `ppo` or `a3c`. Call it before the work starts: it raises ImportError without torch."""
     if agent == "ppo":
-        from agents import ppo
+        from agents.learning import ppo
 
         return lambda episodes, settings, *rest: ppo.train(episodes, changed(PpoSettings(), settings), *rest)
-    from agents import a3c
+    from agents.learning import a3c
 
     return lambda episodes, settings, *rest: a3c.train(episodes, changed(A3cSettings(), settings), *rest)

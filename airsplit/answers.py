@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.isolated_outcome import fixed_choices
+from agents.split_inference.isolated_outcome import fixed_choices
 from airsplit.stored_run import StoredRun
 from emulator.core.errors import MissingDependency
 from emulator.task import Task, parse

@@ -7,7 +7,7 @@ from functools import cache, partial
 from os import posix_fallocate
 from pathlib import Path
 
-from agents.bound import bounds
+from agents.split_inference.bound import bounds
 from airsplit.answers import with_answers
 from airsplit.deferral import SignalDeferral
 from airsplit.stored_run import load_stored

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from agents.checkpoint import Checkpoint, require_unseen
 from agents.evaluation import check_policies, named_checkpoints, policies_of
 from agents.registry import UserPolicy
+from agents.split_inference.checkpoint import Checkpoint, require_unseen
 from agents.training import train_missing
 from emulator.core.cache import Cache
 from emulator.layer_times import measured_of

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from agents.checkpoint import Checkpoint
 from agents.evaluation import policies_of
+from agents.split_inference.checkpoint import Checkpoint
 from airsplit.emulation_run import simulate_one
 from airsplit.simulation_run import run_policies
 from airsplit.stored_run import load_stored

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agents.registry import make_policy
-from agents.vector_environment import step_all
+from agents.split_inference.vector_environment import step_all
 from airsplit.cli.output import fail
 from emulator.channel.generate import generate
 from emulator.channel.large_scale.track import static, waypoints

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from scipy import stats
 
 from agents.baselines import FixedSplit, Split, edge_servers
-from agents.bound import bounds
-from agents.encoding import SOURCE, layout_of
-from agents.episodes import EpisodeSettings
 from agents.registry import make_policy
+from agents.split_inference.bound import bounds
+from agents.split_inference.encoding import SOURCE, layout_of
+from agents.split_inference.episodes import EpisodeSettings
 from agents.training import prepare_episodes, train_agent
 from emulator.policy import Policy
 from emulator.record import Records

@@ -7,9 +7,9 @@ from typing import Any
 
 from gymnasium.vector import SyncVectorEnv, VectorEnv
 
-from agents.environment import SplitInference, episodes_of
-from agents.episodes import Episodes
-from agents.vector_environment import SplitInferenceVector
+from agents.split_inference.environment import SplitInference, episodes_of
+from agents.split_inference.episodes import Episodes
+from agents.split_inference.vector_environment import SplitInferenceVector
 from benchmarks.rows import Row
 
 SCENARIO = str(Path(__file__).parents[1] / "topologies" / "quickstart.yaml")

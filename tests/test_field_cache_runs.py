@@ -8,7 +8,7 @@ import pytest
 
 import airsplit
 from agents import training
-from agents.episodes import EpisodeSettings
+from agents.split_inference.episodes import EpisodeSettings
 from airsplit.preparation import _note_on_training
 from airsplit.rerun import repeat_run
 from results.progress import RunProgress

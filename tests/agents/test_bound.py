@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.bound import bounds, optimum
 from agents.registry import make_policy
+from agents.split_inference.bound import bounds, optimum
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.link import Link
 from emulator.policy import Policy

@@ -11,10 +11,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from agents.environment import ID, SplitInference
-from agents.episodes import Episodes, EpisodeSettings
+from agents.environments import SPLIT_INFERENCE
 from agents.registry import make_policy
-from agents.vector_environment import SplitInferenceVector
+from agents.split_inference.environment import SplitInference
+from agents.split_inference.episodes import Episodes, EpisodeSettings
+from agents.split_inference.vector_environment import SplitInferenceVector
 from emulator.core.units import NS_PER_MS
 from emulator.record import Records
 from emulator.simulation import Simulation
@@ -29,14 +30,14 @@ EPISODES = Episodes([small_system(1), small_system(2)], EpisodeSettings(6, 5, 3)
 
 
 def test_gymnasiums_checker_passes() -> None:
-    environment = gymnasium.make(ID, scenario=QUICKSTART, episodes=2, steps=3)
+    environment = gymnasium.make(SPLIT_INFERENCE, scenario=QUICKSTART, episodes=2, steps=3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(environment.unwrapped)
 
 
 def test_gymnasium_makes_the_vector_environment() -> None:
-    environment = gymnasium.make_vec(ID, num_envs=3, scenario=QUICKSTART, episodes=2, steps=3)
+    environment = gymnasium.make_vec(SPLIT_INFERENCE, num_envs=3, scenario=QUICKSTART, episodes=2, steps=3)
     assert isinstance(environment.unwrapped, SplitInferenceVector)
     assert environment.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
 

@@ -7,7 +7,7 @@ from itertools import combinations, pairwise, permutations
 import numpy as np
 import pytest
 
-from agents.exact import Estimate, ExactOnLastMeasurement
+from agents.split_inference.exact import Estimate, ExactOnLastMeasurement
 from emulator.link import Link
 from emulator.simulation.isolated_task import sojourn_ns
 from emulator.simulation.network import Network

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from agents.episodes import Episodes, EpisodeSettings
-from agents.export import export_episode
 from agents.registry import make_policy
+from agents.split_inference.episodes import Episodes, EpisodeSettings
+from agents.split_inference.export import export_episode
 from emulator.record import Records
 from emulator.simulation import Simulation
 from topologies.build import build, training_system

@@ -4,8 +4,8 @@ import cProfile
 import pstats
 from dataclasses import replace
 
-from agents.alike import AlikePlacements
-from agents.bound import bounds
+from agents.split_inference.alike import AlikePlacements
+from agents.split_inference.bound import bounds
 from emulator.simulation.network import Network
 from emulator.system import System
 from tests.agents.systems import small_system

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import yaml
 
-from agents import environment as environments
-from agents.environment import ID, SplitInference
-from agents.episodes import Episodes, EpisodeSettings
-from agents.vector_environment import SplitInferenceVector
+from agents.environments import SPLIT_INFERENCE
+from agents.split_inference import environment as environments
+from agents.split_inference.environment import SplitInference
+from agents.split_inference.episodes import Episodes, EpisodeSettings
+from agents.split_inference.vector_environment import SplitInferenceVector
 from tests.agents.systems import small_system
 
 QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
@@ -54,11 +55,11 @@ def test_field_second_environment_of_equal_contents_generates_no_channel(tmp_pat
     first = environments.episodes_of(str(files[0]), 2, 3, 0)
     with patch.object(environments, "training_systems", side_effect=AssertionError("generated again")):
         assert environments.episodes_of(str(files[1]), 2, 3, 0) is first
-        environment = gymnasium.make(ID, scenario=str(files[0]), episodes=2, steps=3)
+        environment = gymnasium.make(SPLIT_INFERENCE, scenario=str(files[0]), episodes=2, steps=3)
         with pytest.raises(AssertionError, match="generated again"):
-            gymnasium.make(ID, scenario=str(files[2]), episodes=2, steps=3)
+            gymnasium.make(SPLIT_INFERENCE, scenario=str(files[2]), episodes=2, steps=3)
         with pytest.raises(AssertionError, match="generated again"):
-            gymnasium.make(ID, scenario=str(files[0]), episodes=2, steps=4)
+            gymnasium.make(SPLIT_INFERENCE, scenario=str(files[0]), episodes=2, steps=4)
     observation, _ = environment.reset(options={"episode": 1})
     np.testing.assert_array_equal(observation, first.rows(1).observations[0])
 

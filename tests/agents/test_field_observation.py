@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.encoding import Encoder, layout_of
+from agents.split_inference.encoding import Encoder, layout_of
 from emulator.policy import Observation
 from emulator.simulation.network import Network
 from emulator.simulation.observation import DelayedObservation

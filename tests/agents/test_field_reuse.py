@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agents import training
-from agents.episodes import Episodes, EpisodeSettings
+from agents.split_inference.episodes import Episodes, EpisodeSettings
 from agents.training import Trained, train_missing, train_one
 from emulator.core.cache import Cache
 from emulator.layer_times import Measured

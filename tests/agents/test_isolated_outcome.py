@@ -2,8 +2,8 @@ from statistics import fmean
 
 import pytest
 
-from agents.bound import bounds
-from agents.isolated_outcome import SOURCE, fixed_choices
+from agents.split_inference.bound import bounds
+from agents.split_inference.isolated_outcome import SOURCE, fixed_choices
 from emulator.link import Link
 from emulator.simulation.isolated_task import sojourn_ns
 from emulator.simulation.network import Network

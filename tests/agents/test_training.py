@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 from scipy import stats
 
-from agents.a3c import returns_of
-from agents.a3c import train as train_a3c
-from agents.actor_critic import ActorCritic, entropy, explained_variance, one_thread, sample
-from agents.checkpoint import METADATA_KEY, Checkpoint, require_unseen
-from agents.episodes import Episodes, EpisodeSettings
-from agents.learned import Learned
-from agents.ppo import advantages_of
+from agents.learning.a3c import returns_of
+from agents.learning.a3c import train as train_a3c
+from agents.learning.actor_critic import ActorCritic, entropy, explained_variance, one_thread, sample
+from agents.learning.ppo import advantages_of
+from agents.learning.settings import A3cSettings, PpoSettings, changed, check_settings
 from agents.registry import make_policy
-from agents.settings import A3cSettings, PpoSettings, changed, check_settings
+from agents.split_inference.checkpoint import METADATA_KEY, Checkpoint, require_unseen
+from agents.split_inference.episodes import Episodes, EpisodeSettings
+from agents.split_inference.learned import Learned
 from agents.training import train_agent, train_missing, train_one
 from emulator.core.cache import Cache
 from emulator.profile import ModelProfile
@@ -376,10 +376,10 @@ def test_deciding_needs_no_torch(tmp_path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from agents.checkpoint import Checkpoint
+from agents.split_inference.checkpoint import Checkpoint
 from agents.registry import make_policy
-import agents.training, agents.bound
-from agents.settings import check_settings
+import agents.training, agents.split_inference.bound
+from agents.learning.settings import check_settings
 from tests.agents.systems import small_system
 check_settings("a3c", {{"workers": 2}})
 make_policy("ppo", {{}}, small_system(1), Checkpoint.load(Path({str(tmp_path / "ppo.safetensors")!r})))

@@ -10,7 +10,7 @@ from statistics import fmean
 import pyarrow.compute as pc
 import pytest
 
-from agents.bound import bounds
+from agents.split_inference.bound import bounds
 from airsplit.simulation_result import simulate
 from emulator.activation.codecs import CODECS
 from emulator.link import Link

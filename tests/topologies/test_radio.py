@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.export import _link as exported_link
+from agents.split_inference.export import _link as exported_link
 from emulator.channel import radio
 from emulator.system import Background, CellSpec, Ramp
 from tests.topologies.loading.bad_scenarios import GOOD

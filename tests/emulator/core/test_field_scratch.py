@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.bound import bounds
 from agents.registry import make_policy
+from agents.split_inference.bound import bounds
 from emulator.core.arrays import Columns
 from emulator.core.scratch import PIECE_ROWS, Scratch, empty_beside, joined, release, scratch_folder
 from emulator.core.units import NS_PER_MS

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.settings import A3cSettings, PpoSettings
+from agents.learning.settings import A3cSettings, PpoSettings
 from tests.topologies.loading.bad_scenarios import CASES, GOOD, Case
 from topologies.build import build, training_system
 from topologies.loading.loader import load, prefix_errors

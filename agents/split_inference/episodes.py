@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from agents.bound import longest_idle_ns
-from agents.encoding import Encoder, layout_of
-from agents.isolated_outcome import IsolatedOutcomes
+from agents.split_inference.bound import longest_idle_ns
+from agents.split_inference.encoding import Encoder, layout_of
+from agents.split_inference.isolated_outcome import IsolatedOutcomes
 from emulator.core.arrays import Flags, Float32s
 from emulator.core.randomness import draw_key, generator
 from emulator.core.units import NS_PER_S

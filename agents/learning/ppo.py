@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from agents.actor_critic import (
+from agents.learning.actor_critic import (
     ActorCritic,
     Diagnostics,
     checkpoint_of,
@@ -16,10 +16,10 @@ from agents.actor_critic import (
     one_thread,
     sample,
 )
-from agents.checkpoint import Checkpoint
-from agents.episodes import Episodes
-from agents.settings import PpoSettings
-from agents.vector_environment import SplitInferenceVector
+from agents.learning.settings import PpoSettings
+from agents.split_inference.checkpoint import Checkpoint
+from agents.split_inference.episodes import Episodes
+from agents.split_inference.vector_environment import SplitInferenceVector
 from emulator.core.progress import Progress
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from agents.encoding import Layout
+from agents.split_inference.encoding import Layout
 from emulator.core.arrays import Float32s
 from emulator.core.files import atomic_write
 from emulator.system import System

@@ -1,4 +1,4 @@
-"""The vector version of `agents.environment.SplitInference`: one table, stepped by one compiled loop."""
+"""The vector version of the environment `SplitInference`: one table, stepped by one compiled loop."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +10,8 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from agents.environment import EPISODE_ORDERS, episodes_of, observation_space
-from agents.episodes import Episodes
+from agents.split_inference.environment import EPISODE_ORDERS, episodes_of, observation_space
+from agents.split_inference.episodes import Episodes
 from emulator.core.arrays import Flags, Float32s, Ints
 from emulator.core.compiled import compiled
 from emulator.core.draws import uniform

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.checkpoint import Checkpoint, Training
-from agents.episodes import Episodes
+from agents.split_inference.checkpoint import Checkpoint, Training
+from agents.split_inference.episodes import Episodes
 from emulator.core.arrays import Float32s
 
 

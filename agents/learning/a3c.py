@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from agents.actor_critic import (
+from agents.learning.actor_critic import (
     ActorCritic,
     Diagnostics,
     checkpoint_of,
@@ -18,10 +18,10 @@ from agents.actor_critic import (
     one_thread,
     sample,
 )
-from agents.checkpoint import Checkpoint
-from agents.episodes import Episodes
-from agents.settings import A3cSettings
-from agents.vector_environment import SplitInferenceVector
+from agents.learning.settings import A3cSettings
+from agents.split_inference.checkpoint import Checkpoint
+from agents.split_inference.episodes import Episodes
+from agents.split_inference.vector_environment import SplitInferenceVector
 from emulator.core.progress import Progress
 
 MAX_CURVE_POINTS = 50  # about as many points in a learning curve

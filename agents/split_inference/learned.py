@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from agents.checkpoint import Checkpoint
-from agents.encoding import Encoder, model_digest, servers_of
+from agents.split_inference.checkpoint import Checkpoint
+from agents.split_inference.encoding import Encoder, model_digest, servers_of
 from emulator.core.arrays import Flags, Float32s
 from emulator.policy import Observation
 from emulator.system import System

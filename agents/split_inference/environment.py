@@ -1,4 +1,4 @@
-"""The Gymnasium environment `airsplit/SplitInference-v0` of uncoupled tasks; importing this module registers it."""
+"""The Gymnasium environment `airsplit/SplitInference-v0` of uncoupled tasks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,25 +9,24 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from agents.encoding import LIMIT
-from agents.episodes import Episodes, EpisodeSettings
-from agents.training import contents_sha256
+from agents.split_inference.encoding import LIMIT
+from agents.split_inference.episodes import Episodes, EpisodeSettings
 from emulator.core.arrays import Flags, Float32s
 from emulator.core.cache import user_cache
 from emulator.core.draws import uniform
 from topologies.build import training_systems
+from topologies.loading.contents import contents_sha256
 from topologies.loading.loader import load
 from topologies.schema.scenario import Scenario
 
-ID = "airsplit/SplitInference-v0"
 EPISODE_ORDERS = 2**62  # the seed chooses one of as many
 KEPT_EPISODES = 4  # the last that were made, for further environments of the same contents
 
 
 class SplitInference(gymnasium.Env[Float32s, np.int64]):
-    """Each step places one task that is alone on an idle system (see `agents.episodes`).
+    """Each step places one task that is alone on an idle system (see `agents.split_inference.episodes`).
 
-    Observation: the features of `agents.encoding.Layout`, float32. Action: the number of a choice;
+    Observation: the features of `agents.split_inference.encoding.Layout`, float32. Action: the number of a choice;
     `info["action_mask"]` marks the current candidates, and any other choice earns the reward of a failed task. Reward:
     minus the task's cost divided by its deadline. `info["sojourn_ns"]`: the task's sojourn (-1 for a choice that is no
     candidate, 0 after a reset). After `steps` tasks the episode is truncated; the last observation is of a task that is
@@ -109,8 +108,5 @@ def _episodes_of(source: _TrainingSource, settings: EpisodeSettings) -> Episodes
 
 
 def make(scenario: str, episodes: int = 64, steps: int = 32, seed: int = 0) -> SplitInference:
-    """Entry point of `gymnasium.make(ID, scenario="topologies/quickstart.yaml")`."""
+    """Entry point of `gymnasium.make(SPLIT_INFERENCE, scenario="topologies/quickstart.yaml")`."""
     return SplitInference(episodes_of(scenario, episodes, steps, seed))
-
-
-gymnasium.register(ID, entry_point="agents.environment:make", vector_entry_point="agents.vector_environment:make")

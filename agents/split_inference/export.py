@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from agents.baselines import save_decisions
-from agents.episodes import Episode
+from agents.split_inference.episodes import Episode
 from emulator.core.units import NS_PER_S
 from emulator.task import Placement, Task, describe
 from topologies.build.conversion import BYTES_PER_MB, nodes_of, radio_ends

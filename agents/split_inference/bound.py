@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from agents.alike import AlikePlacements
-from agents.isolated_outcome import IsolatedOutcomes
+from agents.split_inference.alike import AlikePlacements
+from agents.split_inference.isolated_outcome import IsolatedOutcomes
 from emulator.core.progress import Progress
 from emulator.link import Link
 from emulator.simulation.isolated_task import IsolatedLeg, end_ns, isolated_legs, least_quality_loss

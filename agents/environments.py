@@ -1,0 +1,11 @@
+"""Importing this module registers the project's environments with Gymnasium."""
+
+import gymnasium
+
+SPLIT_INFERENCE = "airsplit/SplitInference-v0"
+
+gymnasium.register(
+    SPLIT_INFERENCE,
+    entry_point="agents.split_inference.environment:make",
+    vector_entry_point="agents.split_inference.vector_environment:make",
+)

@@ -1,0 +1,1 @@
+"""Actor-critic learning: networks, PPO, A3C and their settings."""

@@ -1,0 +1,1 @@
+"""The problem of placing single tasks: encoding, environment, episodes, bound and optimum, and trained agents."""
