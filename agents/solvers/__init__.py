@@ -1,0 +1,1 @@
+"""Exact optima of placement problems: arrays of costs in, one `Solution` out."""
