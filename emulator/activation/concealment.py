@@ -15,11 +15,12 @@ CONCEALMENTS = MappingProxyType(
         "previous": "the same dimension of the last token before in which it arrived, 0 where there is none",
     }
 )
+MOST_DIMENSIONS = 64  # that can be protected: so many a file of calibrations names
 
 
 class Calibration(NamedTuple):
     """What a receiver knows of an activation in advance: `means` of each dimension, shape (elements,), and the
-    `energy_order` of the dimensions, greatest mean square first."""
+    `energy_order` of at least MOST_DIMENSIONS dimensions, if there are as many, greatest mean square first."""
 
     means: Float32s
     energy_order: Ints

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emulator.activation.concealment import CONCEALMENTS, Calibration, Protection, fill
+from emulator.activation.concealment import CONCEALMENTS, MOST_DIMENSIONS, Calibration, Protection, fill
 from emulator.activation.harms import Harm, lost_scalars, noisy, parse_harm
 from emulator.activation.interleaving import INTERLEAVINGS, packet_numbers, scalars_per_packet
 from emulator.core.arrays import Float32s, Ints
@@ -53,6 +53,8 @@ def parse_recipe(text: str) -> Recipe:
         if not (each[1:].isdecimal() and int(each[1:]) > 0):
             raise ValueError(f"recipe={text}: {each}: must have a whole number of at least 1 after the letter")
         numbers[each[0]] = int(each[1:])
+    if numbers["d"] > MOST_DIMENSIONS:
+        raise ValueError(f"recipe={text}: must protect at most {MOST_DIMENSIONS} dimensions")
     return Recipe(interleaving, concealment, Protection(numbers["t"], numbers["d"]))
 
 

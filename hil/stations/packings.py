@@ -1,5 +1,6 @@
 """How the messages of tasks are laid out in packets, and what is made of those that arrived."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -31,7 +32,8 @@ class Packings:
             return StationMessage(key, data)
         if not _is_activation(plan, key):
             return StationMessage(key, data, acknowledged=True)
-        packing = delivery.packing(plan.placement[key.stage].first, plan.legs.once[key.stage].codec, _tokens(job, key))
+        cut, codec = plan.placement[key.stage].first, plan.legs.once[key.stage].codec
+        packing = delivery.packing(cut, codec, _tokens(job, key), key.step == 0)
         return StationMessage(key, packing.pack(data), packets=packing.packet_bytes, acknowledged=True)
 
     def received(self, job: StationJob, message: StationMessage, shape: tuple[int, int]) -> Float32s:
@@ -45,7 +47,7 @@ class Packings:
         delivery = self._deliveries.get(plan.kind)
         if delivery is None:
             return CODECS[codec].decode_received(message.data, arrived, shape)[0]
-        payload, there = delivery.packing(cut, codec, shape[0]).unpack(message.data, arrived)
+        payload, there = delivery.packing(cut, codec, shape[0], message.key.step == 0).unpack(message.data, arrived)
         values, lost = CODECS[codec].decode_received(payload, there, shape)
         return fill(values, lost, delivery.delivery.recipe.concealment, delivery.calibrations[cut])
 
@@ -62,11 +64,15 @@ class _Delivery:
         self.packing = lru_cache(KEPT_PACKINGS)(self._packing)
         self._elements = {cut: known.elements for cut, known in given.cuts.items()}
 
-    def _packing(self, cut: int, codec: str, tokens: int) -> Packing:
-        """Return the layout of an activation of so many tokens."""
+    def _packing(self, cut: int, codec: str, tokens: int, is_first: bool) -> Packing:
+        """Return the layout of an activation of so many tokens. Those of later passes have no protected tokens, which
+        are the first of the prompt."""
+        recipe = self.delivery.recipe
+        if not is_first:
+            recipe = replace(recipe, protection=replace(recipe.protection, tokens=0))
         packet_bytes = min(self.delivery.harm.packet_bytes or DATAGRAM_BYTES, DATAGRAM_BYTES)
         shape = tokens, self._elements[cut]
-        return packing_of(CODECS[codec], shape, self.delivery.recipe, packet_bytes, self.calibrations[cut])
+        return packing_of(CODECS[codec], shape, recipe, packet_bytes, self.calibrations[cut])
 
 
 def _is_activation(plan: StationPlan, key: MessageKey) -> bool:

@@ -13,6 +13,7 @@ from topologies.datasets.task_images import has_labels
 class MeasuredQuality(NamedTuple):
     """A finished task whose answer was scored.
 
+    `unit`: of the losses, as in quality tables, empty for drawn pixels, whose loss is 1 for another class;
     `erased_share`: the greatest share of an activation's packets that was lost; `quality_loss`: measured; `predicted`:
     by the table at the shares that were lost, with the 95 % interval of the table's mean, `low` to `high`; the sum over
     the cuts. None without a table."""
@@ -23,6 +24,7 @@ class MeasuredQuality(NamedTuple):
     cuts: str
     codecs: str
     delivery: str
+    unit: str
     erased_share: float
     quality_loss: float
     predicted: float | None
@@ -51,6 +53,7 @@ def predicted_rows(
             " ".join(str(leg.first) for leg in sent),
             " ".join(leg.codec for leg in sent),
             "" if delivery is None else delivery.text,
+            _scored_unit(plan, job) or "",
             max((real.erased[leg.stage] for leg in sent), default=0.0),
             loss,
             *_predicted(network, schedule, job, real.erased),

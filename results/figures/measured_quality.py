@@ -33,7 +33,7 @@ def measured_quality(tasks: pd.DataFrame, path: Path) -> Path:
                 marker=MARKERS[1], markersize=4, elinewidth=0.9, capsize=2, label="mean of tasks",
             )  # fmt: skip
             axes.axhline(0, color=INK, linewidth=0.5)
-            axes.set(xlabel="Share of packets lost (%)", ylabel="Quality lost (nats a token)")
+            axes.set(xlabel="Share of packets lost (%)", ylabel=f"Quality lost ({own['unit'].iloc[0]})")
             axes.set_title(kind, loc="left")
             tidy(axes)
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)

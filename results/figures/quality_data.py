@@ -11,7 +11,7 @@ from results.run.tables import require_columns
 
 MAX_GROUPS = 5  # of tasks with similar shares, for each kind
 MIN_TASKS = 8  # of a group
-TEXTS = ("source", "kind", "cuts", "codecs", "delivery")
+TEXTS = ("source", "kind", "cuts", "codecs", "delivery", "unit")
 NUMBERS = ("task", "erased_share", "quality_loss", "predicted", "low", "high")
 
 

@@ -44,6 +44,7 @@ RULES: Mapping[Rule, tuple[Rule, ...]] = {
     link_checks.check_cells_of_a_ue: (graph_checks.check_graph, cell_checks.check_links_of_cells),
     task_checks.check_memory: (graph_checks.check_nodes, task_checks.check_tasks, quality_checks.check_quality),
     task_checks.check_fixed: (graph_checks.check_nodes, task_checks.check_tasks),
+    quality_checks.check_quality_of_fixed: (task_checks.check_fixed, quality_checks.check_quality),
     task_checks.check_worker_policies: (),
     task_checks.check_workers: (graph_checks.check_nodes, realtime_checks.check_switches),
 }

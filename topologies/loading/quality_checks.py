@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 
 from emulator.activation.delivery import ActivationDelivery, parse_delivery
+from emulator.profile import ModelProfile
 from emulator.quality import QualityTable
 from topologies.loading.rule_input import RuleInput
+from topologies.profiles import load_profile, profile_names
+from topologies.schema.scenario import FixedSection
 from topologies.schema.workloads import TaskSection
 
 
 def check_quality(given: RuleInput) -> Iterator[str]:
-    """What `cost.quality_s` names are tasks, and their cuts, codecs and deliveries were measured."""
+    """What `cost.quality_s` names are tasks, whose tables are of their models and whose cuts, codecs and deliveries
+    were measured; deliveries lose packets."""
     scenario = given.scenario
     names = {task.name for task in scenario.tasks}
     for name, weight_s in scenario.cost.quality_s.items():
@@ -28,15 +32,51 @@ def check_quality(given: RuleInput) -> Iterator[str]:
         except ValueError as error:
             yield f"{path}.delivery={task.delivery}: {error}"
             continue
+        if delivery is not None and delivery.harm.kind == "noise":
+            yield f"{path}.delivery={task.delivery}: must be no noise: links carry packets, and lose some"
+            continue
         if delivery is not None and delivery.recipe.protection.tokens and given.models[task.model].family == "vision":
             yield f"{path}.delivery={task.delivery}: must protect no tokens, since {task.model} takes images"
+            continue
         if task.name not in scenario.cost.quality_s:
             if task.quality is not None:
                 yield f"{path}.quality={task.quality}: must not be given unless cost.quality_s names {task.name}"
         elif loses and delivery is None:
             yield f"{path}.delivery: must be given, since a bearer is um and cost.quality_s names {task.name}"
+        elif wrong := _wrong_table(given.models[task.model], tables[task.name]):
+            yield f"{path}.quality={task.quality or tables[task.name].model}: {wrong}"
         else:
             yield from _not_measured(path, task, delivery if loses else None, tables[task.name])
+
+
+def check_quality_of_fixed(given: RuleInput) -> Iterator[str]:
+    """Fixed splits of tasks whose quality counts are at cuts that were measured."""
+    for index, policy in enumerate(given.scenario.policies):
+        for name, split in policy.splits.items() if isinstance(policy, FixedSection) else ():
+            if name in given.quality and 0 < split.cut < len(_model_of(given, name).layers):
+                cuts = given.quality[name].cuts
+                if split.cut not in cuts:
+                    known = ", ".join(map(str, cuts))
+                    yield f"policies[{index}].splits.{name}.cut={split.cut}: must be one of {known}, where {_WAS}"
+
+
+def _model_of(given: RuleInput, name: str) -> ModelProfile:
+    return next(given.models[task.model] for task in given.scenario.tasks if task.name == name)
+
+
+def _wrong_table(model: ModelProfile, table: QualityTable) -> str:
+    """Return why a table cannot be of a model; empty if it can: models of one architecture may have different names."""
+    if (table.unit == "nats a token") != (model.family == "causal_lm"):
+        return f"must be measured on a {model.family} model, not in the unit {table.unit}"
+    if table.model in profile_names() and _sizes(load_profile(table.model)) != _sizes(model):
+        return f"must be measured on a model with the layers of {model.name}, not on {table.model}"
+    if table.cuts[-1] >= len(model.layers):
+        return f"must be measured on {model.name}: cut {table.cuts[-1]} lies behind its {len(model.layers)} layers"
+    return ""
+
+
+def _sizes(model: ModelProfile) -> list[int]:
+    return [layer.activation_elements for layer in model.layers]
 
 
 def _not_measured(
@@ -48,9 +88,9 @@ def _not_measured(
     for name in task.activation:
         if name not in table.codecs:
             yield f"{path}.activation={name}: must be one of {', '.join(table.codecs)}, with which {_WAS}"
-    to_the_end = list(dict.fromkeys(row.delivery for row in table.rows if row.delivery and row.level == 1))
+    to_the_end = {row.delivery for row in table.rows if row.delivery and row.level == 1}
     if delivery is not None and str(delivery) not in to_the_end:
-        known = ", ".join(sorted(to_the_end))
+        known = ", ".join(sorted(each for each in to_the_end if parse_delivery(each).harm.kind != "noise"))
         yield f"{path}.delivery={task.delivery}: must be one of {known or 'none'}, for which {_WAS} up to a level of 1"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from emulator.activation.codecs import CODECS
+from emulator.activation.delivery import parse_delivery
 from emulator.core.files import atomic_write, require_writable
 from emulator.core.progress import StepProgress
 from emulator.quality import QualityTable
@@ -29,14 +30,19 @@ def measure_model(
 
     What is measured is kept in a file beside `out` until the table is written: the same call after an interruption
     continues. Uses one thread, for the whole process. Raises ValueError, one line, for a model that is unknown or not
-    trained, a cut that it does not have, or a text that cannot be used; MissingDependency for what is not installed.
+    trained, a cut that it does not have, tokens of images to protect, or a text that cannot be used; MissingDependency
+    for what is not installed.
     """
     require_writable(out)
-    layers = len(model_plan(model).layers)
+    plan = model_plan(model)
+    layers = len(plan.layers)
     cuts = tuple(sorted({case.cut for case in cases}))
     for cut in cuts:
         if not 0 < cut < layers:
             raise ValueError(f"cut={cut}: must be between 1 and {layers - 1}, the last cut of {model}")
+    for recipe in {parse_delivery(case.delivery).recipe for case in cases if case.delivery}:
+        if recipe.protection.tokens and plan.family == "vision":
+            raise ValueError(f"recipe={recipe}: must protect no tokens, since {model} takes images")
     torch.set_num_threads(1)
     progress("load", 0, 2)
     prepared = prepare(model, text, size)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 
 from emulator.activation.codecs import CODECS
-from emulator.activation.concealment import Calibration
+from emulator.activation.concealment import MOST_DIMENSIONS, Calibration
 from emulator.activation.delivery import parse_delivery
 from emulator.core.files import atomic_write, file_sha256
 from emulator.core.strict_json import json_text
@@ -24,7 +24,6 @@ from topologies.schema.messages import translate
 
 QUALITY_FOLDER = PROFILES_FOLDER / "quality"
 VERSION = 1  # of the file's format
-KEPT_DIMENSIONS = 64  # of the energy order that a calibration keeps
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -167,7 +166,7 @@ def calibration_bytes(calibrations: Mapping[int, Calibration]) -> bytes:
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for cut, each in calibrations.items():
         arrays[f"means{cut}"] = each.means.astype(np.float16)
-        arrays[f"order{cut}"] = each.energy_order[:KEPT_DIMENSIONS].astype(np.int32)
+        arrays[f"order{cut}"] = each.energy_order[:MOST_DIMENSIONS].astype(np.int32)
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()

@@ -88,7 +88,17 @@ def test_texts(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "none", "none/zero/x1", "none/zero/t0", "none/zero/t", "none/zero/d1/t1", "none/zero/t1/t2", "none/zero/"],
+    [
+        "",
+        "none",
+        "none/zero/x1",
+        "none/zero/t0",
+        "none/zero/t",
+        "none/zero/d1/t1",
+        "none/zero/t1/t2",
+        "none/zero/",
+        "none/zero/d65",
+    ],
 )
 def test_bad_texts(text: str) -> None:
     with pytest.raises(ValueError, match=rf"^recipe={text}: "):

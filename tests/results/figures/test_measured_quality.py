@@ -12,7 +12,8 @@ from results.figures.quality_data import MAX_GROUPS, by_share, read_quality
 
 def tasks_of(count: int, kind: str = "text") -> pd.DataFrame:
     share = np.random.default_rng(1).permutation(np.linspace(0, 0.2, count))
-    names = {"source": "ue1", "kind": kind, "cuts": "16", "codecs": "int8", "delivery": "packets:1500/scatter/mean"}
+    of = {"source": "ue1", "kind": kind, "unit": "nats a token" if kind == "text" else "accuracy"}
+    names = {**of, "cuts": "16", "codecs": "int8", "delivery": "packets:1500/scatter/mean"}
     numbers = {"quality_loss": 2 * share, "predicted": share, "low": share - 0.1, "high": share + 0.1}
     return pd.DataFrame({**names, "task": range(count), "erased_share": share, **numbers})
 

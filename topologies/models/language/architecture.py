@@ -17,6 +17,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 from topologies.models.chain import LayerPlan, ModelPlan
 from topologies.models.language.decoder import Decoder, PositionedEmbedding
 
+# Their numbers by default are those of one model's vocabulary, and no layer needs them.
+_NO_SPECIAL_TOKENS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+
 LayerNames = tuple[Mapping[str, str], ...]  # by layer: names of its tensors in the model, by their names in the layer
 
 
@@ -24,7 +27,7 @@ def configuration_of(settings: Mapping[str, Any]) -> PreTrainedConfig:
     """Return the configuration for settings of a config.json (`checked_config`). Raises ValueError, one line, where
     they do not fit together."""
     with _as_value_error():
-        return AutoConfig.for_model(**settings)
+        return AutoConfig.for_model(**{**_NO_SPECIAL_TOKENS, **settings})
 
 
 @contextmanager
