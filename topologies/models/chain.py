@@ -59,7 +59,7 @@ class ModelPlan:
 
 
 def _require_fit(place: str, tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """Raise ValueError unless stored tensors have the names, types and shapes of a layer's."""
+    """Raise ValueError unless stored tensors have the names, types and shapes of a layer's, and finite values."""
     for name in sorted(tensors.keys() ^ wanted.keys()):
         raise ValueError(f"{place}: {name}: {'is missing' if name in wanted else 'is not a tensor of this layer'}")
     for name, tensor in wanted.items():
@@ -67,6 +67,8 @@ def _require_fit(place: str, tensors: Mapping[str, Tensor], wanted: Mapping[str,
         if (stored.dtype, stored.shape) != (tensor.dtype, tensor.shape):
             found, needed = (f"{each.dtype} of shape {tuple(each.shape)}" for each in (stored, tensor))
             raise ValueError(f"{place}: {name}: must be {needed}, not {found}")
+        if not all(bound.isfinite() for bound in stored.aminmax()):
+            raise ValueError(f"{place}: {name}: must have finite values")
 
 
 class StatefulLayer(nn.Module, ABC):

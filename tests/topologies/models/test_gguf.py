@@ -16,8 +16,9 @@ from tests.topologies.models.small_models import VOCABULARY, make_model
 from topologies.models.chain import Chain
 from topologies.models.language.folder_plan import folder_plan
 from topologies.models.language.gguf_conversion import convert
-from topologies.models.language.gguf_file import read_gguf
+from topologies.models.language.gguf_file import _Reader, read_gguf
 from topologies.models.language.model_folder import ModelFolder
+from topologies.models.language.tokenizer import load_tokenizer, text_tokens
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -94,6 +95,61 @@ def header(fields: bytes, tensors: int = 0, count: int = 1) -> bytes:
 
 def text(value: bytes) -> bytes:
     return struct.pack("<Q", len(value)) + value
+
+
+def with_field(content: bytes, name: str, value: bytes) -> bytes:
+    """Return a GGUF file with another type and value of a field; where the tensors begin stays a multiple of 32."""
+    reader = _Reader(Path(), content)  # type: ignore[arg-type]
+    reader.take(8)
+    tensors, fields = reader.number("Q"), reader.number("Q")
+    begin = end = 0
+    for _ in range(fields):
+        is_it, start = reader.text(256) == name, reader.offset
+        reader.value(reader.number("I"))
+        begin, end = (start, reader.offset) if is_it else (begin, end)
+    for _ in range(tensors):
+        reader.text(256)
+        reader.take(8 * reader.number("I") + 12)
+    head = content[:begin] + value + content[end : reader.offset]
+    return head + bytes(-len(head) % 32) + content[-(-reader.offset // 32) * 32 :]
+
+
+def number(value: float) -> bytes:
+    return struct.pack("<If", 6, value)
+
+
+def texts(*values: str) -> bytes:
+    return struct.pack("<IIQ", 9, 8, len(values)) + b"".join(text(value.encode()) for value in values)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("tokenizer.ggml.pre", texts("smollm"), "tokenizer.ggml.pre=['smollm']: must be one of"),
+        ("tokenizer.ggml.token_type", struct.pack("<II", 4, 3), "tokenizer.ggml.token_type=3: must be of another type"),
+        ("tokenizer.ggml.tokens", texts("a", "b"), "tokenizer.ggml.merges=Ā ā: must be of two tokens, and make one"),
+        ("tokenizer.ggml.merges", texts("Ā"), "tokenizer.ggml.merges=Ā : must be of two tokens"),
+        ("llama.rope.freq_base", number(float("nan")), "must have finite numbers"),
+        ("llama.attention.layer_norm_rms_epsilon", number(-1.0), "rms_norm_eps=-1.0: must be between 0 and 1"),
+    ],
+)
+def test_fields_of_another_type_or_meaning_are_refused_in_one_line(
+    good: bytes, name: str, value: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.gguf"
+    path.write_bytes(with_field(good, name, value))
+    (tmp_path / "made").mkdir()
+    with pytest.raises(ValueError, match=r"bad\.gguf: ") as caught:
+        convert(path, tmp_path / "made")
+    assert message in str(caught.value)
+    assert not list((tmp_path / "made").iterdir())
+
+
+def test_control_tokens_are_matched_whole(good: bytes, tmp_path: Path) -> None:
+    types = struct.pack(f"<IIQ{VOCABULARY}I", 9, 4, VOCABULARY, *[1] * (VOCABULARY - 1), 3)
+    (tmp_path / "model.gguf").write_bytes(with_field(good, "tokenizer.ggml.token_type", types))
+    convert(tmp_path / "model.gguf", tmp_path)
+    assert text_tokens(load_tokenizer(ModelFolder(tmp_path)), "Āā") == (VOCABULARY - 1,)
 
 
 @pytest.mark.parametrize(

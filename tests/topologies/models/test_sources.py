@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from emulator.core.errors import MissingDependency, Mistakes
 from emulator.core.files import file_sha256
@@ -30,7 +32,7 @@ from topologies.models.chain import Chain
 from topologies.models.language.folder_plan import folder_plan
 from topologies.models.language.model_folder import ModelFolder
 from topologies.models.language.packages import PACKAGES
-from topologies.models.language.sources import digests_of, folder_of
+from topologies.models.language.sources import digests_of, folder_of, settings_of
 from topologies.models.language.tokenizer import load_tokenizer, text_tokens, tokens_text
 from topologies.schema.models import ModelSection
 from topologies.schema.scenario import Scenario
@@ -230,6 +232,14 @@ def test_pickles_are_refused(stored: Path, tmp_path: Path) -> None:
         ({"hidden_act": "explode"}, "config.json: "),
         ({"num_attention_heads": 7}, "config.json: "),
         ({"rope_parameters": {"rope_type": "magic"}}, "config.json: "),
+        ({"vocab_size": None}, "config.json: vocab_size: must be given"),
+        ({"rms_norm_eps": float("nan")}, "config.json: rms_norm_eps=nan: must be between 0 and 1"),
+        ({"rope_theta": float("inf")}, "config.json: must have finite numbers"),
+        ({"rope_parameters": {"rope_type": "default", "rope_theta": 0}}, "rotary frequencies: must be finite"),
+        (
+            {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4, "partial_rotary_factor": 1e9}},
+            "config.json: rotary frequencies: must be at most 262144",
+        ),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused_in_one_line(
@@ -252,6 +262,21 @@ def test_settings_that_are_no_json_object_are_refused_in_one_line(text: str, tmp
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["vocab_size", "hidden_size", "num_hidden_layers"])
+def test_sizes_have_no_defaults(key: str, stored: Path, tmp_path: Path) -> None:
+    settings_left = json.loads((stored / "config.json").read_text())
+    del settings_left[key]
+    (tmp_path / "config.json").write_text(json.dumps(settings_left))
+    with pytest.raises(ValueError, match=rf"config\.json: {key}: must be given$"):
+        _ = ModelFolder(tmp_path).config
+
+
+def test_pipe_instead_of_a_model_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.gguf")
+    with pytest.raises(ValueError, match=r"config\.json: must be an existing file$"):
+        settings_of(ModelSection(folder=str(tmp_path)), Path())
+
+
 def test_code_of_a_model_is_never_run(stored: Path, tmp_path: Path, models: Path) -> None:
     original = json.loads((stored / "config.json").read_text())
     (tmp_path / "evil.py").write_text("raise SystemExit('ran')")
@@ -269,6 +294,31 @@ def test_tokenizer_of_another_vocabulary_is_refused(stored: Path, tmp_path: Path
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ValueError, match=r"tokenizer\.json: must be a tokenizer: ") as caught:
         load_tokenizer(ModelFolder(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "?"}},
+            "tokenizer: must have tokens for every",
+        ),
+        ({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [], "dropout": 0.5}}, "dropout=0.5: must be 0"),
+        ({"normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"}}, "must be a tokenizer: Precompiled"),
+        ({"normalizer": {"type": "Replace", "pattern": {"String": ""}, "content": "aa"}}, "must have tokens for every"),
+    ],
+)
+def test_tokenizers_that_cannot_be_used_are_refused_in_one_line(
+    change: dict[str, Any], message: str, stored: Path, tmp_path: Path
+) -> None:
+    """Also where the library panics, which is no Exception."""
+    shutil.copy(stored / "config.json", tmp_path)
+    original = json.loads((stored / "tokenizer.json").read_text())
+    (tmp_path / "tokenizer.json").write_text(json.dumps(original | change))
+    with pytest.raises(ValueError) as caught:
+        text_tokens(load_tokenizer(ModelFolder(tmp_path)), "Hello, world")
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -303,6 +353,50 @@ def test_damaged_safetensors_are_refused_in_one_line_or_loaded(
         assert "\n" not in str(error)
     finally:
         shutil.rmtree(folder)
+
+
+UP = "model.layers.0.mlp.up_proj.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda values: values * float("nan"), "block.mlp.up_proj.weight: must have finite values"),
+        (lambda values: values.fill_(1e38).double() * 10, "block.mlp.up_proj.weight: must have finite values"),
+        (lambda values: values.long(), f"tensor {UP}: must be of type F64, F32, F16, BF16, not I64"),
+        (lambda values: values.to(torch.complex64), f"tensor {UP}: must be of type"),
+        (lambda values: values.to(torch.float8_e4m3fn), f"tensor {UP}: must be of type"),
+        (lambda values: values.T.contiguous(), "must be torch.float32 of shape (80, 48), not"),
+    ],
+)
+def test_weights_that_are_none_are_refused_in_one_line(
+    change: Callable[[torch.Tensor], torch.Tensor], message: str, stored: Path, tmp_path: Path
+) -> None:
+    shutil.copy(stored / "config.json", tmp_path)
+    tensors = load_file(stored / "model.safetensors")
+    save_file(tensors | {UP: change(tensors[UP])}, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError) as caught:
+        Chain(folder_plan("mine", ModelFolder(tmp_path)), 0, 3).materialise(0)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_tensors_that_are_given_twice_are_refused(stored: Path, tmp_path: Path) -> None:
+    shutil.copy(stored / "config.json", tmp_path)
+    shutil.copy(stored / "model.safetensors", tmp_path)
+    tensors = load_file(stored / "model.safetensors")
+    save_file(tensors | {UP.removeprefix("model."): tensors[UP] * 2}, tmp_path / "model.safetensors")
+    with pytest.raises(
+        ValueError, match=rf"tensor {UP}: must not be given as layers\.0\.mlp\.up_proj\.weight as well$"
+    ):
+        Chain(folder_plan("mine", ModelFolder(tmp_path)), 1, 2).materialise(0)
+    (tmp_path / "model.safetensors").unlink()
+    save_file(tensors, tmp_path / "a.safetensors")
+    save_file({UP: tensors[UP] * 2}, tmp_path / "b.safetensors")
+    files = {"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(files))
+    with pytest.raises(ValueError, match=rf"b\.safetensors: tensor {UP}: must be in one file alone$"):
+        Chain(folder_plan("mine", ModelFolder(tmp_path)), 1, 2).materialise(0)
 
 
 @pytest.mark.parametrize(

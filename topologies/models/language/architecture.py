@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
 from topologies.models.chain import LayerPlan, ModelPlan
+from topologies.models.language.config_file import MAX_WIDTH
 from topologies.models.language.decoder import Decoder, PositionedEmbedding
 
 # Their numbers by default are those of one model's vocabulary, and no layer needs them.
@@ -92,13 +93,19 @@ def _norm_behind(base: nn.Module, decoders: nn.ModuleList) -> nn.Module:
 
 
 def _rotary(base: nn.Module, config: PreTrainedConfig) -> nn.Module | None:
-    """Return the module of the rotary embeddings with its frequencies in memory; None for a model without them."""
-    found = getattr(base, "rotary_emb", None)
+    """Return the module of the rotary embeddings with its frequencies in memory; None for a model without them. Raises
+    ValueError, one line, for frequencies that are too many or not finite."""
+    found: Any = getattr(base, "rotary_emb", None)
     if found is None:
         return None
-    with torch.device("cpu"):
-        made: nn.Module = type(found)(config)
-    return made
+    if found.inv_freq.numel() > MAX_WIDTH:
+        raise ValueError(f"config.json: rotary frequencies: must be at most {MAX_WIDTH}")
+    with _as_value_error(), torch.device("cpu"):
+        made: Any = type(found)(config)
+    if not made.inv_freq.isfinite().all():
+        raise ValueError("config.json: rotary frequencies: must be finite")
+    rotary: nn.Module = made
+    return rotary
 
 
 def _embedding(model: Any) -> nn.Module:

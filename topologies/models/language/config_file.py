@@ -28,11 +28,19 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
         *("scale_attn_weights", "scale_attn_by_inverse_layer_idx"),
     ),
 }
+# The sizes that must be given: transformers' defaults are those of some large model, not of this one.
+_SIZES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("llama", "qwen2", "qwen3"),
+        ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    ),
+    "gpt2": ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head"),
+}
 _LIMITS: Mapping[str, int] = {
     **dict.fromkeys(("num_hidden_layers", "n_layer"), MAX_LAYERS),
     **dict.fromkeys(("hidden_size", "intermediate_size", "n_embd", "n_inner", "head_dim"), MAX_WIDTH),
     **dict.fromkeys(("num_attention_heads", "num_key_value_heads", "n_head"), 4_096),
-    **dict.fromkeys(("vocab_size", "max_position_embeddings", "n_positions"), MAX_COUNT),
+    **dict.fromkeys(("vocab_size", "max_position_embeddings", "n_positions", "sliding_window"), MAX_COUNT),
 }
 
 
@@ -40,7 +48,8 @@ def checked_config(values: object, where: str) -> dict[str, Any]:
     """Return the settings of an architecture that can be cut, without any others.
 
     Raises ValueError, `where: key=value: rule`, for an architecture that is not among `SETTINGS`, for weights that are
-    quantised in a way of their own, and for a size that no model has.
+    quantised in a way of their own, for a size that is missing or that no model has, and for numbers that are not
+    finite.
     """
     if not isinstance(values, dict):
         raise ValueError(f"{where}: must be a JSON object")
@@ -53,7 +62,17 @@ def checked_config(values: object, where: str) -> dict[str, Any]:
         value = values.get(key)
         if value is not None and (type(value) is not int or not 1 <= value <= most):
             raise ValueError(f"{where}: {key}={str(value)[:40]}: must be a whole number from 1 to {most}")
-    return {key: values[key] for key in SETTINGS[family] if key in values}
+        if value is None and key in _SIZES[family]:
+            raise ValueError(f"{where}: {key}: must be given")
+    for key in ("rms_norm_eps", "layer_norm_epsilon"):
+        if isinstance(epsilon := values.get(key), int | float) and not 0 <= epsilon <= 1:
+            raise ValueError(f"{where}: {key}={epsilon}: must be between 0 and 1")
+    chosen = {key: values[key] for key in SETTINGS[family] if key in values}
+    try:
+        json.dumps(chosen, allow_nan=False)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{where}: must have finite numbers, nested less deeply") from None
+    return chosen
 
 
 def config_of_text(text: str | bytes, where: str) -> dict[str, Any]:

@@ -223,8 +223,9 @@ def _write_weights(path: Path, file: GgufFile, config: Mapping[str, Any], target
     with path.open("wb") as out:
         out.write(struct.pack("<Q", len(text)) + text)
         for target in targets:
+            values = file.values(target.stored)
             try:
-                changed = target.change(file.values(target.stored), config)
+                changed = target.change(values, config)
             except ValueError as error:
                 raise ValueError(f"{file.path}: tensor {target.stored}: {error}") from None
             out.write(np.ascontiguousarray(changed).tobytes())

@@ -11,6 +11,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from topologies.models.language.gguf_file import GgufFile
+from topologies.models.language.tokenizer import tokenizer_errors
 
 CONTROL, USER_DEFINED = 3, 4  # types of tokens that are matched whole, before the text is split
 
@@ -50,22 +51,23 @@ def tokenizer_of(file: GgufFile) -> Tokenizer:
     if kind != "gpt2":
         raise ValueError(f"{file.path}: tokenizer.ggml.model={kind[:40]}: must be gpt2 (byte-level BPE)")
     split = file.fields.get("tokenizer.ggml.pre", "default")
-    if split not in SPLITS:
+    if not isinstance(split, str) or split not in SPLITS:
         raise ValueError(f"{file.path}: tokenizer.ggml.pre={str(split)[:40]}: must be one of {', '.join(SPLITS)}")
     tokens = file.field("tokenizer.ggml.tokens", list)
     vocabulary = {str(token): number for number, token in enumerate(tokens)}
-    merges = [tuple(str(merge).split(" ")) for merge in file.field("tokenizer.ggml.merges", list)]
+    merges = [str(merge).partition(" ")[::2] for merge in file.field("tokenizer.ggml.merges", list)]
+    types = file.field("tokenizer.ggml.token_type", list) if "tokenizer.ggml.token_type" in file.fields else []
     if len(vocabulary) != len(tokens):
         raise ValueError(f"{file.path}: tokenizer.ggml.tokens: must be different from each other")
-    try:
-        tokenizer = Tokenizer(models.BPE(vocabulary, merges))  # type: ignore[arg-type]
-    except Exception as error:  # the library declares none
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{file.path}: tokenizer.ggml.merges: must be of tokens: {reason}") from None
+    for first, second in merges:
+        if not {first, second, first + second} <= vocabulary.keys():
+            merge = f"{first} {second}"[:40]
+            raise ValueError(f"{file.path}: tokenizer.ggml.merges={merge}: must be of two tokens, and make one")
+    with tokenizer_errors(f"{file.path}: tokenizer.ggml.merges: must be of tokens"):
+        tokenizer = Tokenizer(models.BPE(vocabulary, merges))
     tokenizer.pre_tokenizer = SPLITS[split]()
     tokenizer.decoder = decoders.ByteLevel()
-    types = file.fields.get("tokenizer.ggml.token_type", [])
-    for token, kind_of_token in zip(tokens, types, strict=False):
+    for token, kind_of_token in zip(vocabulary, types, strict=False):
         if kind_of_token == CONTROL:
             tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True)])
         elif kind_of_token == USER_DEFINED:

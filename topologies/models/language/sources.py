@@ -60,7 +60,7 @@ def _gguf_of(path: Path) -> Path | None:
         return path
     if not path.is_dir():
         raise ValueError(f"folder={path}: must be an existing folder, or a GGUF file")
-    found = sorted(path.glob("*.gguf"))
+    found = sorted(file for file in path.glob("*.gguf") if file.is_file())
     if not found or any(path.glob("*.safetensors")):
         return None
     if len(found) > 1:
