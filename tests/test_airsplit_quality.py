@@ -65,6 +65,8 @@ def test_a_table_is_measured_written_and_printed(tmp_path: Path) -> None:
         (("--cuts", "1", "--conceal", "none"), "recipe=none: must be INTERLEAVING/CONCEALMENT"),
         (("--cuts", "1", "--levels", "0.1,2"), "--levels 0.1,2: must be numbers above 0 and at most 1"),
         (("--cuts", "1"), "model=nin: must be a trained one: "),
+        (("--cuts", "1", "--harms", "packets:9", "--conceal", "none/zero/t1"), "recipe=none/zero/t1: must protect no "),
+        (("--cuts", "1", "--harms", "bursts:9x4", "--levels", "0.9"), "share=0.9: bursts of mean 4 lose at most 0.8"),
     ],
 )
 def test_refusals(options: tuple[str, ...], message: str, tmp_path: Path) -> None:

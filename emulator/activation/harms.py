@@ -61,17 +61,25 @@ def _at_least(text: str, least: float) -> float:
     return value
 
 
+def require_share(share: float, mean_burst: float) -> None:
+    """Raise ValueError unless bursts of this mean length can lose this share: all, or at most what leaves one unit
+    between two bursts."""
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share:g}: must be between 0 and 1")
+    most = mean_burst / (mean_burst + 1)
+    if mean_burst > 1 and most < share < 1:
+        raise ValueError(f"share={share:g}: bursts of mean {mean_burst:g} lose at most {most:.3g}")
+
+
 def lost_units(units: int, share: float, mean_burst: float, rng: np.random.Generator) -> Flags:
     """Return which of `units` packets, scalars or tokens in a row are lost, `share` of them in the mean.
 
     With `mean_burst` 1 the losses are independent: the units of the least of a random order, so that the same generator
     loses at a greater share what it loses at a smaller one. Longer bursts are Gilbert's (Gilbert, "Capacity of a
     burst-noise channel", 1960): a Markov chain of two states, stationary, in whose bad state all is lost; the lengths
-    of bursts are geometric. Raises ValueError unless 0 <= share <= 1, and for a share below 1
-    that such bursts cannot reach.
+    of bursts are geometric. Raises ValueError as `require_share`.
     """
-    if not 0 <= share <= 1:
-        raise ValueError(f"share={share:g}: must be between 0 and 1")
+    require_share(share, mean_burst)
     if mean_burst > 1:
         return _in_bursts(units, share, mean_burst, rng)
     rounding = rng.random()
@@ -83,9 +91,6 @@ def lost_units(units: int, share: float, mean_burst: float, rng: np.random.Gener
 def _in_bursts(units: int, share: float, mean_burst: float, rng: np.random.Generator) -> Flags:
     if share == 1:
         return np.ones(units, np.bool_)
-    most = mean_burst / (mean_burst + 1)
-    if share > most:
-        raise ValueError(f"share={share:g}: bursts of mean {mean_burst:g} lose at most {most:.3g}")
     from_good = min(share / (mean_burst * (1 - share)), 1.0)  # probability of leaving the good state
     if from_good == 0:
         return np.zeros(units, np.bool_)

@@ -11,6 +11,7 @@ import torch
 
 from emulator.activation.codecs import CODECS
 from emulator.activation.delivery import parse_delivery
+from emulator.activation.harms import require_share
 from emulator.core.files import atomic_write, require_writable
 from emulator.core.progress import StepProgress
 from emulator.quality import QualityTable
@@ -30,8 +31,8 @@ def measure_model(
 
     What is measured is kept in a file beside `out` until the table is written: the same call after an interruption
     continues. Uses one thread, for the whole process. Raises ValueError, one line, for a model that is unknown or not
-    trained, a cut that it does not have, tokens of images to protect, or a text that cannot be used; MissingDependency
-    for what is not installed.
+    trained, a cut that it does not have, tokens of images to protect, a share that bursts cannot lose, or a text that
+    cannot be used; MissingDependency for what is not installed.
     """
     require_writable(out)
     plan = model_plan(model)
@@ -40,9 +41,13 @@ def measure_model(
     for cut in cuts:
         if not 0 < cut < layers:
             raise ValueError(f"cut={cut}: must be between 1 and {layers - 1}, the last cut of {model}")
-    for recipe in {parse_delivery(case.delivery).recipe for case in cases if case.delivery}:
-        if recipe.protection.tokens and plan.family == "vision":
-            raise ValueError(f"recipe={recipe}: must protect no tokens, since {model} takes images")
+    for delivery, level in dict.fromkeys(
+        (parse_delivery(case.delivery), case.level) for case in cases if case.delivery
+    ):
+        if delivery.recipe.protection.tokens and plan.family == "vision":
+            raise ValueError(f"recipe={delivery.recipe}: must protect no tokens, since {model} takes images")
+        if delivery.harm.kind != "noise":
+            require_share(level, delivery.harm.mean_burst)
     torch.set_num_threads(1)
     progress("load", 0, 2)
     prepared = prepare(model, text, size)
