@@ -106,34 +106,52 @@ class Estimate:
 
     def extend(self, prefix: Prefix, partition: Partition) -> Prefix:
         """Return the prefix with one more partition."""
-        node, first, stop, _ = partition
-        kind = self._task.kind
-        come_ns, come_later_ns = self._message_ns(first_leg(kind, 0, prefix.node, partition)), 0.0
-        if first > 0 and self._later:
-            come_later_ns = self._message_ns(token_leg(kind, 0, prefix.node, partition))
-        start_ns = max(prefix.ready_ns + come_ns, self._busy_ns(node))
-        service_ns = self._observation.service_ns(node, first, stop, self._prompt, self._context)
-        later_ns = prefix.later_ns + self._later * come_later_ns + self._services_ns(partition)
+        come_ns, come_later_ns = self._messages_ns(prefix.node, partition)
+        start_ns = max(prefix.ready_ns + come_ns, self._busy_ns(partition.node))
+        service_ns, services_ns = self._services_ns(partition)
         quality_ns = prefix.quality_ns + self._lost_ns(prefix.node, partition)
-        return Prefix(node, start_ns + service_ns, later_ns, quality_ns)
+        later_ns = prefix.later_ns + come_later_ns + services_ns
+        return Prefix(partition.node, start_ns + service_ns, later_ns, quality_ns)
 
     def end(self, prefix: Prefix, placement: Placement) -> float:
         """Return the cost of the placement whose partitions are all in the prefix."""
-        kind, source = self._task.kind, self._task.source
-        back_ns = 0.0
-        if self._later:
-            back_ns = self._later * self._message_ns(token_leg(kind, 0, prefix.node, placement[0]))
-        result_ns = self._message_ns(result_leg(kind, len(placement), prefix.node, source))
-        return prefix.ready_ns + prefix.later_ns + prefix.quality_ns + back_ns + result_ns
+        return prefix.ready_ns + prefix.later_ns + prefix.quality_ns + self.return_ns(prefix.node, placement[0])
 
-    def _services_ns(self, partition: Partition) -> float:
-        """Return the service time of passes 1..n, contexts prompt + 1..prompt + n: n times the mean of both ends."""
-        if not self._later:
-            return 0.0
+    def computing_ns(self, partition: Partition) -> float:
+        """Return the service time of a partition in all passes."""
+        return sum(self._services_ns(partition))
+
+    def handover_ns(self, source: str, partition: Partition) -> float:
+        """Return the cost of a partition's input from `source`: its messages in all passes, and the quality that it
+        loses."""
+        return sum(self._messages_ns(source, partition)) + self._lost_ns(source, partition)
+
+    def return_ns(self, node: str, first: Partition) -> float:
+        """Return the time of the messages from a placement's last node: tokens to its first partition, the result to
+        the source."""
+        kind, back_ns = self._task.kind, 0.0
+        if self._later:
+            back_ns = self._later * self._message_ns(token_leg(kind, 0, node, first))
+        return back_ns + self._message_ns(result_leg(kind, 0, node, self._task.source))
+
+    def _messages_ns(self, source: str, partition: Partition) -> tuple[float, float]:
+        """Return the time of the messages to a partition from the one before it: of the first pass, and of all later
+        passes, in which the first partition has its token from the last."""
+        kind, later_ns = self._task.kind, 0.0
+        if partition.first > 0 and self._later:
+            later_ns = self._later * self._message_ns(token_leg(kind, 0, source, partition))
+        return self._message_ns(first_leg(kind, 0, source, partition)), later_ns
+
+    def _services_ns(self, partition: Partition) -> tuple[float, float]:
+        """Return the service time of the first pass, and of the later passes 1..n with contexts prompt + 1..prompt + n:
+        n times the mean of both ends."""
         service_ns = self._observation.service_ns
+        once_ns = service_ns(*partition[:3], self._prompt, self._context)
+        if not self._later:
+            return once_ns, 0.0
         first_ns = service_ns(*partition[:3], 1, self._prompt + 1)
         last_ns = service_ns(*partition[:3], 1, self._prompt + self._later)
-        return self._later * (first_ns + last_ns) / 2
+        return once_ns, self._later * (first_ns + last_ns) / 2
 
     def _message_ns(self, leg: LegTemplate) -> float:
         source, target = leg.source, leg.target

@@ -14,7 +14,10 @@ from topologies.schema.units import in_known_unit
 Keys = tuple[str | int, ...]
 
 MAX_VALUE_CHARS = 60  # longer values are cut in messages
-POLICY_TYPES = "random, all-device, all-edge, fixed, greedy, exact, ppo, a3c, replay or module:Class"
+POLICY_TYPES = (
+    "random, all-device, all-edge, fixed, greedy, exact, single-cut, viterbi, device-subsets, ppo, a3c, replay or "
+    "module:Class"
+)
 
 _MESSAGES = {
     "json_invalid": "must be JSON: {error}",
