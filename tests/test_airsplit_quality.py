@@ -67,6 +67,10 @@ def test_a_table_is_measured_written_and_printed(tmp_path: Path) -> None:
         (("--cuts", "1"), "model=nin: must be a trained one: "),
         (("--cuts", "1", "--harms", "packets:9", "--conceal", "none/zero/t1"), "recipe=none/zero/t1: must protect no "),
         (("--cuts", "1", "--harms", "bursts:9x4", "--levels", "0.9"), "share=0.9: bursts of mean 4 lose at most 0.8"),
+        (("--cuts", "1-9999999"), "--cuts 1-9999999: must be whole numbers or ranges, such as 1,4-6"),
+        (("--cuts", "1", "--harms", "packets:1e300"), "harm=packets:1e300: must be scalars, packets:BYTES, "),
+        (("--cuts", "1", "--harms", "packets:1.5"), "harm=packets:1.5: must be scalars, packets:BYTES, "),
+        (("--cuts", "1", "--text", "a.txt"), "--text a.txt: must not be given, since nin takes images"),
     ],
 )
 def test_refusals(options: tuple[str, ...], message: str, tmp_path: Path) -> None:
@@ -79,7 +83,12 @@ def test_refusals(options: tuple[str, ...], message: str, tmp_path: Path) -> Non
 
 
 def test_an_output_that_is_no_table_is_refused(tmp_path: Path) -> None:
-    for name, message in (("table.csv", "must end in .json"), ("no/table.json", "folder must exist")):
+    (tmp_path / "taken.npz").mkdir()
+    for name, message in (
+        ("table.csv", "must end in .json"),
+        ("no/table.json", "folder must exist"),
+        ("taken.json", r"taken\.npz: must be a file, not a folder"),
+    ):
         arguments = ["quality", "nin", "--cuts", "1", "--out", str(tmp_path / name)]
         with pytest.raises(ValueError, match=message):
             CliRunner().invoke(app, arguments, catch_exceptions=False)

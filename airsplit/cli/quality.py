@@ -80,15 +80,15 @@ def entries(text: str) -> list[str]:
 
 def numbers(option: str, text: str) -> list[int]:
     """Return the numbers of a text such as `1,4-6`. Raises ValueError."""
-    found: list[int] = []
+    found: set[int] = set()
     for entry in entries(text):
         first, dash, last = entry.partition("-")
-        if not (first.isdecimal() and (last.isdecimal() if dash else True)) or len(entry) > 9:
+        if not (first.isdecimal() and (last.isdecimal() if dash else True)) or max(len(first), len(last)) > 4:
             raise ValueError(f"{option} {text}: must be whole numbers or ranges, such as 1,4-6")
-        found += range(int(first), int(last if dash else first) + 1)
+        found |= set(range(int(first), int(last if dash else first) + 1))
     if not found:
         raise ValueError(f"{option} {text}: must have at least one number")
-    return found
+    return sorted(found)
 
 
 def shares(text: str) -> list[float]:

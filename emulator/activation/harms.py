@@ -43,15 +43,21 @@ def parse_harm(text: str) -> Harm:
             case (("scalars" | "tokens" | "noise"), ""):
                 return Harm(kind)
             case "packets", _:
-                return Harm(kind, packet_bytes=int(_at_least(detail, 1)))
+                return Harm(kind, packet_bytes=_whole(detail))
             case "bursts", _:
                 size, _, mean = detail.partition("x")
-                return Harm(kind, packet_bytes=int(_at_least(size, 1)), mean_burst=_at_least(mean, 1.0))
+                return Harm(kind, packet_bytes=_whole(size), mean_burst=_at_least(mean, 1.0))
             case "noise", _:
                 return Harm(kind, nakagami_m=_at_least(detail, 0.5))
     except ValueError:
         pass
     raise ValueError(f"harm={text}: must be {FORMS}")
+
+
+def _whole(text: str) -> int:
+    if not (text.isdecimal() and len(text) <= 9 and int(text) > 0):
+        raise ValueError
+    return int(text)
 
 
 def _at_least(text: str, least: float) -> float:

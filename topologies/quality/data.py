@@ -17,6 +17,7 @@ from torch import Tensor
 from emulator.core.arrays import Ints
 from topologies.datasets.fashion_mnist import SIDE, fashion_mnist
 from topologies.datasets.photographs import CALIBRATING, SCORED, crops
+from topologies.datasets.texts import MAX_TEXT_BYTES
 from topologies.models.chain import Chain
 from topologies.models.language.packages import shipped_folder
 from topologies.models.language.tokenizer import load_tokenizer, text_tokens
@@ -80,6 +81,10 @@ def shipped_text() -> str:
 
 
 def _read(path: Path) -> str:
+    if not path.is_file():
+        raise ValueError(f"{path}: must be an existing file of text")
+    if path.stat().st_size > MAX_TEXT_BYTES:
+        raise ValueError(f"{path}: must be at most {MAX_TEXT_BYTES} bytes")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:

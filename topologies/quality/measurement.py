@@ -12,6 +12,7 @@ from emulator.activation.codecs import codec
 from emulator.activation.concealment import Calibration
 from emulator.activation.delivery import parse_delivery
 from emulator.core.arrays import Float32s, Floats
+from emulator.core.files import atomic_write, naming
 from emulator.core.progress import Progress
 from emulator.core.randomness import generator
 from emulator.core.strict_json import json_text
@@ -55,19 +56,22 @@ class KeptResults:
     """Scores of finished cases, in a file beside the output, so that a killed measurement continues.
 
     The first line of the file is the `settings` of the measurement: results of others are dropped. A line that was
-    being written when the process was killed is dropped too.
+    being written when the process was killed, or that is damaged, is dropped too.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
         self._path = path
         self._found: dict[Case, Scores] = {}
         head = json_text(settings)
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        whole = [line for line in lines[1:] if line.endswith("]]")] if lines[:1] == [head] else []
-        for line in whole:
-            *case, losses, agreements = json.loads(line)
-            self._found[Case(*case)] = Scores(np.array(losses), np.array(agreements))
-        path.write_text("\n".join((head, *whole, "")), encoding="utf-8")
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+        whole = []
+        for line in lines[1:] if lines[:1] == [head] else []:
+            with suppress(TypeError, ValueError, RecursionError):
+                *case, losses, agreements = json.loads(line)
+                self._found[Case(*case)] = Scores(np.array(losses, np.float64), np.array(agreements, np.float64))
+                whole.append(line)
+        with atomic_write(path) as partial:
+            partial.write_text("\n".join((head, *whole, "")), encoding="utf-8")
 
     def get(self, case: Case) -> Scores | None:
         """Return the scores of a case, None if it was not measured."""
@@ -76,7 +80,7 @@ class KeptResults:
     def add(self, case: Case, scores: Scores) -> None:
         """Keep scores."""
         line = json.dumps([*case, scores.losses.tolist(), scores.agreements.tolist()])
-        with self._path.open("a", encoding="utf-8") as file:
+        with naming(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
     def remove(self) -> None:
@@ -99,7 +103,7 @@ def measure(
     for done, case in enumerate(wanted):
         progress(done, len(wanted))
         scores = unharmed if case == Case(case.cut, UNCODED) else kept.get(case)
-        if scores is None:
+        if scores is None or {each.shape for each in scores} != {unharmed.losses.shape}:
             scores = subject.scores(
                 case.cut, deliver(subject.matrices(case.cut), case, calibrations.get(case.cut), seeds)
             )

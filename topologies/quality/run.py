@@ -35,6 +35,7 @@ def measure_model(
     cannot be used; MissingDependency for what is not installed.
     """
     require_writable(out)
+    require_writable(out.with_suffix(".npz"))
     plan = model_plan(model)
     layers = len(plan.layers)
     cuts = tuple(sorted({case.cut for case in cases}))
@@ -48,6 +49,8 @@ def measure_model(
             raise ValueError(f"recipe={delivery.recipe}: must protect no tokens, since {model} takes images")
         if delivery.harm.kind != "noise":
             require_share(level, delivery.harm.mean_burst)
+    if text is not None and plan.family == "vision":
+        raise ValueError(f"--text {text}: must not be given, since {model} takes images")
     torch.set_num_threads(1)
     progress("load", 0, 2)
     prepared = prepare(model, text, size)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from math import nan
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from topologies.schema.messages import translate
 
 QUALITY_FOLDER = PROFILES_FOLDER / "quality"
 VERSION = 1  # of the file's format
+MAX_CALIBRATION_BYTES = 2**28
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -147,11 +149,15 @@ def as_table(read: TableSection) -> QualityTable:
 
 
 def save_quality(table: QualityTable, measured_on: MeasuredOn, path: Path) -> None:
-    """Write a table as JSON, one line for each row, for `load_quality`. Numbers have four significant digits."""
+    """Write a table as JSON, one line for each row, for `load_quality`. What was measured has four significant
+    digits."""
     head = {"version": VERSION, "model": table.model, "unit": table.unit, "base": _rounded(table.base)}
     lines = [f"  {json.dumps(key)}: {json_text(value)}," for key, value in head.items()]
     lines.append(f'  "measured_on": {json_text(measured_on.model_dump())},')
-    rows = (json_text({name: _rounded(value) for name, value in asdict(row).items()}) for row in table.rows)
+    rows = (
+        json_text({name: value if name == "level" else _rounded(value) for name, value in asdict(row).items()})
+        for row in table.rows
+    )
     with atomic_write(path) as partial:
         text = "\n".join(("{", *lines, '  "rows": [', ",\n".join(f"    {row}" for row in rows), "  ]", "}\n"))
         partial.write_text(text, encoding="utf-8")
@@ -179,9 +185,20 @@ def load_calibration(name: str) -> dict[int, Calibration]:
     path = table.with_suffix(".npz")
     if not path.is_file() or file_sha256(path) != read_file(table).measured_on.calibration_sha256:
         raise ValueError(f"{path}: must be the calibration that was written with {table.name}")
-    with np.load(path, allow_pickle=False) as arrays:
-        cuts = sorted(int(key.removeprefix("means")) for key in arrays if key.startswith("means"))
-        return {
-            cut: Calibration(arrays[f"means{cut}"].astype(np.float32), arrays[f"order{cut}"].astype(np.int64))
-            for cut in cuts
-        }
+    try:
+        with ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_CALIBRATION_BYTES:
+                raise ValueError(f"must be at most {MAX_CALIBRATION_BYTES} bytes")
+        with np.load(path, allow_pickle=False) as arrays:
+            cuts = sorted(int(key.removeprefix("means")) for key in arrays if key.startswith("means"))
+            return {cut: _calibration(arrays[f"means{cut}"], arrays[f"order{cut}"]) for cut in cuts}
+    except (BadZipFile, LookupError, MemoryError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: must be a calibration: {' '.join(str(error).split())[:200]}") from None
+
+
+def _calibration(means: npt.NDArray[Any], order: npt.NDArray[Any]) -> Calibration:
+    if means.ndim != 1 or means.dtype.kind != "f" or not np.isfinite(means).all():
+        raise ValueError("means must be finite numbers in a row")
+    if order.ndim != 1 or order.dtype.kind != "i" or len(set(order.tolist()) & set(range(len(means)))) != len(order):
+        raise ValueError("the order of energies must be of different dimensions")
+    return Calibration(means.astype(np.float32), order.astype(np.int64))

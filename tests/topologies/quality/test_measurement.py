@@ -149,6 +149,21 @@ def test_an_interrupted_measurement_continues(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_damaged_results_are_measured_again(tmp_path: Path) -> None:
+    subject = language()
+    subject.prepare((1,))
+    wanted, path = cases((1,), ("int4",), (), ()), tmp_path / "kept"
+    whole = measure(subject, wanted, {}, SEEDS, KeptResults(path, {}), ignore)
+    head, _, int4 = path.read_text().splitlines()
+    short = '[1, "int8", "", 0.0, [9.0], [1.0]]'
+    for line in ("[[]]", "{}]]", "\x00]]", '[1, "int8", "", 0.0, ["a"], [[]]', "[" * 9_999 + "]]", short):
+        path.write_text("\n".join((head, line, int4, "")))
+        again = measure(subject, wanted, {}, SEEDS, KeptResults(path, {}), ignore)
+        assert all((again[case].losses == each.losses).all() for case, each in whole.items())
+    path.write_bytes(b"\xff\xfe")
+    assert KeptResults(path, {}).get(wanted[1]) is None
+
+
 def test_a_table_has_means_and_intervals(tmp_path: Path) -> None:
     subject = language()
     subject.prepare((3,))

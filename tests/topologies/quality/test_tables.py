@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from math import isnan, nan
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from topologies.quality.tables import (
     load_calibration,
     load_quality,
     quality_names,
+    read_file,
     save_quality,
 )
 
@@ -82,6 +84,36 @@ def test_a_calibration_of_another_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "toy.npz").write_bytes(calibration_bytes({1: CALIBRATIONS[1]}))
     with pytest.raises(ValueError, match=r"toy\.npz: must be the calibration that was written with toy\.json$"):
         load_calibration(str(path))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04",
+        calibration_bytes({1: Calibration(np.full(7, np.nan, np.float32), np.arange(7))}),
+        calibration_bytes({1: Calibration(np.zeros(7, np.float32), np.array([0, 7]))}),
+        calibration_bytes({1: Calibration(np.zeros(7, np.float32), np.array([3, 3]))}),
+        calibration_bytes({1: CALIBRATIONS[1]}).replace(b"order1", b"older1"),
+    ],
+)
+def test_a_calibration_that_is_none_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
+    path = write(tmp_path)
+    (tmp_path / "toy.npz").write_bytes(content)
+    document = json.loads(path.read_text())
+    document["measured_on"]["calibration_sha256"] = hashlib.sha256(content).hexdigest()
+    path.write_text(json.dumps(document))
+    with pytest.raises(ValueError, match=r"toy\.npz: must be a calibration: ") as refusal:
+        load_calibration(str(path))
+    assert "\n" not in str(refusal.value)
+
+
+def test_close_levels_stay_different(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    levels = (0.10001, 0.10002)
+    table = replace(TABLE, rows=(TABLE.rows[0], *(replace(TABLE.rows[1], level=level) for level in levels)))
+    save_quality(table, read_file(path).measured_on, path)
+    assert [row.level for row in load_quality(str(path)).rows[1:]] == list(levels)
 
 
 @pytest.mark.parametrize(
