@@ -78,23 +78,27 @@ def require_share(share: float, mean_burst: float) -> None:
 
 
 def lost_units(units: int, share: float, mean_burst: float, rng: np.random.Generator) -> Flags:
-    """Return which of `units` packets, scalars or tokens in a row are lost, `share` of them in the mean.
+    """Return which of `units` packets, scalars or tokens in a row are lost: `share` of them, rounded at random.
 
     With `mean_burst` 1 the losses are independent: the units of the least of a random order, so that the same generator
-    loses at a greater share what it loses at a smaller one. Longer bursts are Gilbert's (Gilbert, "Capacity of a
-    burst-noise channel", 1960): a Markov chain of two states, stationary, in whose bad state all is lost; the lengths
-    of bursts are geometric. Raises ValueError as `require_share`.
+    loses at a greater share what it loses at a smaller one. Longer bursts are those of Gilbert's chain with that share
+    (`gilbert_losses`), given that it loses this number. Raises ValueError as `require_share`.
     """
     require_share(share, mean_burst)
+    count = int(share * units + rng.random())
     if mean_burst > 1:
-        return _in_bursts(units, share, mean_burst, rng)
-    rounding = rng.random()
+        lost = gilbert_losses(units, share, mean_burst, rng)
+        while np.count_nonzero(lost) != count:
+            lost = gilbert_losses(units, share, mean_burst, rng)
+        return lost
     lost = np.zeros(units, np.bool_)
-    lost[rng.permutation(units)[: int(share * units + rounding)]] = True
+    lost[rng.permutation(units)[:count]] = True
     return lost
 
 
-def _in_bursts(units: int, share: float, mean_burst: float, rng: np.random.Generator) -> Flags:
+def gilbert_losses(units: int, share: float, mean_burst: float, rng: np.random.Generator) -> Flags:
+    """Return the losses of Gilbert's chain ("Capacity of a burst-noise channel", 1960): two states, stationary, in
+    whose bad state all is lost; the lengths of bursts are geometric."""
     if share == 1:
         return np.ones(units, np.bool_)
     from_good = min(share / (mean_burst * (1 - share)), 1.0)  # probability of leaving the good state

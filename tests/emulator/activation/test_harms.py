@@ -1,13 +1,15 @@
 """Harms: realised rates, lengths of bursts, powers of noise, against closed forms."""
 
-from itertools import groupby
+from collections import Counter
+from itertools import groupby, pairwise, product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from emulator.activation.harms import Harm, lost_scalars, lost_units, noisy, parse_harm
+from emulator.activation.harms import Harm, gilbert_losses, lost_scalars, lost_units, noisy, parse_harm
 from emulator.activation.interleaving import INTERLEAVINGS, packet_numbers
 from emulator.core.arrays import Flags
 
@@ -44,7 +46,7 @@ def test_losses_at_a_greater_share_contain_those_at_a_smaller(units: int, a: flo
 @pytest.mark.parametrize(("share", "mean"), [(0.01, 2.0), (0.1, 4.0), (0.5, 3.0), (0.75, 3.0)])
 def test_bursts_have_their_share_and_mean_length(share: float, mean: float) -> None:
     units = 400_000
-    lost = lost_units(units, share, mean, rng())
+    lost = gilbert_losses(units, share, mean, rng())
     runs = [len(list(run)) for state, run in groupby(lost.tolist()) if state]
     # Variance of the share of a stationary chain with correlation r: p (1 - p) (1 + r) / (1 - r) / n.
     correlation = 1 - 1 / mean - share / (1 - share) / mean
@@ -58,8 +60,31 @@ def test_all_can_be_lost_in_bursts() -> None:
     assert lost_units(5, 1.0, 4.0, rng()).all()
 
 
+@given(st.integers(1, 60), st.floats(0, 0.75), st.floats(1.5, 6), st.integers(0, 2**32))
+def test_bursts_lose_the_rounded_share(units: int, share: float, extra: float, seed: int) -> None:
+    count = lost_units(units, share, 3 * extra, rng(seed)).sum()
+    assert abs(count - share * units) < 1
+
+
+def test_bursts_of_a_given_number_have_the_law_of_the_chain() -> None:
+    """Every pattern of 3 losses among 6 units occurs as often as Gilbert's chain says, given that it loses 3."""
+    share, mean = 0.5, 3.0
+    stay = {True: 1 - 1 / mean, False: 1 - share / (1 - share) / mean}
+    law = {}
+    for pattern in product([False, True], repeat=6):
+        steps = [stay[a] if a == b else 1 - stay[a] for a, b in pairwise(pattern)]
+        if sum(pattern) == 3:
+            law[pattern] = (share if pattern[0] else 1 - share) * np.prod(steps)
+    draws = 8_000
+    found = Counter(tuple(lost_units(6, share, mean, rng(seed)).tolist()) for seed in range(draws))
+    assert found.keys() <= law.keys()
+    expected = {pattern: draws * each / sum(law.values()) for pattern, each in law.items()}
+    chi_square = sum((found[pattern] - each) ** 2 / each for pattern, each in expected.items())
+    assert chi_square < stats.chi2.ppf(0.999, len(law) - 1)
+
+
 def test_bursts_are_stationary_from_the_first_unit() -> None:
-    first = np.mean([lost_units(3, 0.2, 5.0, rng(seed)) for seed in range(4000)], axis=0)
+    first = np.mean([gilbert_losses(3, 0.2, 5.0, rng(seed)) for seed in range(4000)], axis=0)
     assert first == pytest.approx(0.2, abs=4 * np.sqrt(0.2 * 0.8 / 4000))
 
 
