@@ -33,6 +33,11 @@ class Codec(ABC):
     def unit_bytes(self, elements: int) -> int:
         """Return how many consecutive bytes after the side information can only be decoded together."""
 
+    def unit_scalars(self, elements: int) -> int:
+        """Return how many consecutive scalars share such bytes."""
+        units = (self.token_bytes(elements) - self.side_bytes(elements)) // self.unit_bytes(elements)
+        return -(-elements // units)
+
     @abstractmethod
     def _encode(self, values: Values) -> TokenBytes:
         """Return the encoded tokens; the values are finite and the matrix has elements."""

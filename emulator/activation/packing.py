@@ -51,7 +51,9 @@ def packing_of(
     )
     places = np.arange(tokens * row_bytes).reshape(tokens, row_bytes)
     units = places[:, side_bytes:].reshape(tokens, -1, unit_bytes)
-    protected = _units_of(recipe.protection.flags(tokens, elements, calibration), units.shape[1])
+    protected = _units_of(
+        recipe.protection.flags(tokens, elements, calibration), codec.unit_scalars(elements), units.shape[1]
+    )
     numbers = packet_numbers(recipe.interleaving, protected, max(1, packet_bytes // unit_bytes))
     sent = np.flatnonzero(~protected)
     packets = numbers.reshape(-1)[sent]
@@ -60,10 +62,9 @@ def packing_of(
     return Packing(order, tuple((np.bincount(packets) * unit_bytes).tolist()))
 
 
-def _units_of(flags: Flags, units: int) -> Flags:
-    """Return which of `units` equal parts of each token have a scalar that is flagged."""
+def _units_of(flags: Flags, scalars: int, units: int) -> Flags:
+    """Return which of the `units` parts of each token, of `scalars` scalars each, have one that is flagged."""
     tokens, elements = flags.shape
-    scalars = -(-elements // units)
     padded = np.zeros((tokens, units * scalars), np.bool_)
     padded[:, :elements] = flags
     return np.asarray(padded.reshape(tokens, units, scalars).any(axis=2))

@@ -92,6 +92,10 @@ class WithOutliers(Codec):
         """Return that of the rest."""
         return self.base.unit_bytes(elements)
 
+    def unit_scalars(self, elements: int) -> int:
+        """Return that of the rest."""
+        return self.base.unit_scalars(elements)
+
     def _encode(self, values: Values) -> TokenBytes:
         largest = _largest(values, self.outliers.kept(values.shape[1]))
         rest = self.base._encode(np.where(largest, np.float32(0), values))

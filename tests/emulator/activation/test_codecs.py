@@ -6,13 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from scipy.linalg import hadamard
 
 from emulator.activation.codec import FP16_MAX
 from emulator.activation.codecs import CODECS, codec
-from emulator.activation.dense import BF16_MAX, INT4_GROUP
+from emulator.activation.dense import BF16_MAX, INT4_GROUP, INT4_MAX
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 Exact = NDArray[np.float64]
+MIXING = hadamard(16) / 4
+SCALES = (np.arange(0xF8, dtype=np.uint16) << 7).view(np.float16).astype(np.float64)
 names = st.sampled_from(sorted(CODECS))
 shapes = st.tuples(st.integers(1, 5), st.one_of(st.integers(1, 40), st.sampled_from([63, 64, 65, 99, 100, 101, 257])))
 
@@ -46,14 +49,22 @@ def int8_error(values: Exact) -> Exact:
 
 
 def int4_error(values: Exact) -> Exact:
-    """Half a scale of the group: a float16 at most 2^-10 above the exact one (2^-24 where it is subnormal)."""
+    """The least squared error is at most that of half a scale for each of 16 mixed scalars, thus no scalar's error more
+    than two scales, where the scale is the largest mixed scalar's over 7, at most an eighth above it (2^-17 where it is
+    subnormal). Mixing rounds by some 2^-20 of the largest."""
+    groups = in_groups(np.clip(values, -INT4_MAX, INT4_MAX))
+    peaks = np.abs(groups @ MIXING).max(axis=2) / 7
+    bounds: Exact = 2 * (peaks * (1 + 1 / 8) + 2**-17) + np.abs(groups).max(axis=2) * 2**-18
+    bounds = bounds.repeat(INT4_GROUP, axis=1)[:, : values.shape[1]] + beyond(values, INT4_MAX)
+    return bounds
+
+
+def in_groups(values: Exact) -> Exact:
+    """Shape (tokens, groups, 16), with zeros after the last scalar."""
     tokens, elements = values.shape
     groups = np.zeros((tokens, -(-elements // INT4_GROUP) * INT4_GROUP))
-    groups[:, :elements] = np.abs(values)
-    peaks = groups.reshape(tokens, -1, INT4_GROUP).max(axis=2).repeat(INT4_GROUP, axis=1)[:, :elements]
-    scales = np.minimum(peaks / 7 * (1 + 2**-10) + 2**-24, FP16_MAX)
-    bound: Exact = scales * (0.5 + 7 * 2**-22) + beyond(values, 7 * FP16_MAX)
-    return bound
+    groups[:, :elements] = values
+    return groups.reshape(tokens, -1, INT4_GROUP)
 
 
 def largest(values: Exact, one_in: int) -> NDArray[np.bool_]:
@@ -99,13 +110,34 @@ def test_error_is_within_the_codecs_bound(name: str, values: NDArray[np.float32]
     assert np.all(np.abs(back - exact) <= error_bound(name, exact))
 
 
-@pytest.mark.parametrize("name", sorted(CODECS))
+@pytest.mark.parametrize("name", sorted(set(CODECS) - {"int4", "int4+outliers"}))
 def test_error_bounds_are_tight(name: str) -> None:
     """Of many values some come close to the bound, so the bound is the codec's and not a wider one."""
     values = np.random.default_rng(1).uniform(-3, 3, (50, 1_000)).astype(np.float32)
     bound = error_bound(name, values.astype(np.float64))
     error = np.abs(round_trip(name, values).astype(np.float64) - values)
     assert name == "fp32" or np.max(error[bound > 0] / bound[bound > 0]) > 0.99
+
+
+def test_scales_of_int4_are_nearly_the_best_of_all() -> None:
+    """Against each group's least squared error over all scales that there are."""
+    values = np.random.default_rng(4).standard_t(3, (40, 64)).astype(np.float32)
+    mixed = in_groups(values.astype(np.float64)) @ MIXING
+    scales = SCALES[:, None, None, None]
+    levels = np.clip(np.rint(mixed / np.where(scales > 0, scales, 1)), -8, 7)
+    best = ((levels * scales - mixed) ** 2).sum(axis=3).min(axis=0)
+    reached = (in_groups(round_trip("int4", values).astype(np.float64) - values) ** 2).sum(axis=2)
+    assert (reached >= best * (1 - 1e-5)).all()
+    assert reached.sum() <= 1.03 * best.sum()
+
+
+@pytest.mark.parametrize("level", range(-8, 8))
+def test_a_mixed_scalar_of_int4_is_a_pattern_of_signs(level: int) -> None:
+    for scalar in range(16):
+        payload = bytearray(9)
+        payload[0] = 0x78  # 1
+        payload[1 + scalar // 2] = (level & 0xF) << 4 * (scalar % 2)
+        assert np.array_equal(CODECS["int4"].decode(payload, (1, 16))[0], level * MIXING[scalar])
 
 
 @pytest.mark.parametrize(
@@ -115,7 +147,7 @@ def test_error_bounds_are_tight(name: str) -> None:
         ("fp16", 1_152),
         ("bf16", 1_152),
         ("int8", 4 + 576),
-        ("int4", 18 * 2 + 288),
+        ("int4", 36 + 288),
         ("topk10", 58 * (2 + 2)),
         ("int8+outliers", 6 * (2 + 2) + 4 + 576),
         ("int4+outliers", 6 * (2 + 2) + 18 * 2 + 288),
@@ -148,7 +180,7 @@ def test_tokens_are_coded_one_by_one(name: str, values: NDArray[np.float32], dat
     assert CODECS[name].encode(values)[token * size : (token + 1) * size] == alone
 
 
-@given(names, activations(100.0))
+@given(st.sampled_from(sorted(set(CODECS) - {"int4", "int4+outliers"})), activations(100.0))
 def test_what_was_decoded_is_coded_without_further_error(name: str, values: NDArray[np.float32]) -> None:
     once = round_trip(name, values)
     if name in ("fp32", "fp16", "bf16", "topk10"):
@@ -201,7 +233,7 @@ def test_any_payload_is_decoded_to_finite_values_or_refused(name: str, payload: 
 @pytest.mark.parametrize("name", sorted(CODECS))
 def test_payloads_of_another_size_are_refused_whatever_the_shape(name: str) -> None:
     payload = CODECS[name].encode(np.ones((2, 33), np.float32))
-    for shape in ((2, 44), (3, 33), (2**40, 2**40)):
+    for shape in ((2, 52), (3, 33), (2**40, 2**40)):
         with pytest.raises(ValueError, match=r"^payload: \d+ bytes: must be \d+ for shape"):
             CODECS[name].decode(payload, shape)
 
@@ -220,13 +252,13 @@ def bad_payload(name: str, offset: int, part: bytes) -> bytes:
         ("bf16", bad_payload("bf16", 8, b"\x80\x7f"), "values must be finite"),
         ("int8", bad_payload("int8", 0, np.float32(-1).tobytes()), "scales must be finite and not negative"),
         ("int8", bad_payload("int8", 0, np.float32(3e38).tobytes()), "values must be finite"),
-        ("int4", bad_payload("int4", 2, np.float16(np.nan).tobytes()), "scales must be finite and not negative"),
+        ("int4", bad_payload("int4", 2, b"\xf8"), "scales must be finite"),
         ("topk10", bad_payload("topk10", 0, b"\x27\x00"), "indices must ascend and be below 40"),
         ("topk10", bad_payload("topk10", 12, b"\x28\x00"), "indices must ascend and be below 40"),
         ("topk10", bad_payload("topk10", 12, b"\x26\x00"), "indices must ascend and be below 40"),
         ("topk10", bad_payload("topk10", 2, np.float16(np.nan).tobytes()), "values must be finite"),
         ("int8+outliers", bad_payload("int8+outliers", 0, b"\xff\xff"), "indices must ascend and be below 40"),
-        ("int4+outliers", bad_payload("int4+outliers", 4, np.float16(-2).tobytes()), "scales must be finite"),
+        ("int4+outliers", bad_payload("int4+outliers", 4, b"\xff"), "scales must be finite"),
     ],
 )
 def test_malicious_payloads_are_refused(name: str, payload: bytes, rule: str) -> None:
@@ -245,8 +277,9 @@ def sent_alone(name: str, values: NDArray[np.float32], scalar: int) -> NDArray[n
         case "int8":
             carries[[0, 1, 2, 3, 4 + scalar]] = True
         case "int4":
-            group = scalar // INT4_GROUP
-            carries[[2 * group, 2 * group + 1, 2 * -(-elements // INT4_GROUP) + scalar // 2]] = True
+            group, groups = scalar // 16, -(-elements // 16)
+            carries[group] = True
+            carries[groups + 8 * group : groups + 8 * (group + 1)] = True
     return carries
 
 
