@@ -79,6 +79,8 @@ def run_simulation(
         with room_for_manifest(folder, system):
             compute_of = lab and lab.compute_of
             totals = run_policies(scenario, make_policies, system, compute_of, folder, progress, engine, deferral.begin)
+            if lab is not None:
+                store_qualities(lab, folder)
         execution = ExecutionFacts("sim") if lab is None else describe_workers(lab, for_hosts(scenario, system))
         execution = execution._replace(engine=engine, left_out=left_out, reused=cache.reused)
         return complete_run(scenario, system, folder, started, command, totals, execution, makers, progress, deferral)
@@ -135,6 +137,14 @@ def workers(
     from hil.testbed.lab import open_lab
 
     return open_lab(where, scenario, folder, system, progress, login)
+
+
+def store_qualities(lab: "Lab", folder: Path) -> None:
+    """Write quality.csv, if workers answered."""
+    from hil.predicted_quality import write_quality
+
+    if rows := lab.qualities():
+        write_quality(folder, rows)
 
 
 def describe_workers(lab: "Lab", system: System) -> ExecutionFacts:

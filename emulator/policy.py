@@ -79,7 +79,8 @@ class Execution(NamedTuple):
 
     `compute` says how it is known: `modelled`, `measured`, or `mixed` (prefill measured, decode
     from measured layer times). A `failure` is the reason why there are no times. `workers`: the worker that ran
-    each partition, none if the times are modelled.
+    each partition, none if the times are modelled. `quality_loss`: that of the answer, measured where nothing was lost
+    between the workers; None if it was not measured.
     """
 
     service_ns: Sequence[Sequence[int]]
@@ -87,6 +88,7 @@ class Execution(NamedTuple):
     attempts: int = 1
     failure: str | None = None
     workers: Sequence[str] = ()
+    quality_loss: float | None = None
 
 
 class Compute(Protocol):

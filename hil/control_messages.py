@@ -237,10 +237,22 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Text:
+    """To the last worker of a plan, before Start: the token ids of the task's text, for whose likelihood its Report has
+    room."""
+
+    run: int
+    task: int
+    attempt: int
+    prompt: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """From a worker: a stage has run and its output has been sent, or the `error` that prevented it. `service_ns` is
     the computation alone, without decoding the input and encoding the output. Stage 0 draws its input: `decode_ns` is
-    then the time to draw it."""
+    then the time to draw it. `text_nnat`: the mean negative log-likelihood of the tokens of the task's Text but the
+    first, in 1e-9 nats; 0 without a Text, and for other stages than the last."""
 
     run: int
     worker: str
@@ -251,10 +263,13 @@ class Report:
     decode_ns: int
     encode_ns: int
     payload_bytes: int
+    text_nnat: int = 0
     error: str = ""
 
 
-ControlMessage = Status | Ping | Pong | Prepare | Offer | Holding | Plan | Ready | Measure | Measured | Start | Report
+ControlMessage = (
+    Status | Ping | Pong | Prepare | Offer | Holding | Plan | Ready | Measure | Measured | Start | Text | Report
+)
 AnyMessage = ControlMessage | codec.Tensor | codec.Chunk
 
 _TYPES: dict[str, type[ControlMessage]] = {kind.__name__: kind for kind in get_args(ControlMessage)}

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load, save
 
 from emulator.core.errors import MissingDependency
+from hil.answers import text_loss
 from hil.codec import Float32Array
 from hil.control_messages import MAX_TOKENS
 from hil.deployment import LayerId
@@ -225,6 +226,14 @@ class Runtime:
     def scores(self, model: str, output: torch.Tensor) -> Float32Array:
         """Return the result of a task from the last layer's output: the scores of the classes, or of the next token."""
         return self.to_wire(output[:, -1] if self._plan(model).family == "causal_lm" else output)
+
+    def text_nnat(self, output: torch.Tensor, text: tuple[int, ...]) -> int:
+        """Return the mean negative log-likelihood of a text's tokens but the first in 1e-9 nats, from the last layer's
+        output; 0 for fewer than two tokens. Raises ValueError for another number of tokens, or others, than the output
+        has."""
+        with as_value_error(f"{len(text)} tokens do not fit the output"):
+            loss = text_loss(output, text)
+        return 0 if loss is None else round(loss * 1e9)
 
     def _plan(self, model: str) -> ModelPlan:
         """Return the definition of a model: the prepared one, or else a shipped one."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("airsplit.worker")
 MAX_PLANS = 4_096  # of all runs; the oldest are deleted first
+MAX_TEXTS = 64
 OFFLINE_PUBLISH_S = 2.0
 STATUS_S = 1.0  # how late a count of dropped messages may be published
 
@@ -61,6 +62,7 @@ class Worker:
         self._presence = Presence(name, incarnation, self._dropped, (runtime.threads, memory_bytes), self.stop)
         self._inbox = Inbox()
         self._plans: dict[tuple[int, int], control_messages.Plan] = {}
+        self._texts: dict[tuple[int, int, int], tuple[int, ...]] = {}  # by run, task, attempt; the oldest are deleted
         self._refusals = RateLimit(burst=500, per_s=500)
         self._status_topic = control_messages.status_topic(name)
         topics = (
@@ -122,6 +124,7 @@ class Worker:
                     | control_messages.Plan()
                     | control_messages.Measure()
                     | control_messages.Start()
+                    | control_messages.Text()
                 ):
                     self._enqueue(Waiting(payload, message, perf_counter_ns() - begun_ns))
                 case _:
@@ -158,6 +161,10 @@ class Worker:
                     self._on_measure(order)
                 case control_messages.Start() as start:
                     self._on_start(start)
+                case control_messages.Text(run, task, attempt, prompt):
+                    self._texts[run, task, attempt] = prompt
+                    while len(self._texts) > MAX_TEXTS:
+                        del self._texts[next(iter(self._texts))]
                 case codec.Tensor() as tensor:
                     self._on_activation(tensor, waiting.decode_ns)
         except Malformed as error:
@@ -210,7 +217,7 @@ class Worker:
     def _run_stage(self, stage_id: StageId, begun_ns: int, take_input: Callable[[str, int], Any]) -> None:
         """Run one stage, send its output, and then report. The order tells the coordinator that a reported output has
         been sent."""
-        decode_ns = service_ns = encode_ns = payload_bytes = 0
+        decode_ns = service_ns = encode_ns = payload_bytes = text_nnat = 0
         error = ""
         try:
             plan, stage = self._find_stage(stage_id)
@@ -222,9 +229,12 @@ class Worker:
             encode_ns = perf_counter_ns() - encode_begun_ns
             payload_bytes = codec.payload_bytes(message)
             self._client.publish(topic, message)
+            if stage_id.stage + 1 == len(plan.stages):
+                text = self._texts.pop((stage_id.run, stage_id.task, stage_id.attempt), ())
+                text_nnat = self._runtime.text_nnat(output, text)
         except ValueError as failure:
             error = control_messages.one_line(failure)
-        measurements = (service_ns, decode_ns, encode_ns, payload_bytes)
+        measurements = (service_ns, decode_ns, encode_ns, payload_bytes, text_nnat)
         names = (stage_id.run, self.name, stage_id.task, stage_id.attempt, stage_id.stage)
         self._reply(stage_id.run, control_messages.Report(*names, *measurements, error))
 

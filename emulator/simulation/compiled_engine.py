@@ -156,6 +156,8 @@ class CompiledEngine:
         if self._compute is None:
             return MODELLED
         execution = self._compute.execute(task, placement)
+        if execution.quality_loss is not None:
+            self._rows.note_quality(task, execution.quality_loss)
         reason = self._rows.code_of_reason(execution.failure or "")
         times_ns = visit_times_ns(task, placement, execution)
         first_ns = 0 if execution.failure is not None else int(execution.service_ns[0][-1])

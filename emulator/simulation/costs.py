@@ -92,11 +92,12 @@ def total(stages: Sequence[StageCosts]) -> StageCosts:
 def write_rows(
     records: Records, label: str, task: Task, placement: Placement, stages: Sequence[StageCosts], *,
     curves: Sequence[Curve | None] | None, sojourn_ns: int, first_token_ns: int | None, reason: str, attempts: int,
-    compute: str, workers: Sequence[str] = (),
+    compute: str, workers: Sequence[str] = (), measured_loss: float | None = None,
 ) -> None:  # fmt: skip
     """Write the rows of a task that has ended, with a `reason` if it failed, and of its stages; a stage after the last
     partition is the result's. `curves`: what a loss in each stage costs in quality; None if that is not known.
-    `first_token_ns`: when its first token was known; None if it never was."""
+    `measured_loss`: of the answer's quality, which counts if nothing of the activations is lost. `first_token_ns`: when
+    its first token was known; None if it never was."""
     key = (label, task.source, task.kind.name, task.number)
     layers = len(task.kind.model.layers)
     known = not reason and curves is not None
@@ -113,7 +114,10 @@ def write_rows(
     token_ns = time_per_token_ns(sojourn_ns, ttft_ns, task.output_tokens)
     missed = "" if reason else missed_deadlines(task.kind, sojourn_ns, ttft_ns, token_ns)
     outcome = "failed" if reason else "missed" if missed else "done"
-    ends = (*costs.outcome(known), outcome == "done", outcome, missed, reason, attempts, compute)
+    *outcomes, loss = costs.outcome(known)
+    if measured_loss is not None and not reason and costs.erased_fraction == 0:
+        loss = measured_loss
+    ends = (*outcomes, loss, outcome == "done", outcome, missed, reason, attempts, compute)
     records.tasks.append((*begin, *costs.values(), sojourn_ns, ttft_ns, token_ns, *ends))
 
 

@@ -19,6 +19,7 @@ class _Row(NamedTuple):
     reason: str
     service_ns: list[int]
     workers: list[str]
+    quality_loss: float | None
 
 
 class Replayed:
@@ -41,7 +42,14 @@ class Replayed:
                 services.setdefault(key, []).append(row["service_ns"])
                 workers.setdefault(key, []).append(row.get("worker", ""))  # older runs lack the column
         self._rows = {
-            key: _Row(row["attempts"], row["compute"], row["reason"], services.get(key, []), workers.get(key, []))
+            key: _Row(
+                row["attempts"],
+                row["compute"],
+                row["reason"],
+                services.get(key, []),
+                workers.get(key, []),
+                row.get("quality_loss"),
+            )
             for row in tasks
             for key in [(row["source"], row["kind"], row["task"])]
         }
@@ -57,4 +65,5 @@ class Replayed:
         decode = decode_times_ns(self._devices, task, placement)
         decoded_ns = [sum(column) for column in zip(*decode, strict=True)] or [0] * len(placement)
         prefill = [total - later for total, later in zip(row.service_ns, decoded_ns, strict=True)]
-        return Execution([prefill, *decode], row.compute, row.attempts, workers=row.workers)
+        times_ns = [prefill, *decode]
+        return Execution(times_ns, row.compute, row.attempts, workers=row.workers, quality_loss=row.quality_loss)

@@ -14,6 +14,7 @@ from emulator.simulation.costs import PARTS, Tally
 from emulator.simulation.event_loop import EngineState
 from emulator.simulation.plans import Plans
 from emulator.simulation.task_state import COSTS, REASONS, UNKNOWN
+from emulator.task import Task
 
 OUTCOMES = ("done", "missed", "failed")
 DONE, MISSED, FAILED = range(3)
@@ -31,6 +32,7 @@ class FinishedRows:
         self._plans, self._label, self._records = plans, label, records
         self._reasons = list(REASONS)
         self._computes: list[tuple[str, tuple[str, ...]]] = [("modelled", ())]  # how times are known, and the workers
+        self._quality_losses: dict[tuple[str, str, int], float] = {}  # measured, of tasks that are not written yet
         self.tally = Tally()
 
     def code_of_reason(self, reason: str) -> int:
@@ -40,6 +42,11 @@ class FinishedRows:
     def code_of_compute(self, execution: Execution) -> int:
         """Return the number of what the columns `compute` and `worker` say of an execution."""
         return _code(self._computes, (execution.compute, tuple(execution.workers)))
+
+    def note_quality(self, task: Task, loss: float) -> None:
+        """Take the measured loss of quality of a task's answer for its row, unless a simulated link loses a part of its
+        activations."""
+        self._quality_losses[task.source, task.kind.name, task.number] = loss
 
     def write(self, engine: EngineState, *, at_end: bool = False) -> None:
         """Write full groups of rows; at the end of the run all rows."""
@@ -70,6 +77,7 @@ class FinishedRows:
         self._records.tasks.extend(
             self._keys(rows)
             | _costs(rows)
+            | {"quality_loss": self._losses(rows)}
             | {name: rows[name] for name in ("task", "arrival_ns", "sojourn_ns", "attempts")}
             | {name: pa.array(rows[name], mask=~has_tokens) for name in ("prompt_tokens", "output_tokens")}
             | {
@@ -82,6 +90,17 @@ class FinishedRows:
                 "reason": _named(self._reasons, rows["reason"]),
             }
         )
+
+    def _losses(self, rows: Table) -> pa.Array:
+        """Return the loss of quality of each task: measured, else modelled, else null."""
+        losses = rows["quality_loss"].copy()
+        if self._quality_losses:
+            for index, row in enumerate(rows):
+                plan = self._plans.names[row["plan"]]
+                measured = self._quality_losses.pop((plan.source, plan.kind, int(row["task"])), None)
+                if measured is not None and row["reason"] == 0 and row["erased_fraction"] == 0:
+                    losses[index] = measured
+        return pa.array(losses, mask=np.isnan(losses))
 
     def _write_stages(self, rows: Table) -> None:
         stages = [stage for plan in self._plans.names for stage in plan.stages]

@@ -68,6 +68,7 @@ class Journey:
         self.process = process
         self.attempts = 0
         self.compute = "modelled"
+        self.quality_loss: float | None = None  # measured
         self.workers: Sequence[str] = ()
         self.placement: Placement = ()
         self.legs: tuple[PlannedLeg, ...] = ()
@@ -202,7 +203,7 @@ class SimpyEngine:
             return
         execution = self._compute.execute(task, placement)
         journey.compute, journey.attempts = execution.compute, journey.attempts + execution.attempts
-        journey.workers = execution.workers
+        journey.workers, journey.quality_loss = execution.workers, execution.quality_loss
         times_ns = visit_times_ns(task, placement, execution)
         if execution.failure is not None:
             raise TaskFailed(execution.failure)
@@ -312,6 +313,7 @@ class SimpyEngine:
             self._records, self._label, task, journey.placement, stages,
             curves=self._curves(journey), sojourn_ns=sojourn_ns, first_token_ns=journey.first_token_ns, reason=reason,
             attempts=journey.attempts, compute=journey.compute, workers=journey.workers,
+            measured_loss=journey.quality_loss,
         )  # fmt: skip
         self._tally.add(1, sum(sum(stage.values()[:4]) for stage in stages), sojourn_ns, end_ns)
         self._open -= 1

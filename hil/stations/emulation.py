@@ -27,6 +27,7 @@ from hil.stations.processes import Stations
 from hil.stations.programs import Program, Programs, write_programs
 from hil.stations.schedule import StationCompute, StationModel, write_schedule
 from topologies.build.calibrations import calibrations_of
+from topologies.build.emulation_scope import EMULATED_SUFFIX
 from topologies.build.own_models import own_models
 from topologies.mininet.network import EmulatedNetwork, emulated_network
 from topologies.mininet.real_devices import plugged_devices
@@ -88,7 +89,7 @@ def emulate(
         ended, programs = _run(scenario, home, network, folder, during)
         lost = [f"station at {node}" for node in sorted(stations.exited)]
         lost += ["broker"] if broker is not None and broker.process.poll() is not None else []
-    store_events(folder, system, progress)
+    store_events(folder, scenario.labels[0] + EMULATED_SUFFIX, system, progress)
     dropped = sum(stations.dropped.values())
     broker_version = None if broker is None else (broker.name, broker.version)
     return EmulationResult(

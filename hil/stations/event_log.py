@@ -3,6 +3,7 @@
 A killed station therefore loses no row, and stations do not need pyarrow. `hil.stations.real_times` reads the logs.
 """
 
+import math
 import os
 import struct
 from enum import IntEnum
@@ -16,7 +17,7 @@ from hil.stations.messages import MessageKey
 
 
 class Event(IntEnum):
-    """The EVENTS, FAILURES and MARKS of `emulator.realtime.station_events`, in their order, and scores of answers."""
+    """The EVENTS, FAILURES and MARKS of `emulator.realtime.station_events`, in their order, and answers."""
 
     WOKE = 0
     PUBLISHED = 1  # just before the message is handed to MQTT or UDP
@@ -30,7 +31,7 @@ class Event(IntEnum):
     MEMORY = 9
     STATION_ERROR = 10
     FIRST_TOKEN = 11
-    SCORED = 12  # in the log alone: `answer` is the score as a float64
+    ANSWERED = 12  # in the log alone: `size_bytes` is its choice, `answer` its loss as a float64, NaN for none
 
     @property
     def text(self) -> str:
@@ -42,7 +43,7 @@ FAILURE_EVENTS = (Event.DEVICE_QUEUE_FULL, Event.MEMORY, Event.STATION_ERROR)
 EVENT_ROW = np.dtype(
     [
         ("at_ns", "<i8"),  # from the start of the run
-        # the first 8 bytes of the SHA-256 of the last partition's fp32 scores, or a score as a float64; otherwise 0
+        # the first 8 bytes of the SHA-256 of the last partition's fp32 scores, or a loss as a float64; otherwise 0
         ("answer", "<u8"),
         ("job", "<u4"),
         ("size_bytes", "<u4"),
@@ -79,14 +80,16 @@ class StationLog:
         numbers = at_ns - self.start_ns, answer, key.job, size_bytes, exposed_bytes, key.step, key.stage, event
         os.write(self._file, _PACKED_ROW.pack(*numbers))
 
-    def write_score(self, key: MessageKey, at_ns: int, score: float) -> None:
-        """Append the score of a task's answer."""
-        self.write(key, Event.SCORED, at_ns, answer=int.from_bytes(struct.pack("<d", score), "little"))
+    def write_answer(self, key: MessageKey, at_ns: int, choice: int, text_loss: float | None) -> None:
+        """Append a task's answer (`hil.answers.Answer`)."""
+        loss = struct.pack("<d", math.nan if text_loss is None else text_loss)
+        self.write(key, Event.ANSWERED, at_ns, size_bytes=choice, answer=int.from_bytes(loss, "little"))
 
 
-def score_of(row: np.void) -> float:
-    """Return the score in a row of event SCORED."""
-    return float(row["answer"].view(np.float64))
+def answer_in(row: np.void) -> tuple[int, float | None]:
+    """Return the answer in a row of event ANSWERED (`hil.answers.Answer`)."""
+    text_loss = float(row["answer"].view(np.float64))
+    return int(row["size_bytes"]), None if math.isnan(text_loss) else text_loss
 
 
 def read_log(path: Path) -> "np.ndarray[tuple[int], np.dtype[np.void]]":

@@ -3,18 +3,15 @@
 import json
 from pathlib import Path
 
-import pandas as pd
-
 from emulator.core.files import atomic_write
 from emulator.core.progress import StepProgress
 from emulator.record import Records
 from emulator.system import System
-from hil.stations.predicted_quality import COLUMNS, predicted_rows
-from hil.stations.real_times import gather, gather_scores, write_events, write_real_tasks
+from hil.predicted_quality import write_quality
+from hil.stations.real_times import gather, gather_answers, write_events, write_real_tasks
 from hil.stations.schedule import read_schedule
 
 HOSTS_FOLDER = "hosts"  # the folder of the files of the hosts' processes
-QUALITY_FILE = "quality.csv"
 
 
 def schedule_file(folder: Path) -> Path:
@@ -22,26 +19,28 @@ def schedule_file(folder: Path) -> Path:
     return folder / HOSTS_FOLDER / "schedule.json"
 
 
-def store_events(folder: Path, system: System, progress: StepProgress) -> None:
+def store_events(folder: Path, label: str, system: System, progress: StepProgress) -> None:
     """Write events.parquet if the run had tasks; if they were computed, score their answers, and write the losses of
-    quality beside those that the tables predict to quality.csv."""
+    quality under the policy `label` beside those that the tables predict to quality.csv."""
     path = schedule_file(folder)
     if not path.is_file():
         return
     schedule = read_schedule(path)
     rows = gather(schedule, folder / HOSTS_FOLDER)
     write_events(folder / "events.parquet", schedule, rows)
-    scores = gather_scores(schedule, folder / HOSTS_FOLDER)
-    if not scores:
+    found = gather_answers(schedule, folder / HOSTS_FOLDER)
+    if not found:
         return
-    from hil.stations.scoring import quality_losses  # torch
+    from hil.answers import Answer  # torch
+    from hil.stations.quality_rows import quality_rows
+    from hil.stations.scoring import measured_losses
 
-    losses = quality_losses(schedule, scores, lambda done, total: progress("scoring answers", done, total))
+    answers = {job: Answer(*answer) for job, answer in found.items()}
+    measured = measured_losses(schedule, answers, lambda done, total: progress("scoring answers", done, total))
     with atomic_write(_losses_file(folder)) as partial:
+        losses = [None if each is None else each.loss for each in measured]
         partial.write_text(json.dumps(losses), encoding="ascii")
-    table = pd.DataFrame(list(predicted_rows(system, schedule, rows, losses)), columns=list(COLUMNS))
-    with atomic_write(folder / QUALITY_FILE) as partial:
-        table.to_csv(partial, index=False)
+    write_quality(folder, quality_rows(label, system, schedule, rows, measured))
 
 
 def append_real_tasks(records: Records, label: str, folder: Path) -> None:

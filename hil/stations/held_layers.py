@@ -34,7 +34,7 @@ class HeldLayers:
         """Return the message of a leg, all zeros."""
         return self._packings.message(job, MessageKey(key.job, leg.step, leg.stage), bytes(leg.size_bytes))
 
-    def score(self, _job: StationJob, _key: MessageKey, _output: None) -> None:
+    def answer(self, _job: StationJob, _key: MessageKey, _output: None) -> None:
         """Return None: there are no answers."""
 
     def local_input(self, _key: MessageKey, _leg: Leg, _output: None) -> None:

@@ -10,23 +10,22 @@ import torch
 
 from emulator.activation.codecs import CODECS
 from emulator.legs import Leg
-from emulator.workload import TaskImage
+from hil.answers import Answer, answer_of
 from hil.deployment import LayerId
 from hil.runtime import Runtime
-from hil.stations.inputs import first_input
+from hil.stations.inputs import job_input
 from hil.stations.messages import MessageKey, StationMessage
 from hil.stations.packings import Packings
 from hil.stations.schedule import Schedule, StationJob
-from hil.stations.scoring import answer_score
 from hil.stations.weight_cache import fits
+from hil.whole_models import TaskInput
 from topologies.models.chain import Session
 from topologies.models.language.folder_plan import folder_plan
 from topologies.models.language.model_folder import ModelFolder
 
 MAX_SESSIONS = 1_024
-MAX_ANSWERS = 32  # not scored yet: 25 MB each for 128 tokens of a vocabulary of 49,152
+MAX_OUTPUTS = 32  # of unfinished tasks: 25 MB each for 128 tokens of a vocabulary of 49,152
 _TOKEN = struct.Struct("<i")
-_InputKey = tuple[str, int, int, tuple[int, ...], TaskImage | None]  # model, seed, tokens, prompt, image
 
 
 class NodeLayers:
@@ -47,21 +46,21 @@ class NodeLayers:
             self._runtime.adopt(folder_plan(name, ModelFolder(Path(model.folder)), model.dtype))
         self._sessions: dict[tuple[int, int], Session] = {}  # by job and partition
         self._tokens: dict[int, list[int]] = {}  # by job: tokens so far, where the last partition is here
-        self._answers: dict[int, torch.Tensor] = {}  # by job: the last partition's first output, until the last pass
-        self._inputs: dict[_InputKey, torch.Tensor] = {}
+        self._outputs: dict[int, torch.Tensor] = {}  # by job: the last partition's first output, until the last pass
+        self._inputs: dict[TaskInput, torch.Tensor] = {}
         for plan, (_, first, stop, _) in schedule.partitions_of(node):
             self._runtime.activation_shape(plan.model, first)  # now, not during a task
             if fits(schedule.computers[node], schedule.weight_bytes[plan.model], first, stop):
                 self._prepare(plan.model, first, stop)
         for job in schedule.jobs:
             if schedule.plan(job).placement[0].node == node:
-                key = self._input_key(job)
-                if key not in self._inputs:
-                    self._inputs[key] = first_input(self._runtime, key[0], job)
+                given = job_input(schedule.plan(job), job)
+                if given not in self._inputs:
+                    self._inputs[given] = given.tensor(self._runtime)
 
     def input(self, job: StationJob) -> torch.Tensor:
         """Return the input of the first partition."""
-        return self._inputs[self._input_key(job)]
+        return self._inputs[job_input(self._schedule.plan(job), job)]
 
     def decode(self, job: StationJob, message: StationMessage) -> torch.Tensor:
         """Return the input of a partition from the message received for it: an activation's values or a token's number.
@@ -134,18 +133,18 @@ class NodeLayers:
         data = packed if plan.tokens else self._runtime.scores(plan.model, output).tobytes()
         return self._packings.message(job, next_key, data[: leg.size_bytes].ljust(leg.size_bytes, b"\0"))
 
-    def score(self, job: StationJob, key: MessageKey, output: torch.Tensor) -> float | None:
-        """Return the score of a task's answer (`scoring.score_of`) in the last pass of its last partition."""
+    def answer(self, job: StationJob, key: MessageKey, output: torch.Tensor) -> Answer | None:
+        """Return a task's answer, that of the first pass, in the last pass of its last partition; otherwise None."""
         if key.stage + 1 < len(self._schedule.plan(job).placement):
             return None
         if key.step == 0:
-            self._answers[key.job] = output
-            if len(self._answers) > MAX_ANSWERS:
-                del self._answers[next(iter(self._answers))]
+            self._outputs[key.job] = output
+            if len(self._outputs) > MAX_OUTPUTS:
+                del self._outputs[next(iter(self._outputs))]
         if key.step + 1 < self._schedule.steps(job):
             return None
-        answer = self._answers.pop(key.job, None)
-        return None if answer is None else answer_score(self._schedule.plan(job), job, answer)
+        first = self._outputs.pop(key.job, None)
+        return None if first is None else answer_of(first, job.prompt)
 
     def local_input(self, key: MessageKey, leg: Leg, output: torch.Tensor) -> torch.Tensor:
         """Return the input of the next partition if it is on this node too: the output itself, or the token."""
@@ -158,9 +157,6 @@ class NodeLayers:
             self._runtime.draw(LayerId(model, seed, index))
         self._runtime.warm_up(model, seed, first, stop)
         self._runtime.run(model, seed, first, stop, self._runtime.synthetic_input(model, seed, first, 1))
-
-    def _input_key(self, job: StationJob) -> _InputKey:
-        return self._schedule.plan(job).model, job.input_seed, job.prompt_tokens or 1, job.prompt, job.image
 
 
 def _next_token(scores: torch.Tensor) -> int:

@@ -15,7 +15,7 @@ from emulator.realtime.station_events import STATION_EVENTS
 from emulator.record import ENERGY_PARTS, Records
 from emulator.simulation.task_state import combined_loss
 from emulator.task import describe
-from hil.stations.event_log import EVENT_ROW, FAILURE_EVENTS, Event, read_log, score_of
+from hil.stations.event_log import EVENT_ROW, FAILURE_EVENTS, Event, answer_in, read_log
 from hil.stations.processes import events_file
 from hil.stations.schedule import Schedule, StationJob
 
@@ -60,7 +60,7 @@ def gather(schedule: Schedule, folder: Path) -> EventRows:
         log["node"] = number
         logs.append(log)
     rows = np.concatenate(logs)
-    rows = rows[rows["event"] != Event.SCORED]
+    rows = rows[rows["event"] != Event.ANSWERED]
     rows = rows[np.lexsort((rows["event"], rows["stage"], rows["step"], rows["at_ns"], rows["job"]))]
     last_events = np.array([_last_event(schedule, job) for job in schedule.jobs], np.int64).reshape(-1, 3)[rows["job"]]
     completes = (np.stack([rows["step"], rows["stage"], rows["event"]], axis=1) == last_events).all(axis=1)
@@ -69,12 +69,12 @@ def gather(schedule: Schedule, folder: Path) -> EventRows:
     return kept
 
 
-def gather_scores(schedule: Schedule, folder: Path) -> dict[int, float]:
-    """Return the scores of the answers of jobs that have one."""
-    found: dict[int, float] = {}
+def gather_answers(schedule: Schedule, folder: Path) -> dict[int, tuple[int, float | None]]:
+    """Return the answers of jobs that have one (`hil.answers.Answer`)."""
+    found: dict[int, tuple[int, float | None]] = {}
     for node in schedule.addresses:
         rows = read_log(events_file(folder, node))
-        found.update((int(row["job"]), score_of(row)) for row in rows[rows["event"] == Event.SCORED])
+        found.update((int(row["job"]), answer_in(row)) for row in rows[rows["event"] == Event.ANSWERED])
     return found
 
 

@@ -40,8 +40,8 @@ class StationLayers(Protocol):
     def encode(self, job: StationJob, key: MessageKey, leg: Leg, output: Any, /) -> StationMessage:
         """Return the message of the next leg."""
 
-    def score(self, job: StationJob, key: MessageKey, output: Any, /) -> float | None:
-        """Return the score of the task's answer in the last pass of its last partition; None if there is none."""
+    def answer(self, job: StationJob, key: MessageKey, output: Any, /) -> "tuple[int, float | None] | None":
+        """Return the task's answer (`hil.answers.Answer`) in the last pass of its last partition, otherwise None."""
 
     def local_input(self, key: MessageKey, leg: Leg, output: Any, /) -> Any:
         """Return the input of the next partition if it is on this node too."""
@@ -176,9 +176,9 @@ class Station:
             self._submit(job, MessageKey(key.job, leg.step, leg.stage), layers.local_input(key, leg, output))
         else:
             self._end(key)
-        score = layers.score(job, key, output)
-        if score is not None:
-            self._log.write_score(key, time.monotonic_ns(), score)
+        answer = layers.answer(job, key, output)
+        if answer is not None:
+            self._log.write_answer(key, time.monotonic_ns(), *answer)
 
     def _compute(self, visit: Visit) -> Any:
         """Compute a partition and occupy the server for at least the modelled loading and service times."""

@@ -37,6 +37,7 @@ from topologies.models.vision.images import task_image_input
 LOG = logging.getLogger("airsplit.coordinator")
 PASS_TOKENS = (1, 64)  # tokens of two passes: separate the fixed time from the time per token
 MEASURE_REPEATS = 5
+WEIGHTS_SEED = 0  # untrained weights take as long as any
 WARN_AFTER_S = 1.0  # retained statuses arrive at once; after this, log the workers that are missing
 
 
@@ -50,7 +51,7 @@ class NodeWorker:
 
 class Inference(NamedTuple):
     """A task run by the workers: a report per partition, and the scores of the last one; or, after `attempts` attempts,
-    the reason of the `failure`."""
+    the reason of the `failure`. The last report has the loss of a task's text."""
 
     reports: tuple[control_messages.Report, ...]
     result: Float32Array | None
@@ -71,7 +72,7 @@ class Coordinator(AbstractContextManager["Coordinator"]):
         node_workers: Mapping[str, NodeWorker],
         system: System,
         timeout_s: float = 60.0,
-        weights_seed: int = 0,
+        weights_seed: int = WEIGHTS_SEED,
         join_s: float = 30.0,
         login: Login = ANONYMOUS,
         models: Mapping[str, ScenarioModel] | None = None,
@@ -215,16 +216,18 @@ class Coordinator(AbstractContextManager["Coordinator"]):
 
         Raises RuntimeError if decode passes are needed before `measure_layers`.
         """
-        later = passes(task)[1:]
-        if later and not self._devices:
+        if passes(task)[1:] and not self._devices:
             raise RuntimeError("execute() called with a task of several passes; call measure_layers() first")
-        inference = self.infer(task, placement)
+        return self.execution_of(task, placement, self.infer(task, placement))
+
+    def execution_of(self, task: Task, placement: Placement, inference: Inference) -> Execution:
+        """Return the times of a task that workers have run, as `execute`."""
         if inference.failure is not None:
             return Execution((), "measured", inference.attempts, inference.failure)
         scales = [self._node_workers[node].time_scale for node, *_ in placement]
         first_pass = [round(report.service_ns * scale) for report, scale in zip(inference.reports, scales, strict=True)]
         workers = tuple(report.worker for report in inference.reports)
-        if not later:
+        if not passes(task)[1:]:
             return Execution([first_pass], "measured", inference.attempts, workers=workers)
         decode = decode_times_ns(self._devices, task, placement)
         return Execution([first_pass, *decode], "mixed", inference.attempts, workers=workers)
@@ -267,6 +270,9 @@ class Coordinator(AbstractContextManager["Coordinator"]):
             return
         if self.ledger.open[task_id].condition != "running":
             return  # the broker was lost meanwhile
+        if prompt := input_prompt(self._system, task):
+            text = control_messages.Text(self._connection.run, task_id, attempt, prompt)
+            self._connection.send(stages[-1].worker, control_messages.encode(text))
         self._connection.send(stages[0].worker, self._start(task_id, attempt, plan, task))
         while (state := self.ledger.open[task_id]).condition == "running":
             if not self._connection.wait_for(lambda: self.ledger.open[task_id] != state, self._timeout_s):

@@ -1,6 +1,6 @@
 """Prepare the workers of a scenario: find or start them, deploy its models, measure their layers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +10,11 @@ from emulator.policy import Compute
 from emulator.system import System
 from hil.mqtt.broker import embedded
 from hil.mqtt.login import ANONYMOUS, Login, open_login
+from hil.predicted_quality import MeasuredQuality
 from hil.scenario_models import scenario_models
-from hil.testbed.coordinator import Coordinator, NodeWorker
+from hil.testbed.coordinator import WEIGHTS_SEED, Coordinator, NodeWorker
 from hil.testbed.hosts import LOCAL, local_workers
+from hil.testbed.scoring import AnswerScores, ScoredCompute
 from topologies.schema.scenario import Scenario
 
 
@@ -27,12 +29,14 @@ class LabDescription(NamedTuple):
 
 
 class Lab(NamedTuple):
-    """Workers that are ready: what computes for the policy of a label, the system with measured layer times, and
-    `describe`, which returns the hosts and their moves; call it after the run."""
+    """Workers that are ready: what computes for the policy of a label, the system with measured layer times, and, to be
+    called after the run, `describe`, which returns the hosts and their moves, and `qualities`, a row for each answer
+    of the workers."""
 
     compute_of: Callable[[str], Compute]
     system: System
     describe: Callable[[], LabDescription]
+    qualities: Callable[[], Sequence[MeasuredQuality]]
 
 
 @contextmanager
@@ -57,15 +61,8 @@ def open_lab(
         address, default = (own_broker.address, ANONYMOUS) if own_broker else open_login(where)
         if own_broker:
             stack.enter_context(local_workers(address, scenario.hil.workers))
-        coordinator = stack.enter_context(
-            Coordinator(
-                address,
-                hosts,
-                system,
-                login=login or default,
-                models=scenario_models(scenario, folder),
-            )
-        )
+        models = scenario_models(scenario, folder)
+        coordinator = stack.enter_context(Coordinator(address, hosts, system, login=login or default, models=models))
         coordinator.deploy(lambda done, total: progress("deploying weights", done, total))
         measured = coordinator.measure_layers(lambda done, total: progress("measuring layers", done, total))
 
@@ -77,7 +74,8 @@ def open_lab(
             }
             return LabDescription(broker, workers, tuple(map(str, coordinator.moves)), facts["messages_malformed"])
 
-        yield Lab(lambda _: coordinator, measured, describe)
+        scores = AnswerScores(system, {name: model.plan for name, model in models.items()}, WEIGHTS_SEED)
+        yield Lab(lambda label: ScoredCompute(coordinator, scores, label), measured, describe, scores.rows)
 
 
 def _name_and_version(text: str) -> tuple[str, str]:

@@ -81,11 +81,16 @@ EMULATION_CAPTIONS = {
         "much longer than scheduled single small packets took from socket to socket, which is the delay of stacks, "
         "wake-ups and the relay.",
     ),
+}
+
+# Figure of answers that hosts gave, shown with their table.
+QUALITY_CAPTIONS = {
     "measured-quality": Caption(
         "What losses cost in quality",
-        "The loss of quality of each task's answer, measured against the whole, unharmed model on the same text, by "
-        "the share of its packets that was lost. Squares: means of tasks with similar shares, with the 95 % interval "
-        "of their sampling error. Dashed: the prediction of the quality table, with the interval of its mean.",
+        "The loss of quality of each task's answer, measured on hosts against the whole, unharmed model on the same "
+        "input, in nats a token or as a share of the answers, by the share of its packets that was lost. Squares: "
+        "means of tasks with similar shares, with the 95 % interval of their sampling error. Dashed: the prediction of "
+        "the quality table, with the interval of its mean.",
         wide=False,
     ),
 }

@@ -29,7 +29,8 @@ def draw_figures(run: Run) -> list[Path]:
 
     Needs summary.csv. Figures of policies need an offered task; of them gaps need a row with a bound, delays a
     completed task, and the rate a source with a link of its own. Learning curves need learning.csv, the sensitivity
-    its table. Figures of an emulation need its links, and the agreement tasks that both emulation and simulation
+    its table. The measured quality needs a scored answer that a quality table
+    predicts. Figures of an emulation need its links, and the agreement tasks that both emulation and simulation
     answered.
     """
     summary = ranked(read_summary(run))
@@ -37,6 +38,10 @@ def draw_figures(run: Run) -> list[Path]:
     learning = read_learning(run.path / "learning.csv")
     if learning is not None and len(learning):
         draw["learning-curves"] = lambda path: policies.learning_curves(learning, path)
+    quality = read_quality(run.path / "quality.csv")
+    predicted = None if quality is None else quality[quality["predicted"].notna()]
+    if predicted is not None and len(predicted):
+        draw["measured-quality"] = lambda path: measured_quality(predicted, path)
     draw |= emulation_figures_of(run)
     varied = read_sensitivity(run.path / SENSITIVITY_FILE)
     if varied is not None and len(compared(varied)):
@@ -86,10 +91,6 @@ def emulation_figures_of(run: Run) -> dict[str, Callable[[Path], Path]]:
     probes = read_probes(run.path / "probes.csv")
     if len(probes):
         draw["probes"] = lambda path: emulation.probes(probes, path)
-    quality = read_quality(run.path / "quality.csv")
-    predicted = None if quality is None else quality[quality["predicted"].notna()]
-    if predicted is not None and len(predicted):
-        draw["measured-quality"] = lambda path: measured_quality(predicted, path)
     return draw
 
 

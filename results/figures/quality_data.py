@@ -1,4 +1,4 @@
-"""The quality of answers that an emulation measured, beside what quality tables predict, by the share that was lost."""
+"""The quality of answers that hosts measured, beside what quality tables predict, by the share that was lost."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from scipy.stats import t
 from results.run.reading import readable
 from results.run.tables import require_columns
 
-MAX_GROUPS = 5  # of tasks with similar shares, for each kind
+MAX_GROUPS = 5  # of tasks with similar shares, for each policy and kind
 MIN_TASKS = 8  # of a group
-TEXTS = ("source", "kind", "cuts", "codecs", "delivery", "unit")
-NUMBERS = ("task", "erased_share", "quality_loss", "predicted", "low", "high")
+TEXTS = ("policy", "source", "kind", "cuts", "codecs", "delivery", "unit")
+NUMBERS = ("task", "erased_share", "agreement", "quality_loss", "predicted", "low", "high")
 
 
 def read_quality(path: Path) -> pd.DataFrame | None:
-    """Return quality.csv, a row for each task with a measured loss; None if the run has no such file.
+    """Return quality.csv, a row for each task whose answer was scored; None if the run has no such file.
 
     Raises ValueError, one line, for another file.
     """
@@ -36,19 +36,19 @@ def sampling_error(values: pd.Series) -> float:
 
 
 def by_share(tasks: pd.DataFrame) -> pd.DataFrame:
-    """Return the means of groups of tasks with similar lost shares, up to MAX_GROUPS for each kind.
+    """Return the means of groups of tasks with similar lost shares, up to MAX_GROUPS for each policy and kind.
 
-    Columns: `kind`, `tasks`, `share`, `measured`, `error` (half the 95 % interval of its sampling error, NaN for one
-    task), `predicted`, `low`, `high` (the interval of the table's mean). Rows of kinds without a prediction have NaN.
+    Columns: `policy`, `kind`, `tasks`, `share`, `agreement`, `measured` (the loss), `error` (half the 95 % interval of
+    its sampling error, NaN for one task), `predicted`, `low`, `high` (the interval of the table's mean). Rows of kinds
+    without a loss or a prediction have NaN.
     """
     rows = []
-    for kind, own in tasks.sort_values(["erased_share", "task"], kind="stable").groupby("kind"):
-        groups = max(1, min(MAX_GROUPS, len(own) // MIN_TASKS))
+    for key, own in tasks.sort_values(["erased_share", "task"], kind="stable").groupby(["policy", "kind"]):
+        groups = max(1, min(MAX_GROUPS, len(own) // MIN_TASKS, own["erased_share"].nunique()))
         for places in np.array_split(np.arange(len(own)), groups):
             group = own.iloc[places]
             error = sampling_error(group["quality_loss"])
-            means = group[["erased_share", "quality_loss", "predicted", "low", "high"]].astype(float).mean().tolist()
-            share, measured, predicted, low, high = means
-            rows.append((kind, len(group), share, measured, error, predicted, low, high))
-    columns = ["kind", "tasks", "share", "measured", "error", "predicted", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+            means = group[list(NUMBERS[1:])].astype(float).mean().tolist()
+            rows.append((*key, len(group), *means, error))
+    measures = ["share", "agreement", "measured", "predicted", "low", "high", "error"]
+    return pd.DataFrame(rows, columns=["policy", "kind", "tasks", *measures])

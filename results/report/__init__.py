@@ -14,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from emulator.core.files import atomic_write
 from results.agreement.summary import signed
 from results.example import read_example
-from results.figures.captions import CAPTIONS, EMULATION_CAPTIONS, SENSITIVITY_CAPTIONS, Caption
+from results.figures.captions import CAPTIONS, EMULATION_CAPTIONS, QUALITY_CAPTIONS, SENSITIVITY_CAPTIONS, Caption
+from results.figures.quality_data import by_share, read_quality
 from results.placements import placement_counts, placement_in_words
 from results.report.emulation import emulation_section
 from results.run.folder import Run
@@ -70,6 +71,7 @@ def write_report(run: Run) -> Path:
     if offered and not figures and "figures" not in run.manifest.facts.left_out:
         raise ValueError(f"{run.path / 'figures'}: must hold the run's figures: draw them first")
     varied = read_sensitivity(run.path / SENSITIVITY_FILE)
+    quality = read_quality(run.path / "quality.csv")
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -85,6 +87,8 @@ def write_report(run: Run) -> Path:
         placements=[(kind, rows.to_dict("records")) for kind, rows in placements.groupby("kind")],
         figures=figures,
         example=read_example(run.path),
+        measured_quality=[] if quality is None else by_share(quality).to_dict("records"),
+        quality_figures=embedded_figures(run.path / "figures", QUALITY_CAPTIONS),
         emulated=emulation_section(run),
         emulation_figures=embedded_figures(run.path / "figures", EMULATION_CAPTIONS),
         varied=varied is not None

@@ -8,7 +8,6 @@ import pandas as pd
 from results.agreement import read_agreement
 from results.agreement.summary import AgreementSummary, part_table, summarise_agreement, summary_sentence, trace_units
 from results.figures.emulation_data import read_lateness, read_probes, read_programs
-from results.figures.quality_data import by_share, read_quality
 from results.run.folder import Run
 from results.run.manifest import EmulationFacts
 
@@ -18,7 +17,7 @@ TableRows = list[dict[Hashable, Any]]
 class EmulationSection(NamedTuple):
     """Content of the section. `sentence` and `summary` compare the tasks that both emulation and simulation answered
     ("" and None without such a task). `kinds` and `parts` are a table: for each part its title and the mean ms of each
-    kind. `quality`: see `results.figures.quality_data.by_share`."""
+    kind."""
 
     facts: EmulationFacts
     sentence: str
@@ -28,7 +27,6 @@ class EmulationSection(NamedTuple):
     lateness: TableRows
     probes: TableRows
     programs: TableRows
-    quality: TableRows
 
 
 def emulation_section(run: Run) -> EmulationSection | None:
@@ -38,7 +36,6 @@ def emulation_section(run: Run) -> EmulationSection | None:
         return None
     tasks = read_agreement(run.path / "agreement.parquet")
     paired = tasks is not None and len(tasks) > 0
-    quality = read_quality(run.path / "quality.csv")
     means = part_means(tasks, trace_units(run)) if tasks is not None and paired else pd.DataFrame()
     return EmulationSection(
         facts,
@@ -49,7 +46,6 @@ def emulation_section(run: Run) -> EmulationSection | None:
         read_lateness(run.path / "lateness.csv").to_dict("records"),
         read_probes(run.path / "probes.csv").to_dict("records"),
         read_programs(run.path / "programs.csv").to_dict("records"),
-        [] if quality is None else by_share(quality).to_dict("records"),
     )
 
 

@@ -9,12 +9,13 @@ import pytest
 from emulator.core.errors import MissingDependency
 from emulator.system import System
 from emulator.workload import Images
+from hil.answers import Answer, MeasuredLoss
 from hil.mqtt.address import Address
 from hil.mqtt.broker import Broker
 from hil.stations.layers import NodeLayers
 from hil.stations.planning import make_schedule
 from hil.stations.schedule import read_schedule, write_schedule
-from hil.stations.scoring import quality_losses
+from hil.stations.scoring import measured_losses
 from hil.task_inputs import input_image
 from hil.testbed.coordinator import Coordinator
 from tests.hil.lab import NODE_WORKERS, kind, split, system, task
@@ -81,7 +82,8 @@ def test_answers_are_scored_by_the_labels_of_images() -> None:
     answers = whole(image_input(whole.plan, test.pixels[numbers])).argmax(1).numpy()
     labels = test.labels[numbers]
     harmed = (answers + np.arange(12) % 3) % 10
-    losses = quality_losses(schedule, {number: float(each) for number, each in enumerate(harmed)}, lambda *_: None)
+    given = {number: Answer(int(each)) for number, each in enumerate(harmed)}
+    losses = [each.loss for each in measured_losses(schedule, given, lambda *_: None) if each is not None]
     assert losses == [float(a) - float(b) for a, b in zip(harmed != labels, answers != labels, strict=True)]
     assert sum(filter(None, losses)) > 0
 
@@ -94,7 +96,8 @@ def test_answers_to_photographs_are_compared_with_those_of_the_whole_model() -> 
     numbers = [image.number for each in tasks if (image := input_image(facts, each)) is not None]
     whole = build("alexnet", 0)
     first, second = whole(image_input(whole.plan, crops(SCORED, numbers, 224))).argmax(1).tolist()
-    assert quality_losses(schedule, {0: float(first), 1: float(second + 1)}, lambda *_: None) == [0.0, 1.0]
+    losses = measured_losses(schedule, {0: Answer(first), 1: Answer(second + 1)}, lambda *_: None)
+    assert losses == [MeasuredLoss(0.0, True), MeasuredLoss(1.0, False)]
 
 
 def test_a_missing_data_set_is_said_before_the_first_task(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from emulator.link import Link
 from emulator.system import LinkSpec
 from emulator.task import Partition, Task, TaskKind
 from emulator.trace import constant
+from hil.answers import Answer
 from hil.mqtt.address import Address
 from hil.stations.layers import NodeLayers
 from hil.stations.messages import (
@@ -24,7 +25,7 @@ from hil.stations.messages import (
 )
 from hil.stations.planning import make_schedule
 from hil.stations.schedule import Schedule
-from hil.stations.scoring import quality_losses
+from hil.stations.scoring import measured_losses
 from tests.hil.lab import kind
 from tests.hil.stations.on_stations import FAST, free_addresses, make_system
 from topologies.models.language.packages import shipped_folder
@@ -86,21 +87,20 @@ def measured(delivery: str, loss_rates: tuple[float, ...]) -> dict[float, tuple[
     schedule = schedule_of(delivery)
     near, far = (NodeLayers(schedule, node) for node in ("ue1", "edge1"))
     airs = {rate: Air(rate) for rate in loss_rates}
-    scores: dict[float, dict[int, float]] = {rate: {} for rate in loss_rates}
+    answers: dict[float, dict[int, Answer]] = {rate: {} for rate in loss_rates}
     for number, job in enumerate(schedule.jobs):
         output, _ = near.run(job, MessageKey(number, 0, 0), near.input(job))
         message = near.encode(job, MessageKey(number, 0, 0), schedule.next_leg(job, 0, 0), output)
         assert schedule.leg(job, 1).acknowledged_bytes == len(message.data) - sum(message.packets)
         for rate, air in airs.items():
             answer, _ = far.run(job, MessageKey(number, 0, 1), far.decode(job, air.carry(message)))
-            score = far.score(job, MessageKey(number, 0, 1), answer)
-            assert score is not None
-            scores[rate][number] = score
-    unharmed = dict.fromkeys(range(TASKS), 0.0)
-    references = [-1.0 * (each or 0.0) for each in quality_losses(schedule, unharmed, lambda *_: None)]
+            found = far.answer(job, MessageKey(number, 0, 1), answer)
+            assert found is not None
+            answers[rate][number] = found
+    losses = {rate: measured_losses(schedule, answers[rate], lambda *_: None) for rate in loss_rates}
     return {
         rate: (
-            np.array([scores[rate][number] - references[number] for number in range(TASKS)]),
+            np.array([np.nan if each is None else each.loss for each in losses[rate]]),
             np.array(airs[rate].lost_share),
         )
         for rate in loss_rates

@@ -154,7 +154,7 @@ def test_task_without_messages_begins_and_ends_where_it_is_computed(finished: St
 
 
 def test_events_and_records_agree(finished: StationRun, tmp_path: Path) -> None:
-    assert tuple(event.text for event in Event if event != Event.SCORED) == (*EVENTS, *FAILURES, *MARKS)
+    assert tuple(event.text for event in Event if event != Event.ANSWERED) == (*EVENTS, *FAILURES, *MARKS)
     write_events(tmp_path / "events.parquet", finished.schedule, finished.rows)
     events = pq.read_table(tmp_path / "events.parquet")
     assert events.schema == STATION_EVENTS

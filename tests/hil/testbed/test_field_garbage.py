@@ -136,7 +136,7 @@ def test_field_garbage_to_the_coordinator_changes_no_task(mosquitto: Broker) -> 
             bytes(NO_ELEMENTS),
             json.dumps({**report, "service_ns": 2**63 - 1}).encode(),
             control_messages.encode(Report(run, "w2", 1, 1, 0, 5, 5, 5, 5)),  # the stage is w1's
-            control_messages.encode(Report(run, "nobody", 1, 1, 0, 5, 5, 5, 5, "broken")),
+            control_messages.encode(Report(run, "nobody", 1, 1, 0, 5, 5, 5, 5, 0, "broken")),
             control_messages.encode(Holding(run, "w1", whole, (1_000,))),
             control_messages.encode(Measured(run, "w1", "nin", 0, 1, ())),
             *(b"y" * size for size in range(1, 200)),

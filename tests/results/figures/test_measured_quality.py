@@ -10,16 +10,24 @@ from results.figures.measured_quality import measured_quality
 from results.figures.quality_data import MAX_GROUPS, by_share, read_quality
 
 
-def tasks_of(count: int, kind: str = "text") -> pd.DataFrame:
+def tasks_of(count: int, kind: str = "text", policy: str = "fixed@hosts") -> pd.DataFrame:
     share = np.random.default_rng(1).permutation(np.linspace(0, 0.2, count))
-    of = {"source": "ue1", "kind": kind, "unit": "nats a token" if kind == "text" else "accuracy"}
-    names = {**of, "cuts": "16", "codecs": "int8", "delivery": "packets:1500/scatter/mean"}
-    numbers = {"quality_loss": 2 * share, "predicted": share, "low": share - 0.1, "high": share + 0.1}
+    names = {
+        "policy": policy,
+        "source": "ue1",
+        "kind": kind,
+        "cuts": "16",
+        "codecs": "int8",
+        "delivery": "packets:1500/scatter/mean",
+    }
+    names["unit"] = "nats a token" if kind == "text" else "accuracy"
+    numbers = {"agreement": 1, "quality_loss": 2 * share, "predicted": share, "low": share - 0.1, "high": share + 0.1}
     return pd.DataFrame({**names, "task": range(count), "erased_share": share, **numbers})
 
 
 def test_groups_have_the_means_of_tasks_with_similar_shares() -> None:
     means = by_share(pd.concat([tasks_of(40), tasks_of(3, "other")]))
+    assert by_share(pd.concat([tasks_of(3), tasks_of(3, policy="random@hosts")]))["policy"].nunique() == 2
     assert means["kind"].tolist() == ["other"] + ["text"] * MAX_GROUPS
     text = means[means["kind"] == "text"]
     assert text["tasks"].tolist() == [8] * 5
@@ -38,7 +46,7 @@ def test_tasks_without_a_prediction_have_only_a_measurement() -> None:
 
 
 def test_file_survives_and_the_figure_is_vector(tmp_path: Path) -> None:
-    tasks = pd.concat([tasks_of(20), tasks_of(20, "other")], ignore_index=True)
+    tasks = pd.concat([tasks_of(20), tasks_of(20, "other").assign(erased_share=0.0)], ignore_index=True)
     tasks.to_csv(tmp_path / "quality.csv", index=False)
     read = read_quality(tmp_path / "quality.csv")
     assert read is not None
