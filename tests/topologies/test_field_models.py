@@ -54,7 +54,8 @@ def test_field_page_lists_the_fields_of_a_profile() -> None:
 
 def test_field_profiles_have_the_described_fields() -> None:
     profile = json.loads((ROOT / "topologies" / "profiles" / "nin.json").read_text())
-    assert profile.keys() == ProfileSection.model_fields.keys()
+    assert {*profile.keys(), "edges"} == ProfileSection.model_fields.keys()
+    assert "edges" not in profile
     assert all(layer.keys() == LayerSection.model_fields.keys() for layer in profile["layers"])
 
 
