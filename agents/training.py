@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from agents.learning.settings import A3cSettings, PpoSettings, changed, check_settings
-from agents.split_inference.checkpoint import Checkpoint
+from agents.split_inference.checkpoint import Checkpoint, checkpoint_of
 from agents.split_inference.episodes import Episodes, EpisodeSettings
+from agents.split_inference.vector_environment import SplitInferenceVector
+from emulator.core.arrays import Float32s
 from emulator.core.cache import Cache
 from emulator.core.progress import StepProgress
 from emulator.layer_times import Measured, rows_of, with_measured
@@ -119,7 +121,7 @@ def train_agent(
 ) -> Trained:
     """Train `ppo` or `a3c` with the given settings; others have their defaults.
 
-    Returns the checkpoint and the learning curve (see `agents.learning.actor_critic.curve_point`).
+    Returns the checkpoint and the learning curve (see `agents.learning.curve.curve_point`, without `reward_mean`).
     Raises ValueError for an invalid setting, and if the traces of the episodes' systems and of `tested` have an
     interval of a source in common.
     """
@@ -139,7 +141,23 @@ def trainer_of(agent: str) -> Trainer:
     if agent == "ppo":
         from agents.learning import ppo
 
-        return lambda episodes, settings, *rest: ppo.train(episodes, changed(PpoSettings(), settings), *rest)
+        return partial(_train, agent, ppo.train, PpoSettings())
     from agents.learning import a3c
 
-    return lambda episodes, settings, *rest: a3c.train(episodes, changed(A3cSettings(), settings), *rest)
+    return partial(_train, agent, a3c.train, A3cSettings())
+
+
+def _train(
+    agent: str,
+    learn: Callable[..., tuple[Mapping[str, Float32s], list[dict[str, Any]]]],
+    defaults: PpoSettings | A3cSettings,
+    episodes: Episodes,
+    settings: Mapping[str, Value],
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> Trained:
+    chosen = changed(defaults, settings)
+    weights, curve = learn(partial(SplitInferenceVector, episodes=episodes), chosen, seed, progress)
+    for point in curve:  # all episodes have as many steps, so this mean is that of more of them
+        point["episode_return"] = point.pop("reward_mean") * episodes.settings.steps
+    return checkpoint_of(weights, episodes, agent, seed, asdict(chosen)), curve

@@ -41,26 +41,32 @@ class PpoSettings:
 
 
 @dataclass(frozen=True)
-class A3cSettings:
-    """Settings of A3C. `gamma` 0 is exact, as in PPO.
-
-    Each worker steps several environments in one batch (in the paper: one), which saves calls of the network.
-    If `asynchronous`, workers are threads that update the shared parameters as soon as they are ready, and no two
-    runs agree. Otherwise workers take turns; each computes its gradient from the parameters of its own last turn,
-    which are as stale as those of a thread.
-    """
+class A2cSettings:
+    """Settings of A2C. `gamma` 0 is exact, as in PPO."""
 
     total_timesteps: int = 150_000
-    workers: int = 4
-    num_envs: int = 16  # of each worker
+    num_envs: int = 16
     num_steps: int = 8  # n of the n-step returns
     learning_rate: float = 3e-3  # at the start; decays linearly to 0
-    decay: float = 0.99  # of RMSProp's mean squared gradients, which all workers share
+    decay: float = 0.99  # of RMSProp's mean squared gradients
     gamma: float = 0.0
     ent_coef: float = 0.1  # at the start; decays linearly to 0
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     hidden: int = 64  # units of each of the two tanh layers
+
+
+@dataclass(frozen=True)
+class A3cSettings(A2cSettings):
+    """Settings of A3C. All but `workers` and `asynchronous` are those of A2C; `num_envs` are of each worker.
+
+    Each worker steps several environments in one batch (in the paper: one), which saves calls of the network.
+    If `asynchronous`, workers are threads that update the shared parameters as soon as they are ready, and no two
+    runs agree. Otherwise workers take turns; each computes its gradient from the parameters of its own last turn,
+    which are as stale as those of a thread. All share the mean squared gradients of RMSProp.
+    """
+
+    workers: int = 4
     asynchronous: bool = False
 
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from agents.split_inference.encoding import Layout
+from agents.split_inference.episodes import Episodes
 from emulator.core.arrays import Float32s
 from emulator.core.files import atomic_write
 from emulator.system import System
@@ -84,6 +85,25 @@ class Checkpoint:
         if checkpoint.sha256 != stored:
             raise ValueError(f"{path}: sha256 {checkpoint.sha256[:12]} must be the stored {stored[:12]}")
         return checkpoint
+
+
+def checkpoint_of(
+    weights: Mapping[str, Float32s], episodes: Episodes, agent: str, seed: int, settings: Mapping[str, Any]
+) -> Checkpoint:
+    """Return the actor among trained `weights`, with the description of its training on `episodes`."""
+    import torch
+
+    traces = {trace.sha256: trace for system in episodes.systems for trace in (link.trace for link in system.links)}
+    lineage = tuple(dict.fromkeys(interval for trace in traces.values() for interval in trace.lineage))
+    described = {
+        **settings,
+        "episodes": len(episodes),
+        "steps": episodes.settings.steps,
+        "draws": episodes.settings.seed,
+    }
+    training = Training(agent, seed, described, tuple(traces), lineage, torch.__version__, 1)
+    actor = {name: values for name, values in weights.items() if name.startswith("actor.")}
+    return Checkpoint(actor, episodes.layout, training)
 
 
 def _first_line(error: Exception) -> str:

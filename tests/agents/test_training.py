@@ -1,4 +1,4 @@
-"""PPO and A3C: their arithmetic by brute force, repeatability of training, and results."""
+"""Agents for tasks that are alone: repeatability of training, results, checkpoints and settings."""
 
 import json
 import sys
@@ -10,16 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.numpy import save_file
-from scipy import stats
 
-from agents.learning.a3c import returns_of
-from agents.learning.a3c import train as train_a3c
-from agents.learning.actor_critic import ActorCritic, entropy, explained_variance, one_thread, sample
-from agents.learning.ppo import advantages_of
-from agents.learning.settings import A3cSettings, PpoSettings, changed, check_settings
+from agents.learning.heads import Shape
+from agents.learning.networks import SeparateNetworks
+from agents.learning.settings import PpoSettings, changed, check_settings
 from agents.registry import make_policy
 from agents.split_inference.checkpoint import METADATA_KEY, Checkpoint, require_unseen
 from agents.split_inference.episodes import Episodes, EpisodeSettings
@@ -47,69 +42,6 @@ def silent(*_: object) -> None:
     """Ignore progress."""
 
 
-@given(
-    seed=st.integers(0, 1_000),
-    steps=st.integers(1, 12),
-    gamma=st.sampled_from([0.0, 0.9, 1.0]),
-    gae_lambda=st.sampled_from([0.0, 0.95, 1.0]),
-)
-def test_advantages_are_the_discounted_sums_of_errors(seed: int, steps: int, gamma: float, gae_lambda: float) -> None:
-    rng = np.random.default_rng(seed)
-    rewards, values, ends = rng.normal(size=(steps, 3)), rng.normal(size=(steps + 1, 3)), rng.random((steps, 3)) < 0.3
-    tensors = (torch.tensor(rewards), torch.tensor(values), torch.tensor(ends))
-    found = advantages_of(*tensors, gamma, gae_lambda).numpy()
-    for lane in range(3):
-        for start in range(steps):
-            expected, weight = 0.0, 1.0
-            for t in range(start, steps):
-                expected += weight * (rewards[t, lane] + gamma * values[t + 1, lane] - values[t, lane])
-                weight *= gamma * gae_lambda
-                if ends[t, lane]:
-                    break
-            assert found[start, lane] == pytest.approx(expected, abs=1e-9)
-
-
-@given(seed=st.integers(0, 1_000), steps=st.integers(1, 12), gamma=st.sampled_from([0.0, 0.9, 1.0]))
-def test_returns_are_discounted_rewards_and_a_last_value(seed: int, steps: int, gamma: float) -> None:
-    rng = np.random.default_rng(seed)
-    rewards, values, ends = rng.normal(size=(steps, 3)), rng.normal(size=(steps + 1, 3)), rng.random((steps, 3)) < 0.3
-    tensors = (torch.tensor(rewards), torch.tensor(values[:-1]), torch.tensor(values[-1]), torch.tensor(ends))
-    found = returns_of(*tensors, gamma).numpy()
-    for lane in range(3):
-        for start in range(steps):
-            stop = next((t for t in range(start, steps) if ends[t, lane]), steps - 1) + 1
-            expected = sum(gamma ** (t - start) * rewards[t, lane] for t in range(start, stop))
-            expected += gamma ** (stop - start) * values[stop, lane]
-            assert found[start, lane] == pytest.approx(expected, abs=1e-9)
-
-
-def test_samples_follow_the_probabilities_and_the_mask() -> None:
-    probabilities = torch.tensor([0.5, 0.3, 0.0, 0.2])
-    rng = torch.Generator().manual_seed(1)
-    drawn = sample(probabilities.log().expand(40_000, 4), rng)
-    counts = np.bincount(drawn.numpy(), minlength=4)
-    assert counts[2] == 0
-    assert stats.chisquare(counts[[0, 1, 3]], 40_000 * np.array([0.5, 0.3, 0.2])).pvalue > 0.01
-
-
-def test_entropy_ignores_masked_choices() -> None:
-    probabilities = torch.tensor([[0.5, 0.25, 0.0, 0.25], [1.0, 0.0, 0.0, 0.0]], requires_grad=True)
-    found = entropy(probabilities.log())
-    assert found.tolist() == pytest.approx([1.5 * np.log(2), 0.0])
-    logits = torch.zeros(1, 3, requires_grad=True)
-    masked = torch.log_softmax(logits.masked_fill(torch.tensor([[False, True, False]]), -torch.inf), -1)
-    (gradient,) = torch.autograd.grad(entropy(masked).sum(), logits)
-    assert torch.isfinite(gradient).all()
-
-
-def test_explained_variance() -> None:
-    returns = torch.tensor([1.0, 2.0, 4.0])
-    assert explained_variance(returns, returns) == 1
-    assert explained_variance(returns + 3, returns) == pytest.approx(1)  # a constant offset has no variance
-    assert explained_variance(torch.zeros(3), returns) == pytest.approx(0)
-    assert np.isnan(explained_variance(returns, torch.ones(3)))
-
-
 def test_curve_has_the_usual_diagnostics() -> None:
     ppo, a3c = trained("ppo")[1], trained("a3c")[1]
     assert all(point["approx_kl"] > -1e-6 and 0 <= point["clipfrac"] <= 1 for point in ppo)
@@ -133,16 +65,8 @@ def test_the_same_seed_trains_the_same_agent(agent: str) -> None:
     assert trained(agent, 8)[0].sha256 != first.sha256
 
 
-def test_threads_are_restored_after_an_error() -> None:
-    torch.set_num_threads(2)
-    with pytest.raises(KeyError), one_thread():
-        raise KeyError
-    assert torch.get_num_threads() == 2
-
-
 def test_asynchronous_workers_learn_too() -> None:
-    settings = A3cSettings(total_timesteps=20_000, asynchronous=True)
-    _, curve = train_a3c(EPISODES, settings, 1)
+    _, curve = train_agent("a3c", EPISODES, {"total_timesteps": 20_000, "asynchronous": True}, 1, silent)
     assert curve[-1]["episode_return"] > curve[0]["episode_return"] + 1
 
 
@@ -169,7 +93,7 @@ def test_agent_learns_a_nearly_optimal_policy(agent: str) -> None:
 def test_policy_in_numpy_equals_network_in_torch() -> None:
     checkpoint, _ = trained("ppo")
     layout = EPISODES.layout
-    model = ActorCritic(layout.features, layout.choices, 64, torch.Generator().manual_seed(0))
+    model = SeparateNetworks(Shape(layout.features, 1, layout.choices), 64, torch.Generator().manual_seed(0))
     names = {name.removeprefix("actor."): torch.from_numpy(value) for name, value in checkpoint.weights.items()}
     model.actor.load_state_dict(names)
     table = EPISODES.table()

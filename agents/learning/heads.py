@@ -1,0 +1,85 @@
+"""Vector environments as the learners see them: actions of M heads with K outcomes each, always with a mask."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from emulator.core.arrays import Flags, Float32s, Ints
+
+MakeEnvironment = Callable[[int], "VectorEnv[Any, Any, Any]"]  # of so many environments
+
+
+class Shape(NamedTuple):
+    """Sizes of a problem: features of an observation, heads (M) of an action, outcomes (K) of a head."""
+
+    features: int
+    heads: int
+    outcomes: int
+
+
+class Step(NamedTuple):
+    """What a step of all N environments returns."""
+
+    observations: Float32s  # (N, features)
+    masks: Flags  # (N, M, K), true where an outcome is allowed
+    rewards: npt.NDArray[Any]  # (N,)
+    terminated: Flags  # (N,)
+    truncated: Flags  # (N,)
+
+
+class HeadedEnvironment:
+    """Wraps a Gymnasium vector environment with observations `Box(features,)`, actions `Discrete(K)` or
+    `MultiDiscrete([K] * M)`, autoreset mode NEXT_STEP, and perhaps `info["action_mask"]`, (N, K) or (N, M, K).
+
+    Raises ValueError for an environment of another form.
+    """
+
+    def __init__(self, environment: "VectorEnv[Any, Any, Any]") -> None:
+        self._environment = environment
+        self.num_envs = environment.num_envs
+        if environment.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP) != AutoresetMode.NEXT_STEP:
+            raise ValueError("environment: autoreset mode must be NEXT_STEP")
+        self._actions = environment.single_action_space
+        self.shape = shape_of(environment.single_observation_space, self._actions)
+        self._mask_shape = (self.num_envs, self.shape.heads, self.shape.outcomes)
+        self._all_allowed = np.ones(self._mask_shape, dtype=np.bool_)
+
+    def reset(self, seed: int) -> Step:
+        """Start the first episodes."""
+        observations, info = self._environment.reset(seed=seed)
+        none = np.zeros(self.num_envs, dtype=np.bool_)
+        return Step(self._features(observations), self._masks(info), np.zeros(self.num_envs), none, none)
+
+    def step(self, actions: Ints) -> Step:
+        """Take actions, shape (N, M)."""
+        taken = actions[:, 0] if isinstance(self._actions, gymnasium.spaces.Discrete) else actions
+        observations, rewards, terminated, truncated, info = self._environment.step(taken)
+        return Step(self._features(observations), self._masks(info), rewards, terminated, truncated)
+
+    def _features(self, observations: npt.NDArray[Any]) -> Float32s:
+        return np.asarray(observations, dtype=np.float32)
+
+    def _masks(self, info: Mapping[str, Any]) -> Flags:
+        if "action_mask" not in info:
+            return self._all_allowed
+        masks: Flags = np.asarray(info["action_mask"], dtype=np.bool_).reshape(self._mask_shape)
+        return masks
+
+
+def shape_of(observations: "gymnasium.Space[Any]", actions: "gymnasium.Space[Any]") -> Shape:
+    """Return the sizes of a problem with these spaces. Raises ValueError for other spaces, and for values of actions
+    that do not begin at 0."""
+    if not isinstance(observations, gymnasium.spaces.Box) or len(observations.shape) != 1:
+        raise ValueError(f"observation_space={observations}: must be a Box of one dimension")
+    features = observations.shape[0]
+    if isinstance(actions, gymnasium.spaces.Discrete) and actions.start == 0:
+        return Shape(features, 1, int(actions.n))
+    if isinstance(actions, gymnasium.spaces.MultiDiscrete) and actions.nvec.ndim == 1 and not actions.start.any():
+        first, *others = actions.nvec.tolist()
+        if all(each == first for each in others):
+            return Shape(features, 1 + len(others), first)
+    raise ValueError(f"action_space={actions}: must be Discrete(K) or MultiDiscrete([K] * M), from 0")
