@@ -3,9 +3,16 @@
 import gymnasium
 
 SPLIT_INFERENCE = "airsplit/SplitInference-v0"
+BLOCK_PLACEMENT = "airsplit/BlockPlacement-v0"
 
 gymnasium.register(
     SPLIT_INFERENCE,
     entry_point="agents.split_inference.environment:make",
     vector_entry_point="agents.split_inference.vector_environment:make",
+)
+
+gymnasium.register(
+    BLOCK_PLACEMENT,
+    entry_point="agents.block_placement.environment:make",
+    vector_entry_point="agents.block_placement.vector_environment:make",
 )

@@ -1,0 +1,48 @@
+"""Episodes under a policy, for comparison."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from agents.block_placement.forms import slots_at
+from agents.block_placement.policies import Choose, Situation
+from agents.block_placement.problem import BlockPlacement
+from emulator.core.arrays import Floats
+from emulator.core.randomness import generator
+
+
+class EpisodeMeans(NamedTuple):
+    """Means over the tasks of an episode, one entry for each episode, shape (episodes,).
+
+    `cost_s`: minus the reward. `delay_s`: the delay of all blocks; `edge_s` and `device_s`: its parts on servers and on
+    the device. `energy_j`: used by a device in the episode. `failed`: share of tasks that failed.
+    """
+
+    cost_s: Floats
+    delay_s: Floats
+    edge_s: Floats
+    device_s: Floats
+    energy_j: Floats
+    failed: Floats
+
+
+def episode_means(problem: BlockPlacement, choose: Choose, seeds: Sequence[int]) -> EpisodeMeans:
+    """Run one episode for each seed. All policies meet the same channels, networks and arrivals."""
+    episode = problem.draw([generator(seed, "block placement", "test episode") for seed in seeds])
+    rng = generator(seeds[0], "block placement", "policy")
+    carried = problem.fresh(len(seeds))
+    sums = np.zeros((len(seeds), 5))
+    for t in range(problem.settings.slots):
+        slots = slots_at(episode, t)
+        placements = choose(Situation(problem, slots, carried, rng))
+        outcome = problem.form.outcome(slots, carried, placements)
+        carried = outcome.after
+        delays_s = np.where(outcome.failed[:, None], 0.0, outcome.delays_s)
+        edge_s = np.where(placements > 0, delays_s, 0.0).sum(axis=1)
+        delay_s = delays_s.sum(axis=1)
+        parts = (outcome.costs_s.sum(axis=1), delay_s, edge_s, delay_s - edge_s, outcome.failed)
+        sums += slots.tasks[:, None] * np.stack(parts, axis=1)
+    cost_s, delay_s, edge_s, device_s, failed = (sums / episode.tasks[:-1].sum(axis=0)[:, None]).T
+    energy_j = problem.settings.energy_max_j - carried.energy_j
+    return EpisodeMeans(cost_s, delay_s, edge_s, device_s, energy_j, failed)
