@@ -1,20 +1,28 @@
-"""Asynchronous advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783), with workers in turns or in threads."""
+"""Asynchronous advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783), with workers in turns or in processes."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+import multiprocessing
+import signal
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from multiprocessing.synchronize import Lock
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import torch
 
-from agents.learning.curve import Curve, Diagnostics, curve_point
-from agents.learning.heads import HeadedEnvironment, MakeEnvironment
-from agents.learning.n_step import Gradient, gradient_of
-from agents.learning.networks import MakeNetwork, SeparateNetworks, Weights, one_thread, require_finite
+from agents.learning.curve import Curve
+from agents.learning.heads import HeadedEnvironment, MakeEnvironment, Shape
+from agents.learning.n_step import Gradient, Report, gradient_of
+from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, Weights, one_thread, require_finite
 from agents.learning.rollout import Collector
 from agents.learning.settings import A3cSettings
+from agents.learning.updates import Parameters, curve_of, first_memory, is_point, worker_copy
+from emulator.core.processes import end_with_parent
 from emulator.core.progress import Progress
 
-MAX_CURVE_POINTS = 50  # about as many points in a learning curve
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
+
+PROGRESS_S = 0.1  # between reports of the progress of processes
 
 
 def train(
@@ -24,93 +32,177 @@ def train(
     progress: Progress = lambda done, total: None,
     network: MakeNetwork = SeparateNetworks,
 ) -> tuple[Weights, Curve]:
-    """Train one agent. Return its parameters by name and its learning curve of about 50 points, the last one at the
-    end.
+    """Train one agent. Return its parameters by name and its learning curve of about 50 points.
 
     Calls `progress(done, total)` with counts of environment steps. The same environments, settings and seed give the
-    same parameters on machines where torch rounds equally, unless workers are `asynchronous`. Raises ValueError for
-    an environment with other spaces than `HeadedEnvironment` takes, and if a trained parameter is not finite.
+    same parameters on machines where torch rounds equally, unless several workers are `asynchronous`: these are
+    processes, for which `environments` and `network` must pickle. Raises ValueError for an environment with other
+    spaces than `HeadedEnvironment` takes, and if a trained parameter is not finite.
     """
+    task = _Task(environments, settings, seed, network)
     with one_thread():
-        own = [HeadedEnvironment(environments(settings.num_envs)) for _ in range(settings.workers)]
-        shared = _Shared(own[0], settings, seed, progress, network)
-        workers = [_Worker(shared, environment, number, network) for number, environment in enumerate(own)]
-        turns = shared.updates // settings.workers
-        if settings.asynchronous:
-            with ThreadPoolExecutor(settings.workers) as pool:
-                list(pool.map(lambda worker: [worker.turn() for _ in range(turns)], workers))
-        else:
-            for _ in range(turns):
-                for worker in workers:
-                    worker.turn()
-        weights = shared.model.weights()
-        require_finite("a3c", weights)
-        return weights, shared.curve
+        weights, reports = (_in_processes if settings.asynchronous else _in_turns)(task, progress)
+    require_finite("a3c", weights)
+    return weights, curve_of("a3c", seed, reports, task.steps)
 
 
-class _Shared:
-    """What all workers share: the parameters, the optimiser's state and the learning curve."""
+class _Task(NamedTuple):
+    """What is trained."""
 
-    def __init__(
-        self, environment: HeadedEnvironment, settings: A3cSettings, seed: int, progress: Progress, network: MakeNetwork
-    ) -> None:
-        self.settings = settings
-        self.seed = seed
-        self.model = network(environment.shape, settings.hidden, torch.Generator().manual_seed(seed))
-        self.optimizer = torch.optim.RMSprop(
-            self.model.parameters(), lr=settings.learning_rate, alpha=settings.decay, eps=1e-5
-        )
-        self.steps_per_update = settings.num_envs * settings.num_steps
-        self.updates = max(settings.workers, settings.total_timesteps // self.steps_per_update)
-        self.updates -= self.updates % settings.workers
-        self.done = 0
-        self.curve: Curve = []
-        self.lock = Lock()
-        self.recent: list[Gradient] = []
-        self.progress = progress
+    environments: MakeEnvironment
+    settings: A3cSettings
+    seed: int
+    network: MakeNetwork
 
     @property
-    def left(self) -> float:
-        """Remaining share of the training, 1 to 0."""
-        return 1 - self.done / self.updates
+    def steps(self) -> int:
+        """Steps of environments in an update."""
+        return self.settings.num_envs * self.settings.num_steps
 
-    def apply(self, gradient: Gradient) -> None:
-        """Take one optimiser step with a worker's gradient, and record a point of the curve at intervals."""
-        with self.lock:  # workers compute gradients outside the lock; the optimiser's state needs it
-            for parameter, values in zip(self.model.parameters(), gradient.values, strict=True):
-                parameter.grad = values
-            self.optimizer.param_groups[0]["lr"] = self.settings.learning_rate * self.left
-            self.optimizer.step()
-            self.done += 1
-            self.recent.append(gradient)
-            if self.done % max(1, self.updates // MAX_CURVE_POINTS) == 0 or self.done == self.updates:
-                step = self.done * self.steps_per_update
-                self.curve.append(point_of(self.recent, self.seed, step))
-                self.recent.clear()
-                self.progress(step, self.updates * self.steps_per_update)
+    @property
+    def updates(self) -> int:
+        """Number of updates, as many of each worker in turns."""
+        updates = max(self.settings.workers, self.settings.total_timesteps // self.steps)
+        return updates - updates % self.settings.workers
 
+    def left(self, done: int) -> float:
+        """Return the remaining share of the training, 1 to 0."""
+        return 1 - done / self.updates
 
-def point_of(recent: list[Gradient], seed: int, step: int) -> dict[str, object]:
-    """Return a point of the curve with the means of the updates since the last point."""
-    rows = [(each.reward_mean, *each.diagnostics[:3]) for each in recent]
-    reward_mean, *means = (sum(column) / len(column) for column in zip(*rows, strict=True))
-    returns = [value for each in recent for value in each.returns]
-    episode_return = float(np.mean(returns)) if returns else float("nan")
-    return curve_point("a3c", seed, step, reward_mean, episode_return, Diagnostics(*means))
+    def parameters(self, shape: Shape, memory: torch.Tensor | None = None) -> Parameters:
+        """Return the shared parameters."""
+        return Parameters(self.network, shape, self.settings, self.seed, memory)
 
 
 class _Worker:
     """A worker with its own copy of the parameters, its own environments and its own random generator."""
 
-    def __init__(self, shared: _Shared, environment: HeadedEnvironment, number: int, network: MakeNetwork) -> None:
-        self.shared, self.settings = shared, shared.settings
-        rng = torch.Generator().manual_seed(shared.seed * 1_000 + number + 1)
-        self.model = network(environment.shape, self.settings.hidden, rng)
-        self.model.load_state_dict(shared.model.state_dict())
-        self.collector = Collector(environment, shared.seed * 1_000 + number * self.settings.num_envs, rng)
+    def __init__(self, task: _Task, number: int, environment: HeadedEnvironment, shared: ActorCritic) -> None:
+        self.settings, self.shared = task.settings, shared
+        self.model, rng = worker_copy(task.network, task.settings, task.seed, number, shared)
+        first_seed = task.seed * 1_000 + number * task.settings.num_envs
+        self.collector = Collector(environment, first_seed, rng)
 
-    def turn(self) -> None:
-        """Sample a rollout, compute its gradient, update the shared parameters and copy them."""
+    def gradient(self, left: float) -> Gradient:
+        """Sample a rollout and return its gradient. `left`: remaining share of the training, 1 to 0."""
         rollout = self.collector.collect(self.model, self.settings.num_steps)
-        self.shared.apply(gradient_of(self.model, rollout, self.settings, self.shared.left))
-        self.model.load_state_dict(self.shared.model.state_dict())
+        return gradient_of(self.model, rollout, self.settings, left)
+
+    def copy(self) -> None:
+        """Copy the shared parameters."""
+        self.model.load_state_dict(self.shared.state_dict())
+
+
+def _in_turns(task: _Task, progress: Progress) -> tuple[Weights, list[Report]]:
+    """Let workers take turns. Each copies the parameters after its own update, so they are as stale as in processes."""
+    environments = [HeadedEnvironment(task.environments(task.settings.num_envs)) for _ in range(task.settings.workers)]
+    parameters = task.parameters(environments[0].shape)
+    workers = [_Worker(task, number, each, parameters.model) for number, each in enumerate(environments)]
+    reports: list[Report] = []
+    for done in range(task.updates):
+        worker = workers[done % len(workers)]
+        left = task.left(done)
+        gradient = worker.gradient(left)
+        parameters.apply(gradient.values, left)
+        worker.copy()
+        reports.append(gradient.report)
+        if is_point(done + 1, task.updates):
+            progress((done + 1) * task.steps, task.updates * task.steps)
+    return parameters.model.weights(), reports
+
+
+class _Shared(NamedTuple):
+    """What processes share: the parameters and RMSProp's state in one array, the counts of updates that were begun and
+    done, and the lock that guards all of them."""
+
+    memory: "SynchronizedArray[float]"
+    begun: "Synchronized[int]"
+    done: "Synchronized[int]"
+    lock: Lock
+
+
+Numbered = list[tuple[int, Report]]  # reports with the numbers of their updates
+
+
+def _in_processes(task: _Task, progress: Progress) -> tuple[Weights, list[Report]]:
+    """Let each worker update the shared parameters as soon as its gradient is ready. Raises a worker's error."""
+    context = multiprocessing.get_context("spawn")
+    shape = HeadedEnvironment(task.environments(task.settings.num_envs)).shape
+    lock = context.Lock()
+    first = first_memory(task.parameters(shape).model).tolist()
+    counts = (context.Value("q", 0, lock=lock), context.Value("q", 0, lock=lock))
+    shared = _Shared(context.Array("f", first, lock=lock), *counts, lock)
+    reports: Numbered = []
+    total = task.updates * task.steps
+    workers: dict[Connection, SpawnProcess] = {}
+    try:
+        for number in range(task.settings.workers):
+            here, there = context.Pipe()
+            process = context.Process(target=_work, args=(task, number, shape, shared, there), daemon=True)
+            process.start()
+            there.close()  # so that the end of the process is seen here
+            workers[here] = process
+        running = list(workers)
+        while running:
+            ready = wait(running, PROGRESS_S)
+            for connection in [each for each in running if each in ready]:
+                running.remove(connection)
+                reports += _result(connection, workers[connection])
+            progress(min(shared.done.get_obj().value, task.updates - 1) * task.steps, total)
+    finally:
+        for process in workers.values():
+            process.kill()
+            process.join()
+    progress(total, total)
+    weights = task.parameters(shape, _tensor(shared)).model.weights()
+    return weights, [report for _, report in sorted(reports)]
+
+
+def _result(connection: Connection, process: SpawnProcess) -> Numbered:
+    """Return a worker's reports, or raise its error."""
+    try:
+        result: Numbered | Exception = connection.recv()
+    except EOFError as error:
+        process.join()
+        raise RuntimeError(f"a3c: a worker ended with exit code {process.exitcode}") from error
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _work(task: _Task, number: int, shape: Shape, shared: _Shared, connection: Connection) -> None:
+    """Train in a process of its own, and send the reports of this worker's updates, or its error."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent kills its workers
+    end_with_parent()
+    try:
+        with one_thread():
+            connection.send(_updates(task, number, shape, shared))
+    except Exception as error:  # whatever it is, the parent raises it
+        connection.send(error)
+
+
+def _updates(task: _Task, number: int, shape: Shape, shared: _Shared) -> Numbered:
+    """Update the shared parameters until all updates are begun. Return the reports of the own ones."""
+    environment = HeadedEnvironment(task.environments(task.settings.num_envs))
+    begun, done = shared.begun.get_obj(), shared.done.get_obj()  # without their lock, which is held
+    reports: Numbered = []
+    with shared.lock:
+        parameters = task.parameters(shape, _tensor(shared))
+        worker = _Worker(task, number, environment, parameters.model)
+    while True:
+        with shared.lock:
+            if begun.value == task.updates:
+                return reports
+            begun.value += 1
+            left = task.left(done.value)
+            worker.copy()
+        gradient = worker.gradient(left)
+        with shared.lock:
+            parameters.apply(gradient.values, task.left(done.value))
+            reports.append((done.value, gradient.report))
+            done.value += 1
+
+
+def _tensor(shared: _Shared) -> torch.Tensor:
+    """Return the shared array as a tensor."""
+    return torch.frombuffer(shared.memory.get_obj(), dtype=torch.float32)

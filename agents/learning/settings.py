@@ -61,9 +61,9 @@ class A3cSettings(A2cSettings):
     """Settings of A3C. All but `workers` and `asynchronous` are those of A2C; `num_envs` are of each worker.
 
     Each worker steps several environments in one batch (in the paper: one), which saves calls of the network.
-    If `asynchronous`, workers are threads that update the shared parameters as soon as they are ready, and no two
+    If `asynchronous`, workers are processes that update the shared parameters as soon as they are ready, and no two
     runs agree. Otherwise workers take turns; each computes its gradient from the parameters of its own last turn,
-    which are as stale as those of a thread. All share the mean squared gradients of RMSProp.
+    which are as stale as those of a process. All share the mean squared gradients of RMSProp.
     """
 
     workers: int = 4
