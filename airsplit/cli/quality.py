@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def quality(
-    model: Annotated[str, typer.Argument(help="A shipped model that was trained.")],
+    model: Annotated[str, typer.Argument(help="A shipped trained model, or a language model: folder:PATH, hub:ID.")],
     cuts: Annotated[str, typer.Option("--cuts", metavar="1,4-6", help="Cut c lies before layer c.")],
     out: OutFile,
     codecs: Annotated[str, typer.Option("--codecs", metavar="int8,int4")] = "int8,int4",

@@ -19,7 +19,7 @@ from topologies.models.language.packages import SHIPPED
 from topologies.models.language.profiles import cached_profile
 from topologies.models.language.sources import settings_of
 from topologies.profiles import load_profile
-from topologies.quality.tables import load_quality
+from topologies.quality.tables import as_table, quality_path, read_file
 from topologies.schema.failures import OutageSection
 from topologies.schema.messages import translate
 from topologies.schema.models import ModelSection
@@ -144,8 +144,13 @@ def quality_of(scenario: Scenario, models: Mapping[str, ModelProfile], folder: P
     found = {}
     for task in scenario.tasks:
         if task.name in scenario.cost.quality_s:
-            found[task.name] = load_quality(str(folder / task.quality) if task.quality else models[task.model].name)
+            found[task.name] = as_table(read_file(table_file(task, models[task.model], folder)))
     return found
+
+
+def table_file(task: TaskSection, model: ModelProfile, folder: Path) -> Path:
+    """Return the file of a task's quality table. Raises ValueError, one line, if there is none."""
+    return quality_path(str(folder / task.quality) if task.quality else model.name)
 
 
 def recorded_arrivals(section: RecordedSection, folder: Path) -> RecordedSection:

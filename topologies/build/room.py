@@ -2,12 +2,10 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-import psutil
 
 from emulator.channel.numerology import slot_ns
 from emulator.core.errors import MissingDependency
+from emulator.core.memory import available_bytes, gb_text
 from emulator.core.scratch import scratch_folder
 from emulator.task import Placement
 from topologies.build.trace_sources import MIN_CHANNEL_NS, whole_slots_ns
@@ -18,7 +16,6 @@ SLOT_BYTES = 110  # in scratch files: the columns of a generated trace, its sums
 BASE_BYTES = 400_000_000  # of memory: the program with its libraries
 SOURCE_BYTES = 150_000  # of memory for a UE that asks for tasks of one kind: links, draws, routes, plans
 CANDIDATE_BYTES = 60  # of memory for one of its candidates, most of which it shares with others
-LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def generated_slots(scenario: Scenario, duration_ns: int) -> int:
@@ -43,29 +40,17 @@ def require_room(
 ) -> None:
     """Raise MissingDependency, with what is needed and what there is, unless memory and the disk for unnamed files
     suffice for a system of the scenario with that duration."""
-    needed, available = memory_bytes(placements), _available_bytes()
+    needed, available = memory_bytes(placements), available_bytes()
     if needed > available:
         raise MissingDependency(
-            f"{scenario.name}: about {_gb(needed)} of memory are needed for {len(placements)} streams of tasks, and"
-            f" {_gb(available)} are available; choose fewer UEs, or fewer cuts or max_partitions"
+            f"{scenario.name}: about {gb_text(needed)} of memory are needed for {len(placements)} streams of tasks, and"
+            f" {gb_text(available)} are available; choose fewer UEs, or fewer cuts or max_partitions"
         )
     slots, folder = generated_slots(scenario, duration_ns), scratch_folder()
     free = shutil.disk_usage(folder).free
     if slots * SLOT_BYTES > free:
         raise MissingDependency(
-            f"{scenario.name}: about {_gb(slots * SLOT_BYTES)} are needed in {folder} for {slots} slots of channels,"
-            f" and {_gb(free)} are free; set TMPDIR to a folder with more, or choose a shorter duration_s or fewer UEs"
+            f"{scenario.name}: about {gb_text(slots * SLOT_BYTES)} are needed in {folder} for {slots} slots of"
+            f" channels, and {gb_text(free)} are free; set TMPDIR to a folder with more, or choose a shorter duration_s"
+            " or fewer UEs"
         )
-
-
-def _available_bytes() -> int:
-    """Return the memory that is free on this machine, at most the limit of the container."""
-    available = int(psutil.virtual_memory().available)
-    for path in LIMITS:
-        if path.is_file() and (text := path.read_text().strip()).isdecimal():
-            available = min(available, int(text))
-    return available
-
-
-def _gb(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.1f} GB"

@@ -21,14 +21,12 @@ from topologies.build.conversion import (
     profiles_of,
     radio_ends,
     recorded_arrivals,
+    table_file,
 )
 from topologies.build.prompts import texts_of
 from topologies.datasets.texts import texts_sha256
 from topologies.loading.file_checks import track_files
-from topologies.models.digests import trained_digests
-from topologies.models.language.packages import PACKAGES
-from topologies.models.language.sources import digests_of
-from topologies.quality.tables import quality_path
+from topologies.models.digests import source_digests
 from topologies.schema.base import TEMPLATE
 from topologies.schema.links import TraceFileSection
 from topologies.schema.models import ModelSection
@@ -96,7 +94,7 @@ def _quality_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for task in scenario.tasks:
         if task.name in scenario.cost.quality_s:
-            table = quality_path(str(folder / task.quality) if task.quality else models[task.model].name)
+            table = table_file(task, models[task.model], folder)
             stored = Path(_quality_file(task.name))
             found |= {str(stored.with_suffix(each)): table.with_suffix(each) for each in (".json", ".npz")}
     return {place: source for place, source in found.items() if source.is_file()}
@@ -133,7 +131,7 @@ def _stored_model(model: str, source: str | ModelSection | None, folder: Path) -
     the source with the digests of its files."""
     if not isinstance(source, ModelSection):
         return _profile_file(model)
-    found = {"profile": _profile_file(model), "sha256": source.sha256 or dict(digests_of(source, folder))}
+    found = {"profile": _profile_file(model), "sha256": dict(source_digests(source, folder))}
     if source.folder is not None:
         found["folder"] = str((folder / source.folder).absolute())
     return source.model_copy(update=found).model_dump(mode="json", exclude_none=True)
@@ -143,15 +141,11 @@ def model_digests(text: str) -> dict[str, dict[str, str]]:
     """Return, from the text of a run's scenario (`resolved_yaml`), the SHA-256 of the files that the answers of its
     trained models depend on, by model and file."""
     data = yaml.safe_load(text)
-    sources = data.get("models", {})
     found = {}
     for model in dict.fromkeys(task["model"] for task in data["tasks"]):
-        source = sources.get(model, model)
-        if isinstance(source, dict):
-            package = source.get("package")
-            found[model] = source.get("sha256") or (dict(PACKAGES[package].digests) if package else {})
-        else:
-            found[model] = dict(trained_digests(source))
+        source = data.get("models", {}).get(model, model)
+        stated = source if isinstance(source, str) else ModelSection.model_validate(source)
+        found[model] = dict(source_digests(stated, Path()))
     return {model: files for model, files in found.items() if files}
 
 

@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from emulator.activation.delivery import ActivationDelivery, parse_delivery
 from emulator.profile import ModelProfile
 from emulator.quality import QualityTable
+from topologies.build.conversion import table_file
 from topologies.loading.rule_input import RuleInput
+from topologies.models.digests import source_digests, weights_sha256
 from topologies.profiles import load_profile, profile_names
+from topologies.quality.tables import read_file
 from topologies.schema.scenario import FixedSection
 from topologies.schema.workloads import TaskSection
 
 
 def check_quality(given: RuleInput) -> Iterator[str]:
-    """What `cost.quality_s` names are tasks, whose tables are of their models and whose cuts, codecs and deliveries
-    were measured; deliveries lose packets."""
+    """What `cost.quality_s` names are tasks, whose tables are of their models and weights and whose cuts, codecs and
+    deliveries were measured; deliveries lose packets."""
     scenario = given.scenario
     names = {task.name for task in scenario.tasks}
     for name, weight_s in scenario.cost.quality_s.items():
@@ -43,7 +46,7 @@ def check_quality(given: RuleInput) -> Iterator[str]:
                 yield f"{path}.quality={task.quality}: must not be given unless cost.quality_s names {task.name}"
         elif loses and delivery is None:
             yield f"{path}.delivery: must be given, since a bearer is um and cost.quality_s names {task.name}"
-        elif wrong := _wrong_table(given.models[task.model], tables[task.name]):
+        elif wrong := _wrong_table(given, task):
             yield f"{path}.quality={task.quality or tables[task.name].model}: {wrong}"
         else:
             yield from _not_measured(path, task, delivery if loses else None, tables[task.name])
@@ -64,15 +67,30 @@ def _model_of(given: RuleInput, name: str) -> ModelProfile:
     return next(given.models[task.model] for task in given.scenario.tasks if task.name == name)
 
 
-def _wrong_table(model: ModelProfile, table: QualityTable) -> str:
-    """Return why a table cannot be of a model; empty if it can: models of one architecture may have different names."""
+def _wrong_table(given: RuleInput, task: TaskSection) -> str:
+    """Return why a task's table cannot be of its model; empty if it can: models of one architecture may have different
+    names."""
+    model, table = given.models[task.model], given.quality[task.name]
     if (table.unit == "nats a token") != (model.family == "causal_lm"):
         return f"must be measured on a {model.family} model, not in the unit {table.unit}"
     if table.model in profile_names() and _sizes(load_profile(table.model)) != _sizes(model):
         return f"must be measured on a model with the layers of {model.name}, not on {table.model}"
     if table.cuts[-1] >= len(model.layers):
         return f"must be measured on {model.name}: cut {table.cuts[-1]} lies behind its {len(model.layers)} layers"
-    return ""
+    return _other_weights(given, task)
+
+
+def _other_weights(given: RuleInput, task: TaskSection) -> str:
+    """Return why a table is of other weights than those of the task's model; empty if it is not, and for a model whose
+    weights are not trained or not known."""
+    try:
+        files = source_digests(given.scenario.models.get(task.model, task.model), given.folder)
+    except ValueError as error:
+        return str(error)
+    measured = read_file(table_file(task, given.models[task.model], given.folder)).measured_on.weights_sha256
+    if not files or weights_sha256(files) == measured:
+        return ""
+    return f"must be measured on the weights of {task.model} (weights_sha256={weights_sha256(files)}), not {measured}"
 
 
 def _sizes(model: ModelProfile) -> list[int]:

@@ -15,14 +15,15 @@ import torch
 from torch import Tensor
 
 from emulator.core.arrays import Ints
+from emulator.core.files import file_sha256
 from topologies.datasets.fashion_mnist import SIDE, fashion_mnist
 from topologies.datasets.photographs import CALIBRATING, SCORED, crops
 from topologies.datasets.texts import MAX_TEXT_BYTES
 from topologies.models.chain import Chain
-from topologies.models.language.packages import shipped_folder
+from topologies.models.language.model_folder import TOKENIZER_FILE
 from topologies.models.language.tokenizer import load_tokenizer, text_tokens
-from topologies.models.registry import build
 from topologies.models.vision.images import image_input
+from topologies.quality.measured_model import MeasuredModel
 from topologies.quality.subject import Subject, judge_language, judge_vision
 
 SHIPPED_TEXT = "pydoc_data.topics"  # of every CPython: its reference manual by topic
@@ -56,22 +57,31 @@ class Prepared:
     tokenizer_sha256: str | None = None
 
 
-def prepare_language(chain: Chain, text: Path | None, size: SampleSize) -> Prepared:
+def prepare_language(model: MeasuredModel, text: Path | None, size: SampleSize) -> Prepared:
     """Return a trained language model with windows of a text, by default SHIPPED_TEXT.
 
-    Raises ValueError, one line, for a text that is not UTF-8 or too short for two windows; MissingDependency for a
-    model that is not installed.
+    Raises ValueError, one line, for a text that is not UTF-8 or too short for two windows, and for weights or a
+    tokenizer that cannot be used; MissingDependency for a model that is not installed.
     """
-    folder = shipped_folder(chain.plan.name)
+    folder = model.folder
+    most = folder.config.get("n_positions", size.window_tokens)  # those of a model that has learned no more
+    if size.window_tokens > most:
+        raise ValueError(f"--tokens {size.window_tokens}: must be at most {most}, the positions of {model.plan.name}")
     tokens = text_tokens(load_tokenizer(folder), shipped_text() if text is None else _read(text))
     name = SHIPPED_TEXT if text is None else text.name
     scored, between = windows(np.array(tokens), size.window_tokens, size.seeds * size.units, name)
     inputs = torch.from_numpy(scored)
     batch = max(1, BATCH_TOKENS // size.window_tokens)
-    subject = Subject(chain, inputs, inputs, judge_language, "nats a token", 1, batch)
+    subject = Subject(_whole(model), inputs, inputs, judge_language, "nats a token", 1, batch)
     digest = hashlib.sha256(scored.astype("<i4").tobytes()).hexdigest()
-    tokenizer = folder.digests()["tokenizer.json"]
+    tokenizer = file_sha256(folder.path / TOKENIZER_FILE)
     return Prepared(subject, torch.from_numpy(between), name, digest, tokenizer)
+
+
+def _whole(model: MeasuredModel) -> Chain:
+    chain = Chain(model.plan, 0, len(model.plan.layers))
+    chain.materialise(seed=0)  # unused: the weights are trained
+    return chain
 
 
 def shipped_text() -> str:
@@ -159,10 +169,9 @@ def prepare_photographs(chain: Chain, size: SampleSize) -> Prepared:
     return Prepared(subject, calibration, "photographs of scikit-image", digest)
 
 
-def prepare(model: str, text: Path | None, size: SampleSize) -> Prepared:
-    """Return a shipped trained model with its data. Raises ValueError for an unknown model or one that was not trained,
-    MissingDependency for what is not installed."""
-    chain = build(model, seed=0)
-    if chain.plan.weights is None:
-        raise ValueError(f"model={model}: must be a trained one: weights drawn from a seed have no quality to lose")
-    return prepare_language(chain, text, size) if chain.plan.family == "causal_lm" else prepare_vision(chain, size)
+def prepare(model: MeasuredModel, text: Path | None, size: SampleSize) -> Prepared:
+    """Return a trained model with its data. Raises as `prepare_language`, `prepare_fashion` and
+    `prepare_photographs`."""
+    if model.plan.family == "causal_lm":
+        return prepare_language(model, text, size)
+    return prepare_vision(_whole(model), size)

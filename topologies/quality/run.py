@@ -1,4 +1,4 @@
-"""Measure a shipped model and write its quality table, with the calibration beside it."""
+"""Measure a model and write its quality table, with the calibration beside it."""
 
 import hashlib
 import platform
@@ -15,10 +15,12 @@ from emulator.activation.harms import require_share
 from emulator.core.files import atomic_write, require_writable
 from emulator.core.progress import StepProgress
 from emulator.quality import QualityTable
-from topologies.models.registry import model_plan
+from topologies.models.digests import weights_sha256
 from topologies.quality.data import SampleSize, prepare
+from topologies.quality.measured_model import find_model
 from topologies.quality.measurement import Case, KeptResults, measure, table
-from topologies.quality.subject import calibrate, weights_sha256
+from topologies.quality.room import require_memory
+from topologies.quality.subject import calibrate
 from topologies.quality.tables import MeasuredOn, calibration_bytes, save_quality
 
 PACKAGES = ("torch", "transformers", "numpy")
@@ -27,16 +29,19 @@ PACKAGES = ("torch", "transformers", "numpy")
 def measure_model(
     model: str, cases: Sequence[Case], size: SampleSize, text: Path | None, out: Path, progress: StepProgress
 ) -> QualityTable:
-    """Measure the cases, write the table to `out` and the calibration beside it, and return the table.
+    """Measure the cases of a model (`find_model`), write the table to `out` and the calibration beside it, and return
+    the table.
 
     What is measured is kept in a file beside `out` until the table is written: the same call after an interruption
     continues. Uses one thread, for the whole process. Raises ValueError, one line, for a model that is unknown or not
-    trained, a cut that it does not have, tokens of images to protect, a share that bursts cannot lose, or a text that
-    cannot be used; MissingDependency for what is not installed.
+    trained, a cut that it does not have, tokens of images to protect, a share that bursts cannot lose, windows longer
+    than the model takes, or a text that cannot be used; MissingDependency for what is not installed, and if the memory
+    does not suffice.
     """
     require_writable(out)
     require_writable(out.with_suffix(".npz"))
-    plan = model_plan(model)
+    found = find_model(model)
+    plan = found.plan
     layers = len(plan.layers)
     cuts = tuple(sorted({case.cut for case in cases}))
     for cut in cuts:
@@ -51,9 +56,12 @@ def measure_model(
             require_share(level, delivery.harm.mean_burst)
     if text is not None and plan.family == "vision":
         raise ValueError(f"--text {text}: must not be given, since {model} takes images")
+    if plan.weights is None:
+        raise ValueError(f"model={model}: must be a trained one: weights drawn from a seed have no quality to lose")
+    require_memory(plan, cuts, size)
     torch.set_num_threads(1)
     progress("load", 0, 2)
-    prepared = prepare(model, text, size)
+    prepared = prepare(found, text, size)
     subject = prepared.subject
     progress("load", 1, 2)
     subject.prepare(cuts)
@@ -63,7 +71,7 @@ def measure_model(
     measured_on = MeasuredOn(
         data=prepared.data,
         data_sha256=prepared.data_sha256,
-        weights_sha256=weights_sha256(subject.chain),
+        weights_sha256=weights_sha256(found.files),
         tokenizer_sha256=prepared.tokenizer_sha256,
         calibration_sha256=hashlib.sha256(stored).hexdigest(),
         window_tokens=subject.window_tokens,

@@ -1,6 +1,5 @@
 """A model and the data that it is scored on: language models on windows of a text, vision models on labelled images."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -125,12 +124,3 @@ def calibrate(chain: Chain, inputs: Tensor, cuts: tuple[int, ...], batch: int) -
         order = rows.double().square().mean(dim=0).argsort(descending=True, stable=True)
         found[cut] = Calibration(rows.mean(dim=0).half().float().numpy(), order.numpy())
     return found
-
-
-def weights_sha256(chain: Chain) -> str:
-    """Return the SHA-256 of all tensors with their names, types and shapes."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(chain.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

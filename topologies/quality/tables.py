@@ -60,7 +60,7 @@ class MeasuredOn(Section):
     data_sha256: Sha256
     """Digest of the tokens, or of the images with their labels if they have some."""
     weights_sha256: Sha256
-    """Digest of the model's tensors with their names."""
+    """Digest of the model's weights and settings: `topologies.models.digests.weights_sha256` of its files."""
     tokenizer_sha256: Sha256 | None = None
     """Digest of the tokenizer of a language model."""
     calibration_sha256: Sha256

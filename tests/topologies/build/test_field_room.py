@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 import pytest
 
+from emulator.core import memory
 from emulator.core.errors import MissingDependency
 from topologies.build import build, room, training_system
 from topologies.loading.loader import load
@@ -17,7 +18,7 @@ NOTHING_GENERATED = patch("topologies.build.trace_sources.generate", side_effect
 def test_field_too_many_ues_for_the_memory_are_refused_at_the_start() -> None:
     scenario = load(MANY, ["duration_s=1"])
     told = r"many-ues: about 0\.4 GB of memory are needed for 100 streams"
-    little = patch.object(room, "_available_bytes", return_value=10**8)
+    little = patch.object(room, "available_bytes", return_value=10**8)
     with little, NOTHING_GENERATED, pytest.raises(MissingDependency, match=told):
         build(scenario, MANY.parent)
 
@@ -42,6 +43,6 @@ def test_field_limit_of_a_container_counts(tmp_path: Path) -> None:
     limit = tmp_path / "memory.max"
     for text, expected in (("max\n", None), ("123456\n", 123_456)):
         limit.write_text(text)
-        with patch.object(room, "LIMITS", (limit, tmp_path / "none")):
-            found = room._available_bytes()
+        with patch.object(memory, "LIMITS", (limit, tmp_path / "none")):
+            found = memory.available_bytes()
         assert found == expected if expected else found > 10**6

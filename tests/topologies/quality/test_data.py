@@ -10,6 +10,7 @@ from emulator.core.errors import MissingDependency
 from topologies.datasets.photographs import SCORED, crops
 from topologies.models.vision.images import image_input
 from topologies.quality.data import SampleSize, prepare, shipped_text, windows
+from topologies.quality.measured_model import find_model
 
 
 @given(st.integers(0, 400), st.integers(2, 20), st.integers(1, 30))
@@ -35,16 +36,11 @@ def test_shipped_text() -> None:
     assert "assert" in text
 
 
-def test_a_drawn_model_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^model=nin: must be a trained one"):
-        prepare("nin", None, SampleSize())
-
-
 def test_photographs_are_scored_by_the_answers_of_the_unharmed_model() -> None:
     """One photograph for each seed, so that intervals are over photographs."""
     torch.set_num_threads(1)
     try:
-        prepared = prepare("efficientnet-lite0", None, SampleSize(seeds=3, units=1, group_images=2))
+        prepared = prepare(find_model("efficientnet-lite0"), None, SampleSize(seeds=3, units=1, group_images=2))
     except MissingDependency as missing:
         pytest.skip(str(missing))
     subject = prepared.subject
