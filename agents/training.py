@@ -20,7 +20,7 @@ from topologies.build import require_disjoint, training_systems
 from topologies.loading.contents import contents_sha256
 from topologies.schema.scenario import LearnedSection, Scenario, label_of
 
-NOT_TRAINED_ON = ("seed", "duration_s", "failures", "policies", "hil", "realtime")  # sections of a scenario
+NOT_TRAINED_ON = ("seed", "duration_s", "failures", "policies", "groups", "hil", "realtime")  # sections of a scenario
 Value = bool | int | float | str
 Trained = tuple[Checkpoint, list[dict[str, Any]]]
 Trainer = Callable[[Episodes, Mapping[str, Value], int, Callable[[int, int], None]], Trained]

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby, pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -83,6 +84,13 @@ def block_costs(observation: Observation, choices: Choices, codec: str) -> Block
     return BlockCosts(np.array(computing), np.array(handovers), np.array(returns))
 
 
+class Priced(NamedTuple):
+    """A placement and its estimated cost."""
+
+    cost_ns: float
+    placement: Placement
+
+
 class _SolverPolicy(ABC):
     """Chooses the cheapest of the placements that a solver finds for each codec; the first candidate if there is none,
     for instance without coverage. The solver's problem is divided by places."""
@@ -92,15 +100,19 @@ class _SolverPolicy(ABC):
 
     def decide(self, observation: Observation) -> Placement:
         """Return the cheapest placement."""
-        choices = self._choices_of(observation)
-        found: list[tuple[float, int, Placement]] = []
+        found = self.best(observation, self._choices_of(observation))
+        return observation.candidates[0] if found is None else found.placement
+
+    def best(self, observation: Observation, choices: Choices) -> Priced | None:
+        """Return the cheapest placement of the blocks on the nodes of `choices`; None if the solver finds none."""
+        found: list[Priced] = []
         for codec in choices.codecs:
             costs = block_costs(observation, choices, codec)
             for place in range(len(choices.nodes)):
                 with suppress(Infeasible):
                     path, value, _ = self._solve(observation.task, choices, costs, place, codec)
-                    found.append((value, len(found), choices.placement(path, codec)))
-        return min(found)[2] if found else observation.candidates[0]
+                    found.append(Priced(value, choices.placement(path, codec)))
+        return min(found, key=attrgetter("cost_ns"), default=None)
 
     @abstractmethod
     def _solve(self, task: Task, choices: Choices, costs: BlockCosts, place: int, codec: str) -> Solution:

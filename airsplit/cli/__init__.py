@@ -20,6 +20,7 @@ import typer
 
 from airsplit.cli.catalogue import models, schema
 from airsplit.cli.emulation import emulate
+from airsplit.cli.groups import groups
 from airsplit.cli.hosts import broker, hosts, worker
 from airsplit.cli.machine import doctor
 from airsplit.cli.output import fail
@@ -42,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-COMMANDS = (run, sensitivity, emulate, rerun, figures, report, train, profile, quality, models, schema)
+COMMANDS = (run, sensitivity, emulate, rerun, figures, report, train, profile, quality, groups, models, schema)
 for command in (*COMMANDS, broker, worker, hosts, doctor):
     app.command()(command)
 app.add_typer(trace_app, name="trace")

@@ -25,6 +25,7 @@ RULES: Mapping[Rule, tuple[Rule, ...]] = {
     graph_checks.check_graph: (graph_checks.check_nodes, graph_checks.check_ends),
     graph_checks.check_failures: (graph_checks.check_ends,),
     graph_checks.check_erasures: (),
+    graph_checks.check_groups: (graph_checks.check_nodes, graph_checks.check_references),
     cell_checks.check_cells: (),
     cell_checks.check_links_of_cells: (graph_checks.check_ends, cell_checks.check_cells),
     realtime_checks.check_switches: (

@@ -23,6 +23,7 @@ from topologies.schema.base import (
 from topologies.schema.cells import CellSection
 from topologies.schema.defaults import with_link_defaults
 from topologies.schema.failures import FailuresSection, OutageSection
+from topologies.schema.groups import GroupsSection
 from topologies.schema.links import LinkSection
 from topologies.schema.models import ModelEntry
 from topologies.schema.nodes import DeviceSection, NodeSection
@@ -213,6 +214,8 @@ class Scenario(Section):
     """Outages of nodes and links; default: none."""
     realtime: RealtimeSection = RealtimeSection()
     """Settings of an emulation in real time (`airsplit emulate`)."""
+    groups: GroupsSection | None = None
+    """Deployment groups of `airsplit groups`; default: none, the scenario has none."""
     broker: NodeName | None = None
     """Node of the broker through which all activations pass."""
     preload: bool = True

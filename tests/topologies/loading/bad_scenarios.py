@@ -226,6 +226,15 @@ def failures(section: object) -> Edit:
     return edit
 
 
+def groups(**keys: object) -> Edit:
+    """Give the scenario a section `groups`, valid but for these keys."""
+
+    def edit(data: dict[str, Any]) -> None:
+        data["groups"] = {"task": "text", "source": "ue1", **keys}
+
+    return edit
+
+
 def commanded(**keys: object) -> Edit:
     """Add a command, and a real device that replaces edge1."""
     return realtime(hosts=[{"nodes": "edge1", "interface": "eth7"}], commands=[{"run": "true", **keys}])
@@ -795,6 +804,11 @@ CASES = [
             }
         ),
     ),
+    # groups
+    Case("groups-task", "groups.task=video: must be one of image, text", groups(task="video")),
+    Case("groups-source", "groups.source=ue2: must be one of ue1", groups(source="ue2")),
+    Case("groups-nodes", "groups.nodes=gnb: must be a node with a device", groups(nodes=["ue{i}", "gnb"])),
+    Case("groups-bounds", "groups: must give memory_mb in ascending order", groups(memory_mb=[100, 50])),
     # overrides
     Case("set-nothing", "--set seed: must look like links[0].delay_ms=5", overrides=("seed",)),
     Case("set-itself", "--set name=&a [*a]: must have a YAML value", overrides=("name=&a [*a]",)),
