@@ -8,7 +8,7 @@ the order of the first key's values, then of the second key's, then as in the in
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from emulator.system import System
 
@@ -55,7 +55,7 @@ class Branch(NamedTuple):
     class; empty at the root."""
 
     label: str
-    children: tuple[Self, ...]
+    children: tuple["Branch", ...]
     members: tuple[Member, ...]
 
 

@@ -17,8 +17,12 @@ from tests.agents.systems import CHAT, IMAGE, small_system
 from tests.agents.test_solver_policies import in_codecs, with_memories
 from topologies.schema.groups import GroupsSection
 
-CLASSES = {"compute_gflops": (30.0, 100.0), "memory_mb": (2_000.0, 10_000.0)}
+COMPUTE_GFLOPS, MEMORY_MB = (30.0, 100.0), (2_000.0, 10_000.0)
 LAYERS = 4
+
+
+def section(task: str, members: int) -> GroupsSection:
+    return GroupsSection(task=task, source="ue1", members=members, compute_gflops=COMPUTE_GFLOPS, memory_mb=MEMORY_MB)
 
 
 def at_mean_rates(system: System) -> System:
@@ -55,7 +59,7 @@ def least_cost_s(system: System, task: str, nodes: Sequence[str]) -> float:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_each_group_has_the_optimum_of_its_nodes(task: str, members: int, seed: int) -> None:
     system = at_mean_rates(small_system(seed))
-    found = deploy_groups(system, GroupsSection(task=task, source="ue1", members=members, **CLASSES))
+    found = deploy_groups(system, section(task, members))
     for group in found.groups:
         names = [member.name for member in group.members]
         assert {part.node for part in group.placement} <= set(names)
@@ -69,7 +73,7 @@ def test_a_group_grows_until_its_memory_holds_the_model() -> None:
     """The cloud is the fastest, but holds one layer of the chain; the next class is needed too."""
     memories = {"cloud": 310_000, "edge1": 80_000, "edge2": 80_000, "ue1": 80_000, "ue2": 80_000}
     system = with_memories(small_system(1), memories)
-    found = deploy_groups(system, GroupsSection(task=IMAGE.name, source="ue1", **CLASSES))
+    found = deploy_groups(system, section(IMAGE.name, 1))
     gpu_first = found.groups[0]
     assert [member.name for member in gpu_first.members] == ["cloud", "edge1", "edge2"]
     assert all(len(group.members) > 1 for group in found.groups)
