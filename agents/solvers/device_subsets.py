@@ -12,11 +12,18 @@ from itertools import accumulate, product
 from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from agents.solvers.solution import FloatArray, Solution, cost_array
 
 Used = tuple[int, ...]  # number of used devices of each type
+
+
+class Origin(NamedTuple):
+    """By the number of layers placed: the first layer of the last device, and the type of the device before it."""
+
+    starts: NDArray[np.intp]
+    kinds: NDArray[np.intp]
 
 
 class PipelineCosts(NamedTuple):
@@ -75,54 +82,50 @@ def bottleneck_pipeline(costs: PipelineCosts) -> Solution:
 def _solve(costs: PipelineCosts, join: np.ufunc) -> Solution:
     length, types = costs.layers.shape
     runs = [_run_times(costs, kind) for kind in range(types)]
-    least: dict[tuple[Used, int], FloatArray] = {}  # of layers 0..L placed, the last on a device of the type
-    origins: dict[tuple[Used, int], list[tuple[int, int]]] = {}  # where that device begins, and the type before it
+    least: dict[Used, FloatArray] = {}  # by the last device's type and the number of layers placed, shape (K, L + 1)
+    origins: dict[tuple[Used, int], Origin] = {}
     for used in product(*(range(count + 1) for count in costs.counts)):
+        least[used] = np.full((types, length + 1), np.inf)
         for kind in range(types):
             if not used[kind]:
                 continue
             before = _without(used, kind)
-            arrivals = np.full((types, length + 1), np.inf)
-            for last in range(types):
-                if before[last]:
-                    arrivals[last, :-1] = join(least[before, last][:-1], costs.transfers[:, last, kind])
-            if not any(before):
-                arrivals[0, 0] = costs.entry[kind]
-            begins = arrivals.min(axis=0)
-            totals = join(begins[:, None], runs[kind])  # from the cut before the device to the cut behind it
+            if any(before):  # by the type before and the first layer of the new device
+                arrivals = join(least[before][:, :-1], costs.transfers[:, :, kind].T)
+            else:
+                arrivals = np.full((types, length), np.inf)
+                arrivals[:, 0] = costs.entry[kind]
+            totals = join(arrivals.min(axis=0)[:, None], runs[kind])  # by first layer and the layer behind the last
             starts = totals.argmin(axis=0)
-            least[used, kind] = totals.min(axis=0)
-            origins[used, kind] = [(int(start), int(arrivals[:, start].argmin())) for start in starts]
-    ends = {state: float(join(values[-1], costs.leave[state[1]])) for state, values in least.items()}
-    if not ends:
-        return Solution.optimum((), np.inf)
-    state = min(ends, key=ends.__getitem__)
-    return Solution.optimum(_devices(costs, state, origins), ends[state])
+            least[used][kind] = totals.min(axis=0)
+            origins[used, kind] = Origin(starts, arrivals.argmin(axis=0)[starts])
+    ends = {used: join(values[:, -1], costs.leave) for used, values in least.items()}
+    best = min(ends, key=lambda used: ends[used].min())
+    kind = int(ends[best].argmin())
+    value = float(ends[best][kind])
+    return Solution.optimum([] if np.isinf(value) else _devices(costs, best, kind, origins), value)
 
 
 def _run_times(costs: PipelineCosts, kind: int) -> FloatArray:
-    """Return the time of layers p up to q on a device of a type, shape (L + 1, L + 1); infinite unless p < q and the
-    layers fit its memory."""
+    """Return the time of layers p up to, not including, q on a device of a type, shape (L, L + 1); infinite unless
+    p < q and the layers fit its memory."""
     length = len(costs.layers)
-    times = np.full((length + 1, length + 1), np.inf)
+    times = np.full((length, length + 1), np.inf)
     for start in range(length):
         fits = np.cumsum(costs.weights[start:]) <= costs.memories[kind]
         times[start, start + 1 :] = np.where(fits, np.cumsum(costs.layers[start:, kind]), np.inf)
     return times
 
 
-def _devices(
-    costs: PipelineCosts, state: tuple[Used, int], origins: dict[tuple[Used, int], list[tuple[int, int]]]
-) -> list[int]:
+def _devices(costs: PipelineCosts, used: Used, kind: int, origins: dict[tuple[Used, int], Origin]) -> list[int]:
     """Return the device of each layer, from the last state back to the first."""
     first = [0, *accumulate(costs.counts)]
     stop = len(costs.layers)
     placement: list[int] = []
     while stop:
-        used, kind = state
-        start, last = origins[state][stop]
+        start, last = (int(values[stop]) for values in origins[used, kind])
         placement[:0] = [first[kind] + used[kind] - 1] * (stop - start)
-        state, stop = (_without(used, kind), last), start
+        used, kind, stop = _without(used, kind), last, start
     return placement
 
 

@@ -4,7 +4,7 @@ A block is what lies between two neighbouring cuts of the candidates, a place is
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby, pairwise
 from operator import attrgetter
@@ -60,18 +60,21 @@ class BlockCosts(NamedTuple):
     handovers: FloatArray
     returns: FloatArray
 
-    def entry(self, place: int) -> FloatArray:
-        """Return the cost of the input at a place, infinite at all others, shape (K,)."""
-        found = np.full(len(self.returns), np.inf)
-        found[place] = self.handovers[0, 0, place]
-        return found
+    def ends(self) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Yield the costs of the input at each place and of the way back from each, shape (K,), for all first places
+        together if the way back does not depend on them, otherwise for one first place at a time."""
+        entry = self.handovers[0, 0]
+        if np.all(self.returns == self.returns[0]):
+            yield entry, self.returns[0]
+            return
+        for first, leave in enumerate(self.returns):
+            yield np.where(np.arange(len(entry)) == first, entry, np.inf), leave
 
 
-def block_costs(observation: Observation, choices: Choices, codec: str) -> BlockCosts:
-    """Return the costs of a task's blocks."""
-    estimate, nodes = Estimate(observation), choices.nodes
+def block_costs(estimate: Estimate, source: str, choices: Choices, codec: str) -> BlockCosts:
+    """Return the costs of the blocks of a task from `source`."""
+    nodes = choices.nodes
     parts = [[Partition(node, *span, codec if span[0] else "") for node in nodes] for span in choices.blocks]
-    source = observation.task.source
     handovers = [
         [
             [0.0 if start == part.node else estimate.handover_ns(start, part) for part in row]
@@ -93,7 +96,7 @@ class Priced(NamedTuple):
 
 class _SolverPolicy(ABC):
     """Chooses the cheapest of the placements that a solver finds for each codec; the first candidate if there is none,
-    for instance without coverage. The solver's problem is divided by places."""
+    for instance without coverage."""
 
     def __init__(self) -> None:
         self._choices: dict[tuple[str, str], tuple[Sequence[Placement], Choices]] = {}
@@ -105,18 +108,17 @@ class _SolverPolicy(ABC):
 
     def best(self, observation: Observation, choices: Choices) -> Priced | None:
         """Return the cheapest placement of the blocks on the nodes of `choices`; None if the solver finds none."""
+        estimate, task = Estimate(observation), observation.task
         found: list[Priced] = []
         for codec in choices.codecs:
-            costs = block_costs(observation, choices, codec)
-            for place in range(len(choices.nodes)):
-                with suppress(Infeasible):
-                    path, value, _ = self._solve(observation.task, choices, costs, place, codec)
-                    found.append(Priced(value, choices.placement(path, codec)))
+            costs = block_costs(estimate, task.source, choices, codec)
+            for path, value, _ in self._solutions(task, choices, costs, codec):
+                found.append(Priced(value, choices.placement(path, codec)))
         return min(found, key=attrgetter("cost_ns"), default=None)
 
     @abstractmethod
-    def _solve(self, task: Task, choices: Choices, costs: BlockCosts, place: int, codec: str) -> Solution:
-        """Return the cheapest of the paths that are counted to a place. Raises Infeasible if there is none."""
+    def _solutions(self, task: Task, choices: Choices, costs: BlockCosts, codec: str) -> Iterator[Solution]:
+        """Yield the best paths of parts of the problem, such that the best of all is among them."""
 
     def _choices_of(self, observation: Observation) -> Choices:
         stream = (observation.task.source, observation.task.kind.name)
@@ -131,40 +133,43 @@ class SingleCut(_SolverPolicy):
     """Chooses the best candidate with at most one cut, between the source and one other node, as Neurosurgeon does
     (Kang et al., ASPLOS 2017)."""
 
-    def _solve(self, task: Task, choices: Choices, costs: BlockCosts, place: int, codec: str) -> Solution:
-        local = choices.nodes.index(task.source) if task.source in choices.nodes else place
-        device = costs.computing[:, local] if local != place else np.full(len(choices.blocks), np.inf)
-        device = np.append(device[:-1], np.inf)  # the whole model at the source is counted to the source
-        upload = costs.handovers[:, local, place] + costs.returns[local, place]
-        upload[0] = costs.handovers[0, place, place] + costs.returns[place, place]
-        node, layers = choices.nodes[place], choices.blocks[-1][1]
-        cuts = [split(task.source, node, first, layers, codec) for first, _ in choices.blocks]
-        upload[[cut not in choices.allowed for cut in cuts]] = np.inf
-        found = latency_cut(device, costs.computing[:, place], upload)
-        return found._replace(placement=tuple(place if away else local for away in found.placement))
+    def _solutions(self, task: Task, choices: Choices, costs: BlockCosts, codec: str) -> Iterator[Solution]:
+        layers = choices.blocks[-1][1]
+        for place, node in enumerate(choices.nodes):
+            local = choices.nodes.index(task.source) if task.source in choices.nodes else place
+            device = costs.computing[:, local] if local != place else np.full(len(choices.blocks), np.inf)
+            device = np.append(device[:-1], np.inf)  # the whole model at the source is found where place is local
+            upload = costs.handovers[:, local, place] + costs.returns[local, place]
+            upload[0] = costs.handovers[0, place, place] + costs.returns[place, place]
+            cuts = [split(task.source, node, first, layers, codec) for first, _ in choices.blocks]
+            upload[[cut not in choices.allowed for cut in cuts]] = np.inf
+            with suppress(Infeasible):
+                found = latency_cut(device, costs.computing[:, place], upload)
+                yield found._replace(placement=tuple(place if away else local for away in found.placement))
 
 
 class Viterbi(_SolverPolicy):
     """Chooses the cheapest path over all places, each as often as it pays (Li et al., IEEE TMC 23(10), 2024), whatever
-    memory it needs. Paths are counted to the place of the first block, to which each token of the output returns."""
+    memory it needs."""
 
-    def _solve(self, task: Task, choices: Choices, costs: BlockCosts, place: int, codec: str) -> Solution:
-        entry = costs.entry(place)
-        return cheapest_path(ChainCosts.checked(costs.computing, costs.handovers[1:], entry, costs.returns[place]))
+    def _solutions(self, task: Task, choices: Choices, costs: BlockCosts, codec: str) -> Iterator[Solution]:
+        for entry, leave in costs.ends():
+            with suppress(Infeasible):
+                yield cheapest_path(ChainCosts.checked(costs.computing, costs.handovers[1:], entry, leave))
 
 
 class DeviceSubsets(_SolverPolicy):
     """Chooses the cheapest path that uses each place at most once, for layers that fit its memory (the setting of
-    PipeEdge and EdgeShard). Takes time in proportion to 2^places. Paths are counted as in `Viterbi`."""
+    PipeEdge and EdgeShard). Takes time in proportion to 2^places."""
 
     def __init__(self, system: System) -> None:
         super().__init__()
         self._memories = {node.name: node.device.memory_bytes for node in system.nodes.values() if node.device}
 
-    def _solve(self, task: Task, choices: Choices, costs: BlockCosts, place: int, codec: str) -> Solution:
+    def _solutions(self, task: Task, choices: Choices, costs: BlockCosts, codec: str) -> Iterator[Solution]:
         weights = [task.kind.model.weight_bytes(*block) for block in choices.blocks]
         memories = [self._memories[node] for node in choices.nodes]
-        entry = costs.entry(place)
-        return latency_pipeline(
-            PipelineCosts.checked(costs.computing, costs.handovers, entry, costs.returns[place], weights, memories)
-        )
+        for entry, leave in costs.ends():
+            problem = PipelineCosts.checked(costs.computing, costs.handovers, entry, leave, weights, memories)
+            with suppress(Infeasible):
+                yield latency_pipeline(problem)
