@@ -12,12 +12,14 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from hil.errors import MissingDependency
 from hil.stations.event_log import StationLog
 from hil.stations.held_layers import HeldLayers
+from hil.stations.messages import Reassembly
 from hil.stations.processes import ALL_DONE, DROPPED, READY
 from hil.stations.schedule import read_schedule
 from hil.stations.server import Station, StationLayers, Stopped
@@ -46,7 +48,9 @@ def serve(schedule_path: Path, name: str, out: Path) -> None:
         transport: Transport = (
             MqttTransport(schedule.broker, name)
             if schedule.broker is not None
-            else DatagramTransport(schedule.addresses, name)
+            else DatagramTransport(
+                schedule.addresses, name, Reassembly(partial(schedule.leg_to, name), schedule.failure_ns)
+            )
         )
         layers: StationLayers | None = None
         if name in schedule.computers and schedule.compute == "held":

@@ -6,10 +6,11 @@ acknowledged on every bearer.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from emulator.legs import Leg
 from hil.errors import Malformed
 
 STATION_MAGIC = b"ASPS"
@@ -17,7 +18,7 @@ STATION_MAGIC = b"ASPS"
 _HEADER = struct.Struct("!4sIHHHHII")
 MTU = 1_500
 DATAGRAM_BYTES = MTU - 28 - _HEADER.size  # data in a datagram: 28 bytes are the IPv4 and UDP headers
-REASSEMBLY_TIMEOUT_NS = 50_000_000  # a message is complete when no piece has arrived for this time
+REASSEMBLY_TIMEOUT_NS = 50_000_000  # a message that can lose its end is complete if no piece arrived for this time
 
 
 class MessageKey(NamedTuple):
@@ -98,12 +99,13 @@ def parse_piece(piece: bytes) -> Piece:
 
 
 class _PartialMessage:
-    """A message of which some pieces have arrived."""
+    """The message of a leg, of which some pieces have arrived, the first at `begun_ns`."""
 
-    def __init__(self, piece: Piece) -> None:
-        self.data = bytearray(piece.size_bytes)
+    def __init__(self, leg: Leg, begun_ns: int) -> None:
+        self.data = bytearray(leg.size_bytes)
+        self.can_lose_end = leg.acknowledged_bytes == 0
         self.received_bytes = 0
-        self.latest_ns = 0
+        self.begun_ns = self.latest_ns = begun_ns
         self._arrived: dict[int, int] = {}  # where the data of pieces stop, by where they start
 
     def add(self, piece: Piece, now_ns: int) -> None:
@@ -128,41 +130,53 @@ class _PartialMessage:
 
 
 class Reassembly:
-    """Assemble messages from datagrams. Links keep the order, so a message is complete with its last piece, or
-    REASSEMBLY_TIMEOUT_NS after the latest piece if the last is lost. A message without any piece is never received."""
+    """Assemble messages from datagrams. Links keep the order, so a message is complete with its last piece.
 
-    def __init__(self) -> None:
+    If the last piece can get lost, the message is complete REASSEMBLY_TIMEOUT_NS after its latest piece. If the last
+    piece is acknowledged, the message waits for it until its task has failed. A message without any piece is never
+    received.
+    """
+
+    def __init__(self, leg_of: Callable[[MessageKey], Leg], failure_ns: int) -> None:
+        """`leg_of` returns the leg whose message has this key, or raises Malformed for a key that no message to this
+        node has. After `failure_ns` a task has failed."""
+        self._leg_of = leg_of
+        self._failure_ns = failure_ns
         self._partial: dict[MessageKey, _PartialMessage] = {}
-        self._complete: set[MessageKey] = set()
-        self.late = 0  # pieces that arrived after their message was complete
+        self._closed: set[MessageKey] = set()
+        self.late = 0  # pieces that arrived after their message was complete or given up
 
     def add(self, piece: Piece, now_ns: int) -> ReceivedMessage | None:
-        """Add a piece; return its message if that is now complete. Raises Malformed if its message has another size."""
-        if piece.key in self._complete:
+        """Add a piece; return its message if that is now complete. Raises Malformed if no message to this node has its
+        key and size."""
+        if piece.key in self._closed:
             self.late += 1
             return None
-        if piece.key not in self._partial:
-            self._partial[piece.key] = _PartialMessage(piece)
-        message = self._partial[piece.key]
+        message = self._partial.get(piece.key) or _PartialMessage(self._leg_of(piece.key), now_ns)
         message.add(piece, now_ns)
-        return self._complete_message(piece.key, now_ns) if piece.number + 1 == piece.pieces else None
+        self._partial[piece.key] = message
+        return self._close(piece.key, now_ns) if piece.number + 1 == piece.pieces else None
 
     def next_timeout_ns(self) -> int | None:
         """Return when the first incomplete message times out, or None if there is none."""
         if not self._partial:
             return None
-        return min(message.latest_ns for message in self._partial.values()) + REASSEMBLY_TIMEOUT_NS
+        return min(map(self._timeout_ns, self._partial.values()))
 
     def time_out(self, now_ns: int) -> list[ReceivedMessage]:
-        """Return the messages that have timed out; they count as complete."""
-        timed_out = [
-            key for key, message in self._partial.items() if message.latest_ns + REASSEMBLY_TIMEOUT_NS <= now_ns
-        ]
-        return [self._complete_message(key, now_ns) for key in timed_out]
+        """Give up all messages that have timed out; return those that are complete without their end."""
+        timed_out = {key: each for key, each in self._partial.items() if self._timeout_ns(each) <= now_ns}
+        closed = [(each, self._close(key, now_ns)) for key, each in timed_out.items()]
+        return [received for each, received in closed if each.can_lose_end]
 
-    def _complete_message(self, key: MessageKey, now_ns: int) -> ReceivedMessage:
+    def _timeout_ns(self, message: _PartialMessage) -> int:
+        if message.can_lose_end:
+            return message.latest_ns + REASSEMBLY_TIMEOUT_NS
+        return message.begun_ns + self._failure_ns
+
+    def _close(self, key: MessageKey, now_ns: int) -> ReceivedMessage:
         message = self._partial.pop(key)
-        self._complete.add(key)
+        self._closed.add(key)
         return ReceivedMessage(
             StationMessage(key, bytes(message.data), tuple(message.missing())), now_ns, message.received_bytes
         )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from emulator.activation.concealment import Calibration
 from emulator.activation.delivery import ActivationDelivery
+from emulator.core.units import ns_from_s
 from emulator.legs import legs, plan_legs
 from emulator.simulation.network import Network
 from emulator.system import System
@@ -80,6 +81,7 @@ def make_schedule(
         weight_bytes,
         tuple(plans),
         tuple(jobs),
+        ns_from_s(system.cost.failure_s),
         compute,
         models or {},
         dict(_deliveries(system, plans, calibrations or {})),

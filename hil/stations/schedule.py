@@ -18,8 +18,9 @@ from emulator.task import Partition
 from emulator.workload import TaskImage
 from hil.errors import Malformed
 from hil.mqtt.address import Address
+from hil.stations.messages import MessageKey
 
-SCHEDULE_VERSION = 4
+SCHEDULE_VERSION = 5
 StationCompute = Literal["measured", "held"]
 
 
@@ -121,7 +122,8 @@ class Schedule:
     ready. Messages go through the `broker`; without one, as datagrams between the `addresses` of the nodes' stations.
     `weight_bytes` holds each model's weights by layer; weights that are not trained are drawn from `weights_seed`;
     `models` are those that are not shipped, by name. `deliveries` are those of the kinds that have one. With `compute`
-    held, partitions occupy their nodes for the modelled times and are not computed."""
+    held, partitions occupy their nodes for the modelled times and are not computed. A task without an answer
+    `failure_ns` after its arrival has failed."""
 
     version: int
     weights_seed: int
@@ -131,6 +133,7 @@ class Schedule:
     weight_bytes: Mapping[str, tuple[int, ...]]
     plans: tuple[StationPlan, ...]
     jobs: tuple[StationJob, ...]
+    failure_ns: int
     compute: StationCompute = "measured"
     models: Mapping[str, StationModel] = field(default_factory=dict)
     deliveries: Mapping[str, StationDelivery] = field(default_factory=dict)
@@ -184,6 +187,18 @@ class Schedule:
     def next_leg(self, job: StationJob, step: int, stage: int) -> Leg:
         """Return the leg after the visit to partition `stage` in pass `step`."""
         return self.leg(job, step * len(self.plans[job.plan].placement) + stage + 1)
+
+    def leg_to(self, node: str, key: MessageKey) -> Leg:
+        """Return the leg whose message to `node` has this key. Raises Malformed if there is none."""
+        if key.job < len(self.jobs):
+            job = self.jobs[key.job]
+            index = key.step * len(self.plans[job.plan].placement) + key.stage
+            if index <= len(job.service_ns):
+                leg = self.leg(job, index)
+                crosses = leg.size_bytes > 0 and leg.source != leg.target == node
+                if crosses and (leg.step, leg.stage) == (key.step, key.stage):
+                    return leg
+        raise Malformed(f"message: stage {key.stage} in pass {key.step} of job {key.job}: {node} receives none for it")
 
     def require_size(self, job: StationJob, step: int, stage: int, size_bytes: int) -> None:
         """Raise Malformed unless the message to partition `stage` in pass `step` has this size."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, Protocol
 
 from emulator.legs import Leg
+from hil.errors import Malformed
 from hil.stations.event_log import Event, StationLog
 from hil.stations.messages import MessageKey, ReceivedMessage, StationMessage
 from hil.stations.priority import normal_priority, raise_priority
@@ -115,10 +116,10 @@ class Station:
     def receive(self, arrived: ReceivedMessage) -> None:
         """Handle a message: the input of one of this node's stages, or a result."""
         key, message = arrived.message.key, arrived.message
-        if not self._is_for_this_node(key):
-            LOG.warning(
-                "%s: dropped a message for stage %d of job %d: not for this node", self._name, key.stage, key.job
-            )
+        try:
+            self._schedule.leg_to(self._name, key)
+        except Malformed as error:
+            LOG.warning("dropped a %s", error)
             return
         job = self._schedule.jobs[key.job]
         self._log.write(key, Event.RECEIVED, arrived.at_ns, arrived.size_bytes)
@@ -234,14 +235,6 @@ class Station:
             self._open_jobs.discard(key.job)
         if is_last:
             self._all_done()
-
-    def _is_for_this_node(self, key: MessageKey) -> bool:
-        if key.job >= len(self._schedule.jobs):
-            return False
-        job = self._schedule.jobs[key.job]
-        plan = self._schedule.plan(job)
-        nodes = (*(node for node, *_ in plan.placement), plan.source)
-        return key.step < self._schedule.steps(job) and key.stage < len(nodes) and nodes[key.stage] == self._name
 
     @contextmanager
     def _fail_task_on_error(self, key: MessageKey) -> Iterator[None]:

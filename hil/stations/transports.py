@@ -126,21 +126,28 @@ class DatagramTransport:
     """A `Transport` directly to the other stations: UDP, sent without pacing, so that the link's queue decides what is
     lost."""
 
-    def __init__(self, addresses: Mapping[str, Address], node: str, buffer_bytes: int = RECEIVE_BUFFER_BYTES) -> None:
-        """`buffer_bytes` is the size of the socket's receive buffer."""
+    def __init__(
+        self,
+        addresses: Mapping[str, Address],
+        node: str,
+        reassembly: Reassembly,
+        buffer_bytes: int = RECEIVE_BUFFER_BYTES,
+    ) -> None:
+        """`reassembly` assembles the messages to `node`; `buffer_bytes` is the size of the socket's receive buffer."""
         self.malformed = 0
         self._buffer_bytes = buffer_bytes
         self._addresses = addresses
         self._here = addresses[node]
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._reassembly = Reassembly()
+        self._reassembly = reassembly
         self._receive: Receive = lambda _: None
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._closing = False
 
     @property
     def lost(self) -> int:
-        """The number of datagrams that found the buffer full or arrived after their message was complete."""
+        """The number of datagrams that found the buffer full or arrived after their message was complete or given
+        up."""
         *_, dropped = SK_MEMINFO.unpack(self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, SK_MEMINFO.size))
         return int(dropped) + self._reassembly.late
 

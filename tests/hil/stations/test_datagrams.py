@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.activation.delivery import parse_delivery
+from emulator.legs import Leg
 from emulator.system import DeviceSpec
 from emulator.task import Partition, Task
 from hil.mqtt.address import Address
@@ -21,6 +23,7 @@ from hil.stations.messages import (
     REASSEMBLY_TIMEOUT_NS,
     MessageKey,
     Piece,
+    Reassembly,
     ReceivedMessage,
     StationMessage,
     parse_piece,
@@ -94,6 +97,37 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StationRun]:
         yield run(schedule, folder, 2.5, launch)
 
 
+def test_message_waits_for_a_late_end_that_is_acknowledged(tmp_path: Path) -> None:
+    """As where the air needs many transmissions: the end arrives long after the packets that may get lost."""
+    late_s = 3e-9 * REASSEMBLY_TIMEOUT_NS
+    of = replace(IMAGE, delivery=parse_delivery("packets:1500/none/zero"))
+    task = Task("ue1", of, 0, 0)
+    system = make_system([of], {"ue1": DEVICE, "edge1": DEVICE})
+    addresses = free_addresses(["ue1", "edge1"])
+    schedule = replace(make_schedule(system, [(task, PLACEMENT)], addresses, Address("127.0.0.1", 1)), broker=None)
+    exposed = schedule.leg(schedule.jobs[0], 1).size_bytes - schedule.leg(schedule.jobs[0], 1).acknowledged_bytes
+
+    def keeps(piece: Piece) -> bool:
+        if piece.start == exposed:
+            time.sleep(late_s)
+        return True
+
+    with proxy(addresses["edge1"], keeps) as to_edge1:
+
+        def launch(node: str, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+            own = tmp_path / f"{node}.json"
+            behind = {"edge1": to_edge1} if node == "ue1" else {}
+            write_schedule(own, replace(schedule, addresses={**schedule.addresses, **behind}))
+            return launch_here(node, [str(own) if each.endswith("schedule.json") else each for each in command])
+
+        finished = run(schedule, tmp_path, 2.5, launch)
+    (received_ns,) = finished.at_ns(0, Event.RECEIVED, 1)
+    assert received_ns - finished.at_ns(0, Event.PUBLISHED, 1)[0] >= late_s * 1e9
+    assert finished.of(0)[2].erased == [0, 0, 0]
+    assert finished.rows_of(0, Event.COMPUTED, 1)["answer"] == answer_of(task, PLACEMENT, schedule.jobs[0].input_seed)
+    assert finished.dropped == {}
+
+
 def test_tasks_with_wholly_lost_messages_are_not_answered(finished: StationRun) -> None:
     reasons = [finished.of(number)[2].reason for number in range(len(TASKS))]
     assert reasons == ["", "", "", NOT_ANSWERED, "", NOT_ANSWERED]
@@ -135,6 +169,16 @@ def test_only_a_lost_last_piece_delays_a_message(finished: StationRun) -> None:
     assert min(took_ns[:2]) < REASSEMBLY_TIMEOUT_NS
 
 
+def reassembly_of(size_bytes: int, *others: int) -> Reassembly:
+    """Return the reassembly of a node to which messages of `size_bytes` are sent, or of `others` by job."""
+    sizes = dict(enumerate(others))
+
+    def leg_of(key: MessageKey) -> Leg:
+        return Leg(*key[1:], "y", "x", sizes.get(key.job, size_bytes), 0, 0, 1, (), "int8")
+
+    return Reassembly(leg_of, 10**10)
+
+
 def test_datagrams_dropped_by_a_full_buffer_are_counted() -> None:
     here = free_addresses(["x"])
     busy, over = threading.Event(), threading.Event()
@@ -143,7 +187,7 @@ def test_datagrams_dropped_by_a_full_buffer_are_counted() -> None:
         busy.set()
         over.wait()
 
-    transport = DatagramTransport(here, "x", buffer_bytes=20_000)
+    transport = DatagramTransport(here, "x", reassembly_of(1_000), buffer_bytes=20_000)
     transport.open(receive)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(single_piece(StationMessage(MessageKey(0, 0, 0), b"x" * 1_000)), here["x"])
@@ -161,7 +205,7 @@ def test_steady_other_traffic_does_not_delay_an_overdue_message() -> None:
     here = free_addresses(["x"])
     arrived: list[ReceivedMessage] = []
     overdue = StationMessage(MessageKey(0, 0, 0), b"x" * 3 * DATAGRAM_BYTES)
-    transport = DatagramTransport(here, "x")
+    transport = DatagramTransport(here, "x", reassembly_of(1, len(overdue.data)))
     transport.open(arrived.append)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for piece in list(split_message(overdue, DATAGRAM_BYTES))[:-1]:

@@ -1,6 +1,7 @@
 """What losses on the air cost in answers that stations compute, against the measured table."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -59,14 +60,15 @@ def schedule_of(delivery: str) -> Schedule:
 class Air:
     """A link that loses packets as the relay's does."""
 
-    def __init__(self, loss: float) -> None:
+    def __init__(self, schedule: Schedule, loss: float) -> None:
+        self._leg_of, self._failure_ns = partial(schedule.leg_to, "edge1"), schedule.failure_ns
         self._link = Link.standalone(LinkSpec("ue1", "edge1", constant(1e9), bearer="um", loss=loss), 5)
         self._packets = 0
         self.lost_share: list[float] = []
 
     def carry(self, message: StationMessage) -> StationMessage:
         """Return a message as it arrives; its last piece must be acknowledged."""
-        reassembly, lost = Reassembly(), 0
+        reassembly, lost = Reassembly(self._leg_of, self._failure_ns), 0
         for number, piece in enumerate(split_message(message, DATAGRAM_BYTES)):
             size_bytes = len(piece) + 28
             marked = message.acknowledged and number >= len(message.packets)
@@ -86,7 +88,7 @@ def measured(delivery: str, loss_rates: tuple[float, ...]) -> dict[float, tuple[
     """Return for each loss rate the loss of quality of each task, and the share of its packets that was lost."""
     schedule = schedule_of(delivery)
     near, far = (NodeLayers(schedule, node) for node in ("ue1", "edge1"))
-    airs = {rate: Air(rate) for rate in loss_rates}
+    airs = {rate: Air(schedule, rate) for rate in loss_rates}
     answers: dict[float, dict[int, Answer]] = {rate: {} for rate in loss_rates}
     for number, job in enumerate(schedule.jobs):
         output, _ = near.run(job, MessageKey(number, 0, 0), near.input(job))

@@ -1,6 +1,8 @@
 """The schedule of stations: visits, legs and times equal the simulation's; errors in the file are explained."""
 
 import json
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,9 @@ import pytest
 from emulator.device import Device
 from emulator.legs import Leg, LegPlan
 from emulator.task import Partition, Placement, Task, passes
+from hil.errors import Malformed
 from hil.mqtt.address import Address
+from hil.stations.messages import MessageKey
 from hil.stations.planning import make_schedule
 from hil.stations.schedule import Schedule, read_schedule, write_schedule
 from tests.hil.lab import kind, split, system, task
@@ -61,10 +65,27 @@ def test_empty_inputs_and_results_are_not_sent() -> None:
     once, again, result = plan.legs
     legs = LegPlan((once[0]._replace(fixed_bytes=0), *once[1:]), again, result._replace(fixed_bytes=0))
     empty = Schedule(
-        4, 0, None, ADDRESSES, schedule.computers, schedule.weight_bytes,
-        (type(plan)(**{**vars(plan), "legs": legs}),), schedule.jobs,
+        5, 0, None, ADDRESSES, schedule.computers, schedule.weight_bytes,
+        (type(plan)(**{**vars(plan), "legs": legs}),), schedule.jobs, schedule.failure_ns,
     )  # fmt: skip
     assert (empty.begins_at(job), empty.ends_at(job)) == ("edge1", "edge1")
+
+
+def test_leg_of_a_message_is_known_only_at_its_node() -> None:
+    """Every leg that crosses between nodes has one key at one node; no other key has a leg."""
+    schedule = schedule_of((task(TEXT, prompt=24, output=3), split(TEXT, 2)), (task(IMAGE), split(IMAGE, 0)))
+    expected = {}
+    for number, job in enumerate(schedule.jobs):
+        for index in range(len(job.service_ns) + 1):
+            leg = schedule.leg(job, index)
+            if leg.source != leg.target and leg.size_bytes:
+                expected[leg.target, MessageKey(number, leg.step, leg.stage)] = leg
+    found = {}
+    for node, *key in product(("ue1", "edge1", "x"), range(4), range(8), range(8)):
+        with suppress(Malformed):
+            found[node, MessageKey(*key)] = schedule.leg_to(node, MessageKey(*key))
+    assert found == expected
+    assert len(expected) == 8
 
 
 def test_schedule_survives_its_file(tmp_path: Path) -> None:
@@ -88,7 +109,7 @@ def test_resident_weights_are_those_that_the_simulation_preloads() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"version": 1}, "version=1: must be 4"),
+        ({"version": 1}, "version=1: must be 5"),
         ({"extra": 1}, "extra: Unexpected keyword argument"),
         ({"weights_seed": "x"}, "weights_seed: Input should be a valid integer"),
         ({"addresses": {}}, "plans[0].source=ue1: must have an address"),
