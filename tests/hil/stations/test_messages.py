@@ -97,7 +97,8 @@ PROTECTED = MESSAGE._replace(packets=(1_000, 1_000), acknowledged=True)  # 4000 
 def test_message_waits_for_its_acknowledged_end(lost: set[int]) -> None:
     pieces = [parse_piece(piece) for piece in split_message(PROTECTED, DATAGRAM_BYTES)]
     reassembly = reassembly_of(PROTECTED)
-    now_ns, arrived = 0, []
+    arrived: list[ReceivedMessage | None] = []
+    now_ns = 0
     for piece in pieces:
         now_ns += 3 * REASSEMBLY_TIMEOUT_NS
         arrived += reassembly.time_out(now_ns)
