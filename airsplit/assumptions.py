@@ -61,6 +61,11 @@ def quality(scenario: Scenario) -> set[str]:
     return {"cost.quality_s"} if scenario.cost.quality_s else set()
 
 
+def energy(scenario: Scenario) -> set[str]:
+    """Return the setting of what energy costs."""
+    return {"cost.energy_s_per_j"} if scenario.cost.energy_s_per_j else set()
+
+
 def times(factor: float, least: float = 0, most: float = 1e9) -> Change:
     """Multiply, within limits; whole numbers stay whole."""
     return lambda value, _: type(value)(min(max(value * factor, least), most))
@@ -222,6 +227,10 @@ ASSUMPTIONS = (
     Assumption(
         "weight of quality", "seconds that a worse answer costs", "a cost of quality", quality,
         *same_paths("cost.quality_s.*")(times(0.5), times(2)), unit=" s", labels=("half", "double"),
+    ),
+    Assumption(
+        "weight of energy", "seconds that a joule costs", "a cost of energy", energy,
+        *same_paths("cost.energy_s_per_j")(times(0.5), times(2)), unit=" s/J", labels=("half", "double"),
     ),
 )  # fmt: skip
 

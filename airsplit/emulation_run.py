@@ -23,6 +23,7 @@ from topologies.build.emulation_scope import (
     emulated_system,
     require_layers,
     require_matching_bearers,
+    require_no_energy,
     require_no_failures,
     with_one_policy,
     without_tasks,
@@ -42,6 +43,7 @@ def load_for_emulation(
         chosen = with_one_policy(load(file, overrides, seed), policy)
         chosen = chosen if tasks else without_tasks(chosen)
         require_no_failures(chosen)
+        require_no_energy(chosen)
         require_matching_bearers(chosen)
     return chosen
 

@@ -55,10 +55,13 @@ def task_costs_s(system: System, policy: Policy, folder: Path) -> Iterator[float
     with Records(folder) as records:
         Simulation(system).run(policy, "policy", records)
     table = pq.read_table(
-        folder / "tasks.parquet", columns=["kind", "sojourn_ns", "erased_fraction", "quality_loss", "outcome"]
+        folder / "tasks.parquet",
+        columns=["kind", "sojourn_ns", "erased_fraction", "quality_loss", "energy_j", "outcome"],
     )
-    for kind, sojourn_ns, erased, loss, outcome in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        yield system.cost.of(kind, sojourn_ns, erased, loss or 0.0, outcome == "failed")
+    for kind, sojourn_ns, erased, loss, energy_j, outcome in zip(
+        *(column.to_pylist() for column in table.columns), strict=True
+    ):
+        yield system.cost.of(kind, sojourn_ns, erased, loss or 0.0, energy_j, outcome == "failed")
 
 
 def best_static(systems: Sequence[System]) -> Result:

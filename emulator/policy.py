@@ -37,6 +37,14 @@ class Observation(Protocol):
         activation from `source`: by its codec, and by the losses of the route as last heard. 0 where the scenario's
         cost does not count the quality of the task's kind."""
 
+    def energy_s(self, node: str) -> float:
+        """Return the cost of the energy of computing at a node for a second, in seconds; 0 where the scenario's cost
+        does not count energy."""
+
+    def energy_ns_per_byte(self, source: str, target: str) -> float:
+        """Return the cost of the energy that a byte takes on the route, in ns: at the rate of each link, as last heard.
+        0 where the scenario's cost does not count energy; infinite without coverage."""
+
 
 class Policy(Protocol):
     """Anything with this one method can decide; a scenario names a user's own as `module:Class`."""

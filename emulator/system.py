@@ -128,17 +128,21 @@ class Control:
 class Cost:
     """The cost by which policies are compared, in seconds: a task's sojourn, plus `erasure_s` times its erased
     fraction, plus that of the quality that its answer lost: `quality_s` by kind, for one nat a token or for all answers
-    wrong. A failed task costs `failure_s`."""
+    wrong, plus `energy_s_per_j` times the energy that it drew. A failed task costs `failure_s`."""
 
     failure_s: float
     erasure_s: float = 0.0
     quality_s: Mapping[str, float] = field(default_factory=dict)
+    energy_s_per_j: float = 0.0
 
-    def of(self, kind: str, sojourn_ns: int, erased_fraction: float, quality_loss: float, failed: bool) -> float:
+    def of(
+        self, kind: str, sojourn_ns: int, erased_fraction: float, quality_loss: float, energy_j: float, failed: bool
+    ) -> float:
         """Return the cost of one task of a kind in seconds; `quality_loss` is 0 where it is not known."""
         if failed:
             return self.failure_s
-        return sojourn_ns * 1e-9 + self.erasure_s * erased_fraction + self.quality_s.get(kind, 0.0) * quality_loss
+        delay_s, quality_s = sojourn_ns * 1e-9, self.quality_s.get(kind, 0.0)
+        return delay_s + self.erasure_s * erased_fraction + quality_s * quality_loss + self.energy_s_per_j * energy_j
 
 
 @dataclass(frozen=True)

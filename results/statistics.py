@@ -147,6 +147,8 @@ def cost_of(tasks: pd.DataFrame, cost: Cost) -> Floats:
     if cost.quality_s:
         weight_s = tasks["kind"].astype(str).map(cost.quality_s).fillna(0.0)
         whole_cost += weight_s * tasks["quality_loss"].fillna(0.0)
+    if cost.energy_s_per_j:
+        whole_cost += cost.energy_s_per_j * tasks["energy_j"]
     return np.where(tasks["outcome"] == "failed", cost.failure_s, whole_cost)
 
 

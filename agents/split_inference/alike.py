@@ -1,4 +1,4 @@
-"""Which placements are equal for a task alone: on equal devices, with equal links between them."""
+"""Which placements are equal for a task alone: on equal devices, with equal links whose ends draw the same."""
 
 from collections.abc import Sequence
 
@@ -23,9 +23,10 @@ class AlikePlacements:
         numbers: dict[tuple[object, ...], int] = {}
         self._links = {
             ends: numbers.setdefault(
-                (spec.trace.sha256, spec.delay_ns, spec.bearer, spec.retransmission_ns), len(numbers)
+                (spec.trace.sha256, spec.delay_ns, spec.bearer, spec.retransmission_ns, network.radio_w(link)),
+                len(numbers),
             )
-            for ends, spec in ((ends, link.spec) for ends, link in network.links.items())
+            for ends, link, spec in ((ends, link, link.spec) for ends, link in network.links.items())
         }
         self._routes: dict[tuple[str, str], int] = {}
         self._route_numbers: dict[tuple[int, ...], int] = {}

@@ -10,7 +10,7 @@ from agents.split_inference.alike import AlikePlacements
 from agents.split_inference.isolated_outcome import IsolatedOutcomes
 from emulator.core.progress import Progress
 from emulator.link import Link
-from emulator.simulation.isolated_task import IsolatedLeg, end_ns, isolated_legs, least_quality_loss
+from emulator.simulation.isolated_task import IsolatedLeg, end_ns, isolated_legs, least_energy_j, least_quality_loss
 from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, describe
@@ -28,8 +28,8 @@ BOUNDS = pa.schema(
 
 def bounds(system: System, progress: Progress = lambda done, total: None) -> pa.Table:
     """Return for each offered task the least cost over its candidates on an empty and fully ramped system whose future
-    channel is known, with the least loss of quality that they permit, at most the cost of a failure: columns `source`,
-    `kind`, `task`, `bound_s` and the `placement` that attains it.
+    channel is known, with the least loss of quality and the least energy that they permit, at most the cost of a
+    failure: columns `source`, `kind`, `task`, `bound_s` and the `placement` that attains it.
 
     In a cell the task has its link alone: other tasks and the background are ignored. This is a relaxation: no policy
     that chooses among the candidates has a lower cost for any task, since queues, ramps, losses and loading of weights
@@ -112,11 +112,12 @@ class _Options:
         cost = self._network.system.cost
         options = self._of(task)
         best_s, best = cost.failure_s, options[0].placement
-        for least_s, quality_loss, placement, isolated in options:
+        for least_s, quality_loss, energy_j, placement, isolated in options:
             if least_s >= best_s:
                 break
             least_ns = end_ns(isolated, task.arrival_ns, Link.earliest_ns) - task.arrival_ns
-            if (whole_s := cost.of(task.kind.name, least_ns, 0.0, quality_loss, failed=False)) < best_s:
+            whole_s = cost.of(task.kind.name, least_ns, 0.0, quality_loss, energy_j, failed=False)
+            if whole_s < best_s:
                 best_s, best = whole_s, placement
         return best_s, best
 
@@ -130,15 +131,19 @@ class _Options:
     def _option(self, task: Task, placement: Placement) -> "_Option":
         isolated = isolated_legs(self._network, task, placement)
         quality_loss, service_ns = least_quality_loss(isolated), end_ns(isolated, 0, _propagation)
-        least_s = self._network.system.cost.of(task.kind.name, service_ns, 0.0, quality_loss, failed=False)
-        return _Option(least_s, quality_loss, placement, isolated)
+        cost = self._network.system.cost
+        energy_j = least_energy_j(isolated) if cost.energy_s_per_j else 0.0
+        least_s = cost.of(task.kind.name, service_ns, 0.0, quality_loss, energy_j, failed=False)
+        return _Option(least_s, quality_loss, energy_j, placement, isolated)
 
 
 class _Option(NamedTuple):
-    """A candidate: `least_s` is its cost without any transmission time, `quality_loss` the least that it loses."""
+    """A candidate: `least_s` is its cost without any transmission time, `quality_loss` the least that it loses,
+    `energy_j` the least that it draws."""
 
     least_s: float
     quality_loss: float
+    energy_j: float
     placement: Placement
     isolated: tuple[IsolatedLeg, ...]
 

@@ -17,12 +17,13 @@ from emulator.task import Partition, Placement
 
 class Prefix(NamedTuple):
     """The first partitions of a placement: the first pass leaves `node` at `ready_ns` after the task's arrival, and all
-    later passes take `later_ns` in these partitions. `quality_ns`: cost of the quality that is lost so far."""
+    later passes take `later_ns` in these partitions. `extra_ns`: cost of the quality lost and the energy drawn so
+    far."""
 
     node: str
     ready_ns: float
     later_ns: float
-    quality_ns: float
+    extra_ns: float
 
 
 @dataclass
@@ -35,8 +36,8 @@ class _Branch:
 
 
 class ExactOnLastMeasurement:
-    """Chooses the candidate with the least estimated cost, its delay and what its answer loses in quality; of equals,
-    the first."""
+    """Chooses the candidate with the least estimated cost, its delay, what its answer loses in quality and the energy
+    that it draws; of equals, the first."""
 
     def __init__(self) -> None:
         self._trees: dict[tuple[str, str], tuple[Sequence[Placement], _Branch]] = {}
@@ -51,7 +52,7 @@ class ExactOnLastMeasurement:
         waiting = [(estimate.start, self._tree(observation))]
         while waiting:
             prefix, branch = waiting.pop()
-            if prefix.ready_ns + prefix.later_ns + prefix.quality_ns > best[0]:
+            if prefix.ready_ns + prefix.later_ns + prefix.extra_ns > best[0]:
                 continue
             if branch.leaf is not None:
                 leaf = observation.candidates[branch.leaf]
@@ -87,6 +88,7 @@ class Estimate:
     def __init__(self, observation: Observation) -> None:
         self._observation = observation
         self._hops: dict[tuple[str, str], tuple[float, int]] = {}
+        self._drawn: dict[tuple[str, str], float] = {}  # cost of the energy of a byte in ns
         self._backlog_ns: dict[str, int] = {}
         task = observation.task
         self._task = task
@@ -109,30 +111,34 @@ class Estimate:
         come_ns, come_later_ns = self._messages_ns(prefix.node, partition)
         start_ns = max(prefix.ready_ns + come_ns, self._busy_ns(partition.node))
         service_ns, services_ns = self._services_ns(partition)
-        quality_ns = prefix.quality_ns + self._lost_ns(prefix.node, partition)
+        extra_ns = self._lost_ns(prefix.node, partition) + self._sending_ns(prefix.node, partition)
+        extra_ns += self._observation.energy_s(partition.node) * (service_ns + services_ns)
         later_ns = prefix.later_ns + come_later_ns + services_ns
-        return Prefix(partition.node, start_ns + service_ns, later_ns, quality_ns)
+        return Prefix(partition.node, start_ns + service_ns, later_ns, prefix.extra_ns + extra_ns)
 
     def end(self, prefix: Prefix, placement: Placement) -> float:
         """Return the cost of the placement whose partitions are all in the prefix."""
-        return prefix.ready_ns + prefix.later_ns + prefix.quality_ns + self.return_ns(prefix.node, placement[0])
+        return prefix.ready_ns + prefix.later_ns + prefix.extra_ns + self.return_ns(prefix.node, placement[0])
 
     def computing_ns(self, partition: Partition) -> float:
-        """Return the service time of a partition in all passes."""
-        return sum(self._services_ns(partition))
+        """Return the service time of a partition in all passes, and the cost of its energy."""
+        return sum(self._services_ns(partition)) * (1.0 + self._observation.energy_s(partition.node))
 
     def handover_ns(self, source: str, partition: Partition) -> float:
-        """Return the cost of a partition's input from `source`: its messages in all passes, and the quality that it
-        loses."""
-        return sum(self._messages_ns(source, partition)) + self._lost_ns(source, partition)
+        """Return the cost of a partition's input from `source`: its messages in all passes, with their energy, and the
+        quality that it loses."""
+        extra_ns = self._lost_ns(source, partition) + self._sending_ns(source, partition)
+        return sum(self._messages_ns(source, partition)) + extra_ns
 
     def return_ns(self, node: str, first: Partition) -> float:
-        """Return the time of the messages from a placement's last node: tokens to its first partition, the result to
-        the source."""
+        """Return the cost of the messages from a placement's last node, time and energy: tokens to its first partition,
+        the result to the source."""
         kind, back_ns = self._task.kind, 0.0
         if self._later:
-            back_ns = self._later * self._message_ns(token_leg(kind, 0, node, first))
-        return back_ns + self._message_ns(result_leg(kind, 0, node, self._task.source))
+            token = token_leg(kind, 0, node, first)
+            back_ns = self._later * (self._message_ns(token) + self._drawn_ns(token))
+        result = result_leg(kind, 0, node, self._task.source)
+        return back_ns + self._message_ns(result) + self._drawn_ns(result)
 
     def _messages_ns(self, source: str, partition: Partition) -> tuple[float, float]:
         """Return the time of the messages to a partition from the one before it: of the first pass, and of all later
@@ -141,6 +147,23 @@ class Estimate:
         if partition.first > 0 and self._later:
             later_ns = self._later * self._message_ns(token_leg(kind, 0, source, partition))
         return self._message_ns(first_leg(kind, 0, source, partition)), later_ns
+
+    def _sending_ns(self, source: str, partition: Partition) -> float:
+        """Return the cost of the energy of the messages to a partition from the one before it, in all passes."""
+        kind, drawn_ns = self._task.kind, self._drawn_ns(first_leg(self._task.kind, 0, source, partition))
+        if partition.first > 0 and self._later:
+            drawn_ns += self._later * self._drawn_ns(token_leg(kind, 0, source, partition))
+        return drawn_ns
+
+    def _drawn_ns(self, leg: LegTemplate) -> float:
+        """Return the cost of the energy of a message."""
+        size_bytes = leg.size_bytes(self._task.prompt_tokens, self._task.output_tokens)
+        if leg.source == leg.target or not size_bytes:
+            return 0.0
+        key = (leg.source, leg.target)
+        if key not in self._drawn:
+            self._drawn[key] = self._observation.energy_ns_per_byte(*key)
+        return size_bytes * self._drawn[key]
 
     def _services_ns(self, partition: Partition) -> tuple[float, float]:
         """Return the service time of the first pass, and of the later passes 1..n with contexts prompt + 1..prompt + n:

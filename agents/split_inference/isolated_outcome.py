@@ -33,12 +33,13 @@ FIXED_CHOICES = pa.schema(
 
 
 class Outcome(NamedTuple):
-    """The outcome of a task; the sojourn of a failed task is the time until it failed. `quality_loss` is 0 where it is
-    not known."""
+    """The outcome of a task; the sojourn of a failed task is the time until it failed, and its energy what it drew.
+    `quality_loss` is 0 where it is not known."""
 
     sojourn_ns: int
     erased_fraction: float
     quality_loss: float
+    energy_j: float
     failed: bool
 
 
@@ -60,22 +61,25 @@ class IsolatedOutcomes:
         for leg in isolated:
             number = message_address(key, task.number, leg.step, leg.stage) if self._lossy else 0
             lost_fraction = 0.0
-            for link in leg.route:
+            for link, power_w in zip(leg.route, leg.radio_w, strict=True):
                 used.add(link)
                 delivery = link.enqueue(now_ns, leg.size_bytes, number, leg.acknowledged_bytes)
                 if delivery is None:
                     failed = True
                     break
+                stages[leg.stage].energy_j += power_w * (delivery.release_ns - delivery.start_ns) * 1e-9
                 lost_fraction = combined_loss(lost_fraction, delivery.erased_fraction)
                 now_ns = delivery.arrival_ns
             if failed:
                 break
             stages[leg.stage].erase(leg.size_bytes - leg.acknowledged_bytes, lost_fraction)
+            stages[leg.stage].energy_j += leg.busy_power_w * leg.service_ns * 1e-9
             now_ns += leg.service_ns
         for link in used:
             link.reset()
         losses = [leg.curve.at(stages[leg.stage].erased_fraction) for leg in isolated if leg.step == 0 and leg.curve]
-        return Outcome(now_ns - task.arrival_ns, total(stages).erased_fraction, sum(losses), failed)
+        costs = total(stages)
+        return Outcome(now_ns - task.arrival_ns, costs.erased_fraction, sum(losses), costs.energy_j, failed)
 
     def _legs_of(self, task: Task, placement: Placement) -> tuple[IsolatedLeg, ...]:
         if task.kind.model.family == "causal_lm":  # lengths that rarely come again

@@ -108,6 +108,14 @@ class Link:
             int(_earliest_ns(self.links.tables, self.index, now_ns, size_bytes)) if now_ns < FOREVER_NS else FOREVER_NS
         )
 
+    def least_air_ns(self, size_bytes: int) -> int:
+        """Return a lower bound on the time from a message's first bit to its release (`Delivery`), whenever it is sent:
+        every slot has the greatest capacity of the trace. 0 if no slot carries anything."""
+        most, slot_ns, bits = self._trace.most_bits, self._trace.slot_ns, size_bytes * 8
+        if not most:
+            return 0
+        return bits * slot_ns // most if self._trace.release == "fluid" else -(-bits // most) * slot_ns
+
     def rate_bps(self, now_ns: int, window_ns: int) -> float:
         """Return the rate over the window that ends at `now_ns`, or since time 0 if that is later; at time 0 that of
         the first slot."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import inf
 
+from emulator.core.units import NS_PER_S
 from emulator.legs import first_leg
 from emulator.simulation.network import Network
 from emulator.task import Partition, Placement, Task
@@ -54,3 +55,19 @@ class DelayedObservation:
             for link in network.route(source, partition.node):
                 kept *= 1.0 - link.erased_share(known_ns, window_ns)
         return weight_s * curve.at(1.0 - kept)
+
+    def energy_s(self, node: str) -> float:
+        """Return the cost of the energy of computing at a node for a second, in seconds."""
+        system = self._network.system
+        device = system.nodes[node].device
+        return system.cost.energy_s_per_j * device.busy_power_w if device is not None else 0.0
+
+    def energy_ns_per_byte(self, source: str, target: str) -> float:
+        """Return the cost of the energy that a byte takes on the route, in ns."""
+        network, known_ns = self._network, self.now_ns - self.age_ns
+        weight, whole_ns = network.system.cost.energy_s_per_j, 0.0
+        for link in network.route(source, target) if weight else ():
+            if power_w := network.radio_w(link):
+                rate_bps = network.rate_bps(link, known_ns, network.system.control.window_ns)
+                whole_ns += weight * power_w * 8 * NS_PER_S / rate_bps if rate_bps else inf
+        return whole_ns

@@ -83,6 +83,12 @@ class Trace:
         return bool(self.cumulative_bits[-1] > 0)
 
     @cached_property
+    def most_bits(self) -> int:
+        """The greatest capacity of a slot."""
+        starts = range(0, len(self), PIECE_ROWS)
+        return max((int(self.capacity_bits[start : start + PIECE_ROWS].max()) for start in starts), default=0)
+
+    @cached_property
     def cumulative_bits(self) -> Ints:
         """Bits before each slot, shape (slots + 1,), starting at 0."""
         edges: Ints = empty_beside(self.capacity_bits, len(self) + 1, np.int64)

@@ -19,6 +19,8 @@ class FixedObservation:
     backlogs_ns: Mapping[str, int] = field(default_factory=dict)
     speeds: Mapping[str, float] = field(default_factory=dict)  # flops per ns
     losses_s: Mapping[tuple[str, str, int], float] = field(default_factory=dict)  # by both ends and the cut
+    powers_s: Mapping[str, float] = field(default_factory=dict)  # cost of a second of computing
+    radios_ns: Mapping[tuple[str, str], float] = field(default_factory=dict)  # cost of a byte
     now_ns: int = 0
     age_ns: int = 0
 
@@ -37,6 +39,12 @@ class FixedObservation:
             round(tokens * (layer.flops + context * layer.context_flops) / self.speeds[node]) for layer in layers
         )
 
+    def energy_s(self, node: str) -> float:
+        return self.powers_s.get(node, 0.0)
+
+    def energy_ns_per_byte(self, source: str, target: str) -> float:
+        return self.radios_ns.get((source, target), 0.0)
+
     def quality_s(self, source: str, partition: Partition) -> float:
         return self.losses_s.get((source, partition.node, partition.first), 0.0)
 
@@ -44,7 +52,7 @@ class FixedObservation:
 def random_observation(
     rng: np.random.Generator, task: Task, nodes: Sequence[str], candidates: Sequence[Placement]
 ) -> FixedObservation:
-    """Draw rates over four decades, delays up to 30 ms, backlogs that are often 0, and what quality costs."""
+    """Draw rates over four decades, delays up to 30 ms, backlogs that are often 0, and what quality and energy cost."""
     pairs = [(a, b) for a in nodes for b in nodes if a != b]
     return FixedObservation(
         task,
@@ -54,4 +62,6 @@ def random_observation(
         {node: int(rng.integers(2) * rng.integers(200_000_000)) for node in nodes},
         {node: float(10 ** rng.uniform(0, 2.5)) for node in nodes},
         losses_s={(*pair, cut): float(rng.exponential(0.03)) for pair in pairs for cut in range(1, 9)},
+        powers_s={node: float(rng.integers(2) * rng.exponential(2.0)) for node in nodes},
+        radios_ns={pair: float(rng.integers(2) * rng.exponential(100.0)) for pair in pairs},
     )

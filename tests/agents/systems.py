@@ -1,5 +1,7 @@
 """Small systems for the tests: one or more UEs, two edge servers, a cloud."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from emulator.core.units import NS_PER_MS, NS_PER_S
@@ -107,3 +109,17 @@ def small_system(
     control = Control("gnb", 5 * NS_PER_MS, 50 * NS_PER_MS)
     cost = Cost(10.0)
     return System("small", seed, round(duration_s * NS_PER_S), nodes, tuple(links), streams, placements, control, cost)
+
+
+def powered(system: System, energy_s_per_j: float) -> System:
+    """Return the system with radios and computers that draw power, and a cost of energy."""
+    nodes = {
+        name: node
+        if node.device is None
+        else replace(
+            node,
+            device=replace(node.device, busy_power_w=3.0 + number, transmit_power_w=0.7 * number, receive_power_w=0.3),
+        )
+        for number, (name, node) in enumerate(system.nodes.items(), 1)
+    }
+    return replace(system, nodes=nodes, cost=replace(system.cost, energy_s_per_j=energy_s_per_j))

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from itertools import product
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from agents.registry import make_policy
 from agents.split_inference.bound import bounds, optimum
 from emulator.core.units import NS_PER_MS, NS_PER_S
+from emulator.legs import legs
 from emulator.link import Link
 from emulator.policy import Policy
 from emulator.record import Records
@@ -21,9 +24,9 @@ from emulator.simulation.isolated_task import sojourn_ns
 from emulator.simulation.network import Network
 from emulator.system import Background, Bearer, CellSpec, Failure, OnFailure, Ramp, Scheduler, System
 from emulator.task import describe, parse
-from emulator.trace import Release
+from emulator.trace import Release, Trace
 from emulator.workload import Recorded
-from tests.agents.systems import small_system
+from tests.agents.systems import powered, small_system
 from tests.emulator.strategies import nothing
 from tests.emulator.systems import judged, pairs
 
@@ -43,6 +46,7 @@ def costs_s(system: System, policy: Policy) -> Costs:
             row["sojourn_ns"],
             row["erased_fraction"],
             row["quality_loss"] or 0.0,
+            row["energy_j"],
             row["outcome"] == "failed",
         )
         for row in rows
@@ -64,15 +68,17 @@ def bounds_s(system: System) -> Costs:
     release=st.sampled_from(["fluid", "slot"]),
     bearer=st.sampled_from(["am", "um"]),
     quality=st.booleans(),
+    energy_s_per_j=st.sampled_from([0.0, 0.02, 0.5]),
 )
 def test_nothing_beats_the_bound(
     seed: int, rate_per_s: float, loss: float, ramp: Ramp | None, queue_bytes: int, failure_s: float, release: Release,
-    bearer: Bearer, quality: bool,
+    bearer: Bearer, quality: bool, energy_s_per_j: float,
 ) -> None:  # fmt: skip
     system = small_system(seed, 2, rate_per_s, 2.0, ramp, loss, queue_bytes=queue_bytes)
     links = tuple(replace(link, trace=replace(link.trace, release=release), bearer=bearer) for link in system.links)
     system = replace(system, links=links, cost=replace(system.cost, failure_s=failure_s))
     system = judged(system, seed) if quality else system
+    system = powered(system, energy_s_per_j)
     least = bounds_s(system)
     for name in BASELINES:
         costs = costs_s(system, make_policy(name, {}, system))
@@ -91,7 +97,7 @@ def test_nothing_beats_the_bound_in_shared_cells(scheduler: Scheduler) -> None:
         background = Background(20.0, 10_000) if link.source == "ue2" else None
         links.append(replace(link, trace=trace, cell=cell, background=background))
     cells = {name: CellSpec(scheduler, 8) for name in ("up", "down")}
-    shared = replace(system, links=tuple(links), cells=cells)
+    shared = powered(replace(system, links=tuple(links), cells=cells), 0.05)
     least = bounds_s(shared)
     for name in BASELINES:
         costs = costs_s(shared, make_policy(name, {}, shared))
@@ -174,6 +180,39 @@ def test_the_bound_with_quality_is_the_least_of_all_candidates() -> None:
         assert costs_s[parse(row["placement"])] == pytest.approx(min(costs_s.values()), rel=1e-12)
 
 
+@pytest.mark.parametrize("release", ["fluid", "slot"])
+def test_the_bound_with_energy_is_the_least_of_all_candidates(release: Release) -> None:
+    """On a constant channel, the time on the air is known: that of the bits, or whole slots."""
+    system = powered(small_system(5), 0.4)
+    links = tuple(replace(link, trace=constant(link.trace, release)) for link in system.links)
+    system = replace(system, links=links)
+    network, rows = Network(system), bounds(system).to_pylist()
+    for task, row in zip(system.tasks(), rows, strict=True):
+        costs_s = {}
+        for place in system.placements[task.source, task.kind.name]:
+            drawn_j = 0.0
+            for leg in legs(task, place):
+                for link in network.route_of(leg):
+                    per_slot = int(link.spec.trace.capacity_bits[0])
+                    slots = leg.size_bytes * 8 / per_slot
+                    sender, receiver = (system.nodes[end].device for end in (link.spec.source, link.spec.target))
+                    power_w = (sender.transmit_power_w if sender else 0) + (receiver.receive_power_w if receiver else 0)
+                    on_air = slots if release == "fluid" else ceil(slots)
+                    drawn_j += power_w * on_air * link.spec.trace.slot_ns * 1e-9
+                if leg.passes:
+                    device = system.nodes[leg.target].device
+                    drawn_j += device.busy_power_w * network.service_ns(task, leg) * 1e-9 if device else 0.0
+            delay_s = sojourn_ns(network, task, place, Link.earliest_ns) * 1e-9
+            costs_s[place] = delay_s + 0.4 * drawn_j
+        assert row["bound_s"] == pytest.approx(min(costs_s.values()), rel=1e-6)
+
+
+def constant(trace: Trace, release: Release) -> Trace:
+    """Return a trace of the same mean with slots that are all alike."""
+    bits = round(float(trace.capacity_bits.mean()))
+    return Trace(trace.slot_ns, {"capacity_bits": np.full(len(trace), bits)}, release, trace.lineage)
+
+
 def test_the_bound_never_exceeds_the_cost_of_failing() -> None:
     system = small_system()
     system = replace(system, cost=replace(system.cost, failure_s=0.03))
@@ -198,14 +237,16 @@ def spaced(ramp: Ramp | None, gap_ns: int = 3 * NS_PER_S, loss: float = 0.0) -> 
 @pytest.mark.parametrize("ramp", [None, Ramp(500 * NS_PER_MS, 30 * NS_PER_MS)], ids=["no ramp", "ramp"])
 @pytest.mark.parametrize("loss", [0.0, 0.3], ids=["no loss", "loss"])
 @pytest.mark.parametrize("bearer", ["am", "um"])
+@pytest.mark.parametrize("energy_s_per_j", [0.0, 0.3])
 def test_the_optimum_is_the_least_of_all_sequences_of_decisions(
-    tmp_path: Path, ramp: Ramp | None, loss: float, bearer: Bearer
+    tmp_path: Path, ramp: Ramp | None, loss: float, bearer: Bearer, energy_s_per_j: float
 ) -> None:
     """On an unacknowledged bearer what is lost costs quality."""
     system = spaced(ramp, loss=loss)
     if bearer == "um":
         links = tuple(replace(link, bearer="um", fragment_bytes=500) for link in system.links)
         system = judged(replace(system, links=links), 4)
+    system = powered(system, energy_s_per_j)
     candidates = system.placements["ue1", "image"]
     totals = {}
     for decisions in product(candidates, repeat=3):

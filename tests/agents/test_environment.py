@@ -22,7 +22,7 @@ from emulator.simulation import Simulation
 from emulator.system import Ramp
 from emulator.task import Task, describe
 from emulator.workload import Recorded, Stream
-from tests.agents.systems import small_system
+from tests.agents.systems import powered, small_system
 from tests.emulator.strategies import nothing
 
 QUICKSTART = str(Path(__file__).parents[2] / "topologies" / "quickstart.yaml")
@@ -143,6 +143,7 @@ def test_masked_choice_has_the_reward_of_a_failure() -> None:
 def test_rewards_and_sojourns_equal_the_simulation(tmp_path: Path, loss: float, dark: bool) -> None:
     """Compare each choice of each task with a simulation of the episode's arrivals."""
     system = small_system(4, ramp=Ramp(20 * NS_PER_MS, 9 * NS_PER_MS), loss=loss, queue_bytes=12_000)
+    system = powered(system, 0.2)
     if dark:
         first, *others = system.links
         system = replace(system, links=(replace(first, trace=nothing(first.trace)), *others))
@@ -174,7 +175,9 @@ def test_rewards_and_sojourns_equal_the_simulation(tmp_path: Path, loss: float, 
                 row = found[task.kind.name, task.number]
                 assert rows.sojourns_ns[step, action] == row["sojourn_ns"]
                 loss, failed = row["quality_loss"] or 0.0, row["outcome"] == "failed"
-                cost_s = system.cost.of(row["kind"], row["sojourn_ns"], row["erased_fraction"], loss, failed)
+                cost_s = system.cost.of(
+                    row["kind"], row["sojourn_ns"], row["erased_fraction"], loss, row["energy_j"], failed
+                )
                 assert rows.rewards[step, action] == -cost_s / (task.kind.deadline_ns * 1e-9)
 
 

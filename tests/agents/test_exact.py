@@ -36,13 +36,15 @@ def all_placements(layers: int) -> list[Placement]:
 
 
 def brute_force_ns(seen: FixedObservation, placement: Placement) -> float:
-    """Walk every pass; only the first one meets the backlogs. Then add what the answer loses in quality."""
-    task = seen.task
+    """Walk every pass; only the first one meets the backlogs. Then add what the answer loses in quality, and what is
+    drawn."""
+    task, drawn = seen.task, 0.0
     now, place, carried = 0.0, task.source, input_bytes(task)
 
     def move(target: str, size: int) -> None:
-        nonlocal now, place
+        nonlocal now, place, drawn
         if target != place and size:
+            drawn += size * seen.energy_ns_per_byte(place, target)
             now += size * 8e9 / seen.rate_bps(place, target) + seen.delay_ns(place, target)
         place = target
 
@@ -56,11 +58,13 @@ def brute_force_ns(seen: FixedObservation, placement: Placement) -> float:
             move(node, carried)
             if number == 0:
                 now = max(now, seen.backlog_ns(node))
-            now += seen.service_ns(node, first, stop, tokens, context)
+            service_ns = seen.service_ns(node, first, stop, tokens, context)
+            now += service_ns
+            drawn += seen.energy_s(node) * service_ns
         carried = 4
     move(task.source, result_bytes(task))
     cuts = [(a.node, b) for a, b in pairwise(placement)]
-    return now + sum(seen.quality_s(source, partition) for source, partition in cuts) * 1e9
+    return now + drawn + sum(seen.quality_s(source, partition) for source, partition in cuts) * 1e9
 
 
 @pytest.mark.parametrize("kind", [IMAGE, CHAT], ids=["image", "chat"])

@@ -75,6 +75,8 @@ def idle_observation(rng: np.random.Generator, task: Task, candidates: Sequence[
         {pair: float(10 ** rng.uniform(7.5, 10)) for pair in pairs},
         {pair: int(rng.integers(1_000_000)) for pair in pairs},
         losses_s={(*pair, cut): float(rng.exponential(0.002)) for pair in pairs for cut in range(1, LAYERS)},
+        powers_s={node: float(rng.integers(2) * rng.exponential(1.0)) for node in NODES},
+        radios_ns={pair: float(rng.integers(2) * rng.exponential(1.0)) for pair in pairs},
         layer_speeds={node: (10 ** rng.uniform(0, 1.5, LAYERS)).tolist() for node in NODES},
     )
 

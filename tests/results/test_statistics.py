@@ -112,21 +112,24 @@ def test_row_groups_with_several_policies(make_run: MakeRun, monkeypatch: pytest
     failed=st.booleans(),
     erasure_s=st.floats(0, 10),
     quality_s=st.none() | st.floats(0, 10),
+    energy_s_per_j=st.just(0.0) | st.floats(0, 10),
 )
 def test_cost_of_columns_equals_cost_of_tasks(
-    sojourn_ns: int, erased: float, loss: float | None, failed: bool, erasure_s: float, quality_s: float | None
-) -> None:
-    cost = Cost(FAILURE_S, erasure_s, {} if quality_s is None else {"text": quality_s})
+    sojourn_ns: int, erased: float, loss: float | None, failed: bool, erasure_s: float, quality_s: float | None,
+    energy_s_per_j: float,
+) -> None:  # fmt: skip
+    cost = Cost(FAILURE_S, erasure_s, {} if quality_s is None else {"text": quality_s}, energy_s_per_j)
     frame = pd.DataFrame(
         {
             "kind": ["text", "image"],
             "sojourn_ns": sojourn_ns,
             "erased_fraction": erased,
             "quality_loss": np.array([loss, loss], np.float64),
+            "energy_j": 2.5,
             "outcome": "failed" if failed else "done",
         }
     )
-    expected = [cost.of(kind, sojourn_ns, erased, loss or 0.0, failed) for kind in ("text", "image")]
+    expected = [cost.of(kind, sojourn_ns, erased, loss or 0.0, 2.5, failed) for kind in ("text", "image")]
     assert cost_of(frame, cost) == pytest.approx(expected)
 
 

@@ -114,7 +114,12 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
             ns_from_ms(scenario.control.observation_age_ms),
             ns_from_ms(scenario.control.measurement_window_ms),
         ),
-        cost=Cost(scenario.cost.failure_s, scenario.cost.erasure_s, scenario.cost.quality_s),
+        cost=Cost(
+            scenario.cost.failure_s,
+            scenario.cost.erasure_s,
+            scenario.cost.quality_s,
+            scenario.cost.energy_s_per_j,
+        ),
         broker=scenario.broker,
         preload=scenario.preload,
         cells=cells_of(scenario),

@@ -42,6 +42,14 @@ def require_no_failures(scenario: Scenario) -> None:
         raise ValueError("failures: must not be given to emulate in real time: emulated links and hosts do not fail")
 
 
+def require_no_energy(scenario: Scenario) -> None:
+    """Raise ValueError if the cost counts the energy of tasks that run in real time, which is not measured."""
+    weight = scenario.cost.energy_s_per_j
+    if weight and scenario.realtime.tasks:
+        rule = "must be 0 to emulate tasks in real time: their energy is not measured"
+        raise ValueError(f"cost.energy_s_per_j={weight:g}: {rule}")
+
+
 def require_layers(scenario: Scenario, system: System) -> None:
     """Raise ValueError for a task whose partitions cannot be computed for real: of a model that is known by its profile
     alone."""

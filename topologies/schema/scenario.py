@@ -45,7 +45,7 @@ class ControlSection(Section):
 
 
 class CostSection(Section):
-    """Cost of a task, in seconds: its delay, and what a failure, an erased activation and a worse answer cost."""
+    """Cost of a task, in seconds: its delay, and what a failure, erased activations, a worse answer, energy cost."""
 
     failure_s: Positive
     """Cost of a failed task; at least the longest deadline of `tasks`."""
@@ -54,6 +54,9 @@ class CostSection(Section):
     quality_s: dict[str, NotNegative] = Field(default_factory=dict)
     """What a worse answer costs, by the name of the task: seconds for one nat a token (language models) or for all
     answers wrong (vision); default: nothing, the quality of answers is not recorded."""
+    energy_s_per_j: NotNegative = 0.0
+    """What the energy costs that a task draws on devices and radios, in seconds for one joule; 0 where tasks run in
+    real time, whose energy is not measured."""
 
 
 class PlainSection(Section):

@@ -9,7 +9,7 @@ import yaml
 from emulator.system import Failure
 from tests.topologies.loading.bad_scenarios import GOOD
 from topologies.build import build, training_system
-from topologies.build.emulation_scope import require_no_failures
+from topologies.build.emulation_scope import require_no_energy, require_no_failures
 from topologies.build.run_inputs import resolved_yaml
 from topologies.loading.loader import load
 from topologies.schema.scenario import Scenario
@@ -71,6 +71,15 @@ def test_real_time_refuses_failures(tmp_path: Path) -> None:
         require_no_failures(scenario)
     assert "\n" not in str(caught.value)
     require_no_failures(scenario.model_copy(update={"failures": None}))
+
+
+def test_real_time_refuses_a_cost_of_energy(tmp_path: Path) -> None:
+    scenario = scenario_with(tmp_path, "{node: edge1, from_s: 0, to_s: 1}")
+    require_no_energy(scenario)
+    counted = scenario.model_copy(update={"cost": scenario.cost.model_copy(update={"energy_s_per_j": 0.5})})
+    with pytest.raises(ValueError, match=r"^cost\.energy_s_per_j=0\.5: must be 0 to emulate tasks in real time"):
+        require_no_energy(counted)
+    require_no_energy(counted.model_copy(update={"realtime": counted.realtime.model_copy(update={"tasks": False})}))
 
 
 def test_without_the_section_nothing_fails(tmp_path: Path) -> None:
