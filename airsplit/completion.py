@@ -21,7 +21,7 @@ from results.run.facts import ExecutionFacts, facts_of
 from results.run.folder import Run, open_run, verify
 from results.run.manifest import Check, describe_run, write_manifest
 from results.run.tables import write_device_energy
-from topologies.build.run_inputs import model_digests
+from topologies.build.run_inputs import images_digests, model_digests
 from topologies.schema.scenario import Scenario
 
 LITTLE_LIMIT = 1e-9  # relative; both sides count whole nanoseconds
@@ -51,6 +51,7 @@ def complete_run(
         Check(name="Little's law", subject=label, value=each.little_error, limit=LITTLE_LIMIT)
         for label, each in totals.items()
     )
+    text = (folder / "scenario.yaml").read_text(encoding="utf-8")
     manifest = describe_run(
         folder,
         scenario.name,
@@ -63,7 +64,8 @@ def complete_run(
         broker=execution.broker,
         workers={name: dict(facts) for name, facts in execution.workers.items()},
         reused=dict(execution.reused),
-        models=model_digests((folder / "scenario.yaml").read_text(encoding="utf-8")),
+        models=model_digests(text),
+        images=images_digests(text),
     )
     write_manifest(folder, manifest)
     with keep_run(folder, "bound"):

@@ -77,17 +77,20 @@ class TaskImage(NamedTuple):
 
 @dataclass(frozen=True)
 class Images:
-    """A data set from which each request of a vision model chooses one image, and the number of its images."""
+    """A data set from which each request of a vision model chooses one image, and the number of its images; or the
+    `files` that the data set consists of."""
 
     dataset: str
     count: int
+    files: tuple[str, ...] = ()
 
 
 def chosen_image(seed: int, task: Task, images: Images) -> TaskImage:
     """Return the image that a task has, each with equal probability."""
     chunk, number = divmod(task.number, CHUNK)
     rng = generator(seed, task.source, f"images of {task.kind.name}", chunk)
-    return TaskImage(images.dataset, int(rng.integers(images.count, size=CHUNK)[number]))
+    chosen = int(rng.integers(images.count, size=CHUNK)[number])
+    return TaskImage(images.files[chosen] if images.files else images.dataset, chosen)
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,11 @@ def input_image(system: System, task: Task) -> TaskImage | None:
 
 
 def require_images(system: System) -> None:
-    """Raise MissingDependency, one line, if a data set of which tasks have images is not installed."""
+    """Raise MissingDependency, one line, if a data set of which tasks have images is not installed; ValueError for a
+    file that is no image."""
     for images, side in {(each.images, each.kind.model.input_shape[-1]) for each in system.streams}:
-        if images is not None:
-            pixels_of(TaskImage(images.dataset, 0), side)
+        for name in images.files or (images.dataset,) if images is not None else ():
+            pixels_of(TaskImage(name, 0), side)
 
 
 def _stream(system: System, task: Task) -> Stream | None:

@@ -156,7 +156,8 @@ class RunFacts(Frozen):
 class Manifest(Digests):
     """Everything that is needed to understand a run and to repeat it. A run is `valid` if all its checks passed.
     `source_sha256`: of the code that ran; empty in the manifests of versions that did not note it. `reused`: digests of
-    the files that were taken from the cache, by what they hold. `models`: SHA-256 of the files of trained models."""
+    the files that were taken from the cache, by what they hold. `models`: SHA-256 of the files of trained models;
+    `images`: that of the images from a folder, by task."""
 
     format: Literal[1] = 1
     valid: bool = True
@@ -175,6 +176,7 @@ class Manifest(Digests):
     workers: dict[str, dict[str, str]] = Field(default_factory=dict)
     reused: dict[str, str] = Field(default_factory=dict)
     models: dict[str, dict[str, str]] = Field(default_factory=dict)
+    images: dict[str, str] = Field(default_factory=dict)
 
 
 def digests(folder: Path) -> Digests:
@@ -211,9 +213,10 @@ def describe_run(
     workers: dict[str, dict[str, str]] | None = None,
     reused: dict[str, str] | None = None,
     models: dict[str, dict[str, str]] | None = None,
+    images: dict[str, str] | None = None,
 ) -> Manifest:
     """Return the manifest of a run that has recorded everything, as of now and on this machine. `threads`: the counts
-    that the run set, by library. `workers`: facts of each worker, by name. `reused`, `models`: see `Manifest`."""
+    that the run set, by library. `workers`: facts of each worker, by name. For the others see `Manifest`."""
     return Manifest(
         **digests(folder).model_dump(),
         valid=all(check.passed for check in checks),
@@ -232,6 +235,7 @@ def describe_run(
         workers=workers or {},
         reused=reused or {},
         models=models or {},
+        images=images or {},
     )
 
 

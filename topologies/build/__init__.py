@@ -9,7 +9,7 @@ from emulator.core.randomness import draw_key
 from emulator.core.units import ns_from_ms, ns_from_s
 from emulator.system import Control, Cost, LinkSpec, System
 from emulator.trace import Interval, Trace
-from emulator.workload import Arrivals, Images, Periodic, Poisson, Recorded, Stream, Tokens
+from emulator.workload import Arrivals, Periodic, Poisson, Recorded, Stream, Tokens
 from topologies.build.conversion import (
     direction_name,
     failures_of,
@@ -20,11 +20,11 @@ from topologies.build.conversion import (
     quality_of,
     recorded_arrivals,
 )
+from topologies.build.images import images_of
 from topologies.build.links import cells_of, links_of
 from topologies.build.prompts import prompt_tokens
 from topologies.build.room import require_room
 from topologies.build.trace_sources import TraceSource
-from topologies.datasets.task_images import COUNTS
 from topologies.schema.scenario import Scenario
 from topologies.schema.workloads import RecordedSection, TaskSection
 
@@ -103,7 +103,7 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
                 kind_of(task, models[task.model]),
                 _arrivals(task, folder),
                 _tokens(scenario, task, folder),
-                None if task.images is None else Images(task.images.dataset, COUNTS[task.images.dataset]),
+                None if task.images is None else images_of(task.images, folder),
             )
             for task in scenario.tasks
             for name in scenario.names_of(task.sources)

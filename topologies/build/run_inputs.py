@@ -24,6 +24,7 @@ from topologies.build.conversion import (
     table_file,
 )
 from topologies.build.prompts import texts_of
+from topologies.datasets.image_folder import image_files, images_sha256
 from topologies.datasets.texts import texts_sha256
 from topologies.loading.file_checks import track_files
 from topologies.models.digests import source_digests
@@ -73,7 +74,7 @@ def checkpoint_file(label: str) -> str:
 
 def input_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
     """Return the files to copy by their paths in the run's folder: decisions to replay, profiles of models, recorded
-    tracks, prompts, and quality tables. Relative paths of the scenario start from `folder`."""
+    tracks, prompts, images, and quality tables. Relative paths of the scenario start from `folder`."""
     replays = {
         _decisions_file(label_of(each)): folder / each.file
         for each in scenario.policies
@@ -83,8 +84,9 @@ def input_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
     tracks = {_track_file(file): folder / file for _, file in track_files(scenario)}
     named = [task.prompts.file for task in scenario.tasks if task.prompts is not None]
     prompts = {_prompts_file(file): folder / file for file in named if file is not None}
+    images = _image_files(scenario, folder)
     modules = [stored_files(each.type, folder) for each in scenario.policies if isinstance(each, CustomSection)]
-    parts = (replays, profiles, tracks, prompts, _quality_files(scenario, folder), *modules)
+    parts = (replays, profiles, tracks, prompts, images, _quality_files(scenario, folder), *modules)
     return {place: source for files in parts for place, source in files.items()}
 
 
@@ -114,6 +116,27 @@ def _track_file(file: str) -> str:
 
 def _prompts_file(file: str) -> str:
     return f"inputs/{quote(file, safe='')}"
+
+
+def _images_folder(folder: str) -> str:
+    return f"inputs/{quote(folder, safe='')}-images"
+
+
+def _image_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
+    named = [task.images.folder for task in scenario.tasks if task.images is not None]
+    return {
+        f"{_images_folder(each)}/{path.name}": path
+        for each in named
+        if each is not None
+        for path in image_files(folder / each)
+    }
+
+
+def images_digests(text: str) -> dict[str, str]:
+    """Return, from the text of a run's scenario (`resolved_yaml`), the SHA-256 of the images that tasks have from
+    folders, by task."""
+    tasks = yaml.safe_load(text)["tasks"]
+    return {task["name"]: task["images"]["sha256"] for task in tasks if "sha256" in task.get("images", {})}
 
 
 def _profile_file(model: str) -> str:
@@ -185,7 +208,7 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
 
 
 def _stored_task(entry: dict[str, Any], task: TaskSection, folder: Path) -> dict[str, Any]:
-    """Return the keys of a task that change in the run's folder: its recorded arrivals and its prompts."""
+    """Return the keys of a task that change in the run's folder: its recorded arrivals, prompts and images."""
     changed: dict[str, Any] = {}
     if task.arrivals.recorded is not None:
         recorded = recorded_arrivals(task.arrivals.recorded, folder)
@@ -194,6 +217,9 @@ def _stored_task(entry: dict[str, Any], task: TaskSection, folder: Path) -> dict
         changed["prompts"] = entry["prompts"] | {"sha256": texts_sha256(texts_of(task.prompts, folder))}
         if task.prompts.file is not None:
             changed["prompts"]["file"] = _prompts_file(task.prompts.file)
+    if task.images is not None and task.images.folder is not None:
+        digest = images_sha256(image_files(folder / task.images.folder))
+        changed["images"] = {"folder": _images_folder(task.images.folder), "sha256": digest}
     return changed
 
 

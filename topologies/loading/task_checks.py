@@ -1,16 +1,19 @@
 """Rules for tasks, policies and workers. Each yields its mistakes, `path=value: rule`."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from emulator.profile import ModelProfile
 from topologies.build.candidates import split
 from topologies.build.conversion import BYTES_PER_MB, placements_of, recorded_arrivals
+from topologies.build.images import images_of
 from topologies.build.prompts import prompt_tokens
+from topologies.datasets.image_folder import require_image
 from topologies.datasets.task_images import shape_of
 from topologies.loading.rule_input import RuleInput, first_of_entries
 from topologies.schema.messages import short
 from topologies.schema.scenario import ALL, FixedSection, LearnedSection
-from topologies.schema.workloads import TaskSection
+from topologies.schema.workloads import ImagesSection, TaskSection
 
 # Settings of learned policies by their former names; the present names are CleanRL's.
 RENAMED_SETTINGS: Mapping[str, str] = {
@@ -63,7 +66,7 @@ def _check_model(given: RuleInput, path: str, task: TaskSection) -> Iterator[str
         yield f"{path}.tokens: must not be given, since {task.model} is no language model"
     yield from _check_prompts(given, path, task, recorded is not None and bool(recorded.prompt_tokens))
     if task.images is not None:
-        yield from _check_images(f"{path}.images", task.images.dataset, task.model, model)
+        yield from _check_images(f"{path}.images", task.images, given.folder, task.model, model)
     for name in ("deadline_ttft_ms", "deadline_token_ms"):
         if model.family == "vision" and getattr(task, name) is not None:
             yield f"{path}.{name}: must not be given, since {task.model} is no language model"
@@ -77,12 +80,19 @@ def _check_model(given: RuleInput, path: str, task: TaskSection) -> Iterator[str
             yield f"{path}.cuts[{position}]={cut}: must lie before the last of {len(model.layers)} layers"
 
 
-def _check_images(path: str, dataset: str, name: str, model: ModelProfile) -> Iterator[str]:
+def _check_images(path: str, section: ImagesSection, folder: Path, name: str, model: ModelProfile) -> Iterator[str]:
+    key = f"dataset={section.dataset}" if section.folder is None else f"folder={section.folder}"
     if model.family != "vision":
         yield f"{path}: must not be given, since {name} takes no images"
-    elif (shape := shape_of(dataset, model.input_shape)) != model.input_shape:
+    elif (shape := shape_of(section.dataset, model.input_shape)) != model.input_shape:
         have, takes = ("x".join(map(str, each)) for each in (shape, model.input_shape))
-        yield f"{path}.dataset={dataset}: must suit {name}: the images are {have}, it takes {takes}"
+        yield f"{path}.{key}: must suit {name}: the images are {have}, it takes {takes}"
+    else:
+        try:
+            for file in images_of(section, folder).files:
+                require_image(Path(file))
+        except ValueError as error:
+            yield f"{path}.{key}: {error}"
 
 
 def _check_prompts(given: RuleInput, path: str, task: TaskSection, has_recorded_lengths: bool) -> Iterator[str]:

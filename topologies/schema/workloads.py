@@ -154,8 +154,19 @@ class PromptsSection(Section):
 class ImagesSection(Section):
     """Images of a vision model's requests; each chooses one by a draw of its own."""
 
-    dataset: Literal["fashion-mnist", "photographs"]
+    dataset: Literal["fashion-mnist", "photographs"] | None = None
     """`fashion-mnist`: its test images, with labels; `photographs`: crops of those that scikit-image brings."""
+    folder: str | None = None
+    """Folder whose files are the images, without labels: the largest square in the middle of each."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Digest of the folder's images; others are refused. Default: any."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        require_exactly_one(self, "dataset", "folder")
+        if self.sha256 is not None and self.folder is None:
+            raise section_error("sha256 must be given with folder alone")
+        return self
 
 
 class TaskSection(Section):
