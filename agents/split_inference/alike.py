@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from emulator.legs import plan_legs
+from emulator.simulation.energy import radio_w
 from emulator.simulation.network import Network
 from emulator.system import DeviceSpec
 from emulator.task import Placement, TaskKind
@@ -23,10 +24,10 @@ class AlikePlacements:
         numbers: dict[tuple[object, ...], int] = {}
         self._links = {
             ends: numbers.setdefault(
-                (spec.trace.sha256, spec.delay_ns, spec.bearer, spec.retransmission_ns, network.radio_w(link)),
+                (spec.trace.sha256, spec.delay_ns, spec.bearer, spec.retransmission_ns, radio_w(network.system, spec)),
                 len(numbers),
             )
-            for ends, link, spec in ((ends, link, link.spec) for ends, link in network.links.items())
+            for ends, spec in ((ends, link.spec) for ends, link in network.links.items())
         }
         self._routes: dict[tuple[str, str], int] = {}
         self._route_numbers: dict[tuple[int, ...], int] = {}

@@ -45,6 +45,11 @@ def link_powers_w(system: System, link: LinkSpec) -> tuple[tuple[Node, float], t
     return (sender, transmit_w), (receiver, receive_w)
 
 
+def radio_w(system: System, link: LinkSpec) -> float:
+    """Return what the two ends of a link draw together while a message is on the air."""
+    return sum(power_w for _, power_w in link_powers_w(system, link))
+
+
 def radio_energy_j(system: System, radios: Table) -> dict[str, float]:
     """Return what sending and receiving tasks' messages drew at each node with a device."""
     drawn_j = {node.name: 0.0 for node in system.nodes.values() if node.device is not None}

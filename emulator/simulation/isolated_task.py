@@ -7,6 +7,7 @@ from emulator.legs import Leg, legs
 from emulator.link import Link
 from emulator.quality import Curve
 from emulator.simulation.costs import StageCosts, total
+from emulator.simulation.energy import radio_w
 from emulator.simulation.network import Network, Route
 from emulator.task import Placement, Task
 
@@ -45,7 +46,7 @@ def _isolated_leg(network: Network, task: Task, leg: Leg) -> IsolatedLeg:
         leg.stage,
         network.quality_curve(task.kind, leg),
         device.spec.busy_power_w if device is not None else 0.0,
-        tuple(network.radio_w(link) for link in route),
+        tuple(radio_w(network.system, link.spec) for link in route),
     )
 
 

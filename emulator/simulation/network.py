@@ -15,7 +15,6 @@ from emulator.legs import Leg, LegTemplate
 from emulator.link import Link
 from emulator.link.tables import Links
 from emulator.quality import Curve
-from emulator.simulation.energy import link_powers_w
 from emulator.system import System
 from emulator.task import Task, TaskKind
 
@@ -63,10 +62,6 @@ class Network:
     def route_of(self, leg: Leg) -> Route:
         """Return the links that the message of a leg crosses: none if it sends nothing."""
         return self.route(leg.source, leg.target) if leg.size_bytes else ()
-
-    def radio_w(self, link: Link) -> float:
-        """Return what the two ends of a link draw while a message is on the air."""
-        return sum(power_w for _, power_w in link_powers_w(self.system, link.spec))
 
     def service_ns(self, task: Task, leg: Leg) -> int:
         """Return what the visit of a leg takes, by the profile."""

@@ -5,6 +5,7 @@ from math import inf
 
 from emulator.core.units import NS_PER_S
 from emulator.legs import first_leg
+from emulator.simulation.energy import radio_w
 from emulator.simulation.network import Network
 from emulator.task import Partition, Placement, Task
 
@@ -67,7 +68,7 @@ class DelayedObservation:
         network, known_ns = self._network, self.now_ns - self.age_ns
         weight, whole_ns = network.system.cost.energy_s_per_j, 0.0
         for link in network.route(source, target) if weight else ():
-            if power_w := network.radio_w(link):
+            if power_w := radio_w(network.system, link.spec):
                 rate_bps = network.rate_bps(link, known_ns, network.system.control.window_ns)
                 whole_ns += weight * power_w * 8 * NS_PER_S / rate_bps if rate_bps else inf
         return whole_ns
