@@ -4,14 +4,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from agents.learning.curve import Curve
 from agents.learning.settings import A3cSettings, PpoSettings, changed, check_settings
+from agents.learning.weights import Weights
 from agents.split_inference.checkpoint import Checkpoint, checkpoint_of
 from agents.split_inference.episodes import Episodes, EpisodeSettings
 from agents.split_inference.vector_environment import SplitInferenceVector
-from emulator.core.arrays import Float32s
 from emulator.core.cache import Cache
 from emulator.core.progress import StepProgress
 from emulator.layer_times import Measured, rows_of, with_measured
@@ -137,20 +139,22 @@ def train_agent(
 
 
 def trainer_of(agent: str) -> Trainer:
-    """Return what trains `ppo` or `a3c`. Call it before the work starts: it raises ImportError without torch."""
+    """Return what trains `ppo` or `a3c`. Call it before the work starts: it raises ImportError if a library is
+    missing."""
     if agent == "ppo":
-        from agents.learning import ppo
+        from agents.learning import fast_ppo
 
-        return partial(_train, agent, ppo.train, PpoSettings())
+        return partial(_train, agent, fast_ppo.train, PpoSettings(), "numpy")
     from agents.learning import a3c
 
-    return partial(_train, agent, a3c.train, A3cSettings())
+    return partial(_train, agent, a3c.train, A3cSettings(), "torch")
 
 
 def _train(
     agent: str,
-    learn: Callable[..., tuple[Mapping[str, Float32s], list[dict[str, Any]]]],
+    learn: Callable[..., tuple[Weights, Curve]],
     defaults: PpoSettings | A3cSettings,
+    library: str,
     episodes: Episodes,
     settings: Mapping[str, Value],
     seed: int,
@@ -160,4 +164,5 @@ def _train(
     weights, curve = learn(partial(SplitInferenceVector, episodes=episodes), chosen, seed, progress)
     for point in curve:  # all episodes have as many steps, so this mean is that of more of them
         point["episode_return"] = point.pop("reward_mean") * episodes.settings.steps
-    return checkpoint_of(weights, episodes, agent, seed, asdict(chosen)), curve
+    described = f"{library} {version(library)}"
+    return checkpoint_of(weights, episodes, agent, seed, asdict(chosen), described), curve

@@ -8,14 +8,18 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from agents.learning import fast_ppo
+from agents.learning.settings import PpoSettings
 from agents.registry import make_policy
-from agents.split_inference.vector_environment import step_all
+from agents.split_inference.episodes import Episodes, EpisodeSettings
+from agents.split_inference.vector_environment import SplitInferenceVector
 from airsplit.cli.output import fail
 from emulator.channel.generate import generate
 from emulator.channel.large_scale.track import static, waypoints
@@ -82,19 +86,15 @@ def compile_channel() -> None:
 
 
 def compile_agents() -> None:
-    """Step the vector environment, and bound and draw as agents and reports do."""
+    """Train in the vector environment, and bound and draw as agents and reports do."""
     slots = small_system().links[1]
     for trace in (slots.trace, constant(1e6)):
         link = Link.standalone(replace(slots, trace=trace), 1)
         link.earliest_ns(0, 100)
         link.rate_bps(NS_PER_MS, NS_PER_MS)
-    state, row = np.zeros((1, 4), np.int64), np.zeros((2, 1))
-    step_all(
-        np.zeros(1, np.int64), state, 1,
-        row.astype(np.float32), row.astype(np.bool_), row, row.astype(np.int64),
-        np.zeros((1, 1), np.float32), np.zeros((1, 1), np.bool_), np.zeros(1), np.zeros(1, np.int64),
-        np.zeros(1, np.bool_),
-    )  # fmt: skip
+    episodes = Episodes([small_system()], EpisodeSettings(1, 1, 0))
+    settings = PpoSettings(1, num_envs=1, num_steps=2, update_epochs=1, num_minibatches=1)
+    fast_ppo.train(partial(SplitInferenceVector, episodes=episodes), settings, 0)
     uniform(1, 1, 1, 1)
     message_address(1, 1, 1, 1)
     combined_loss(0.0, 0.0)

@@ -6,13 +6,15 @@
 import sys
 from functools import partial
 
-from benchmarks import cell, channel, codecs, tasks, vector_env
+from benchmarks import cell, channel, codecs, learning, tasks, vector_env
 from benchmarks.rows import Benchmark, run_benchmarks
 
 BENCHMARKS: dict[str, Benchmark] = {
     **{f"sim_n{clients}": partial(tasks.speed_rows, clients) for clients in tasks.CLIENTS},
     "sim_memory": tasks.memory_rows,
     "vector_env": vector_env.rows,
+    "ppo": learning.ppo_rows,
+    "a3c": learning.a3c_rows,
     "channel": channel.rows,
     "cell": cell.rows,
     "codec": codecs.rows,

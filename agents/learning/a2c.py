@@ -3,10 +3,11 @@
 from agents.learning.curve import Curve
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment
 from agents.learning.n_step import Report, gradient_of
-from agents.learning.networks import MakeNetwork, SeparateNetworks, Weights, one_thread, require_finite
+from agents.learning.networks import MakeNetwork, SeparateNetworks, one_thread
 from agents.learning.rollout import Collector
 from agents.learning.settings import A2cSettings
 from agents.learning.updates import Parameters, curve_of, is_point, worker_copy
+from agents.learning.weights import Weights, require_finite
 from emulator.core.progress import Progress
 
 

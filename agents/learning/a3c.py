@@ -12,10 +12,11 @@ import torch
 from agents.learning.curve import Curve
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, Shape
 from agents.learning.n_step import Gradient, Report, gradient_of
-from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, Weights, one_thread, require_finite
+from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, one_thread
 from agents.learning.rollout import Collector
 from agents.learning.settings import A3cSettings
 from agents.learning.updates import Parameters, curve_of, first_memory, is_point, worker_copy
+from agents.learning.weights import Weights, require_finite
 from emulator.core.processes import end_with_parent
 from emulator.core.progress import Progress
 

@@ -2,7 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from torch import Tensor
+import numpy as np
+
+from emulator.core.arrays import Float32s
 
 Curve = list[dict[str, Any]]
 
@@ -37,7 +39,8 @@ def curve_point(
     }
 
 
-def explained_variance(values: Tensor, returns: Tensor) -> float:
+def explained_variance(values: Float32s, returns: Float32s) -> float:
     """Return the share of the returns' variance that the predicted values explain; NaN if returns do not vary."""
-    variance = returns.var(correction=0)
-    return float(1 - (returns - values).var(correction=0) / variance) if variance > 0 else float("nan")
+    with np.errstate(over="ignore", invalid="ignore"):  # of a training that diverges, which is refused at its end
+        variance = returns.var()
+        return float(1 - (returns - values).var() / variance) if variance > 0 else float("nan")

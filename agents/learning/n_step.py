@@ -53,7 +53,7 @@ def loss_of(model: ActorCritic, rollout: Rollout, settings: A2cSettings, left: f
     value_loss = (returns[learn] - values).square().mean() / 2
     policy_loss = -(joint(log_p, rollout.actions[learn]) * advantages).mean() - settings.ent_coef * left * entropy_mean
     loss = policy_loss / model.shape.heads + settings.vf_coef * value_loss
-    explained = explained_variance(values.detach(), returns[learn])
+    explained = explained_variance(values.detach().numpy(), returns[learn].numpy())
     return loss, Diagnostics(entropy_mean.item(), value_loss.item(), explained)
 
 

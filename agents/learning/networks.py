@@ -4,18 +4,15 @@ An action has M heads, each a choice of one of K outcomes; M is 1 for a `Discret
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from agents.learning.heads import Shape
-from emulator.core.arrays import Float32s
-
-Weights = dict[str, Float32s]  # of all parameters, by name
+from agents.learning.weights import Weights
 
 
 class ActorCritic(nn.Module, ABC):
@@ -111,12 +108,6 @@ def entropy(log_probabilities: Tensor) -> Tensor:
     """Return the entropy of each action in nats, (..., M, K) to (...): the sum over heads; masked outcomes add 0."""
     finite = log_probabilities.clamp_min(-1e9)
     return -(finite.exp() * finite).sum(-1).sum(-1)
-
-
-def require_finite(agent: str, weights: Mapping[str, Float32s]) -> None:
-    """Raise ValueError (one line) if a trained parameter is not finite."""
-    if not all(np.isfinite(values).all() for values in weights.values()):
-        raise ValueError(f"{agent}: settings must keep the weights finite: a lower learning_rate or a higher num_envs")
 
 
 @contextmanager

@@ -12,14 +12,13 @@ from agents.learning.networks import (
     ActorCritic,
     MakeNetwork,
     SeparateNetworks,
-    Weights,
     entropy,
     joint,
     one_thread,
-    require_finite,
 )
 from agents.learning.rollout import Collector, Rollout
 from agents.learning.settings import PpoSettings
+from agents.learning.weights import Weights, require_finite
 from emulator.core.progress import Progress
 
 
@@ -69,7 +68,7 @@ def _train(
         diagnostics = Diagnostics(
             loss.entropy,
             loss.value_loss,
-            explained_variance(batch.values, batch.returns),
+            explained_variance(batch.values.numpy(), batch.returns.numpy()),
             loss.approx_kl,
             sum(clipfracs) / len(clipfracs),
         )

@@ -23,15 +23,15 @@ METADATA_KEY = "airsplit.checkpoint"  # in the file's header
 
 
 class Training(NamedTuple):
-    """The training of the weights: the training systems' traces by SHA-256 and by lineage, and the version and thread
-    count that a repetition needs for the same weights."""
+    """The training of the weights: the training systems' traces by SHA-256 and by lineage, and the library (with its
+    version) and thread count that a repetition needs for the same weights."""
 
     agent: str
     seed: int
     settings: Mapping[str, Any]
     trace_sha256: tuple[str, ...]
     lineage: tuple[Interval, ...]
-    torch: str
+    library: str
     threads: int
 
 
@@ -88,11 +88,14 @@ class Checkpoint:
 
 
 def checkpoint_of(
-    weights: Mapping[str, Float32s], episodes: Episodes, agent: str, seed: int, settings: Mapping[str, Any]
+    weights: Mapping[str, Float32s],
+    episodes: Episodes,
+    agent: str,
+    seed: int,
+    settings: Mapping[str, Any],
+    library: str,
 ) -> Checkpoint:
     """Return the actor among trained `weights`, with the description of its training on `episodes`."""
-    import torch
-
     traces = {trace.sha256: trace for system in episodes.systems for trace in (link.trace for link in system.links)}
     lineage = tuple(dict.fromkeys(interval for trace in traces.values() for interval in trace.lineage))
     described = {
@@ -101,7 +104,7 @@ def checkpoint_of(
         "steps": episodes.settings.steps,
         "draws": episodes.settings.seed,
     }
-    training = Training(agent, seed, described, tuple(traces), lineage, torch.__version__, 1)
+    training = Training(agent, seed, described, tuple(traces), lineage, library, 1)
     actor = {name: values for name, values in weights.items() if name.startswith("actor.")}
     return Checkpoint(actor, episodes.layout, training)
 

@@ -10,26 +10,36 @@ import pytest
 import torch
 from gymnasium.vector import AutoresetMode
 
-from agents.learning import a3c, ppo
+from agents.learning import a2c, a3c, fast_ppo, ppo
 from agents.learning.curve import Curve
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, Shape, shape_of
-from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, SharedTrunk, Weights
-from agents.learning.settings import A3cSettings, PpoSettings
+from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, SharedTrunk
+from agents.learning.settings import A2cSettings, A3cSettings, PpoSettings
+from agents.learning.weights import Weights
 from tests.agents.learning.problems import MOVE, STAY, Matching, TwoStates, optimal_values
 
 Learner = Callable[..., tuple[Weights, Curve]]
 LEARNERS: dict[str, tuple[Learner, Any]] = {
     "ppo": (ppo.train, PpoSettings(16_384, num_envs=16, learning_rate=3e-3, update_epochs=4, ent_coef=0.02)),
+    "fast ppo": (fast_ppo.train, PpoSettings(32_768, num_envs=16, ent_coef=0.02)),
+    "a2c": (a2c.train, A2cSettings(40_000, ent_coef=0.02)),
     "a3c": (a3c.train, A3cSettings(40_000, ent_coef=0.02)),
 }
-BRIEF: dict[str, Any] = {"ppo": PpoSettings(2_048), "a3c": A3cSettings(2_048)}
+BRIEF: dict[str, Any] = {
+    "ppo": PpoSettings(2_048),
+    "fast ppo": PpoSettings(2_048),
+    "a2c": A2cSettings(2_048),
+    "a3c": A3cSettings(2_048),
+}
+CASES = [(learner, SeparateNetworks) for learner in LEARNERS] + [("ppo", SharedTrunk), ("a3c", SharedTrunk)]
 
 
 def trained(
     learner: str, environments: MakeEnvironment, gamma: float, network: MakeNetwork = SeparateNetworks
 ) -> tuple[ActorCritic, Curve]:
     train, settings = LEARNERS[learner]
-    weights, curve = train(environments, replace(settings, gamma=gamma), 3, network=network)
+    options = {} if network is SeparateNetworks else {"network": network}
+    weights, curve = train(environments, replace(settings, gamma=gamma), 3, **options)
     return model_of(weights, HeadedEnvironment(environments(1)).shape, network), curve
 
 
@@ -46,8 +56,7 @@ def best_and_values(model: ActorCritic) -> tuple[list[int], list[float]]:
     return log_p[:, 0].argmax(-1).tolist(), values.tolist()
 
 
-@pytest.mark.parametrize("network", [SeparateNetworks, SharedTrunk])
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize(("learner", "network"), CASES)
 def test_the_optimum_of_two_states_is_learned(learner: str, network: MakeNetwork) -> None:
     model, _ = trained(learner, TwoStates, 0.9, network)
     actions, values = best_and_values(model)
@@ -66,8 +75,7 @@ def test_only_a_truncated_episode_has_a_future(learner: str, terminates: bool) -
     assert curve[-1]["episode_return"] == pytest.approx(curve[-1]["reward_mean"], abs=0.02)  # one reward an episode
 
 
-@pytest.mark.parametrize("network", [SeparateNetworks, SharedTrunk])
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize(("learner", "network"), CASES)
 def test_each_head_learns_its_outcome(learner: str, network: MakeNetwork) -> None:
     _, curve = trained(learner, Matching, 0.9, network)
     assert curve[0]["reward_mean"] < 0.5  # a third at random, as one of four outcomes is masked

@@ -1,0 +1,138 @@
+"""The networks of `SeparateNetworks` with all parameters in one array, and their gradient written out."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.learning.draws import Draws
+from agents.learning.heads import Shape
+from agents.learning.kernels import Array, biased_tanh, masked, through_tanh
+from emulator.core.arrays import Flags, Float32s
+
+HIDDEN_GAIN, ACTOR_GAIN, CRITIC_GAIN = 2**0.5, 0.01, 1.0  # as in `SeparateNetworks`
+
+
+class Parts:
+    """Views of an array by layer. The first two layers of actor and critic lie side by side, so that one call
+    multiplies both: index 0 is the actor's, 1 the critic's."""
+
+    def __init__(self, shape: Shape, hidden: int, dtype: npt.DTypeLike = np.float32) -> None:
+        logits = shape.heads * shape.outcomes
+        sizes = [(2, hidden, shape.features), (2, hidden), (2, hidden, hidden), (2, hidden)]
+        sizes += [(logits, hidden), (logits,), (1, hidden), (1,)]
+        starts = [0, *np.cumsum([int(np.prod(size)) for size in sizes]).tolist()]
+        self.flat = np.zeros(starts[-1], dtype=dtype)
+        views = [self.flat[a:b].reshape(size) for (a, b), size in zip(pairwise(starts), sizes, strict=True)]
+        self.first, self.first_bias, self.second, self.second_bias = views[:4]
+        self.actor, self.actor_bias, self.critic, self.critic_bias = views[4:]
+
+    def named(self) -> dict[str, Array]:
+        """Return the views by their names in `SeparateNetworks`."""
+        named = {}
+        for index, (name, last, bias) in enumerate(
+            (("actor", self.actor, self.actor_bias), ("critic", self.critic, self.critic_bias))
+        ):
+            layers = ((self.first[index], self.first_bias[index]), (self.second[index], self.second_bias[index]))
+            for number, (weight, each) in enumerate((*layers, (last, bias))):
+                named[f"{name}.{2 * number}.weight"], named[f"{name}.{2 * number}.bias"] = weight, each
+        return named
+
+    def weights(self) -> dict[str, Float32s]:
+        """Return a copy of all values, by name."""
+        return {name: values.copy() for name, values in self.named().items()}
+
+    def set(self, weights: Mapping[str, Array]) -> None:
+        """Take values by name."""
+        for name, values in self.named().items():
+            values[:] = weights[name]
+
+    def draw(self, draws: Draws) -> None:
+        """Draw the first weights, as `SeparateNetworks` does."""
+        gains = {"actor.4.weight": ACTOR_GAIN, "critic.4.weight": CRITIC_GAIN}
+        for name, values in self.named().items():
+            if values.ndim == 2:
+                values[:] = draws.orthogonal(values.shape[0], values.shape[1], gains.get(name, HIDDEN_GAIN))
+
+
+class Output(NamedTuple):
+    """What the networks give for some observations. The next call overwrites it."""
+
+    shifted: Array  # (rows, M, K): logits less their largest
+    exponentials: Array  # (rows, M, K), of these
+    totals: Array  # (rows, M), sums of these
+    values: Array  # (rows,)
+
+
+class FlatNetworks:
+    """Computes logits and values, and the gradient by all parameters, in arrays that are made once, for at most
+    `most_rows` observations."""
+
+    def __init__(self, shape: Shape, hidden: int, most_rows: int, dtype: npt.DTypeLike = np.float32) -> None:
+        self.shape, self._hidden = shape, hidden
+        self.parameters, self.gradient = Parts(shape, hidden, dtype), Parts(shape, hidden, dtype)
+        self._tanh = biased_tanh if dtype == np.float32 else _biased_tanh
+        self._layers = np.zeros((3, 2 * most_rows * hidden), dtype)
+        self._logits, self._exponentials = np.zeros((2, most_rows, shape.heads * shape.outcomes), dtype)
+        self._largest, self._totals = np.zeros((2, most_rows, shape.heads), dtype)
+        self._values = np.zeros((most_rows, 1), dtype)
+
+    def forward(self, observations: Array, masks: Flags) -> Output:
+        """Compute both networks for observations (rows, features) and masks (rows, M, K)."""
+        rows, weights = len(observations), self.parameters
+        first, second, _ = self._hidden_layers(rows)
+        np.matmul(observations, weights.first.transpose(0, 2, 1), out=first)
+        self._tanh(first, weights.first_bias)
+        np.matmul(first, weights.second.transpose(0, 2, 1), out=second)
+        self._tanh(second, weights.second_bias)
+        flat, values = self._logits[:rows], self._values[:rows]
+        np.matmul(second[1], weights.critic.T, out=values)
+        values += weights.critic_bias
+        np.matmul(second[0], weights.actor.T, out=flat)
+        masked(flat, weights.actor_bias, masks.reshape(flat.shape))
+        logits, exponentials = flat.reshape(masks.shape), self._exponentials[:rows].reshape(masks.shape)
+        largest = np.maximum.reduce(logits, axis=-1, out=self._largest[:rows])
+        np.subtract(logits, largest[..., None], out=logits)
+        np.exp(logits, out=exponentials)
+        totals = np.add.reduce(exponentials, axis=-1, out=self._totals[:rows])
+        return Output(logits, exponentials, totals, values[:, 0])
+
+    def logits(self, observations: Array) -> Array:
+        """Return the actor's logits (rows, M, K) only, without masks."""
+        weights = self.parameters
+        hidden = np.matmul(observations, weights.first[:1].transpose(0, 2, 1))
+        self._tanh(hidden, weights.first_bias)
+        hidden = np.matmul(hidden, weights.second[:1].transpose(0, 2, 1))
+        self._tanh(hidden, weights.second_bias)
+        logits: Array = hidden[0] @ weights.actor.T + weights.actor_bias
+        return logits.reshape(-1, self.shape.heads, self.shape.outcomes)
+
+    def _hidden_layers(self, rows: int) -> Array:
+        """Return three arrays (2, rows, units) without gaps, for which compiled loops are fast."""
+        layers: Array = self._layers[:, : 2 * rows * self._hidden].reshape(3, 2, rows, self._hidden)
+        return layers
+
+    def backward(self, observations: Array, by_logits: Array, by_values: Array) -> None:
+        """Compute `gradient` from those by the outputs of the last `forward`, for the same observations."""
+        rows, weights, gradient = len(observations), self.parameters, self.gradient
+        first, second, by_hidden = self._hidden_layers(rows)
+        by_logits, by_values = by_logits.reshape(rows, -1), by_values[:, None]
+        np.matmul(by_logits.T, second[0], out=gradient.actor)
+        np.add.reduce(by_logits, axis=0, out=gradient.actor_bias)
+        np.matmul(by_values.T, second[1], out=gradient.critic)
+        np.add.reduce(by_values, axis=0, out=gradient.critic_bias)
+        np.matmul(by_logits, weights.actor, out=by_hidden[0])
+        np.multiply(by_values, weights.critic, out=by_hidden[1])
+        through_tanh(by_hidden, second, gradient.second_bias)
+        np.matmul(by_hidden.transpose(0, 2, 1), first, out=gradient.second)
+        np.matmul(by_hidden, weights.second, out=second)  # its values are no longer needed
+        through_tanh(second, first, gradient.first_bias)
+        np.matmul(second.transpose(0, 2, 1), observations, out=gradient.first)
+
+
+def _biased_tanh(values: Array, bias: Array) -> None:
+    """Do what `biased_tanh` does, in any precision."""
+    values += bias[: len(values), None]
+    np.tanh(values, out=values)

@@ -1,0 +1,116 @@
+"""Training steps per second of PPO, compared with Stable-Baselines3, and the speed-up of A3C from a second process."""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecEnv
+
+from agents.learning import a3c, fast_ppo
+from agents.learning.networks import one_thread
+from agents.learning.settings import A3cSettings, PpoSettings
+from agents.split_inference.environment import episodes_of
+from agents.split_inference.episodes import Episodes
+from agents.split_inference.vector_environment import SplitInferenceVector
+from benchmarks.rows import Row, row
+
+SCENARIO = str(Path(__file__).parents[1] / "topologies" / "quickstart.yaml")
+ENVIRONMENTS, STEPS, EPOCHS, BATCH, HIDDEN = 8, 128, 10, 256, 64
+ROLLOUTS = 6  # of a repeat
+REPEATS = 7  # the best counts, since other load only slows it down
+A3C_UPDATES = 2_000  # of both workers together
+A3C_REPEATS = 3
+
+
+class OfStableBaselines(VecEnv):
+    """The environment for Stable-Baselines3. The step that starts an episode is one like the others here, which
+    changes what is learned but not how long it takes."""
+
+    def __init__(self, environment: SplitInferenceVector) -> None:
+        self.environment = environment
+        self.infos: list[dict[str, Any]] = [{} for _ in range(environment.num_envs)]
+        super().__init__(environment.num_envs, environment.single_observation_space, environment.single_action_space)
+
+    def reset(self) -> Any:
+        return self.environment.reset(seed=1)[0]
+
+    def step_async(self, actions: Any) -> None:
+        self.actions = actions
+
+    def step_wait(self) -> Any:
+        observations, rewards, terminated, truncated, _ = self.environment.step(self.actions)
+        return observations, rewards.astype(np.float32), terminated | truncated, self.infos
+
+    def close(self) -> None:
+        self.environment.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        return [getattr(self.environment, attr_name, None)] * self.num_envs
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        raise NotImplementedError
+
+    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
+        raise NotImplementedError
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        return [False] * self.num_envs
+
+
+def ppo_rows() -> Iterator[Row]:
+    """Both with the same networks, environments, rollouts, epochs and batches, on one thread."""
+    episodes = _episodes()
+    settings = PpoSettings(
+        ROLLOUTS * STEPS * ENVIRONMENTS, ENVIRONMENTS, STEPS, update_epochs=EPOCHS, gamma=0.99,
+        num_minibatches=STEPS * ENVIRONMENTS // BATCH, hidden=HIDDEN,
+    )  # fmt: skip
+    make = partial(SplitInferenceVector, episodes=episodes)
+    peer = PPO(
+        "MlpPolicy", OfStableBaselines(make(ENVIRONMENTS)), n_steps=STEPS, batch_size=BATCH, n_epochs=EPOCHS,
+        policy_kwargs={"net_arch": [HIDDEN, HIDDEN]}, seed=1, device="cpu",
+    )  # fmt: skip
+    fast_ppo.train(make, settings, 1)  # compiles
+    own_s, peer_s = [], []
+    with one_thread():
+        for _ in range(REPEATS):  # in turns, so that both run under the same load
+            start = time.perf_counter()
+            fast_ppo.train(make, settings, 1)
+            own_s.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            peer.learn(settings.total_timesteps)
+            peer_s.append(time.perf_counter() - start)
+    steps = settings.total_timesteps
+    yield row("ppo_steps_per_s", steps / min(own_s), "1/s", "stable-baselines3 PPO", steps / min(peer_s))
+
+
+def a3c_rows() -> Iterator[Row]:
+    """Two workers in processes, compared with one."""
+    episodes = _episodes()
+    best = {1: 0.0, 2: 0.0}
+    for _ in range(A3C_REPEATS):
+        for workers, value in best.items():
+            best[workers] = max(value, _updates_per_s(episodes, workers))
+    yield row("a3c_speedup_2_workers", best[2], "updates/s", "one worker", best[1])
+
+
+def _episodes() -> Episodes:
+    return episodes_of(SCENARIO, episodes=16, steps=32, seed=0)
+
+
+def _updates_per_s(episodes: Episodes, workers: int) -> float:
+    """Return updates per second between the first and the last report: without the start of processes."""
+    steps = A3cSettings().num_envs * A3cSettings().num_steps
+    reports: list[tuple[float, int]] = []
+
+    def report(done: int, total: int) -> None:
+        if 0 < done < total:
+            reports.append((time.perf_counter(), done))
+
+    settings = A3cSettings(A3C_UPDATES * steps, workers=workers, asynchronous=True)
+    a3c.train(partial(SplitInferenceVector, episodes=episodes), settings, 1, report)
+    (start, first), (end, last) = reports[0], reports[-1]
+    return (last - first) / steps / (end - start)
