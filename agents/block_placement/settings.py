@@ -35,7 +35,7 @@ class BlockPlacementSettings:
     power_w: float = 0.5  # p
     noise_w_per_hz: float = 4e-21  # N_0, thermal noise at 290 K
     mean_gain: float = 1e-12  # of the Rayleigh fading |h|^2, whose draws are limited to those of the published rates
-    energy_max_j: float = 1_000.0  # E_max of a device
+    energy_max_j: float = 10_000.0  # E_max of a device: enough for T tasks without a server
 
     # Ours: of the mended form only.
     slot_s: float = 5.0  # length of a slot, in which a server drains its queue

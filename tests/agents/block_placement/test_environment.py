@@ -17,13 +17,17 @@ from agents.environments import BLOCK_PLACEMENT
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_checkers_pass(form: str) -> None:
+def test_gymnasiums_checker_passes(form: str) -> None:
     environment = gymnasium.make(BLOCK_PLACEMENT, form=form, slots=5)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(environment.unwrapped)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_checker_of_stable_baselines3_passes(form: str) -> None:
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
-    checker.check_env(environment.unwrapped)
+    checker.check_env(gymnasium.make(BLOCK_PLACEMENT, form=form, slots=5).unwrapped)
 
 
 @pytest.mark.parametrize("form", FORMS)

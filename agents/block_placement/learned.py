@@ -1,0 +1,98 @@
+"""Learned policies: MT-A3C, A3C, A2C, and DQN of Stable-Baselines3.
+
+MT-A3C has one trunk, M heads and one critic, and workers with shared parameters. A2C is its synchronous twin: one
+worker. A3C has one head over all K^M placements where these are few (`MOST_JOINT_OUTCOMES`), otherwise a network for
+each block. Workers take turns, so that the same seed gives the same policy.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from agents.block_placement.networks import MOST_JOINT_OUTCOMES, JointActions, NetworkPerBlock
+from agents.block_placement.optimum import all_placements
+from agents.block_placement.policies import Choose, Situation
+from agents.block_placement.problem import BlockPlacement
+from agents.block_placement.vector_environment import BlockPlacementVector
+from agents.learning import a3c
+from agents.learning.heads import MakeEnvironment, shape_of
+from agents.learning.networks import MakeNetwork, SeparateNetworks, SharedTrunk
+from agents.learning.settings import A3cSettings
+from emulator.core.arrays import Ints
+
+if TYPE_CHECKING:
+    from agents.learning.networks import ActorCritic
+
+GAMMA = 0.95  # published; the printed form's rewards do not depend on earlier actions, so that 0 is exact there
+
+Learn = Callable[[BlockPlacement, int, int], Choose]  # (problem, steps in slots, seed)
+
+
+def settings_of(problem: BlockPlacement, steps: int, workers: int) -> A3cSettings:
+    """Return the settings of training: found by hand on the default problem."""
+    return A3cSettings(
+        total_timesteps=steps,
+        workers=workers,
+        num_envs=64,
+        num_steps=4,
+        learning_rate=5e-3,
+        gamma=GAMMA if problem.form.observes_load else 0.0,
+        ent_coef=0.02,
+    )
+
+
+def learn_mt_a3c(problem: BlockPlacement, steps: int, seed: int, workers: int = 4) -> Choose:
+    """Train MT-A3C for some slots."""
+    environments: MakeEnvironment = partial(BlockPlacementVector, problem=problem)
+    return _train(environments, problem, settings_of(problem, steps, workers), seed, SharedTrunk)
+
+
+def learn_a3c(problem: BlockPlacement, steps: int, seed: int) -> Choose:
+    """Train A3C for some slots."""
+    environments: MakeEnvironment = partial(BlockPlacementVector, problem=problem)
+    settings = settings_of(problem, steps, 4)
+    if problem.places**problem.settings.blocks > MOST_JOINT_OUTCOMES:
+        return _train(environments, problem, settings, seed, NetworkPerBlock)
+    return _train(
+        lambda count: JointActions(BlockPlacementVector(count, problem)), problem, settings, seed, SeparateNetworks
+    )
+
+
+def learn_dqn(problem: BlockPlacement, steps: int, seed: int) -> Choose:
+    """Train DQN of Stable-Baselines3 for some slots."""
+    from agents.block_placement.dqn import learn
+
+    return learn(problem, steps, seed)
+
+
+def _train(
+    environments: MakeEnvironment, problem: BlockPlacement, settings: A3cSettings, seed: int, network: MakeNetwork
+) -> Choose:
+    weights, _ = a3c.train(environments, settings, seed, network=network)
+    example = environments(1)
+    shape = shape_of(example.single_observation_space, example.single_action_space)
+    model = network(shape, settings.hidden, torch.Generator())
+    model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+    return partial(_most_probable, model, problem.settings.blocks)
+
+
+def _most_probable(model: "ActorCritic", blocks: int, situation: Situation) -> Ints:
+    """Return the most probable placements, shape (B, M)."""
+    observations = torch.from_numpy(situation.problem.observe(situation.slots, situation.carried))
+    with torch.no_grad():
+        logits, _ = model.outputs(observations)
+    outcomes: Ints = logits.reshape(len(observations), *model.shape[1:]).argmax(-1).numpy()  # (B, heads)
+    if model.shape.heads == blocks:
+        return outcomes
+    return np.asarray(all_placements(blocks, situation.problem.places)[outcomes[:, 0]])
+
+
+LEARNERS: Mapping[str, Learn] = {
+    "mt-a3c": learn_mt_a3c,
+    "a2c": partial(learn_mt_a3c, workers=1),
+    "a3c": learn_a3c,
+    "dqn": learn_dqn,
+}

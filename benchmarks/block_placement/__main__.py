@@ -1,0 +1,41 @@
+"""`python -m benchmarks.block_placement FOLDER [--full]`: compare policies, print the tables, draw the figures.
+
+Rows are kept in FOLDER/rows.csv; a later call measures only what is missing there.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.block_placement.compare import tables
+from benchmarks.block_placement.figures import gaps, sweeps
+from benchmarks.block_placement.plan import FULL, QUICK, cases, measure
+
+KEY = ["form", "sweep", "value", "policy", "seed"]
+
+
+def main() -> None:
+    """Measure what is missing, then print and draw."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.block_placement")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--full", action="store_true", help="ten seeds, DQN, learners in the sweeps: hours")
+    parser.add_argument("--draw", action="store_true", help="measure nothing: print and draw the rows that exist")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    path = arguments.folder / "rows.csv"
+    rows = pd.read_csv(path, keep_default_na=False) if path.exists() else pd.DataFrame(columns=KEY)
+    done = set(rows[KEY].itertuples(index=False, name=None))
+    for case, policy, seed in [] if arguments.draw else cases(FULL if arguments.full else QUICK):
+        if (*case, policy, seed) in done:
+            continue
+        row = pd.DataFrame([measure(case, policy, seed)])
+        rows = pd.concat([rows, row], ignore_index=True) if len(rows) else row
+        rows.to_csv(path, index=False)
+    print(tables(rows))
+    gaps(rows, arguments.folder)
+    sweeps(rows, arguments.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What is measured: the default problem with many seeds, and the published ranges with few."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from agents.block_placement.environment import problem_of
+from agents.block_placement.learned import LEARNERS
+from agents.block_placement.policies import POLICIES
+from agents.block_placement.rollout import episode_means
+
+TEST_SEED = 1_000  # seed n is tested on episodes TEST_SEED + n, which no training draws
+FIXED = ("greedy", "even-split", "random")  # the published baselines that do not learn
+SLOTS = {"mt-a3c": 150_000, "a2c": 150_000, "a3c": 150_000, "dqn": 4_000}  # of training
+SWEEPS: Mapping[str, Sequence[int]] = {
+    "servers": tuple(range(2, 10)),
+    "blocks": (3, 6, 9, 12, 15, 18, 21),
+    "tasks_per_slot": (30, 50, 70, 90, 110),
+}
+SWEPT: Mapping[str, Mapping[str, Any]] = {"blocks": {"networks": ("vgg16",)}}  # the only one with 21 layers
+# VGG16 has 22 times the work of AlexNet: processors 20 times as fast, by parallel units, at the same energy for an
+# operation, keep delays and loads of the same order.
+FASTER = {
+    "device_flops_per_s": 2e10,
+    "slowest_server_flops_per_s": 8e10,
+    "fastest_server_flops_per_s": 2e11,
+    "chip_factor": 2.5e-29,
+    "energy_max_j": 2e5,
+}
+# Of training in the mended form. Over a whole episode a policy that still learns lets queues grow to hours, whose costs
+# drown all others; it then learns to leave the servers alone.
+TRAINING_SLOTS = 20
+
+
+class Case(NamedTuple):
+    """One problem: a form with one setting changed (`sweep` = `value`), or the default (`sweep` empty)."""
+
+    form: str
+    sweep: str
+    value: int
+
+
+class Form(NamedTuple):
+    """How much is measured: seeds of the default problem and of each point of a sweep, and the policies that learn."""
+
+    seeds: int
+    sweep_seeds: int
+    learned: tuple[str, ...]
+    sweep_learned: tuple[str, ...]
+
+
+QUICK = Form(3, 1, ("mt-a3c", "a3c"), ("mt-a3c",))
+FULL = Form(10, 3, ("mt-a3c", "a2c", "a3c", "dqn"), ("mt-a3c", "a3c", "dqn"))
+
+
+def settings_of(case: Case) -> dict[str, Any]:
+    """Return the settings of `problem_of` for a case."""
+    settings: dict[str, Any] = dict(SWEPT.get(case.sweep, {}))
+    if "networks" in settings:
+        settings |= FASTER
+    return settings | ({case.sweep: case.value} if case.sweep else {})
+
+
+def cases(form: Form) -> Iterator[tuple[Case, str, int]]:
+    """Yield each case, policy and seed, the most important first."""
+    default = [Case(name, "", 0) for name in ("printed", "mended")]
+    for case in default:
+        for seed in range(form.seeds):
+            for policy in (*form.learned, *FIXED, "all-device", "best-server", "viterbi"):
+                yield case, policy, seed
+    for seed in range(min(form.seeds, 3)):
+        yield default[1], "myopic", seed
+    for seed in range(form.sweep_seeds):
+        for sweep, values in SWEEPS.items():
+            for case in (Case(name, sweep, value) for value in values for name in ("printed", "mended")):
+                for policy in (*FIXED, "viterbi", *form.sweep_learned):
+                    yield case, policy, seed
+
+
+def measure(case: Case, policy: str, seed: int) -> dict[str, Any]:
+    """Return a row: the means of one test episode, and the processor time of the training."""
+    settings = settings_of(case)
+    problem = problem_of(case.form, **settings)
+    training = problem_of(case.form, **settings, slots=TRAINING_SLOTS) if case.form == "mended" else problem
+    begun = time.process_time()
+    choose = LEARNERS[policy](training, SLOTS[policy], seed) if policy in LEARNERS else POLICIES[policy]
+    training_s = time.process_time() - begun
+    means = episode_means(problem, choose, [TEST_SEED + seed])
+    numbers = {name: float(values[0]) for name, values in means._asdict().items()}
+    tasks = problem.settings.tasks_per_slot * problem.settings.slots
+    return {**case._asdict(), "policy": policy, "seed": seed, **numbers, "tasks": tasks, "training_s": training_s}

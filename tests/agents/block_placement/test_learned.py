@@ -1,0 +1,80 @@
+"""Learners of block placement: networks, the problem block by block, and a small problem learned."""
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+
+from agents.block_placement.dqn import BlockByBlock
+from agents.block_placement.environment import FORMS, BlockPlacementEnvironment, problem_of
+from agents.block_placement.learned import LEARNERS
+from agents.block_placement.networks import JointActions, NetworkPerBlock
+from agents.block_placement.optimum import all_placements
+from agents.block_placement.policies import random_places, viterbi
+from agents.block_placement.rollout import episode_means
+from agents.block_placement.vector_environment import BlockPlacementVector
+from agents.learning.heads import Shape
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_block_by_block_has_the_rewards_of_the_slots(form: str) -> None:
+    problem = problem_of(form, slots=6, energy_max_j=8.0)
+    whole, parts = BlockPlacementEnvironment(problem), BlockByBlock(problem)
+    check_env(parts, skip_render_check=True)
+    seen, _ = whole.reset(seed=3)
+    first, _ = parts.reset(seed=3)
+    rng = np.random.default_rng(1)
+    for slot in range(6):
+        np.testing.assert_array_equal(first[: problem.features], seen)
+        placement = rng.integers(problem.places, size=6)
+        seen, reward, *_ = whole.step(placement)
+        total = 0.0
+        for block, place in enumerate(placement):
+            first, part, _, truncated, _ = parts.step(place)
+            assert truncated == (slot == 5 and block == 5)
+            total += part
+        assert total == pytest.approx(reward, rel=1e-12)
+
+
+def test_joint_actions_are_all_placements() -> None:
+    problem = problem_of(slots=4, blocks=3, servers=2)
+    joint, plain = JointActions(BlockPlacementVector(27, problem)), BlockPlacementVector(27, problem)
+    np.testing.assert_array_equal(joint.reset(seed=1)[0], plain.reset(seed=1)[0])
+    assert joint.single_action_space.n == 27  # type: ignore[attr-defined]
+    taken, expected = joint.step(np.arange(27)), plain.step(all_placements(3, 3))
+    for one, other in zip(taken[:4], expected[:4], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_networks_of_blocks_share_no_weights() -> None:
+    model = NetworkPerBlock(Shape(5, 3, 4), 8, torch.Generator().manual_seed(1))
+    logits, values = model.outputs(torch.ones(2, 5))
+    assert logits.shape == (2, 12)
+    assert values.shape == (2, 1)
+    torch.autograd.backward(logits[:, 4:8].sum())
+    moved = [
+        any(bool(torch.count_nonzero(p.grad)) for p in actor.parameters() if p.grad is not None)
+        for actor in model.actors
+    ]
+    assert moved == [False, True, False]
+
+
+@pytest.mark.parametrize("agent", ["mt-a3c", "a3c", "a2c"])
+def test_a_small_problem_is_learned(agent: str) -> None:
+    """Two servers and three blocks, printed form: within 5 % of the optimum, the same policy for the same seed."""
+    problem = problem_of("printed", servers=2, blocks=3, slots=50)
+    policy = LEARNERS[agent](problem, 40_000, 1)
+    cost_s = episode_means(problem, policy, [1_001]).cost_s
+    assert cost_s < 1.05 * episode_means(problem, viterbi, [1_001]).cost_s
+    again = LEARNERS[agent](problem, 2_048, 1), LEARNERS[agent](problem, 2_048, 1)
+    one, other = (episode_means(problem, each, [1_001]) for each in again)
+    assert one.cost_s == other.cost_s
+
+
+def test_dqn_learns() -> None:
+    pytest.importorskip("stable_baselines3")
+    problem = problem_of("printed", servers=2, blocks=3, slots=50)
+    costs = [
+        episode_means(problem, each, [1_001]).cost_s for each in (LEARNERS["dqn"](problem, 1_500, 1), random_places)
+    ]
+    assert costs[0] < 0.8 * costs[1]
