@@ -28,6 +28,7 @@ class Difference(NamedTuple):
 def difference(costs: Floats, reference: Floats) -> Difference:
     """Return cost / reference - 1 over pairs, shape (seeds,) each."""
     relative = costs / reference - 1
+    relative = relative[~np.isnan(relative)]  # a seed that only one of them has
     mean = float(relative.mean())
     if len(relative) < 5:
         return Difference(mean, float("nan"), float("nan"))

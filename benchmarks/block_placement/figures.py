@@ -32,7 +32,7 @@ def gaps(rows: pd.DataFrame, folder: Path) -> None:
             gap = 100 * (costs[policy] / costs["viterbi"] - 1)
             axes.plot(gap, [row] * len(gap), look[policy].marker, color=look[policy].color, markersize=4, mfc="none")
         axes.axvline(2, color="0.5", linestyle=(0, (2, 2)), linewidth=0.8)
-        axes.set_xscale("log")
+        log_when_wide(axes, "x", 1, 100)
         axes.set_yticks(range(len(policies)), [NAMES[policy] for policy in policies])
         axes.invert_yaxis()
         axes.set_xlabel("cost over the optimum, % (dotted: 2 %)")
