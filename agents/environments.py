@@ -4,6 +4,7 @@ import gymnasium
 
 SPLIT_INFERENCE = "airsplit/SplitInference-v0"
 BLOCK_PLACEMENT = "airsplit/BlockPlacement-v0"
+LAYER_SPLIT = "airsplit/LayerSplit-v0"
 
 gymnasium.register(
     SPLIT_INFERENCE,
@@ -15,4 +16,10 @@ gymnasium.register(
     BLOCK_PLACEMENT,
     entry_point="agents.block_placement.environment:make",
     vector_entry_point="agents.block_placement.vector_environment:make",
+)
+
+gymnasium.register(
+    LAYER_SPLIT,
+    entry_point="agents.layer_split.environment:make",
+    vector_entry_point="agents.layer_split.vector_environment:make",
 )
