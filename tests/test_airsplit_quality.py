@@ -47,7 +47,7 @@ def test_a_table_is_measured_written_and_printed(tmp_path: Path) -> None:
     assert printed.splitlines()[-1] == str(out)
     assert len(printed.splitlines()) == 1 + len(table.rows) + 1
     assert set(load_calibration(str(out))) == {1, 3, 4}
-    assert {path.name for path in tmp_path.iterdir()} == {"table.json", "table.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == {"table.json", "table.npz", "table.units.npz"}
     again = json.loads(call("resnet8-fashion", "--cuts", 4, "--seeds", 2, "--out", tmp_path / "other.json", "--json"))
     assert [row["codec"] for row in again["rows"]] == ["fp32", "int8", "int4"]
     assert again["rows"][0]["interval"] == ""  # fewer than five seeds have none

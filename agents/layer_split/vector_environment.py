@@ -42,11 +42,10 @@ class LayerSplitVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[An
         if options:
             raise ValueError(f"options={dict(options)}: must be empty")
         seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
-        known = self._generators or [None] * self.num_envs
-        self._generators = [
-            np_random(each)[0] if each is not None or before is None else before
-            for each, before in zip(seeds, known, strict=True)
-        ]
+        self._generators = self._generators or [np.random.default_rng() for _ in seeds]
+        for index, each in enumerate(seeds):
+            if each is not None:
+                self._generators[index] = np_random(each)[0]
         self._start(np.ones(self.num_envs, np.bool_))
         return self._observed()
 

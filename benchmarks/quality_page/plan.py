@@ -20,19 +20,20 @@ PACKETS, BURSTS = "packets:1500", "bursts:1500x4"
 
 @dataclass(frozen=True)
 class Plan:
-    """Codecs at all `cuts`, and each delivery at its levels."""
+    """Codecs at all `cuts`, and each delivery at its levels, of activations in the codec `sent_in`."""
 
     cuts: tuple[int, ...]
     deliveries: Mapping[str, tuple[float, ...]]
     size: SampleSize
     codecs: tuple[str, ...] = tuple(CODECS)
+    sent_in: str = DELIVERED
 
     @property
     def cases(self) -> list[Case]:
         """All cases, cut by cut."""
         single = cases(self.cuts, self.codecs, (), ())
         lossy = [
-            Case(cut, DELIVERED, text, level)
+            Case(cut, self.sent_in, text, level)
             for cut in self.cuts
             for text, levels in self.deliveries.items()
             for level in levels
@@ -71,6 +72,20 @@ FULL: Mapping[str, Plan] = {
     "vgg-fashion": Plan((1, 3, 6, 7), VISION, SampleSize(seeds=5, units=4, group_images=50)),
     "efficientnet-lite0": Plan((5, 7, 9, 12, 13, 16, 17), PHOTOGRAPHS, SampleSize(seeds=5, units=1, group_images=40)),
 }
+
+LAYER_SPLIT_LEVELS = (0.05, 0.1, 0.2, 0.3)
+LAYER_SPLIT = {
+    f"scalars/{PLAIN}": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
+    f"{PACKETS}/{PLAIN}": LAYER_SPLIT_LEVELS,
+    f"{BURSTS}/{PLAIN}": LAYER_SPLIT_LEVELS,
+    f"noise:1/{PLAIN}": LAYER_SPLIT_LEVELS,
+}
+FURTHER: Mapping[str, Plan] = {
+    "layer-split/smollm2-135m": Plan(
+        tuple(range(1, 13)), LAYER_SPLIT, SampleSize(seeds=10, units=1, window_tokens=64), ("fp16",), "fp16"
+    )
+}
+"""For agents that cut the first layers: on many short windows, paired between the cuts."""
 
 
 def shortened(plan: Plan) -> Plan:

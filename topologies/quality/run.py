@@ -22,6 +22,7 @@ from topologies.quality.measurement import Case, KeptResults, measure, table
 from topologies.quality.room import require_memory
 from topologies.quality.subject import calibrate
 from topologies.quality.tables import MeasuredOn, calibration_bytes, save_quality
+from topologies.quality.units import save_units, units_path
 
 PACKAGES = ("torch", "transformers", "numpy")
 
@@ -29,8 +30,8 @@ PACKAGES = ("torch", "transformers", "numpy")
 def measure_model(
     model: str, cases: Sequence[Case], size: SampleSize, text: Path | None, out: Path, progress: StepProgress
 ) -> QualityTable:
-    """Measure the cases of a model (`find_model`), write the table to `out` and the calibration beside it, and return
-    the table.
+    """Measure the cases of a model (`find_model`), write the table to `out`, with the calibration and the losses of
+    single units beside it, and return the table.
 
     What is measured is kept in a file beside `out` until the table is written: the same call after an interruption
     continues. Uses one thread, for the whole process. Raises ValueError, one line, for a model that is unknown or not
@@ -40,6 +41,7 @@ def measure_model(
     """
     require_writable(out)
     require_writable(out.with_suffix(".npz"))
+    require_writable(units_path(out))
     found = find_model(model)
     plan = found.plan
     layers = len(plan.layers)
@@ -86,5 +88,6 @@ def measure_model(
     with atomic_write(out.with_suffix(".npz")) as file:
         file.write_bytes(stored)
     save_quality(measured, measured_on, out)
+    save_units({case: each.losses for case, each in results.items()}, out)
     kept.remove()
     return measured

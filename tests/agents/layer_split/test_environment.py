@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -62,9 +63,9 @@ def same_parts(one: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...]) -> No
 
 def test_returned_arrays_do_not_change_later() -> None:
     vector = LayerSplitVector(2, drawn_problem(3))
-    first = [*vector.reset(seed=1)]
+    observations, info = vector.reset(seed=1)
     results = vector.step(np.zeros(2, np.int64))
-    kept = [first[0], first[1]["level"], *results[:4], results[4]["level"]]
+    kept = [observations, info["level"], *results[:4], results[4]["level"]]
     copies = [array.copy() for array in kept]
     vector.step(np.full(2, 2))
     for array, copy in zip(kept, copies, strict=True):
@@ -163,7 +164,7 @@ def test_invalid_actions_change_nothing() -> None:
         ({"steps": 0}, "steps"),
     ],
 )
-def test_impossible_settings_are_refused(changed: dict[str, object], message: str) -> None:
+def test_impossible_settings_are_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=rf"^{message}="):
         replace(MENDED, **changed)
 
