@@ -10,6 +10,7 @@ from agents.layer_split.losses import TABLE
 from agents.layer_split.setting import MENDED
 from benchmarks.layer_split.best_split import direction, level_results, losses_of, reward_scores, spearman
 from benchmarks.layer_split.figure import draw_best_splits
+from topologies.quality.tables import load_quality
 from topologies.quality.units import load_units
 
 
@@ -54,5 +55,5 @@ def test_the_figure_is_drawn(tmp_path: Path) -> None:
     units = load_units(str(TABLE))
     found = {name: list(level_results(*losses_of(units, each.delivery))) for name, each in CHANNELS.items()}
     for suffix in ("pdf", "png"):
-        assert draw_best_splits(found, tmp_path / f"best.{suffix}").stat().st_size > 5_000
+        assert draw_best_splits(found, load_quality(str(TABLE)), tmp_path / f"best.{suffix}").stat().st_size > 5_000
     assert b"/FontType 3" not in (tmp_path / "best.pdf").read_bytes()

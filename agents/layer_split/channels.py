@@ -38,13 +38,14 @@ class Outage:
 
     def level(self, noise: Floats, scale: Floats) -> Floats:
         """Return the probability of an outage, shape (N,)."""
-        found: Floats = gammainc(self.nakagami_m, self.nakagami_m * self.threshold * noise**2 / (2 * scale**2))
-        return found
+        m = self.nakagami_m
+        return np.asarray(gammainc(m, m * self.threshold * noise**2 / (2 * scale**2)), dtype=np.float64)
 
     def noise(self, level: Floats, scale: Floats) -> Floats:
         """Return the noise with which this share is lost, shape (N,)."""
-        found: Floats = gammaincinv(self.nakagami_m, level) / (self.nakagami_m * self.threshold)
-        return scale * np.sqrt(2 * found)
+        m = self.nakagami_m
+        power = np.asarray(gammaincinv(m, level), dtype=np.float64) / (m * self.threshold)
+        return scale * np.sqrt(2 * power)
 
 
 @dataclass(frozen=True)

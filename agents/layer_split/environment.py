@@ -70,8 +70,7 @@ def problem_of(
     losses = shipped_losses(found.delivery) if loss_model is None else loss_model
     problem = LayerSplit(setting, found.impairment, losses)
     if loss_model is None:
-        ends = np.array([1, setting.max_split]) + setting.extra_layers
-        losses.losses(np.full(2, setting.max_level), ends)
+        problem.losses(np.full(2, setting.reached_level), np.array([1, setting.max_split]))
     return problem
 
 

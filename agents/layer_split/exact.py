@@ -39,7 +39,7 @@ def optimal_episodes(problem: LayerSplit, starts: States) -> OptimalEpisodes:
     drift = (1 - of.drift) ** ups * (1 + of.drift) ** downs
     for episode in range(count):
         level = starts.level[episode] * drift[known]
-        losses = problem.loss_model.losses(level, target[known] + of.extra_layers)
+        losses = problem.losses(level, target[known])
         rewards[episode][known] = problem.rewards(losses, starts.reference[episode], target[known])
     states = count * len(split)
     offsets = first[:, None, None] * len(split)

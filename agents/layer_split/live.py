@@ -10,6 +10,7 @@ from emulator.activation.codecs import codec
 from emulator.activation.delivery import parse_delivery
 from emulator.core.arrays import Floats, Ints
 from topologies.quality.data import SampleSize, prepare
+from topologies.quality.measured_model import find_model
 from topologies.quality.subject import Subject
 
 
@@ -46,6 +47,6 @@ def live_losses(model: str, delivery: str, splits: int, windows: int, tokens: in
     MissingDependency for one that is not installed.
     """
     torch.set_num_threads(1)
-    subject = prepare(model, None, SampleSize(seeds=windows, units=1, window_tokens=tokens)).subject
+    subject = prepare(find_model(model), None, SampleSize(seeds=windows, units=1, window_tokens=tokens)).subject
     subject.prepare(tuple(range(1, splits + 2)))
     return LiveLosses(subject, delivery, np.random.default_rng(seed))

@@ -55,14 +55,14 @@ class LayerSplit:
         )
         first, final = of.start_splits
         split: Ints = first + (draws[:, 2] * (final - first + 1)).astype(np.int64)
-        return States(level, scale, split, split, self._losses(level, split), last, np.zeros_like(split))
+        return States(level, scale, split, split, self.losses(level, split), last, np.zeros_like(split))
 
     def steps(self, states: States, actions: Ints) -> tuple[States, Floats]:
         """Return the states after one action each, and the rewards, shape (N,)."""
         of = self.setting
         split = self.targets[states.split - 1, actions]
         level = states.level * (1 - of.drift * np.sign(split - states.split))
-        loss = self._losses(level, split)
+        loss = self.losses(level, split)
         if of.stay_repeats:
             loss = np.where(split == states.split, states.last, loss)
         rewards = self.rewards(loss, states.reference, split)
@@ -78,7 +78,7 @@ class LayerSplit:
         """The least and the greatest value of each feature, shape (features,) each."""
         of = self.setting
         scales = np.array(of.scale_range)
-        high = [self.impairment.noise(np.full(2, of.max_level), scales).max(), scales[1], 1.0]
+        high = [self.impairment.noise(np.full(2, of.reached_level), scales).max(), scales[1], 1.0]
         low = [0.0, 0.0, 0.0]
         progress = 2 if of.observes_progress else 0
         # Rounding to single precision must not put a value beyond its bound.
@@ -93,5 +93,6 @@ class LayerSplit:
             columns += [1 - states.step / of.steps, states.start / of.max_split]
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def _losses(self, level: Floats, split: Ints) -> Floats:
-        return self.loss_model.losses(level, split + self.setting.extra_layers)
+    def losses(self, levels: Floats, splits: Ints) -> Floats:
+        """Return the losses in nats a token of splits at levels, shape (N,)."""
+        return self.loss_model.losses(np.minimum(levels, self.setting.max_level), splits + self.setting.extra_layers)

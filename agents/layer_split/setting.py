@@ -13,9 +13,10 @@ class LayerSplitSetting:
 
     `alpha`: weight of the perplexity against the load of the UE; `level_range`, `scale_range` (ours),
     `start_splits`: uniform at the start of an episode; `drift`: relative change of the level by a move (up: less, down:
-    more); `extra_layers`: layers that split p runs at the UE beyond p; `stay_repeats`: an action that keeps the split
-    repeats the perplexity of the step before, at the start that of the episode before; `observes_progress`: the
-    remaining steps and the split at the start, on which the best action depends, are observed. Raises ValueError (one
+    more), whatever its length; `max_level`: a level above it counts as this one; `extra_layers`: layers that split p
+    runs at the UE beyond p; `stay_repeats`: an action that keeps the split repeats the perplexity of the step before,
+    at the start that of the episode before; `observes_progress`: the remaining steps and the split at the start, on
+    which the best action depends, are observed. Raises ValueError (one
     line) for numbers that no episode can have.
     """
 
@@ -26,14 +27,17 @@ class LayerSplitSetting:
     scale_range: tuple[float, float] = (0.5, 1.5)
     start_splits: tuple[int, int] = (3, 6)
     drift: float = 0.0005
+    max_level: float = 0.3
     actions: Actions = field(default_factory=Moves)
     extra_layers: int = 0
     stay_repeats: bool = False
     observes_progress: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.level_range[0] <= self.level_range[1]:
-            raise ValueError(f"level_range={self.level_range}: must ascend from 0 or more")
+        if not 0 <= self.level_range[0] <= self.level_range[1] <= self.max_level:
+            raise ValueError(
+                f"level_range={self.level_range}: must ascend from 0 or more to {self.max_level:g} at most"
+            )
         if not 0 < self.scale_range[0] <= self.scale_range[1]:
             raise ValueError(f"scale_range={self.scale_range}: must ascend from above 0")
         if not 1 <= self.start_splits[0] <= self.start_splits[1] <= self.max_split:
@@ -42,7 +46,7 @@ class LayerSplitSetting:
             raise ValueError(f"steps={self.steps}, drift={self.drift:g}: must be at least 1, and from 0 to below 1")
 
     @property
-    def max_level(self) -> float:
+    def reached_level(self) -> float:
         """The greatest level that an episode can reach."""
         return self.level_range[1] * (1 + self.drift) ** self.steps
 

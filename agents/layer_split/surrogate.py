@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agents.learning.networks import one_thread
 from emulator.core.arrays import Floats, Ints
 
 HIDDEN = 128
@@ -55,6 +56,11 @@ class SurrogateLosses:
 
 def fit(measured: Measurements, seed: int, epochs: int = 300, batch: int = 64, rate: float = 1e-3) -> SurrogateLosses:
     """Fit a surrogate by Adam to the least mean squared error of the gain. Deterministic for a seed, on one thread."""
+    with one_thread():
+        return _fit(measured, seed, epochs, batch, rate)
+
+
+def _fit(measured: Measurements, seed: int, epochs: int, batch: int, rate: float) -> SurrogateLosses:
     draws = torch.Generator().manual_seed(seed)
     max_level, max_split = float(measured.levels.max()), int(measured.splits.max())
     scale = float(np.abs(measured.gains).mean()) or 1.0
@@ -65,7 +71,9 @@ def fit(measured: Measurements, seed: int, epochs: int = 300, batch: int = 64, r
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
     for epoch in range(epochs):
         optimizer.param_groups[0]["lr"] = rate * (1 - epoch / epochs)
-        for index in torch.randperm(len(x), generator=draws).split(batch):
+        order = torch.randperm(len(x), generator=draws)
+        for first in range(0, len(x), batch):
+            index = order[first : first + batch]
             loss = (network(x[index]).squeeze(1) - y[index]).square().mean()
             optimizer.zero_grad()
             torch.autograd.backward(loss)

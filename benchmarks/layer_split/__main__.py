@@ -2,7 +2,8 @@
 
 `agents`: PPO over ten training seeds, and policies that learn nothing, against the optimum. `cuts`: the best split by
 level with intervals, and whether more loss moves it away from the input. `surrogate`: the surrogate's errors, and PPO
-on it and with the language model in the loop. `figure`: the figure of the page. Default: agents.
+on it and with the language model in the loop. `traps`: what the printed form pays for its defects. `figure`: the figure
+of the page. Default: agents.
 """
 
 import argparse
@@ -18,10 +19,12 @@ from agents.layer_split.setting import MENDED, WIDE
 from benchmarks.layer_split import agents, surrogate
 from benchmarks.layer_split.best_split import LevelResult, direction, level_results, losses_of
 from benchmarks.layer_split.figure import draw_best_splits
+from benchmarks.layer_split.traps import traps
+from topologies.quality.tables import load_quality
 from topologies.quality.units import load_units
 
 FIGURE = Path(__file__).parents[2] / "docs" / "layer-split" / "layer-split-best"
-PARTS = ("agents", "cuts", "surrogate", "figure")
+PARTS = ("agents", "cuts", "surrogate", "traps", "figure")
 ACTIONS = {"moves:1": Moves(), "moves:4": Moves(4), "any": AnySplit()}
 
 
@@ -63,11 +66,18 @@ def surrogate_lines(channels: list[str]) -> Iterator[dict[str, object]]:
             yield {"channel": channel, **training._asdict()}
 
 
+def trap_lines(channels: list[str]) -> Iterator[dict[str, object]]:
+    """Yield a line for each channel and trap."""
+    for channel in channels:
+        for trap in traps(channel):
+            yield {"channel": channel, **trap._asdict()}
+
+
 def figure_lines() -> Iterator[dict[str, object]]:
     """Draw the figure as PDF and PNG, and yield the paths."""
     FIGURE.parent.mkdir(exist_ok=True)
     for suffix in (".pdf", ".png"):
-        yield {"figure": str(draw_best_splits(best_splits(), FIGURE.with_suffix(suffix)))}
+        yield {"figure": str(draw_best_splits(best_splits(), load_quality(str(TABLE)), FIGURE.with_suffix(suffix)))}
 
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks.layer_split")
@@ -84,6 +94,7 @@ made = {
     "agents": lambda: agent_lines(channels, given.actions or list(ACTIONS), given.seeds),
     "cuts": cut_lines,
     "surrogate": lambda: surrogate_lines(channels),
+    "traps": lambda: trap_lines(channels),
     "figure": figure_lines,
 }
 for part in chosen:

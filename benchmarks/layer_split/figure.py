@@ -1,4 +1,4 @@
-"""Draw the best split by level, with intervals."""
+"""Draw the best split by level, and the loss by split, with intervals."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,53 +6,59 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.layer_split.best_split import Best, LevelResult
-from results.figures.style import COLUMN_IN, looks, page, save, tidy
+from agents.layer_split.channels import CHANNELS
+from agents.layer_split.losses import CODEC
+from benchmarks.layer_split.best_split import SPLITS, LevelResult
+from emulator.core.arrays import Floats
+from emulator.quality import QualityTable
+from results.figures.style import COLUMN_IN, Look, looks, page, save, tidy
 
+SHOWN = 0.2  # level at which the losses of all splits are drawn
 NAMES = {"scalars": "scalars lost", "packets": "packets lost", "bursts": "bursts lost", "analogue": "noise, fading"}
 
 
-def draw_best_splits(found: Mapping[str, Sequence[LevelResult]], path: Path) -> Path:
-    """Draw the split of least loss, and that of greatest reward, by level for each channel. Return the path."""
+def draw_best_splits(found: Mapping[str, Sequence[LevelResult]], table: QualityTable, path: Path) -> Path:
+    """Draw the split of least loss by level, and the loss by split at one level, for each channel. Return the path."""
     with page(3.6, COLUMN_IN) as figure:
-        above, below = figure.subplots(2, 1, sharex=True)
-        for shift, (channel, look) in zip(
-            np.linspace(-0.006, 0.006, len(found)), looks(list(found)).items(), strict=True
-        ):
-            results = found[channel]
-            for axes, bests in (
-                (above, [each.quality for each in results]),
-                (below, [each.reward for each in results]),
-            ):
-                splits = np.array([best.split for best in bests])
-                axes.errorbar(
-                    [each.level + shift for each in results],
-                    splits,
-                    yerr=_lengths(bests),
-                    color=look.color,
-                    linestyle=look.linestyle,
-                    linewidth=1.0,
-                    marker=look.marker,
-                    markersize=3.4,
-                    markerfacecolor="white",
-                    markeredgewidth=0.8,
-                    elinewidth=0.7,
-                    capsize=0,
-                    label=NAMES[channel],
-                )
-        for axes, label in ((above, "Split of least loss"), (below, "Split of greatest reward")):
-            _finish(axes, label)
+        above, below = figure.subplots(2, 1)
+        shifts = np.linspace(-1, 1, len(found))
+        for shift, (channel, look) in zip(shifts, looks(list(found)).items(), strict=True):
+            bests = [each.quality for each in found[channel]]
+            points = np.array([(best.split, best.low, best.high) for best in bests], dtype=float)
+            _bars(
+                above, np.array([each.level for each in found[channel]]) + 0.005 * shift, points, look, NAMES[channel]
+            )
+            curves = [table.curve(split + 1, CODEC, CHANNELS[channel].delivery) for split in SPLITS]
+            losses = np.array([(curve.at(SHOWN), *curve.interval_at(SHOWN)) for curve in curves])
+            _bars(below, SPLITS + 0.12 * shift, losses, look, NAMES[channel])
+        above.set_xlabel("Share lost, or noise over signal")
+        above.set_ylabel("Split of least loss")
+        above.set_yticks(range(1, 11, 3))
+        below.set_xlabel("Split (decoder layers at the UE)")
+        below.set_ylabel(f"Loss at {SHOWN:g} (nats a token)")
+        below.set_xticks(SPLITS)
+        below.set_ylim(bottom=0)
+        for axes in (above, below):
+            tidy(axes)
         above.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, fontsize=6.5)
-        below.set_xlabel("Share lost, or noise over signal")
         return save(figure, path)
 
 
-def _lengths(bests: Sequence[Best]) -> np.ndarray:
-    return np.array([[best.split - best.low for best in bests], [best.high - best.split for best in bests]]).clip(0)
-
-
-def _finish(axes: Axes, label: str) -> None:
-    axes.set_ylabel(label)
-    axes.set_ylim(0.5, 10.5)
-    axes.set_yticks(range(1, 11, 3))
-    tidy(axes)
+def _bars(axes: Axes, x: Floats, points: Floats, look: Look, label: str) -> None:
+    """Draw points, rows of (value, low, high), with their intervals."""
+    value, low, high = points.T
+    axes.errorbar(
+        x,
+        value,
+        yerr=np.maximum([value - low, high - value], 0),
+        color=look.color,
+        linestyle=look.linestyle,
+        linewidth=1.0,
+        marker=look.marker,
+        markersize=3.4,
+        markerfacecolor="white",
+        markeredgewidth=0.8,
+        elinewidth=0.7,
+        capsize=0,
+        label=label,
+    )

@@ -159,6 +159,7 @@ def test_invalid_actions_change_nothing() -> None:
     ("changed", "message"),
     [
         ({"level_range": (0.2, 0.1)}, "level_range"),
+        ({"level_range": (0.1, 0.4)}, "level_range"),
         ({"scale_range": (0.0, 1.0)}, "scale_range"),
         ({"start_splits": (3, 11)}, "start_splits"),
         ({"steps": 0}, "steps"),

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from agents.layer_split.losses import shipped_losses
 from agents.layer_split.surrogate import LEAST_RATIO, Measurements, SurrogateLosses, fit, gains_of
@@ -19,7 +18,6 @@ def truth(levels: np.ndarray, splits: np.ndarray) -> np.ndarray:
 
 
 def test_it_averages_the_noise_of_single_measurements() -> None:
-    torch.set_num_threads(1)
     surrogate = fit(measured(1_000, 0.3, 1), seed=1, epochs=100)
     unseen = measured(500, 0.0, 2)
     error = float(np.sqrt(np.mean((surrogate.gains(unseen.levels, unseen.splits) - unseen.gains) ** 2)))
