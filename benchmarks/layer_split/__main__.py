@@ -8,11 +8,11 @@ of the page. Default: agents.
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from agents.layer_split.actions import AnySplit, Moves
+from agents.layer_split.actions import Actions, AnySplit, Moves
 from agents.layer_split.channels import CHANNELS
 from agents.layer_split.losses import TABLE
 from agents.layer_split.setting import MENDED, WIDE
@@ -25,7 +25,7 @@ from topologies.quality.units import load_units
 
 FIGURE = Path(__file__).parents[2] / "docs" / "layer-split" / "layer-split-best"
 PARTS = ("agents", "cuts", "surrogate", "traps", "figure")
-ACTIONS = {"moves:1": Moves(), "moves:4": Moves(4), "any": AnySplit()}
+ACTIONS: Mapping[str, Actions] = {"moves:1": Moves(), "moves:4": Moves(4), "any": AnySplit()}
 
 
 def best_splits() -> dict[str, list[LevelResult]]:

@@ -28,7 +28,7 @@ def draw_best_splits(found: Mapping[str, Sequence[LevelResult]], table: QualityT
             _bars(
                 above, np.array([each.level for each in found[channel]]) + 0.005 * shift, points, look, NAMES[channel]
             )
-            curves = [table.curve(split + 1, CODEC, CHANNELS[channel].delivery) for split in SPLITS]
+            curves = [table.curve(int(split) + 1, CODEC, CHANNELS[channel].delivery) for split in SPLITS]
             losses = np.array([(curve.at(SHOWN), *curve.interval_at(SHOWN)) for curve in curves])
             _bars(below, SPLITS + 0.12 * shift, losses, look, NAMES[channel])
         above.set_xlabel("Share lost, or noise over signal")

@@ -14,7 +14,8 @@ def measured(count: int, noise: float, seed: int) -> Measurements:
 
 
 def truth(levels: np.ndarray, splits: np.ndarray) -> np.ndarray:
-    return -levels * (2 + np.sin(splits))
+    found: np.ndarray = -levels * (2 + np.sin(splits))
+    return found
 
 
 def test_it_averages_the_noise_of_single_measurements() -> None:
