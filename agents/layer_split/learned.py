@@ -11,21 +11,21 @@ from emulator.core.arrays import Float32s, Floats, Ints
 Decide = Callable[[Float32s], Ints]  # observations (N, features) to actions (N,)
 
 
-class Episodes(NamedTuple):
+class PlayedEpisodes(NamedTuple):
     """Returns of N episodes, shape (N,), and the splits after each step, shape (N, steps)."""
 
     returns: Floats
     splits: Ints
 
 
-def play(problem: LayerSplit, starts: States, decide: Decide) -> Episodes:
+def play(problem: LayerSplit, starts: States, decide: Decide) -> PlayedEpisodes:
     """Return what a policy earns from these starts, undiscounted."""
     states, returns, splits = starts, np.zeros(len(starts.split)), []
     for _ in range(problem.setting.steps):
         states, rewards = problem.steps(states, decide(problem.observe(states)))
         returns += rewards
         splits.append(states.split)
-    return Episodes(returns, np.stack(splits, axis=1))
+    return PlayedEpisodes(returns, np.stack(splits, axis=1))
 
 
 def most_likely(weights: Mapping[str, Float32s]) -> Decide:

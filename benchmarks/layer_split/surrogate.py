@@ -9,7 +9,7 @@ import numpy as np
 from agents.layer_split.channels import CHANNELS
 from agents.layer_split.environment import problem_of
 from agents.layer_split.exact import optimal_episodes
-from agents.layer_split.learned import Episodes, most_likely, play
+from agents.layer_split.learned import PlayedEpisodes, most_likely, play
 from agents.layer_split.live import live_losses
 from agents.layer_split.losses import CODEC
 from agents.layer_split.setting import LayerSplitSetting
@@ -90,7 +90,7 @@ def trainings(surrogate: SurrogateLosses, channel: str, setting: LayerSplitSetti
     starts = test_starts(table)
     optimum = float(optimal_episodes(table, starts).returns.mean())
     live = live_losses("smollm2-135m", CHANNELS[channel].delivery, setting.max_split, 10, 64, seed)
-    reference: Episodes | None = None
+    reference: PlayedEpisodes | None = None
     for name, problem, settings in (
         ("surrogate", problem_of(channel, setting, surrogate), SETTINGS),
         ("table", table, SETTINGS),
