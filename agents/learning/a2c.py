@@ -2,7 +2,7 @@
 
 from agents.learning.curve import Curve
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment
-from agents.learning.n_step import Report, gradient_of
+from agents.learning.n_step import UpdateReport, gradient_of
 from agents.learning.networks import MakeNetwork, SeparateNetworks, one_thread
 from agents.learning.rollout import Collector
 from agents.learning.settings import A2cSettings
@@ -32,7 +32,7 @@ def train(
         collector = Collector(environment, seed * 1_000, rng)
         steps = settings.num_envs * settings.num_steps
         updates = max(1, settings.total_timesteps // steps)
-        reports: list[Report] = []
+        reports: list[UpdateReport] = []
         for update in range(updates):
             left = 1 - update / updates
             gradient = gradient_of(model, collector.collect(model, settings.num_steps), settings, left)

@@ -11,7 +11,7 @@ import torch
 
 from agents.learning.curve import Curve
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, Shape
-from agents.learning.n_step import Gradient, Report, gradient_of
+from agents.learning.n_step import Gradient, UpdateReport, gradient_of
 from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, one_thread
 from agents.learning.rollout import Collector
 from agents.learning.settings import A3cSettings
@@ -94,12 +94,12 @@ class _Worker:
         self.model.load_state_dict(self.shared.state_dict())
 
 
-def _in_turns(task: _Task, progress: Progress) -> tuple[Weights, list[Report]]:
+def _in_turns(task: _Task, progress: Progress) -> tuple[Weights, list[UpdateReport]]:
     """Let workers take turns. Each copies the parameters after its own update, so they are as stale as in processes."""
     environments = [HeadedEnvironment(task.environments(task.settings.num_envs)) for _ in range(task.settings.workers)]
     parameters = task.parameters(environments[0].shape)
     workers = [_Worker(task, number, each, parameters.model) for number, each in enumerate(environments)]
-    reports: list[Report] = []
+    reports: list[UpdateReport] = []
     for done in range(task.updates):
         worker = workers[done % len(workers)]
         left = task.left(done)
@@ -122,10 +122,10 @@ class _Shared(NamedTuple):
     lock: Lock
 
 
-Numbered = list[tuple[int, Report]]  # reports with the numbers of their updates
+Numbered = list[tuple[int, UpdateReport]]  # reports with the numbers of their updates
 
 
-def _in_processes(task: _Task, progress: Progress) -> tuple[Weights, list[Report]]:
+def _in_processes(task: _Task, progress: Progress) -> tuple[Weights, list[UpdateReport]]:
     """Let each worker update the shared parameters as soon as its gradient is ready. Raises a worker's error."""
     context = multiprocessing.get_context("spawn")
     shape = HeadedEnvironment(task.environments(task.settings.num_envs)).shape

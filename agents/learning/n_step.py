@@ -11,7 +11,7 @@ from agents.learning.rollout import Rollout
 from agents.learning.settings import A2cSettings
 
 
-class Report(NamedTuple):
+class UpdateReport(NamedTuple):
     """Statistics of an update."""
 
     reward_mean: float
@@ -23,7 +23,7 @@ class Gradient(NamedTuple):
     """The gradient of a rollout's loss, by parameter, and statistics of the rollout."""
 
     values: list[Tensor]
-    report: Report
+    report: UpdateReport
 
 
 def gradient_of(model: ActorCritic, rollout: Rollout, settings: A2cSettings, left: float) -> Gradient:
@@ -35,7 +35,7 @@ def gradient_of(model: ActorCritic, rollout: Rollout, settings: A2cSettings, lef
     nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     reward_mean = rollout.rewards[~rollout.resets].mean().item()
-    return Gradient(gradients, Report(reward_mean, rollout.returns, diagnostics))
+    return Gradient(gradients, UpdateReport(reward_mean, rollout.returns, diagnostics))
 
 
 def loss_of(model: ActorCritic, rollout: Rollout, settings: A2cSettings, left: float) -> tuple[Tensor, Diagnostics]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from agents.learning.curve import Curve, Diagnostics, curve_point
 from agents.learning.heads import Shape
-from agents.learning.n_step import Report
+from agents.learning.n_step import UpdateReport
 from agents.learning.networks import ActorCritic, MakeNetwork
 from agents.learning.settings import A2cSettings
 
@@ -66,10 +66,10 @@ def worker_copy(
     return model, rng
 
 
-def curve_of(agent: str, seed: int, reports: list[Report], steps_per_update: int) -> Curve:
+def curve_of(agent: str, seed: int, reports: list[UpdateReport], steps_per_update: int) -> Curve:
     """Return points of the means of reports: about MAX_CURVE_POINTS, the last one at the end."""
     points: Curve = []
-    recent: list[Report] = []
+    recent: list[UpdateReport] = []
     for done, report in enumerate(reports, start=1):
         recent.append(report)
         if is_point(done, len(reports)):
@@ -83,7 +83,7 @@ def is_point(done: int, updates: int) -> bool:
     return done % max(1, updates // MAX_CURVE_POINTS) == 0 or done == updates
 
 
-def _point(agent: str, seed: int, step: int, recent: list[Report]) -> dict[str, Any]:
+def _point(agent: str, seed: int, step: int, recent: list[UpdateReport]) -> dict[str, Any]:
     rows = [(each.reward_mean, *each.diagnostics[:3]) for each in recent]
     reward_mean, *means = (sum(column) / len(column) for column in zip(*rows, strict=True))
     returns = [value for each in recent for value in each.returns]
