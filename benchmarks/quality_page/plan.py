@@ -67,9 +67,9 @@ VISION = {
 PHOTOGRAPHS = {f"{PACKETS}/{PLAIN_VISION}": LEVELS, f"{PACKETS}/{BEST_VISION}": LEVELS}
 
 FULL: Mapping[str, Plan] = {
-    "smollm2-135m": Plan(tuple(range(1, 32, 3)), LANGUAGE, SampleSize(seeds=5, units=2, window_tokens=128)),
-    "resnet8-fashion": Plan((1, 2, 3, 4), VISION, SampleSize(seeds=5, units=4, group_images=50)),
-    "vgg-fashion": Plan((1, 3, 6, 7), VISION, SampleSize(seeds=5, units=4, group_images=50)),
+    "smollm2-135m": Plan(tuple(range(1, 32, 3)), LANGUAGE, SampleSize(seeds=10, units=1, window_tokens=128)),
+    "resnet8-fashion": Plan((1, 2, 3, 4), VISION, SampleSize(seeds=10, units=2, group_images=50)),
+    "vgg-fashion": Plan((1, 3, 6, 7), VISION, SampleSize(seeds=10, units=2, group_images=50)),
     "efficientnet-lite0": Plan((5, 7, 9, 12, 13, 16, 17), PHOTOGRAPHS, SampleSize(seeds=5, units=1, group_images=40)),
 }
 
