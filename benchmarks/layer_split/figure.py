@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from agents.layer_split.channels import CHANNELS
 from agents.layer_split.losses import CODEC
 from benchmarks.layer_split.best_split import SPLITS, LevelResult
-from emulator.core.arrays import Floats
+from benchmarks.quality_page.figures import bars
 from emulator.quality import QualityTable
-from results.figures.style import COLUMN_IN, Look, looks, page, save, tidy
+from results.figures.style import COLUMN_IN, looks, page, save, tidy
 
 SHOWN = 0.2  # level at which the losses of all splits are drawn
 NAMES = {"scalars": "scalars lost", "packets": "packets lost", "bursts": "bursts lost", "analogue": "noise, fading"}
@@ -25,12 +24,10 @@ def draw_best_splits(found: Mapping[str, Sequence[LevelResult]], table: QualityT
         for shift, (channel, look) in zip(shifts, looks(list(found)).items(), strict=True):
             bests = [each.quality for each in found[channel]]
             points = np.array([(best.split, best.low, best.high) for best in bests], dtype=float)
-            _bars(
-                above, np.array([each.level for each in found[channel]]) + 0.005 * shift, points, look, NAMES[channel]
-            )
+            bars(above, np.array([each.level for each in found[channel]]) + 0.005 * shift, points, look, NAMES[channel])
             curves = [table.curve(int(split) + 1, CODEC, CHANNELS[channel].delivery) for split in SPLITS]
             losses = np.array([(curve.at(SHOWN), *curve.interval_at(SHOWN)) for curve in curves])
-            _bars(below, SPLITS + 0.12 * shift, losses, look, NAMES[channel])
+            bars(below, SPLITS + 0.12 * shift, losses, look, NAMES[channel])
         above.set_xlabel("Share lost, or noise over signal")
         above.set_ylabel("Split of least loss")
         above.set_yticks(range(1, 11, 3))
@@ -42,23 +39,3 @@ def draw_best_splits(found: Mapping[str, Sequence[LevelResult]], table: QualityT
             tidy(axes)
         above.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, fontsize=6.5)
         return save(figure, path)
-
-
-def _bars(axes: Axes, x: Floats, points: Floats, look: Look, label: str) -> None:
-    """Draw points, rows of (value, low, high), with their intervals."""
-    value, low, high = points.T
-    axes.errorbar(
-        x,
-        value,
-        yerr=np.maximum([value - low, high - value], 0),
-        color=look.color,
-        linestyle=look.linestyle,
-        linewidth=1.0,
-        marker=look.marker,
-        markersize=3.4,
-        markerfacecolor="white",
-        markeredgewidth=0.8,
-        elinewidth=0.7,
-        capsize=0,
-        label=label,
-    )

@@ -57,7 +57,7 @@ def by_cut(language: QualityTable, vision: QualityTable, path: Path) -> Path:
         for axes, table, names in ((left, language, LANGUAGE_NAMES), (right, vision, VISION_NAMES)):
             for (delivery, label), look in zip(names.items(), looks(list(names)).values(), strict=True):
                 points = [table.curve(cut, DELIVERED, delivery) for cut in table.cuts]
-                _bars(axes, np.array(table.cuts), [_at(curve, COMPARED) for curve in points], look, label)
+                bars(axes, np.array(table.cuts), [_at(curve, COMPARED) for curve in points], look, label)
             _finish(axes, f"Cut of {table.model}")
             axes.set_xticks(table.cuts)
         left.set_yscale("log")
@@ -76,7 +76,7 @@ def by_share(language: QualityTable, vision: QualityTable, path: Path) -> Path:
             for (delivery, label), look in zip(names.items(), looks(list(names)).values(), strict=True):
                 curve = table.curve(cut, DELIVERED, delivery)
                 points = list(np.array(curve[1:]).T[1:])
-                _bars(axes, 100 * curve.levels[1:], points, look, label)
+                bars(axes, 100 * curve.levels[1:], points, look, label)
             _finish(axes, f"Packets lost (%), cut {cut} of {table.model}")
             axes.set_xscale("log")
             axes.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
@@ -93,7 +93,7 @@ def by_codec(language: QualityTable, _: QualityTable, path: Path) -> Path:
         axes = figure.subplots()
         for (name, look), shift in zip(looks(names).items(), (-0.3, -0.1, 0.1, 0.3), strict=False):
             points = [100 * np.expm1(_at(language.curve(cut, name), 0.0)) for cut in language.cuts]
-            _bars(axes, np.array(language.cuts) + shift, points, look, name)
+            bars(axes, np.array(language.cuts) + shift, points, look, name)
         axes.axhline(0, color=INK, linewidth=0.8, zorder=1)
         _finish(axes, f"Cut of {language.model}")
         axes.set_xticks(language.cuts)
@@ -106,7 +106,8 @@ def _at(curve: Curve, level: float) -> Floats:
     return np.array([np.interp(level, curve.levels, values) for values in curve[1:]])
 
 
-def _bars(axes: Axes, x: Floats, points: Sequence[Floats], look: Look, label: str) -> None:
+def bars(axes: Axes, x: Floats, points: Sequence[Floats] | Floats, look: Look, label: str) -> None:
+    """Draw points, rows of (value, low, high), with their intervals."""
     loss, low, high = np.array(points).T
     axes.errorbar(
         x,
