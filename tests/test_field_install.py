@@ -192,7 +192,7 @@ def test_field_unknown_user_runs_a_scenario(place: Path) -> None:
 def test_field_run_below_its_bound_ends_with_code_5(place: Path) -> None:
     """An installation whose bound is wrong, as with stale machine code: the run says so."""
     install, folder = installed(place / "install"), cache_folder()
-    bound = install / "agents" / "bound.py"
+    bound = install / "agents" / "split_inference" / "bound.py"
     text = bound.read_text()
     bound.write_text(text.replace("cost_s, describe(place)) for", "9 * cost_s, describe(place)) for"))
     assert bound.read_text() != text

@@ -108,6 +108,7 @@ def test_neighbours_and_tdd_are_varied_where_there_are_any(file: Path) -> None:
         "beams": "needs a generated channel, an antenna array",
         "TDD pattern": "needs a generated channel with TDD",
         "weight of quality": "needs a cost of quality",
+        "weight of energy": "needs a cost of energy",
     }
 
 

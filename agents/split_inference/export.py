@@ -37,7 +37,7 @@ def export_episode(
         (out / name).parent.mkdir(exist_ok=True)
         copyfile(source, out / name)
     data = yaml.safe_load(resolved_yaml(scenario, folder))
-    data = {key: value for key, value in data.items() if key not in ("hil", "realtime", "training", "cells")}
+    data = {key: value for key, value in data.items() if key not in ("cells", "groups", "hil", "realtime", "training")}
     weights_mb = (
         sum(model.weight_bytes(0, len(model.layers)) for model in episode.system.models.values()) / BYTES_PER_MB
     )

@@ -108,7 +108,12 @@ def test_another_model_of_the_name_replaces_the_first(tmp_path: Path) -> None:
         ("[]", "fp32", "mine: config.json: must be a JSON object"),
         ('{"model_type": "llama", "num_hidden_layers": 100000}', "fp32", "num_hidden_layers=100000: must be"),
         ('{"model_type": "llama"}', "fp64", "mine: dtype=fp64: must be one of bf16, fp16, fp32"),
-        ('{"model_type": "qwen2", "hidden_act": "explode", "num_hidden_layers": 1}', "fp32", "must fit together"),
+        (
+            '{"model_type": "qwen2", "hidden_act": "explode", "vocab_size": 8, "hidden_size": 8,'
+            ' "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}',
+            "fp32",
+            "must fit together",
+        ),
     ],
 )
 def test_received_settings_that_cannot_be_used_are_one_line(settings: str, dtype: str, message: str) -> None:
