@@ -4,15 +4,13 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecEnv
 
 from agents.learning import a3c, fast_ppo
 from agents.learning.networks import one_thread
 from agents.learning.settings import A3cSettings, PpoSettings
+from agents.learning.stable_baselines import OfStableBaselines
 from agents.split_inference.environment import episodes_of
 from agents.split_inference.episodes import Episodes
 from agents.split_inference.vector_environment import SplitInferenceVector
@@ -24,41 +22,6 @@ ROLLOUTS = 6  # of a repeat
 REPEATS = 7  # the best counts, since other load only slows it down
 A3C_UPDATES = 2_000  # of both workers together
 A3C_REPEATS = 3
-
-
-class OfStableBaselines(VecEnv):
-    """The environment for Stable-Baselines3. The step that starts an episode is one like the others here, which
-    changes what is learned but not how long it takes."""
-
-    def __init__(self, environment: SplitInferenceVector) -> None:
-        self.environment = environment
-        self.infos: list[dict[str, Any]] = [{} for _ in range(environment.num_envs)]
-        super().__init__(environment.num_envs, environment.single_observation_space, environment.single_action_space)
-
-    def reset(self) -> Any:
-        return self.environment.reset(seed=1)[0]
-
-    def step_async(self, actions: Any) -> None:
-        self.actions = actions
-
-    def step_wait(self) -> Any:
-        observations, rewards, terminated, truncated, _ = self.environment.step(self.actions)
-        return observations, rewards.astype(np.float32), terminated | truncated, self.infos
-
-    def close(self) -> None:
-        self.environment.close()
-
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        return [getattr(self.environment, attr_name, None)] * self.num_envs
-
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        raise NotImplementedError
-
-    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        raise NotImplementedError
-
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        return [False] * self.num_envs
 
 
 def ppo_rows() -> Iterator[Row]:

@@ -17,10 +17,11 @@ from agents.block_placement.optimum import all_placements
 from agents.block_placement.policies import Choose, Situation
 from agents.block_placement.problem import BlockPlacement
 from agents.block_placement.vector_environment import BlockPlacementVector
-from agents.learning import a3c
+from agents.learning import a2c, a3c
 from agents.learning.heads import MakeEnvironment, shape_of
 from agents.learning.networks import MakeNetwork, SeparateNetworks, SharedTrunk
 from agents.learning.settings import A3cSettings
+from agents.learning.weights import Weights
 from emulator.core.arrays import Ints
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ GAMMA = 0.95  # published; the printed form's rewards do not depend on earlier a
 Learn = Callable[[BlockPlacement, int, int], Choose]  # (problem, steps in slots, seed)
 
 
-def settings_of(problem: BlockPlacement, steps: int, workers: int) -> A3cSettings:
-    """Return the settings of training: found by hand on the default problem."""
+def settings_of(problem: BlockPlacement, steps: int) -> A3cSettings:
+    """Return the settings of training, of which A2C takes its part: found by hand on the default problem."""
     return A3cSettings(
         total_timesteps=steps,
-        workers=workers,
+        workers=4,
         num_envs=64,
         num_steps=4,
         learning_rate=5e-3,
@@ -44,21 +45,28 @@ def settings_of(problem: BlockPlacement, steps: int, workers: int) -> A3cSetting
     )
 
 
-def learn_mt_a3c(problem: BlockPlacement, steps: int, seed: int, workers: int = 4) -> Choose:
+def learn_mt_a3c(problem: BlockPlacement, steps: int, seed: int) -> Choose:
     """Train MT-A3C for some slots."""
-    environments: MakeEnvironment = partial(BlockPlacementVector, problem=problem)
-    return _train(environments, problem, settings_of(problem, steps, workers), seed, SharedTrunk)
+    environments, settings = _environments(problem), settings_of(problem, steps)
+    weights, _ = a3c.train(environments, settings, seed, network=SharedTrunk)
+    return _policy(environments, SharedTrunk, settings, weights)
+
+
+def learn_a2c(problem: BlockPlacement, steps: int, seed: int) -> Choose:
+    """Train MT-A3C's synchronous twin for some slots."""
+    environments, settings = _environments(problem), settings_of(problem, steps)
+    weights, _ = a2c.train(environments, settings, seed, network=SharedTrunk)
+    return _policy(environments, SharedTrunk, settings, weights)
 
 
 def learn_a3c(problem: BlockPlacement, steps: int, seed: int) -> Choose:
     """Train A3C for some slots."""
-    environments: MakeEnvironment = partial(BlockPlacementVector, problem=problem)
-    settings = settings_of(problem, steps, 4)
-    if problem.places**problem.settings.blocks > MOST_JOINT_OUTCOMES:
-        return _train(environments, problem, settings, seed, NetworkPerBlock)
-    return _train(
-        lambda count: JointActions(BlockPlacementVector(count, problem)), problem, settings, seed, SeparateNetworks
-    )
+    environments, settings = _environments(problem), settings_of(problem, steps)
+    network: MakeNetwork = NetworkPerBlock
+    if problem.places**problem.settings.blocks <= MOST_JOINT_OUTCOMES:
+        environments, network = partial(_joint, problem=problem), SeparateNetworks
+    weights, _ = a3c.train(environments, settings, seed, network=network)
+    return _policy(environments, network, settings, weights)
 
 
 def learn_dqn(problem: BlockPlacement, steps: int, seed: int) -> Choose:
@@ -68,23 +76,30 @@ def learn_dqn(problem: BlockPlacement, steps: int, seed: int) -> Choose:
     return learn(problem, steps, seed)
 
 
-def _train(
-    environments: MakeEnvironment, problem: BlockPlacement, settings: A3cSettings, seed: int, network: MakeNetwork
-) -> Choose:
-    weights, _ = a3c.train(environments, settings, seed, network=network)
+def _environments(problem: BlockPlacement) -> MakeEnvironment:
+    return partial(BlockPlacementVector, problem=problem)
+
+
+def _joint(count: int, problem: BlockPlacement) -> JointActions:
+    return JointActions(BlockPlacementVector(count, problem))
+
+
+def _policy(environments: MakeEnvironment, network: MakeNetwork, settings: A3cSettings, weights: Weights) -> Choose:
+    """Return the policy of trained parameters."""
     example = environments(1)
     shape = shape_of(example.single_observation_space, example.single_action_space)
     model = network(shape, settings.hidden, torch.Generator())
     model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
-    return partial(_most_probable, model, problem.settings.blocks)
+    return partial(_most_probable, model)
 
 
-def _most_probable(model: "ActorCritic", blocks: int, situation: Situation) -> Ints:
+def _most_probable(model: "ActorCritic", situation: Situation) -> Ints:
     """Return the most probable placements, shape (B, M)."""
     observations = torch.from_numpy(situation.problem.observe(situation.slots, situation.carried))
     with torch.no_grad():
         logits, _ = model.outputs(observations)
     outcomes: Ints = logits.reshape(len(observations), *model.shape[1:]).argmax(-1).numpy()  # (B, heads)
+    blocks = situation.problem.settings.blocks
     if model.shape.heads == blocks:
         return outcomes
     return np.asarray(all_placements(blocks, situation.problem.places)[outcomes[:, 0]])
@@ -92,7 +107,7 @@ def _most_probable(model: "ActorCritic", blocks: int, situation: Situation) -> I
 
 LEARNERS: Mapping[str, Learn] = {
     "mt-a3c": learn_mt_a3c,
-    "a2c": partial(learn_mt_a3c, workers=1),
+    "a2c": learn_a2c,
     "a3c": learn_a3c,
     "dqn": learn_dqn,
 }

@@ -1,53 +1,26 @@
 """The vector version of the environment `LayerSplitEnvironment`: all episodes in one set of arrays."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
-import numpy.typing as npt
-from gymnasium.utils.seeding import np_random
-from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 
 from agents.layer_split.environment import observation_space, problem_of
 from agents.layer_split.losses import LossModel
 from agents.layer_split.problem import DRAWS, LayerSplit, States
 from agents.layer_split.setting import MENDED, LayerSplitSetting
+from agents.learning.seeded_vector import SeededVector
 from emulator.core.arrays import Flags, Float32s, Floats, Ints
 
 
-class LayerSplitVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]]):
-    """Environment i equals the scalar one after a reset with seed + i, step by step.
-
-    The autoreset mode is NEXT_STEP, Gymnasium's default: the step after an end ignores its action, has reward 0 and
-    returns the next episode's first observation. Returned arrays belong to the caller.
-    """
+class LayerSplitVector(SeededVector):
+    """Environment i equals the scalar one after a reset with seed + i, step by step."""
 
     def __init__(self, num_envs: int, problem: LayerSplit) -> None:
-        self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
-        self.num_envs = num_envs
+        actions = gymnasium.spaces.Discrete(problem.targets.shape[1])
+        super().__init__(num_envs, observation_space(problem), actions)
         self.problem = problem
-        self.single_observation_space = observation_space(problem)
-        self.single_action_space = gymnasium.spaces.Discrete(problem.targets.shape[1])
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self._generators: list[np.random.Generator] = []
         self._states = _empty(num_envs, problem.setting.steps)
-
-    def reset(
-        self, *, seed: int | list[int | None] | None = None, options: Mapping[str, Any] | None = None
-    ) -> tuple[Float32s, dict[str, Any]]:
-        """Start the next episode in every environment. Raises ValueError for options, as there are none."""
-        if options:
-            raise ValueError(f"options={dict(options)}: must be empty")
-        seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
-        self._generators = self._generators or [np.random.default_rng() for _ in seeds]
-        for index, each in enumerate(seeds):
-            if each is not None:
-                self._generators[index] = np_random(each)[0]
-        self._start(np.ones(self.num_envs, np.bool_))
-        return self._observed()
 
     def step(self, actions: Ints) -> tuple[Float32s, Floats, Flags, Flags, dict[str, Any]]:
         """Move every split, or start the next episode. Raises ValueError for an invalid action, before any environment
@@ -65,6 +38,10 @@ class LayerSplitVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[An
         observations, info = self._observed()
         ended = self._states.step == self.problem.setting.steps
         return observations, rewards, ended, np.zeros(self.num_envs, np.bool_), info
+
+    def _start_all(self) -> tuple[Float32s, dict[str, Any]]:
+        self._start(np.ones(self.num_envs, np.bool_))
+        return self._observed()
 
     def _start(self, chosen: Flags) -> None:
         indices = np.flatnonzero(chosen)

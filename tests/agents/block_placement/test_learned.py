@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from gymnasium.utils.env_checker import check_env
 
 from agents.block_placement.dqn import BlockByBlock
-from agents.block_placement.environment import FORMS, BlockPlacementEnvironment, problem_of
+from agents.block_placement.environment import FORMS, problem_of
 from agents.block_placement.learned import LEARNERS
 from agents.block_placement.networks import JointActions, NetworkPerBlock
 from agents.block_placement.optimum import all_placements
@@ -19,21 +18,25 @@ from agents.learning.heads import Shape
 @pytest.mark.parametrize("form", FORMS)
 def test_block_by_block_has_the_rewards_of_the_slots(form: str) -> None:
     problem = problem_of(form, slots=6, energy_max_j=8.0)
-    whole, parts = BlockPlacementEnvironment(problem), BlockByBlock(problem)
-    check_env(parts, skip_render_check=True)
+    whole, parts = BlockPlacementVector(3, problem), BlockByBlock(3, problem)
     seen, _ = whole.reset(seed=3)
     first, _ = parts.reset(seed=3)
     rng = np.random.default_rng(1)
     for slot in range(6):
-        np.testing.assert_array_equal(first[: problem.features], seen)
-        placement = rng.integers(problem.places, size=6)
-        seen, reward, *_ = whole.step(placement)
-        total = 0.0
-        for block, place in enumerate(placement):
-            first, part, _, truncated, _ = parts.step(place)
-            assert truncated == (slot == 5 and block == 5)
-            total += part
-        assert total == pytest.approx(reward, rel=1e-12)
+        np.testing.assert_array_equal(first[:, : problem.features], seen)
+        placements = rng.integers(problem.places, size=(3, 6))
+        seen, rewards, *_ = whole.step(placements)
+        totals = np.zeros(3)
+        for block, places in enumerate(placements.T):
+            first, part, _, truncated, _ = parts.step(places)
+            assert first in parts.observation_space
+            assert truncated.all() == truncated.any() == (slot == 5 and block == 5)
+            totals += part
+        np.testing.assert_allclose(totals, rewards, rtol=1e-12)
+    again, rewards, _, truncated, _ = parts.step(np.zeros(3, np.int64))
+    np.testing.assert_array_equal(again[:, : problem.features], whole.step(placements)[0])
+    assert not rewards.any()
+    assert not truncated.any()
 
 
 def test_joint_actions_are_all_placements() -> None:

@@ -1,0 +1,49 @@
+"""The base of vector environments whose environments draw from generators of their own."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.utils.seeding import np_random
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from emulator.core.arrays import Float32s, Ints
+
+
+class SeededVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]]):
+    """Environment i draws what the scalar one draws after a reset with seed + i.
+
+    The autoreset mode is NEXT_STEP, Gymnasium's default: the step after an episode's end ignores its action, has reward
+    0 and returns the next episode's first observation. Returned arrays belong to the caller.
+    """
+
+    def __init__(
+        self, num_envs: int, observation_space: "gymnasium.Space[Float32s]", action_space: "gymnasium.Space[Any]"
+    ) -> None:
+        self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
+        self.num_envs = num_envs
+        self.single_observation_space, self.single_action_space = observation_space, action_space
+        self.observation_space = batch_space(observation_space, num_envs)
+        self.action_space = batch_space(action_space, num_envs)
+        self._generators: list[np.random.Generator] = []
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[Float32s, dict[str, Any]]:
+        """Start the next episode in every environment. Raises ValueError for options, as there are none."""
+        if options:
+            raise ValueError(f"options={dict(options)}: must be empty")
+        seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
+        before = self._generators
+        self._generators = [
+            before[index] if before and each is None else np_random(each)[0] for index, each in enumerate(seeds)
+        ]
+        return self._start_all()
+
+    @abstractmethod
+    def _start_all(self) -> tuple[Float32s, dict[str, Any]]:
+        """Start the next episode in every environment."""
