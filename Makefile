@@ -67,6 +67,6 @@ train-models: $(READY)
 channel-figures: $(READY)
 	$(BIN)/python -m benchmarks.channel_figures docs/channel
 
-# Measures the shipped quality tables again: some 45 minutes of one processor. An interrupted run continues.
+# Measures the shipped quality tables again: some 45 minutes of one processor, ten of them for LayerSplit. An interrupted run continues.
 quality: $(READY)
 	$(BIN)/python -m benchmarks.quality_page topologies/profiles/quality docs/quality
