@@ -75,9 +75,11 @@ CHANNELS = {
     "scalars": Channel("scalars/none/zero", Outage()),
     "packets": Channel("packets:1500/none/zero", Outage()),
     "bursts": Channel("bursts:1500x4/none/zero", Outage()),
+    "link": Channel("link:1500/none/zero", Outage()),
     "analogue": Channel("noise:1/none/zero", NoiseRatio()),
 }
-"""Single scalars, packets of 1500 bytes, bursts of four such packets in the mean, and noise with Rayleigh fading."""
+"""Single scalars, packets of 1500 bytes, bursts of four such packets in the mean, those that the emulator's fading link
+loses, and noise with Rayleigh fading."""
 
 
 def channel_of(name: str) -> Channel:

@@ -16,56 +16,89 @@ LEAST_RATIO = 0.05  # of a perplexity to that of the unharmed model, below which
 
 
 class Measurements(NamedTuple):
-    """Single measurements, shape (N,) each: one window of text each. `gains`: normalised gain of perplexity,
-    (PPL₀ - PPL) / PPL₀ with PPL₀ that of the unharmed model on the same window, so 0 without harm and negative else."""
+    """Single measurements, shape (N,) each: one window of text each. `losses`: rise of the loss in nats a token over
+    that of the unharmed model on the same window."""
 
     levels: Floats
     splits: Ints
-    gains: Floats
+    losses: Floats
 
 
 def gains_of(losses: Floats) -> Floats:
-    """Return the normalised gains of perplexity of losses in nats a token."""
+    """Return the normalised gains of perplexity of losses in nats a token, (PPL₀ - PPL) / PPL₀ with PPL₀ that of the
+    unharmed model: 0 without harm, negative with it."""
     found: Floats = -np.expm1(losses)
     return found
 
 
 @dataclass(frozen=True)
-class SurrogateLosses:
+class Regression:
     """A fitted network 2-128-128-1 with ReLU, as weights and biases of three layers; its input is (level / max_level,
-    split / max_split), its output the gain of `Measurements` over `gain_scale`."""
+    split / max_split), its output the target over `scale`."""
 
     layers: tuple[tuple[Floats, Floats], ...]
     max_level: float
     max_split: int
-    gain_scale: float
+    scale: float
 
-    def gains(self, levels: Floats, splits: Ints) -> Floats:
-        """Return the predicted gains, shape (N,)."""
+    def predicted(self, levels: Floats, splits: Ints) -> Floats:
+        """Return the predicted targets, shape (N,)."""
         x: Floats = np.stack([levels / self.max_level, splits / self.max_split], axis=1)
         for index, (weight, bias) in enumerate(self.layers):
             x = x @ weight.T + bias
             x = x if index == len(self.layers) - 1 else np.maximum(x, 0)
-        return x[:, 0] * self.gain_scale
+        return x[:, 0] * self.scale
+
+
+@dataclass(frozen=True)
+class GainSurrogate:
+    """The published surrogate, of gains of perplexity."""
+
+    gains: Regression
 
     def losses(self, levels: Floats, splits: Ints) -> Floats:
-        """Return the losses with these gains, in nats a token, shape (N,)."""
-        found: Floats = np.log(np.maximum(1 - self.gains(levels, splits), LEAST_RATIO))
+        """Return the losses with the predicted gains, in nats a token, shape (N,)."""
+        found: Floats = np.log(np.maximum(1 - self.gains.predicted(levels, splits), LEAST_RATIO))
         return found
 
 
-def fit(measured: Measurements, seed: int, epochs: int = 300, batch: int = 64, rate: float = 1e-3) -> SurrogateLosses:
-    """Fit a surrogate by Adam to the least mean squared error of the gain. Deterministic for a seed, on one thread."""
+@dataclass(frozen=True)
+class NatsSurrogate:
+    """A surrogate of losses in nats a token (ours): single windows with a great loss weigh less than in perplexity."""
+
+    nats: Regression
+
+    def losses(self, levels: Floats, splits: Ints) -> Floats:
+        """Return the predicted losses in nats a token, shape (N,)."""
+        return self.nats.predicted(levels, splits)
+
+
+def fit_gains(measured: Measurements, seed: int) -> GainSurrogate:
+    """Fit a surrogate to gains of perplexity, as published. Deterministic for a seed, on one thread."""
+    return GainSurrogate(fit(measured.levels, measured.splits, gains_of(measured.losses), seed))
+
+
+def fit_nats(measured: Measurements, seed: int) -> NatsSurrogate:
+    """Fit a surrogate to losses in nats. Deterministic for a seed, on one thread."""
+    return NatsSurrogate(fit(measured.levels, measured.splits, measured.losses, seed))
+
+
+def fit(
+    levels: Floats, splits: Ints, targets: Floats, seed: int, epochs: int = 300, batch: int = 64, rate: float = 1e-3
+) -> Regression:
+    """Fit targets, shape (N,), by Adam to the least mean squared error."""
     with one_thread():
-        return _fit(measured, seed, epochs, batch, rate)
+        return _fit(levels, splits, targets, seed, epochs, batch, rate)
 
 
-def _fit(measured: Measurements, seed: int, epochs: int, batch: int, rate: float) -> SurrogateLosses:
+def _fit(
+    levels: Floats, splits: Ints, targets: Floats, seed: int, epochs: int, batch: int, rate: float
+) -> Regression:
     draws = torch.Generator().manual_seed(seed)
-    max_level, max_split = float(measured.levels.max()), int(measured.splits.max())
-    scale = float(np.abs(measured.gains).mean()) or 1.0
-    x = torch.tensor(np.stack([measured.levels / max_level, measured.splits / max_split], axis=1), dtype=torch.float32)
-    y = torch.tensor(measured.gains / scale, dtype=torch.float32)
+    max_level, max_split = float(levels.max()), int(splits.max())
+    scale = float(np.abs(targets).mean()) or 1.0
+    x = torch.tensor(np.stack([levels / max_level, splits / max_split], axis=1), dtype=torch.float32)
+    y = torch.tensor(targets / scale, dtype=torch.float32)
     linear = (_linear(2, draws), _linear(HIDDEN, draws), _linear(HIDDEN, draws, 1))
     network = nn.Sequential(linear[0], nn.ReLU(), linear[1], nn.ReLU(), linear[2])
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
@@ -79,7 +112,7 @@ def _fit(measured: Measurements, seed: int, epochs: int, batch: int, rate: float
             torch.autograd.backward(loss)
             optimizer.step()
     layers = tuple((_copy(layer.weight), _copy(layer.bias)) for layer in linear)
-    return SurrogateLosses(layers, max_level, max_split, scale)
+    return Regression(layers, max_level, max_split, scale)
 
 
 def _linear(fan_in: int, draws: torch.Generator, fan_out: int = HIDDEN) -> nn.Linear:

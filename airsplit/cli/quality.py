@@ -22,7 +22,7 @@ def quality(
         typer.Option(
             "--harms",
             metavar="packets:1500,noise:1",
-            help="Of scalars, packets:BYTES, bursts:BYTESxMEAN, tokens, noise, noise:M. Default: none.",
+            help="Of scalars, packets:BYTES, bursts:BYTESxMEAN, link:BYTES, tokens, noise, noise:M. Default: none.",
         ),
     ] = "",
     levels: Annotated[

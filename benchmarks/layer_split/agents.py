@@ -12,7 +12,7 @@ from agents.layer_split.learned import Decide, most_likely, play
 from agents.layer_split.problem import DRAWS, LayerSplit, States
 from agents.layer_split.setting import LayerSplitSetting
 from agents.layer_split.vector_environment import LayerSplitVector
-from agents.learning.ppo import train
+from agents.learning.fast_ppo import train
 from agents.learning.settings import PpoSettings
 from emulator.core.arrays import Float32s, Floats, Ints
 from emulator.core.randomness import generator

@@ -78,6 +78,7 @@ LAYER_SPLIT = {
     f"scalars/{PLAIN}": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
     f"{PACKETS}/{PLAIN}": LAYER_SPLIT_LEVELS,
     f"{BURSTS}/{PLAIN}": LAYER_SPLIT_LEVELS,
+    f"link:1500/{PLAIN}": LAYER_SPLIT_LEVELS,
     f"noise:1/{PLAIN}": LAYER_SPLIT_LEVELS,
 }
 FURTHER: Mapping[str, Plan] = {

@@ -11,13 +11,13 @@ import numpy as np
 
 from emulator.core.arrays import Flags, Float32s, Floats, Ints
 
-HARMS = ("scalars", "packets", "bursts", "tokens", "noise")
-FORMS = "scalars, packets:BYTES, bursts:BYTESxMEAN, tokens, noise or noise:M"
+HARMS = ("scalars", "packets", "bursts", "link", "tokens", "noise")
+FORMS = "scalars, packets:BYTES, bursts:BYTESxMEAN, link:BYTES, tokens, noise or noise:M"
 
 
 @dataclass(frozen=True)
 class Harm:
-    """A kind of harm. `packet_bytes`: size of a packet (`packets`, `bursts`); `mean_burst`: mean number of consecutive
+    """A kind of harm. `packet_bytes`: size of a packet (`packets`, `bursts`, `link`); `mean_burst`: mean number of consecutive
     packets that are lost (`bursts`); `nakagami_m`: of the fading (`noise`), infinite without fading."""
 
     kind: str
@@ -29,6 +29,7 @@ class Harm:
         """Return the text that `parse_harm` reads."""
         details = {
             "packets": f":{self.packet_bytes}",
+            "link": f":{self.packet_bytes}",
             "bursts": f":{self.packet_bytes}x{self.mean_burst:g}",
             "noise": "" if self.nakagami_m == np.inf else f":{self.nakagami_m:g}",
         }
@@ -42,7 +43,7 @@ def parse_harm(text: str) -> Harm:
         match kind, detail:
             case (("scalars" | "tokens" | "noise"), ""):
                 return Harm(kind)
-            case "packets", _:
+            case ("packets" | "link"), _:
                 return Harm(kind, packet_bytes=_whole(detail))
             case "bursts", _:
                 size, _, mean = detail.partition("x")
@@ -124,6 +125,13 @@ def lost_scalars(harm: Harm, share: float, packets: Ints, rng: np.random.Generat
             lost[sent] = lost_units(int(sent.sum()), share, 1.0, rng)[:, None]
         case "packets" | "bursts":
             lost_packets = lost_units(int(packets.max(initial=-1)) + 1, share, harm.mean_burst, rng)
+            lost[unprotected] = lost_packets[packets[unprotected]]
+        case "link":
+            from emulator.activation.link_losses import link_losses  # compiled code, which workers do without
+
+            require_share(share, 1.0)
+            units = int(packets.max(initial=-1)) + 1
+            lost_packets = link_losses(units, int(share * units + rng.random()), harm.packet_bytes, rng)
             lost[unprotected] = lost_packets[packets[unprotected]]
         case _:
             raise ValueError(f"harm={harm}: loses no scalars")
