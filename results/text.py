@@ -26,10 +26,11 @@ TEXT_COLUMNS = ("policy", "compute")
 
 
 def number(value: float) -> str:
-    """Format three significant digits without an exponent, keeping all digits before the point; NaN as a dash."""
+    """Format three significant digits without an exponent, keeping all digits before the point and at most nine behind
+    it; NaN as a dash."""
     if math.isnan(value):
         return "-"
-    if value == 0:
+    if abs(value) < 5e-10:
         return "0"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:.{min(digits, 9)}f}"

@@ -132,6 +132,8 @@ def test_terminal_table_is_aligned_and_verbatim(finished: Run) -> None:
     ("value", "text"),
     [
         (0, "0"),
+        (-1.2e-11, "0"),
+        (6e-10, "0.000000001"),
         (0.0001234, "0.000123"),
         (0.35, "0.350"),
         (1.5, "1.50"),
