@@ -8,7 +8,7 @@ from agents.baselines import AllDevice, AllEdge, FixedSplit, Greedy, Random, Rep
 from agents.split_inference.checkpoint import Checkpoint
 from agents.split_inference.exact import ExactOnLastMeasurement
 from agents.split_inference.learned import Learned
-from agents.split_inference.solver_policies import DeviceSubsets, SingleCut, Viterbi
+from agents.split_inference.solver_policies import DeviceSubsets, MinCut, SingleCut, Viterbi
 from agents.user_errors import import_failure, in_one_line
 from emulator.policy import Observation, Policy
 from emulator.system import System
@@ -23,10 +23,10 @@ def make_policy(
     checkpoint: Checkpoint | None = None,
     folder: Path = Path(),
 ) -> Policy:
-    """Make a policy of type random, all-device, all-edge, greedy, exact, single-cut, viterbi, device-subsets, fixed
-    (option `splits`: kind to {cut, node}, perhaps with codec), replay (option `file`), ppo or a3c (with a checkpoint),
-    or a user's class `module:Class`, called with the options as keyword arguments. Its module is found beside the
-    scenario, in `folder`, or where Python looks.
+    """Make a policy of type random, all-device, all-edge, greedy, exact, single-cut, min-cut, viterbi, device-subsets,
+    fixed (option `splits`: kind to {cut, node}, perhaps with codec), replay (option `file`), ppo or a3c (with a
+    checkpoint), or a user's class `module:Class`, called with the options as keyword arguments. Its module is found
+    beside the scenario, in `folder`, or where Python looks.
 
     Raises ValueError (one line) for an invalid type, option or checkpoint.
     """
@@ -37,7 +37,8 @@ def make_policy(
         "greedy": Greedy,
         "exact": ExactOnLastMeasurement,
         "single-cut": SingleCut,
-        "viterbi": Viterbi,
+        "min-cut": MinCut,
+        "viterbi": lambda: Viterbi(system),
         "device-subsets": lambda: DeviceSubsets(system),
         "fixed": lambda: FixedSplit({name: _split(each) for name, each in options["splits"].items()}),
         "replay": lambda: _replay(Path(options["file"])),

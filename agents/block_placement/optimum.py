@@ -50,7 +50,7 @@ def cheapest_now(form: PlacementForm, slots: SlotBatch, before: Carried) -> Best
         totals = form.outcome(slots_at(slots, one), state, every).costs_s.sum(axis=1)
         best.append(every[np.argmin(totals)])
         costs.append(totals.min())
-    return BestPlacements(np.array(best), np.array(costs), Proof.BOUND if form.observes_load else Proof.OPTIMUM)
+    return BestPlacements(np.array(best), np.array(costs), Proof.FEASIBLE if form.observes_load else Proof.OPTIMUM)
 
 
 @lru_cache(maxsize=4)

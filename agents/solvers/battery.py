@@ -16,12 +16,12 @@ def feasible_placement(costs: ChainCosts, energies: ChainCosts, budget: float, s
     """Return a placement within the budget that has the least cost if each energy is rounded up to whole steps.
 
     `energies` has the shapes of `costs`; an infinite one forbids what it belongs to. The value is an optimum if all
-    energies are whole steps, else a bound: the least cost is at most the value. Raises Infeasible if no placement keeps
-    the budget with rounded energies. Takes O(M K² budget/step).
+    energies are whole steps, else that of a feasible placement: the least cost is at most the value. Raises Infeasible
+    if no placement keeps the budget with rounded energies. Takes O(M K² budget/step).
     """
     exact = all(np.array_equal(_steps(each, step, np.ceil), _steps(each, step, np.floor)) for each in energies)
     placement, value = _solve(costs, energies, budget, step, np.ceil)
-    return Solution(placement, value, Proof.OPTIMUM if exact else Proof.BOUND)
+    return Solution(placement, value, Proof.OPTIMUM if exact else Proof.FEASIBLE)
 
 
 def relaxed_placement(costs: ChainCosts, energies: ChainCosts, budget: float, step: float) -> Solution:

@@ -10,12 +10,12 @@ FloatArray = NDArray[np.float64]
 
 
 class Proof(StrEnum):
-    """What a value proves of the least cost: `optimum`, it is the least cost; `bound`, the placement is allowed, so the
-    least cost is at most the value; `relaxation`, the least cost is at least the value, and the placement may break a
-    constraint."""
+    """What a value proves of the least cost: `optimum`, it is the least cost; `feasible`, the placement keeps all
+    constraints, so the least cost is at most the value (an upper bound); `relaxation`, the placement may break a
+    constraint, and the least cost is at least the value (a lower bound)."""
 
     OPTIMUM = "optimum"
-    BOUND = "bound"
+    FEASIBLE = "feasible"
     RELAXATION = "relaxation"
 
 

@@ -5,12 +5,13 @@ Information Theory 13(2), 1967. The cost of a block depends on its own place and
 penalty for being late, max(L_m - tau_m, 0) (Li et al., IEEE TMC 23(10), 2024, eq. 15), does too and belongs in `edges`.
 """
 
+from heapq import heappop, heappush
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from agents.solvers.solution import FloatArray, Solution, cost_array
+from agents.solvers.solution import FloatArray, Infeasible, Solution, cost_array
 
 
 class ChainCosts(NamedTuple):
@@ -78,3 +79,61 @@ def cheapest_path(costs: ChainCosts) -> Solution:
     for choice in reversed(choices):
         path.append(int(choice[path[-1]]))
     return Solution.optimum(path[::-1], least[path[0]])
+
+
+def cheapest_path_within(costs: ChainCosts, weights: ArrayLike, memories: ArrayLike) -> Solution:
+    """Return the placement with the least cost in which the blocks on each place fit its memory together.
+
+    `weights[m]`: memory that block m needs, shape (M,). `memories[k]`: of place k, shape (K,). A path cannot tell what
+    earlier blocks left of a memory, so this is a search: A* (Hart, Nilsson, Raphael, "A formal basis for the heuristic
+    determination of minimum cost paths", IEEE Transactions on Systems Science and Cybernetics 4(2), 1968), whose lower
+    bound is the cheapest path ahead in ample memory. Raises ValueError for other shapes or negative numbers, Infeasible
+    if no placement fits at a finite cost. Takes O(M K²) if the cheapest path fits, K^M at worst.
+    """
+    blocks, count = costs.nodes.shape
+    needed = cost_array("weights", weights, blocks).tolist()
+    limits = cost_array("memories", memories, count).tolist()
+    ahead = costs_ahead(costs)
+    steps = [costs.entry + costs.nodes[0], *(costs.edges + costs.nodes[1:, None, :])]
+    waiting: list[_Partial] = []
+    met: set[tuple[int, int, tuple[float, ...]]] = set()
+
+    def extend(spent: float, path: tuple[int, ...], used: tuple[float, ...]) -> None:
+        block = len(path)
+        step = steps[block][path[-1]] if path else steps[0]
+        for place, cost in enumerate(step.tolist()):
+            total = used[place] + needed[block]
+            least = spent + cost + float(ahead[block, place])
+            if total <= limits[place] and least < np.inf:
+                after = (*used[:place], total, *used[place + 1 :])
+                heappush(waiting, _Partial(least, -block, spent + cost, (*path, place), after))
+
+    extend(0.0, (), (0.0,) * count)
+    while waiting:
+        _, _, spent, path, used = heappop(waiting)
+        if len(path) == blocks:
+            return Solution.optimum(path, costs.of(path))
+        if (state := (len(path), path[-1], used)) not in met:
+            met.add(state)
+            extend(spent, path, used)
+    raise Infeasible("no placement has a finite cost and fits the memories")
+
+
+class _Partial(NamedTuple):
+    """The places of the first blocks: `least` is a bound of the whole cost, `used` the memory of each place. Of equal
+    bounds, the longest path comes first."""
+
+    least: float
+    depth: int
+    spent: float
+    path: tuple[int, ...]
+    used: tuple[float, ...]
+
+
+def costs_ahead(costs: ChainCosts) -> FloatArray:
+    """Return the least cost of all that follows block m on place k, shape (M, K)."""
+    ahead = np.empty_like(costs.nodes)
+    ahead[-1] = costs.leave
+    for block in reversed(range(len(costs.edges))):
+        ahead[block] = np.min(costs.edges[block] + costs.nodes[block + 1] + ahead[block + 1], axis=1)
+    return ahead

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from agents.solvers.device_subsets import PipelineCosts, latency_pipeline
+from agents.solvers.min_cut import minimum_cut
 from agents.solvers.single_cut import latency_cut
 from agents.solvers.solution import FloatArray, Infeasible, Solution
-from agents.solvers.viterbi import ChainCosts, cheapest_path
+from agents.solvers.viterbi import ChainCosts, cheapest_path_within
 from agents.split_inference.exact import Estimate
 from emulator.policy import Observation
 from emulator.system import System
@@ -133,6 +134,10 @@ class SingleCut(_SolverPolicy):
     """Chooses the best candidate with at most one cut, between the source and one other node, as Neurosurgeon does
     (Kang et al., ASPLOS 2017)."""
 
+    def _divide(self, device: FloatArray, server: FloatArray, upload: FloatArray) -> Solution:
+        """Return the best division of the blocks between two places; `upload[m]`: of the cut before block m."""
+        return latency_cut(device, server, upload)
+
     def _solutions(self, task: Task, choices: Choices, costs: BlockCosts, codec: str) -> Iterator[Solution]:
         layers = choices.blocks[-1][1]
         for place, node in enumerate(choices.nodes):
@@ -144,31 +149,51 @@ class SingleCut(_SolverPolicy):
             cuts = [split(task.source, node, first, layers, codec) for first, _ in choices.blocks]
             upload[[cut not in choices.allowed for cut in cuts]] = np.inf
             with suppress(Infeasible):
-                found = latency_cut(device, costs.computing[:, place], upload)
+                found = self._divide(device, costs.computing[:, place], upload)
                 yield found._replace(placement=tuple(place if away else local for away in found.placement))
 
 
-class Viterbi(_SolverPolicy):
-    """Chooses the cheapest path over all places, each as often as it pays (Li et al., IEEE TMC 23(10), 2024), whatever
-    memory it needs."""
+class MinCut(SingleCut):
+    """Chooses as `SingleCut`, by the minimum cut of DADS (Hu et al., INFOCOM 2019): the blocks of a run are a chain,
+    whose minimum cut is its best single cut."""
 
-    def _solutions(self, task: Task, choices: Choices, costs: BlockCosts, codec: str) -> Iterator[Solution]:
-        for entry, leave in costs.ends():
-            with suppress(Infeasible):
-                yield cheapest_path(ChainCosts.checked(costs.computing, costs.handovers[1:], entry, leave))
+    def _divide(self, device: FloatArray, server: FloatArray, upload: FloatArray) -> Solution:
+        chain = list(pairwise(range(len(device) + 1)))  # block m is layer m + 1, behind the input
+        found = minimum_cut(np.append(0.0, device), np.append(0.0, server), np.append(upload, 0.0), chain)
+        return found._replace(placement=found.placement[1:])
 
 
-class DeviceSubsets(_SolverPolicy):
-    """Chooses the cheapest path that uses each place at most once, for layers that fit its memory (the setting of
-    PipeEdge and EdgeShard). Takes time in proportion to 2^places."""
+class _MemoryPolicy(_SolverPolicy):
+    """A solver that is told which blocks fit the memory of which node."""
 
     def __init__(self, system: System) -> None:
         super().__init__()
         self._memories = {node.name: node.device.memory_bytes for node in system.nodes.values() if node.device}
 
-    def _solutions(self, task: Task, choices: Choices, costs: BlockCosts, codec: str) -> Iterator[Solution]:
+    def _weights_and_memories(self, task: Task, choices: Choices) -> tuple[list[int], list[int]]:
+        """Return the bytes of the blocks' weights and of the nodes' memories."""
         weights = [task.kind.model.weight_bytes(*block) for block in choices.blocks]
-        memories = [self._memories[node] for node in choices.nodes]
+        return weights, [self._memories[node] for node in choices.nodes]
+
+
+class Viterbi(_MemoryPolicy):
+    """Chooses the cheapest path over all places, each as often as it pays (Li et al., IEEE TMC 23(10), 2024), in which
+    the layers of each place fit its memory together."""
+
+    def _solutions(self, task: Task, choices: Choices, costs: BlockCosts, codec: str) -> Iterator[Solution]:
+        weights, memories = self._weights_and_memories(task, choices)
+        for entry, leave in costs.ends():
+            chain = ChainCosts.checked(costs.computing, costs.handovers[1:], entry, leave)
+            with suppress(Infeasible):
+                yield cheapest_path_within(chain, weights, memories)
+
+
+class DeviceSubsets(_MemoryPolicy):
+    """Chooses the cheapest path that uses each place at most once, for layers that fit its memory (the setting of
+    PipeEdge and EdgeShard). Takes time in proportion to 2^places."""
+
+    def _solutions(self, task: Task, choices: Choices, costs: BlockCosts, codec: str) -> Iterator[Solution]:
+        weights, memories = self._weights_and_memories(task, choices)
         for entry, leave in costs.ends():
             problem = PipelineCosts.checked(costs.computing, costs.handovers, entry, leave, weights, memories)
             with suppress(Infeasible):

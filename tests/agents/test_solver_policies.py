@@ -19,6 +19,7 @@ from topologies.build.candidates import coded
 
 NODES = ("ue1", "edge1", "edge2", "cloud")
 LAYERS = 4
+SOLVERS = ("single-cut", "min-cut", "viterbi", "device-subsets")
 
 
 def merged(path: Sequence[str]) -> Placement:
@@ -40,6 +41,13 @@ def with_memories(system: System, memories: dict[str, int]) -> System:
     return replace(system, nodes=nodes)
 
 
+def fits(placement: Placement, kind: TaskKind, memories: dict[str, int]) -> bool:
+    used = dict.fromkeys(NODES, 0)
+    for part in placement:
+        used[part.node] += kind.model.weight_bytes(part.first, part.stop)
+    return all(used[node] <= memories[node] for node in NODES)
+
+
 def once_each(kind: TaskKind, memories: dict[str, int]) -> list[Placement]:
     """All placements that use each node at most once and fit the memories."""
     found = []
@@ -47,7 +55,7 @@ def once_each(kind: TaskKind, memories: dict[str, int]) -> list[Placement]:
         for nodes, inner in product(permutations(NODES, parts), combinations(range(1, LAYERS), parts - 1)):
             spans = pairwise((0, *inner, LAYERS))
             placement = tuple(Partition(node, *span) for node, span in zip(nodes, spans, strict=True))
-            if all(kind.model.weight_bytes(part.first, part.stop) <= memories[part.node] for part in placement):
+            if fits(placement, kind, memories):
                 found.append(placement)
     return in_codecs(found)
 
@@ -98,10 +106,11 @@ def require_least(policy: Policy, rng: np.random.Generator, task: Task, candidat
 
 
 @pytest.mark.parametrize("kind", [IMAGE, CHAT], ids=["image", "chat"])
-def test_single_cut_is_the_least_of_candidates_with_one_cut(kind: TaskKind) -> None:
+@pytest.mark.parametrize("solver", ["single-cut", "min-cut"])
+def test_single_cut_is_the_least_of_candidates_with_one_cut(kind: TaskKind, solver: str) -> None:
     rng = np.random.default_rng(21)
     one_cut = [each for each in candidates_of("ue1", kind, NODES[1:]) if len(each) < 3]
-    policy = make_policy("single-cut", {}, small_system())
+    policy = make_policy(solver, {}, small_system())
     chosen = set()
     for number in range(80):
         some = [one_cut[i] for i in sorted(rng.choice(len(one_cut), int(rng.integers(1, len(one_cut))), replace=False))]
@@ -110,10 +119,16 @@ def test_single_cut_is_the_least_of_candidates_with_one_cut(kind: TaskKind) -> N
 
 
 @pytest.mark.parametrize("kind", [IMAGE, CHAT], ids=["image", "chat"])
-def test_viterbi_is_the_least_of_all_paths(kind: TaskKind) -> None:
+@pytest.mark.parametrize("limited", [False, True])
+def test_viterbi_is_the_least_of_all_paths_that_fit(kind: TaskKind, limited: bool) -> None:
     rng = np.random.default_rng(22)
-    every = in_codecs([merged(path) for path in product(NODES, repeat=LAYERS)])
-    policy = make_policy("viterbi", {}, small_system())
+    whole = kind.model.weight_bytes(0, LAYERS)
+    memories = {node: int(whole * share) for node, share in zip(NODES, (0.5, 0.4, 0.8, 0.6), strict=True)}
+    memories = memories if limited else dict.fromkeys(NODES, whole)
+    paths = [merged(path) for path in product(NODES, repeat=LAYERS)]
+    every = in_codecs([each for each in paths if fits(each, kind, memories)])
+    assert (len(every) < len(in_codecs(paths))) == limited
+    policy = make_policy("viterbi", {}, with_memories(small_system(ues=1), memories))
     chosen = {require_least(policy, rng, random_task(rng, kind, number), every) for number in range(30)}
     assert len(chosen) > 8
 
@@ -138,13 +153,14 @@ def test_without_coverage_the_first_candidate_is_chosen() -> None:
     candidates = [(Partition("edge1", 0, LAYERS),), (Partition("edge2", 0, LAYERS),)]
     seen = idle_observation(rng, Task("ue1", IMAGE, 0, 0), candidates)
     seen.rates_bps = dict.fromkeys(seen.rates_bps, 0.0)
-    for kind in ("single-cut", "viterbi", "device-subsets"):
+    for kind in SOLVERS:
         assert make_policy(kind, {}, small_system(ues=1)).decide(seen) == candidates[0]
 
 
 def test_a_run_with_solvers_is_complete() -> None:
     system = small_system(ues=1, rate_per_s=1.0)
-    tasks = {kind: simulate(system, kind).tasks for kind in ("single-cut", "viterbi", "device-subsets", "exact")}
+    tasks = {kind: simulate(system, kind).tasks for kind in (*SOLVERS, "exact")}
+    assert tasks["min-cut"]["placement"].tolist() == tasks["single-cut"]["placement"].tolist()
     for rows in tasks.values():
         assert len(rows) == len(tasks["exact"])
         assert set(rows["outcome"]) <= {"done", "missed"}

@@ -62,10 +62,12 @@ class CostSection(Section):
 class PlainSection(Section):
     """A policy without settings."""
 
-    type: Literal["random", "all-device", "all-edge", "greedy", "exact", "single-cut", "viterbi", "device-subsets"]
+    type: Literal[
+        "random", "all-device", "all-edge", "greedy", "exact", "single-cut", "min-cut", "viterbi", "device-subsets"
+    ]
     """Policy: random, whole model at the source, whole model at the nearest edge server, least backlog, or least
-    estimated delay; the last three as if nothing waited: of the candidates with one cut, of all paths over the nodes,
-    or of the paths with each node at most once."""
+    estimated delay; the last four as if nothing waited: of the candidates with one cut (two solvers), of all paths over
+    the nodes, or of the paths with each node at most once."""
     label: Label | None = None
     """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
 

@@ -58,7 +58,7 @@ def test_other_energies_give_bounds_on_both_sides() -> None:
         except Infeasible:
             pass
         else:
-            assert above.proof is Proof.BOUND
+            assert above.proof is Proof.FEASIBLE
             assert above.value >= truth * (1 - 1e-12)
             assert above.value == pytest.approx(costs.of(above.placement), rel=1e-12)
             assert energies.of(above.placement) <= budget * (1 + 1e-9)

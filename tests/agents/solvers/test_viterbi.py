@@ -1,13 +1,13 @@
 """The cheapest path through a trellis, and cheapest schedules, against all paths."""
 
-from itertools import pairwise, product
+from itertools import groupby, pairwise, product
 
 import numpy as np
 import pytest
 
 from agents.solvers.clairvoyant import cheapest_schedule
-from agents.solvers.solution import Infeasible, Proof
-from agents.solvers.viterbi import ChainCosts, cheapest_path, message_costs
+from agents.solvers.solution import FloatArray, Infeasible, Proof
+from agents.solvers.viterbi import ChainCosts, cheapest_path, cheapest_path_within, message_costs
 
 WEIGHT = 5.0  # of a second that a block is late
 
@@ -99,3 +99,55 @@ def test_bad_arguments() -> None:
         ChainCosts.checked(np.ones((0, 2)), np.ones((2, 2)))
     with pytest.raises(Infeasible):
         cheapest_path(ChainCosts.checked(np.ones((2, 2)), np.full((2, 2), np.inf)))
+
+
+def fits(path: tuple[int, ...], weights: FloatArray, memories: FloatArray) -> bool:
+    """Whether the blocks on each place fit its memory together."""
+    return bool(np.all(np.bincount(path, weights, minlength=len(memories)) <= memories))
+
+
+def test_no_placement_within_memory_is_cheaper() -> None:
+    rng = np.random.default_rng(16)
+    refused = changed = returns = 0
+    for _ in range(300):
+        costs = random_costs(rng)
+        blocks, count = costs.nodes.shape
+        weights, memories = rng.exponential(1.0, blocks), rng.exponential(2.0, count)
+        fitting = [path for path in product(range(count), repeat=blocks) if fits(path, weights, memories)]
+        if not fitting:
+            refused += 1
+            with pytest.raises(Infeasible, match="fits the memories"):
+                cheapest_path_within(costs, weights, memories)
+            continue
+        found = cheapest_path_within(costs, weights, memories)
+        assert fits(found.placement, weights, memories)
+        assert found.value == pytest.approx(min(map(costs.of, fitting)), rel=1e-12)
+        assert costs.of(found.placement) == found.value
+        changed += found.placement != cheapest_path(costs).placement
+        places = [place for place, _ in groupby(found.placement)]
+        returns += len(places) > len(set(places))
+    assert refused > 10
+    assert changed > 50
+    assert returns > 5
+
+
+def test_in_ample_memory_it_is_the_cheapest_path() -> None:
+    rng = np.random.default_rng(17)
+    for _ in range(50):
+        costs = random_costs(rng)
+        blocks, count = costs.nodes.shape
+        found = cheapest_path_within(costs, np.ones(blocks), np.full(count, blocks))
+        assert found.value == pytest.approx(cheapest_path(costs).value, rel=1e-12)
+    forbidden = costs._replace(nodes=np.full_like(costs.nodes, np.inf))
+    with pytest.raises(Infeasible):
+        cheapest_path_within(forbidden, np.ones(blocks), np.full(count, blocks))
+
+
+def test_many_equal_blocks_are_placed_at_once() -> None:
+    """A chain of 32 equal blocks fills the places in the order of their speed: by the number of blocks on each."""
+    speeds = np.array([1.0, 2.0, 3.0, 4.0])
+    edges = 0.1 * ~np.eye(4, dtype=bool)
+    costs = ChainCosts.checked(np.broadcast_to(speeds, (32, 4)), edges)
+    found = cheapest_path_within(costs, np.ones(32), [10, 10, 10, 32])
+    assert np.bincount(found.placement).tolist() == [10, 10, 10, 2]
+    assert found.value == pytest.approx(10 + 20 + 30 + 8 + 0.3)
