@@ -49,8 +49,8 @@ class BlockPlacement:
 
     def observe(self, slots: SlotBatch, carried: Carried) -> Float32s:
         """Return the observed state, shape (B, features): c_m and I_m over their largest values, R_m^n from -1 at
-        `rate_min` to 1 at `rate_max`, and the share of energy left; in the mended form also the number of tasks over
-        its mean, and each server's queue in slots."""
+        `rate_min` to 1 at `rate_max`, and the share of energy left; in the mended form also the number of tasks less
+        its mean, in standard deviations, and each server's queue in slots."""
         settings, count = self.settings, len(slots.tasks)
         middle, half = (settings.rate_max + settings.rate_min) / 2, (settings.rate_max - settings.rate_min) / 2
         columns = [
@@ -60,7 +60,8 @@ class BlockPlacement:
             carried.energy_j[:, None] / (settings.energy_max_j or 1.0),
         ]
         if self.form.observes_load:
-            columns += [slots.tasks[:, None] / settings.tasks_per_slot, carried.backlog_s / settings.slot_s]
+            deviations = (slots.tasks - settings.tasks_per_slot) / settings.tasks_per_slot**0.5
+            columns += [deviations[:, None], carried.backlog_s / settings.slot_s]
         features: Float32s = np.concatenate(columns, axis=1).clip(-FEATURE_LIMIT, FEATURE_LIMIT).astype(np.float32)
         return features
 

@@ -11,6 +11,7 @@ import pandas as pd
 from benchmarks.block_placement.compare import tables
 from benchmarks.block_placement.figures import gaps, sweeps
 from benchmarks.block_placement.plan import FULL, QUICK, cases, measure
+from emulator.core.files import atomic_write
 
 KEY = ["form", "sweep", "value", "policy", "seed"]
 
@@ -19,19 +20,20 @@ def main() -> None:
     """Measure what is missing, then print and draw."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.block_placement")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--full", action="store_true", help="ten seeds, DQN, learners in the sweeps: hours")
+    parser.add_argument("--full", action="store_true", help="ten seeds, all learners, five seeds in the sweeps")
     parser.add_argument("--draw", action="store_true", help="measure nothing: print and draw the rows that exist")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     path = arguments.folder / "rows.csv"
-    rows = pd.read_csv(path, keep_default_na=False) if path.exists() else pd.DataFrame(columns=KEY)
+    rows = pd.read_csv(path).fillna({"sweep": ""}) if path.exists() else pd.DataFrame(columns=KEY)
     done = set(rows[KEY].itertuples(index=False, name=None))
     for case, policy, seed in [] if arguments.draw else cases(FULL if arguments.full else QUICK):
         if (*case, policy, seed) in done:
             continue
         row = pd.DataFrame([measure(case, policy, seed)])
         rows = pd.concat([rows, row], ignore_index=True) if len(rows) else row
-        rows.to_csv(path, index=False)
+        with atomic_write(path) as partial:
+            rows.to_csv(partial, index=False)
     print(tables(rows))
     gaps(rows, arguments.folder)
     sweeps(rows, arguments.folder)

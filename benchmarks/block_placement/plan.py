@@ -7,16 +7,18 @@ from typing import Any, NamedTuple
 from agents.block_placement.environment import problem_of
 from agents.block_placement.learned import LEARNERS
 from agents.block_placement.policies import POLICIES
-from agents.block_placement.rollout import episode_means
+from agents.block_placement.rollout import cost_bound_s, episode_means
 
 TEST_SEED = 1_000  # seed n is tested on episodes TEST_SEED + n, which no training draws
 FIXED = ("greedy", "even-split", "random")  # the published baselines that do not learn
-SLOTS = {"mt-a3c": 150_000, "a2c": 150_000, "a3c": 150_000, "dqn": 4_000}  # of training
+BOUND = "bound"  # no policy: `cost_bound_s`
+SLOTS = {"mt-a3c": 100_000, "a2c": 100_000, "a3c": 100_000, "ppo": 100_000, "dqn": 4_000}  # of training
 SWEEPS: Mapping[str, Sequence[int]] = {
     "servers": tuple(range(2, 10)),
     "blocks": (3, 6, 9, 12, 15, 18, 21),
     "tasks_per_slot": (30, 50, 70, 90, 110),
 }
+MOST_ENUMERATED = 50_000  # placements of a slot: minutes a row
 SWEPT: Mapping[str, Mapping[str, Any]] = {"blocks": {"networks": ("vgg16",)}}  # the only one with 21 layers
 # VGG16 has 22 times the work of AlexNet: processors 20 times as fast, by parallel units, at the same energy for an
 # operation, keep delays and loads of the same order.
@@ -27,9 +29,10 @@ FASTER = {
     "chip_factor": 2.5e-29,
     "energy_max_j": 2e5,
 }
-# Of training in the mended form. Over a whole episode a policy that still learns lets queues grow to hours, whose costs
-# drown all others; it then learns to leave the servers alone.
-TRAINING_SLOTS = 20
+# Of an episode of training. Over a whole episode of the mended form a policy that still learns lets queues grow to
+# hours, whose costs drown all others; it then learns to leave the servers alone.
+TRAINING_SLOTS = 4
+SWEEP_SLOTS = 150  # of a test episode of the sweeps
 
 
 class Case(NamedTuple):
@@ -50,7 +53,7 @@ class Form(NamedTuple):
 
 
 QUICK = Form(3, 1, ("mt-a3c", "a3c"), ("mt-a3c",))
-FULL = Form(10, 3, ("mt-a3c", "a2c", "a3c", "dqn"), ("mt-a3c", "a3c", "dqn"))
+FULL = Form(10, 5, ("mt-a3c", "a2c", "a3c", "ppo", "dqn"), ("mt-a3c", "ppo"))
 
 
 def settings_of(case: Case) -> dict[str, Any]:
@@ -64,28 +67,37 @@ def settings_of(case: Case) -> dict[str, Any]:
 def cases(form: Form) -> Iterator[tuple[Case, str, int]]:
     """Yield each case, policy and seed, the most important first."""
     default = [Case(name, "", 0) for name in ("printed", "mended")]
+    sweeps = [Case(case.form, sweep, value) for sweep, values in SWEEPS.items() for value in values for case in default]
     for case in default:
         for seed in range(form.seeds):
-            for policy in (*form.learned, *FIXED, "all-device", "best-server", "viterbi"):
+            for policy in (*form.learned, *FIXED, "all-device", "best-server", *references(case)):
                 yield case, policy, seed
-    for seed in range(min(form.seeds, 3)):
-        yield default[1], "myopic", seed
     for seed in range(form.sweep_seeds):
-        for sweep, values in SWEEPS.items():
-            for case in (Case(name, sweep, value) for value in values for name in ("printed", "mended")):
-                for policy in (*FIXED, "viterbi", *form.sweep_learned):
-                    yield case, policy, seed
+        for case in sweeps:
+            for policy in (*form.sweep_learned, *FIXED, *references(case)):
+                yield case, policy, seed
+
+
+def references(case: Case) -> tuple[str, ...]:
+    """Return the optimum of the printed form, or the best that is known of the mended one, where it is enumerable."""
+    settings = problem_of(case.form, **settings_of(case)).settings
+    if case.form == "printed":
+        return ("viterbi",)
+    few = (settings.servers + 1) ** settings.blocks <= MOST_ENUMERATED
+    return ("viterbi", "myopic", BOUND) if few else ("viterbi",)
 
 
 def measure(case: Case, policy: str, seed: int) -> dict[str, Any]:
     """Return a row: the means of one test episode, and the processor time of the training."""
     settings = settings_of(case)
-    problem = problem_of(case.form, **settings)
-    training = problem_of(case.form, **settings, slots=TRAINING_SLOTS) if case.form == "mended" else problem
+    problem = problem_of(case.form, **settings, **({"slots": SWEEP_SLOTS} if case.sweep else {}))
+    training = problem_of(case.form, **settings, slots=TRAINING_SLOTS)
+    row = {**case._asdict(), "policy": policy, "seed": seed, "slots": problem.settings.slots}
+    if policy == BOUND:
+        return {**row, "cost_s": float(cost_bound_s(problem, [TEST_SEED + seed])[0])}
     begun = time.process_time()
     choose = LEARNERS[policy](training, SLOTS[policy], seed) if policy in LEARNERS else POLICIES[policy]
     training_s = time.process_time() - begun
     means = episode_means(problem, choose, [TEST_SEED + seed])
     numbers = {name: float(values[0]) for name, values in means._asdict().items()}
-    tasks = problem.settings.tasks_per_slot * problem.settings.slots
-    return {**case._asdict(), "policy": policy, "seed": seed, **numbers, "tasks": tasks, "training_s": training_s}
+    return {**row, **numbers, "training_s": training_s}

@@ -62,7 +62,7 @@ def test_networks_of_blocks_share_no_weights() -> None:
     assert moved == [False, True, False]
 
 
-@pytest.mark.parametrize("agent", ["mt-a3c", "a3c", "a2c"])
+@pytest.mark.parametrize("agent", ["mt-a3c", "a3c", "a2c", "ppo"])
 def test_a_small_problem_is_learned(agent: str) -> None:
     """Two servers and three blocks, printed form: within 5 % of the optimum, the same policy for the same seed."""
     problem = problem_of("printed", servers=2, blocks=3, slots=50)

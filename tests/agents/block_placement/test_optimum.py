@@ -6,8 +6,8 @@ import pytest
 from agents.block_placement.environment import FORMS, problem_of
 from agents.block_placement.forms import Carried
 from agents.block_placement.optimum import all_placements, cheapest_chains, cheapest_now
-from agents.block_placement.policies import POLICIES
-from agents.block_placement.rollout import episode_means
+from agents.block_placement.policies import POLICIES, myopic, viterbi
+from agents.block_placement.rollout import cost_bound_s, episode_means
 from agents.solvers.solution import Proof
 from tests.agents.block_placement.instances import random_carried, random_settings, random_slots
 
@@ -61,3 +61,18 @@ def test_no_policy_beats_viterbi_in_the_printed_form() -> None:
         assert np.all(cost_s >= costs["viterbi"] * (1 - 1e-12)), name
     np.testing.assert_allclose(costs["myopic"], costs["viterbi"], rtol=1e-12)
     assert np.all(costs["greedy"] < costs["random"])
+
+
+def test_the_bound_of_an_episode() -> None:
+    printed = problem_of("printed", slots=20, blocks=4)
+    optimum = episode_means(printed, viterbi, [1, 2]).cost_s
+    np.testing.assert_allclose(cost_bound_s(printed, [1, 2]), optimum, rtol=1e-12)
+    for tasks in (10.0, 60.0, 120.0):  # queues outlive a slot with many
+        mended = problem_of("mended", slots=20, blocks=4, servers=2, tasks_per_slot=tasks, energy_max_j=20.0)
+        bound = cost_bound_s(mended, [1, 2])
+        for name, choose in POLICIES.items():
+            assert np.all(episode_means(mended, choose, [1, 2]).cost_s >= bound * (1 - 1e-12)), name
+    light = problem_of("mended", slots=20, blocks=4, servers=2, tasks_per_slot=10.0)
+    best = episode_means(light, myopic, [1, 2])
+    assert not best.queued_s.any()
+    np.testing.assert_allclose(best.cost_s, cost_bound_s(light, [1, 2]), rtol=1e-12)
