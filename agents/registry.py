@@ -24,8 +24,8 @@ def make_policy(
     folder: Path = Path(),
 ) -> Policy:
     """Make a policy of type random, all-device, all-edge, greedy, exact, single-cut, min-cut, viterbi, device-subsets,
-    fixed (option `splits`: kind to {cut, node}, perhaps with codec), replay (option `file`), ppo or a3c (with a
-    checkpoint), or a user's class `module:Class`, called with the options as keyword arguments. Its module is found
+    fixed (option `splits`: kind to {cut, node}, perhaps with codec), replay (option `file`), ppo, a2c or a3c (with
+    a checkpoint), or a user's class `module:Class`, called with the options as keyword arguments. Its module is found
     beside the scenario, in `folder`, or where Python looks.
 
     Raises ValueError (one line) for an invalid type, option or checkpoint.
@@ -43,6 +43,7 @@ def make_policy(
         "fixed": lambda: FixedSplit({name: _split(each) for name, each in options["splits"].items()}),
         "replay": lambda: _replay(Path(options["file"])),
         "ppo": lambda: _learned(kind, system, checkpoint),
+        "a2c": lambda: _learned(kind, system, checkpoint),
         "a3c": lambda: _learned(kind, system, checkpoint),
     }
     if kind in makers:

@@ -2,30 +2,58 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property, partial
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agents.learning.curve import Curve
-from agents.learning.settings import A3cSettings, PpoSettings, changed, check_settings
-from agents.learning.weights import Weights
+from agents.learning.settings import DEFAULTS, changed, check_settings
+from agents.learning.training.curve import Curve
+from agents.learning.training.state_store import StateStore
+from agents.learning.training.supervision import UNSUPERVISED, Supervision, TrainingPoint
+from agents.learning.training.tensorboard import TensorBoardLog
+from agents.learning.training.validation import Validation
+from agents.learning.training.weights import Weights
 from agents.split_inference.checkpoint import Checkpoint, checkpoint_of
 from agents.split_inference.episodes import Episodes, EpisodeSettings
+from agents.split_inference.learned import mean_return
 from agents.split_inference.vector_environment import SplitInferenceVector
-from emulator.core.cache import Cache
+from emulator.core.cache import Cache, digest_of
 from emulator.core.progress import StepProgress
 from emulator.layer_times import Measured, rows_of, with_measured
 from emulator.system import System
-from topologies.build import require_disjoint, training_systems
+from topologies.build import require_disjoint, training_systems, validation_systems
 from topologies.loading.contents import contents_sha256
 from topologies.schema.scenario import LearnedSection, Scenario, label_of
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 NOT_TRAINED_ON = ("seed", "duration_s", "failures", "policies", "groups", "hil", "realtime")  # sections of a scenario
 Value = bool | int | float | str
 Trained = tuple[Checkpoint, list[dict[str, Any]]]
-Trainer = Callable[[Episodes, Mapping[str, Value], int, Callable[[int, int], None]], Trained]
+Trainer = Callable[[Episodes, Mapping[str, Value], int, Supervision], tuple[Weights, Curve, str]]
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """Files of a training besides its result, none by default: that of its `state`, saved every `save_every_s`, from
+    which it goes on if `resume`, and a folder of `logs` for TensorBoard."""
+
+    state: Path | None = None
+    resume: bool = False
+    save_every_s: float = 10.0
+    logs: Path | None = None
+
+    def remove_state(self) -> None:
+        """Remove the state: the training is over and its result is kept."""
+        if self.state is not None:
+            self.state.unlink(missing_ok=True)
+
+
+NO_FILES = TrainingFiles()
 
 
 def train_missing(
@@ -45,14 +73,20 @@ def train_missing(
 
 
 def train_one(
-    scenario: Scenario, folder: Path, agent: str, seed: int, progress: StepProgress, store: Cache
+    scenario: Scenario,
+    folder: Path,
+    agent: str,
+    seed: int,
+    progress: StepProgress,
+    store: Cache,
+    files: TrainingFiles = NO_FILES,
 ) -> Checkpoint:
-    """Train `ppo` or `a3c` with `seed` on the scenario's training systems, with the settings of its first policy of
-    that type, if any, unless `store` has the result. Return the checkpoint."""
+    """Train `ppo`, `a2c` or `a3c` with `seed` on the scenario's training systems, with the settings of its first policy
+    of that type, if any, unless `store` has the result. Return the checkpoint."""
     sections = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.type == agent]
     settings = {"total_timesteps": scenario.training.steps, **(sections[0].settings if sections else {})}
     check_settings(agent, settings)
-    return _Course(scenario, folder, progress, {}, store).train(agent, agent, settings, seed)[0]
+    return _Course(scenario, folder, progress, {}, store, files).train(agent, agent, settings, seed)[0]
 
 
 @dataclass
@@ -64,6 +98,7 @@ class _Course:
     progress: StepProgress
     measured: Measured
     store: Cache
+    files: TrainingFiles = NO_FILES
 
     @cached_property
     def episodes(self) -> Episodes:
@@ -72,20 +107,33 @@ class _Course:
         return prepare_episodes(adapted, EpisodeSettings(), self.progress)
 
     @cached_property
+    def validation(self) -> Episodes | None:
+        training = self.scenario.training
+        if not training.validation_traces:
+            return None
+        systems = validation_systems(self.scenario, self.folder, self.episodes.systems, self.store)
+        adapted = [with_measured(each, self.measured) for each in systems]
+        return prepare_episodes(adapted, EpisodeSettings(), self.progress, "episodes of validation")
+
+    @cached_property
     def contents(self) -> str:
         return contents_sha256(self.scenario, self.folder, NOT_TRAINED_ON)
 
     def train(self, label: str, agent: str, settings: Mapping[str, Value], seed: int) -> Trained:
         """Return the agent of an earlier run, or a new one."""
 
+        inputs = (self.contents, rows_of(self.measured), agent, settings, seed)
+
         @cache
         def make() -> Trained:
             trainer_of(agent)  # before the episodes
-            return train_agent(agent, self.episodes, settings, seed, self.progress)
+            supervision, patience = self._supervision(inputs), self.scenario.training.patience
+            return train_agent(
+                agent, self.episodes, settings, seed, self.progress, supervision, self.validation, patience
+            )
 
         if settings.get("asynchronous"):  # no two trainings agree
             return make()
-        inputs = (self.contents, rows_of(self.measured), agent, settings, seed)
         checkpoint = self.store.get(
             f"agent {label}", (*inputs, "agent"), "safetensors", lambda: make()[0], Checkpoint.load, Checkpoint.save
         )
@@ -93,6 +141,14 @@ class _Course:
             f"learning curve of {label}", (*inputs, "curve"), "json", lambda: make()[1], _load_curve, _save_curve
         )
         return checkpoint, curve
+
+    def _supervision(self, inputs: Sequence[object]) -> Supervision:
+        """Return the files of a training with these inputs."""
+        files, described = self.files, {"trained on": digest_of(inputs)}
+        return Supervision(
+            () if files.logs is None else (TensorBoardLog(files.logs),),
+            None if files.state is None else StateStore(files.state, described, files.resume, files.save_every_s),
+        )
 
 
 def _load_curve(path: Path) -> list[dict[str, Any]]:
@@ -104,12 +160,14 @@ def _save_curve(curve: list[dict[str, Any]], path: Path) -> None:
     path.write_text(json.dumps(curve), encoding="utf-8")
 
 
-def prepare_episodes(systems: Sequence[System], settings: EpisodeSettings, progress: StepProgress) -> Episodes:
+def prepare_episodes(
+    systems: Sequence[System], settings: EpisodeSettings, progress: StepProgress, step: str = "episodes"
+) -> Episodes:
     """Compute the rows of all episodes, and report each to `progress`."""
     episodes = Episodes(systems, settings)
     for number in range(len(episodes)):
         episodes.rows(number)
-        progress("episodes", number + 1, len(episodes))
+        progress(step, number + 1, len(episodes))
     return episodes
 
 
@@ -119,50 +177,63 @@ def train_agent(
     settings: Mapping[str, Value],
     seed: int,
     progress: StepProgress,
+    supervision: Supervision = UNSUPERVISED,
+    validation: Episodes | None = None,
+    patience: int = 10,
     tested: Sequence[System] = (),
 ) -> Trained:
-    """Train `ppo` or `a3c` with the given settings; others have their defaults.
+    """Train `ppo`, `a2c` or `a3c` with the given settings; others have their defaults. With `validation` keep the best
+    parameters on these episodes, and stop after `patience` points of the curve without better ones.
 
-    Returns the checkpoint and the learning curve (see `agents.learning.curve.curve_point`, without `reward_mean`).
-    Raises ValueError for an invalid setting, and if the traces of the episodes' systems and of `tested` have an
-    interval of a source in common.
+    Returns the checkpoint and the learning curve (see `agents.learning.training.curve`, without `reward_mean`).
+    Raises ValueError for an invalid setting, if two of the episodes' systems, those of `validation`, and `tested` have
+    an interval of a source in common, and as `agents.learning.training.loop.run`.
     """
     check_settings(agent, settings)
-    for system in tested:
-        for trained in episodes.systems:
-            require_disjoint(trained, system)
+    validated = () if validation is None else validation.systems
+    for one, other in (*product(episodes.systems, (*tested, *validated)), *product(validated, tested)):
+        require_disjoint(one, other)
 
-    def report(done: int, total: int) -> None:
-        progress(agent, done, total)
+    def report(point: TrainingPoint) -> None:
+        progress(agent, point.done, point.total, point.text)
 
-    return trainer_of(agent)(episodes, settings, seed, report)
+    supervision = replace(supervision, observers=(report, *supervision.observers))
+    if validation is not None:
+        scored = Validation(partial(mean_return, episodes=validation), patience)
+        supervision = replace(supervision, validation=scored)
+    weights, curve, library = trainer_of(agent)(episodes, settings, seed, supervision)
+    for point in curve:  # all episodes have as many steps, so this mean is that of more of them
+        point["episode_return"] = point.pop("reward_mean") * episodes.settings.steps
+    chosen = asdict(changed(DEFAULTS[agent], settings))
+    return checkpoint_of(weights, episodes, agent, seed, chosen, library, validated), curve
 
 
 def trainer_of(agent: str) -> Trainer:
-    """Return what trains `ppo` or `a3c`. Call it before the work starts: it raises ImportError if a library is
+    """Return what trains `ppo`, `a2c` or `a3c`. Call it before the work starts: it raises ImportError if a library is
     missing."""
     if agent == "ppo":
         from agents.learning import fast_ppo
 
-        return partial(_train, agent, fast_ppo.train, PpoSettings(), "numpy")
+        return partial(_train, fast_ppo.train, DEFAULTS[agent], "numpy")
+    if agent == "a2c":
+        from agents.learning import a2c
+
+        return partial(_train, a2c.train, DEFAULTS[agent], "torch")
     from agents.learning import a3c
 
-    return partial(_train, agent, a3c.train, A3cSettings(), "torch")
+    return partial(_train, a3c.train, DEFAULTS[agent], "torch")
 
 
 def _train(
-    agent: str,
     learn: Callable[..., tuple[Weights, Curve]],
-    defaults: PpoSettings | A3cSettings,
+    defaults: "DataclassInstance",
     library: str,
     episodes: Episodes,
     settings: Mapping[str, Value],
     seed: int,
-    progress: Callable[[int, int], None],
-) -> Trained:
-    chosen = changed(defaults, settings)
-    weights, curve = learn(partial(SplitInferenceVector, episodes=episodes), chosen, seed, progress)
-    for point in curve:  # all episodes have as many steps, so this mean is that of more of them
-        point["episode_return"] = point.pop("reward_mean") * episodes.settings.steps
-    described = f"{library} {version(library)}"
-    return checkpoint_of(weights, episodes, agent, seed, asdict(chosen), described), curve
+    supervision: Supervision,
+) -> tuple[Weights, Curve, str]:
+    weights, curve = learn(
+        partial(SplitInferenceVector, episodes=episodes), changed(defaults, settings), seed, supervision
+    )
+    return weights, curve, f"{library} {version(library)}"

@@ -133,7 +133,7 @@ def main() -> int:
     return 0 if good else 1
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def _silent(what: str, done: int, total: int, detail: str = "") -> None:
     """Ignore progress."""
 
 

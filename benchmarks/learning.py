@@ -11,6 +11,7 @@ from agents.learning import a3c, fast_ppo
 from agents.learning.networks import one_thread
 from agents.learning.settings import A3cSettings, PpoSettings
 from agents.learning.stable_baselines import OfStableBaselines
+from agents.learning.training.supervision import Supervision, TrainingPoint
 from agents.split_inference.environment import episodes_of
 from agents.split_inference.episodes import Episodes
 from agents.split_inference.vector_environment import SplitInferenceVector
@@ -69,11 +70,11 @@ def _updates_per_s(episodes: Episodes, workers: int) -> float:
     steps = A3cSettings().num_envs * A3cSettings().num_steps
     reports: list[tuple[float, int]] = []
 
-    def report(done: int, total: int) -> None:
-        if 0 < done < total:
-            reports.append((time.perf_counter(), done))
+    def report(point: TrainingPoint) -> None:
+        if point.done < point.total:
+            reports.append((time.perf_counter(), point.done))
 
     settings = A3cSettings(A3C_UPDATES * steps, workers=workers, asynchronous=True)
-    a3c.train(partial(SplitInferenceVector, episodes=episodes), settings, 1, report)
+    a3c.train(partial(SplitInferenceVector, episodes=episodes), settings, 1, Supervision((report,)))
     (start, first), (end, last) = reports[0], reports[-1]
     return (last - first) / steps / (end - start)

@@ -8,6 +8,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+LINE_S = 10.0  # between the lines of a step without a terminal
+
 
 class RunProgress:
     """A progress bar for each step of a run on a terminal; elsewhere a line when a step is done."""
@@ -18,12 +20,14 @@ class RunProgress:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
             console=Console(stderr=True),
             disable=quiet or not sys.stderr.isatty(),
         )
         self._lines = not quiet and not sys.stderr.isatty()
         self._tasks: dict[str, TaskID] = {}
         self._began: dict[str, float] = {}
+        self._shown: dict[str, float] = {}  # when the last line was printed
 
     def __enter__(self) -> Self:
         """Show the bars."""
@@ -45,11 +49,19 @@ class RunProgress:
         elif not self._bars.disable:
             self._bars.console.print(text, markup=False, highlight=False)
 
-    def __call__(self, step: str, done: int, total: int) -> None:
-        """Report that `done` of `total` parts of a step are done; the first call starts the step."""
+    def __call__(self, step: str, done: int, total: int, detail: str = "") -> None:
+        """Report that `done` of `total` parts of a step are done; the first call starts the step. Without a terminal, a
+        step with details has a line every LINE_S seconds too."""
+        now_s = time.monotonic()
         if step not in self._tasks:
-            self._tasks[step] = self._bars.add_task(step, total=total)
-            self._began[step] = time.monotonic()
-        self._bars.update(self._tasks[step], completed=done, total=total)
-        if done >= total and self._lines:
-            print(f"{step}: {time.monotonic() - self._began[step]:.1f} s", file=sys.stderr)
+            self._tasks[step] = self._bars.add_task(step, total=total, detail=detail)
+            self._began[step] = self._shown[step] = now_s
+        self._bars.update(self._tasks[step], completed=done, total=total, detail=detail)
+        if not self._lines:
+            return
+        said = f", {detail}" if detail else ""
+        if done >= total:
+            print(f"{step}: {now_s - self._began[step]:.1f} s{said}", file=sys.stderr)
+        elif detail and now_s - self._shown[step] >= LINE_S:
+            print(f"{step}: {done} of {total}{said}", file=sys.stderr)
+            self._shown[step] = now_s

@@ -22,7 +22,7 @@ from agents.learning.flat_networks import FlatNetworks
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, shape_of
 from agents.learning.networks import MakeNetwork, SeparateNetworks, SharedTrunk
 from agents.learning.settings import A3cSettings, PpoSettings
-from agents.learning.weights import Weights
+from agents.learning.training.weights import Weights
 from emulator.core.arrays import Ints
 
 if TYPE_CHECKING:

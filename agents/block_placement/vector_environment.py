@@ -8,6 +8,7 @@ from agents.block_placement.environment import action_space, checked_placements,
 from agents.block_placement.forms import SlotBatch, slots_at
 from agents.block_placement.problem import BlockPlacement
 from agents.learning.seeded_vector import SeededVector
+from agents.learning.training.state import Arrays, TrainingState, assign, generators_data, restored_generators
 from emulator.core.arrays import Flags, Float32s, Floats, Ints
 
 
@@ -35,6 +36,21 @@ class BlockPlacementVector(SeededVector):
         observations, info = self._observed(outcome.failed)
         truncated = np.full(self.num_envs, self._slot == self.problem.settings.slots)
         return observations, -outcome.costs_s.sum(axis=1), none, truncated, info
+
+    def state(self) -> TrainingState:
+        """Return the episodes' state, from which a training goes on."""
+        arrays = {name: column.copy() for name, column in self._columns().items()}
+        return TrainingState(arrays, {"generators": generators_data(self._generators), "slot": self._slot})
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state. Raises KeyError or ValueError for one of other environments."""
+        for name, column in self._columns().items():
+            assign(column, state.arrays[name])
+        self._generators = restored_generators(state.data["generators"])
+        self._slot = int(state.data["slot"])
+
+    def _columns(self) -> Arrays:
+        return self._episode._asdict() | self._carried._asdict()
 
     def _start_all(self) -> tuple[Float32s, dict[str, Any]]:
         self._episode = self.problem.draw(self._generators)

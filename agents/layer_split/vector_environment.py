@@ -10,6 +10,7 @@ from agents.layer_split.losses import LossModel
 from agents.layer_split.problem import DRAWS, LayerSplit, States
 from agents.layer_split.setting import MENDED, LayerSplitSetting
 from agents.learning.seeded_vector import SeededVector
+from agents.learning.training.state import TrainingState, assign, generators_data, restored_generators
 from emulator.core.arrays import Flags, Float32s, Floats, Ints
 
 
@@ -42,6 +43,17 @@ class LayerSplitVector(SeededVector):
     def _start_all(self) -> tuple[Float32s, dict[str, Any]]:
         self._start(np.ones(self.num_envs, np.bool_))
         return self._observed()
+
+    def state(self) -> TrainingState:
+        """Return the episodes' state, from which a training goes on."""
+        arrays = {name: column.copy() for name, column in self._states._asdict().items()}
+        return TrainingState(arrays, {"generators": generators_data(self._generators)})
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state. Raises KeyError or ValueError for one of other environments."""
+        for name, column in self._states._asdict().items():
+            assign(column, state.arrays[name])
+        self._generators = restored_generators(state.data["generators"])
 
     def _start(self, chosen: Flags) -> None:
         indices = np.flatnonzero(chosen)

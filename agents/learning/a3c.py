@@ -2,6 +2,7 @@
 
 import multiprocessing
 import signal
+import time
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Lock
@@ -9,16 +10,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from agents.learning.curve import Curve
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, Shape
-from agents.learning.n_step import Gradient, UpdateReport, gradient_of
+from agents.learning.n_step import Gradient, gradient_of
 from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, one_thread
 from agents.learning.rollout import Collector
 from agents.learning.settings import A3cSettings
-from agents.learning.updates import Parameters, curve_of, first_memory, is_point, worker_copy
-from agents.learning.weights import Weights, require_finite
+from agents.learning.torch_state import generator_state, network_state, restore_generator, restore_network
+from agents.learning.training.curve import Curve, UpdateReport, curve_of
+from agents.learning.training.loop import run
+from agents.learning.training.state import TrainingState, joined
+from agents.learning.training.supervision import UNSUPERVISED, Supervision, TrainingPoint
+from agents.learning.training.weights import Weights, require_finite
+from agents.learning.updates import Parameters, first_memory, worker_copy
 from emulator.core.processes import end_with_parent
-from emulator.core.progress import Progress
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
@@ -30,19 +34,23 @@ def train(
     environments: MakeEnvironment,
     settings: A3cSettings,
     seed: int,
-    progress: Progress = lambda done, total: None,
+    supervision: Supervision = UNSUPERVISED,
     network: MakeNetwork = SeparateNetworks,
 ) -> tuple[Weights, Curve]:
     """Train one agent. Return its parameters by name and its learning curve of about 50 points.
 
-    Calls `progress(done, total)` with counts of environment steps. The same environments, settings and seed give the
-    same parameters on machines where torch rounds equally, unless several workers are `asynchronous`: these are
-    processes, for which `environments` and `network` must pickle. Raises ValueError for an environment with other
-    spaces than `HeadedEnvironment` takes, and if a trained parameter is not finite.
+    The same environments, settings and seed give the same parameters on machines where torch rounds equally, unless
+    several workers are `asynchronous`: these are processes, for which `environments` and `network` must pickle.
+    Raises ValueError for an environment with other spaces than `HeadedEnvironment` takes, as `training.loop.run`, and
+    if asynchronous workers are to be resumed or validated.
     """
     task = _Task(environments, settings, seed, network)
     with one_thread():
-        weights, reports = (_in_processes if settings.asynchronous else _in_turns)(task, progress)
+        if not settings.asynchronous:
+            return run(_InTurns(task), supervision)
+        if supervision.store is not None or supervision.validation is not None:
+            raise ValueError("settings.asynchronous=True: must be false for a training that is resumed or validated")
+        weights, reports = _in_processes(task, supervision)
     require_finite("a3c", weights)
     return weights, curve_of("a3c", seed, reports, task.steps)
 
@@ -80,9 +88,9 @@ class _Worker:
 
     def __init__(self, task: _Task, number: int, environment: HeadedEnvironment, shared: ActorCritic) -> None:
         self.settings, self.shared = task.settings, shared
-        self.model, rng = worker_copy(task.network, task.settings, task.seed, number, shared)
+        self.model, self.rng = worker_copy(task.network, task.settings, task.seed, number, shared)
         first_seed = task.seed * 1_000 + number * task.settings.num_envs
-        self.collector = Collector(environment, first_seed, rng)
+        self.collector = Collector(environment, first_seed, self.rng)
 
     def gradient(self, left: float) -> Gradient:
         """Sample a rollout and return its gradient. `left`: remaining share of the training, 1 to 0."""
@@ -93,23 +101,58 @@ class _Worker:
         """Copy the shared parameters."""
         self.model.load_state_dict(self.shared.state_dict())
 
+    def state(self) -> TrainingState:
+        """Return the own parameters, the generator and the environments."""
+        return joined(
+            network=network_state(self.model), draws=generator_state(self.rng), rollout=self.collector.state()
+        )
 
-def _in_turns(task: _Task, progress: Progress) -> tuple[Weights, list[UpdateReport]]:
-    """Let workers take turns. Each copies the parameters after its own update, so they are as stale as in processes."""
-    environments = [HeadedEnvironment(task.environments(task.settings.num_envs)) for _ in range(task.settings.workers)]
-    parameters = task.parameters(environments[0].shape)
-    workers = [_Worker(task, number, each, parameters.model) for number, each in enumerate(environments)]
-    reports: list[UpdateReport] = []
-    for done in range(task.updates):
-        worker = workers[done % len(workers)]
-        left = task.left(done)
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state."""
+        restore_network(self.model, None, state.part("network"))
+        restore_generator(self.rng, state.part("draws"))
+        self.collector.restore(state.part("rollout"))
+
+
+class _InTurns:
+    """A `Learner` whose workers take turns. Each copies the parameters after its own update, so they are as stale as in
+    processes."""
+
+    agent = "a3c"
+
+    def __init__(self, task: _Task) -> None:
+        self.settings, self.seed, self.steps, self.updates = task.settings, task.seed, task.steps, task.updates
+        numbers = range(task.settings.workers)
+        environments = [HeadedEnvironment(task.environments(task.settings.num_envs)) for _ in numbers]
+        self._parameters = task.parameters(environments[0].shape)
+        shared = self._parameters.model
+        self._workers = [_Worker(task, number, each, shared) for number, each in enumerate(environments)]
+        self._turn = 0
+
+    def update(self, left: float) -> UpdateReport:
+        """Let the next worker learn from a rollout. `left`: remaining share of the training, 1 to 0."""
+        worker = self._workers[self._turn]
+        self._turn = (self._turn + 1) % len(self._workers)
         gradient = worker.gradient(left)
-        parameters.apply(gradient.values, left)
+        self._parameters.apply(gradient.values, left)
         worker.copy()
-        reports.append(gradient.report)
-        if is_point(done + 1, task.updates):
-            progress((done + 1) * task.steps, task.updates * task.steps)
-    return parameters.model.weights(), reports
+        return gradient.report
+
+    def weights(self) -> Weights:
+        """Return a copy of the shared parameters, by name."""
+        return self._parameters.model.weights()
+
+    def state(self) -> TrainingState:
+        """Return the shared parameters, mean squared gradients, the workers, and whose turn it is."""
+        workers = {f"worker {number}": worker.state() for number, worker in enumerate(self._workers)}
+        return joined(network=self._parameters.state(), turn=TrainingState({}, {"turn": self._turn}), **workers)
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state."""
+        self._parameters.restore(state.part("network"))
+        self._turn = int(state.part("turn").data["turn"])
+        for number, worker in enumerate(self._workers):
+            worker.restore(state.part(f"worker {number}"))
 
 
 class _Shared(NamedTuple):
@@ -125,7 +168,7 @@ class _Shared(NamedTuple):
 Numbered = list[tuple[int, UpdateReport]]  # reports with the numbers of their updates
 
 
-def _in_processes(task: _Task, progress: Progress) -> tuple[Weights, list[UpdateReport]]:
+def _in_processes(task: _Task, supervision: Supervision) -> tuple[Weights, list[UpdateReport]]:
     """Let each worker update the shared parameters as soon as its gradient is ready. Raises a worker's error."""
     context = multiprocessing.get_context("spawn")
     shape = HeadedEnvironment(task.environments(task.settings.num_envs)).shape
@@ -134,7 +177,7 @@ def _in_processes(task: _Task, progress: Progress) -> tuple[Weights, list[Update
     counts = (context.Value("q", 0, lock=lock), context.Value("q", 0, lock=lock))
     shared = _Shared(context.Array("f", first, lock=lock), *counts, lock)
     reports: Numbered = []
-    total = task.updates * task.steps
+    total, began_s = task.updates * task.steps, time.perf_counter()
     workers: dict[Connection, SpawnProcess] = {}
     try:
         for number in range(task.settings.workers):
@@ -149,12 +192,13 @@ def _in_processes(task: _Task, progress: Progress) -> tuple[Weights, list[Update
             for connection in [each for each in running if each in ready]:
                 running.remove(connection)
                 reports += _result(connection, workers[connection])
-            progress(min(shared.done.get_obj().value, task.updates - 1) * task.steps, total)
+            if done := min(shared.done.get_obj().value, task.updates - 1) * task.steps:
+                supervision.tell(TrainingPoint(done, total, {}, done / (time.perf_counter() - began_s)))
     finally:
         for process in workers.values():
             process.kill()
             process.join()
-    progress(total, total)
+    supervision.tell(TrainingPoint(total, total, {}, total / (time.perf_counter() - began_s)))
     weights = task.parameters(shape, _tensor(shared)).model.weights()
     return weights, [report for _, report in sorted(reports)]
 

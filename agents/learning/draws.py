@@ -7,6 +7,7 @@ to rounding, first weights.
 import numpy as np
 import numpy.typing as npt
 
+from agents.learning.training.state import TrainingState
 from emulator.core.arrays import Float32s, Ints
 from emulator.core.compiled import compiled
 
@@ -37,6 +38,16 @@ class Draws:
         q, r = np.linalg.qr(drawn.T if rows < columns else drawn)
         q *= np.sign(np.diag(r))
         return np.ascontiguousarray((q.T if rows < columns else q) * np.float32(gain))
+
+    def state(self) -> TrainingState:
+        """Return a copy of the generator's state."""
+        state = self._words.get_state(legacy=False)["state"]
+        return TrainingState({"key": state["key"].copy()}, {"position": int(state["pos"])})
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state. Raises KeyError, TypeError or ValueError if it is none."""
+        words = {"key": state.arrays["key"], "pos": state.data["position"]}
+        self._words.set_state({"bit_generator": "MT19937", "state": words, "has_gauss": 0, "gauss": 0.0})
 
     def _random(self, count: int) -> npt.NDArray[np.uint32]:
         return self._words.randint(2**32, size=count, dtype=np.uint32)

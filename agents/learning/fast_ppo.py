@@ -5,41 +5,35 @@ lie in one array, gradients are written out, and nothing is allocated in an upda
 minibatches, are those of `agents.learning.ppo`; results differ by rounding only.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from agents.learning import kernels
-from agents.learning.curve import Curve, Diagnostics, curve_point, explained_variance
 from agents.learning.draws import Draws
 from agents.learning.flat_networks import FlatNetworks, Parts
-from agents.learning.heads import HeadedEnvironment, MakeEnvironment
+from agents.learning.heads import HeadedEnvironment, MakeEnvironment, restored_step, step_state
 from agents.learning.kernels import Array
 from agents.learning.settings import PpoSettings
-from agents.learning.weights import Weights, require_finite
+from agents.learning.training.curve import Curve, Diagnostics, UpdateReport, explained_variance
+from agents.learning.training.loop import run
+from agents.learning.training.state import Arrays, TrainingState, assign, joined
+from agents.learning.training.supervision import UNSUPERVISED, Supervision
+from agents.learning.training.weights import Weights
 from emulator.core.arrays import Flags, Ints
-from emulator.core.progress import Progress
 
 
 def train(
-    environments: MakeEnvironment, settings: PpoSettings, seed: int, progress: Progress = lambda done, total: None
+    environments: MakeEnvironment, settings: PpoSettings, seed: int, supervision: Supervision = UNSUPERVISED
 ) -> tuple[Weights, Curve]:
-    """Train one agent. Return its parameters by name and its learning curve, a `curve_point` for each rollout.
+    """Train one agent. Return its parameters by name and its learning curve of about 50 points.
 
-    Calls `progress(done, total)` with counts of environment steps. The same environments, settings and seed give the
-    same parameters on machines where NumPy rounds equally. Raises ValueError for an environment with other spaces
-    than `HeadedEnvironment` takes, and if a trained parameter is not finite.
+    The same environments, settings and seed give the same parameters on machines where NumPy rounds equally. Raises
+    ValueError for an environment with other spaces than `HeadedEnvironment` takes, and as `training.loop.run`.
     """
     with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"):
-        training = _Training(HeadedEnvironment(environments(settings.num_envs)), settings, seed)
-        curve = []
-        for update in range(training.updates):
-            curve.append(training.update(1 - update / training.updates))
-            progress(curve[-1]["step"], training.updates * training.steps)
-        weights = training.networks.parameters.weights()
-    require_finite("ppo", weights)
-    return weights, curve
+        return run(_FastPpo(HeadedEnvironment(environments(settings.num_envs)), settings, seed), supervision)
 
 
 class Rows(NamedTuple):
@@ -57,8 +51,10 @@ class Rows(NamedTuple):
         return Rows(*(column[index] for column in self))
 
 
-class _Training:
-    """The state of a training, and the arrays of a rollout."""
+class _FastPpo:
+    """A `Learner`, with the arrays of a rollout."""
+
+    agent = "ppo"
 
     def __init__(self, environment: HeadedEnvironment, settings: PpoSettings, seed: int) -> None:
         self.settings, self.seed, self.environment = settings, seed, environment
@@ -69,9 +65,9 @@ class _Training:
         self.networks = FlatNetworks(environment.shape, settings.hidden, (T + 1) * N)
         self.networks.parameters.draw(self.draws)
         self.mean, self.square = (Parts(environment.shape, settings.hidden) for _ in range(2))
-        self.adam_steps, self.done = 0, 0
+        self.adam_steps = 0
 
-        self.state = environment.reset(seed)
+        self.observed = environment.reset(seed)
         self.running_returns = np.zeros(N)
         self.observations = np.zeros((T + 1, N, features), dtype=np.float32)
         self.masks = np.zeros((T + 1, N, M, K), dtype=np.bool_)
@@ -80,8 +76,8 @@ class _Training:
         self.terminated, self.ended, self.resets = (np.zeros((T, N), dtype=np.bool_) for _ in range(3))
         self.advantages, self.log_probabilities = (np.zeros((T, N), dtype=np.float32) for _ in range(2))
 
-    def update(self, left: float) -> dict[str, Any]:
-        """Take a rollout and learn from it. `left`: remaining share of the training, 1 to 0."""
+    def update(self, left: float) -> UpdateReport:
+        """Learn from a rollout. `left`: remaining share of the training, 1 to 0."""
         settings = self.settings
         returns = self.roll_out()
         values, rows = self.batch()
@@ -92,14 +88,40 @@ class _Training:
             size = -(-len(order) // settings.num_minibatches)
             parts = (shuffled.taken(slice(start, start + size)) for start in range(0, len(order), size))
             statistics += [self.learn(part, left) for part in parts]
-        self.done += self.steps
         _, entropy, value_loss, approx_kl, _ = statistics[-1]
         clipfrac = sum(each[-1] for each in statistics) / len(statistics)
         explained = explained_variance(values, rows.returns)
         reward_mean = float(self.rewards[~self.resets].mean())
-        episode_return = float(np.mean(returns)) if returns else float("nan")
-        diagnostics = Diagnostics(entropy, value_loss, explained, approx_kl, clipfrac)
-        return curve_point("ppo", self.seed, self.done, reward_mean, episode_return, diagnostics)
+        return UpdateReport(reward_mean, returns, Diagnostics(entropy, value_loss, explained, approx_kl, clipfrac))
+
+    def weights(self) -> Weights:
+        """Return a copy of the parameters, by name."""
+        return self.networks.parameters.weights()
+
+    def state(self) -> TrainingState:
+        """Return parameters, moments of Adam, the generator and the environments."""
+        arrays = {name: each.copy() for name, each in self._kept().items()}
+        return joined(
+            learner=TrainingState(arrays, {"adam_steps": self.adam_steps}),
+            draws=self.draws.state(),
+            step=step_state(self.observed),
+            environments=self.environment.state(),
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state."""
+        arrays, data = state.part("learner")
+        for name, each in self._kept().items():
+            assign(each, arrays[name])
+        self.adam_steps = int(data["adam_steps"])
+        self.draws.restore(state.part("draws"))
+        self.observed = restored_step(state.part("step"))
+        self.environment.restore(state.part("environments"))
+
+    def _kept(self) -> Arrays:
+        """Return the arrays that last from one update to the next."""
+        parts = {"weights": self.networks.parameters, "mean": self.mean, "square": self.square}
+        return {name: each.flat for name, each in parts.items()} | {"returns": self.running_returns}
 
     def roll_out(self) -> list[float]:
         """Take T steps in all environments. Return the returns of the episodes that ended."""
@@ -107,7 +129,7 @@ class _Training:
         np.maximum(noise, np.float32(1e-20), out=noise)
         noise = -np.log(-np.log(noise))
         returns: list[float] = []
-        state = self.state
+        state = self.observed
         for t in range(len(self.actions)):
             self.observations[t], self.masks[t] = state.observations, state.masks
             np.logical_or(state.terminated, state.truncated, out=self.resets[t])
@@ -120,7 +142,7 @@ class _Training:
                 returns.extend(self.running_returns[ended].tolist())
                 self.running_returns[ended] = 0
         self.observations[-1], self.masks[-1] = state.observations, state.masks
-        self.state = state
+        self.observed = state
         return returns
 
     def batch(self) -> tuple[Array, Rows]:

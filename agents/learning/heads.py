@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from agents.learning.training.state import Resumable, TrainingState
 from emulator.core.arrays import Flags, Float32s, Ints
 
 MakeEnvironment = Callable[[int], "VectorEnv[Any, Any, Any]"]  # of so many environments
@@ -60,6 +61,20 @@ class HeadedEnvironment:
         observations, rewards, terminated, truncated, info = self._environment.step(taken)
         return Step(self._features(observations), self._masks(info), rewards, terminated, truncated)
 
+    def state(self) -> TrainingState:
+        """Return the state of the environments. Raises ValueError if they are not `Resumable`."""
+        return self._resumable().state()
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state. Raises ValueError if the environments are not `Resumable`."""
+        self._resumable().restore(state)
+
+    def _resumable(self) -> Resumable:
+        environment: object = self._environment.unwrapped
+        if not isinstance(environment, Resumable):
+            raise ValueError(f"{type(environment).__name__}: must have state() and restore() to be resumed")
+        return environment
+
     def _features(self, observations: npt.NDArray[Any]) -> Float32s:
         return np.asarray(observations, dtype=np.float32)
 
@@ -68,6 +83,16 @@ class HeadedEnvironment:
             return self._all_allowed
         masks: Flags = np.asarray(info["action_mask"], dtype=np.bool_).reshape(self._mask_shape)
         return masks
+
+
+def step_state(step: Step) -> TrainingState:
+    """Return the arrays of a step as a state."""
+    return TrainingState({name: np.array(values) for name, values in step._asdict().items()}, {})
+
+
+def restored_step(state: TrainingState) -> Step:
+    """Return the step of a state. Raises TypeError if it is none."""
+    return Step(**state.arrays)
 
 
 def shape_of(observations: "gymnasium.Space[Any]", actions: "gymnasium.Space[Any]") -> Shape:

@@ -5,18 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from agents.learning.curve import Diagnostics, explained_variance
 from agents.learning.networks import ActorCritic, entropy, joint
 from agents.learning.rollout import Rollout
 from agents.learning.settings import A2cSettings
-
-
-class UpdateReport(NamedTuple):
-    """Statistics of an update."""
-
-    reward_mean: float
-    returns: list[float]  # of the episodes that ended
-    diagnostics: Diagnostics
+from agents.learning.training.curve import Diagnostics, UpdateReport, explained_variance
 
 
 class Gradient(NamedTuple):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.learning.heads import Shape
-from agents.learning.weights import Weights
+from agents.learning.training.weights import Weights
 
 
 class ActorCritic(nn.Module, ABC):

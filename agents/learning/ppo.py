@@ -2,69 +2,66 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.learning.curve import Curve, Diagnostics, curve_point, explained_variance
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment
-from agents.learning.networks import (
-    ActorCritic,
-    MakeNetwork,
-    SeparateNetworks,
-    entropy,
-    joint,
-    one_thread,
-)
+from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, entropy, joint, one_thread
 from agents.learning.rollout import Collector, Rollout
 from agents.learning.settings import PpoSettings
-from agents.learning.weights import Weights, require_finite
-from emulator.core.progress import Progress
+from agents.learning.torch_state import generator_state, network_state, restore_generator, restore_network
+from agents.learning.training.curve import Curve, Diagnostics, UpdateReport, explained_variance
+from agents.learning.training.loop import run
+from agents.learning.training.state import TrainingState, joined
+from agents.learning.training.supervision import UNSUPERVISED, Supervision
+from agents.learning.training.weights import Weights
 
 
 def train(
     environments: MakeEnvironment,
     settings: PpoSettings,
     seed: int,
-    progress: Progress = lambda done, total: None,
+    supervision: Supervision = UNSUPERVISED,
     network: MakeNetwork = SeparateNetworks,
 ) -> tuple[Weights, Curve]:
-    """Train one agent. Return its parameters by name and its learning curve, a `curve_point` for each rollout.
+    """Train one agent. Return its parameters by name and its learning curve of about 50 points.
 
-    Calls `progress(done, total)` with counts of environment steps. The same environments, settings and seed give the
-    same parameters on machines where torch rounds equally. Raises ValueError for an environment with other spaces
-    than `HeadedEnvironment` takes, and if a trained parameter is not finite.
+    The same environments, settings and seed give the same parameters on machines where torch rounds equally. Raises
+    ValueError for an environment with other spaces than `HeadedEnvironment` takes, and as `training.loop.run`.
     """
     with one_thread():
-        return _train(HeadedEnvironment(environments(settings.num_envs)), settings, seed, progress, network)
+        return run(_Ppo(HeadedEnvironment(environments(settings.num_envs)), settings, seed, network), supervision)
 
 
-def _train(
-    environment: HeadedEnvironment, settings: PpoSettings, seed: int, progress: Progress, network: MakeNetwork
-) -> tuple[Weights, Curve]:
-    rng = torch.Generator().manual_seed(seed)
-    model = network(environment.shape, settings.hidden, rng)
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, eps=1e-5)
-    collector = Collector(environment, seed, rng)
-    curve = []
-    steps = settings.num_steps * settings.num_envs
-    updates = max(1, settings.total_timesteps // steps)
-    for update in range(updates):
-        left = 1 - update / updates
+class _Ppo:
+    """A `Learner`."""
+
+    agent = "ppo"
+
+    def __init__(self, environment: HeadedEnvironment, settings: PpoSettings, seed: int, network: MakeNetwork) -> None:
+        self.settings, self.seed = settings, seed
+        self.steps = settings.num_steps * settings.num_envs
+        self.updates = max(1, settings.total_timesteps // self.steps)
+        self._rng = torch.Generator().manual_seed(seed)
+        self._model = network(environment.shape, settings.hidden, self._rng)
+        self._optimizer = torch.optim.Adam(self._model.parameters(), lr=settings.learning_rate, eps=1e-5)
+        self._collector = Collector(environment, seed, self._rng)
+
+    def update(self, left: float) -> UpdateReport:
+        """Learn from a rollout. `left`: remaining share of the training, 1 to 0."""
+        settings, model, optimizer = self.settings, self._model, self._optimizer
         optimizer.param_groups[0]["lr"] = settings.learning_rate * left
-        rollout = collector.collect(model, settings.num_steps)
+        rollout = self._collector.collect(model, settings.num_steps)
         batch = batch_of(rollout, settings)
         clipfracs = []
         for _ in range(settings.update_epochs):
-            for index in torch.randperm(len(batch.values), generator=rng).chunk(settings.num_minibatches):
+            for index in torch.randperm(len(batch.values), generator=self._rng).chunk(settings.num_minibatches):
                 loss = minibatch_loss(model, settings, left, Batch(*(tensor[index] for tensor in batch)))
                 clipfracs.append(loss.clipfrac)
                 optimizer.zero_grad()
                 torch.autograd.backward(loss.total)
                 nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
                 optimizer.step()
-
-        done = (update + 1) * steps
         diagnostics = Diagnostics(
             loss.entropy,
             loss.value_loss,
@@ -73,12 +70,25 @@ def _train(
             sum(clipfracs) / len(clipfracs),
         )
         reward_mean = rollout.rewards[~rollout.resets].mean().item()
-        episode_return = float(np.mean(rollout.returns)) if rollout.returns else float("nan")
-        curve.append(curve_point("ppo", seed, done, reward_mean, episode_return, diagnostics))
-        progress(done, updates * steps)
-    weights = model.weights()
-    require_finite("ppo", weights)
-    return weights, curve
+        return UpdateReport(reward_mean, rollout.returns, diagnostics)
+
+    def weights(self) -> Weights:
+        """Return a copy of the parameters, by name."""
+        return self._model.weights()
+
+    def state(self) -> TrainingState:
+        """Return parameters, moments of Adam, the generator and the environments."""
+        return joined(
+            network=network_state(self._model, self._optimizer),
+            draws=generator_state(self._rng),
+            rollout=self._collector.state(),
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state."""
+        restore_network(self._model, self._optimizer, state.part("network"))
+        restore_generator(self._rng, state.part("draws"))
+        self._collector.restore(state.part("rollout"))
 
 
 class Batch(NamedTuple):

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.learning.heads import HeadedEnvironment
+from agents.learning.heads import HeadedEnvironment, restored_step, step_state
 from agents.learning.networks import ActorCritic, joint, sample
+from agents.learning.training.state import TrainingState, assign, joined
 
 
 class Rollout(NamedTuple):
@@ -68,6 +69,17 @@ class Collector:
             self._return[ended] = 0
         self._look(model, rollout, T)
         return rollout
+
+    def state(self) -> TrainingState:
+        """Return the observed step, the returns of the running episodes, and the environments."""
+        here = TrainingState({"returns": self._return.copy()}, {})
+        return joined(here=here, step=step_state(self._state), environments=self._environment.state())
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state."""
+        assign(self._return, state.part("here").arrays["returns"])
+        self._state = restored_step(state.part("step"))
+        self._environment.restore(state.part("environments"))
 
     def _look(self, model: ActorCritic, rollout: Rollout, t: int) -> Tensor:
         """Store the observed state and its value. Return the log probabilities of its outcomes."""

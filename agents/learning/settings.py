@@ -70,14 +70,14 @@ class A3cSettings(A2cSettings):
     asynchronous: bool = False
 
 
+DEFAULTS: dict[str, PpoSettings | A2cSettings] = {"ppo": PpoSettings(), "a2c": A2cSettings(), "a3c": A3cSettings()}
+
+
 def check_settings(kind: str, settings: Mapping[str, Any]) -> None:
-    """Raise ValueError (one line) unless `settings` are valid for a policy of type `kind` (`ppo` or `a3c`)."""
-    if kind == "ppo":
-        changed(PpoSettings(), settings)
-    elif kind == "a3c":
-        changed(A3cSettings(), settings)
-    else:
-        raise ValueError(f"agent={kind}: must be ppo or a3c")
+    """Raise ValueError (one line) unless `settings` are valid for a policy of type `kind`, a key of DEFAULTS."""
+    if kind not in DEFAULTS:
+        raise ValueError(f"agent={kind}: must be {', '.join(DEFAULTS)}")
+    changed(DEFAULTS[kind], settings)
 
 
 def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:

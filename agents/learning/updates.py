@@ -1,18 +1,13 @@
-"""The shared parameters of A2C and A3C, their updates, and the learning curve of these."""
+"""The shared parameters of A2C and A3C, and their updates."""
 
-from typing import Any
-
-import numpy as np
 import torch
 from torch import Tensor
 
-from agents.learning.curve import Curve, Diagnostics, curve_point
 from agents.learning.heads import Shape
-from agents.learning.n_step import UpdateReport
 from agents.learning.networks import ActorCritic, MakeNetwork
 from agents.learning.settings import A2cSettings
-
-MAX_CURVE_POINTS = 50  # about as many points in a learning curve
+from agents.learning.torch_state import network_state, restore_network
+from agents.learning.training.state import TrainingState
 
 
 class Parameters:
@@ -49,6 +44,14 @@ class Parameters:
         self.optimizer.param_groups[0]["lr"] = self._learning_rate * left
         self.optimizer.step()
 
+    def state(self) -> TrainingState:
+        """Return parameters and mean squared gradients."""
+        return network_state(self.model, self.optimizer)
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state."""
+        restore_network(self.model, self.optimizer, state)
+
 
 def first_memory(model: ActorCritic) -> Tensor:
     """Return the values with which a `memory` of `Parameters` begins: each parameter, and zeros of the same size."""
@@ -64,28 +67,3 @@ def worker_copy(
     model = network(first.shape, settings.hidden, rng)
     model.load_state_dict(first.state_dict())
     return model, rng
-
-
-def curve_of(agent: str, seed: int, reports: list[UpdateReport], steps_per_update: int) -> Curve:
-    """Return points of the means of reports: about MAX_CURVE_POINTS, the last one at the end."""
-    points: Curve = []
-    recent: list[UpdateReport] = []
-    for done, report in enumerate(reports, start=1):
-        recent.append(report)
-        if is_point(done, len(reports)):
-            points.append(_point(agent, seed, done * steps_per_update, recent))
-            recent.clear()
-    return points
-
-
-def is_point(done: int, updates: int) -> bool:
-    """Return whether the curve has a point after `done` of all updates."""
-    return done % max(1, updates // MAX_CURVE_POINTS) == 0 or done == updates
-
-
-def _point(agent: str, seed: int, step: int, recent: list[UpdateReport]) -> dict[str, Any]:
-    rows = [(each.reward_mean, *each.diagnostics[:3]) for each in recent]
-    reward_mean, *means = (sum(column) / len(column) for column in zip(*rows, strict=True))
-    returns = [value for each in recent for value in each.returns]
-    episode_return = float(np.mean(returns)) if returns else float("nan")
-    return curve_point(agent, seed, step, reward_mean, episode_return, Diagnostics(*means))

@@ -3,19 +3,17 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
+from agents.learning.training.tensor_files import UNREADABLE, first_line, load_tensors, save_tensors
 from agents.split_inference.encoding import Layout
 from agents.split_inference.episodes import Episodes
 from emulator.core.arrays import Float32s
-from emulator.core.files import atomic_write
 from emulator.system import System
 from emulator.trace import Interval
 
@@ -23,8 +21,8 @@ METADATA_KEY = "airsplit.checkpoint"  # in the file's header
 
 
 class Training(NamedTuple):
-    """The training of the weights: the training systems' traces by SHA-256 and by lineage, and the library (with its
-    version) and thread count that a repetition needs for the same weights."""
+    """The training of the weights: the traces of the systems of training and validation by SHA-256 and by lineage, and
+    the library (with its version) and thread count that a repetition needs for the same weights."""
 
     agent: str
     seed: int
@@ -56,23 +54,15 @@ class Checkpoint:
     def save(self, path: Path) -> None:
         """Write a safetensors file atomically, with layout and training as JSON in its header. Raises ValueError with
         path and rule if it cannot be written."""
-        if not path.parent.is_dir():
-            raise ValueError(f"{path}: folder must exist")
         header = {"layout": self.layout.as_data(), "training": self.training._asdict(), "sha256": self.sha256}
-        try:
-            with atomic_write(path) as partial:
-                save_file(dict(self.weights), partial, metadata={METADATA_KEY: json.dumps(header)})
-        except (OSError, SafetensorError) as error:
-            raise ValueError(f"{path}: must be a file that can be written ({_first_line(error)})") from error
+        save_tensors(path, METADATA_KEY, self.weights, header)
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
         """Read a file that `save` wrote. Raises ValueError with path and rule if it is not such a file or its values
         have changed."""
         try:
-            with safe_open(path, framework="numpy") as file:
-                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-                header = json.loads((file.metadata() or {})[METADATA_KEY])
+            weights, header = load_tensors(path, METADATA_KEY)
             training = header["training"]
             training["lineage"] = tuple(Interval(*interval) for interval in training["lineage"])
             training["trace_sha256"] = tuple(training["trace_sha256"])
@@ -80,8 +70,8 @@ class Checkpoint:
             stored = header["sha256"]
             if not isinstance(stored, str):
                 raise TypeError("sha256 is no text")
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"{path}: must be a checkpoint that airsplit wrote ({_first_line(error)})") from error
+        except UNREADABLE as error:
+            raise ValueError(f"{path}: must be a checkpoint that airsplit wrote ({first_line(error)})") from error
         if checkpoint.sha256 != stored:
             raise ValueError(f"{path}: sha256 {checkpoint.sha256[:12]} must be the stored {stored[:12]}")
         return checkpoint
@@ -94,9 +84,12 @@ def checkpoint_of(
     seed: int,
     settings: Mapping[str, Any],
     library: str,
+    validated: Sequence[System] = (),
 ) -> Checkpoint:
-    """Return the actor among trained `weights`, with the description of its training on `episodes`."""
-    traces = {trace.sha256: trace for system in episodes.systems for trace in (link.trace for link in system.links)}
+    """Return the actor among trained `weights`, with the description of its training on `episodes` and the systems on
+    which it was validated."""
+    systems = (*episodes.systems, *validated)
+    traces = {trace.sha256: trace for system in systems for trace in (link.trace for link in system.links)}
     lineage = tuple(dict.fromkeys(interval for trace in traces.values() for interval in trace.lineage))
     described = {
         **settings,
@@ -107,10 +100,6 @@ def checkpoint_of(
     training = Training(agent, seed, described, tuple(traces), lineage, library, 1)
     actor = {name: values for name, values in weights.items() if name.startswith("actor.")}
     return Checkpoint(actor, episodes.layout, training)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def require_unseen(checkpoint: Checkpoint, system: System) -> None:

@@ -1,9 +1,12 @@
 """A trained agent as a policy. The actor runs in NumPy, so that a simulation needs no learning library."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from agents.split_inference.checkpoint import Checkpoint
 from agents.split_inference.encoding import Encoder, model_digest, servers_of
+from agents.split_inference.episodes import Episodes
 from emulator.core.arrays import Flags, Float32s
 from emulator.policy import Observation
 from emulator.system import System
@@ -20,7 +23,6 @@ class Learned:
     def __init__(self, checkpoint: Checkpoint, system: System) -> None:
         self._encoder = Encoder(checkpoint.layout)
         self._weights = checkpoint.weights
-        self._layers = sum(name.endswith(".weight") for name in checkpoint.weights)
         check_layout(checkpoint, system)
 
     def decide(self, observation: Observation) -> Placement:
@@ -31,13 +33,27 @@ class Learned:
 
     def logits(self, features: Float32s, mask: Flags) -> Float32s:
         """Return the actor's outputs, minus infinity where masked: (features,) and (choices,) to (choices,)."""
-        hidden = features
-        for layer in range(self._layers):
-            weight, bias = self._weights[f"actor.{2 * layer}.weight"], self._weights[f"actor.{2 * layer}.bias"]
-            hidden = weight @ hidden + bias
-            if layer < self._layers - 1:
-                hidden = np.tanh(hidden)
-        return np.where(mask, hidden, np.float32(-np.inf))
+        return actor_logits(self._weights, features, mask)
+
+
+def actor_logits(weights: Mapping[str, Float32s], features: Float32s, masks: Flags) -> Float32s:
+    """Return the outputs of an actor of tanh layers (`actor.0.weight`, ...), minus infinity where masked:
+    (..., features) and (..., choices) to (..., choices)."""
+    last = sum(name.startswith("actor.") and name.endswith(".weight") for name in weights) - 1
+    hidden = features
+    for layer in range(last + 1):
+        hidden = hidden @ weights[f"actor.{2 * layer}.weight"].T + weights[f"actor.{2 * layer}.bias"]
+        if layer < last:
+            hidden = np.tanh(hidden)
+    return np.where(masks, hidden, np.float32(-np.inf))
+
+
+def mean_return(weights: Mapping[str, Float32s], episodes: Episodes) -> float:
+    """Return what an actor that takes its best choices earns in an episode, on average over all of them."""
+    table, steps = episodes.table(), episodes.settings.steps
+    placed = np.arange(len(table.masks)) % (steps + 1) != steps  # an episode's last task is not placed
+    best = actor_logits(weights, table.observations[placed], table.masks[placed]).argmax(axis=1)
+    return float(table.rewards[placed, best].mean()) * steps
 
 
 def check_layout(checkpoint: Checkpoint, system: System) -> None:

@@ -10,6 +10,7 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from agents.learning.training.state import TrainingState, assign
 from agents.split_inference.environment import EPISODE_ORDERS, episodes_of, observation_space
 from agents.split_inference.episodes import Episodes
 from emulator.core.arrays import Flags, Float32s, Ints
@@ -87,6 +88,15 @@ class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArra
         """Return which choices are candidates of each observed task, shape (num_envs, choices)."""
         masks: Flags = self._table.masks[self._state[:, TABLE_ROW]]
         return masks
+
+    def state(self) -> TrainingState:
+        """Return the episodes' state, from which a training goes on."""
+        return TrainingState({"episodes": self._state.copy()}, {})
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state. Raises KeyError or ValueError for one of other environments."""
+        assign(self._state, state.arrays["episodes"])
+        self._seeded = True
 
 
 @compiled

@@ -1,5 +1,6 @@
 """`airsplit train` and `profile`: make the files of agents and models that scenarios name."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -10,8 +11,13 @@ from airsplit.cli.output import print_written
 
 def train(
     scenario: ScenarioFile,
-    agent: Annotated[Literal["ppo", "a3c"], typer.Option("--agent")],
+    agent: Annotated[Literal["ppo", "a2c", "a3c"], typer.Option("--agent")],
     out: OutFile,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a training that was interrupted, from its state beside --out.")
+    ] = False,
+    save_every: Annotated[float, typer.Option("--save-every", min=0, help="Seconds between two states.")] = 10.0,
+    logs: Annotated[Path | None, typer.Option("--logs", help="Folder of event files for TensorBoard.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Instead of the scenario's training seed.")] = None,
     overrides: Overrides = None,
     no_cache: NoCache = False,
@@ -19,19 +25,25 @@ def train(
     quiet: Quiet = False,
     _: Traceback = False,
 ) -> None:
-    """Train an agent on channels that share nothing with the scenario's run, and write its checkpoint."""
-    from agents.training import train_one
+    """Train an agent on channels that share nothing with the scenario's run, and write its checkpoint.
+
+    Meanwhile the training's state is written beside it now and then, as OUT.training, for --resume.
+    """
+    from agents.training import TrainingFiles, train_one
     from emulator.core.cache import Cache, user_cache
     from emulator.core.files import require_writable
     from results.progress import RunProgress
     from topologies.loading.loader import load, prefix_errors
 
     require_writable(out)
+    files = TrainingFiles(out.with_name(f"{out.name}.training"), resume, save_every, logs)
     chosen = load(scenario, overrides or ())
     with prefix_errors(scenario, overrides or ()), RunProgress(quiet) as progress:
         seed = chosen.training.seed if seed is None else seed
-        checkpoint = train_one(chosen, scenario.parent, agent, seed, progress, Cache() if no_cache else user_cache())
+        cache = Cache() if no_cache else user_cache()
+        checkpoint = train_one(chosen, scenario.parent, agent, seed, progress, cache, files)
     checkpoint.save(out)
+    files.remove_state()
     print_written(out, checkpoint.sha256, as_json)
 
 

@@ -84,7 +84,7 @@ class Cache:
         """
         if self._folder is None:
             return make()
-        key = _key_of(inputs)
+        key = digest_of(inputs)
         place, pattern = self._folder / key[:2], f"{key}-*.{suffix}"
         with suppress(OSError, ValueError):  # there may be none; another process may remove it at any time
             found = _find(place, pattern)
@@ -133,7 +133,8 @@ class Cache:
                     total -= size
 
 
-def _key_of(inputs: Sequence[object]) -> str:
+def digest_of(inputs: Sequence[object]) -> str:
+    """Return a digest of inputs, plain data, with the code and the machine: of all that a result depends on."""
     text = json.dumps([_environment_sha256(), *inputs], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

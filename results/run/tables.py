@@ -28,7 +28,14 @@ CHOICES: dict[str, Any] = {
     "cost_s": "float64",
 }
 LEARNING: dict[str, Any] = {"agent": str, "seed": "int64", "step": "int64", "episode_return": "float64"}
-DIAGNOSTICS = ("entropy", "value_loss", "explained_variance", "approx_kl", "clipfrac")  # may be absent or empty
+DIAGNOSTICS = (
+    "entropy",
+    "value_loss",
+    "explained_variance",
+    "approx_kl",
+    "clipfrac",
+    "validation_return",
+)  # may be absent or empty
 TASK_KEY = ["source", "kind", "task"]
 
 

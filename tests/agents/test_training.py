@@ -49,7 +49,7 @@ def test_curve_has_the_usual_diagnostics() -> None:
     assert all(point["explained_variance"] <= 1 for point in ppo + a3c)
 
 
-@pytest.mark.parametrize("agent", ["ppo", "a3c"])
+@pytest.mark.parametrize("agent", ["ppo", "a2c", "a3c"])
 def test_the_same_seed_trains_the_same_agent(agent: str) -> None:
     torch.set_num_threads(2)
     before = torch.random.get_rng_state()
@@ -70,7 +70,7 @@ def test_asynchronous_workers_learn_too() -> None:
     assert curve[-1]["episode_return"] > curve[0]["episode_return"] + 1
 
 
-@pytest.mark.parametrize("agent", ["ppo", "a3c"])
+@pytest.mark.parametrize("agent", ["ppo", "a2c", "a3c"])
 def test_agent_learns_a_nearly_optimal_policy(agent: str) -> None:
     """On a constant channel the best choice is the table's maximum."""
     system = small_system(1)
@@ -228,7 +228,7 @@ def test_settings_depend_on_the_agent() -> None:
         check_settings("ppo", {"workers": 1})
     with pytest.raises(ValueError, match=r"settings\.asynchronous=1: must be true or false"):
         check_settings("a3c", {"asynchronous": 1})
-    with pytest.raises(ValueError, match=r"agent=dqn: must be ppo or a3c"):
+    with pytest.raises(ValueError, match=r"agent=dqn: must be ppo, a2c, a3c"):
         check_settings("dqn", {})
     check_settings("a3c", {"asynchronous": True, "total_timesteps": 1, "workers": 1})
 
@@ -248,17 +248,18 @@ def test_settings_are_checked_before_any_episode() -> None:
 @pytest.mark.parametrize("agent", ["ppo", "a3c"])
 @pytest.mark.parametrize("total_timesteps", [1, 9_000, 152 * 128])
 def test_progress_ends_at_its_total(agent: str, total_timesteps: int) -> None:
-    reports: list[tuple[str, int, int]] = []
+    reports: list[tuple[str, int, int, str]] = []
     settings = (
         {"total_timesteps": total_timesteps, "update_epochs": 1}
         if agent == "ppo"
         else {"total_timesteps": total_timesteps}
     )
     _, curve = train_agent(agent, EPISODES, settings, 1, lambda *each: reports.append(each))
-    what, done, total = reports[-1]
+    what, done, total, detail = reports[-1]
     assert (what, done) == (agent, total)
+    assert detail.endswith(" steps/s")
     assert curve[-1]["step"] == total
-    assert sum(done == total for _, done, total in reports) == 1
+    assert sum(done == total for _, done, total, _ in reports) == 1
 
 
 @pytest.mark.parametrize("agent", ["ppo", "a3c"])
@@ -283,11 +284,11 @@ def test_training_for_a_source_without_links() -> None:
 
 def test_missing_agents_of_a_scenario_are_trained() -> None:
     scenario = load(QUICKSTART, ["training.steps=2048", "training.traces=2", "training.duration_s=10"])
-    reports: list[tuple[str, int, int]] = []
+    reports: list[tuple[Any, ...]] = []
     agents = train_missing(scenario, QUICKSTART.parent, lambda *each: reports.append(each), {}, Cache())
     assert set(agents) == {"ppo", "a3c"}
-    assert {name for name, _, _ in reports} == {"episodes", "ppo", "a3c"}
-    assert all(done <= total for _, done, total in reports)
+    assert {name for name, *_ in reports} == {"episodes", "ppo", "a3c"}
+    assert all(done <= total for _, done, total, *_ in reports)
     for label, (checkpoint, curve) in agents.items():
         assert checkpoint.training.agent == label
         assert {"agent", "seed", "step", "episode_return"} <= curve[0].keys()

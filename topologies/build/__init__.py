@@ -1,7 +1,8 @@
 """Conversion of a scenario to the system that a backend runs."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 from emulator.core.cache import Cache
@@ -24,7 +25,7 @@ from topologies.build.images import images_of
 from topologies.build.links import cells_of, links_of
 from topologies.build.prompts import prompt_tokens
 from topologies.build.room import require_room
-from topologies.build.trace_sources import TraceSource
+from topologies.build.trace_sources import TraceSource, Use
 from topologies.schema.scenario import Scenario
 from topologies.schema.workloads import RecordedSection, TaskSection
 
@@ -40,7 +41,7 @@ def build(
     `topologies.loading.loader.prefix_errors` adds the name of the scenario's file to it.
     """
     duration_ns = ns_from_s(scenario.duration_s)
-    source = TraceSource(scenario.seed, duration_ns, folder, False, traces or {}, cache or Cache())
+    source = TraceSource(scenario.seed, duration_ns, folder, "run", traces or {}, cache or Cache())
     return _system(scenario, folder, source)
 
 
@@ -50,22 +51,35 @@ def training_system(scenario: Scenario, folder: Path, index: int) -> System:
 
     Raises ValueError (one line) if a trace shares lineage with a trace of the scenario's run.
     """
-    return _training_system(scenario, folder, index, build(scenario, folder), None)
+    return _other_system(scenario, folder, "training", index, build(scenario, folder), None)
 
 
 def training_systems(scenario: Scenario, folder: Path, cache: Cache | None = None) -> list[System]:
     """Return all training systems of a scenario. Raises as `training_system`."""
-    tested = build(scenario, folder, cache=cache)
-    return [_training_system(scenario, folder, index, tested, cache) for index in range(scenario.training.traces)]
+    tested, count = build(scenario, folder, cache=cache), scenario.training.traces
+    return [_other_system(scenario, folder, "training", index, tested, cache) for index in range(count)]
 
 
-def _training_system(scenario: Scenario, folder: Path, index: int, tested: System, cache: Cache | None) -> System:
-    seed = draw_key(scenario.training.seed, "training", f"system {index}")
+def validation_systems(
+    scenario: Scenario, folder: Path, trained: Sequence[System], cache: Cache | None = None
+) -> list[System]:
+    """Return all validation systems of a scenario: like training systems, with draws and intervals of their own. Raises
+    ValueError (one line) if a trace shares lineage with one of the scenario's run or of `trained`."""
+    tested, count = build(scenario, folder, cache=cache), scenario.training.validation_traces
+    systems = [_other_system(scenario, folder, "validation", index, tested, cache) for index in range(count)]
+    for validated, other in product(systems, trained):
+        require_disjoint(validated, other)
+    return systems
+
+
+def _other_system(
+    scenario: Scenario, folder: Path, use: Use, index: int, tested: System, cache: Cache | None
+) -> System:
+    seed = draw_key(scenario.training.seed, use, f"system {index}")
     duration_ns = ns_from_s(scenario.training.duration_s)
-    source = TraceSource(seed, duration_ns, folder, training=True, cache=cache or Cache())
-    trained = _system(scenario, folder, source)
-    require_disjoint(trained, tested)
-    return trained
+    system = _system(scenario, folder, TraceSource(seed, duration_ns, folder, use, cache=cache or Cache()))
+    require_disjoint(system, tested)
+    return system
 
 
 def require_disjoint(trained: System, tested: System) -> None:
@@ -123,7 +137,7 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
         broker=scenario.broker,
         preload=scenario.preload,
         cells=cells_of(scenario),
-        failures=() if source.training else failures_of(scenario),
+        failures=failures_of(scenario) if source.use == "run" else (),
         on_failure="wait" if scenario.failures is None else scenario.failures.on_failure,
         quality=quality,
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from emulator.channel.generate import generate, origin
 from emulator.channel.large_scale.track import Track
@@ -20,12 +21,14 @@ from topologies.schema.links import DirectionSection, TraceFileSection
 from topologies.schema.radio import RadioSection, radio_of
 
 BPS_PER_MBPS = 1e6
+Use = Literal["run", "training", "validation"]
 MIN_CHANNEL_NS = NS_PER_S  # a shorter channel could end before its first CQI report or slot of its direction
 
 
 @dataclass(frozen=True)
 class TraceSource:
-    """Makes the traces of one system: for a run, or for training (other seed, other part of recordings).
+    """Makes the traces of one system: for a run, for training, or for validation in training (each with a seed and a
+    part of recordings of its own).
 
     Traces in `stored_traces` (by direction) replace others. Generated traces are kept in `cache` for later runs.
     """
@@ -33,7 +36,7 @@ class TraceSource:
     seed: int
     duration_ns: int
     folder: Path
-    training: bool
+    use: Use
     stored_traces: Mapping[str, Trace] = field(default_factory=dict)
     cache: Cache = field(default_factory=Cache)
     _scratch: Scratch = field(default_factory=Scratch, init=False, repr=False)
@@ -74,7 +77,7 @@ class TraceSource:
         ValueError (one line) for a track that cannot be read, is too short, or leaves its hall."""
         whole_ns = whole_slots_ns(max(self.duration_ns, MIN_CHANNEL_NS), cell.mu)
         track = track_of(section, whole_ns, self.seed, ue, self.folder)
-        key = "training.duration_s" if self.training else "duration_s"
+        key = "duration_s" if self.use == "run" else "training.duration_s"
         require_long_enough(section, track, key, self.duration_ns)
         require_in_hall(section, track, cell)
         return radio_of(cell, section), track, whole_ns
@@ -82,11 +85,11 @@ class TraceSource:
     def _recorded(self, section: TraceFileSection) -> Trace:
         file = self.folder / section.file
         trace = read(file, section.format, section.columns, {name: str(value) for name, value in section.where.items()})
-        interval_s = section.training_interval_s if self.training else section.interval_s
+        key = "interval_s" if self.use == "run" else f"{self.use}_interval_s"
+        interval_s = getattr(section, key)
         if interval_s is not None:
             first, stop = (ns_from_s(edge) // trace.slot_ns for edge in interval_s)
             if not first < stop <= len(trace):
-                key = "training_interval_s" if self.training else "interval_s"
                 given = f"[{interval_s[0]:g}, {interval_s[1]:g}]"
                 raise ValueError(f"{file}: {key}={given}: must lie within its {trace.period_ns / 1e9:g} s")
             trace = trace.slice(first, stop)

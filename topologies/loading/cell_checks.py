@@ -73,7 +73,7 @@ def _wrong_radios(given: RuleInput) -> Iterator[tuple[int, str]]:
             continue
         checked.add((index, link.radio.track))  # copies differ in their tracks alone
         duration_s = scenario.duration_s if link.radio.ring is None else 1.0  # any part of random waypoints will do
-        source = TraceSource(scenario.seed, ns_from_s(duration_s), given.folder, training=False)
+        source = TraceSource(scenario.seed, ns_from_s(duration_s), given.folder, "run")
         radio_section = LocatedSection(f"links[{index}].radio", link.radio)
         try:
             with translate_setting_errors(LocatedSection(scenario.cell_path(station), cell), radio_section):

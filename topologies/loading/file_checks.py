@@ -103,6 +103,8 @@ def check_training(given: RuleInput) -> Iterator[str]:
     for path, trace in recordings:
         if trained and trace.training_interval_s is None:
             yield f"{path}.training_interval_s: must be given, since policies[{trained[0]}] is trained"
+        if trained and given.scenario.training.validation_traces and trace.validation_interval_s is None:
+            yield f"{path}.validation_interval_s: must be given, since training.validation_traces is not 0"
     for path, trace in recordings:
         if any(_trains_on(trace, tested, given.folder) for _, tested in recordings):
             first_s, stop_s = trace.training_interval_s or (0.0, 0.0)

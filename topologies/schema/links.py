@@ -1,5 +1,6 @@
 """Sections of `links`: wired links, and radio links that are generated, recorded or of constant rate."""
 
+from itertools import combinations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -56,19 +57,23 @@ class TraceFileSection(Section):
     of nodes with `{i}`, copy i starts i times as far in, so that the copies differ."""
     training_interval_s: Interval | None = None
     """Part for the training of agents; must not overlap with `interval_s`."""
+    validation_interval_s: Interval | None = None
+    """Part for the validation of agents in training; must not overlap with the other two."""
 
     @model_validator(mode="after")
     def _intervals(self) -> Self:
-        for interval in (self.interval_s, self.training_interval_s):
-            if interval is not None and interval[0] >= interval[1]:
+        named = {"interval_s": self.interval_s, "training_interval_s": self.training_interval_s}
+        named["validation_interval_s"] = self.validation_interval_s
+        given = {name: interval for name, interval in named.items() if interval is not None}
+        for interval in given.values():
+            if interval[0] >= interval[1]:
                 raise section_error(f"interval [{interval[0]:g}, {interval[1]:g}]: must start before it ends")
-        if self.training_interval_s is not None:
+        for name in given:
             if self.interval_s is None:
-                raise section_error("must give interval_s beside training_interval_s")
-            if self.interval_s[0] < self.training_interval_s[1] and self.training_interval_s[0] < self.interval_s[1]:
-                raise section_error(
-                    "interval_s and training_interval_s must not overlap: training and test share no data"
-                )
+                raise section_error(f"must give interval_s beside {name}")
+        for one, other in combinations(given, 2):
+            if given[one][0] < given[other][1] and given[other][0] < given[one][1]:
+                raise section_error(f"{one} and {other} must not overlap: training and test share no data")
         return self
 
     def of_copy(self, number: int) -> Self:

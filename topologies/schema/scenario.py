@@ -97,8 +97,8 @@ class FixedSection(Section):
 class LearnedSection(Section):
     """A trained agent; without a checkpoint it is trained before the run."""
 
-    type: Literal["ppo", "a3c"]
-    """Algorithm: proximal policy optimisation, or asynchronous advantage actor-critic."""
+    type: Literal["ppo", "a2c", "a3c"]
+    """Algorithm: proximal policy optimisation, or advantage actor-critic, synchronous or asynchronous."""
     label: Label | None = None
     """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
     checkpoint: str | None = None
@@ -131,7 +131,7 @@ class CustomSection(Section):
 
 def _policy_tag(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    tags = {"fixed": "fixed", "ppo": "learned", "a3c": "learned", "replay": "replay"}
+    tags = {"fixed": "fixed", "ppo": "learned", "a2c": "learned", "a3c": "learned", "replay": "replay"}
     return tags.get(str(kind), "custom" if ":" in str(kind) else "plain")
 
 
@@ -161,6 +161,11 @@ class TrainingSection(Section):
     """Number of training systems, each with its own channels and arrivals."""
     duration_s: Positive = 60.0
     """Duration of each training system's channels and arrivals."""
+    validation_traces: Annotated[int, Field(ge=0, le=1_000)] = 0
+    """Number of further systems, with channels and arrivals of their own, on which agents in training are validated;
+    the best validated parameters are kept. 0: agents are not validated, the last parameters are kept."""
+    patience: Count = 10
+    """Training stops after so many points of its learning curve in a row (of about 50) without a better validation."""
 
 
 class WorkerSection(Section):

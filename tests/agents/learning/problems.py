@@ -8,6 +8,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from agents.learning.training.state import TrainingState, assign, generators_data, restored_generators
 from emulator.core.arrays import Flags, Float32s, Ints
 
 STAY, MOVE = 0, 1
@@ -34,6 +35,15 @@ class TwoStates(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]]):
         self.states = self.rng.integers(2, size=self.num_envs)
         self.steps = np.zeros(self.num_envs, dtype=np.int64)
         return self.observe(), {}
+
+    def state(self) -> TrainingState:
+        arrays = {"states": self.states.copy(), "steps": self.steps.copy()}
+        return TrainingState(arrays, {"rng": generators_data([self.rng])})
+
+    def restore(self, state: TrainingState) -> None:
+        assign(self.states, state.arrays["states"])
+        assign(self.steps, state.arrays["steps"])
+        (self.rng,) = restored_generators(state.data["rng"])
 
     def observe(self) -> Float32s:
         return np.eye(2, dtype=np.float32)[self.states]
@@ -76,6 +86,15 @@ class Matching(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]]):
         self.rng = np.random.default_rng(seed)
         self.over = np.zeros(self.num_envs, dtype=np.bool_)
         return self.draw()
+
+    def state(self) -> TrainingState:
+        arrays = {"over": self.over.copy(), "wanted": self.wanted.copy(), "allowed": self.allowed.copy()}
+        return TrainingState(arrays, {"rng": generators_data([self.rng])})
+
+    def restore(self, state: TrainingState) -> None:
+        for name, values in state.arrays.items():
+            assign(getattr(self, name), values)
+        (self.rng,) = restored_generators(state.data["rng"])
 
     def draw(self) -> tuple[Float32s, dict[str, Any]]:
         self.wanted = self.rng.integers(self.outcomes, size=(self.num_envs, self.heads))

@@ -9,6 +9,7 @@ import pytest
 from agents.learning import a2c, a3c
 from agents.learning.networks import MakeNetwork, SeparateNetworks, SharedTrunk
 from agents.learning.settings import A2cSettings, A3cSettings
+from agents.learning.training.supervision import Supervision, TrainingPoint
 from tests.agents.learning.problems import Matching, TwoStates
 
 BRIEF: dict[str, Any] = {"total_timesteps": 2_560, "num_envs": 4, "gamma": 0.9}
@@ -36,13 +37,13 @@ def test_one_worker_is_a2c(network: MakeNetwork, asynchronous: bool) -> None:
 
 
 def test_workers_in_processes_learn() -> None:
-    reports: list[tuple[int, int]] = []
+    points: list[TrainingPoint] = []
     settings = A3cSettings(30_000, num_envs=8, ent_coef=0.02, workers=2, asynchronous=True)
-    _, curve = a3c.train(partial(Matching, heads=2, outcomes=3), settings, 1, lambda *each: reports.append(each))
+    _, curve = a3c.train(partial(Matching, heads=2, outcomes=3), settings, 1, Supervision((points.append,)))
     assert curve[-1]["reward_mean"] > 0.9
     assert curve[-1]["step"] == 30_000 // 128 * 128
-    assert reports == sorted(reports)
-    assert [done == total for done, total in reports].index(True) == len(reports) - 1
+    assert [point.done for point in points] == sorted(point.done for point in points)
+    assert [point.done == point.total for point in points].index(True) == len(points) - 1
 
 
 def test_an_error_in_a_process_is_raised() -> None:

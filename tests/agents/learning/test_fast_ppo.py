@@ -15,6 +15,7 @@ from agents.learning.heads import MakeEnvironment, Shape
 from agents.learning.kernels import biased_tanh
 from agents.learning.networks import SeparateNetworks
 from agents.learning.settings import PpoSettings
+from agents.learning.training.supervision import Supervision, TrainingPoint
 from tests.agents.learning.problems import Matching, TwoStates
 
 PROBLEMS: dict[str, tuple[MakeEnvironment, PpoSettings]] = {
@@ -69,11 +70,11 @@ def test_the_hyperbolic_tangent_has_the_stated_error() -> None:
 
 
 def test_the_caller_sees_progress() -> None:
-    reports: list[tuple[int, int]] = []
-    fast_ppo.train(
-        Matching, PpoSettings(300, num_envs=10, num_steps=10, update_epochs=1), 1, lambda *each: reports.append(each)
-    )
-    assert reports == [(100, 300), (200, 300), (300, 300)]
+    points: list[TrainingPoint] = []
+    settings = PpoSettings(300, num_envs=10, num_steps=10, update_epochs=1)
+    _, curve = fast_ppo.train(Matching, settings, 1, Supervision((points.append,)))
+    assert [(point.done, point.total) for point in points] == [(100, 300), (200, 300), (300, 300)]
+    assert [point.values for point in points] == curve
 
 
 def test_settings_that_diverge_are_refused() -> None:

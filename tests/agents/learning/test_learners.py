@@ -11,11 +11,11 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from agents.learning import a2c, a3c, fast_ppo, ppo
-from agents.learning.curve import Curve
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, Shape, shape_of
 from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, SharedTrunk
 from agents.learning.settings import A2cSettings, A3cSettings, PpoSettings
-from agents.learning.weights import Weights
+from agents.learning.training.curve import Curve
+from agents.learning.training.weights import Weights
 from tests.agents.learning.problems import MOVE, STAY, Matching, TwoStates, optimal_values
 
 Learner = Callable[..., tuple[Weights, Curve]]

@@ -5,7 +5,6 @@ import pytest
 import torch
 from scipy import stats
 
-from agents.learning.curve import explained_variance
 from agents.learning.heads import Shape
 from agents.learning.networks import (
     MakeNetwork,
@@ -16,7 +15,8 @@ from agents.learning.networks import (
     one_thread,
     sample,
 )
-from agents.learning.weights import require_finite
+from agents.learning.training.curve import explained_variance
+from agents.learning.training.weights import require_finite
 
 SHAPE = Shape(features=5, heads=3, outcomes=4)
 

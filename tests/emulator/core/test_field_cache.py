@@ -44,11 +44,11 @@ def test_field_second_process_takes_the_result_of_the_first(tmp_path: Path) -> N
 
 @given(st.lists(PLAIN, max_size=3), st.lists(PLAIN, max_size=3))
 def test_field_other_inputs_are_another_result(one: list[object], other: list[object]) -> None:
-    assert (cache_module._key_of(one) == cache_module._key_of(other)) == (repr(one) == repr(other))
+    assert (cache_module.digest_of(one) == cache_module.digest_of(other)) == (repr(one) == repr(other))
 
 
 def test_field_order_of_settings_does_not_matter() -> None:
-    assert cache_module._key_of([{"a": 1, "b": 2}]) == cache_module._key_of([{"b": 2, "a": 1}])
+    assert cache_module.digest_of([{"a": 1, "b": 2}]) == cache_module.digest_of([{"b": 2, "a": 1}])
 
 
 @pytest.mark.parametrize("changed", ["sources_sha256", "code_key", "versions_now"])

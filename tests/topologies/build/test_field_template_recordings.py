@@ -100,7 +100,7 @@ def test_field_ue_i_has_the_recorded_capacity_of_i_offsets_later(
     link = LinkSection(
         between=("ue{i}", "gnb"), uplink=DirectionSection(trace=section), downlink=DirectionSection(rate_mbps=1)
     )
-    source = TraceSource(seed=1, duration_ns=NS_PER_S, folder=folder, training=False)
+    source = TraceSource(seed=1, duration_ns=NS_PER_S, folder=folder, use="run")
     trace = source.specified(link.of_copy(number).directions["uplink"], f"ue{number}-gnb")
     at, later = np.array(slots), np.array(slots) + number * offset_slots
     np.testing.assert_array_equal(trace.capacity_bits[at % len(bits)], recording.capacity_bits[later % len(bits)])
