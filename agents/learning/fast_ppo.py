@@ -1,4 +1,4 @@
-"""PPO as `agents.learning.ppo` defines it, with `SeparateNetworks`, several times faster and without torch.
+"""PPO as `agents.learning.ppo` defines it, several times faster and without torch.
 
 The networks are small, so most of the time of a training in torch is spent between its operations. Here parameters
 lie in one array, gradients are written out, and nothing is allocated in an update. Draws, and so samples and
@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from agents.learning import kernels
 from agents.learning.draws import Draws
-from agents.learning.flat_networks import FlatNetworks, Parts
+from agents.learning.flat_networks import SEPARATE, FlatNetworks, Parts
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, restored_step, step_state
 from agents.learning.kernels import Array
 from agents.learning.settings import PpoSettings
@@ -25,15 +25,20 @@ from emulator.core.arrays import Flags, Ints
 
 
 def train(
-    environments: MakeEnvironment, settings: PpoSettings, seed: int, supervision: Supervision = UNSUPERVISED
+    environments: MakeEnvironment,
+    settings: PpoSettings,
+    seed: int,
+    supervision: Supervision = UNSUPERVISED,
+    trunks: int = SEPARATE,
 ) -> tuple[Weights, Curve]:
-    """Train one agent. Return its parameters by name and its learning curve of about 50 points.
+    """Train one agent. Return its parameters by name and its learning curve of about 50 points. Its networks are those
+    of `SeparateNetworks`, or with `trunks` SHARED those of `SharedTrunk`.
 
     The same environments, settings and seed give the same parameters on machines where NumPy rounds equally. Raises
     ValueError for an environment with other spaces than `HeadedEnvironment` takes, and as `training.loop.run`.
     """
     with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"):
-        return run(_FastPpo(HeadedEnvironment(environments(settings.num_envs)), settings, seed), supervision)
+        return run(_FastPpo(HeadedEnvironment(environments(settings.num_envs)), settings, seed, trunks), supervision)
 
 
 class Rows(NamedTuple):
@@ -56,15 +61,15 @@ class _FastPpo:
 
     agent = "ppo"
 
-    def __init__(self, environment: HeadedEnvironment, settings: PpoSettings, seed: int) -> None:
+    def __init__(self, environment: HeadedEnvironment, settings: PpoSettings, seed: int, trunks: int) -> None:
         self.settings, self.seed, self.environment = settings, seed, environment
         T, N, (features, M, K) = settings.num_steps, settings.num_envs, environment.shape
         self.steps = T * N
         self.updates = max(1, settings.total_timesteps // self.steps)
         self.draws = Draws(seed)
-        self.networks = FlatNetworks(environment.shape, settings.hidden, (T + 1) * N)
+        self.networks = FlatNetworks(environment.shape, settings.hidden, (T + 1) * N, trunks=trunks)
         self.networks.parameters.draw(self.draws)
-        self.mean, self.square = (Parts(environment.shape, settings.hidden) for _ in range(2))
+        self.mean, self.square = (Parts(environment.shape, settings.hidden, trunks=trunks) for _ in range(2))
         self.adam_steps = 0
 
         self.observed = environment.reset(seed)

@@ -1,4 +1,4 @@
-"""The networks of `SeparateNetworks` with all parameters in one array, and their gradient written out."""
+"""`SeparateNetworks` and `SharedTrunk` with all parameters in one array, and their gradient written out."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -12,16 +12,17 @@ from agents.learning.heads import Shape
 from agents.learning.kernels import Array, biased_tanh, masked, through_tanh
 from emulator.core.arrays import Flags, Float32s
 
-HIDDEN_GAIN, ACTOR_GAIN, CRITIC_GAIN = 2**0.5, 0.01, 1.0  # as in `SeparateNetworks`
+HIDDEN_GAIN, ACTOR_GAIN, CRITIC_GAIN = 2**0.5, 0.01, 1.0  # as in `agents.learning.networks`
+SHARED, SEPARATE = 1, 2  # trunks of two tanh layers: `SharedTrunk` has one, `SeparateNetworks` one for each output
 
 
 class Parts:
-    """Views of an array by layer. The first two layers of actor and critic lie side by side, so that one call
-    multiplies both: index 0 is the actor's, 1 the critic's."""
+    """Views of an array by layer. The first two layers of all `trunks`, SHARED or SEPARATE, lie side by side, so that
+    one call multiplies both: the actor's trunk is the first, the critic's the last."""
 
-    def __init__(self, shape: Shape, hidden: int, dtype: npt.DTypeLike = np.float32) -> None:
+    def __init__(self, shape: Shape, hidden: int, dtype: npt.DTypeLike = np.float32, trunks: int = SEPARATE) -> None:
         logits = shape.heads * shape.outcomes
-        sizes = [(2, hidden, shape.features), (2, hidden), (2, hidden, hidden), (2, hidden)]
+        sizes = [(trunks, hidden, shape.features), (trunks, hidden), (trunks, hidden, hidden), (trunks, hidden)]
         sizes += [(logits, hidden), (logits,), (1, hidden), (1,)]
         starts = [0, *np.cumsum([int(np.prod(size)) for size in sizes]).tolist()]
         self.flat = np.zeros(starts[-1], dtype=dtype)
@@ -30,15 +31,22 @@ class Parts:
         self.actor, self.actor_bias, self.critic, self.critic_bias = views[4:]
 
     def named(self) -> dict[str, Array]:
-        """Return the views by their names in `SeparateNetworks`."""
-        named = {}
-        for index, (name, last, bias) in enumerate(
-            (("actor", self.actor, self.actor_bias), ("critic", self.critic, self.critic_bias))
-        ):
-            layers = ((self.first[index], self.first_bias[index]), (self.second[index], self.second_bias[index]))
-            for number, (weight, each) in enumerate((*layers, (last, bias))):
-                named[f"{name}.{2 * number}.weight"], named[f"{name}.{2 * number}.bias"] = weight, each
-        return named
+        """Return the views by their names in `SeparateNetworks` or `SharedTrunk`, in the order of the layers."""
+        trunks = [
+            [(self.first[index], self.first_bias[index]), (self.second[index], self.second_bias[index])]
+            for index in range(len(self.first))
+        ]
+        actor, critic = (self.actor, self.actor_bias), (self.critic, self.critic_bias)
+        if len(trunks) == SHARED:
+            networks = {"trunk": trunks[0], "heads": [actor], "critic": [critic]}
+        else:
+            networks = {"actor": [*trunks[0], actor], "critic": [*trunks[1], critic]}
+        return {
+            f"{name}.{2 * number}.{kind}": values
+            for name, layers in networks.items()
+            for number, layer in enumerate(layers)
+            for kind, values in zip(("weight", "bias"), layer, strict=True)
+        }
 
     def weights(self) -> dict[str, Float32s]:
         """Return a copy of all values, by name."""
@@ -50,11 +58,11 @@ class Parts:
             values[:] = weights[name]
 
     def draw(self, draws: Draws) -> None:
-        """Draw the first weights, as `SeparateNetworks` does."""
-        gains = {"actor.4.weight": ACTOR_GAIN, "critic.4.weight": CRITIC_GAIN}
-        for name, values in self.named().items():
+        """Draw the first weights, as `SeparateNetworks` or `SharedTrunk` does."""
+        for values in self.named().values():
             if values.ndim == 2:
-                values[:] = draws.orthogonal(values.shape[0], values.shape[1], gains.get(name, HIDDEN_GAIN))
+                gain = ACTOR_GAIN if values is self.actor else CRITIC_GAIN if values is self.critic else HIDDEN_GAIN
+                values[:] = draws.orthogonal(values.shape[0], values.shape[1], gain)
 
 
 class Output(NamedTuple):
@@ -68,13 +76,15 @@ class Output(NamedTuple):
 
 class FlatNetworks:
     """Computes logits and values, and the gradient by all parameters, in arrays that are made once, for at most
-    `most_rows` observations."""
+    `most_rows` observations. `trunks`: SHARED or SEPARATE."""
 
-    def __init__(self, shape: Shape, hidden: int, most_rows: int, dtype: npt.DTypeLike = np.float32) -> None:
-        self.shape, self._hidden = shape, hidden
-        self.parameters, self.gradient = Parts(shape, hidden, dtype), Parts(shape, hidden, dtype)
+    def __init__(
+        self, shape: Shape, hidden: int, most_rows: int, dtype: npt.DTypeLike = np.float32, trunks: int = SEPARATE
+    ) -> None:
+        self.shape, self._hidden, self._trunks = shape, hidden, trunks
+        self.parameters, self.gradient = (Parts(shape, hidden, dtype, trunks) for _ in range(2))
         self._tanh = biased_tanh if dtype == np.float32 else _biased_tanh
-        self._layers = np.zeros((3, 2 * most_rows * hidden), dtype)
+        self._layers = np.zeros((3, trunks * most_rows * hidden), dtype)
         self._logits, self._exponentials = np.zeros((2, most_rows, shape.heads * shape.outcomes), dtype)
         self._largest, self._totals = np.zeros((2, most_rows, shape.heads), dtype)
         self._values = np.zeros((most_rows, 1), dtype)
@@ -88,7 +98,7 @@ class FlatNetworks:
         np.matmul(first, weights.second.transpose(0, 2, 1), out=second)
         self._tanh(second, weights.second_bias)
         flat, values = self._logits[:rows], self._values[:rows]
-        np.matmul(second[1], weights.critic.T, out=values)
+        np.matmul(second[-1], weights.critic.T, out=values)
         values += weights.critic_bias
         np.matmul(second[0], weights.actor.T, out=flat)
         masked(flat, weights.actor_bias, masks.reshape(flat.shape))
@@ -110,8 +120,9 @@ class FlatNetworks:
         return logits.reshape(-1, self.shape.heads, self.shape.outcomes)
 
     def _hidden_layers(self, rows: int) -> Array:
-        """Return three arrays (2, rows, units) without gaps, for which compiled loops are fast."""
-        layers: Array = self._layers[:, : 2 * rows * self._hidden].reshape(3, 2, rows, self._hidden)
+        """Return three arrays (trunks, rows, units) without gaps, for which compiled loops are fast."""
+        count = self._trunks * rows * self._hidden
+        layers: Array = self._layers[:, :count].reshape(3, self._trunks, rows, self._hidden)
         return layers
 
     def backward(self, observations: Array, by_logits: Array, by_values: Array) -> None:
@@ -121,10 +132,13 @@ class FlatNetworks:
         by_logits, by_values = by_logits.reshape(rows, -1), by_values[:, None]
         np.matmul(by_logits.T, second[0], out=gradient.actor)
         np.add.reduce(by_logits, axis=0, out=gradient.actor_bias)
-        np.matmul(by_values.T, second[1], out=gradient.critic)
+        np.matmul(by_values.T, second[-1], out=gradient.critic)
         np.add.reduce(by_values, axis=0, out=gradient.critic_bias)
         np.matmul(by_logits, weights.actor, out=by_hidden[0])
-        np.multiply(by_values, weights.critic, out=by_hidden[1])
+        if self._trunks == SHARED:
+            by_hidden[0] += by_values * weights.critic
+        else:
+            np.multiply(by_values, weights.critic, out=by_hidden[1])
         through_tanh(by_hidden, second, gradient.second_bias)
         np.matmul(by_hidden.transpose(0, 2, 1), first, out=gradient.second)
         np.matmul(by_hidden, weights.second, out=second)  # its values are no longer needed

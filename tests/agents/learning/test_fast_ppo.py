@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from agents.learning import fast_ppo, ppo
 from agents.learning.draws import Draws
-from agents.learning.flat_networks import FlatNetworks
+from agents.learning.flat_networks import SEPARATE, SHARED, FlatNetworks
 from agents.learning.heads import MakeEnvironment, Shape
 from agents.learning.kernels import biased_tanh
-from agents.learning.networks import SeparateNetworks
+from agents.learning.networks import MakeNetwork, SeparateNetworks, SharedTrunk
 from agents.learning.settings import PpoSettings
 from agents.learning.training.supervision import Supervision, TrainingPoint
 from tests.agents.learning.problems import Matching, TwoStates
 
+NETWORKS: list[tuple[MakeNetwork, int]] = [(SeparateNetworks, SEPARATE), (SharedTrunk, SHARED)]
 PROBLEMS: dict[str, tuple[MakeEnvironment, PpoSettings]] = {
     "heads and masks": (Matching, PpoSettings(3 * 256, num_envs=8, hidden=32)),
     "terminated": (partial(TwoStates, length=7, terminates=True), PpoSettings(3 * 256, num_envs=8, gamma=0.9)),
@@ -26,12 +27,13 @@ PROBLEMS: dict[str, tuple[MakeEnvironment, PpoSettings]] = {
 }
 
 
+@pytest.mark.parametrize(("network", "trunks"), NETWORKS)
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_both_learn_the_same_to_rounding(problem: str) -> None:
+def test_both_learn_the_same_to_rounding(problem: str, network: MakeNetwork, trunks: int) -> None:
     """Over several updates, with the same draws: parameters and curves."""
     environments, settings = PROBLEMS[problem]
-    expected, curve = ppo.train(environments, settings, 11)
-    found, again = fast_ppo.train(environments, settings, 11)
+    expected, curve = ppo.train(environments, settings, 11, network=network)
+    found, again = fast_ppo.train(environments, settings, 11, trunks=trunks)
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         assert found[name].shape == values.shape
@@ -49,10 +51,12 @@ def test_draws_are_those_of_torch(seed: int, count: int) -> None:
     np.testing.assert_array_equal(draws.uniform((2,)), torch.rand(2, generator=rng).numpy())
 
 
+@pytest.mark.parametrize(("network", "trunks"), NETWORKS)
 @pytest.mark.parametrize("shape", [Shape(5, 1, 2), Shape(30, 3, 7)])
-def test_first_weights_are_those_of_torch(shape: Shape) -> None:
-    expected = SeparateNetworks(shape, 21, torch.Generator().manual_seed(4)).weights()
-    networks = FlatNetworks(shape, 21, 1)
+def test_first_weights_are_those_of_torch(shape: Shape, network: MakeNetwork, trunks: int) -> None:
+    expected = network(shape, 21, torch.Generator().manual_seed(4)).weights()
+    networks = FlatNetworks(shape, 21, 1, trunks=trunks)
+    assert list(networks.parameters.named()) == list(expected)
     networks.parameters.draw(Draws(4))
     for name, values in networks.parameters.weights().items():
         np.testing.assert_allclose(values, expected[name], atol=1e-5)

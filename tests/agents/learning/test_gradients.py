@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from agents.learning import fast_ppo, n_step, ppo
-from agents.learning.flat_networks import FlatNetworks
+from agents.learning.flat_networks import SEPARATE, SHARED, FlatNetworks
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, Shape
 from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, SharedTrunk
 from agents.learning.rollout import Collector, Rollout
@@ -110,13 +110,14 @@ def test_gradient_of_a2c_and_a3c(problem: str, network: MakeNetwork) -> None:
             check(lambda: written_out().item(), values_now, gradient)
 
 
+@pytest.mark.parametrize(("network", "trunks"), [(SeparateNetworks, SEPARATE), (SharedTrunk, SHARED)])
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_gradient_of_fast_ppo(problem: str) -> None:
+def test_gradient_of_fast_ppo(problem: str, network: MakeNetwork, trunks: int) -> None:
     """Against differences of its own loss, and against the loss and gradient in torch."""
-    model, rollout = rolled_out(problem, SeparateNetworks)
+    model, rollout = rolled_out(problem, network)
     batch = moved_away(ppo.batch_of(rollout, PPO))
     rows = fast_ppo.Rows(*(each.numpy() for each in batch[:6]))
-    networks = FlatNetworks(Shape(*model.shape), HIDDEN, len(rows.returns), np.float64)
+    networks = FlatNetworks(Shape(*model.shape), HIDDEN, len(rows.returns), np.float64, trunks)
     networks.parameters.set({name: each.detach().numpy() for name, each in model.named_parameters()})
     loss, *_ = fast_ppo.gradient_of(networks, rows, PPO, 0.5)
     expected = ppo.minibatch_loss(model, PPO, 0.5, batch)
