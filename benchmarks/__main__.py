@@ -7,6 +7,7 @@ import sys
 from functools import partial
 
 from benchmarks import cell, channel, codecs, learning, tasks, vector_env
+from benchmarks.block_placement import time_to_optimum
 from benchmarks.rows import Benchmark, run_benchmarks
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -14,6 +15,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sim_memory": tasks.memory_rows,
     "vector_env": vector_env.rows,
     "ppo": learning.ppo_rows,
+    "ppo_time_to_optimum_blockplacement": time_to_optimum.rows,
     "a3c": learning.a3c_rows,
     "channel": channel.rows,
     "cell": cell.rows,

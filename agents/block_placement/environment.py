@@ -67,10 +67,10 @@ def checked_placements(problem: BlockPlacement, actions: Ints, count: int) -> In
     """Return actions as placements, shape (count, M). Raises ValueError (one line) for an invalid action."""
     placements = np.asarray(actions)
     fits = placements.shape == (count, problem.settings.blocks) and np.issubdtype(placements.dtype, np.integer)
-    if not fits or np.any((placements < 0) | (placements >= problem.places)):
+    if not fits or placements.min() < 0 or placements.max() >= problem.places:
         rule = f"{problem.settings.blocks} numbers in 0..{problem.places - 1}"
         raise ValueError(f"action={placements.tolist()}: must be {rule}")
-    return placements.astype(np.int64)
+    return placements.astype(np.int64, copy=False)
 
 
 def observation_space(problem: BlockPlacement) -> "gymnasium.Space[Float32s]":

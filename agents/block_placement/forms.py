@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agents.block_placement.placed import PlacedTimes, fill
 from agents.block_placement.settings import BlockPlacementSettings
 from emulator.core.arrays import Flags, Floats, Ints
 
@@ -84,6 +85,15 @@ class PlacementForm(ABC):
             table[:, -1, :, 1:] += (slots.sizes_bytes[:, -1, None] / slots.rates[:, -1])[:, None, :]
         return table
 
+    def placed_times(self, slots: SlotBatch, placements: Ints) -> PlacedTimes:
+        """Return what the blocks of placements take, without queues."""
+        times = PlacedTimes.empty(placements.shape)
+        fill(
+            slots.sizes_bytes, slots.work_flop, slots.rates, self.flops_per_s,
+            self.settings.server_link_rate, self.returns_cost, placements, *times,
+        )  # fmt: skip
+        return times
+
     def costs_s(self, delays_s: Floats) -> Floats:
         """Return L_m + beta max(L_m - tau_m, 0): the terms of the reward, eq. (5)."""
         return delays_s + self.settings.late_weight * np.maximum(delays_s - self.settings.deadline_s, 0.0)
@@ -109,9 +119,8 @@ class PrintedForm(PlacementForm):
 
     def outcome(self, slots: SlotBatch, before: Carried, placements: Ints) -> PlacementOutcome:
         """Return what placements, shape (B, M), cause; `before.backlog_s` is without effect."""
-        delays_s = chosen(self.delay_table_s(slots), placements)
-        sent_s = chosen(self.transfers_s(slots), placements).sum(axis=1)
-        energy_j = self.local_energy_j(slots, placements) + self.settings.power_w * sent_s
+        transfers_s, _, delays_s = self.placed_times(slots, placements)
+        energy_j = self.local_energy_j(slots, placements) + self.settings.power_w * transfers_s.sum(axis=1)
         after = Carried(np.zeros_like(before.backlog_s), np.maximum(before.energy_j - energy_j, 0.0))
         return PlacementOutcome(delays_s, self.costs_s(delays_s), np.zeros(len(placements), np.bool_), after)
 
@@ -131,18 +140,18 @@ class MendedForm(PlacementForm):
     def outcome(self, slots: SlotBatch, before: Carried, placements: Ints) -> PlacementOutcome:
         """Return what placements, shape (B, M), cause."""
         row = np.arange(len(placements))
+        transfers_s, services_s, delays_s = self.placed_times(slots, placements)
         arriving_s = np.zeros((len(placements), len(self.flops_per_s)))
-        work_s = slots.tasks[:, None] * chosen_places(self.service_s(slots), placements)
+        work_s = slots.tasks[:, None] * services_s
         for m in range(placements.shape[1]):
             arriving_s[row, placements[:, m]] += work_s[:, m]
         waits_s, left_s = fluid_queue(before.backlog_s, arriving_s[:, 1:], self.settings.slot_s)
-        waits_s = np.pad(waits_s, ((0, 0), (1, 0)))  # each device serves one task
+        waits_s = np.concatenate([np.zeros((len(placements), 1)), waits_s], axis=1)  # each device serves one task
         previous = previous_places(placements)
         enters = placements != previous
-        delays_s = chosen(self.delay_table_s(slots), placements)
         delays_s += np.where(enters, np.take_along_axis(waits_s, placements, axis=1), 0.0)
 
-        sent_s = np.where(previous == 0, chosen(self.transfers_s(slots), placements), 0.0).sum(axis=1)
+        sent_s = np.where(previous == 0, transfers_s, 0.0).sum(axis=1)
         energy_j = self.local_energy_j(slots, placements) + self.settings.power_w * sent_s
         failed = energy_j > before.energy_j
         costs_s = np.where(failed[:, None], self.settings.failure_s / placements.shape[1], self.costs_s(delays_s))
@@ -160,21 +169,9 @@ def slots_at(slots: SlotBatch, index: int | slice) -> SlotBatch:
 
 def previous_places(placements: Ints) -> Ints:
     """Return the place of each block's input, shape (B, M): that of the block before, for the first the device."""
-    return np.pad(placements[:, :-1], ((0, 0), (1, 0)))
-
-
-def chosen(table: Floats, placements: Ints) -> Floats:
-    """Return the entries of a table, shape (B, M, K, K), for the placements, shape (B, M)."""
-    rows, blocks = np.arange(len(table))[:, None], np.arange(placements.shape[1])
-    entries: Floats = table[rows, blocks, previous_places(placements), placements]
-    return entries
-
-
-def chosen_places(table: Floats, placements: Ints) -> Floats:
-    """Return the entries of a table, shape (B, M, K), for the placements, shape (B, M)."""
-    rows, blocks = np.arange(len(table))[:, None], np.arange(placements.shape[1])
-    entries: Floats = table[rows, blocks, placements]
-    return entries
+    previous = np.zeros_like(placements)
+    previous[:, 1:] = placements[:, :-1]
+    return previous
 
 
 def fluid_queue(backlog_s: Floats, arriving_s: Floats, slot_s: float) -> tuple[Floats, Floats]:

@@ -19,7 +19,7 @@ from agents.block_placement.problem import BlockPlacement
 from agents.block_placement.vector_environment import BlockPlacementVector
 from agents.learning import a2c, a3c, fast_ppo
 from agents.learning.flat_networks import FlatNetworks
-from agents.learning.heads import HeadedEnvironment, MakeEnvironment, shape_of
+from agents.learning.heads import MakeEnvironment, Shape, shape_of
 from agents.learning.networks import MakeNetwork, SeparateNetworks, SharedTrunk
 from agents.learning.settings import A3cSettings, PpoSettings
 from agents.learning.training.weights import Weights
@@ -73,12 +73,15 @@ def learn_a3c(problem: BlockPlacement, steps: int, seed: int) -> Choose:
 
 def learn_ppo(problem: BlockPlacement, steps: int, seed: int) -> Choose:
     """Train PPO in NumPy for some slots."""
-    environments, settings = (
-        _environments(problem),
-        PpoSettings(steps, learning_rate=3e-3, update_epochs=4, num_minibatches=2),
-    )
-    weights, _ = fast_ppo.train(environments, settings, seed)
-    networks = FlatNetworks(HeadedEnvironment(environments(1)).shape, settings.hidden, 1)
+    settings = PpoSettings(steps, learning_rate=3e-3, update_epochs=4, num_minibatches=2)
+    weights, _ = fast_ppo.train(_environments(problem), settings, seed)
+    return separate_policy(problem, weights)
+
+
+def separate_policy(problem: BlockPlacement, weights: Weights) -> Choose:
+    """Return the policy of trained parameters of `SeparateNetworks`, without torch."""
+    shape = Shape(problem.features, problem.settings.blocks, problem.places)
+    networks = FlatNetworks(shape, len(weights["actor.0.bias"]), 1)
     networks.parameters.set(weights)
     return partial(_largest, networks)
 

@@ -48,22 +48,35 @@ class BlockPlacement:
         return Carried(np.zeros((count, self.settings.servers)), np.full(count, self.settings.energy_max_j))
 
     def observe(self, slots: SlotBatch, carried: Carried) -> Float32s:
-        """Return the observed state, shape (B, features): c_m and I_m over their largest values, R_m^n from -1 at
-        `rate_min` to 1 at `rate_max`, and the share of energy left; in the mended form also the number of tasks less
-        its mean, in standard deviations, and each server's queue in slots."""
-        settings, count = self.settings, len(slots.tasks)
+        """Return the observed state, shape (B, features): `slot_features` and, of what earlier slots left, the share of
+        energy and in the mended form each server's queue in slots."""
+        return self.observe_carried(self.slot_features(slots), carried)
+
+    def slot_features(self, slots: SlotBatch) -> Float32s:
+        """Return what is observed of slots by themselves, shape (..., features): c_m and I_m over their largest values,
+        R_m^n from -1 at `rate_min` to 1 at `rate_max`; in the mended form also the number of tasks less its mean, in
+        standard deviations."""
+        settings, shape = self.settings, slots.tasks.shape
         middle, half = (settings.rate_max + settings.rate_min) / 2, (settings.rate_max - settings.rate_min) / 2
         columns = [
             slots.work_flop / self._work_flop.max(),
-            slots.sizes_bytes[:, :-1] / self._sizes_bytes.max(),
-            ((slots.rates - middle) / (half or 1.0)).reshape(count, -1),
-            carried.energy_j[:, None] / (settings.energy_max_j or 1.0),
+            slots.sizes_bytes[..., :-1] / self._sizes_bytes.max(),
+            ((slots.rates - middle) / (half or 1.0)).reshape(*shape, -1),
         ]
         if self.form.observes_load:
             deviations = (slots.tasks - settings.tasks_per_slot) / settings.tasks_per_slot**0.5
-            columns += [deviations[:, None], carried.backlog_s / settings.slot_s]
-        features: Float32s = np.concatenate(columns, axis=1).clip(-FEATURE_LIMIT, FEATURE_LIMIT).astype(np.float32)
-        return features
+            columns.append(deviations[..., None])
+        return np.concatenate(columns, axis=-1).astype(np.float32)
+
+    def observe_carried(self, features: Float32s, carried: Carried) -> Float32s:
+        """Return the observed state, given the features of the slots, (B, features of `slot_features`)."""
+        seen = np.empty((len(features), self.features), dtype=np.float32)
+        count = features.shape[1]
+        seen[:, :count] = features
+        seen[:, count] = carried.energy_j / (self.settings.energy_max_j or 1.0)
+        if self.form.observes_load:
+            seen[:, count + 1 :] = carried.backlog_s / self.settings.slot_s
+        return np.clip(seen, -FEATURE_LIMIT, FEATURE_LIMIT, out=seen)
 
 
 def rates_of(settings: BlockPlacementSettings, uniforms: Floats) -> Floats:

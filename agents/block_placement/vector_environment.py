@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from agents.block_placement.environment import action_space, checked_placements, observation_space, problem_of
-from agents.block_placement.forms import SlotBatch, slots_at
+from agents.block_placement.forms import slots_at
 from agents.block_placement.problem import BlockPlacement
 from agents.learning.seeded_vector import SeededVector
 from agents.learning.training.state import Arrays, TrainingState, assign, generators_data, restored_generators
@@ -30,7 +30,7 @@ class BlockPlacementVector(SeededVector):
         if self._slot == self.problem.settings.slots:
             observations, info = self._start_all()
             return observations, np.zeros(self.num_envs), none, none.copy(), info
-        outcome = self.problem.form.outcome(self._observed_slots(), self._carried, placements)
+        outcome = self.problem.form.outcome(self._slots, self._carried, placements)
         self._carried = outcome.after
         self._slot += 1
         observations, info = self._observed(outcome.failed)
@@ -54,18 +54,16 @@ class BlockPlacementVector(SeededVector):
 
     def _start_all(self) -> tuple[Float32s, dict[str, Any]]:
         self._episode = self.problem.draw(self._generators)
+        self._features = self.problem.slot_features(self._episode)
         self._carried = self.problem.fresh(self.num_envs)
         self._slot = 0
         return self._observed(np.zeros(self.num_envs, dtype=np.bool_))
 
-    def _observed_slots(self) -> SlotBatch:
-        return slots_at(self._episode, self._slot)
-
     def _observed(self, failed: Flags) -> tuple[Float32s, dict[str, Any]]:
-        slots = self._observed_slots()
+        self._slots = slots_at(self._episode, self._slot)
         every = np.ones(self.num_envs, dtype=np.bool_)
-        info = {"tasks": slots.tasks.copy(), "_tasks": every, "failed": failed, "_failed": every.copy()}
-        return self.problem.observe(slots, self._carried), info
+        info = {"tasks": self._slots.tasks.copy(), "_tasks": every, "failed": failed, "_failed": every.copy()}
+        return self.problem.observe_carried(self._features[self._slot], self._carried), info
 
 
 def make(num_envs: int, form: str = "mended", **settings: Any) -> BlockPlacementVector:

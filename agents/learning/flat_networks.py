@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from agents.learning.draws import Draws
 from agents.learning.heads import Shape
-from agents.learning.kernels import Array, biased_tanh, masked, through_tanh
+from agents.learning.kernels import Array, biased_tanh, shift, sums, through_tanh
 from emulator.core.arrays import Flags, Float32s
 
 HIDDEN_GAIN, ACTOR_GAIN, CRITIC_GAIN = 2**0.5, 0.01, 1.0  # as in `agents.learning.networks`
@@ -86,7 +86,7 @@ class FlatNetworks:
         self._tanh = biased_tanh if dtype == np.float32 else _biased_tanh
         self._layers = np.zeros((3, trunks * most_rows * hidden), dtype)
         self._logits, self._exponentials = np.zeros((2, most_rows, shape.heads * shape.outcomes), dtype)
-        self._largest, self._totals = np.zeros((2, most_rows, shape.heads), dtype)
+        self._totals = np.zeros((most_rows, shape.heads), dtype)
         self._values = np.zeros((most_rows, 1), dtype)
 
     def forward(self, observations: Array, masks: Flags) -> Output:
@@ -101,12 +101,11 @@ class FlatNetworks:
         np.matmul(second[-1], weights.critic.T, out=values)
         values += weights.critic_bias
         np.matmul(second[0], weights.actor.T, out=flat)
-        masked(flat, weights.actor_bias, masks.reshape(flat.shape))
         logits, exponentials = flat.reshape(masks.shape), self._exponentials[:rows].reshape(masks.shape)
-        largest = np.maximum.reduce(logits, axis=-1, out=self._largest[:rows])
-        np.subtract(logits, largest[..., None], out=logits)
+        totals = self._totals[:rows]
+        shift(logits, weights.actor_bias, masks)
         np.exp(logits, out=exponentials)
-        totals = np.add.reduce(exponentials, axis=-1, out=self._totals[:rows])
+        sums(exponentials, totals)
         return Output(logits, exponentials, totals, values[:, 0])
 
     def logits(self, observations: Array) -> Array:

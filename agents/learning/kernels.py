@@ -13,12 +13,29 @@ MASKED = -1e30  # as a logit: its probability is 0, and finite logarithms make n
 
 
 @compiled
-def masked(logits: Array, bias: Array, masks: Flags) -> None:
-    """Add the bias (M * K,) to logits (rows, M * K), and set them to MASKED where masked."""
+def shift(logits: Array, bias: Array, masks: Flags) -> None:
+    """Add the bias (M * K,) to logits (rows, M, K), set them to MASKED where masked, and subtract their largest."""
     lowest = logits.dtype.type(MASKED)
-    for i in range(logits.shape[0]):
-        for k in range(logits.shape[1]):
-            logits[i, k] = logits[i, k] + bias[k] if masks[i, k] else lowest
+    rows, M, K = logits.shape
+    for i in range(rows):
+        for m in range(M):
+            largest = lowest
+            for k in range(K):
+                logits[i, m, k] = logits[i, m, k] + bias[m * K + k] if masks[i, m, k] else lowest
+                largest = max(largest, logits[i, m, k])
+            for k in range(K):
+                logits[i, m, k] -= largest
+
+
+@compiled
+def sums(values: Array, out: Array) -> None:
+    """Write the sums of values (rows, M, K) over K into `out` (rows, M)."""
+    for i in range(values.shape[0]):
+        for m in range(values.shape[1]):
+            total = values[i, m, 0]
+            for k in range(1, values.shape[2]):
+                total += values[i, m, k]
+            out[i, m] = total
 
 
 @compiled

@@ -25,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     path = arguments.folder / "rows.csv"
-    rows = pd.read_csv(path).fillna({"sweep": ""}) if path.exists() else pd.DataFrame(columns=KEY)
+    rows = pd.read_csv(path, dtype={"sweep": str}).fillna({"sweep": ""}) if path.exists() else pd.DataFrame(columns=KEY)
     done = set(rows[KEY].itertuples(index=False, name=None))
     for case, policy, seed in [] if arguments.draw else cases(FULL if arguments.full else QUICK):
         if (*case, policy, seed) in done:
