@@ -22,7 +22,7 @@ from agents.learning.heads import MakeEnvironment
 from agents.learning.networks import one_thread
 from agents.learning.settings import PpoSettings
 from agents.learning.stable_baselines import OfStableBaselines
-from agents.learning.weights import Weights
+from agents.learning.training.weights import Weights
 from benchmarks.rows import Row, row
 from emulator.core.arrays import Floats
 

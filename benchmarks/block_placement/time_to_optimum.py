@@ -14,7 +14,7 @@ from agents.block_placement.problem import BlockPlacement
 from agents.block_placement.rollout import cost_bound_s, episode_means
 from agents.block_placement.vector_environment import BlockPlacementVector
 from agents.learning.settings import PpoSettings
-from agents.learning.weights import Weights
+from agents.learning.training.weights import Weights
 from benchmarks.rows import Row
 from benchmarks.time_to_optimum import Challenge, of_stable_baselines, search, time_row
 from emulator.core.arrays import Floats
