@@ -10,6 +10,7 @@ from agents.split_inference.exact import ExactOnLastMeasurement
 from agents.split_inference.learned import Learned
 from agents.split_inference.solver_policies import DeviceSubsets, MinCut, SingleCut, Viterbi
 from agents.user_errors import import_failure, in_one_line
+from emulator.core.units import NS_PER_S, ns_from_ms
 from emulator.policy import Observation, Policy
 from emulator.system import System
 from emulator.task import Partition, Placement, check_placement
@@ -25,8 +26,8 @@ def make_policy(
 ) -> Policy:
     """Make a policy of type random, all-device, all-edge, greedy, exact, single-cut, min-cut, viterbi, device-subsets,
     fixed (option `splits`: kind to {cut, node}, perhaps with codec), replay (option `file`), ppo, a2c or a3c (with
-    a checkpoint), or a user's class `module:Class`, called with the options as keyword arguments. Its module is found
-    beside the scenario, in `folder`, or where Python looks.
+    a checkpoint, perhaps `decision_ms`), or a user's class `module:Class`, called with the options as keyword
+    arguments. Its module is found beside the scenario, in `folder`, or where Python looks.
 
     Raises ValueError (one line) for an invalid type, option or checkpoint.
     """
@@ -42,9 +43,9 @@ def make_policy(
         "device-subsets": lambda: DeviceSubsets(system),
         "fixed": lambda: FixedSplit({name: _split(each) for name, each in options["splits"].items()}),
         "replay": lambda: _replay(Path(options["file"])),
-        "ppo": lambda: _learned(kind, system, checkpoint),
-        "a2c": lambda: _learned(kind, system, checkpoint),
-        "a3c": lambda: _learned(kind, system, checkpoint),
+        "ppo": lambda: _learned(kind, options, system, checkpoint),
+        "a2c": lambda: _learned(kind, options, system, checkpoint),
+        "a3c": lambda: _learned(kind, options, system, checkpoint),
     }
     if kind in makers:
         return makers[kind]()
@@ -57,12 +58,12 @@ def _split(options: Mapping[str, Any]) -> Split:
     return Split(options["cut"], options["node"], options.get("codec") or "")
 
 
-def _learned(kind: str, system: System, checkpoint: Checkpoint | None) -> Policy:
+def _learned(kind: str, options: Mapping[str, Any], system: System, checkpoint: Checkpoint | None) -> Policy:
     if checkpoint is None:
         raise ValueError(f"type={kind}: must have a checkpoint")
     if checkpoint.training.agent != kind:
         raise ValueError(f"type={kind}: must have a checkpoint of {kind}, not of {checkpoint.training.agent}")
-    return Learned(checkpoint, system)
+    return Learned(checkpoint, system, ns_from_ms(options.get("decision_ms", 0.0)))
 
 
 def _replay(path: Path) -> Policy:
@@ -74,6 +75,7 @@ class UserPolicy:
 
     def __init__(self, kind: str, policy: Policy, system: System) -> None:
         self._kind, self._policy = kind, policy
+        self.decision_ns = _decision_ns(kind, policy)
         self._nodes = {node.name for node in system.nodes.values() if node.device is not None}
 
     def decide(self, observation: Observation) -> Placement:
@@ -106,6 +108,13 @@ def _user_policy(kind: str, options: Mapping[str, Any], system: System, folder: 
     if not callable(getattr(policy, "decide", None)):
         raise ValueError(f"type={kind}: must have a method decide(observation)")
     return UserPolicy(kind, policy, system)
+
+
+def _decision_ns(kind: str, policy: Policy) -> int:
+    decision_ns: object = getattr(policy, "decision_ns", 0)
+    if isinstance(decision_ns, bool) or not isinstance(decision_ns, int) or not 0 <= decision_ns <= NS_PER_S:
+        raise ValueError(f"type={kind}: decision_ns={decision_ns!r}: must be a whole number from 0 to {NS_PER_S}")
+    return decision_ns
 
 
 def _is_partition(part: object) -> bool:

@@ -47,7 +47,8 @@ class Observation(Protocol):
 
 
 class Policy(Protocol):
-    """Anything with this one method can decide; a scenario names a user's own as `module:Class`."""
+    """Anything with this one method can decide; a scenario names a user's own as `module:Class`. If it has an attribute
+    `decision_ns`, each decision takes so long (`decision_ns_of`)."""
 
     def decide(self, observation: Observation) -> Placement:
         """Return where the observed task's layers run: one of `observation.candidates`, or any other placement."""
@@ -61,11 +62,17 @@ def require_policy(what: str, value: object) -> None:
         raise ValueError(f"{what}: must be a policy's name or have a method decide(observation)")
 
 
+def decision_ns_of(policy: Policy) -> int:
+    """Return how long a decision of the policy takes: a task begins its first leg so long after it was observed."""
+    return int(getattr(policy, "decision_ns", 0))
+
+
 class Decision(NamedTuple):
-    """A task, and where its layers run."""
+    """A task, where its layers run, and how long it took to decide that."""
 
     task: Task
     placement: Placement
+    decision_ns: int = 0
 
 
 class RecordingPolicy:
@@ -73,12 +80,13 @@ class RecordingPolicy:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
+        self.decision_ns = decision_ns_of(policy)
         self.decisions: list[Decision] = []  # in the order of arrival
 
     def decide(self, observation: Observation) -> Placement:
         """Return the decision of the other policy."""
         placement = self._policy.decide(observation)
-        self.decisions.append(Decision(observation.task, placement))
+        self.decisions.append(Decision(observation.task, placement, self.decision_ns))
         return placement
 
 

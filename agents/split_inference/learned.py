@@ -16,11 +16,13 @@ from emulator.task import Placement
 class Learned:
     """Takes the candidate with the actor's highest logit; of equals, the first.
 
-    The agent was trained on tasks that are alone and observes neither queues nor other tasks. Raises ValueError if the
+    The agent was trained on tasks that are alone and observes neither queues nor other tasks. Each decision takes
+    `decision_ns` of the run's time. Raises ValueError if the
     system has nodes, kinds or candidates that the agent was not trained for.
     """
 
-    def __init__(self, checkpoint: Checkpoint, system: System) -> None:
+    def __init__(self, checkpoint: Checkpoint, system: System, decision_ns: int = 0) -> None:
+        self.decision_ns = decision_ns
         self._encoder = Encoder(checkpoint.layout)
         self._weights = checkpoint.weights
         check_layout(checkpoint, system)

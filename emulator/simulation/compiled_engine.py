@@ -10,7 +10,7 @@ from emulator.core.arrays import Ints, reserved
 from emulator.core.compiled import Bound
 from emulator.core.event_heap import EVENT
 from emulator.core.fifo import ENDS, ENTRY, FOREVER_NS, new_store
-from emulator.policy import Compute, Policy, Totals
+from emulator.policy import Compute, Policy, Totals, decision_ns_of
 from emulator.record import ROW_GROUP_ROWS, Records
 from emulator.simulation.event_loop import (
     DECIDE,
@@ -77,7 +77,7 @@ class CompiledEngine:
         loop = np.zeros(1, LOOP)
         loop["order"], loop["may_fail"] = streams + 1, len(changes) > 0
         loop["group_rows"] = ROW_GROUP_ROWS
-        loop["on_failure"] = ON_FAILURE[system.on_failure]
+        loop["on_failure"], loop["decision_ns"] = ON_FAILURE[system.on_failure], decision_ns_of(policy)
         self._engine = EngineState(
             network.link_tables.tables,
             network.cell_tables.tables,

@@ -60,6 +60,7 @@ LOOP = np.dtype(
         ("now_ns", np.int64),  # of the last event
         ("may_fail", np.bool_),  # some link or device may fail
         ("on_failure", np.int64),
+        ("decision_ns", np.int64),  # from a decision to its task's first leg
     ]
 )
 
@@ -160,11 +161,17 @@ def start_attempt(
 
 @in_place
 def begin_task(engine: EngineState, row: int, now_ns: int, reason: int, has_room: bool) -> None:
-    """Let a task begin its first leg. With a `reason` it fails at once; without room in the tables too."""
+    """Let a task begin its first leg when the decision is taken. With a `reason` it fails at once; without room in the
+    tables too."""
+    decision_ns = engine.loop[0].decision_ns
     if reason:
         fail_task(engine, row, now_ns, reason)
     elif not has_room:
         fail_task(engine, row, now_ns, OVERLOAD)
+    elif decision_ns > 0:
+        engine.costs[row, 0].waiting_ns += decision_ns
+        engine.loop[0].order += 1
+        schedule(engine, row, now_ns + decision_ns, engine.loop[0].order)
     else:
         continue_task(engine, row, now_ns)
 

@@ -25,7 +25,7 @@ from emulator.core.randomness import task_key
 from emulator.device import Device
 from emulator.legs import Leg, legs
 from emulator.link import Delivery, Link
-from emulator.policy import Compute, Policy, Totals
+from emulator.policy import Compute, Policy, Totals, decision_ns_of
 from emulator.quality import Curve
 from emulator.record import Records
 from emulator.simulation.clock import Clock
@@ -109,6 +109,7 @@ class SimpyEngine:
         self.network = network
         self._policy, self._label, self._records, self._compute = policy, label, records, compute
         self._processes = processes
+        self._decision_ns = decision_ns_of(policy)
         self._transitions = transitions(network.system)
         self._may_fail = bool(processes or self._transitions)
         self._radios = radios_of(network.system)
@@ -173,6 +174,9 @@ class SimpyEngine:
         while True:
             try:
                 self._start_attempt(journey, placement, planned)
+                if self._decision_ns:
+                    yield self.env.timeout(self._decision_ns)
+                    journey.stages[0].waiting_ns += self._decision_ns
                 end_ns = yield from self._follow(journey)
                 self._record(journey, end_ns, "")
             except TaskFailed as failure:

@@ -183,8 +183,8 @@ def _stations(
     calibrations: Mapping[str, Mapping[int, Calibration]],
 ) -> Stations:
     """Return stations for the hosts that are sources or compute; their standard error goes to `hosts/NODE.log`."""
-    placed = {node for _, placement in decisions for node, *_ in placement}
-    nodes = [node for node in system.nodes if node in placed | {task.source for task, _ in decisions}]
+    placed = {node for each in decisions for node, *_ in each.placement}
+    nodes = [node for node in system.nodes if node in placed | {each.task.source for each in decisions}]
     if nodes:
         addresses = {node: Address(network.address(node), DATAGRAM_PORT) for node in nodes}
         at_broker = None if broker is None else broker.address

@@ -6,6 +6,7 @@ from emulator.activation.concealment import Calibration
 from emulator.activation.delivery import ActivationDelivery
 from emulator.core.units import ns_from_s
 from emulator.legs import legs, plan_legs
+from emulator.policy import Decision
 from emulator.simulation.network import Network
 from emulator.system import System
 from emulator.task import Placement, Task, check_placement
@@ -28,7 +29,7 @@ WEIGHTS_SEED = 0  # untrained weights take as long as any
 
 def make_schedule(
     system: System,
-    placed: Iterable[tuple[Task, Placement]],
+    placed: Iterable[Decision | tuple[Task, Placement]],
     addresses: Mapping[str, Address],
     broker: Address | None = None,
     compute: StationCompute = "measured",
@@ -51,7 +52,7 @@ def make_schedule(
     network = Network(system)
     plans: dict[StationPlan, int] = {}
     jobs = []
-    for task, placement in placed:
+    for task, placement, decision_ns in (Decision(*each) for each in placed):
         plan = _plan(network, task, placement)
         number = plans.setdefault(plan, len(plans))
         visits = [leg for leg in legs(task, placement) if leg.passes]
@@ -67,6 +68,7 @@ def make_schedule(
                 next((known for leg in visits if (known := network.first_token_ns(task, leg)) is not None), None),
                 input_prompt(system, task),
                 input_image(system, task),
+                decision_ns,
             )
         )
     weight_bytes = {name: tuple(layer.weight_bytes for layer in model.layers) for name, model in system.models.items()}

@@ -56,7 +56,8 @@ class StationJob:
     """One task of plan number `plan`. `service_ns` is the modelled time of each visit to a node, pass by pass and
     partition by partition; a single partition has one visit for all passes. The first partition's input is
     `prompt`, token ids, or the `image`, or without both drawn from `input_seed`. `first_token_ns`: how long the last
-    partition's first visit computes until the first output token is known, by the model; None without tokens."""
+    partition's first visit computes until the first output token is known, by the model; None without tokens.
+    `decision_ns`: how long after its arrival the task begins."""
 
     plan: int
     task: int
@@ -68,6 +69,7 @@ class StationJob:
     first_token_ns: int | None = None
     prompt: tuple[int, ...] = ()
     image: TaskImage | None = None
+    decision_ns: int = 0
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
 

@@ -21,6 +21,7 @@ from agents.split_inference.episodes import Episodes, EpisodeSettings
 from agents.split_inference.learned import Learned
 from agents.training import train_agent, train_missing, train_one
 from emulator.core.cache import Cache
+from emulator.policy import decision_ns_of
 from emulator.profile import ModelProfile
 from emulator.simulation.network import Network
 from emulator.simulation.observation import DelayedObservation
@@ -322,3 +323,13 @@ def test_learned_policy_chooses_a_candidate() -> None:
     assert policy.decide(DelayedObservation(task, 10**9, network, places)) in places
     few = places[5:6]
     assert policy.decide(DelayedObservation(task, 10**9, network, few)) == few[0]
+
+
+def test_a_learned_policy_takes_the_time_that_the_scenario_gives() -> None:
+    checkpoint, _ = trained("a2c")
+    assert decision_ns_of(make_policy("a2c", {"decision_ms": 0.25}, small_system(), checkpoint)) == 250_000
+    scenario = load(QUICKSTART, ["policies=[{type: a2c}]", "hil=null", "realtime.policy=a2c"])
+    (section,) = scenario.policies
+    assert section.model_dump()["decision_ms"] == 0.1
+    with pytest.raises(ValueError, match=r"policies\[0\]\.decision_ms=-1"):
+        load(QUICKSTART, ["policies=[{type: a2c, decision_ms: -1}]", "hil=null", "realtime.policy=a2c"])

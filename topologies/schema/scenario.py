@@ -101,6 +101,9 @@ class LearnedSection(Section):
     """Algorithm: proximal policy optimisation, or advantage actor-critic, synchronous or asynchronous."""
     label: Label | None = None
     """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
+    decision_ms: Annotated[float, Field(ge=0, le=1_000)] = 0.1
+    """Time that the agent takes to decide: a task begins so long after its arrival. Default: about what one processor
+    takes for the quickstart's agents."""
     checkpoint: str | None = None
     """File of a trained agent, as `airsplit train` writes it; default: trained before the run."""
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
