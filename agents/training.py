@@ -120,19 +120,21 @@ class _Course:
         return contents_sha256(self.scenario, self.folder, NOT_TRAINED_ON)
 
     def train(self, label: str, agent: str, settings: Mapping[str, Value], seed: int) -> Trained:
-        """Return the agent of an earlier run, or a new one."""
+        """Return the agent of an earlier run, or a new one. An agent is new if its training is to be resumed or logged,
+        or if no two of its trainings agree."""
 
         inputs = (self.contents, rows_of(self.measured), agent, settings, seed)
+        is_random = bool(settings.get("asynchronous"))
 
         @cache
         def make() -> Trained:
             trainer_of(agent)  # before the episodes
-            supervision, patience = self._supervision(inputs), self.scenario.training.patience
+            supervision, patience = self._supervision(inputs, is_random), self.scenario.training.patience
             return train_agent(
                 agent, self.episodes, settings, seed, self.progress, supervision, self.validation, patience
             )
 
-        if settings.get("asynchronous"):  # no two trainings agree
+        if is_random or self.files.resume or self.files.logs is not None:
             return make()
         checkpoint = self.store.get(
             f"agent {label}", (*inputs, "agent"), "safetensors", lambda: make()[0], Checkpoint.load, Checkpoint.save
@@ -142,13 +144,13 @@ class _Course:
         )
         return checkpoint, curve
 
-    def _supervision(self, inputs: Sequence[object]) -> Supervision:
-        """Return the files of a training with these inputs."""
+    def _supervision(self, inputs: Sequence[object], is_random: bool) -> Supervision:
+        """Return what accompanies a training with these inputs. One that `is_random` keeps no state."""
         files, described = self.files, {"trained on": digest_of(inputs)}
-        return Supervision(
-            () if files.logs is None else (TensorBoardLog(files.logs),),
-            None if files.state is None else StateStore(files.state, described, files.resume, files.save_every_s),
-        )
+        observers = () if files.logs is None else (TensorBoardLog(files.logs),)
+        if files.state is None or (is_random and not files.resume):
+            return Supervision(observers)
+        return Supervision(observers, StateStore(files.state, described, files.resume, files.save_every_s))
 
 
 def _load_curve(path: Path) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ def complete_run(
         seeds={"scenario": scenario.seed, "training": scenario.training.seed},
         command=command,
         started=started,
-        threads={"torch": 1},
+        threads={"torch": 1, "blas": 1},
         checks=(*little, *execution.checks),
         broker=execution.broker,
         workers={name: dict(facts) for name, facts in execution.workers.items()},

@@ -48,6 +48,8 @@ class BlockPlacementVector(SeededVector):
             assign(column, state.arrays[name])
         self._generators = restored_generators(state.data["generators"])
         self._slot = int(state.data["slot"])
+        self._features = self.problem.slot_features(self._episode)
+        self._slots = slots_at(self._episode, self._slot)
 
     def _columns(self) -> Arrays:
         return self._episode._asdict() | self._carried._asdict()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from agents.learning.heads import Shape
@@ -112,10 +113,11 @@ def entropy(log_probabilities: Tensor) -> Tensor:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Restrict torch to one thread, so that sums have one order and the same seed gives the same parameters."""
+    """Restrict torch and BLAS to one thread: sums then have one order, and the same seed gives the same parameters."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1, "blas"):  # environments may use it
+            yield
     finally:
         torch.set_num_threads(before)

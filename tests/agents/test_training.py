@@ -19,7 +19,7 @@ from agents.registry import make_policy
 from agents.split_inference.checkpoint import METADATA_KEY, Checkpoint, require_unseen
 from agents.split_inference.episodes import Episodes, EpisodeSettings
 from agents.split_inference.learned import Learned
-from agents.training import train_agent, train_missing, train_one
+from agents.training import TrainingFiles, train_agent, train_missing, train_one
 from emulator.core.cache import Cache
 from emulator.policy import decision_ns_of
 from emulator.profile import ModelProfile
@@ -281,6 +281,16 @@ def test_training_for_a_source_without_links() -> None:
     task = Task("ue1", IMAGE, 0, 0)
     observation = DelayedObservation(task, 0, Network(alone), placements["ue1", "image"])
     assert make_policy("a3c", {}, alone, checkpoint).decide(observation) == placements["ue1", "image"][0]
+
+
+def test_an_asynchronous_agent_is_trained_without_a_state(tmp_path: Path) -> None:
+    changes = ["training.steps=512", "training.traces=1", "training.duration_s=2", "duration_s=1", "hil=null"]
+    changes += ["policies=[{type: a3c, settings: {asynchronous: true, workers: 1}}]", "realtime.policy=a3c"]
+    scenario, files = load(QUICKSTART, changes), TrainingFiles(tmp_path / "state", save_every_s=0)
+    train_one(scenario, QUICKSTART.parent, "a3c", 1, silent, Cache(), files)
+    (tmp_path / "state").write_bytes(b"of another")
+    with pytest.raises(ValueError, match=r"^settings\.asynchronous=True: must be false for a training that is resumed"):
+        train_one(scenario, QUICKSTART.parent, "a3c", 1, silent, Cache(), replace(files, resume=True))
 
 
 def test_missing_agents_of_a_scenario_are_trained() -> None:

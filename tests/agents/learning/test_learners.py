@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from agents.learning import a2c, a3c, fast_ppo, ppo
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, Shape, shape_of
@@ -89,6 +90,28 @@ def test_the_same_seed_learns_the_same_parameters(learner: str) -> None:
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert curve == again
     assert any(not np.array_equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_one_thread_learns(learner: str) -> None:
+    """Whatever the process has: torch and BLAS, in the environments too, have one, and their own afterwards."""
+    found: set[int] = set()
+
+    class Counting(Matching):
+        def step(self, actions: Any) -> Any:
+            found.add(torch.get_num_threads() if learner != "fast ppo" else 1)
+            found.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+            return super().step(actions)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threadpool_limits(2, "blas"):
+            LEARNERS[learner][0](Counting, replace(BRIEF[learner], total_timesteps=1), 1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert found == {1}
 
 
 def test_returns_of_episodes_are_sums_of_their_rewards() -> None:
