@@ -1,5 +1,6 @@
 """Paired differences between policies over seeds, with intervals."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -7,8 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from agents.block_placement.settings import BlockPlacementSettings
+from benchmarks.block_placement.plan import BOUND
 from emulator.core.arrays import Floats
 
+TASKS = BlockPlacementSettings.tasks_per_slot * BlockPlacementSettings.slots  # of an episode, on average
+REFERENCES = {"printed": "viterbi", "mended": BOUND}
 ORDER = ("mt-a3c", "a3c", "dqn", "greedy", "random")  # as published, best first
 
 
@@ -25,15 +30,19 @@ class Difference(NamedTuple):
         return f"{self.mean:+.2%} [{self.low:+.2%}, {self.high:+.2%}]"
 
 
+def interval(values: Floats) -> tuple[float, float]:
+    """Return the 95 % t interval of the mean (NaN with fewer than five values)."""
+    if len(values) < 5:
+        return float("nan"), float("nan")
+    half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
 def difference(costs: Floats, reference: Floats) -> Difference:
     """Return cost / reference - 1 over pairs, shape (seeds,) each."""
     relative = costs / reference - 1
     relative = relative[~np.isnan(relative)]  # a seed that only one of them has
-    mean = float(relative.mean())
-    if len(relative) < 5:
-        return Difference(mean, float("nan"), float("nan"))
-    half = float(stats.t.ppf(0.975, len(relative) - 1) * relative.std(ddof=1) / len(relative) ** 0.5)
-    return Difference(mean, mean - half, mean + half)
+    return Difference(float(relative.mean()), *interval(relative))
 
 
 def paired(rows: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -52,26 +61,40 @@ def verdict(found: Difference) -> str:
 
 def tables(rows: pd.DataFrame) -> str:
     """Return the comparison as text: gaps to the optimum, the published order, and the published margins."""
-    lines = []
-    default = rows[rows["sweep"].isna() | (rows["sweep"] == "")]
-    for form, part in default.groupby("form", sort=False):
-        costs, delays = paired(part, "cost_s"), paired(part, "delay_s")
-        reference = "viterbi" if form == "printed" else "myopic" if "myopic" in costs else "greedy"
-        lines.append(f"{form} form, {len(costs)} seeds; cost of a task against {reference}")
-        training = part.groupby("policy")["training_s"].mean()
-        for policy in costs.mean().sort_values().index:
-            pair = costs[[policy, reference]].dropna() if policy != reference else costs[[policy]].dropna()
-            found = difference(pair[policy].to_numpy(), pair[reference].to_numpy())
-            thousands = -costs[policy].mean() * part["tasks"].mean() / 1e3
-            lines.append(
-                f"  {policy:12} {costs[policy].mean():8.4f} s  reward of an episode {thousands:9.2f}e3  {found!s:32}"
-                f"  trained {training[policy]:5.1f} s"
-            )
-        present = [policy for policy in ORDER if policy in costs]
-        for better, worse in pairwise(present):
-            found = difference(costs[worse].to_numpy(), costs[better].to_numpy())
-            lines.append(f"  {better} >= {worse}: {verdict(found)}, {worse} costs {found}")
-        for other in [policy for policy in present[1:] if "mt-a3c" in costs]:
-            found = difference(delays["mt-a3c"].to_numpy(), delays[other].to_numpy())
-            lines.append(f"  total delay of mt-a3c against {other}: {found} (published, on average: -4.76%)")
+    default = rows[rows["sweep"] == ""]
+    lines = [line for form, part in default.groupby("form", sort=False) for line in _default_lines(str(form), part)]
+    for (form, sweep), part in rows[rows["sweep"] != ""].groupby(["form", "sweep"], sort=False):
+        lines += _sweep_lines(f"{form} form, {sweep}", part, REFERENCES[str(form)])
     return "\n".join(lines)
+
+
+def _default_lines(form: str, part: pd.DataFrame) -> Iterator[str]:
+    costs, delays, reference = paired(part, "cost_s"), paired(part, "delay_s"), REFERENCES[form]
+    yield f"{form} form, {len(costs)} seeds; cost of a task against {reference}"
+    training = part.groupby("policy")["training_s"].mean()
+    for policy in costs.mean().sort_values().index:
+        found = difference(costs[policy].to_numpy(), costs[reference].to_numpy())
+        worst = float((costs[policy] / costs[reference] - 1).max())
+        reward = -costs[policy].mean() * TASKS / 1e3
+        yield (
+            f"  {policy:12} {costs[policy].mean():9.4f} s  reward of an episode {reward:9.2f}e3  {found!s:32}"
+            f" worst {worst:+.2%}, {costs[policy].count()} seeds, trained {training[policy]:.1f} s"
+        )
+    present = [policy for policy in ORDER if policy in costs]
+    for better, worse in pairwise(present):
+        found = difference(costs[worse].to_numpy(), costs[better].to_numpy())
+        yield f"  {better} >= {worse}: {verdict(found)}, {worse} costs {found}"
+    for other in present[1:]:
+        found = difference(delays["mt-a3c"].to_numpy(), delays[other].to_numpy())
+        yield f"  total delay of mt-a3c against {other}: {found} (published, on average: -4.76%)"
+
+
+def _sweep_lines(title: str, part: pd.DataFrame, reference: str) -> Iterator[str]:
+    """Yield the differences of MT-A3C from other policies, averaged over the points of a sweep, seed by seed."""
+    costs = part.pivot(index=["seed", "value"], columns="policy", values="cost_s")
+    for other in [reference, *(policy for policy in ORDER if policy in costs and policy != "mt-a3c")]:
+        if other not in costs:
+            continue
+        ratios = (costs["mt-a3c"] / costs[other]).dropna().groupby("seed").mean()
+        found = difference(ratios.to_numpy(), np.ones(len(ratios)))
+        yield f"  {title}: mt-a3c costs {found} against {other}, {len(ratios)} seeds"
