@@ -77,7 +77,7 @@ def sweeps(rows: pd.DataFrame, folder: Path) -> None:
 def _points(rows: pd.DataFrame, form: str, sweep: str, measure: str) -> pd.DataFrame:
     """Return a frame with the columns policy, value (of what is swept), seed and y."""
     part = rows[(rows["form"] == form) & (rows["sweep"] == sweep)]
-    if part.empty:  # the printed form's delays and costs of a task do not depend on their number
+    if form == "printed" and sweep == "tasks_per_slot":  # a task's delay and cost do not depend on their number
         default = rows[(rows["form"] == form) & (rows["sweep"] == "")]
         part = pd.concat([default.assign(sweep=sweep, value=value) for value in (30, 50, 70, 90, 110)])
     tasks = part["value"] if sweep == "tasks_per_slot" else BlockPlacementSettings.tasks_per_slot
@@ -97,5 +97,5 @@ def _draw(axes: Axes, points: pd.DataFrame) -> None:
         found = np.array([(values.mean(), *interval(values.to_numpy())) for _, values in grouped])
         bars(axes, np.array(list(grouped.groups), dtype=float), found, look[policy], NAMES[policy])
     drawn = points[points["policy"].isin(SWEPT)]["y"]
-    log_when_wide(axes, "y", float(drawn.min()), float(drawn.max()), ratio=8)
+    log_when_wide(axes, "y", float(drawn.min()), float(drawn.max()), ratio=10)
     tidy(axes)

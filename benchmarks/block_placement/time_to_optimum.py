@@ -33,7 +33,7 @@ SPACE: Mapping[str, Sequence[Any]] = {
 }
 # Found by `search`, which tries both on either side first.
 OWN = PpoSettings(8_000, 32, 16, 2e-2, update_epochs=4, num_minibatches=2, ent_coef=0.1, hidden=16)
-PEER = PpoSettings(24_000, 128, 8, 1e-2, update_epochs=8, num_minibatches=2, ent_coef=0.1, hidden=16)
+PEER = PpoSettings(12_000, 64, 8, 2e-2, update_epochs=4, num_minibatches=1, ent_coef=0.03, hidden=32)
 SETTINGS = {"own": OWN, "peer": PEER}
 
 
