@@ -45,15 +45,17 @@ class Case(NamedTuple):
 
 class Form(NamedTuple):
     """How much is measured: seeds of the default problem by form and of each point of a sweep, and the policies that
-    learn the default problem. In the sweeps only MT-A3C learns, in half the slots."""
+    learn by form. In the sweeps MT-A3C and PPO learn, in half the slots."""
 
     seeds: Mapping[str, int]
     sweep_seeds: int
-    learned: tuple[str, ...]
+    learned: Mapping[str, tuple[str, ...]]
 
 
-QUICK = Form({"printed": 3, "mended": 3}, 1, ("mt-a3c", "a3c"))
-FULL = Form({"printed": 10, "mended": 5}, 5, ("mt-a3c", "a2c", "a3c", "ppo", "dqn"))
+QUICK = Form({"printed": 3, "mended": 3}, 1, {"printed": ("mt-a3c", "a3c"), "mended": ("mt-a3c",)})
+FULL = Form(
+    {"printed": 10, "mended": 5}, 5, {"printed": ("mt-a3c", "a2c", "a3c", "ppo", "dqn"), "mended": ("mt-a3c", "ppo")}
+)
 
 
 def settings_of(case: Case) -> dict[str, Any]:
@@ -68,20 +70,17 @@ def cases(form: Form) -> Iterator[tuple[Case, str, int]]:
     """Yield each case, policy and seed, the most important first."""
     default = [Case(name, "", 0) for name in form.seeds]
     sweeps = [Case(name, sweep, value) for sweep, values in SWEEPS.items() for value in values for name in form.seeds]
-    last = ("a2c", "a3c", "dqn")  # in the mended form: nothing was published of them there
+    sweeps = [case for case in sweeps if (case.form, case.sweep) != ("printed", "tasks_per_slot")]  # changes nothing
     for case in default:
-        first = form.learned if case.form == "printed" else [name for name in form.learned if name not in last]
         for seed in range(form.seeds[case.form]):
-            for policy in (*first, *FIXED, "all-device", "best-server", *references(case)):
+            for policy in (*form.learned[case.form], *FIXED, "all-device", "best-server", *references(case)):
                 yield case, policy, seed
-    for seed in range(form.sweep_seeds):
-        for case in sweeps:
-            if case.form == "printed" and case.sweep == "tasks_per_slot":
-                continue  # nothing there depends on it
-            for policy in ("mt-a3c", *FIXED, *references(case)):
-                yield case, policy, seed
-    for seed in range(form.seeds["mended"]):
-        yield from ((default[1], name, seed) for name in form.learned if name in last)
+    for learner in ("mt-a3c", "ppo"):
+        for seed in range(form.sweep_seeds):
+            for case in sweeps:
+                others = (*FIXED, *references(case)) if learner == "mt-a3c" else ()
+                for policy in (learner, *others):
+                    yield case, policy, seed
 
 
 def references(case: Case) -> tuple[str, ...]:
