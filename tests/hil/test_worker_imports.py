@@ -27,7 +27,7 @@ EVERYTHING = (
     "hil.runtime",
     "topologies.models.language.llama",
     "topologies.models.registry",
-    *(f"topologies.models.vision.{name}" for name in ("alexnet", "efficientnet", "nin", "resnet", "vgg")),
+    *(f"topologies.models.vision.{name}" for name in ("alexnet", "efficientnet", "googlenet", "nin", "resnet", "vgg")),
 )
 
 

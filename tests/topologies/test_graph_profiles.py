@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agents.split_inference.graph_cut import divide_graph
+from agents.split_inference.graph_cut import Division
 from emulator.device import layer_times
 from emulator.model_graph import ModelGraph
 from emulator.system import DeviceSpec
@@ -123,22 +123,27 @@ def test_no_division_of_an_inception_block_is_faster() -> None:
         computing = sum(times[place][m] for m, place in enumerate(remote) if m)
         return computing + (sum(sizes[v] for v in sent) + 40 * remote[-1]) * 8e9 / rate_bps + 2e5 * remote[-1]
 
+    division = Division(graph, DEVICE, SERVER, "int8", input_bytes=4_000, result_bytes=40, round_trip_ns=200_000)
+    cuts = [0, *(len(layers) - cut for cut in (1, *graph.chain_cuts()))]
+    chain = [(0,) * (len(layers) - remote) + (1,) * remote for remote in cuts]
     divisions = set()
     for rate_bps in 10 ** np.linspace(5, 10, 26):
-        found = divide_graph(
-            graph, DEVICE, SERVER, rate_bps, codec="int8", input_bytes=4_000, result_bytes=40, round_trip_ns=200_000
-        )
+        found = division.best(rate_bps)
         every = ((0, *rest) for rest in product((0, 1), repeat=len(layers) - 1))
         assert found.value == pytest.approx(min(delay_ns(remote, rate_bps) for remote in every), rel=1e-12)
         assert delay_ns(found.placement, rate_bps) == pytest.approx(found.value, rel=1e-12)
         divisions.add(found.placement)
+        of_chain = division.best_of_chain(rate_bps)
+        assert of_chain.placement in chain
+        assert division.delay_ns(found.placement, rate_bps) == pytest.approx(found.value, rel=1e-12)
+        assert of_chain.value == pytest.approx(min(delay_ns(remote, rate_bps) for remote in chain), rel=1e-12)
     assert len(divisions) > 2
     assert {sum(division) for division in divisions} >= {0, len(layers) - 1}
 
 
 def test_without_a_link_all_is_local() -> None:
-    found = divide_graph(inception(), DEVICE, SERVER, 0.0, codec="int8", input_bytes=1)
-    assert set(found.placement) == {0}
+    division = Division(inception(), DEVICE, SERVER, "int8", input_bytes=1, result_bytes=1)
+    assert set(division.best(0.0).placement) == set(division.best_of_chain(0.0).placement) == {0}
 
 
 class Twice(nn.Module):

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 SEED = 5
 EXECUTED = (
     "alexnet",
+    "googlenet",
     "llama-15m",
     "nin",
     "resnet32",

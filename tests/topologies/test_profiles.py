@@ -38,6 +38,7 @@ def test_shipped_profiles_are_current(name: str, tmp_path: Path) -> None:
     [
         ("vgg16", 138_357_544),  # torchvision's table of weights
         ("alexnet", 61_100_840),  # torchvision's table of weights
+        ("googlenet", 6_998_552),  # Szegedy et al. 2015, table 1: about 6.8 M
         ("resnet50", 25_557_032),  # torchvision's table of weights
         ("resnet32", 464_154),  # He et al. 2016, table 6: 0.46 M
         ("resnet8-fashion", 77_754),  # stem 176, blocks 4672, 14 528, 57 728, head 650

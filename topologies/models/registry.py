@@ -15,6 +15,7 @@ from topologies.models.chain import Chain, ModelPlan
 FAMILIES: Mapping[str, str] = {
     "alexnet": "vision.alexnet",
     "efficientnet-lite0": "vision.efficientnet",
+    "googlenet": "vision.googlenet",
     "llama-110m": "language.llama",
     "llama-15m": "language.llama",
     "llama2-7b": "language.llama",

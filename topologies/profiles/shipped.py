@@ -10,6 +10,7 @@ from topologies.profiles import PROFILES_FOLDER, load_profile
 PARAMETERS: Mapping[str, int] = {
     "alexnet": 61_100_840,
     "efficientnet-lite0": 4_652_008,
+    "googlenet": 6_998_552,
     "llama-110m": 134_105_856,
     "llama-15m": 24_407_712,
     "llama2-7b": 6_738_415_616,
