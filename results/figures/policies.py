@@ -144,7 +144,7 @@ def gap_to_bound(summary: pd.DataFrame, look: Mapping[str, Look], path: Path) ->
     gaps = summary.assign(**{name: 100 * summary[name] for name in ("gap", "gap_low", "gap_high")})
     with page(0.75 + 0.24 * len(summary)) as figure:
         axes = figure.subplots()
-        log_when_wide(axes, "x", gaps["gap"].min(), gaps["gap"].max())
+        log_when_wide(axes, "x", gaps["gap"].min(), gaps["gap"].max(), ratio=10)  # small gaps, too, show intervals
         base = axes.get_xlim()[0] if axes.get_xscale() == "linear" else gaps["gap"].min() / 2
         for height, row in enumerate(gaps.to_dict("records")):
             style = look[row["policy"]]

@@ -57,7 +57,7 @@ RC_PARAMS: dict[Any, Any] = {
 }
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.4, 1.2, 1.4)))
-MARKERS = "osD^vPX<>*"
+MARKERS = "osD^vPX<>*dph"
 
 
 class Look(NamedTuple):

@@ -112,8 +112,7 @@ def test_no_placement_within_memory_is_cheaper() -> None:
     for _ in range(300):
         costs = random_costs(rng)
         blocks, count = costs.nodes.shape
-        weights: FloatArray = rng.exponential(1.0, size=blocks)
-        memories: FloatArray = rng.exponential(2.0, size=count)
+        weights, memories = rng.exponential(1.0, (blocks,)), rng.exponential(2.0, (count,))
         fitting = [path for path in product(range(count), repeat=blocks) if fits(path, weights, memories)]
         if not fitting:
             refused += 1
