@@ -12,7 +12,7 @@ from emulator.simulation.observation import DelayedObservation
 from emulator.system import System
 from emulator.task import Placement
 from topologies.grouping import Branch, Key, Member, alternating, depth_first, grown, inventory, search_tree
-from topologies.schema.groups import GroupsSection
+from topologies.schema.groups import MOST_NODES, GroupsSection
 
 
 class Group(NamedTuple):
@@ -40,12 +40,15 @@ def deploy_groups(system: System, section: GroupsSection, nodes: Sequence[str] |
     A group is the shortest beginning of its order on which the model fits: the order of its tree, or of the hybrid
     group the members of the two others in turns. Costs are of the source's first task alone, at the mean rates of the
     whole run; placements are exact optima that use each node at most once (`agents.solvers.device_subsets`). Raises
-    ValueError, one line, if all nodes together cannot hold the model, or the source has no such task.
+    ValueError, one line, for more than `MOST_NODES` nodes, if all together cannot hold the model, and if the source has
+    no such task.
     """
+    members = inventory(system, nodes)
+    if len(members) > MOST_NODES:
+        raise ValueError(f"groups.nodes: must be at most {MOST_NODES} of the {len(members)} nodes with a device")
     observation = _mean_observation(system, section)
     choices = choices_of(observation.candidates)
     deployer = _Deployer(system, observation, choices)
-    members = inventory(system, nodes)
     compute = Key("compute_flops_per_s", "GFLOP/s", 1e9, section.compute_gflops)
     memory = Key("memory_bytes", "MB", 1e6, section.memory_mb)
     trees = {
@@ -87,8 +90,8 @@ def _mean_observation(system: System, section: GroupsSection) -> Observation:
     """Return an observation of the source's first task with the mean rates of the whole run and empty queues."""
     control = replace(system.control, age_ns=0, window_ns=system.duration_ns)
     network = Network(replace(system, control=control))
-    offered = (task for task in system.tasks() if (task.source, task.kind.name) == (section.source, section.task))
-    task = next(offered, None)
+    source = section.source or next((source for source, kind in system.placements if kind == section.task), None)
+    task = next((each for each in system.tasks() if (each.source, each.kind.name) == (source, section.task)), None)
     if task is None:
-        raise ValueError(f"groups.source={section.source}: asks for no {section.task} within duration_s")
-    return DelayedObservation(task, system.duration_ns, network, system.placements[section.source, section.task])
+        raise ValueError(f"groups.source={source}: asks for no {section.task} within duration_s")
+    return DelayedObservation(task, system.duration_ns, network, system.placements[task.source, section.task])

@@ -85,3 +85,16 @@ def test_what_cannot_be_deployed_is_refused() -> None:
         deploy_groups(tiny, GroupsSection(task=IMAGE.name, source="ue1"))
     with pytest.raises(ValueError, match=r"^groups\.source=ue1: asks for no other"):
         deploy_groups(small_system(1), GroupsSection(task="other", source="ue1"))
+
+
+def test_the_first_source_asks_unless_another_is_named() -> None:
+    system = small_system(1)
+    found = deploy_groups(system, GroupsSection(task=IMAGE.name))
+    assert found == deploy_groups(system, GroupsSection(task=IMAGE.name, source="ue1"))
+    assert found.optimum != deploy_groups(system, GroupsSection(task=IMAGE.name, source="ue2")).optimum
+
+
+def test_one_node_is_every_group() -> None:
+    found = deploy_groups(small_system(1), section(IMAGE.name, 3), ["cloud"])
+    assert {group.members for group in found.groups} == {found.optimum.members}
+    assert [member.name for member in found.optimum.members] == ["cloud"]

@@ -16,8 +16,8 @@ class GroupsSection(Section):
 
     task: Label
     """Task whose model is deployed in each group."""
-    source: NodeName
-    """UE that asks for the task."""
+    source: NodeName | None = None
+    """UE that asks for the task; default: the first of its sources."""
     nodes: Names | None = None
     """Nodes to choose from, at most 12; default: all nodes with a device."""
     compute_gflops: Bounds = ()
