@@ -33,8 +33,8 @@ CAPTIONS = {
     "gap-to-bound": Caption(
         "How much is left to gain",
         "How far each policy's mean cost lies above the bound. The bound is a relaxation: each task alone on an empty "
-        "system, its channel known in advance. No policy that chooses among the scenario's placements costs less, and it "
-        "may be out of reach. Whiskers: 95 % interval over traces, if there are five or more.",
+        "system, its channel known in advance. No policy that chooses among the scenario's placements costs less, and "
+        "it may be out of reach. Whiskers: 95 % interval over traces, if there are five or more.",
     ),
     "quality-delay": Caption(
         "Quality against delay",
