@@ -297,8 +297,8 @@ def test_missing_agents_of_a_scenario_are_trained() -> None:
     scenario = load(QUICKSTART, ["training.steps=2048", "training.traces=2", "training.duration_s=10"])
     reports: list[tuple[Any, ...]] = []
     agents = train_missing(scenario, QUICKSTART.parent, lambda *each: reports.append(each), {}, Cache())
-    assert set(agents) == {"ppo", "a3c"}
-    assert {name for name, *_ in reports} == {"episodes", "ppo", "a3c"}
+    assert set(agents) == {"ppo", "a2c", "a3c"}
+    assert {name for name, *_ in reports} == {"episodes", "ppo", "a2c", "a3c"}
     assert all(done <= total for _, done, total, *_ in reports)
     for label, (checkpoint, curve) in agents.items():
         assert checkpoint.training.agent == label
