@@ -218,7 +218,7 @@ def test_trained_checkpoint_is_used_by_a_run(tmp_path: Path) -> None:
     short = ("--set", "training.steps=2048", "--set", "training.traces=1")
     done = call("train", "topologies/quickstart.yaml", "--agent", "ppo", "--out", checkpoint, "--quiet", *short)
     assert done.returncode == 0, done.stderr
-    folder = run_quickstart(tmp_path / "runs", *SHORT, "--set", f"policies[6].checkpoint={checkpoint}")
+    folder = run_quickstart(tmp_path / "runs", *SHORT, "--set", f"policies[10].checkpoint={checkpoint}")
     assert (folder / "checkpoints" / "ppo.safetensors").read_bytes() == checkpoint.read_bytes()
 
 
@@ -295,9 +295,9 @@ def test_checkpoint_of_another_agent_is_refused_before_the_run(tmp_path: Path) -
     done = call("train", "topologies/quickstart.yaml", "--agent", "a3c", "--out", checkpoint, "--quiet", *short)
     assert done.returncode == 0, done.stderr
     runs = tmp_path / "runs"
-    done = call("run", "topologies/quickstart.yaml", "--out", runs, "--set", f"policies[6].checkpoint={checkpoint}")
+    done = call("run", "topologies/quickstart.yaml", "--out", runs, "--set", f"policies[10].checkpoint={checkpoint}")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
-    assert ": policies[6]: type=ppo: must have a checkpoint of ppo, not of a3c" in done.stderr
+    assert ": policies[10]: type=ppo: must have a checkpoint of ppo, not of a3c" in done.stderr
     assert not runs.exists()
 
 

@@ -27,9 +27,9 @@ CHANGES: dict[str, Any] = {
 
 
 def test_field_run_says_first_how_long_training_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    """200 000 steps of two agents; the line of the quickstart."""
+    """150 000 steps of three agents; the line of the quickstart."""
     scenario = load(QUICKSTART)
-    assert _note_on_training(scenario) == "training ppo, a3c: about 20 s, unless an earlier run did so"
+    assert _note_on_training(scenario) == "training ppo, a2c, a3c: about 21 s, unless an earlier run did so"
     assert _note_on_training(load(QUICKSTART, ["policies=[{type: exact}]", "hil=null"])) == ""
     RunProgress(quiet=True).note("a line")
     assert capsys.readouterr().err == ""
