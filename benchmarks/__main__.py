@@ -7,7 +7,8 @@ import sys
 from functools import partial
 
 from benchmarks import cell, channel, codecs, learning, tasks, vector_env
-from benchmarks.block_placement import time_to_optimum
+from benchmarks.block_placement import time_to_optimum as block_placement_time
+from benchmarks.layer_split import time_to_optimum as layer_split_time
 from benchmarks.rows import Benchmark, run_benchmarks
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -15,7 +16,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sim_memory": tasks.memory_rows,
     "vector_env": vector_env.rows,
     "ppo": learning.ppo_rows,
-    "ppo_time_to_optimum_blockplacement": time_to_optimum.rows,
+    "ppo_time_to_optimum_blockplacement": block_placement_time.rows,
+    "ppo_time_to_optimum_layersplit": layer_split_time.rows,
     "a3c": learning.a3c_rows,
     "channel": channel.rows,
     "cell": cell.rows,

@@ -91,9 +91,7 @@ def fit(
         return _fit(levels, splits, targets, seed, epochs, batch, rate)
 
 
-def _fit(
-    levels: Floats, splits: Ints, targets: Floats, seed: int, epochs: int, batch: int, rate: float
-) -> Regression:
+def _fit(levels: Floats, splits: Ints, targets: Floats, seed: int, epochs: int, batch: int, rate: float) -> Regression:
     draws = torch.Generator().manual_seed(seed)
     max_level, max_split = float(levels.max()), int(splits.max())
     scale = float(np.abs(targets).mean()) or 1.0

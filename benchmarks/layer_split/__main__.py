@@ -1,9 +1,10 @@
 """`python -m benchmarks.layer_split [PART ...]`: the parts of the page on LayerSplit, as JSON lines.
 
 `agents`: PPO over ten training seeds, and policies that learn nothing, against the optimum. `cuts`: the best split by
-level with intervals, and whether more loss moves it away from the input. `surrogate`: the surrogate's errors, and PPO
-on it and with the language model in the loop. `traps`: what the printed form pays for its defects. `figure`: the figure
-of the page. Default: agents.
+level with intervals, and whether more loss moves it away from the input. `surrogate`: the errors of surrogates. `live`:
+PPO on surrogates, on the table and with the language model in the loop; trainings are kept in build/layer-split, and an
+interrupted call continues. `traps`: what the printed form pays for its defects. `search`: the settings of
+`make bench ONLY=ppo_time_to_optimum_layersplit`. `figure`: the figure of the page. Default: agents.
 """
 
 import argparse
@@ -16,15 +17,18 @@ from agents.layer_split.actions import Actions, AnySplit, Moves
 from agents.layer_split.channels import CHANNELS
 from agents.layer_split.losses import TABLE
 from agents.layer_split.setting import MENDED, WIDE
-from benchmarks.layer_split import agents, surrogate
+from benchmarks.layer_split import agents, surrogate, time_to_optimum
 from benchmarks.layer_split.best_split import LevelResult, direction, level_results, losses_of
 from benchmarks.layer_split.figure import draw_best_splits
+from benchmarks.layer_split.trainings import Trainings, plans
 from benchmarks.layer_split.traps import traps
 from topologies.quality.tables import load_quality
 from topologies.quality.units import load_units
 
-FIGURE = Path(__file__).parents[2] / "docs" / "layer-split" / "layer-split-best"
-PARTS = ("agents", "cuts", "surrogate", "traps", "figure")
+ROOT = Path(__file__).parents[2]
+FIGURE = ROOT / "docs" / "layer-split" / "layer-split-best"
+KEPT = ROOT / "build" / "layer-split"
+PARTS = ("agents", "cuts", "surrogate", "live", "traps", "search", "figure")
 ACTIONS: Mapping[str, Actions] = {"moves:1": Moves(), "moves:4": Moves(4), "any": AnySplit()}
 
 
@@ -56,14 +60,19 @@ def cut_lines() -> Iterator[dict[str, object]]:
 
 
 def surrogate_lines(channels: list[str]) -> Iterator[dict[str, object]]:
-    """Yield a line for each surrogate, and one for each training."""
+    """Yield a line for each surrogate."""
     units = load_units(str(TABLE))
     for channel in channels:
-        found, errors = surrogate.fitted(units, channel, seed=1)
-        yield {"channel": channel, **errors._asdict()}
-        setting = replace(MENDED, level_range=WIDE)
-        for training in surrogate.trainings(found, channel, setting, seed=1):
-            yield {"channel": channel, **training._asdict()}
+        for fit in surrogate.fits(units, channel, seed=1):
+            yield {"channel": channel, **fit._asdict()}
+
+
+def live_lines(channels: list[str], seeds: int, steps: int, live_seeds: int) -> Iterator[dict[str, object]]:
+    """Yield a line for each source of losses that PPO is trained on."""
+    for channel in channels:
+        kept = Trainings(KEPT, channel, replace(MENDED, level_range=WIDE))
+        for each in kept.comparison(plans(seeds, steps, live_seeds)):
+            yield {"channel": channel, **each._asdict()}
 
 
 def trap_lines(channels: list[str]) -> Iterator[dict[str, object]]:
@@ -83,6 +92,9 @@ def figure_lines() -> Iterator[dict[str, object]]:
 parser = argparse.ArgumentParser(prog="python -m benchmarks.layer_split")
 parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; default: agents")
 parser.add_argument("--seeds", type=int, default=10, help="training seeds, from 1 on")
+parser.add_argument("--live-steps", type=int, default=1_000, help="of a training with the model in the loop")
+parser.add_argument("--live-seeds", type=int, default=3, help="of those, from 1 on; 0: none")
+parser.add_argument("--search-s", type=float, default=120.0, help="processor time of the search for each side")
 parser.add_argument("--channel", choices=tuple(CHANNELS), action="append", help="this one only; default: scalars")
 parser.add_argument("--actions", choices=tuple(ACTIONS), action="append", help="these only; default: all")
 given = parser.parse_args()
@@ -94,7 +106,9 @@ made = {
     "agents": lambda: agent_lines(channels, given.actions or list(ACTIONS), given.seeds),
     "cuts": cut_lines,
     "surrogate": lambda: surrogate_lines(channels),
+    "live": lambda: live_lines(channels, given.seeds, given.live_steps, given.live_seeds),
     "traps": lambda: trap_lines(channels),
+    "search": lambda: time_to_optimum.searched(given.search_s),
     "figure": figure_lines,
 }
 for part in chosen:

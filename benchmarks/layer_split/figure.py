@@ -13,12 +13,18 @@ from emulator.quality import QualityTable
 from results.figures.style import COLUMN_IN, looks, page, save, tidy
 
 SHOWN = 0.2  # level at which the losses of all splits are drawn
-NAMES = {"scalars": "scalars lost", "packets": "packets lost", "bursts": "bursts lost", "analogue": "noise, fading"}
+NAMES = {
+    "scalars": "scalars lost",
+    "packets": "packets lost",
+    "bursts": "bursts lost",
+    "link": "lost by the link",
+    "analogue": "noise, fading",
+}
 
 
 def draw_best_splits(found: Mapping[str, Sequence[LevelResult]], table: QualityTable, path: Path) -> Path:
     """Draw the split of least loss by level, and the loss by split at one level, for each channel. Return the path."""
-    with page(3.6, COLUMN_IN) as figure:
+    with page(4.1, COLUMN_IN) as figure:
         above, below = figure.subplots(2, 1)
         shifts = np.linspace(-1, 1, len(found))
         for shift, (channel, look) in zip(shifts, looks(list(found)).items(), strict=True):

@@ -1,7 +1,6 @@
 """PPO on surrogates, on the table and with the language model in the loop: trainings that are kept in a folder as soon
 as they are done, and compared."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -67,7 +66,8 @@ def plans(seeds: int, live_steps: int, live_seeds: int) -> list[Plan]:
     few = replace(FEW_STEPS, total_timesteps=live_steps)
     every = range(1, seeds + 1)
     enough = [Plan(name, SETTINGS, every) for name in (*SURROGATES, "table")]
-    return [*enough, *(Plan(name, few, every) for name in SURROGATES), Plan(LIVE, few, every[:live_seeds])]
+    live = [Plan(LIVE, few, every[:live_seeds])] if live_seeds else []
+    return [*enough, *(Plan(name, few, every) for name in SURROGATES), *live]
 
 
 class Trainings:
@@ -91,7 +91,7 @@ class Trainings:
             found = ppo(problem, seed, settings)
             times = np.array([time.perf_counter() - wall_s, time.process_time() - cpu_s])
             with atomic_write(path) as file, file.open("wb") as stream:
-                np.savez(stream, times=times, **found)
+                np.savez(stream, allow_pickle=False, times=times, **found)
         with np.load(path) as arrays:
             found = {name: arrays[name] for name in arrays if name != "times"}
             wall, cpu = arrays["times"].tolist()
@@ -129,14 +129,9 @@ class Trainings:
             gaps = 100 * (optimum - means) / abs(optimum)
             wall_s, cpu_s = np.mean([times for _, *times in found], axis=0).tolist()
             steps = plan.settings.total_timesteps
-            # An episode runs the model at its start and at each step; the step that starts it is one of the environment.
+            # An episode runs the model at its start and at each step. The environment counts the start as a step.
             runs = steps if plan.trained_on == LIVE else 0
             yield Comparison(
                 plan.trained_on, steps, len(plan.seeds), runs, wall_s, cpu_s, float(means.mean()),
                 float(gaps.mean()), *interval(gaps), float(np.mean(same)),
             )  # fmt: skip
-
-
-def as_json(row: NamedTuple) -> str:
-    """Return a row as a line of JSON."""
-    return json.dumps(row._asdict())

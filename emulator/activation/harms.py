@@ -17,8 +17,8 @@ FORMS = "scalars, packets:BYTES, bursts:BYTESxMEAN, link:BYTES, tokens, noise or
 
 @dataclass(frozen=True)
 class Harm:
-    """A kind of harm. `packet_bytes`: size of a packet (`packets`, `bursts`, `link`); `mean_burst`: mean number of consecutive
-    packets that are lost (`bursts`); `nakagami_m`: of the fading (`noise`), infinite without fading."""
+    """A kind of harm. `packet_bytes`: size of a packet (`packets`, `bursts`, `link`); `mean_burst`: mean number of
+    consecutive packets that are lost (`bursts`); `nakagami_m`: of the fading (`noise`), infinite without fading."""
 
     kind: str
     packet_bytes: int = 0
@@ -43,7 +43,7 @@ def parse_harm(text: str) -> Harm:
         match kind, detail:
             case (("scalars" | "tokens" | "noise"), ""):
                 return Harm(kind)
-            case ("packets" | "link"), _:
+            case (("packets" | "link"), _):
                 return Harm(kind, packet_bytes=_whole(detail))
             case "bursts", _:
                 size, _, mean = detail.partition("x")
