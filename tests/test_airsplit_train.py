@@ -32,6 +32,7 @@ def call(agent: str, out: Path, *arguments: str, threads: int = 1) -> subprocess
     )
 
 
+@pytest.mark.timeout(900)  # three trainings, each in a new process
 def test_a_killed_training_is_resumed_to_the_bit(tmp_path: Path) -> None:
     """The whole training has two threads, the killed one has one."""
     whole, out, logs = tmp_path / "whole.safetensors", tmp_path / "agent.safetensors", tmp_path / "logs"

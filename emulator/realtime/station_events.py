@@ -7,6 +7,7 @@ station at which it happens:
 | event | at | meaning |
 |---|---|---|
 | woke | source | the station turns to the task, whose arrival was due; step 0, stage 0 |
+| decided | source | its placement is decided, which takes time; only if it takes any; step 0, stage 0 |
 | published | sender | the message to this stage is complete and passed to the socket; `size_bytes`: its size without headers of MQTT, TCP, UDP and IP |
 | received | receiver | the whole message has arrived, or as much of it as will |
 | decoded | receiver | the input of a partition (or, at the source, the result) is ready |
@@ -27,7 +28,7 @@ one cause each, so that the differences add up to the sojourn.
 
 import pyarrow as pa
 
-EVENTS = ("woke", "published", "received", "decoded", "started", "loaded", "computed", "finished")
+EVENTS = ("woke", "decided", "published", "received", "decoded", "started", "loaded", "computed", "finished")
 FAILURES = ("device queue full", "memory", "station error")
 MARKS = ("first token",)
 

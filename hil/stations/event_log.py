@@ -20,18 +20,19 @@ class Event(IntEnum):
     """The EVENTS, FAILURES and MARKS of `emulator.realtime.station_events`, in their order, and answers."""
 
     WOKE = 0
-    PUBLISHED = 1  # just before the message is handed to MQTT or UDP
-    RECEIVED = 2
-    DECODED = 3
-    STARTED = 4
-    LOADED = 5
-    COMPUTED = 6
-    FINISHED = 7
-    DEVICE_QUEUE_FULL = 8
-    MEMORY = 9
-    STATION_ERROR = 10
-    FIRST_TOKEN = 11
-    ANSWERED = 12  # in the log alone: `size_bytes` is its choice, `answer` its loss as a float64, NaN for none
+    DECIDED = 1
+    PUBLISHED = 2  # just before the message is handed to MQTT or UDP
+    RECEIVED = 3
+    DECODED = 4
+    STARTED = 5
+    LOADED = 6
+    COMPUTED = 7
+    FINISHED = 8
+    DEVICE_QUEUE_FULL = 9
+    MEMORY = 10
+    STATION_ERROR = 11
+    FIRST_TOKEN = 12
+    ANSWERED = 13  # in the log alone: `size_bytes` is its choice, `answer` its loss as a float64, NaN for none
 
     @property
     def text(self) -> str:

@@ -38,6 +38,7 @@ class DelayPart(IntEnum):
 # of the output of the visit before.
 PART_OF = {
     Event.WOKE: DelayPart.TRANSFER,
+    Event.DECIDED: DelayPart.WAITING,
     Event.PUBLISHED: DelayPart.TRANSFER,
     Event.RECEIVED: DelayPart.TRANSFER,
     Event.DECODED: DelayPart.TRANSFER,
@@ -162,8 +163,7 @@ def _sum_parts(schedule: Schedule, job: StationJob, events: Sequence[tuple[int, 
     parts_ns = [[0, 0, 0, 0] for _ in range(stages)]
     lost_bytes, exposed_bytes = [0] * stages, [0] * stages
     sent: dict[tuple[int, int], tuple[int, int]] = {}
-    parts_ns[0][DelayPart.WAITING] = job.decision_ns
-    last_ns, reason, first_token_ns = job.arrival_ns + job.decision_ns, NOT_ANSWERED, None
+    last_ns, reason, first_token_ns = job.arrival_ns, NOT_ANSWERED, None
     for _, step, stage, event, at_ns, size_bytes, exposed in events:
         if event == Event.FIRST_TOKEN:  # divides no time
             first_token_ns = at_ns

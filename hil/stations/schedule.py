@@ -20,7 +20,7 @@ from hil.errors import Malformed
 from hil.mqtt.address import Address
 from hil.stations.messages import MessageKey
 
-SCHEDULE_VERSION = 5
+SCHEDULE_VERSION = 6
 StationCompute = Literal["measured", "held"]
 
 

@@ -134,13 +134,17 @@ class Station:
                 self._submit(job, key, x)
 
     def _start_tasks(self) -> None:
-        """Start each task of this node when its placement is decided: queue its first partition, or send its input."""
+        """Start each task of this node when its placement is decided, which takes time from its arrival on: queue its
+        first partition, or send its input."""
         raise_priority()
         with suppress(Stopped):
             for number in self._own_jobs:
                 job, key = self._schedule.jobs[number], MessageKey(number, 0, 0)
-                self._wait_until(self._start_ns + job.arrival_ns + job.decision_ns)
+                self._wait_until(self._start_ns + job.arrival_ns)
                 self._log.write(key, Event.WOKE, time.monotonic_ns())
+                if job.decision_ns:
+                    self._wait_until(self._start_ns + job.arrival_ns + job.decision_ns)
+                    self._log.write(key, Event.DECIDED, time.monotonic_ns())
                 leg = self._schedule.leg(job, 0)
                 with self._fail_task_on_error(key):
                     if leg.target == self._name and self._layers is not None:

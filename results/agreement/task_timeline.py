@@ -15,6 +15,7 @@ from results.run.reading import readable
 WAKE, SERIALISATION, TRANSFER, WAITING, COMPUTE = "wake", "serialisation", "transfer", "waiting", "compute"
 ACTIVITY_BEFORE = {
     "woke": WAKE,
+    "decided": WAITING,
     "published": SERIALISATION,
     "received": TRANSFER,
     "decoded": SERIALISATION,

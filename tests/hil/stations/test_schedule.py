@@ -65,7 +65,7 @@ def test_empty_inputs_and_results_are_not_sent() -> None:
     once, again, result = plan.legs
     legs = LegPlan((once[0]._replace(fixed_bytes=0), *once[1:]), again, result._replace(fixed_bytes=0))
     empty = Schedule(
-        5, 0, None, ADDRESSES, schedule.computers, schedule.weight_bytes,
+        6, 0, None, ADDRESSES, schedule.computers, schedule.weight_bytes,
         (type(plan)(**{**vars(plan), "legs": legs}),), schedule.jobs, schedule.failure_ns,
     )  # fmt: skip
     assert (empty.begins_at(job), empty.ends_at(job)) == ("edge1", "edge1")
@@ -109,7 +109,7 @@ def test_resident_weights_are_those_that_the_simulation_preloads() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"version": 1}, "version=1: must be 5"),
+        ({"version": 1}, "version=1: must be 6"),
         ({"extra": 1}, "extra: Unexpected keyword argument"),
         ({"weights_seed": "x"}, "weights_seed: Input should be a valid integer"),
         ({"addresses": {}}, "plans[0].source=ue1: must have an address"),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 import pytest
 
+from emulator.policy import Decision
 from emulator.realtime.station_events import EVENTS, FAILURES, MARKS, STATION_EVENTS
 from emulator.record import STAGE_SCHEMA, TASK_SCHEMA, Records
 from emulator.system import DeviceSpec
@@ -62,12 +63,16 @@ TASKS_AND_PLACES = [
     *[placed_task("alexnet int8", 2300, ("ue1", 2), ("edge1", 11))] * BURST,
 ]
 FIRST_OF_BURST = len(TASKS_AND_PLACES) - BURST
+SLOWLY_DECIDED, DECISION_NS = 5, 40_000_000
 WHOLE = {name: placed_task(name, 0, ("ue1", 11 if "alexnet" in name else 8)).placement for name in KINDS}
 
 
 @pytest.fixture(scope="module")
 def finished(amqtt: Broker, tmp_path_factory: pytest.TempPathFactory) -> StationRun:
-    placed = [(task._replace(number=number), placement) for number, (task, placement) in enumerate(TASKS_AND_PLACES)]
+    placed = [
+        Decision(task._replace(number=number), placement, DECISION_NS if number == SLOWLY_DECIDED else 0)
+        for number, (task, placement) in enumerate(TASKS_AND_PLACES)
+    ]
     system = make_system([*KINDS.values(), SILENT], DEVICES)
     schedule = make_schedule(system, placed, free_addresses(list(DEVICES)), amqtt.address)
     return run(schedule, tmp_path_factory.mktemp("stations"), 30)
@@ -103,6 +108,14 @@ def test_parts_add_up_and_no_visit_is_shorter_than_modelled(finished: StationRun
             assert held_ns >= sum(job.service_ns[stage::visits])
         (woke_ns,) = finished.at_ns(number, Event.WOKE, 0)
         assert woke_ns >= job.arrival_ns
+
+
+def test_a_decision_takes_its_time(finished: StationRun) -> None:
+    job, _, real = finished.of(SLOWLY_DECIDED)
+    (woke_ns,), (decided_ns,) = (finished.at_ns(SLOWLY_DECIDED, event, 0) for event in (Event.WOKE, Event.DECIDED))
+    assert decided_ns >= job.arrival_ns + DECISION_NS
+    assert real.parts_ns[0][DelayPart.WAITING] >= decided_ns - woke_ns
+    assert len(finished.at_ns(SLOWLY_DECIDED + 1, Event.DECIDED, 0)) == 0
 
 
 def test_visit_with_long_computation_is_late(finished: StationRun) -> None:
