@@ -128,7 +128,8 @@ def time_row(name: str, challenge: Challenge, settings: Mapping[str, PpoSettings
     """Measure both sides with the same seeds, in turns: the mean processor time of a training, and the ratio of the
     means with its 95 % interval (BCa bootstrap over seeds). `within` and `peer_within` count the seeds that end within
     2 %: a side is only as fast as it says if all do."""
-    own(challenge, settings["own"], SEEDS[0])  # compiles
+    for side, train in SIDES.items():
+        train(challenge, settings[side], SEEDS[0])  # compiles, loads libraries
     times = {side: np.zeros(len(SEEDS)) for side in SIDES}
     within = dict.fromkeys(SIDES, 0)
     for number, seed in enumerate(SEEDS):

@@ -29,8 +29,9 @@ SPACE: Mapping[str, Sequence[Any]] = {
     "ent_coef": (0.02, 0.1, 0.5, 1.0),
     "hidden": (16, 32, 64),
 }
-# Found by `search`, which tries both on either side first.
-OWN = PpoSettings(30_000, 256, 6, 2e-2, 0.99, update_epochs=4, num_minibatches=2, ent_coef=1.0, hidden=16)
+# Found by `search`, which tries both on either side first. Ours with a third more steps and half the weight of the
+# entropy: as found, one of five further seeds missed the 2 %.
+OWN = PpoSettings(40_000, 256, 6, 2e-2, 0.99, update_epochs=4, num_minibatches=2, ent_coef=0.5, hidden=16)
 PEER = PpoSettings(15_000, 128, 12, 2e-2, 1.0, update_epochs=8, num_minibatches=2, ent_coef=1.0, hidden=32)
 
 
