@@ -32,7 +32,7 @@ SPACE: Mapping[str, Sequence[Any]] = {
     "hidden": (16, 32, 64),
 }
 # Found by `search`, which tries both on either side first.
-OWN = PpoSettings(12_000, 128, 4, 2e-2, update_epochs=2, num_minibatches=4, ent_coef=0.0, hidden=16)
+OWN = PpoSettings(8_000, 128, 2, 2e-2, update_epochs=2, num_minibatches=4, ent_coef=0.1, hidden=16)
 PEER = PpoSettings(12_000, 64, 8, 2e-2, update_epochs=4, num_minibatches=1, ent_coef=0.03, hidden=32)
 SETTINGS = {"own": OWN, "peer": PEER}
 
