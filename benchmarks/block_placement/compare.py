@@ -90,10 +90,9 @@ def _default_lines(form: str, part: pd.DataFrame) -> Iterator[str]:
 
 
 def _sweep_lines(title: str, part: pd.DataFrame, reference: str) -> Iterator[str]:
-    """Yield the differences of learned policies from others, averaged over the points of a sweep, seed by seed."""
+    """Yield the differences of MT-A3C from other policies, averaged over the points of a sweep, seed by seed."""
     costs = part.pivot(index=["seed", "value"], columns="policy", values="cost_s")
-    for policy, other in (("mt-a3c", reference), ("ppo", reference), ("mt-a3c", "greedy"), ("mt-a3c", "random")):
-        if {policy, other} <= set(costs):
-            ratios = (costs[policy] / costs[other]).dropna().groupby("seed").mean()
-            found = difference(ratios.to_numpy(), np.ones(len(ratios)))
-            yield f"  {title}: {policy} costs {found} against {other}, {len(ratios)} seeds"
+    for other in [each for each in (reference, "greedy", "random") if each in costs]:
+        ratios = (costs["mt-a3c"] / costs[other]).dropna().groupby("seed").mean()
+        found = difference(ratios.to_numpy(), np.ones(len(ratios)))
+        yield f"  {title}: mt-a3c costs {found} against {other}, {len(ratios)} seeds"

@@ -22,7 +22,7 @@ NAMES = {
     "even-split": "even split",
     "random": "random",
 }
-SWEPT = ("optimum", "ppo", "mt-a3c", "greedy", "even-split", "random")
+SWEPT = ("optimum", "mt-a3c", "greedy", "even-split", "random")
 AXES = {"servers": "Edge servers", "blocks": "Blocks (VGG16)", "tasks_per_slot": "Tasks in a slot"}
 COLUMNS = {"delay": "delay_s", "reward": "cost_s"}
 LABELS = {"delay": "Total delay of a slot (s)", "reward": "Reward of an episode (−1000 s)"}

@@ -45,7 +45,7 @@ class Case(NamedTuple):
 
 class Form(NamedTuple):
     """How much is measured: seeds of the default problem by form and of each point of a sweep, and the policies that
-    learn by form. In the sweeps MT-A3C and PPO learn, in half the slots."""
+    learn by form. In the sweeps only MT-A3C learns, in half the slots."""
 
     seeds: Mapping[str, int]
     sweep_seeds: int
@@ -75,12 +75,10 @@ def cases(form: Form) -> Iterator[tuple[Case, str, int]]:
         for seed in range(form.seeds[case.form]):
             for policy in (*form.learned[case.form], *FIXED, "all-device", "best-server", *references(case)):
                 yield case, policy, seed
-    for learner in ("mt-a3c", "ppo"):
-        for seed in range(form.sweep_seeds):
-            for case in sweeps:
-                others = (*FIXED, *references(case)) if learner == "mt-a3c" else ()
-                for policy in (learner, *others):
-                    yield case, policy, seed
+    for seed in range(form.sweep_seeds):
+        for case in sweeps:
+            for policy in ("mt-a3c", *FIXED, *references(case)):
+                yield case, policy, seed
 
 
 def references(case: Case) -> tuple[str, ...]:
