@@ -339,7 +339,7 @@ def test_ues_far_out_of_coverage_are_an_outcome(tmp_path: Path) -> None:
     assert reasons["all-edge"].keys() == {"no coverage"}
     assert reasons["exact"].keys() == {"", "no coverage"}  # a text must cross, an image need not
     assert all(row["gap"] >= 0 for row in json.loads(done.stdout)["summary"])
-    assert "6 of 14 links are out of coverage all the time" in (folder / "report.html").read_text()
+    assert "12 of 20 links are out of coverage all the time" in (folder / "report.html").read_text()
     assert call("rerun", folder).returncode == 0
 
 

@@ -60,7 +60,7 @@ def test_field_generated_channels_are_used_again(tmp_path: Path) -> None:
         again = build(scenario, QUICKSTART.parent, cache=cache)
         with pytest.raises(AssertionError, match="generated again"):
             build(scenario, QUICKSTART.parent)  # without a cache
-    assert len(cache.reused) == 6
+    assert len(cache.reused) == 12
     for one, other in zip(first.links, again.links, strict=True):
         assert one.trace.sha256 == other.trace.sha256
         assert one.trace.lineage == other.trace.lineage
@@ -71,10 +71,10 @@ def test_field_generated_channels_are_used_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "kept"),
     [
-        ("name=other", 6),
-        ("cost.failure_s=3", 6),
-        ("links[1].delay_ms=9", 6),
-        ("links[0].delay_ms=9", 6),
+        ("name=other", 12),
+        ("cost.failure_s=3", 12),
+        ("links[1].delay_ms=9", 12),
+        ("links[0].delay_ms=9", 12),
         ("nodes[0].count=2", 4),
         ("duration_s=1.5", 0),
         ("seed=2", 0),

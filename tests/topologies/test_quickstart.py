@@ -202,6 +202,6 @@ def test_hil_duration_has_enough_tasks() -> None:
 def test_scenario_has_its_nodes_duration_and_models() -> None:
     system = system_of(1)
     roles = Counter(node.role for node in system.nodes.values())
-    assert roles == {"ue": 3, "gnb": 1, "edge": 2, "cloud": 1}
+    assert roles == {"ue": 6, "gnb": 1, "edge": 2, "cloud": 1}
     assert system.duration_ns == 60_000_000_000
     assert {kind.model.family for kind in system.kinds.values()} == {"vision", "causal_lm"}
