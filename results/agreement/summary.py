@@ -111,6 +111,7 @@ def _more(median_ms: float) -> str:
 
 
 def signed(value: float) -> str:
-    """Format a number with its sign."""
-    sign = "+" if value > 0 else "−" if value < 0 else ""
-    return sign + number(abs(value))
+    """Format a number with its sign; one that `number` prints as 0 has none."""
+    text = number(abs(value))
+    sign = "" if text == "0" else "+" if value > 0 else "−" if value < 0 else ""
+    return sign + text

@@ -223,6 +223,6 @@ def test_names_of_kinds_are_drawn_verbatim(tmp_path: Path) -> None:
     assert "$a$ tasks" in text and "&lt;b&gt; tasks" in text
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (1.5, "+1.50"), (-42.24, "−42.2"), (nan, "-")])
+@pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (-1e-10, "0"), (1.5, "+1.50"), (-42.24, "−42.2"), (nan, "-")])
 def test_signs_are_written_out(value: float, text: str) -> None:
     assert signed(value) == text
