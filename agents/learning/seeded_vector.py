@@ -1,7 +1,7 @@
 """The base of vector environments whose environments draw from generators of their own."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -38,11 +38,15 @@ class SeededVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]])
         if options:
             raise ValueError(f"options={dict(options)}: must be empty")
         seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
+        self._seed(seeds)
+        return self._start_all()
+
+    def _seed(self, seeds: Sequence[int | None]) -> None:
+        """Seed the environments. None leaves one as it is, and seeds it at random if it never was."""
         before = self._generators
         self._generators = [
             before[index] if before and each is None else np_random(each)[0] for index, each in enumerate(seeds)
         ]
-        return self._start_all()
 
     @abstractmethod
     def _start_all(self) -> tuple[Float32s, dict[str, Any]]:

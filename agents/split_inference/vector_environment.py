@@ -1,15 +1,14 @@
 """The vector version of the environment `SplitInference`: one table, stepped by one compiled loop."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium.utils.seeding import np_random
-from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 
+from agents.learning.seeded_vector import SeededVector
 from agents.learning.training.state import TrainingState, assign
 from agents.split_inference.environment import EPISODE_ORDERS, episodes_of, observation_space
 from agents.split_inference.episodes import Episodes
@@ -23,7 +22,7 @@ Float64s = npt.NDArray[np.float64]
 ORDER_KEY, EPISODE_COUNT, TABLE_ROW, STEPS_LEFT = 0, 1, 2, 3
 
 
-class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]]):
+class SplitInferenceVector(SeededVector):
     """Environment i equals the scalar one after a reset with seed + i, step by step.
 
     The autoreset mode is NEXT_STEP, Gymnasium's default: the step after a truncation ignores its action, has reward 0
@@ -32,13 +31,8 @@ class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArra
     """
 
     def __init__(self, num_envs: int, episodes: Episodes) -> None:
-        self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
-        self.num_envs = num_envs
+        super().__init__(num_envs, observation_space(episodes), gymnasium.spaces.Discrete(episodes.layout.choices))
         self.episodes = episodes
-        self.single_observation_space = observation_space(episodes)
-        self.single_action_space = gymnasium.spaces.Discrete(episodes.layout.choices)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
         self._table = episodes.table()
         self._steps = episodes.settings.steps
         self._state = np.zeros((num_envs, 4), dtype=np.int64)
@@ -46,17 +40,15 @@ class SplitInferenceVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArra
         self._all, self._none = np.ones(num_envs, dtype=np.bool_), np.zeros(num_envs, dtype=np.bool_)
         self._all.flags.writeable = self._none.flags.writeable = False
 
-    def reset(
-        self, *, seed: int | list[int | None] | None = None, options: Mapping[str, Any] | None = None
-    ) -> tuple[Float32s, dict[str, Any]]:
-        """Start the next episode in every environment. Raises ValueError for options, as there are none."""
-        if options:
-            raise ValueError(f"options={dict(options)}: must be empty")
-        seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
+    def _seed(self, seeds: Sequence[int | None]) -> None:
+        """Draw the order of episodes of each environment that is seeded anew."""
         for state, each in zip(self._state, seeds, strict=True):
             if each is not None or not self._seeded:
                 state[ORDER_KEY], state[EPISODE_COUNT] = np_random(each)[0].integers(EPISODE_ORDERS), 0
         self._seeded = True
+
+    def _start_all(self) -> tuple[Float32s, dict[str, Any]]:
+        """Start the next episode in every environment."""
         self._state[:, STEPS_LEFT] = 0
         observations, _, _, _, info = self.step(np.zeros(self.num_envs, dtype=np.int64))
         return observations, info

@@ -1,5 +1,6 @@
 """Logs of trainings for TensorBoard, by the library tensorboardX (the extra `logs`)."""
 
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -28,18 +29,16 @@ class TensorBoardLog:
 
     def __init__(self, folder: Path) -> None:
         try:
-            import tensorboardX  # noqa: F401
+            from tensorboardX import SummaryWriter
         except ImportError as error:
             raise ImportError("logs for TensorBoard need tensorboardX: pip install 'airsplit[logs]'") from error
-        self._folder = folder
+        self._open = partial(SummaryWriter, str(folder))
         self._writer: Any = None
 
     def __call__(self, point: TrainingPoint) -> None:
         """Write the values of a point."""
         if self._writer is None:
-            from tensorboardX import SummaryWriter
-
-            self._writer = SummaryWriter(str(self._folder), purge_step=point.done)
+            self._writer = self._open(purge_step=point.done)
         for name, key in SCALARS.items():
             value = point.values.get(key)
             if value is not None and isfinite(value):  # there may be no value of an episode that ended
