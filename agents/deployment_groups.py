@@ -79,7 +79,8 @@ class _Deployer:
         """Return the nodes as a group. Raises ValueError if the model does not fit them."""
         found = self._policy.best(self._observation, self._on(members))
         if found is None:
-            raise ValueError(f"{name}: {', '.join(member.name for member in members)} cannot hold the model")
+            nodes = ", ".join(member.name for member in members)
+            raise ValueError(f"groups: {nodes} of {name} must be able to hold the model and be reached")
         return Group(name, tuple(members), found.placement, found.cost_ns / NS_PER_S)
 
     def _on(self, members: Sequence[Member]) -> Choices:

@@ -102,7 +102,7 @@ def grown(order: Iterable[Member], least: int, holds: Callable[[Sequence[Member]
         found.append(member)
         if len(found) >= min(least, len(nodes)) and holds(found):
             return tuple(found)
-    raise ValueError(f"no group of {', '.join(member.name for member in nodes)} can hold the model")
+    raise ValueError(f"groups: no group of {', '.join(each.name for each in nodes)} can hold the model and be reached")
 
 
 def alternating(first: Sequence[Member], second: Sequence[Member]) -> tuple[Member, ...]:

@@ -1,6 +1,6 @@
 """Synchronous advantage actor-critic: A3C (Mnih et al. 2016, arXiv 1602.01783) with one worker."""
 
-from agents.learning.heads import HeadedEnvironment, MakeEnvironment
+from agents.learning.heads import HeadedEnvironment, MakeEnvironment, environment_seed
 from agents.learning.n_step import gradient_of
 from agents.learning.networks import MakeNetwork, SeparateNetworks, one_thread
 from agents.learning.rollout import Collector
@@ -41,7 +41,7 @@ class _A2c:
         self.updates = max(1, settings.total_timesteps // self.steps)
         self._parameters = Parameters(network, environment.shape, settings, seed)
         _, self._rng = worker_copy(network, settings, seed, 0, self._parameters.model)  # draws of A3C's first worker
-        self._collector = Collector(environment, seed * 1_000, self._rng)
+        self._collector = Collector(environment, environment_seed(seed), self._rng)
 
     def update(self, left: float) -> UpdateReport:
         """Learn from a rollout. `left`: remaining share of the training, 1 to 0."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from agents.learning.heads import HeadedEnvironment, MakeEnvironment, Shape
+from agents.learning.heads import HeadedEnvironment, MakeEnvironment, Shape, environment_seed
 from agents.learning.n_step import Gradient, gradient_of
 from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, one_thread
 from agents.learning.rollout import Collector
@@ -89,7 +89,7 @@ class _Worker:
     def __init__(self, task: _Task, number: int, environment: HeadedEnvironment, shared: ActorCritic) -> None:
         self.settings, self.shared = task.settings, shared
         self.model, self.rng = worker_copy(task.network, task.settings, task.seed, number, shared)
-        first_seed = task.seed * 1_000 + number * task.settings.num_envs
+        first_seed = environment_seed(task.seed, number * task.settings.num_envs)
         self.collector = Collector(environment, first_seed, self.rng)
 
     def gradient(self, left: float) -> Gradient:

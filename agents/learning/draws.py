@@ -1,7 +1,7 @@
 """The draws of torch's generator on a processor, without torch.
 
 Both use the Mersenne Twister (MT19937), seeded alike. So PPO in torch and in NumPy see equal samples, permutations and,
-to rounding, first weights.
+to rounding, first weights: of matrices of 16 numbers or more, for which torch draws normal numbers in blocks.
 """
 
 import numpy as np

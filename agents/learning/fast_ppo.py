@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from agents.learning import kernels
 from agents.learning.draws import Draws
 from agents.learning.flat_networks import SEPARATE, FlatNetworks, Parts
-from agents.learning.heads import HeadedEnvironment, MakeEnvironment, restored_step, step_state
+from agents.learning.heads import HeadedEnvironment, MakeEnvironment, environment_seed, restored_step, step_state
 from agents.learning.kernels import Array
 from agents.learning.settings import PpoSettings
 from agents.learning.training.curve import Curve, Diagnostics, UpdateReport, explained_variance
@@ -72,7 +72,7 @@ class _FastPpo:
         self.mean, self.square = (Parts(environment.shape, settings.hidden, trunks=trunks) for _ in range(2))
         self.adam_steps = 0
 
-        self.observed = environment.reset(seed)
+        self.observed = environment.reset(environment_seed(seed))
         self.running_returns = np.zeros(N)
         self.observations = np.zeros((T + 1, N, features), dtype=np.float32)
         self.masks = np.zeros((T + 1, N, M, K), dtype=np.bool_)

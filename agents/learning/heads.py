@@ -85,6 +85,12 @@ class HeadedEnvironment:
         return masks
 
 
+def environment_seed(training_seed: int, index: int = 0) -> int:
+    """Return the seed of an environment, counted over all workers of a training. Trainings of different seeds share
+    none if each has at most 1,000 environments."""
+    return training_seed * 1_000 + index
+
+
 def step_state(step: Step) -> TrainingState:
     """Return the arrays of a step as a state."""
     return TrainingState({name: np.array(values) for name, values in step._asdict().items()}, {})

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from agents.learning.heads import HeadedEnvironment, MakeEnvironment
+from agents.learning.heads import HeadedEnvironment, MakeEnvironment, environment_seed
 from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, entropy, joint, one_thread
 from agents.learning.rollout import Collector, Rollout
 from agents.learning.settings import PpoSettings
@@ -45,7 +45,7 @@ class _Ppo:
         self._rng = torch.Generator().manual_seed(seed)
         self._model = network(environment.shape, settings.hidden, self._rng)
         self._optimizer = torch.optim.Adam(self._model.parameters(), lr=settings.learning_rate, eps=1e-5)
-        self._collector = Collector(environment, seed, self._rng)
+        self._collector = Collector(environment, environment_seed(seed), self._rng)
 
     def update(self, left: float) -> UpdateReport:
         """Learn from a rollout. `left`: remaining share of the training, 1 to 0."""

@@ -81,7 +81,7 @@ def test_a_group_grows_until_its_memory_holds_the_model() -> None:
 
 def test_what_cannot_be_deployed_is_refused() -> None:
     tiny = with_memories(small_system(1), dict.fromkeys(("cloud", "edge1", "edge2", "ue1", "ue2"), 1_000))
-    with pytest.raises(ValueError, match=r"can hold the model$"):
+    with pytest.raises(ValueError, match=r"can hold the model and be reached$"):
         deploy_groups(tiny, GroupsSection(task=IMAGE.name, source="ue1"))
     with pytest.raises(ValueError, match=r"^groups\.source=ue1: asks for no other"):
         deploy_groups(small_system(1), GroupsSection(task="other", source="ue1"))

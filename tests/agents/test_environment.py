@@ -36,6 +36,11 @@ def test_gymnasiums_checker_passes() -> None:
         check_env(environment.unwrapped)
 
 
+def test_the_checker_of_stable_baselines3_passes() -> None:
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    checker.check_env(gymnasium.make(SPLIT_INFERENCE, scenario=QUICKSTART, episodes=2, steps=3).unwrapped)
+
+
 def test_gymnasium_makes_the_vector_environment() -> None:
     environment = gymnasium.make_vec(SPLIT_INFERENCE, num_envs=3, scenario=QUICKSTART, episodes=2, steps=3)
     assert isinstance(environment.unwrapped, SplitInferenceVector)
