@@ -44,7 +44,8 @@ class Outage:
     def noise(self, level: Floats, scale: Floats) -> Floats:
         """Return the noise with which this share is lost, shape (N,)."""
         m = self.nakagami_m
-        power = np.asarray(gammaincinv(m, level), dtype=np.float64) / (m * self.threshold)
+        power = -np.log1p(-level) if m == 1 else np.asarray(gammaincinv(m, level), dtype=np.float64) / m
+        power /= self.threshold
         return scale * np.sqrt(2 * power)
 
 

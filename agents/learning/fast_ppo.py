@@ -5,8 +5,6 @@ lie in one array, gradients are written out, and nothing is allocated in an upda
 minibatches, are those of `agents.learning.ppo`; results differ by rounding only.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -14,14 +12,14 @@ from agents.learning import kernels
 from agents.learning.draws import Draws
 from agents.learning.flat_networks import SEPARATE, FlatNetworks, Parts
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, environment_seed, restored_step, step_state
-from agents.learning.kernels import Array
+from agents.learning.kernels import Rows
+from agents.learning.network_kernels import Array
 from agents.learning.settings import PpoSettings
 from agents.learning.training.curve import Curve, Diagnostics, UpdateReport, explained_variance
 from agents.learning.training.loop import run
 from agents.learning.training.state import Arrays, TrainingState, assign, joined
 from agents.learning.training.supervision import UNSUPERVISED, Supervision
 from agents.learning.training.weights import Weights
-from emulator.core.arrays import Flags, Ints
 
 
 def train(
@@ -39,21 +37,6 @@ def train(
     """
     with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"):
         return run(_FastPpo(HeadedEnvironment(environments(settings.num_envs)), settings, seed, trunks), supervision)
-
-
-class Rows(NamedTuple):
-    """Arrays of the steps of a rollout; see `agents.learning.ppo.Batch`."""
-
-    observations: Array
-    masks: Array
-    actions: Array
-    log_probabilities: Array
-    advantages: Array
-    returns: Array
-
-    def taken(self, index: "Ints | Flags | slice") -> "Rows":
-        """Return some of the rows."""
-        return Rows(*(column[index] for column in self))
 
 
 class _FastPpo:
@@ -79,23 +62,24 @@ class _FastPpo:
         self.actions = np.zeros((T, N, M), dtype=np.int64)
         self.rewards = np.zeros((T, N), dtype=np.float32)
         self.terminated, self.ended, self.resets = (np.zeros((T, N), dtype=np.bool_) for _ in range(3))
-        self.advantages, self.log_probabilities = (np.zeros((T, N), dtype=np.float32) for _ in range(2))
+        self.advantages, self.log_probabilities, self.targets = (np.zeros((T, N), dtype=np.float32) for _ in range(3))
+        self.shuffled = Rows(*(np.empty_like(column) for column in self.rows()))
 
     def update(self, left: float) -> UpdateReport:
         """Learn from a rollout. `left`: remaining share of the training, 1 to 0."""
         settings = self.settings
         returns = self.roll_out()
-        values, rows = self.batch()
+        values, rows, learned = self.values(), self.rows(), np.flatnonzero(~self.resets)
+        size = -(-len(learned) // settings.num_minibatches)
         statistics = []
         for _ in range(settings.update_epochs):
-            order = self.draws.permutation(len(rows.returns))
-            shuffled = rows.taken(order)
-            size = -(-len(order) // settings.num_minibatches)
-            parts = (shuffled.taken(slice(start, start + size)) for start in range(0, len(order), size))
-            statistics += [self.learn(part, left) for part in parts]
+            kernels.gather(rows, learned[self.draws.permutation(len(learned))], self.shuffled)
+            for start in range(0, len(learned), size):
+                part = slice(start, min(start + size, len(learned)))
+                statistics.append(self.learn(Rows(*(column[part] for column in self.shuffled)), left))
         _, entropy, value_loss, approx_kl, _ = statistics[-1]
         clipfrac = sum(each[-1] for each in statistics) / len(statistics)
-        explained = explained_variance(values, rows.returns)
+        explained = explained_variance(values[learned], rows.returns[learned])
         reward_mean = float(self.rewards[~self.resets].mean())
         return UpdateReport(reward_mean, returns, Diagnostics(entropy, value_loss, explained, approx_kl, clipfrac))
 
@@ -138,7 +122,7 @@ class _FastPpo:
         for t in range(len(self.actions)):
             self.observations[t], self.masks[t] = state.observations, state.masks
             np.logical_or(state.terminated, state.truncated, out=self.resets[t])
-            kernels.choose(self.networks.logits(state.observations), state.masks, noise[t], self.actions[t])
+            kernels.choose(self.networks.logits(self.observations[t]), self.masks[t], noise[t], self.actions[t])
             state = self.environment.step(self.actions[t])
             self.rewards[t], self.terminated[t] = state.rewards, state.terminated
             ended = np.logical_or(state.terminated, state.truncated, out=self.ended[t])
@@ -150,26 +134,28 @@ class _FastPpo:
         self.observed = state
         return returns
 
-    def batch(self) -> tuple[Array, Rows]:
-        """Return the values of the steps that are not resets, before the update, and what is learned from them."""
-        T, N = self.rewards.shape
-        count, (_, M, K) = (T + 1) * N, self.environment.shape
-        output = self.networks.forward(self.observations.reshape(count, -1), self.masks.reshape(count, M, K))
+    def values(self) -> Array:
+        """Return the values of all steps before the update, shape (T * N,), and compute what is learned from them."""
+        (T, N), (features, M, K) = self.rewards.shape, self.environment.shape
+        output = self.networks.forward(self.observations.reshape(-1, features), self.masks.reshape(-1, M, K))
         kernels.chosen(
             output.shifted, output.totals, self.actions.reshape(T * N, -1), self.log_probabilities.reshape(-1)
         )
-        values = output.values.reshape(T + 1, N)
-        settings = self.settings
+        values, settings = output.values.reshape(T + 1, N), self.settings
         kernels.advantages_of(
             self.rewards, values, self.terminated, self.ended, settings.gamma, settings.gae_lambda, self.advantages
         )
-        values = values[:-1]
-        rows = Rows(
-            self.observations[:-1], self.masks[:-1], self.actions,
-            self.log_probabilities, self.advantages, self.advantages + values,
+        np.add(self.advantages, values[:-1], out=self.targets)
+        return values[:-1].ravel().copy()
+
+    def rows(self) -> Rows:
+        """Return the steps of the rollout, one a row."""
+        features, M, K = self.environment.shape
+        return Rows(
+            self.observations[:-1].reshape(-1, features), self.masks[:-1].reshape(-1, M, K),
+            self.actions.reshape(-1, M), self.log_probabilities.reshape(-1), self.advantages.reshape(-1),
+            self.targets.reshape(-1),
         )  # fmt: skip
-        learn = ~self.resets
-        return values[learn], rows.taken(learn)
 
     def learn(self, rows: Rows, left: float) -> tuple[float, float, float, float, float]:
         """Take a step of Adam. Return what `kernels.loss_gradient` returns."""

@@ -1,15 +1,25 @@
 """Loops of the fast PPO, compiled. Arrays have one kind of number each: single precision, or double in tests."""
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from agents.learning.network_kernels import Array
 from emulator.core.arrays import Flags, Ints
 from emulator.core.compiled import compiled
 
-Array = npt.NDArray[Any]  # of floating-point numbers
 MASKED = -1e30  # as a logit: its probability is 0, and finite logarithms make no NaN
+
+
+class Rows(NamedTuple):
+    """Arrays of the steps of a rollout; see `agents.learning.ppo.Batch`."""
+
+    observations: Array
+    masks: Flags
+    actions: Ints
+    log_probabilities: Array
+    advantages: Array
+    returns: Array
 
 
 @compiled
@@ -46,6 +56,22 @@ def chosen(shifted: Array, totals: Array, actions: Ints, out: Array) -> None:
         out[i] = 0
         for m in range(shifted.shape[1]):
             out[i] += shifted[i, m, actions[i, m]] - np.log(totals[i, m])
+
+
+@compiled
+def gather(columns: Rows, order: Ints, out: Rows) -> None:
+    """Write the rows `order` of all columns into `out`."""
+    for i in range(len(order)):
+        row = order[i]
+        for k in range(columns.observations.shape[1]):
+            out.observations[i, k] = columns.observations[row, k]
+        for m in range(columns.masks.shape[1]):
+            out.actions[i, m] = columns.actions[row, m]
+            for k in range(columns.masks.shape[2]):
+                out.masks[i, m, k] = columns.masks[row, m, k]
+        out.log_probabilities[i] = columns.log_probabilities[row]
+        out.advantages[i] = columns.advantages[row]
+        out.returns[i] = columns.returns[row]
 
 
 @compiled
@@ -101,7 +127,9 @@ def loss_gradient(
     for i in range(rows):
         log_ratio = -old[i]
         for m in range(M):
-            log_ratio += shifted[i, m, actions[i, m]] - np.log(totals[i, m])
+            log_total = np.log(totals[i, m])
+            log_ratio += shifted[i, m, actions[i, m]] - log_total
+            entropies += log_total
         ratio = np.exp(log_ratio)
         scaled = (advantages[i] - mean) / (deviation + number(1e-8))
         gain, limited = ratio * scaled, min(max(ratio, low), high) * scaled
@@ -114,7 +142,7 @@ def loss_gradient(
             for k in range(K):
                 expected += by_logits[i, m, k] * shifted[i, m, k]
             expected *= inverse  # of the shifted logits
-            entropies += np.log(totals[i, m]) - expected
+            entropies -= expected
             factor, offset = inverse * entropy_share, -inverse * (entropy_share * expected + by_log_p)
             for k in range(K):
                 by_logits[i, m, k] *= factor * shifted[i, m, k] + offset
@@ -125,40 +153,6 @@ def loss_gradient(
     value_loss, entropy_mean = errors / rows / 2, entropies / rows
     loss = policy_loss / rows + vf_coef * value_loss - ent_coef * entropy_mean
     return loss, entropy_mean, value_loss, divergence / rows, clipped / rows
-
-
-@compiled
-def biased_tanh(values: Array, bias: Array) -> None:
-    """Add the bias (layers, units) to values (layers, rows, units) and replace them by the hyperbolic tangent.
-
-    For single precision, with an error of 2e-7: Lambert's continued fraction of a quarter of the argument, then twice
-    the formula of the double argument, all in one quotient. NumPy's function takes three times as long.
-    """
-    n1, n3, n5 = np.float32(135135), np.float32(17325), np.float32(378)
-    d2, d4, d6 = np.float32(62370), np.float32(3150), np.float32(28)
-    largest, quarter, two = np.float32(9), np.float32(0.25), np.float32(2)  # the tangent of 9 rounds to 1
-    for layer in range(values.shape[0]):
-        for i in range(values.shape[1]):
-            for j in range(values.shape[2]):
-                each = quarter * max(min(values[layer, i, j] + bias[layer, j], largest), -largest)
-                square = each * each
-                over = each * (n1 + square * (n3 + square * (n5 + square)))
-                under = n1 + square * (d2 + square * (d4 + square * d6))
-                over, under = two * over * under, under * under + over * over
-                values[layer, i, j] = np.divide(two * over * under, under * under + over * over)
-
-
-@compiled
-def through_tanh(gradient: Array, outputs: Array, by_bias: Array) -> None:
-    """Multiply the gradient by outputs of tanh layers (layers, rows, units) by the derivative of tanh, and write its
-    sums over rows into `by_bias` (layers, units)."""
-    for layer in range(gradient.shape[0]):
-        by_bias[layer] = 0
-        for i in range(gradient.shape[1]):
-            for j in range(gradient.shape[2]):
-                each = gradient[layer, i, j] - gradient[layer, i, j] * outputs[layer, i, j] * outputs[layer, i, j]
-                gradient[layer, i, j] = each
-                by_bias[layer, j] += each
 
 
 @compiled

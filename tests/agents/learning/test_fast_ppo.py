@@ -12,7 +12,7 @@ from agents.learning import fast_ppo, ppo
 from agents.learning.draws import Draws
 from agents.learning.flat_networks import SEPARATE, SHARED, FlatNetworks
 from agents.learning.heads import MakeEnvironment, Shape
-from agents.learning.kernels import biased_tanh
+from agents.learning.network_kernels import biased_tanh
 from agents.learning.networks import MakeNetwork, SeparateNetworks, SharedTrunk
 from agents.learning.settings import PpoSettings
 from agents.learning.training.supervision import Supervision, TrainingPoint
@@ -63,13 +63,13 @@ def test_first_weights_are_those_of_torch(shape: Shape, network: MakeNetwork, tr
 
 
 def test_the_hyperbolic_tangent_has_the_stated_error() -> None:
-    values = np.linspace(-20, 20, 100_000, dtype=np.float32).reshape(1, -1, 10)
-    bias = np.linspace(-1, 1, 10, dtype=np.float32)[None]
+    values = np.linspace(-20, 20, 100_000, dtype=np.float32).reshape(10, -1)
+    bias = np.linspace(-1, 1, 10, dtype=np.float32)
     expected = np.tanh((values + bias[:, None]).astype(np.float64))
     biased_tanh(values, bias)
     np.testing.assert_allclose(values, expected, rtol=3e-7, atol=0)
-    nothing = np.array([[[np.nan]]], dtype=np.float32)
-    biased_tanh(nothing, np.zeros((1, 1), dtype=np.float32))
+    nothing = np.array([[np.nan]], dtype=np.float32)
+    biased_tanh(nothing, np.zeros(1, dtype=np.float32))
     assert np.isnan(nothing).all()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.learning import fast_ppo, n_step, ppo
+from agents.learning import fast_ppo, kernels, n_step, ppo
 from agents.learning.flat_networks import SEPARATE, SHARED, FlatNetworks
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, Shape
 from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks, SharedTrunk
@@ -116,7 +116,7 @@ def test_gradient_of_fast_ppo(problem: str, network: MakeNetwork, trunks: int) -
     """Against differences of its own loss, and against the loss and gradient in torch."""
     model, rollout = rolled_out(problem, network)
     batch = moved_away(ppo.batch_of(rollout, PPO))
-    rows = fast_ppo.Rows(*(each.numpy() for each in batch[:6]))
+    rows = kernels.Rows(*(each.numpy() for each in batch[:6]))
     networks = FlatNetworks(Shape(*model.shape), HIDDEN, len(rows.returns), np.float64, trunks)
     networks.parameters.set({name: each.detach().numpy() for name, each in model.named_parameters()})
     loss, *_ = fast_ppo.gradient_of(networks, rows, PPO, 0.5)
