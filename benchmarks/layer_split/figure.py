@@ -30,18 +30,21 @@ def draw_best_splits(found: Mapping[str, Sequence[LevelResult]], table: QualityT
         for shift, (channel, look) in zip(shifts, looks(list(found)).items(), strict=True):
             bests = [each.quality for each in found[channel]]
             points = np.array([(best.split, best.low, best.high) for best in bests], dtype=float)
-            bars(above, np.array([each.level for each in found[channel]]) + 0.005 * shift, points, look, NAMES[channel])
+            levels = np.array([each.level for each in found[channel]]) + 0.012 * shift
+            bars(above, levels, points, look._replace(linestyle="none"), NAMES[channel])
             curves = [table.curve(int(split) + 1, CODEC, CHANNELS[channel].delivery) for split in SPLITS]
             losses = np.array([(curve.at(SHOWN), *curve.interval_at(SHOWN)) for curve in curves])
-            bars(below, SPLITS + 0.12 * shift, losses, look, NAMES[channel])
+            bars(below, SPLITS + 0.26 * shift, losses, look, NAMES[channel])
         above.set_xlabel("Share lost, or noise over signal")
         above.set_ylabel("Split of least loss")
         above.set_yticks(range(1, 11, 3))
+        above.set_ylim(0.3, 10.7)
         below.set_xlabel("Split (decoder layers at the UE)")
         below.set_ylabel(f"Loss at {SHOWN:g} (nats a token)")
         below.set_xticks(SPLITS)
         below.set_ylim(bottom=0)
         for axes in (above, below):
             tidy(axes)
-        above.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, fontsize=6.5)
+        handles = below.get_legend_handles_labels()
+        figure.legend(*handles, loc="outside upper center", ncols=3, fontsize=6.5, columnspacing=1.2)
         return save(figure, path)

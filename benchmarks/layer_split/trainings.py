@@ -13,7 +13,7 @@ import numpy as np
 from agents.layer_split.channels import CHANNELS
 from agents.layer_split.environment import problem_of
 from agents.layer_split.exact import optimal_episodes
-from agents.layer_split.learned import most_likely, play
+from agents.layer_split.learned import PlayedEpisodes, most_likely, play
 from agents.layer_split.live import LiveLosses, live_subject
 from agents.layer_split.losses import TABLE, LossModel
 from agents.layer_split.setting import LayerSplitSetting
@@ -46,7 +46,7 @@ class Plan(NamedTuple):
 class Comparison(NamedTuple):
     """Means over trainings. `wall_s`, `cpu_s`: of one training. `gap_percent`: to the optimum, with the interval of the
     mean (the least and the greatest with fewer than five seeds). `same_split`: share of steps of test episodes at which
-    a policy has the split of that trained on the surrogate of gains, of the same seed and all its steps."""
+    a policy has the split of that of the same seed on a surrogate, for each surrogate and number of steps before."""
 
     trained_on: str
     steps: int
@@ -58,7 +58,7 @@ class Comparison(NamedTuple):
     gap_percent: float
     low: float
     high: float
-    same_split: float
+    same_split: Mapping[str, float]
 
 
 def plans(seeds: int, live_steps: int, live_seeds: int) -> list[Plan]:
@@ -120,12 +120,16 @@ class Trainings:
         table = problem_of(self._channel, self._setting)
         starts = test_starts(table)
         optimum = float(optimal_episodes(table, starts).returns.mean())
-        played = {}
+        played: dict[Plan, list[PlayedEpisodes]] = {}
         for plan in planned:
             found = [self.weights(plan.trained_on, plan.settings, seed) for seed in plan.seeds]
             played[plan] = [play(table, starts, most_likely(weights)) for weights, _, _ in found]
             means = np.array([each.returns.mean() for each in played[plan]])
-            same = [(a.splits == b.splits).mean() for a, b in zip(played[plan], played[planned[0]], strict=False)]
+            same = {
+                f"{other.trained_on} {other.settings.total_timesteps}": _agreement(played[plan], played[other])
+                for other in played
+                if other != plan and other.trained_on in SURROGATES
+            }
             gaps = 100 * (optimum - means) / abs(optimum)
             wall_s, cpu_s = np.mean([times for _, *times in found], axis=0).tolist()
             steps = plan.settings.total_timesteps
@@ -133,5 +137,11 @@ class Trainings:
             runs = steps if plan.trained_on == LIVE else 0
             yield Comparison(
                 plan.trained_on, steps, len(plan.seeds), runs, wall_s, cpu_s, float(means.mean()),
-                float(gaps.mean()), *interval(gaps), float(np.mean(same)),
+                float(gaps.mean()), *interval(gaps), same,
             )  # fmt: skip
+
+
+def _agreement(one: Sequence[PlayedEpisodes], other: Sequence[PlayedEpisodes]) -> float:
+    """Return the share of equal splits, in the mean over the seeds that both have."""
+    shares = [(a.splits == b.splits).mean() for a, b in zip(one, other, strict=False)]
+    return round(float(np.mean(shares)), 4)
