@@ -5,8 +5,10 @@ lie in one array, gradients are written out, and nothing is allocated in an upda
 minibatches, are those of `agents.learning.ppo`; results differ by rounding only.
 """
 
+from functools import cache
+
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from agents.learning import kernels
 from agents.learning.draws import Draws
@@ -35,8 +37,14 @@ def train(
     The same environments, settings and seed give the same parameters on machines where NumPy rounds equally. Raises
     ValueError for an environment with other spaces than `HeadedEnvironment` takes, and as `training.loop.run`.
     """
-    with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore"):
+    with _blas().limit(limits=1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
         return run(_FastPpo(HeadedEnvironment(environments(settings.num_envs)), settings, seed, trunks), supervision)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Return the libraries of linear algebra, which are loaded by now. To find them takes milliseconds."""
+    return ThreadpoolController()
 
 
 class _FastPpo:
