@@ -71,7 +71,7 @@ class _FastPpo:
         self.rewards = np.zeros((T, N), dtype=np.float32)
         self.terminated, self.ended, self.resets = (np.zeros((T, N), dtype=np.bool_) for _ in range(3))
         self.advantages, self.log_probabilities, self.targets = (np.zeros((T, N), dtype=np.float32) for _ in range(3))
-        self.shuffled = Rows(*(np.empty_like(column) for column in self.rows()))
+        self.shuffled = Rows._make(np.empty_like(column) for column in self.rows())
 
     def update(self, left: float) -> UpdateReport:
         """Learn from a rollout. `left`: remaining share of the training, 1 to 0."""
@@ -84,7 +84,7 @@ class _FastPpo:
             kernels.gather(rows, learned[self.draws.permutation(len(learned))], self.shuffled)
             for start in range(0, len(learned), size):
                 part = slice(start, min(start + size, len(learned)))
-                statistics.append(self.learn(Rows(*(column[part] for column in self.shuffled)), left))
+                statistics.append(self.learn(Rows._make(column[part] for column in self.shuffled), left))
         _, entropy, value_loss, approx_kl, _ = statistics[-1]
         clipfrac = sum(each[-1] for each in statistics) / len(statistics)
         explained = explained_variance(values[learned], rows.returns[learned])

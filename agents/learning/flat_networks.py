@@ -116,7 +116,8 @@ class FlatNetworks:
     def backward(self, observations: Array, by_logits: Array, by_values: Array) -> None:
         """Compute `gradient` from those by the outputs of the last `forward`, for the same observations."""
         rows = len(observations)
+        first, second, by_hidden = self._hidden_layers(rows)
         backward(
-            self.parameters.layers, observations, *self._hidden_layers(rows), by_logits.reshape(rows, -1),
-            by_values, self._ones[:rows], self.gradient.layers,
+            self.parameters.layers, observations, first, second, by_hidden, by_logits.reshape(rows, -1), by_values,
+            self._ones[:rows], self.gradient.layers,
         )  # fmt: skip
