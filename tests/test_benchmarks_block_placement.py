@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.block_placement.compare import difference, tables, verdict
-from benchmarks.block_placement.figures import gaps, sweeps
-from benchmarks.block_placement.plan import BOUND, FULL, SWEEPS, Case, cases
+from agents.block_placement.environment import problem_of
+from benchmarks.block_placement.compare import DELAYS, difference, relative, tables, verdict
+from benchmarks.block_placement.figures import default, learned, sweeps
+from benchmarks.block_placement.plan import BOUND, FULL, LENGTHS, QUICK, SWEEPS, Case, cases, settings_of, slots_of
 
 COSTS = {
     "viterbi": 1.0,
@@ -31,9 +32,8 @@ def planted(seeds: int) -> pd.DataFrame:
             continue
         cost_s = COSTS[policy] * (1 + 0.1 * seed) * (1 + 0.001 * rng.random())
         delay_s = float("nan") if policy == BOUND else cost_s
-        rows.append(
-            {**case._asdict(), "policy": policy, "seed": seed, "cost_s": cost_s, "delay_s": delay_s, "training_s": 1.0}
-        )
+        delays = dict.fromkeys(DELAYS, delay_s)
+        rows.append({**case._asdict(), "policy": policy, "seed": seed, "cost_s": cost_s, **delays, "training_s": 1.0})
     return pd.DataFrame(rows)
 
 
@@ -42,17 +42,32 @@ def test_planted_orders_are_found() -> None:
     assert "mt-a3c >= a3c: reversed" in text
     assert "a3c >= dqn: holds" in text
     assert "greedy >= random: holds" in text
-    assert "mended form, tasks_per_slot: mt-a3c costs +1.0" in text
     assert "not tested" in tables(planted(4))
+
+
+def test_each_point_of_a_sweep_has_its_gaps() -> None:
+    rows = planted(5)
+    planted_gap = (rows["policy"] == "dqn") & (rows["sweep"] == "servers") & (rows["value"] == 7)
+    rows.loc[planted_gap & (rows["form"] == "printed"), "cost_s"] *= 2
+    found = tables(rows).split("printed form, servers")[1].split("printed form, blocks")[0].splitlines()
+    gaps = {int(line.split(":")[0]): line for line in found if line.split(":")[0].strip().isdigit()}
+    assert list(gaps) == list(SWEEPS["servers"])
+    assert all(("dqn +120." in line or "dqn +119." in line) == (servers == 7) for servers, line in gaps.items())
 
 
 def test_a_difference_is_paired_and_has_an_interval_from_five_seeds_on() -> None:
     reference = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    found = difference(1.1 * reference, reference)
-    assert found == pytest.approx((0.1, 0.1, 0.1))
-    assert np.isnan(difference(1.1 * reference[:4], reference[:4]).low)
+    pairs = [
+        {"seed": seed, "value": value, "policy": policy, "cost_s": factor * (cost_s + value)}
+        for seed, cost_s in enumerate(reference)
+        for value in (0, 10)
+        for policy, factor in {"worse": 1.1 + value / 100, "better": 1.0}.items()
+    ]
+    assert difference(relative(pd.DataFrame(pairs), "worse", "better")) == pytest.approx((0.15, 0.15, 0.15))
+    assert np.isnan(difference(reference[:4]).low)
     noise = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])
-    assert verdict(difference(reference * (1 + noise), reference)) == "undecided"
+    assert verdict(difference(noise)) == "undecided"
+    assert verdict(difference(noise - 1)) == "reversed"
 
 
 def test_each_case_is_measured_once() -> None:
@@ -62,14 +77,25 @@ def test_each_case_is_measured_once() -> None:
         range(10)
     )
     assert {(case.sweep, case.value) for case, *_ in every if case.form == "mended"} == {
-        ("", 0), *((sweep, value) for sweep, values in SWEEPS.items() for value in values)
+        ("", 0), *((sweep, value) for sweep, values in SWEEPS.items() if sweep != LENGTHS for value in values)
     }  # fmt: skip
 
 
+def test_every_case_is_a_problem_with_its_length_of_training() -> None:
+    for case in {case for case, *_ in cases(FULL)}:
+        problem = problem_of(case.form, **settings_of(case))
+        assert slots_of(case, "mt-a3c") == {"": 100_000, LENGTHS: case.value}.get(case.sweep, 50_000)
+        if case.sweep == LENGTHS:
+            assert problem.settings.blocks == 21
+        elif case.sweep:
+            assert getattr(problem.settings, case.sweep) == case.value
+    assert LENGTHS not in {case.sweep for case, *_ in cases(QUICK)}
+
+
 def test_figures_are_drawn(tmp_path: Path) -> None:
-    gaps(planted(5), tmp_path)
-    sweeps(planted(5), tmp_path)
-    for name in ("gaps", "delay", "reward"):
+    for draw in (default, sweeps, learned):
+        draw(planted(5), tmp_path)
+    for name in ("gaps", "delay", "reward", "learned"):
         file = (tmp_path / f"block-placement-{name}.pdf").read_bytes()
         assert file.startswith(b"%PDF")
         assert b"/FontFile2" in file and b"/Type3" not in file  # TrueType

@@ -34,15 +34,24 @@ class JointActions(gymnasium.vector.VectorWrapper[Float32s, Ints, npt.NDArray[An
 
 
 class NetworkPerBlock(ActorCritic):
-    """A network of its own for each block's place, as SeparateNetworks has one, and one critic."""
+    """A network of its own for each block's place, as SeparateNetworks has one, and one critic. Each
+    layer keeps the weights of all blocks in one array, so that one product computes it."""
 
     def __init__(self, shape: Shape, hidden: int, generator: torch.Generator) -> None:
         super().__init__()
         self.shape = shape
         single = Shape(shape.features, 1, shape.outcomes)
-        self.actors = nn.ModuleList(SeparateNetworks(single, hidden, generator).actor for _ in range(shape.heads))
-        self.critic = SeparateNetworks(single, hidden, generator).critic
+        networks = [SeparateNetworks(single, hidden, generator) for _ in range(shape.heads)]
+        linears = [[layer for layer in network.actor if isinstance(layer, nn.Linear)] for network in networks]
+        layers = list(zip(*linears, strict=True))  # each layer of all blocks
+        self.layers = nn.ParameterList(torch.stack([each.weight.T for each in layer]).detach() for layer in layers)
+        self.biases = nn.ParameterList(torch.stack([each.bias[None] for each in layer]).detach() for layer in layers)
+        self.critic = networks[0].critic
 
     def outputs(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (..., M * K) and values (..., 1)."""
-        return torch.cat([actor(observations) for actor in self.actors], dim=-1), self.critic(observations)
+        hidden = observations.reshape(1, -1, self.shape.features).expand(self.shape.heads, -1, -1)
+        for number, (weights, biases) in enumerate(zip(self.layers, self.biases, strict=True)):
+            hidden = torch.baddbmm(biases, torch.tanh(hidden) if number else hidden, weights)
+        logits = hidden.movedim(0, 1).reshape(*observations.shape[:-1], -1)
+        return logits, self.critic(observations)

@@ -34,9 +34,7 @@ def loss_of(model: ActorCritic, rollout: Rollout, settings: A2cSettings, left: f
     """Return the loss to minimise. With M heads it is the mean of the heads' losses plus the critic's: the multi-task
     loss of MT-A3C (Li et al., IEEE TMC 23(10), 2024)."""
     observations, masks = rollout.observations[:-1], rollout.masks[:-1]
-    with torch.no_grad():
-        _, last_value = model(rollout.observations[-1], rollout.masks[-1])
-        _, values = model(observations, masks)  # (T, N)
+    values, last_value = rollout.values[:-1], rollout.values[-1]
     returns = returns_of(rollout.rewards, values, last_value, rollout.terminated, rollout.ended, settings.gamma)
     learn = ~rollout.resets
     log_p, values = model(observations[learn], masks[learn])  # (batch, M, K), (batch,)

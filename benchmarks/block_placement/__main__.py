@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.block_placement.compare import tables
-from benchmarks.block_placement.figures import gaps, sweeps
+from benchmarks.block_placement.figures import default, learned, sweeps
 from benchmarks.block_placement.plan import FULL, QUICK, cases, measure
 from emulator.core.files import atomic_write
 
@@ -20,7 +20,9 @@ def main() -> None:
     """Measure what is missing, then print and draw."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.block_placement")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--full", action="store_true", help="ten seeds, all learners, five seeds in the sweeps")
+    parser.add_argument(
+        "--full", action="store_true", help="ten seeds, all learners, five seeds in the sweeps, published length"
+    )
     parser.add_argument("--draw", action="store_true", help="measure nothing: print and draw the rows that exist")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -35,8 +37,8 @@ def main() -> None:
         with atomic_write(path) as partial:
             rows.to_csv(partial, index=False)
     print(tables(rows))
-    gaps(rows, arguments.folder)
-    sweeps(rows, arguments.folder)
+    for draw in (default, sweeps, learned):
+        draw(rows, arguments.folder)
 
 
 if __name__ == "__main__":

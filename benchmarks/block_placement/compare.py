@@ -15,6 +15,12 @@ from emulator.core.arrays import Floats
 TASKS = BlockPlacementSettings.tasks_per_slot * BlockPlacementSettings.slots  # of an episode, on average
 REFERENCES = {"printed": "viterbi", "mended": BOUND}
 ORDER = ("mt-a3c", "a3c", "dqn", "greedy", "random")  # as published, best first
+LEARNED = ORDER[:3]
+DELAYS = {  # with the published margins of MT-A3C, on average
+    "delay_s": ("total delay", "-4.76%"),
+    "edge_s": ("delay at the edge", "-10.04%"),
+    "device_s": ("delay on the device", "-8.03%"),
+}
 
 
 class Difference(NamedTuple):
@@ -38,16 +44,20 @@ def interval(values: Floats) -> tuple[float, float]:
     return float(values.mean()) - half, float(values.mean()) + half
 
 
-def difference(costs: Floats, reference: Floats) -> Difference:
-    """Return cost / reference - 1 over pairs, shape (seeds,) each."""
-    relative = costs / reference - 1
-    relative = relative[~np.isnan(relative)]  # a seed that only one of them has
+def gaps(part: pd.DataFrame, policy: str, reference: str, column: str = "cost_s") -> "pd.Series[float]":
+    """Return policy / reference - 1 of a column, by seed and value of what is swept, wherever both were measured."""
+    table = part.pivot(index=["seed", "value"], columns="policy", values=column)
+    return (table[policy] / table[reference] - 1).dropna()
+
+
+def relative(part: pd.DataFrame, policy: str, reference: str, column: str = "cost_s") -> Floats:
+    """Return the mean of `gaps` over the points of a sweep, shape (seeds,)."""
+    return gaps(part, policy, reference, column).groupby("seed").mean().to_numpy()
+
+
+def difference(relative: Floats) -> Difference:
+    """Return the mean of relative differences and its interval."""
     return Difference(float(relative.mean()), *interval(relative))
-
-
-def paired(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return a column with seeds as rows and policies as columns."""
-    return rows.pivot(index="seed", columns="policy", values=column)
 
 
 def verdict(found: Difference) -> str:
@@ -60,39 +70,50 @@ def verdict(found: Difference) -> str:
 
 
 def tables(rows: pd.DataFrame) -> str:
-    """Return the comparison as text: gaps to the optimum, the published order, and the published margins."""
-    default = rows[rows["sweep"] == ""]
-    lines = [line for form, part in default.groupby("form", sort=False) for line in _default_lines(str(form), part)]
-    for (form, sweep), part in rows[rows["sweep"] != ""].groupby(["form", "sweep"], sort=False):
-        lines += _sweep_lines(f"{form} form, {sweep}", part, REFERENCES[str(form)])
+    """Return the comparison as text: gaps to the optimum or bound, the published order, and the published margins."""
+    lines: list[str] = []
+    for (form, sweep), part in rows.groupby(["form", "sweep"], sort=False):
+        seeds, reference = part["seed"].nunique(), REFERENCES[str(form)]
+        lines.append(f"{form} form, {sweep or 'default'}, {seeds} seeds; cost of a task against {reference}")
+        lines += _points(part, reference) if sweep else _policies(part, reference)
+        lines += [*_order(part), *_margins(part)]
     return "\n".join(lines)
 
 
-def _default_lines(form: str, part: pd.DataFrame) -> Iterator[str]:
-    costs, delays, reference = paired(part, "cost_s"), paired(part, "delay_s"), REFERENCES[form]
-    yield f"{form} form, {len(costs)} seeds; cost of a task against {reference}"
-    training = part.groupby("policy")["training_s"].mean()
-    for policy in costs.mean().sort_values().index:
-        found = difference(costs[policy].to_numpy(), costs[reference].to_numpy())
-        worst = float((costs[policy] / costs[reference] - 1).max())
-        reward = -costs[policy].mean() * TASKS / 1e3
+def _policies(part: pd.DataFrame, reference: str) -> Iterator[str]:
+    means = part.groupby("policy")[["cost_s", "training_s"]].mean().sort_values("cost_s")
+    for policy, cost_s, training_s in means.itertuples():
+        found = relative(part, policy, reference)
         yield (
-            f"  {policy:12} {costs[policy].mean():9.4f} s  reward of an episode {reward:9.2f}e3  {found!s:32}"
-            f" worst {worst:+.2%}, {costs[policy].count()} seeds, trained {training[policy]:.1f} s"
+            f"  {policy:12} {cost_s:9.4f} s  reward of an episode {-cost_s * TASKS / 1e3:9.2f}e3"
+            f"  {difference(found)!s:32} worst {found.max():+.2%}, {len(found)} seeds, trained {training_s:.1f} s"
         )
-    present = [policy for policy in ORDER if policy in costs]
-    for better, worse in pairwise(present):
-        found = difference(costs[worse].to_numpy(), costs[better].to_numpy())
+
+
+def _points(part: pd.DataFrame, reference: str) -> Iterator[str]:
+    """Yield the gaps of those that learn, over all points and at each where the reference is known."""
+    learned = [policy for policy in LEARNED if {policy, reference} <= set(part["policy"])]
+    for policy in learned:
+        yield f"  {policy} over all: {difference(relative(part, policy, reference))}"
+    for value in sorted(part[part["policy"] == reference]["value"].unique()):
+        here = part[part["value"] == value]
+        found = [f"{policy} {difference(relative(here, policy, reference))}" for policy in learned]
+        yield f"  {value:9}: {', '.join(found)}"
+
+
+def _order(part: pd.DataFrame) -> Iterator[str]:
+    for better, worse in pairwise(_present(part)):
+        found = difference(relative(part, worse, better))
         yield f"  {better} >= {worse}: {verdict(found)}, {worse} costs {found}"
-    for other in present[1:]:
-        found = difference(delays["mt-a3c"].to_numpy(), delays[other].to_numpy())
-        yield f"  total delay of mt-a3c against {other}: {found} (published, on average: -4.76%)"
 
 
-def _sweep_lines(title: str, part: pd.DataFrame, reference: str) -> Iterator[str]:
-    """Yield the differences of MT-A3C from other policies, averaged over the points of a sweep, seed by seed."""
-    costs = part.pivot(index=["seed", "value"], columns="policy", values="cost_s")
-    for other in [each for each in (reference, "greedy", "random") if each in costs]:
-        ratios = (costs["mt-a3c"] / costs[other]).dropna().groupby("seed").mean()
-        found = difference(ratios.to_numpy(), np.ones(len(ratios)))
-        yield f"  {title}: mt-a3c costs {found} against {other}, {len(ratios)} seeds"
+def _margins(part: pd.DataFrame) -> Iterator[str]:
+    for other in _present(part)[1:]:
+        for column, (name, published) in DELAYS.items():
+            if other in LEARNED or column == "delay_s":
+                found = difference(relative(part, "mt-a3c", other, column))
+                yield f"  {name} of mt-a3c against {other}: {found} (published, on average: {published})"
+
+
+def _present(part: pd.DataFrame) -> list[str]:
+    return [policy for policy in ORDER if policy in set(part["policy"])]

@@ -13,13 +13,18 @@ TEST_SEED = 1_000  # seed n is tested on episodes TEST_SEED + n, which no traini
 FIXED = ("greedy", "even-split", "random")  # the published baselines that do not learn
 BOUND = "bound"  # no policy: `cost_bound_s`
 SLOTS = {"mt-a3c": 100_000, "a2c": 100_000, "a3c": 100_000, "ppo": 100_000, "dqn": 4_000}  # of training
+LENGTHS = "training_slots"  # the sweep over the length of training
 SWEEPS: Mapping[str, Sequence[int]] = {
-    "servers": (2, 3, 4, 6, 9),
-    "blocks": (3, 6, 9, 15, 21),
-    "tasks_per_slot": (30, 50, 70, 90, 110),
+    "servers": range(2, 10),
+    "blocks": range(3, 22, 3),
+    "tasks_per_slot": range(30, 111, 20),
+    LENGTHS: (50_000, 300_000, 1_800_000),  # the last as published: 3,000 episodes of 600 slots
 }
 MOST_ENUMERATED = 50_000  # placements of a slot: minutes a row
-SWEPT: Mapping[str, Mapping[str, Any]] = {"blocks": {"networks": ("vgg16",)}}  # the only one with 21 layers
+SWEPT: Mapping[str, Mapping[str, Any]] = {  # VGG16 is the only one with 21 layers
+    "blocks": {"networks": ("vgg16",)},
+    LENGTHS: {"networks": ("vgg16",), "blocks": 21},
+}
 # VGG16 has 22 times the work of AlexNet: processors 20 times as fast, by parallel units, at the same energy for an
 # operation, keep delays and loads of the same order.
 FASTER = {
@@ -44,17 +49,29 @@ class Case(NamedTuple):
 
 
 class Form(NamedTuple):
-    """How much is measured: seeds of the default problem by form and of each point of a sweep, and the policies that
-    learn by form. In the sweeps only MT-A3C learns, in half the slots."""
+    """How much is measured: seeds of the default problem by form and of each point of the sweeps; the policies that
+    learn the default problem by form, and those that learn in the sweeps, in half the slots; the sweeps by form."""
 
     seeds: Mapping[str, int]
     sweep_seeds: int
     learned: Mapping[str, tuple[str, ...]]
+    swept: tuple[str, ...]
+    sweeps: Mapping[str, tuple[str, ...]]
 
 
-QUICK = Form({"printed": 3, "mended": 3}, 1, {"printed": ("mt-a3c", "a3c"), "mended": ("mt-a3c",)})
-FULL = Form(
-    {"printed": 10, "mended": 5}, 5, {"printed": ("mt-a3c", "a2c", "a3c", "ppo", "dqn"), "mended": ("mt-a3c", "ppo")}
+QUICK = Form(
+    {"printed": 3, "mended": 3},
+    1,
+    {"printed": ("mt-a3c", "a3c"), "mended": ("mt-a3c",)},
+    ("mt-a3c",),
+    {"printed": ("servers", "blocks"), "mended": ("servers", "blocks", "tasks_per_slot")},
+)
+FULL = Form(  # as printed, the number of tasks changes nothing
+    {"printed": 10, "mended": 5},
+    5,
+    {"printed": ("mt-a3c", "a2c", "a3c", "ppo", "dqn"), "mended": ("mt-a3c", "a3c", "dqn", "ppo")},
+    ("mt-a3c", "a3c", "dqn"),
+    {"printed": ("servers", "blocks", LENGTHS), "mended": ("servers", "blocks", "tasks_per_slot")},
 )
 
 
@@ -63,22 +80,20 @@ def settings_of(case: Case) -> dict[str, Any]:
     settings: dict[str, Any] = dict(SWEPT.get(case.sweep, {}))
     if "networks" in settings:
         settings |= FASTER
-    return settings | ({case.sweep: case.value} if case.sweep else {})
+    return settings | ({case.sweep: case.value} if case.sweep not in ("", LENGTHS) else {})
 
 
 def cases(form: Form) -> Iterator[tuple[Case, str, int]]:
     """Yield each case, policy and seed, the most important first."""
-    default = [Case(name, "", 0) for name in form.seeds]
-    sweeps = [Case(name, sweep, value) for sweep, values in SWEEPS.items() for value in values for name in form.seeds]
-    sweeps = [case for case in sweeps if (case.form, case.sweep) != ("printed", "tasks_per_slot")]  # changes nothing
-    for case in default:
-        for seed in range(form.seeds[case.form]):
-            for policy in (*form.learned[case.form], *FIXED, "all-device", "best-server", *references(case)):
+    for name, seeds in form.seeds.items():
+        for seed in range(seeds):
+            case = Case(name, "", 0)
+            for policy in (*form.learned[name], *FIXED, "all-device", "best-server", *references(case)):
                 yield case, policy, seed
-    for seed in range(form.sweep_seeds):
-        for case in sweeps:
-            for policy in ("mt-a3c", *FIXED, *references(case)):
-                yield case, policy, seed
+        for seed in range(form.sweep_seeds):
+            for case in [Case(name, sweep, value) for sweep in form.sweeps[name] for value in SWEEPS[sweep]]:
+                policies = ("mt-a3c",) if case.sweep == LENGTHS else (*form.swept, *FIXED)
+                yield from ((case, policy, seed) for policy in (*policies, *references(case)))
 
 
 def references(case: Case) -> tuple[str, ...]:
@@ -90,6 +105,13 @@ def references(case: Case) -> tuple[str, ...]:
     return ("viterbi", "myopic", BOUND) if few else ("viterbi",)
 
 
+def slots_of(case: Case, policy: str) -> int:
+    """Return the slots of a training."""
+    if case.sweep == LENGTHS:
+        return case.value
+    return SLOTS[policy] // 2 if case.sweep else SLOTS[policy]
+
+
 def measure(case: Case, policy: str, seed: int) -> dict[str, Any]:
     """Return a row: the means of one test episode, and the processor time of the training."""
     settings = settings_of(case)
@@ -99,10 +121,8 @@ def measure(case: Case, policy: str, seed: int) -> dict[str, Any]:
     if policy == BOUND:
         return {**row, "cost_s": float(cost_bound_s(problem, [TEST_SEED + seed])[0])}
     begun = time.process_time()
-    if policy in LEARNERS:
-        choose = LEARNERS[policy](training, SLOTS[policy] // (2 if case.sweep else 1), seed)
-    else:
-        choose = POLICIES[policy]
+    learns = policy in LEARNERS
+    choose = LEARNERS[policy](training, slots_of(case, policy), seed) if learns else POLICIES[policy]
     training_s = time.process_time() - begun
     means = episode_means(problem, choose, [TEST_SEED + seed])
     numbers = {name: float(values[0]) for name, values in means._asdict().items()}

@@ -13,6 +13,7 @@ from agents.block_placement.policies import random_places, viterbi
 from agents.block_placement.rollout import episode_means
 from agents.block_placement.vector_environment import BlockPlacementVector
 from agents.learning.heads import Shape
+from agents.learning.networks import SeparateNetworks
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -49,17 +50,18 @@ def test_joint_actions_are_all_placements() -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_networks_of_blocks_share_no_weights() -> None:
-    model = NetworkPerBlock(Shape(5, 3, 4), 8, torch.Generator().manual_seed(1))
-    logits, values = model.outputs(torch.ones(2, 5))
-    assert logits.shape == (2, 12)
-    assert values.shape == (2, 1)
-    torch.autograd.backward(logits[:, 4:8].sum())
-    moved = [
-        any(bool(torch.count_nonzero(p.grad)) for p in actor.parameters() if p.grad is not None)
-        for actor in model.actors
-    ]
-    assert moved == [False, True, False]
+def test_networks_of_blocks_equal_separate_ones() -> None:
+    shape, draws = Shape(5, 3, 4), torch.Generator().manual_seed(1)
+    networks = [SeparateNetworks(Shape(5, 1, 4), 8, draws) for _ in range(3)]
+    model = NetworkPerBlock(shape, 8, torch.Generator().manual_seed(1))
+    observations = torch.randn(6, 2, 5)
+    logits, values = model.outputs(observations)
+    torch.testing.assert_close(logits, torch.cat([network.actor(observations) for network in networks], dim=-1))
+    torch.testing.assert_close(values, networks[0].critic(observations))
+    torch.autograd.backward(logits[..., 4:8].sum())  # of the second block
+    for parameter in (*model.layers, *model.biases):
+        assert parameter.grad is not None
+        assert [bool(torch.count_nonzero(block)) for block in parameter.grad] == [False, True, False]
 
 
 @pytest.mark.parametrize("agent", ["mt-a3c", "a3c", "a2c", "ppo"])
