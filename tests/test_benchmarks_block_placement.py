@@ -18,6 +18,7 @@ COSTS = {
     "mt-a3c": 1.01,
     "a3c": 1.0,
     "dqn": 1.1,
+    "both": 1.2,
     "greedy": 1.5,
     "random": 2.0,
 }
@@ -42,6 +43,7 @@ def test_planted_orders_are_found() -> None:
     assert "mt-a3c >= a3c: reversed" in text
     assert "a3c >= dqn: holds" in text
     assert "greedy >= random: holds" in text
+    assert "300000: mt-a3c +1.0" in text and "both +20.0" in text
     assert "not tested" in tables(planted(4))
 
 

@@ -6,8 +6,9 @@ each block. Workers take turns, so that the same seed gives the same policy.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -47,9 +48,9 @@ def settings_of(steps: int) -> A3cSettings:
     )
 
 
-def learn_mt_a3c(problem: BlockPlacement, steps: int, seed: int) -> Choose:
-    """Train MT-A3C for some slots."""
-    environments, settings = _environments(problem), settings_of(steps)
+def learn_mt_a3c(problem: BlockPlacement, steps: int, seed: int, **changed: Any) -> Choose:
+    """Train MT-A3C for some slots, with some of its settings changed."""
+    environments, settings = _environments(problem), replace(settings_of(steps), **changed)
     weights, _ = a3c.train(environments, settings, seed, network=SharedTrunk)
     return _policy(environments, SharedTrunk, settings, weights)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from agents.block_placement.settings import BlockPlacementSettings
-from benchmarks.block_placement.plan import BOUND
+from benchmarks.block_placement.plan import BOUND, IDEAS
 from emulator.core.arrays import Floats
 
 TASKS = BlockPlacementSettings.tasks_per_slot * BlockPlacementSettings.slots  # of an episode, on average
@@ -92,11 +92,11 @@ def _policies(part: pd.DataFrame, reference: str) -> Iterator[str]:
 
 def _points(part: pd.DataFrame, reference: str) -> Iterator[str]:
     """Yield the gaps of those that learn, over all points and at each where the reference is known."""
-    learned = [policy for policy in LEARNED if {policy, reference} <= set(part["policy"])]
-    for policy in learned:
+    for policy in [each for each in LEARNED if each in set(part["policy"])]:
         yield f"  {policy} over all: {difference(relative(part, policy, reference))}"
     for value in sorted(part[part["policy"] == reference]["value"].unique()):
         here = part[part["value"] == value]
+        learned = [policy for policy in (*LEARNED, *IDEAS) if policy in set(here["policy"])]
         found = [f"{policy} {difference(relative(here, policy, reference))}" for policy in learned]
         yield f"  {value:9}: {', '.join(found)}"
 
