@@ -4,6 +4,7 @@ DQN has one output for each action, so that it cannot place M blocks at once: it
 block before runs, and chooses one of N + 1 places.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
     from stable_baselines3 import DQN
 
 ENVIRONMENTS = 32
-GAMMA = 0.95  # published; so are the final exploration of 0.01 and batches of 32, which are too noisy here
+SETTINGS: Mapping[str, Any] = {
+    "gamma": 0.95,  # published; so are the final exploration of 0.01 and batches of 32, which are too noisy here
+    "learning_rate": 1e-3,
+    "learning_starts": 1_000,
+    "batch_size": 256,
+    "train_freq": 1,  # of all environments
+    "gradient_steps": 4,
+    "target_update_interval": 1_000,
+    "exploration_fraction": 0.5,
+    "exploration_final_eps": 0.01,
+}
 
 
 class BlockByBlock(SeededVector):
@@ -99,19 +110,11 @@ def learn(problem: BlockPlacement, steps: int, seed: int) -> Choose:
         model = DQN(
             "MlpPolicy",
             OfStableBaselines(BlockByBlock(ENVIRONMENTS, problem)),
-            gamma=GAMMA,
-            learning_rate=1e-3,
-            learning_starts=1_000,
-            batch_size=256,
             buffer_size=total,
-            train_freq=1,  # of all environments
-            gradient_steps=4,
-            target_update_interval=1_000,
-            exploration_fraction=0.5,
-            exploration_final_eps=0.01,
-            seed=seed,
+            seed=seed * 1_000,  # environment i has the seed + i
             device="cpu",
             policy_kwargs={"optimizer_kwargs": {"fused": True}},
+            **SETTINGS,
         )
         model.learn(total)
     return partial(_greatest, model)

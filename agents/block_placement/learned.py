@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from agents.block_placement import dqn
 from agents.block_placement.networks import MOST_JOINT_OUTCOMES, JointActions, NetworkPerBlock
 from agents.block_placement.optimum import all_placements
 from agents.block_placement.policies import Choose, Situation
@@ -48,6 +49,11 @@ def settings_of(steps: int) -> A3cSettings:
     )
 
 
+def ppo_settings_of(steps: int) -> PpoSettings:
+    """Return the settings of training of PPO."""
+    return PpoSettings(steps, learning_rate=3e-3, update_epochs=4, num_minibatches=2)
+
+
 def learn_mt_a3c(problem: BlockPlacement, steps: int, seed: int, **changed: Any) -> Choose:
     """Train MT-A3C for some slots, with some of its settings changed."""
     environments, settings = _environments(problem), replace(settings_of(steps), **changed)
@@ -74,8 +80,7 @@ def learn_a3c(problem: BlockPlacement, steps: int, seed: int) -> Choose:
 
 def learn_ppo(problem: BlockPlacement, steps: int, seed: int) -> Choose:
     """Train PPO in NumPy for some slots."""
-    settings = PpoSettings(steps, learning_rate=3e-3, update_epochs=4, num_minibatches=2)
-    weights, _ = fast_ppo.train(_environments(problem), settings, seed)
+    weights, _ = fast_ppo.train(_environments(problem), ppo_settings_of(steps), seed)
     return separate_policy(problem, weights)
 
 
@@ -85,13 +90,6 @@ def separate_policy(problem: BlockPlacement, weights: Weights) -> Choose:
     networks = FlatNetworks(shape, len(weights["actor.0.bias"]), 1)
     networks.parameters.set(weights)
     return partial(_largest, networks)
-
-
-def learn_dqn(problem: BlockPlacement, steps: int, seed: int) -> Choose:
-    """Train DQN of Stable-Baselines3 for some slots."""
-    from agents.block_placement.dqn import learn
-
-    return learn(problem, steps, seed)
 
 
 def _environments(problem: BlockPlacement) -> MakeEnvironment:
@@ -135,5 +133,14 @@ LEARNERS: Mapping[str, Learn] = {
     "a2c": learn_a2c,
     "a3c": learn_a3c,
     "ppo": learn_ppo,
-    "dqn": learn_dqn,
+    "dqn": dqn.learn,
 }
+
+
+def training_settings(policy: str, steps: int) -> object:
+    """Return the settings with which one of LEARNERS, or a change of MT-A3C, learns."""
+    if policy == "ppo":
+        return ppo_settings_of(steps)
+    if policy == "dqn":
+        return dqn.SETTINGS
+    return settings_of(steps)

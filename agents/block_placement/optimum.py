@@ -27,16 +27,17 @@ def cheapest_chains(form: PlacementForm, slots: SlotBatch) -> BestPlacements:
     O(M K^2) a slot.
 
     In the printed form they are optimal, for any episode: its reward couples neither slots nor, in a slot, blocks that
-    are not neighbours. In the mended form their cost is a relaxation: queues and batteries only add to it.
+    are not neighbours. In the mended form their cost is a relaxation: queues and batteries only add to it, unless the
+    tasks fail; so no more than `failure_s` is counted.
     """
     tables = form.costs_s(form.delay_table_s(slots))
     nodes = np.zeros((tables.shape[1], tables.shape[2]))
     solutions = [cheapest_path(ChainCosts.checked(nodes, table[1:], table[0, 0])) for table in tables]
-    return BestPlacements(
-        np.array([solution.placement for solution in solutions]),
-        np.array([solution.value for solution in solutions]),
-        Proof.RELAXATION if form.observes_load else Proof.OPTIMUM,
-    )
+    placements = np.array([solution.placement for solution in solutions])
+    costs_s = np.array([solution.value for solution in solutions])
+    if form.observes_load:
+        return BestPlacements(placements, np.minimum(costs_s, form.settings.failure_s), Proof.RELAXATION)
+    return BestPlacements(placements, costs_s, Proof.OPTIMUM)
 
 
 def cheapest_now(form: PlacementForm, slots: SlotBatch, before: Carried) -> BestPlacements:

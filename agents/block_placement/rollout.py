@@ -16,9 +16,10 @@ from emulator.core.randomness import generator
 class EpisodeMeans(NamedTuple):
     """Means over the tasks of an episode, one entry for each episode, shape (episodes,).
 
-    `cost_s`: minus the reward. `delay_s`: the delay of all blocks; `edge_s` and `device_s`: its parts on servers and on
-    the device. `energy_j`: used by a device in the episode. `failed`: share of tasks that failed. `queued_s`: mean
-    queue of a server at the end of a slot, in seconds of its work.
+    `cost_s`: minus the reward. `delay_s`: the delay of all blocks of a task that did not fail (NaN if all failed);
+    `edge_s` and `device_s`: its parts on servers and on the device. `energy_j`: used by a device in the episode.
+    `failed`: share of tasks that failed. `queued_s`: mean queue of a server at the end of a slot, in seconds of its
+    work.
     """
 
     cost_s: Floats
@@ -47,7 +48,9 @@ def episode_means(problem: BlockPlacement, choose: Choose, seeds: Sequence[int])
         delay_s = delays_s.sum(axis=1)
         parts = (outcome.costs_s.sum(axis=1), delay_s, edge_s, delay_s - edge_s, outcome.failed)
         sums += slots.tasks[:, None] * np.stack(parts, axis=1)
-    cost_s, delay_s, edge_s, device_s, failed = (sums / episode.tasks[:-1].sum(axis=0)[:, None]).T
+    cost_s, *delays_s, failed = (sums / episode.tasks[:-1].sum(axis=0)[:, None]).T
+    with np.errstate(invalid="ignore"):
+        delay_s, edge_s, device_s = np.array(delays_s) / (1 - failed)
     energy_j = problem.settings.energy_max_j - carried.energy_j
     return EpisodeMeans(cost_s, delay_s, edge_s, device_s, energy_j, failed, queued_s)
 

@@ -1,16 +1,18 @@
 """`python -m benchmarks.block_placement FOLDER [--full]`: compare policies, print the tables, draw the figures.
 
-Rows are kept in FOLDER/rows.csv; a later call measures only what is missing there.
+Rows are kept in FOLDER/rows.csv; a later call measures what is missing there, and anew what was
+measured with other settings.
 """
 
 import argparse
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.block_placement.compare import tables
 from benchmarks.block_placement.figures import default, learned, sweeps
-from benchmarks.block_placement.plan import FULL, QUICK, cases, measure
+from benchmarks.block_placement.plan import FULL, QUICK, Case, cases, digest, measure
 from emulator.core.files import atomic_write
 
 KEY = ["form", "sweep", "value", "policy", "seed"]
@@ -27,7 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     path = arguments.folder / "rows.csv"
-    rows = pd.read_csv(path, dtype={"sweep": str}).fillna({"sweep": ""}) if path.exists() else pd.DataFrame(columns=KEY)
+    rows = current(path)
     done = set(rows[KEY].itertuples(index=False, name=None))
     for case, policy, seed in [] if arguments.draw else cases(FULL if arguments.full else QUICK):
         if (*case, policy, seed) in done:
@@ -39,6 +41,16 @@ def main() -> None:
     print(tables(rows))
     for draw in (default, sweeps, learned):
         draw(rows, arguments.folder)
+
+
+def current(path: Path) -> pd.DataFrame:
+    """Return the rows that were measured with the settings of today."""
+    if not path.exists():
+        return pd.DataFrame(columns=KEY)
+    rows = pd.read_csv(path, dtype={"sweep": str, "settings": str}).fillna({"sweep": ""})
+    of_today = cache(digest)
+    keys = rows[["form", "sweep", "value", "policy"]].itertuples(index=False, name=None)
+    return rows[[of_today(Case(*case), policy) for *case, policy in keys] == rows["settings"]]
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ import pandas as pd
 from scipy import stats
 
 from agents.block_placement.settings import BlockPlacementSettings
-from benchmarks.block_placement.plan import BOUND, IDEAS
+from benchmarks.block_placement.plan import BEST_FIXED, BOUND, IDEAS
 from emulator.core.arrays import Floats
 
 TASKS = BlockPlacementSettings.tasks_per_slot * BlockPlacementSettings.slots  # of an episode, on average
 REFERENCES = {"printed": "viterbi", "mended": BOUND}
 ORDER = ("mt-a3c", "a3c", "dqn", "greedy", "random")  # as published, best first
 LEARNED = ORDER[:3]
+RULES = (BEST_FIXED, "best-server", "myopic")
 DELAYS = {  # with the published margins of MT-A3C, on average
     "delay_s": ("total delay", "-4.76%"),
     "edge_s": ("delay at the edge", "-10.04%"),
@@ -91,14 +92,16 @@ def _policies(part: pd.DataFrame, reference: str) -> Iterator[str]:
 
 
 def _points(part: pd.DataFrame, reference: str) -> Iterator[str]:
-    """Yield the gaps of those that learn, over all points and at each where the reference is known."""
+    """Yield the gaps of those that learn, over all points and, beside rules of one line, at each where the reference is
+    known."""
     for policy in [each for each in LEARNED if each in set(part["policy"])]:
         yield f"  {policy} over all: {difference(relative(part, policy, reference))}"
     for value in sorted(part[part["policy"] == reference]["value"].unique()):
         here = part[part["value"] == value]
-        learned = [policy for policy in (*LEARNED, *IDEAS) if policy in set(here["policy"])]
-        found = [f"{policy} {difference(relative(here, policy, reference))}" for policy in learned]
-        yield f"  {value:9}: {', '.join(found)}"
+        shown = [policy for policy in (*LEARNED, *IDEAS, *RULES) if policy in set(here["policy"])]
+        found = [f"{policy} {difference(relative(here, policy, reference))}" for policy in shown]
+        cost_s = here[here["policy"] == reference]["cost_s"].mean()
+        yield f"  {value:9}: {reference} {cost_s:.4f} s, {', '.join(found)}"
 
 
 def _order(part: pd.DataFrame) -> Iterator[str]:

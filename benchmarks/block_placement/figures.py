@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator
 
 from agents.block_placement.settings import BlockPlacementSettings
 from benchmarks.block_placement.compare import LEARNED, REFERENCES, TASKS, difference, gaps, interval, relative
-from benchmarks.block_placement.plan import BOUND, LENGTHS, SWEEPS
+from benchmarks.block_placement.plan import BEST_FIXED, BOUND, LENGTHS, SWEEPS
 from benchmarks.quality_page.figures import bars
 from results.figures.style import COLUMN_IN, PAGE_IN, log_when_wide, looks, page, save, tidy
 
@@ -23,6 +23,8 @@ NAMES = {
     "mt-a3c": "MT-A3C",
     "a2c": "A2C",
     "dqn": "DQN",
+    BEST_FIXED: "best fixed",
+    "best-server": "best server",
     "greedy": "greedy",
     "even-split": "even split",
     "random": "random",
@@ -31,7 +33,7 @@ SWEPT = {
     BOUND: "bound",
     "viterbi": "optimum",
     "myopic": "best of each slot",
-    **{name: NAMES[name] for name in ("mt-a3c", "a3c", "dqn", "greedy", "even-split", "random")},
+    **{name: NAMES[name] for name in ("mt-a3c", "a3c", "dqn", BEST_FIXED, "greedy", "even-split", "random")},
 }
 GAPS = {"printed": "Cost over the optimum, printed form (%)", "mended": "Cost over the bound, mended form (%)"}
 AXES = {"servers": "Edge servers", "blocks": "Blocks (VGG16)", "tasks_per_slot": "Tasks in a slot"}
@@ -40,6 +42,7 @@ LEARNED_AXES = {
     "blocks": "Blocks (VGG16)",
     LENGTHS: "Slots of training (1000), 21 blocks",
 }
+SHOWN = (*LEARNED, BEST_FIXED)
 COLUMNS = {"delay": "delay_s", "reward": "cost_s"}
 LABELS = {"delay": "Total delay of a slot (s)", "reward": "−Reward (1000 s)"}
 
@@ -89,13 +92,14 @@ def sweeps(rows: pd.DataFrame, folder: Path) -> None:
 
 
 def learned(rows: pd.DataFrame, folder: Path) -> None:
-    """Draw how much more than the optimum those cost that learn, over servers, blocks and the length of training."""
-    names = {policy: NAMES[policy] for policy in LEARNED}
+    """Draw how much more than the optimum those cost that learn, and the best fixed placement, over servers, blocks and
+    the length of training."""
+    names = {policy: NAMES[policy] for policy in SHOWN}
     with page(2.3, PAGE_IN) as figure:
         panels = figure.subplots(1, 3)
         for (sweep, label), axes in zip(LEARNED_AXES.items(), panels, strict=True):
             part = rows[(rows["form"] == "printed") & (rows["sweep"] == sweep)]
-            measured = [policy for policy in LEARNED if policy in set(part["policy"])]
+            measured = [policy for policy in SHOWN if policy in set(part["policy"])]
             found = [100 * gaps(part, policy, REFERENCES["printed"]) for policy in measured]
             points = [
                 each.rename("y").reset_index().assign(policy=name) for each, name in zip(found, measured, strict=True)

@@ -6,10 +6,11 @@ import torch
 
 from agents.block_placement.dqn import BlockByBlock
 from agents.block_placement.environment import FORMS, problem_of
+from agents.block_placement.fixed import best_fixed
 from agents.block_placement.learned import LEARNERS
 from agents.block_placement.networks import JointActions, NetworkPerBlock
 from agents.block_placement.optimum import all_placements
-from agents.block_placement.policies import random_places, viterbi
+from agents.block_placement.policies import random_places
 from agents.block_placement.rollout import episode_means
 from agents.block_placement.vector_environment import BlockPlacementVector
 from agents.learning.heads import Shape
@@ -66,11 +67,12 @@ def test_networks_of_blocks_equal_separate_ones() -> None:
 
 @pytest.mark.parametrize("agent", ["mt-a3c", "a3c", "a2c", "ppo"])
 def test_a_small_problem_is_learned(agent: str) -> None:
-    """Two servers and three blocks, printed form: within 5 % of the optimum, the same policy for the same seed."""
+    """Two servers and three blocks, printed form: better than the best fixed placement, which costs 3 % more than the
+    optimum, and the same policy for the same seed."""
     problem = problem_of("printed", servers=2, blocks=3, slots=50)
     policy = LEARNERS[agent](problem, 40_000, 1)
     cost_s = episode_means(problem, policy, [1_001]).cost_s
-    assert cost_s < 1.05 * episode_means(problem, viterbi, [1_001]).cost_s
+    assert cost_s < episode_means(problem, best_fixed(problem, 1_000, 1), [1_001]).cost_s
     again = LEARNERS[agent](problem, 2_048, 1), LEARNERS[agent](problem, 2_048, 1)
     one, other = (episode_means(problem, each, [1_001]) for each in again)
     assert one.cost_s == other.cost_s
