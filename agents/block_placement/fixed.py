@@ -17,7 +17,7 @@ def best_fixed(problem: BlockPlacement, steps: int, seed: int) -> Choose:
     too many placements to enumerate."""
     rounds = -(-steps // problem.settings.slots)
     drawn = problem.draw([generator(seed, "block placement", "fixed placement", number) for number in range(rounds)])
-    slots = SlotBatch(*(column.reshape(-1, *column.shape[2:]) for column in drawn))
+    slots = SlotBatch._make(column.reshape(-1, *column.shape[2:]) for column in drawn)
     placement = _of_all(problem, slots) if problem.form.observes_load else _of_chains(problem.form, slots)
     return lambda situation: np.tile(placement, (len(situation.slots.tasks), 1))
 

@@ -50,7 +50,8 @@ def current(path: Path) -> pd.DataFrame:
     rows = pd.read_csv(path, dtype={"sweep": str, "settings": str}).fillna({"sweep": ""})
     of_today = cache(digest)
     keys = rows[["form", "sweep", "value", "policy"]].itertuples(index=False, name=None)
-    return rows[[of_today(Case(*case), policy) for *case, policy in keys] == rows["settings"]]
+    wanted = [of_today(Case(*case), policy) for *case, policy in keys]
+    return rows.loc[rows["settings"] == wanted]
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def gaps(part: pd.DataFrame, policy: str, reference: str, column: str = "cost_s"
 
 def relative(part: pd.DataFrame, policy: str, reference: str, column: str = "cost_s") -> Floats:
     """Return the mean of `gaps` over the points of a sweep, shape (seeds,)."""
-    return gaps(part, policy, reference, column).groupby("seed").mean().to_numpy()
+    return np.asarray(gaps(part, policy, reference, column).groupby("seed").mean(), dtype=np.float64)
 
 
 def difference(relative: Floats) -> Difference:
