@@ -42,7 +42,10 @@ LEARNED_AXES = {
     "blocks": "Blocks (VGG16)",
     LENGTHS: "Slots of training (1000), 21 blocks",
 }
-SHOWN = (*LEARNED, BEST_FIXED)
+SHOWN = {
+    **{policy: NAMES[policy] for policy in (*LEARNED, BEST_FIXED)},
+    "more entropy": "MT-A3C, more entropy",
+}
 COLUMNS = {"delay": "delay_s", "reward": "cost_s"}
 LABELS = {"delay": "Total delay of a slot (s)", "reward": "−Reward (1000 s)"}
 
@@ -94,18 +97,17 @@ def sweeps(rows: pd.DataFrame, folder: Path) -> None:
 def learned(rows: pd.DataFrame, folder: Path) -> None:
     """Draw how much more than the optimum those cost that learn, and the best fixed placement, over servers, blocks and
     the length of training."""
-    names = {policy: NAMES[policy] for policy in SHOWN}
     with page(2.3, PAGE_IN) as figure:
         panels = figure.subplots(1, 3)
         for (sweep, label), axes in zip(LEARNED_AXES.items(), panels, strict=True):
             part = rows[(rows["form"] == "printed") & (rows["sweep"] == sweep)]
-            measured = [policy for policy in SHOWN if policy in set(part["policy"])]
-            found = [100 * gaps(part, policy, REFERENCES["printed"]) for policy in measured]
             points = [
-                each.rename("y").reset_index().assign(policy=name) for each, name in zip(found, measured, strict=True)
+                (100 * gaps(part, policy, REFERENCES["printed"])).rename("y").reset_index().assign(policy=policy)
+                for policy in SHOWN
+                if policy in set(part["policy"])
             ]
             if points:
-                _draw(axes, pd.concat(points), names)
+                _draw(axes, pd.concat(points), SHOWN)
             axes.set_xlabel(label)
         panels[0].set_xticks(SWEEPS["servers"])
         panels[1].set_xticks(SWEEPS["blocks"])
@@ -113,7 +115,8 @@ def learned(rows: pd.DataFrame, folder: Path) -> None:
         panels[2].set_xticks(SWEEPS[LENGTHS], [f"{slots / 1000:g}" for slots in SWEEPS[LENGTHS]])
         panels[2].minorticks_off()
         panels[0].set_ylabel("Cost over the\noptimum (%)")
-        _legend(figure, names)
+        panels[2].set_ylim(bottom=0)
+        _legend(figure, SHOWN)
         for suffix in SUFFIXES:
             save(figure, folder / f"block-placement-learned{suffix}")
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from agents.block_placement.environment import FORMS
-from agents.block_placement.forms import Carried, MendedForm, PrintedForm, SlotBatch, fluid_queue
+from agents.block_placement.environment import FORMS, problem_of
+from agents.block_placement.forms import Carried, MendedForm, PrintedForm, SlotBatch, fluid_queue, slots_at
 from agents.block_placement.settings import BlockPlacementSettings
 from tests.agents.block_placement.instances import random_carried, random_settings, random_slots
 
@@ -123,3 +123,13 @@ def test_bad_settings(settings: dict[str, object], line: str) -> None:
     with pytest.raises(ValueError) as caught:
         BlockPlacementSettings(**settings)  # type: ignore[arg-type]
     assert str(caught.value) == line
+
+
+def test_lateness_acts_on_large_blocks_only() -> None:
+    """By default no block of AlexNet is late in any placement; of VGG16 some are."""
+    longest_s = {}
+    for network in ("alexnet", "vgg16"):
+        problem = problem_of("printed", slots=1, networks=(network,))
+        slots = slots_at(problem.draw([np.random.default_rng(seed) for seed in range(200)]), 0)
+        longest_s[network] = problem.form.delay_table_s(slots).max()
+    assert longest_s["alexnet"] < BlockPlacementSettings.deadline_s < longest_s["vgg16"]
