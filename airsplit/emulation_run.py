@@ -17,6 +17,7 @@ from results.finish import result_makers
 from results.progress import RunProgress
 from results.run.facts import recording_notes
 from results.run.folder import Run, require_run_folders
+from results.run.manifest import LeftOut
 from topologies.build import build
 from topologies.build.emulation_scope import (
     EMULATED_SUFFIX,
@@ -49,12 +50,19 @@ def load_for_emulation(
 
 
 def run_emulation(
-    scenario: Scenario, file: Path, out: Path, command: tuple[str, ...], progress: RunProgress, *, prompt: bool
+    scenario: Scenario,
+    file: Path,
+    out: Path,
+    command: tuple[str, ...],
+    progress: RunProgress,
+    *,
+    prompt: bool,
+    left_out: tuple[LeftOut, ...] = (),
 ) -> Run:
     """Simulate the scenario's one policy, carry out its decisions with real packets, and write both to a folder in
     `out`. With `prompt`, open Mininet's prompt in the network instead of running tasks.
 
-    `file` and `command` are as in `airsplit.simulation_run.run_simulation`.
+    `file`, `command` and `left_out` are as in `airsplit.simulation_run.run_simulation`.
     """
     from hil.stations import emulation  # needs Mininet
     from hil.stations.files import append_real_tasks
@@ -73,7 +81,7 @@ def run_emulation(
             require_layers(scenario, system)
         checkpoints = load_checkpoints(scenario, home, system)
         part = emulated_system(scenario, system)
-        makers = with_answers(result_makers(), lambda: StoredRun(scenario, part), home)  # what fails here fails early
+        makers = with_answers(result_makers(left_out), lambda: StoredRun(scenario, part), home)  # fails early
         require_run_folders(out, scenario.name)
         folder, make_policies = prepare_run(scenario, home, system, checkpoints, out, progress)
         with room_for_manifest(folder, part), Records(folder) as records:
@@ -84,7 +92,7 @@ def run_emulation(
                 found = emulation.emulate(scenario, home, part, decisions, folder, progress)
             append_real_tasks(records, scenario.labels[0] + EMULATED_SUFFIX, folder)
             deferral.begin()
-        execution = check_emulation(found, scenario, part, folder)
+        execution = check_emulation(found, scenario, part, folder)._replace(left_out=left_out)
         return complete_run(scenario, part, folder, started, command, totals, execution, makers, progress, deferral)
 
 

@@ -55,6 +55,7 @@ def machine_and_device() -> Iterator[tuple[int, int]]:
 def emulate(machine: int, folder: Path) -> "subprocess.CompletedProcess[str]":
     (folder / "cable.yaml").write_text(SCENARIO)
     command = [sys.executable, "-m", "airsplit", "emulate", str(folder / "cable.yaml"), "--out", str(folder / "runs")]
+    command += ["--no-figures"]
     with network_of(machine):
         return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200, check=False)
 

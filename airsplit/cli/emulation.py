@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from airsplit.cli.options import Json, OutFolder, Overrides, Quiet, ScenarioFile, Seed, Traceback
+from airsplit.cli.options import Json, NoFigures, OutFolder, Overrides, Quiet, ScenarioFile, Seed, Traceback
 from airsplit.cli.output import command_line, print_notes, print_run
 
 
@@ -17,6 +17,7 @@ def emulate(
     out: OutFolder = Path("runs"),
     overrides: Overrides = None,
     cli: Annotated[bool, typer.Option("--cli", help="Mininet's prompt in the network, instead of tasks.")] = False,
+    no_figures: NoFigures = False,
     as_json: Json = False,
     quiet: Quiet = False,
     _: Traceback = False,
@@ -35,7 +36,9 @@ def emulate(
     command = command_line()
     progress = RunProgress(quiet or cli)  # bars would write over the prompt
     with prefix_errors(scenario, overrides or ()):
-        run = run_emulation(chosen, scenario, out, command, progress, prompt=cli)
+        run = run_emulation(
+            chosen, scenario, out, command, progress, prompt=cli, left_out=("figures",) if no_figures else ()
+        )
     if run.manifest.facts.emulation is not None and run.manifest.facts.emulation.unanswered:
         print_notes(run.path, [unanswered_sentence(run.manifest.facts.emulation)])
     print_run(run, as_json)

@@ -20,6 +20,7 @@ def named_values(option: str, texts: Iterable[str]) -> dict[str, str]:
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+NoFigures = Annotated[bool, typer.Option("--no-figures", help="Draw none: saves seconds a run.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep channels and agents for other runs.")]
 Traceback = Annotated[bool, typer.Option("--traceback", help="With an error, also print Python's traceback.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the scenario's seed.")]

@@ -11,6 +11,7 @@ from airsplit.cli.options import (
     CaFile,
     Json,
     NoCache,
+    NoFigures,
     OutFolder,
     Overrides,
     PasswordFile,
@@ -41,7 +42,7 @@ def run(
     engine: Annotated[
         EngineName, typer.Option(help="Run by compiled code, or by SimPy processes: same records.")
     ] = "compiled",
-    no_figures: Annotated[bool, typer.Option("--no-figures", help="Draw none: saves seconds a run.")] = False,
+    no_figures: NoFigures = False,
     no_bound: Annotated[bool, typer.Option("--no-bound", help="Compute no bound: rows then have no gap.")] = False,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help=f"Then vary one assumption at a time, with {SEEDS} seeds.")
