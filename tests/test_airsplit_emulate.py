@@ -17,8 +17,8 @@ from benchmarks.realtime.kills import KILLS, KillResult, kill_emulation
 from emulator.core.errors import MissingDependency
 from emulator.core.randomness import generator
 from emulator.realtime.sandbox.cpu_groups import CpuGroups
+from tests.commands import COMMAND, ROOT
 from tests.emulator.realtime.sandbox.test_terminal import SHELL, at_terminal
-from tests.test_airsplit import COMMAND, ROOT
 from tests.test_airsplit_emulate_run import OFFERED, emulated, emulates, failed_checks, write
 
 AT_MOST_S = 10.0  # after its network is up an emulation of a minute is killed
@@ -37,7 +37,16 @@ def limits() -> list[dict[str, Any]]:
 @emulates
 @pytest.mark.timeout(600)
 def test_ctrl_c_at_the_prompt_interrupts_the_running_command_and_not_the_network(tmp_path: Path) -> None:
-    command = ["-m", "airsplit", "emulate", str(write(tmp_path)), "--cli", "--out", str(tmp_path / "runs")]
+    command = [
+        "-m",
+        "airsplit",
+        "emulate",
+        str(write(tmp_path)),
+        "--cli",
+        "--out",
+        str(tmp_path / "runs"),
+        "--no-figures",
+    ]
     run = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))"
     with at_terminal(SHELL, run, *command) as (terminal, _):
         terminal.await_text("mininet> ", START_S)

@@ -15,7 +15,7 @@ import yaml
 from airsplit.cli import main
 from emulator.core.errors import MissingDependency
 from emulator.realtime.sandbox.requirements import require
-from tests.test_airsplit import COMMAND, ROOT, call
+from tests.commands import COMMAND, ROOT, call, call_anew
 
 SCENARIO: dict[str, Any] = yaml.safe_load("""
 name: small
@@ -85,16 +85,19 @@ class Emulated(NamedTuple):
     said: str
 
 
-def run_emulated(folder: Path, *arguments: str, **realtime: object) -> Emulated:
-    done = call("emulate", write(folder, **realtime), "--out", folder / "runs", "--json", *arguments)
+def run_emulated(folder: Path, *arguments: str, figures: bool = False, **realtime: object) -> Emulated:
+    arguments = arguments if figures else (*arguments, "--no-figures")
+    done = call_anew("emulate", write(folder, **realtime), "--out", folder / "runs", "--json", *arguments)
     assert done.returncode in (0, 5), done.stderr
     run = Path(json.loads(done.stdout)["run"])
     return Emulated(done.returncode, run, json.loads((run / "manifest.json").read_text()), done.stderr)
 
 
-def emulated(folder: Path, *arguments: str, **realtime: object) -> tuple[int, Path, dict[str, Any]]:
+def emulated(
+    folder: Path, *arguments: str, figures: bool = False, **realtime: object
+) -> tuple[int, Path, dict[str, Any]]:
     """Emulate; return the exit code, the run's folder and its manifest."""
-    return run_emulated(folder, *arguments, **realtime)[:3]
+    return run_emulated(folder, *arguments, figures=figures, **realtime)[:3]
 
 
 def failed_checks(manifest: dict[str, Any]) -> set[str]:
@@ -103,7 +106,7 @@ def failed_checks(manifest: dict[str, Any]) -> set[str]:
 
 @emulates
 def test_every_task_is_completed_with_real_packets_and_the_run_can_be_repeated(tmp_path: Path) -> None:
-    code, run, manifest = emulated(tmp_path, "--policy", "fixed")
+    code, run, manifest = emulated(tmp_path, "--policy", "fixed", figures=True)
     assert (code, manifest["valid"], manifest["facts"]["rung"]) == (0, True, "emu"), failed_checks(manifest)
     assert manifest["facts"]["duration_s"] == DURATION_S
     emulation = manifest["facts"]["emulation"]
@@ -125,6 +128,7 @@ def test_every_task_is_completed_with_real_packets_and_the_run_can_be_repeated(t
     packets = pd.read_parquet(run / "packets.parquet")
     assert len(packets) == emulation["packets"] > 10 * OFFERED
     assert (run / "report.html").is_file() and (run / "events.parquet").is_file()
+    assert {"agreement.pdf", "lateness.pdf", "probes.pdf"} <= {path.name for path in (run / "figures").iterdir()}
     assert len(pd.read_csv(run / "probes.csv")) == len(emulation["links"]) == 4
     assert manifest["broker"]["name"] in ("mosquitto", "amqtt")
     again = call("rerun", run)
@@ -163,6 +167,7 @@ def test_late_packets_and_failed_commands_make_the_run_invalid(tmp_path: Path) -
     assert "realtime.commands[1] at gnb: failed: exit status 127" in manifest["facts"]["notes"]
     assert "no-such-program" in (run / "hosts" / "01-gnb.txt").read_text()
     assert "This run failed" in (run / "report.html").read_text()
+    assert manifest["facts"]["left_out"] == ["figures"] and not list((run / "figures").iterdir())
 
 
 @emulates
@@ -196,7 +201,16 @@ def test_without_a_broker_tasks_are_sent_as_datagrams(tmp_path: Path) -> None:
 
 @emulates
 def test_the_prompt_is_in_the_shaped_network(tmp_path: Path) -> None:
-    command = [*COMMAND, "emulate", str(write(tmp_path)), "--cli", "--out", str(tmp_path / "runs"), "--quiet"]
+    command = [
+        *COMMAND,
+        "emulate",
+        str(write(tmp_path)),
+        "--cli",
+        "--out",
+        str(tmp_path / "runs"),
+        "--quiet",
+        "--no-figures",
+    ]
     done = subprocess.run(
         command, input="ue1 ping -c 2 edge1\nexit\n", capture_output=True, text=True, check=False, cwd=ROOT
     )

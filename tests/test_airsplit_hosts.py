@@ -13,7 +13,7 @@ import pytest
 
 from hil.mqtt.broker import embedded
 from hil.testbed.hosts import local_workers
-from tests.test_airsplit import COMMAND, ROOT, call
+from tests.commands import COMMAND, ROOT, call
 
 SCENARIO = """
 name: small
@@ -70,7 +70,7 @@ def stage_workers(folder: Path, label: str) -> set[tuple[str, str]]:
 
 
 def test_run_on_local_workers_is_measured_and_can_be_replayed(scenario: Path, tmp_path: Path) -> None:
-    done = call("run", scenario, "--hil", "local", "--out", tmp_path / "runs", "--json")
+    done = call("run", scenario, "--hil", "local", "--out", tmp_path / "runs", "--json", "--no-figures")
     assert done.returncode == 0, done.stderr
     folder = Path(json.loads(done.stdout)["run"])
     measured, modelled = rows_of(folder, "fixed@hosts"), rows_of(folder, "fixed")
@@ -119,7 +119,7 @@ def test_broker_command_prints_its_address_and_hosts_lists_workers() -> None:
 @contextmanager
 def run_in_progress(scenario: Path, out: Path, address: str) -> Iterator[subprocess.Popen[str]]:
     """Start a run on the workers of a broker; yield it when it begins to use them."""
-    command = [*COMMAND, "run", str(scenario), "--hil", address, "--out", str(out), "--json"]
+    command = [*COMMAND, "run", str(scenario), "--hil", address, "--out", str(out), "--json", "--no-figures"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:

@@ -14,7 +14,7 @@ from emulator.workload import Stream
 from hil.answers import Answer, answer_of
 from hil.task_inputs import input_image, input_prompt, input_seed
 from results.figures.quality_data import read_quality
-from tests.test_airsplit import call
+from tests.commands import call
 from tests.topologies.datasets.installed import needs_photographs
 from topologies.models.chain import Chain
 from topologies.models.registry import model_plan, plan_input

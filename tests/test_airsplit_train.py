@@ -16,7 +16,10 @@ from results.progress import RunProgress
 from tests.agents.learning.event_files import scalars_in
 
 ROOT = Path(airsplit.__file__).parents[1]
-CHANGES = ("training.steps=60000", "training.traces=1", "training.duration_s=4", "duration_s=2", "hil=null")
+CHANGES = (
+    *("training.steps=60000", "training.traces=1", "training.duration_s=4", "duration_s=2", "hil=null"),
+    "tasks[0].cuts=[13]",
+)
 SHORT = [part for change in CHANGES for part in ("--set", change)]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.test_airsplit import call
+from tests.commands import call
 from tests.test_airsplit_emulate_run import OFFERED, emulates, failed_checks, run_emulated
 
 IMPOSSIBLE = tuple(

@@ -13,9 +13,9 @@ import pytest
 import airsplit
 from agents.user_errors import in_one_line
 from emulator.trace import constant
+from tests.commands import ROOT, call
 from tests.topologies.loading.bad_scenarios import GOOD
 
-ROOT = Path(airsplit.__file__).parents[1]
 AIRSPLIT = [sys.executable, "-m", "airsplit"]
 SMALL = GOOD.replace("{ring: {nearest_m: 120, farthest_m: 280}}", "{at_m: [40, 0]}").partition("hil:")[0]
 CAN_MOUNT = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0
@@ -36,7 +36,7 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def call(*words: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+def start(*words: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(ROOT), str(cwd)])
     environment = {**os.environ, "PYTHONPATH": path, **variables}
     return subprocess.run(
@@ -48,7 +48,7 @@ def call(*words: str | Path, cwd: Path = ROOT, **variables: str) -> subprocess.C
 def finished(scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an undisturbed run."""
     out = tmp_path_factory.mktemp("runs")
-    done = call(*AIRSPLIT, "run", scenario, "--out", out)
+    done = call("run", scenario, "--out", out)
     assert done.returncode == 0, done.stderr
     (folder,) = (out / "good").iterdir()
     return folder
@@ -74,14 +74,14 @@ def test_full_disk_names_its_path_and_loses_no_complete_run(
         code=$?
         cp -r {disk} {kept}
         exit $code"""
-    done = call("unshare", "-m", "sh", "-c", program)
+    done = start("unshare", "-m", "sh", "-c", program)
     last = done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr and str(disk) in last and "No space left on device" in last
     assert done.returncode == code, done.stderr
     if done.returncode == 6:
         (folder,) = (kept / "good").iterdir()
         assert digest(folder) == digest(finished)
-        assert call(*AIRSPLIT, "report", folder).returncode == 0
+        assert call("report", folder).returncode == 0
         assert {path.name for path in folder.rglob("*")} == {path.name for path in finished.rglob("*")}
 
 
@@ -100,7 +100,7 @@ def test_interruption_after_the_records_keeps_the_run(
     (folder,) = (tmp_path / "good").iterdir()
     assert running.returncode == 6 and "interrupted" in rest and f"`airsplit report {folder}`" in rest
     assert digest(folder) == digest(finished)
-    done = call(*AIRSPLIT, "rerun", folder)
+    done = call("rerun", folder)
     assert done.returncode == 0, done.stderr
     assert airsplit.open_run(folder).summary.equals(airsplit.open_run(finished).summary)
     assert (folder / "report.html").is_file()
@@ -129,41 +129,41 @@ def test_figure_is_the_same_file_whatever_the_users_matplotlibrc(
     constant(1e6).save(tmp_path / "t.parquet")
     (settings / "matplotlibrc").write_text(lines, encoding="latin-1")
     path = tmp_path / f"t{suffix}"
-    draw = (*AIRSPLIT, "trace", "plot", str(tmp_path / "t.parquet"), "--out", str(path))
+    draw = ("trace", "plot", tmp_path / "t.parquet", "--out", path)
     assert call(*draw).returncode == 0
     before = path.read_bytes()
-    done = call(*draw, MPLCONFIGDIR=str(settings), MPLBACKEND="module://matplotlib_inline.backend_inline")
+    done = start(*AIRSPLIT, *draw, MPLCONFIGDIR=str(settings), MPLBACKEND="module://matplotlib_inline.backend_inline")
     assert done.returncode == 0, done.stderr
     assert path.read_bytes() == before
 
 
 def test_settings_that_matplotlib_cannot_read_are_said_before_the_work(scenario: Path, tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe")  # in the working directory, which comes first
-    done = call(*AIRSPLIT, "run", scenario, "--out", tmp_path / "runs", cwd=tmp_path)
+    done = start(*AIRSPLIT, "run", scenario, "--out", tmp_path / "runs", cwd=tmp_path)
     assert done.returncode == 4 and "matplotlibrc" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("out", ["/proc/nope", "/proc", "/dev/null"])
 def test_late_out_is_refused_before_the_work(out: str, scenario: Path) -> None:
-    done = call(*AIRSPLIT, "run", scenario, "--out", out)
+    done = call("run", scenario, "--out", out)
     assert (done.returncode, done.stderr.count("\n")) == (3, 1) and done.stderr.startswith(out)
 
 
 def test_missing_package_is_said_before_the_work(scenario: Path, tmp_path: Path) -> None:
     (tmp_path / "seaborn.py").write_text("raise ModuleNotFoundError('No module named seaborn', name='seaborn')\n")
-    done = call(*AIRSPLIT, "run", scenario, "--out", tmp_path / "runs", cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    done = start(*AIRSPLIT, "run", scenario, "--out", tmp_path / "runs", cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert (done.returncode, done.stderr.count("\n")) == (4, 1) and "pip install seaborn" in done.stderr
     assert not (tmp_path / "runs").exists()
 
 
 def test_run_without_figures_and_bound(scenario: Path, tmp_path: Path) -> None:
-    done = call(*AIRSPLIT, "run", scenario, "--out", tmp_path, "--no-figures", "--no-bound", "--quiet")
+    done = call("run", scenario, "--out", tmp_path, "--no-figures", "--no-bound", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
     (folder,) = (tmp_path / "good").iterdir()
     assert not list((folder / "figures").iterdir()) and not (folder / "bound.parquet").exists()
-    assert call(*AIRSPLIT, "rerun", folder).returncode == 0
-    assert call(*AIRSPLIT, "figures", folder).returncode == 0
+    assert call("rerun", folder).returncode == 0
+    assert call("figures", folder).returncode == 0
     assert (folder / "figures" / "delay-cdf.pdf").is_file()
 
 
@@ -171,11 +171,11 @@ def test_error_of_a_policy_has_file_and_line(scenario: Path, tmp_path: Path) -> 
     (tmp_path / "adrift_policy.py").write_text(ADRIFT)
     policies = "policies=[{type: 'adrift_policy:Adrift'}]"
     words: list[str | Path] = [*AIRSPLIT, "run", scenario, "--out", tmp_path, "--set", policies]
-    done = call(*words, "--quiet", cwd=tmp_path)
+    done = start(*words, "--quiet", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert "decide raised KeyError: " in done.stderr
     assert done.stderr.endswith(f", raised at {tmp_path / 'adrift_policy.py'}:7\n")
-    shown = call(*words, "--quiet", "--traceback", cwd=tmp_path).stderr
+    shown = start(*words, "--quiet", "--traceback", cwd=tmp_path).stderr
     assert "Traceback" in shown and "in choose" in shown and shown.splitlines()[-1] == done.stderr.strip()
 
 

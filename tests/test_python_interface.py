@@ -18,7 +18,8 @@ import pytest
 import airsplit
 from emulator.core.sources import PACKAGES
 from emulator.trace import constant
-from tests.test_airsplit import ROOT, call, digest_of
+from tests.commands import ROOT, call
+from tests.test_airsplit import digest_of
 from tests.topologies.loading.bad_scenarios import GOOD
 
 HEAVY = {"numba", "pandas", "torch", "transformers", "scipy", "matplotlib", "seaborn", "simpy", "gymnasium"}
@@ -91,8 +92,10 @@ def test_help_of_every_command_and_the_package_load_no_heavy_library() -> None:
 
 
 def test_run_has_the_records_of_the_command_line(file: Path, tmp_path: Path) -> None:
-    run = airsplit.load(file, {"duration_s": 1, "cost": {"failure_s": 2}}).run(seed=5, out=tmp_path / "python")
-    settings = ("--seed", "5", "--set", "duration_s=1", "--set", "cost.failure_s=2")
+    run = airsplit.load(file, {"duration_s": 1, "cost": {"failure_s": 2}}).run(
+        seed=5, out=tmp_path / "python", left_out=["figures"]
+    )
+    settings = ("--seed", "5", "--set", "duration_s=1", "--set", "cost.failure_s=2", "--no-figures")
     done = call("run", file, *settings, "--out", tmp_path / "shell", "--json")
     assert done.returncode == 0, done.stderr
     assert run.manifest.records_sha256 == digest_of(Path(json.loads(done.stdout)["run"]))
@@ -100,7 +103,7 @@ def test_run_has_the_records_of_the_command_line(file: Path, tmp_path: Path) -> 
 
 
 def test_stored_command_makes_the_same_run(file: Path, tmp_path: Path) -> None:
-    run = airsplit.load(file).run({"first": "pool1", "greedy": "greedy"}, out=tmp_path / "runs")
+    run = airsplit.load(file).run({"first": "pool1", "greedy": "greedy"}, out=tmp_path / "runs", left_out=["figures"])
     program, *arguments = run.manifest.command
     assert program == "airsplit"
     assert shlex.join(arguments).startswith(f"run {file}")
@@ -144,15 +147,16 @@ def test_policies_are_labels_types_and_objects(file: Path, tmp_path: Path) -> No
     scenario = airsplit.load(file)
     assert scenario.labels == ("random", "pool1")
     own = LastCandidate()
-    run = scenario.run({"split": "pool1", "mine": own, "best": "exact"}, out=tmp_path / "runs")
+    run = scenario.run({"split": "pool1", "mine": own, "best": "exact"}, out=tmp_path / "runs", left_out=["figures"])
     assert list(run.manifest.facts.policies) == ["split", "mine", "best"]
     assert own.decisions == (run.tasks["policy"] == "mine").sum() > 0
-    assert list(scenario.run(["exact", "pool1"], out=tmp_path / "runs").manifest.facts.policies) == ["exact", "pool1"]
+    run = scenario.run(["exact", "pool1"], out=tmp_path / "runs", left_out=["figures"])
+    assert list(run.manifest.facts.policies) == ["exact", "pool1"]
 
 
 def test_objects_decide_as_their_class_does(file: Path, tmp_path: Path) -> None:
-    own = airsplit.load(file).run({"LastCandidate": LastCandidate()}, out=tmp_path / "runs")
-    named = airsplit.load(file).run([f"{__name__}:LastCandidate"], out=tmp_path / "runs")
+    own = airsplit.load(file).run({"LastCandidate": LastCandidate()}, out=tmp_path / "runs", left_out=["figures"])
+    named = airsplit.load(file).run([f"{__name__}:LastCandidate"], out=tmp_path / "runs", left_out=["figures"])
     assert own.manifest.records_sha256 == named.manifest.records_sha256
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from emulator.core.fifo import append
 from emulator.core.machine_code import KEPT_FOLDERS
-from tests.test_airsplit import ROOT
+from tests.commands import ROOT
 
 FOLDER = "from emulator.core.compiled import cache_folder; from emulator.core.draws import uniform; "
 FOLDER += "print(cache_folder(), uniform(1, 1, 1, 1) < 1.0)"

@@ -19,7 +19,7 @@ from hil.mqtt.greeting import GREETING_S, BrokerRefuses, greet
 from hil.mqtt.login import PASSWORD_VARIABLE, Login, open_login
 from hil.testbed.connection import CoordinatorConnection
 from hil.testbed.hosts import known_workers
-from tests.test_airsplit import COMMAND, ROOT, call
+from tests.commands import COMMAND, ROOT, call
 
 USER, PASSWORD = "lab", "s3cret wörd"
 
