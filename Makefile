@@ -34,10 +34,11 @@ mininet: $(READY)
 emulate-demo: mininet
 	$(BIN)/airsplit emulate topologies/quickstart.yaml
 
-# Tests in real time run alone, all others a process a processor.
+# Tests in real time run alone, all others a process of one thread a processor, in the order of their collection.
 test: lint
 	@failed=0; \
-	$(BIN)/python -m pytest -m "not real_time" --numprocesses auto --dist loadfile || failed=$$?; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not real_time" --numprocesses auto --dist loadfile --no-loadscope-reorder \
+		|| failed=$$?; \
 	$(BIN)/python -m pytest -m real_time || failed=$$?; \
 	exit $$failed
 

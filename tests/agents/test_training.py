@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from subprocess import run
 from typing import Any
@@ -35,8 +36,14 @@ BRIEF = {"total_timesteps": 4_096, "num_envs": 16}
 QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
 
 
-def trained(agent: str, seed: int = 1) -> tuple[Checkpoint, list[dict[str, Any]]]:
+def train(agent: str, seed: int) -> tuple[Checkpoint, list[dict[str, Any]]]:
     return train_agent(agent, EPISODES, BRIEF, seed, silent)
+
+
+@cache
+def trained(agent: str) -> tuple[Checkpoint, list[dict[str, Any]]]:
+    """Return an agent that tests share, and its curve."""
+    return train(agent, 1)
 
 
 def silent(*_: object) -> None:
@@ -54,20 +61,20 @@ def test_curve_has_the_usual_diagnostics() -> None:
 def test_the_same_seed_trains_the_same_agent(agent: str) -> None:
     torch.set_num_threads(2)
     before = torch.random.get_rng_state()
-    first, curve = trained(agent, 7)
+    first, curve = train(agent, 7)
     assert torch.equal(torch.random.get_rng_state(), before)  # training draws from its own generators only
     assert torch.get_num_threads() == 2
     assert first.training.threads == 1
     torch.rand(3)
     torch.set_num_threads(1)
-    second, again = trained(agent, 7)
+    second, again = train(agent, 7)
     assert first.sha256 == second.sha256
     assert curve == again
-    assert trained(agent, 8)[0].sha256 != first.sha256
+    assert train(agent, 8)[0].sha256 != first.sha256
 
 
 def test_asynchronous_workers_learn_too() -> None:
-    _, curve = train_agent("a3c", EPISODES, {"total_timesteps": 20_000, "asynchronous": True}, 1, silent)
+    _, curve = train_agent("a3c", EPISODES, {"total_timesteps": 20_000, "asynchronous": True, "workers": 2}, 1, silent)
     assert curve[-1]["episode_return"] > curve[0]["episode_return"] + 1
 
 
@@ -284,7 +291,14 @@ def test_training_for_a_source_without_links() -> None:
 
 
 def test_an_asynchronous_agent_is_trained_without_a_state(tmp_path: Path) -> None:
-    changes = ["training.steps=512", "training.traces=1", "training.duration_s=2", "duration_s=1", "hil=null"]
+    changes = [
+        "tasks[0].cuts=[13]",
+        "training.steps=512",
+        "training.traces=1",
+        "training.duration_s=2",
+        "duration_s=1",
+        "hil=null",
+    ]
     changes += ["policies=[{type: a3c, settings: {asynchronous: true, workers: 1}}]", "realtime.policy=a3c"]
     scenario, files = load(QUICKSTART, changes), TrainingFiles(tmp_path / "state", save_every_s=0)
     train_one(scenario, QUICKSTART.parent, "a3c", 1, silent, Cache(), files)
@@ -294,7 +308,8 @@ def test_an_asynchronous_agent_is_trained_without_a_state(tmp_path: Path) -> Non
 
 
 def test_missing_agents_of_a_scenario_are_trained() -> None:
-    scenario = load(QUICKSTART, ["training.steps=2048", "training.traces=2", "training.duration_s=10"])
+    changes = ["tasks[0].cuts=[13]", "training.steps=2048", "training.traces=2", "training.duration_s=10"]
+    scenario = load(QUICKSTART, changes)
     reports: list[tuple[Any, ...]] = []
     agents = train_missing(scenario, QUICKSTART.parent, lambda *each: reports.append(each), {}, Cache())
     assert set(agents) == {"ppo", "a2c", "a3c"}

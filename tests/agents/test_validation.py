@@ -91,7 +91,13 @@ def test_validation_shares_no_trace_with_training_or_run() -> None:
 
 def test_the_channels_of_the_run_are_not_read() -> None:
     """Another run's seed changes all of its channels, and neither the agent nor its scores."""
-    changes = ["training.steps=8192", "training.traces=1", "training.duration_s=2", "training.validation_traces=1"]
+    changes = [
+        "tasks[0].cuts=[13]",
+        "training.steps=8192",
+        "training.traces=1",
+        "training.duration_s=2",
+        "training.validation_traces=1",
+    ]
     changes += ["policies=[{type: ppo}]", "hil=null", "realtime.policy=ppo", "duration_s=1", "training.patience=1"]
     results = []
     for seed in (1, 2):

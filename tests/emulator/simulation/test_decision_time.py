@@ -45,10 +45,10 @@ def test_a_task_waits_for_its_decision(engine: EngineName, tmp_path: Path) -> No
         assert after["transfer_ns"] == before["transfer_ns"]
 
 
-@pytest.mark.parametrize("number", range(0, COUNT, 3))
+@pytest.mark.parametrize("number", range(0, COUNT, 5))
 @pytest.mark.parametrize("fails", [False, True])
 def test_both_engines_record_the_same(number: int, fails: bool, tmp_path: Path) -> None:
-    """Every third stored system, with and without failures; half of the times coincide with other events."""
+    """Every fifth stored system, with and without failures; half of the times coincide with other events."""
     digests = []
     for engine in ENGINES:
         system, policy, compute = (failing_case if fails else stored_case)(number)

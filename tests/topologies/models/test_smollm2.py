@@ -56,8 +56,9 @@ def test_whole_chain_equals_transformers(whole: Chain, reference: Any) -> None:
         assert torch.equal(whole(tokens), reference(tokens, use_cache=False).logits)
 
 
-@pytest.mark.parametrize("cut", range(1, LAYERS))
-def test_split_equals_the_whole_at_every_cut(whole: Chain, cut: int) -> None:
+@pytest.mark.parametrize("cut", range(1, LAYERS, 6))
+def test_split_equals_the_whole(whole: Chain, cut: int) -> None:
+    """Small models of the same architecture are cut everywhere: see test_architectures.py."""
     tokens = prompt_tokens()
     expected = whole(tokens)
     activation = build(NAME, 0, 0, cut)(tokens)
@@ -69,13 +70,13 @@ def test_split_equals_the_whole_at_every_cut(whole: Chain, cut: int) -> None:
 def test_greedy_text_of_two_partitions_with_caches_is_that_of_generate(reference: Any, cut: int) -> None:
     tokens = prompt_tokens()
     expected = reference.generate(
-        tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=64, do_sample=False, eos_token_id=None
+        tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=32, do_sample=False, eos_token_id=None
     )
     near, far = build(NAME, 0, 0, cut), build(NAME, 0, cut)
     of_near, of_far = Session(), Session()
     found = tokens[0].tolist()
     x = tokens
-    for _ in range(64):
+    for _ in range(32):
         scores = far(near(x, of_near), of_far)
         found.append(int(scores[0, -1].argmax()))
         x = torch.tensor([found[-1:]])
@@ -93,10 +94,10 @@ def test_digits_are_single_tokens_and_texts_come_back() -> None:
 
 
 def test_perplexity_of_the_first_windows(whole: Chain) -> None:
-    """10 windows of 512 tokens; all 220 of the text have a perplexity of 13.25."""
+    """3 windows of 512 tokens; all 220 of the text have a perplexity of 13.25."""
     tokens = prompt_tokens("\n".join(pydoc_data.topics.topics.values()))[0]
     losses = []
-    for start in range(0, 10 * 512, 512):
+    for start in range(0, 3 * 512, 512):
         window = tokens[start : start + 512]
         losses.append(torch.nn.functional.cross_entropy(whole(window[None])[0, :-1], window[1:]).item())
-    assert math.exp(sum(losses) / len(losses)) == pytest.approx(14.94, abs=0.02)
+    assert math.exp(sum(losses) / len(losses)) == pytest.approx(13.73, abs=0.02)

@@ -65,7 +65,7 @@ def channel(seed: int, mean_db: float, ranks: int = 1) -> Received:
     return Received(sinr, limit_prbs, symbols)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 999),
     mean_db=st.floats(-6, 35),
@@ -106,7 +106,7 @@ def test_full_buffer_equals_the_reference(
     assert np.allclose(found["bler"], rows["bler"][:open_from], rtol=1e-4, atol=1e-7, equal_nan=True)
 
 
-@settings(max_examples=400)
+@settings(max_examples=120)
 @given(
     seed=st.integers(0, 999),
     mean_db=st.floats(0, 30),
