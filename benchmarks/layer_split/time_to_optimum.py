@@ -19,19 +19,26 @@ from benchmarks.time_to_optimum import SIDES, Challenge, of_stable_baselines, se
 from emulator.core.randomness import generator
 
 SPACE: Mapping[str, Sequence[Any]] = {
-    "total_timesteps": (7_500, 10_000, 15_000, 20_000, 30_000, 40_000),
-    "num_envs": (64, 128, 256),
-    "num_steps": (6, 12, 30),
-    "learning_rate": (3e-3, 8e-3, 2e-2),
+    "total_timesteps": (7_500, 10_000, 15_000, 20_000, 25_000, 30_000, 40_000),
+    "num_envs": (32, 64, 128, 256, 512),
+    "num_steps": (5, 6, 10, 12, 30),  # an episode has five, and our environments start the next one in a sixth
+    "learning_rate": (3e-3, 8e-3, 1.3e-2, 2e-2, 3e-2, 5e-2),
     "gamma": (0.99, 1.0),
-    "update_epochs": (2, 4, 8, 16),
+    "gae_lambda": (0.8, 0.9, 0.95, 1.0),
+    "update_epochs": (1, 2, 3, 4, 6, 8, 16),
     "num_minibatches": (1, 2, 4, 8),
-    "ent_coef": (0.02, 0.1, 0.5, 1.0),
-    "hidden": (16, 32, 64),
+    "clip_coef": (0.2, 0.3, 0.5),
+    "ent_coef": (0.02, 0.1, 0.2, 0.5, 1.0),
+    "vf_coef": (0.1, 0.25, 0.5, 1.0),
+    "max_grad_norm": (0.5, 1.0, 3.0),
+    "hidden": (8, 16, 24, 32, 64),
 }
-# Found by `search`, which tries both on either side first. Ours with a third more steps and half the weight of the
-# entropy: as found, one of five further seeds missed the 2 %.
-OWN = PpoSettings(40_000, 256, 6, 2e-2, 0.99, update_epochs=4, num_minibatches=2, ent_coef=0.5, hidden=16)
+# Found by `search`, which tries both on either side first: within 2 % with 18 and 19 of its twenty seeds. Those that
+# are with all twenty take longer.
+OWN = PpoSettings(
+    40_000, 256, 6, 3e-2, 0.99, 0.9, update_epochs=2, num_minibatches=4, clip_coef=0.3, ent_coef=0.5, vf_coef=0.1,
+    max_grad_norm=1.0, hidden=8,
+)  # fmt: skip
 PEER = PpoSettings(15_000, 128, 12, 2e-2, 1.0, update_epochs=8, num_minibatches=2, ent_coef=1.0, hidden=32)
 
 
