@@ -123,7 +123,7 @@ def search(
             if slow or challenge.gap(trained.weights) > WITHIN:
                 break
             within += 1
-        if (within, -np.mean(times)) > (most, -best_s):
+        if (within, -float(np.mean(times))) > (most, -best_s):
             best, most, best_s = settings, within, float(np.mean(times))
             if within == len(SEARCH_SEEDS):
                 yield best, best_s
