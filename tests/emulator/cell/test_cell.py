@@ -19,7 +19,7 @@ from tests.emulator.reference_cell import Offer, ReferenceCell
 from tests.emulator.selective_traces import named_table
 from tests.emulator.strategies import cases, offers, slots, specs
 
-MANY = settings(max_examples=400)
+MANY = settings(max_examples=200)
 SCHEDULERS: tuple[Scheduler, ...] = ("rr", "pf", "max-rate")
 
 CellCase = tuple[CellSpec, list[LinkSpec], int, list[Offer]]
