@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
@@ -25,24 +26,33 @@ from emulator.workload import Recorded, Stream
 from tests.agents.systems import powered, small_system
 from tests.emulator.strategies import nothing
 
-QUICKSTART = str(Path(__file__).parents[2] / "topologies" / "quickstart.yaml")
+QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
 EPISODES = Episodes([small_system(1), small_system(2)], EpisodeSettings(6, 5, 3))
 
 
-def test_gymnasiums_checker_passes() -> None:
-    environment = gymnasium.make(SPLIT_INFERENCE, scenario=QUICKSTART, episodes=2, steps=3)
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the file of a quickstart with channels of a second."""
+    data = yaml.safe_load(QUICKSTART.read_text())
+    file = tmp_path_factory.mktemp("scenario") / "quickstart.yaml"
+    file.write_text(yaml.safe_dump(data | {"duration_s": 1, "training": {"traces": 1, "duration_s": 1}}))
+    return str(file)
+
+
+def test_gymnasiums_checker_passes(scenario: str) -> None:
+    environment = gymnasium.make(SPLIT_INFERENCE, scenario=scenario, episodes=2, steps=3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(environment.unwrapped)
 
 
-def test_the_checker_of_stable_baselines3_passes() -> None:
+def test_the_checker_of_stable_baselines3_passes(scenario: str) -> None:
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
-    checker.check_env(gymnasium.make(SPLIT_INFERENCE, scenario=QUICKSTART, episodes=2, steps=3).unwrapped)
+    checker.check_env(gymnasium.make(SPLIT_INFERENCE, scenario=scenario, episodes=2, steps=3).unwrapped)
 
 
-def test_gymnasium_makes_the_vector_environment() -> None:
-    environment = gymnasium.make_vec(SPLIT_INFERENCE, num_envs=3, scenario=QUICKSTART, episodes=2, steps=3)
+def test_gymnasium_makes_the_vector_environment(scenario: str) -> None:
+    environment = gymnasium.make_vec(SPLIT_INFERENCE, num_envs=3, scenario=scenario, episodes=2, steps=3)
     assert isinstance(environment.unwrapped, SplitInferenceVector)
     assert environment.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
 
