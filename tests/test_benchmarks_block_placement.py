@@ -82,6 +82,8 @@ def test_a_difference_is_paired_and_has_an_interval_from_five_seeds_on() -> None
         for policy, factor in {"worse": 1.1 + value / 100, "better": 1.0}.items()
     ]
     assert difference(relative(pd.DataFrame(pairs), "worse", "better")) == pytest.approx((0.15, 0.15, 0.15))
+    unfinished = [*pairs, *({**pair, "seed": 5, "cost_s": 9.0} for pair in pairs[:2])]  # at one of two points
+    assert len(relative(pd.DataFrame(unfinished), "worse", "better")) == 5
     assert np.isnan(difference(reference[:4]).low)
     noise = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])
     assert verdict(difference(noise)) == "undecided"

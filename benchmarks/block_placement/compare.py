@@ -52,8 +52,10 @@ def gaps(part: pd.DataFrame, policy: str, reference: str, column: str = "cost_s"
 
 
 def relative(part: pd.DataFrame, policy: str, reference: str, column: str = "cost_s") -> Floats:
-    """Return the mean of `gaps` over the points of a sweep, shape (seeds,)."""
-    return np.asarray(gaps(part, policy, reference, column).groupby("seed").mean(), dtype=np.float64)
+    """Return the mean of `gaps` over the points of a sweep, shape (seeds,): of seeds that have all points."""
+    by_seed = gaps(part, policy, reference, column).groupby("seed")
+    complete = by_seed.size() == by_seed.size().max()
+    return np.asarray(by_seed.mean()[complete], dtype=np.float64)
 
 
 def difference(relative: Floats) -> Difference:

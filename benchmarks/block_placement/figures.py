@@ -115,7 +115,6 @@ def learned(rows: pd.DataFrame, folder: Path) -> None:
         panels[2].set_xticks(SWEEPS[LENGTHS], [f"{slots / 1000:g}" for slots in SWEEPS[LENGTHS]])
         panels[2].minorticks_off()
         panels[0].set_ylabel("Cost over the\noptimum (%)")
-        panels[2].set_ylim(bottom=0)
         _legend(figure, SHOWN)
         for suffix in SUFFIXES:
             save(figure, folder / f"block-placement-learned{suffix}")
