@@ -40,12 +40,14 @@ def deploy_groups(system: System, section: GroupsSection, nodes: Sequence[str] |
     A group is the shortest beginning of its order on which the model fits: the order of its tree, or of the hybrid
     group the members of the two others in turns. Costs are of the source's first task alone, at the mean rates of the
     whole run; placements are exact optima that use each node at most once (`agents.solvers.device_subsets`). Raises
-    ValueError, one line, for more than `MOST_NODES` nodes, if all together cannot hold the model, and if the source has
-    no such task.
+    ValueError, one line, for more than `MOST_NODES` nodes, for groups with more members than there are nodes, if all
+    together cannot hold the model, and if the source has no such task.
     """
     members = inventory(system, nodes)
     if len(members) > MOST_NODES:
         raise ValueError(f"groups.nodes: must be at most {MOST_NODES} of the {len(members)} nodes with a device")
+    if section.members > len(members):
+        raise ValueError(f"groups.members={section.members}: must be at most {len(members)}, the number of nodes")
     observation = _mean_observation(system, section)
     choices = choices_of(observation.candidates)
     deployer = _Deployer(system, observation, choices)

@@ -42,6 +42,7 @@ def test_groups_of_the_quickstart(tmp_path: Path) -> None:
     [
         (("--set", "groups.nodes=[ue1, edge1]"), "no group of edge1, ue1 can hold the model"),
         (("--set", "nodes[0].count=20"), "groups.nodes: must be at most 12 of the 23 nodes with a device"),
+        (("--set", "groups.members=10"), "groups.members=10: must be at most 9, the number of nodes"),
         (("--set", "groups=null"), "groups: must be given, for example {task: TASK"),
         (("--out", "trees.txt"), "trees.txt: ending must be one of .pdf, .png, .svg"),
     ],

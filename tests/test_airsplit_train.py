@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import airsplit
+from airsplit.cli import app
 from results.progress import RunProgress
 from tests.agents.learning.event_files import scalars_in
 
@@ -73,3 +75,9 @@ def test_details_of_a_step_are_shown(capsys: pytest.CaptureFixture[str], monkeyp
     for now_s[0], done in ((0.0, 100), (3.0, 200), (12.0, 300), (13.0, 400)):
         progress("ppo", done, 400, f"return {done}")
     assert capsys.readouterr().err == "ppo: 300 of 400, return 300\nppo: 13.0 s, return 400\n"
+
+
+def test_a_negative_seed_is_wrong_usage(tmp_path: Path) -> None:
+    refused = CliRunner().invoke(app, command("ppo", tmp_path / "agent", "--seed", "-1")[3:])
+    assert refused.exit_code == 2
+    assert "--seed" in refused.output

@@ -11,19 +11,22 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from emulator.core.arrays import Float32s, Ints
+from emulator.core.arrays import Float32s, Ints, is_integer
 
 
 class SeededVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]]):
     """Environment i draws what the scalar one draws after a reset with seed + i.
 
     The autoreset mode is NEXT_STEP, Gymnasium's default: the step after an episode's end ignores its action, has reward
-    0 and returns the next episode's first observation. Returned arrays belong to the caller.
+    0 and returns the next episode's first observation. Returned arrays belong to the caller. Raises ValueError for less
+    than one environment.
     """
 
     def __init__(
         self, num_envs: int, observation_space: "gymnasium.Space[Float32s]", action_space: "gymnasium.Space[Any]"
     ) -> None:
+        if not is_integer(num_envs) or num_envs < 1:
+            raise ValueError(f"num_envs={num_envs}: must be a whole number of at least 1")
         self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = observation_space, action_space
@@ -34,10 +37,13 @@ class SeededVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]])
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Float32s, dict[str, Any]]:
-        """Start the next episode in every environment. Raises ValueError for options, as there are none."""
+        """Start the next episode in every environment. Raises ValueError for options, as there are none, and for
+        another number of seeds than of environments."""
         if options:
             raise ValueError(f"options={dict(options)}: must be empty")
         seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"seed={seeds}: must be a number, or a list of {self.num_envs}")
         self._seed(seeds)
         return self._start_all()
 

@@ -38,8 +38,8 @@ def relaxed_placement(costs: ChainCosts, energies: ChainCosts, budget: float, st
 def _solve(
     costs: ChainCosts, energies: ChainCosts, budget: float, step: float, rounding: np.ufunc
 ) -> tuple[tuple[int, ...], float]:
-    if not (step > 0 and 0 <= budget < np.inf):
-        raise ValueError(f"step={step}, budget={budget}: must be above 0, and finite and not negative")
+    if not (0 < step < np.inf and 0 <= budget < np.inf):
+        raise ValueError(f"step={step}, budget={budget}: must be finite, above 0 and not negative")
     if [each.shape for each in costs] != [each.shape for each in energies]:
         raise ValueError("energies: must have the shapes of costs")
     nodes, edges, entry, leave = (_steps(each, step, rounding) for each in energies)
@@ -75,7 +75,7 @@ def _steps(energies: FloatArray, step: float, rounding: np.ufunc) -> FloatArray:
     """Return energies in whole steps."""
     ratio = np.where(np.isinf(energies), 0.0, energies) / step
     whole = np.rint(ratio)
-    near = np.abs(ratio - whole) <= NEAR * np.maximum(whole, 1.0)
+    near = np.abs(ratio - whole) <= NEAR * whole
     return np.where(np.isinf(energies), np.inf, np.where(near, whole, rounding(ratio)))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents.solvers.solution import FloatArray, Solution, cost_array
+from emulator.core.arrays import is_integer
 
 Used = tuple[int, ...]  # number of used devices of each type
 
@@ -46,11 +47,15 @@ class PipelineCosts(NamedTuple):
         cls, layers: ArrayLike, transfers: ArrayLike, entry: ArrayLike, leave: ArrayLike, weights: ArrayLike,
         memories: ArrayLike, counts: Sequence[int] | None = None,
     ) -> Self:  # fmt: skip
-        """Return the costs; by default there is one device of each type. Raises ValueError (one line) for other shapes
-        or negative costs."""
+        """Return the costs; by default there is one device of each type. Raises ValueError (one line) for other shapes,
+        negative costs and broken counts."""
         layers = cost_array("layers", layers, -1, -1)
         length, types = layers.shape
+        if not (length and types):
+            raise ValueError(f"layers: must have a layer and a device, not the shape {layers.shape}")
         counts = (1,) * types if counts is None else tuple(counts)
+        if not all(is_integer(count) for count in counts):
+            raise ValueError(f"counts={counts}: must be whole numbers")
         cost_array("counts", counts, types)
         return cls(
             layers,

@@ -22,15 +22,21 @@ def backward_induction(rewards: ArrayLike, next_states: ArrayLike, final: ArrayL
 
     `rewards[t, s, a]`, shape (T, S, A); -inf forbids an action. `next_states[s, a]`, shape (S, A), or one for each
     step, shape (T, S, A). `final[s]`: value of the state after the last step, shape (S,), or the same for all. Raises
-    ValueError (one line) for other shapes, rewards that are NaN or +inf, and unknown states. Takes O(T S A).
+    ValueError (one line) for other shapes, values that are NaN or +inf, and unknown states. Takes O(T S A).
     """
     rewards = np.asarray(rewards, dtype=np.float64)
     next_states = np.asarray(next_states)
     if rewards.ndim != 3 or next_states.shape not in {rewards.shape, rewards.shape[1:]}:
         raise ValueError(f"next_states: must have the shape (S, A) or (T, S, A) of rewards, not {next_states.shape}")
-    if not np.all(rewards < np.inf):
-        raise ValueError("rewards: must not be NaN, nor infinite but for -inf")
-    steps, states, _ = rewards.shape
+    final = np.asarray(final, dtype=np.float64)
+    for name, values in (("rewards", rewards), ("final", final)):
+        if not np.all(values < np.inf):
+            raise ValueError(f"{name}: must not be NaN, nor infinite but for -inf")
+    steps, states, choices = rewards.shape
+    if not (states and choices):
+        raise ValueError(f"rewards: must have a state and an action, not the shape {rewards.shape}")
+    if final.shape not in {(), (states,)}:
+        raise ValueError(f"final: must have the shape () or ({states}), not {final.shape}")
     if not np.issubdtype(next_states.dtype, np.integer) or np.any((next_states < 0) | (next_states >= states)):
         raise ValueError(f"next_states: must be integers within 0-{states - 1}")
     values = np.empty((steps + 1, states))

@@ -18,7 +18,8 @@ def latency_cut(
     `round_trip` and `result` (the answer's way back) are added unless all layers run on the device. Places: 0 the
     device, 1 the server. Raises ValueError for other shapes or negative costs. Takes O(L).
     """
-    before, after, sent = _parts(device, server, upload, round_trip + result)
+    away = cost_array("round trip and result", [round_trip, result], 2).sum()
+    before, after, sent = _parts(device, server, upload, away)
     return _best(before + sent + after)
 
 
@@ -39,7 +40,7 @@ def _parts(
     server, upload = cost_array("server", server, layers), cost_array("upload", upload, layers)
     before = np.concatenate([[0.0], np.cumsum(device)])
     after = np.concatenate([np.cumsum(server[::-1])[::-1], [0.0]])
-    return before, after, np.append(upload + cost_array("round trip and result", away), 0.0)
+    return before, after, np.append(upload + away, 0.0)
 
 
 def _best(totals: FloatArray) -> Solution:

@@ -11,7 +11,7 @@ import numpy as np
 
 from agents.split_inference.encoding import LIMIT
 from agents.split_inference.episodes import Episodes, EpisodeSettings
-from emulator.core.arrays import Flags, Float32s
+from emulator.core.arrays import Flags, Float32s, is_integer
 from emulator.core.cache import user_cache
 from emulator.core.draws import uniform
 from topologies.build import training_systems
@@ -46,7 +46,11 @@ class SplitInference(gymnasium.Env[Float32s, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Float32s, dict[str, Any]]:
-        """Start the next episode."""
+        """Start the next episode. Raises ValueError for an episode that there is not, and for other options."""
+        chosen = (options or {}).get("episode", 0)
+        known = set(options or ()) <= {"episode"} and is_integer(chosen)
+        if not (known and 0 <= chosen < len(self.episodes)):
+            raise ValueError(f"options={options}: must be {{'episode': 0..{len(self.episodes) - 1}}}")
         super().reset(seed=seed)
         if seed is not None or self._key is None:
             self._key, self._count = int(self.np_random.integers(EPISODE_ORDERS)), 0
@@ -58,7 +62,7 @@ class SplitInference(gymnasium.Env[Float32s, np.int64]):
 
     def step(self, action: np.int64 | int) -> tuple[Float32s, float, bool, bool, dict[str, Any]]:
         """Place the observed task. Raises ValueError for an invalid action."""
-        if not 0 <= action < self.episodes.layout.choices:
+        if not (is_integer(action) and 0 <= action < self.episodes.layout.choices):
             raise ValueError(f"action={action}: must be in 0..{self.episodes.layout.choices - 1}")
         if self._step == self.episodes.settings.steps:
             raise gymnasium.error.ResetNeeded("the episode is over: call reset first")

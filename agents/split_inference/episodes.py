@@ -13,7 +13,7 @@ import numpy.typing as npt
 from agents.split_inference.bound import longest_idle_ns
 from agents.split_inference.encoding import Encoder, layout_of
 from agents.split_inference.isolated_outcome import IsolatedOutcomes
-from emulator.core.arrays import Flags, Float32s
+from emulator.core.arrays import Flags, Float32s, is_integer
 from emulator.core.randomness import draw_key, generator
 from emulator.core.units import NS_PER_S
 from emulator.simulation.network import Network
@@ -26,11 +26,17 @@ UNLIMITED_NS = 2**62
 
 @dataclass(frozen=True)
 class EpisodeSettings:
-    """The number of different episodes, the number of tasks in each, and the seed of the draws."""
+    """The number of different episodes, the number of tasks in each, and the seed of the draws. Raises ValueError (one
+    line) for less than one episode or task."""
 
     episodes: int = 64
     steps: int = 32
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "steps"):
+            if not is_integer(value := getattr(self, name)) or value < 1:
+                raise ValueError(f"{name}={value}: must be a whole number of at least 1")
 
 
 class Episode(NamedTuple):

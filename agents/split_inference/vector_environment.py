@@ -55,15 +55,19 @@ class SplitInferenceVector(SeededVector):
 
     def step(self, actions: Ints) -> tuple[Float32s, Float64s, Flags, Flags, dict[str, Any]]:
         """Place one task in each environment, or start its next episode. Raises ValueError for an invalid action,
-        before any environment changes."""
+        before any environment changes, and ResetNeeded before the first reset."""
+        if not self._seeded:
+            raise gymnasium.error.ResetNeeded("no episode has begun: call reset first")
         count, choices = self.num_envs, self._table.masks.shape[1]
         observations = np.empty((count, self._table.observations.shape[1]), dtype=np.float32)
         rewards = np.empty(count, dtype=np.float64)
         truncations = np.empty(count, dtype=np.bool_)
         masks = np.empty((count, choices), dtype=np.bool_)
         sojourns_ns = np.empty(count, dtype=np.int64)
-        valid = step_all(
-            np.asarray(actions, dtype=np.int64), self._state, self._steps, *self._table,
+        chosen = np.asarray(actions)
+        fits = chosen.shape == (count,) and np.issubdtype(chosen.dtype, np.integer)
+        valid = fits and step_all(
+            chosen.astype(np.int64, copy=False), self._state, self._steps, *self._table,
             observations, masks, rewards, sojourns_ns, truncations,
         )  # fmt: skip
         if not valid:

@@ -18,7 +18,9 @@ def train(
     ] = False,
     save_every: Annotated[float, typer.Option("--save-every", min=0, help="Seconds between two states.")] = 10.0,
     logs: Annotated[Path | None, typer.Option("--logs", help="Folder of event files for TensorBoard.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Instead of the scenario's training seed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=2**63 - 1, help="Instead of the scenario's training seed.")
+    ] = None,
     overrides: Overrides = None,
     no_cache: NoCache = False,
     as_json: Json = False,
@@ -31,19 +33,20 @@ def train(
     """
     from agents.training import TrainingFiles, train_one
     from emulator.core.cache import Cache, user_cache
-    from emulator.core.files import require_writable
+    from emulator.core.files import require_writable, sole_writer
     from results.progress import RunProgress
     from topologies.loading.loader import load, prefix_errors
 
     require_writable(out)
     files = TrainingFiles(out.with_name(f"{out.name}.training"), resume, save_every, logs)
     chosen = load(scenario, overrides or ())
-    with prefix_errors(scenario, overrides or ()), RunProgress(quiet) as progress:
-        seed = chosen.training.seed if seed is None else seed
-        cache = Cache() if no_cache else user_cache()
-        checkpoint = train_one(chosen, scenario.parent, agent, seed, progress, cache, files)
-    checkpoint.save(out)
-    files.remove_state()
+    with sole_writer(out):
+        with prefix_errors(scenario, overrides or ()), RunProgress(quiet) as progress:
+            seed = chosen.training.seed if seed is None else seed
+            cache = Cache() if no_cache else user_cache()
+            checkpoint = train_one(chosen, scenario.parent, agent, seed, progress, cache, files)
+        checkpoint.save(out)
+        files.remove_state()
     print_written(out, checkpoint.sha256, as_json)
 
 

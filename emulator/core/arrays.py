@@ -17,6 +17,11 @@ Columns = Mapping[str, npt.NDArray[Any]]  # of equal length, by name
 _MAP_NORESERVE = 0x4000  # asm-generic/mman.h; Python 3.11 has no name for it
 
 
+def is_integer(value: object) -> bool:
+    """Return whether a value is one whole number of Python or NumPy, and no truth value."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def reserved(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Return a table of zeros of which only the rows that are used take memory: the kernel backs a page at its
     first use. Raises OSError if the process has not so much address space."""

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,21 @@ def naming(path: Path, partial: Path | None = None) -> Iterator[None]:
         if error.errno is None or (named and error.errno not in NO_SPACE):
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+@contextmanager
+def sole_writer(path: Path) -> Iterator[None]:
+    """Hold the right to write `path` until the block ends, or the process. Raises ValueError, with the path, if another
+    process on this machine holds it."""
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+    with socket.socket(socket.AF_UNIX) as held:  # its name is in no file system: a killed process leaves nothing
+        try:
+            held.bind(f"\0airsplit-{name}")
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise ValueError(f"{path}: another process writes it: wait for its end, or name another file") from error
+        yield
 
 
 def require_writable(path: Path) -> None:

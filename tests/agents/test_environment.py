@@ -229,3 +229,39 @@ def test_different_systems_and_short_recordings_are_refused() -> None:
     few = small_system(1, arrivals=Recorded((1, 2, 3)))
     with pytest.raises(ValueError, match=r"tasks: ue\d must ask for more than 6 tasks to train on, not 6"):
         Episodes([few], EpisodeSettings(1, 6, 0)).rows(0)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True])
+def test_a_wrong_number_of_episodes_steps_or_environments_is_named(value: int) -> None:
+    for name in ("episodes", "steps"):
+        with pytest.raises(ValueError, match=f"^{name}={value}: must be a whole number of at least 1$"):
+            EpisodeSettings(**{name: value})
+    with pytest.raises(ValueError, match=f"^num_envs={value}: must be a whole number of at least 1$"):
+        SplitInferenceVector(value, EPISODES)
+
+
+@pytest.mark.parametrize("options", [{"episode": 6}, {"episode": -1}, {"episode": 0.5}, {"episodes": 1}])
+def test_an_unknown_episode_is_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"must be \{'episode': 0\.\.5\}$"):
+        SplitInference(EPISODES).reset(options=options)
+
+
+@pytest.mark.parametrize("action", [0.5, 1.0, True, None, "a", [0]])
+def test_an_action_is_a_whole_number(action: int) -> None:
+    environment, vector = SplitInference(EPISODES), SplitInferenceVector(2, EPISODES)
+    environment.reset(seed=1)
+    vector.reset(seed=1)
+    with pytest.raises(ValueError, match="must be in 0"):
+        environment.step(action)
+    for actions in ([action, action], action):
+        with pytest.raises(ValueError, match="must be 2 numbers in 0"):
+            vector.step(np.array(actions))
+
+
+def test_a_vector_environment_is_reset_first_with_a_seed_for_each() -> None:
+    vector = SplitInferenceVector(2, EPISODES)
+    with pytest.raises(gymnasium.error.ResetNeeded, match="call reset first"):
+        vector.step(np.zeros(2, np.int64))
+    for seeds in ([1], [1, 2, 3]):
+        with pytest.raises(ValueError, match=r"must be a number, or a list of 2$"):
+            vector.reset(seed=seeds)  # type: ignore[arg-type]

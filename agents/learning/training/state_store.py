@@ -1,12 +1,15 @@
 """The file from which a training that was interrupted goes on."""
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agents.learning.training.state import TrainingState
+import numpy as np
+
+from agents.learning.training.state import Arrays, TrainingState
 from agents.learning.training.tensor_files import UNREADABLE, first_line, load_tensors, save_tensors
 
 METADATA_KEY = "airsplit.training"  # in the file's header
@@ -34,6 +37,8 @@ class StateStore:
         try:
             arrays, header = load_tensors(self.path, METADATA_KEY)
             found, data = dict(header["description"]), dict(header["data"])
+            if header["sha256"] != _sha256(arrays, found, data):
+                raise ValueError("its values have changed")
         except UNREADABLE as error:
             raise self.unusable(first_line(error)) from error
         wanted = self._described(description)
@@ -52,10 +57,21 @@ class StateStore:
 
     def save(self, description: Mapping[str, Any], state: TrainingState) -> None:
         """Replace the file. Raises ValueError if it cannot be written."""
-        header = {"description": self._described(description), "data": state.data}
+        described = self._described(description)
+        digest = _sha256(state.arrays, described, state.data)
+        header = {"description": described, "data": state.data, "sha256": digest}
         save_tensors(self.path, METADATA_KEY, state.arrays, header)
         self._saved_s = time.monotonic()
 
     def _described(self, description: Mapping[str, Any]) -> dict[str, Any]:
         described: dict[str, Any] = json.loads(json.dumps({**description, **self._inputs}))
         return described
+
+
+def _sha256(arrays: Arrays, description: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """Return the digest of a state: a changed value would train another agent, without a word."""
+    digest = hashlib.sha256(json.dumps([description, data]).encode())
+    for name in sorted(arrays):
+        digest.update(f" {name} {arrays[name].dtype} {arrays[name].shape} ".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()

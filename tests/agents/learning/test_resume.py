@@ -82,6 +82,19 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
     resumed(file)
 
 
+def test_a_state_whose_values_have_changed_is_refused(tmp_path: Path) -> None:
+    """A bit of a weight, and a number among the data: both can be read."""
+    file = interrupted(tmp_path / "state")
+    good = file.read_bytes()
+    flipped = bytearray(good)
+    flipped[-4] ^= 1
+    for changed in (bytes(flipped), good.replace(b'{\\"done\\": ', b'{\\"done\\":-')):
+        assert changed != good
+        file.write_bytes(changed)
+        with pytest.raises(ValueError, match=r"state that airsplit wrote \(its values have changed\): leave --resume"):
+            resumed(file)
+
+
 def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
     file = interrupted(tmp_path / "state")
     with pytest.raises(ValueError, match=r"state: must be of the same training; hidden differ: leave --resume out"):

@@ -86,8 +86,19 @@ def test_bad_arguments() -> None:
     chain = ChainCosts.checked(np.ones((2, 2)), np.ones((2, 2)))
     with pytest.raises(ValueError, match=r"^energies: must have the shapes of costs$"):
         feasible_placement(chain, ChainCosts.checked(np.ones((3, 2)), np.ones((2, 2))), 1.0, 1.0)
-    with pytest.raises(ValueError, match=r"^step=0, budget=1\.0: must be above 0"):
+    with pytest.raises(ValueError, match=r"^step=0, budget=1\.0: must be finite, above 0"):
         relaxed_placement(chain, chain, 1.0, 0)
+    with pytest.raises(ValueError, match=r"^step=inf, budget=1\.0: must be finite"):
+        feasible_placement(chain, chain, 1.0, np.inf)
+
+
+@pytest.mark.parametrize("step", [1e6, 1e12])
+def test_a_coarse_step_hides_no_energy(step: float) -> None:
+    """One block, of an energy above the budget: rounded up it is a whole step, rounded down nothing is proved."""
+    costs, energies = (ChainCosts.checked([[each]], np.ones((1, 1))) for each in (7.0, 1.0))
+    with pytest.raises(Infeasible, match=r"within budget=0\.5"):
+        feasible_placement(costs, energies, 0.5, step)
+    assert relaxed_placement(costs, energies, 0.5, step) == ((0,), 7.0, Proof.RELAXATION)
 
 
 def test_an_infinite_energy_forbids() -> None:

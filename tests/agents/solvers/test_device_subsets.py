@@ -136,3 +136,8 @@ def test_a_fast_start_that_uses_up_the_device_needed_later() -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match=r"^memories: must have the shape \(2\)"):
         PipelineCosts.checked(np.ones((3, 2)), np.ones((3, 2, 2)), [0, 0], [0, 0], [1, 1, 1], [1, 1, 1])
+    for shape in ((0, 2), (2, 0)):
+        with pytest.raises(ValueError, match=r"^layers: must have a layer and a device"):
+            PipelineCosts.checked(np.ones(shape), [], [], [], [], [])
+    with pytest.raises(ValueError, match=r"^counts=\(1, 1\.5\): must be whole numbers$"):
+        PipelineCosts.checked(np.ones((1, 2)), np.ones((1, 2, 2)), [0, 0], [0, 0], [1], [1, 1], [1, 1.5])  # type: ignore[list-item]

@@ -57,5 +57,13 @@ def test_bad_arguments() -> None:
         backward_induction(np.zeros((2, 3, 4)), np.zeros((4, 3), dtype=int))
     with pytest.raises(ValueError, match="next_states: must be integers within 0-2"):
         backward_induction(np.zeros((2, 3, 4)), np.full((3, 4), 3))
+    for shape in ((2, 0, 4), (2, 3, 0)):
+        with pytest.raises(ValueError, match=r"^rewards: must have a state and an action"):
+            backward_induction(np.zeros(shape), np.zeros(shape[1:], dtype=int))
+    with pytest.raises(ValueError, match=r"^final: must have the shape \(\) or \(3\), not \(2,\)"):
+        backward_induction(np.zeros((2, 3, 4)), np.zeros((3, 4), dtype=int), [1, 2])
+    for final in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"^final: must not be NaN"):
+            backward_induction(np.zeros((2, 3, 4)), np.zeros((3, 4), dtype=int), final)
     with pytest.raises(ValueError, match="rewards: must not be NaN"):
         backward_induction(np.full((1, 1, 1), np.nan), np.zeros((1, 1), dtype=int))

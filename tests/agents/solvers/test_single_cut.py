@@ -53,3 +53,5 @@ def test_wrong_costs_are_named() -> None:
         bottleneck_cut([1, 1], [1, float("nan")], [0, 0])
     with pytest.raises(ValueError, match=r"^round trip and result: must not be negative"):
         latency_cut([1], [1], [0], -2.0)
+    with pytest.raises(ValueError, match=r"^round trip and result: must not be negative"):
+        latency_cut([1], [1], [0], round_trip=-1.0, result=5.0)
