@@ -18,8 +18,9 @@ _MAP_NORESERVE = 0x4000  # asm-generic/mman.h; Python 3.11 has no name for it
 
 
 def is_integer(value: object) -> bool:
-    """Return whether a value is one whole number of Python or NumPy, and no truth value."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    """Return whether a value is one whole number, of Python or as an array without dimensions, and no truth value."""
+    found = np.asarray(value)
+    return found.ndim == 0 and np.issubdtype(found.dtype, np.integer)
 
 
 def reserved(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:

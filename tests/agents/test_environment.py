@@ -246,6 +246,13 @@ def test_an_unknown_episode_is_refused(options: dict[str, int]) -> None:
         SplitInference(EPISODES).reset(options=options)
 
 
+def test_an_action_may_be_an_array_without_dimensions() -> None:
+    """Policies of Stable-Baselines3 return such ones."""
+    environment = SplitInference(EPISODES)
+    environment.reset(seed=1)
+    environment.step(np.array(0))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("action", [0.5, 1.0, True, None, "a", [0]])
 def test_an_action_is_a_whole_number(action: int) -> None:
     environment, vector = SplitInference(EPISODES), SplitInferenceVector(2, EPISODES)
