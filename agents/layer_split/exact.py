@@ -1,4 +1,4 @@
-"""The optimum of LayerSplit: the finite-horizon programme over split and drift, and enumeration."""
+"""The optimum of LayerSplit: the finite-horizon programme over split and layers moved, and enumeration."""
 
 from typing import NamedTuple
 
@@ -19,26 +19,28 @@ class OptimalEpisodes(NamedTuple):
 def optimal_episodes(problem: LayerSplit, starts: States) -> OptimalEpisodes:
     """Return the optimum of each episode, undiscounted.
 
-    The level changes by the number of moves up and down alone, so that (split, ups, downs) is the state: exact for a
-    loss model that measures without noise. Raises ValueError for a setting in which a perplexity outlives its episode.
+    The level changes by the layers moved up and down alone, and from a given start their difference is the split's, so
+    that (split, layers moved up) is the state: exact for a loss model that measures without noise. Raises ValueError
+    for a setting in which a perplexity outlives its episode.
     """
     of, count = problem.setting, len(starts.split)
     if of.stay_repeats:
         raise ValueError("stay_repeats=True: an episode's optimum must not depend on the one before")
-    splits, moves = of.max_split, of.steps + 1
-    split, up, down = (
-        each.ravel() for each in np.meshgrid(np.arange(1, splits + 1), *[np.arange(moves)] * 2, indexing="ij")
-    )
+    splits = np.arange(1, of.max_split + 1)
+    raised = (problem.targets - splits[:, None]).clip(min=0)
+    counts = of.steps * int(raised.max()) + 1
+    split, up = (each.ravel() for each in np.meshgrid(splits, np.arange(counts), indexing="ij"))
     target = problem.targets[split - 1]  # (S, A)
-    direction = np.sign(target - split[:, None])
-    ups, downs = up[:, None] + (direction > 0), down[:, None] + (direction < 0)
-    known = (ups < moves) & (downs < moves)  # beyond, no episode gets
-    following = np.where(known, ((target - 1) * moves + ups) * moves + downs, 0)
+    ups = up[:, None] + raised[split - 1]
+    known = ups < counts  # beyond, no episode gets
+    following = np.where(known, (target - 1) * counts + ups, 0)
 
     rewards, first = np.full((count, *target.shape), -np.inf), np.arange(count)
-    drift = (1 - of.drift) ** ups * (1 + of.drift) ** downs
+    # Layers moved down are ups + start - target.
+    drift = (1 - of.drift) ** ups * (1 + of.drift) ** (ups - target)
+    levels = starts.level * (1 + of.drift) ** starts.split
     for episode in range(count):
-        level = starts.level[episode] * drift[known]
+        level = levels[episode] * drift[known]
         losses = problem.losses(level, target[known])
         rewards[episode][known] = problem.rewards(losses, starts.reference[episode], target[known])
     states = count * len(split)
@@ -47,7 +49,7 @@ def optimal_episodes(problem: LayerSplit, starts: States) -> OptimalEpisodes:
         np.broadcast_to(rewards.reshape(states, -1), (of.steps, states, target.shape[1])),
         (offsets + following).reshape(states, -1),
     )
-    state = first * len(split) + (starts.split - 1) * moves * moves
+    state = first * len(split) + (starts.split - 1) * counts
     returns, visited = plan.values[0, state], []
     for step in range(of.steps):
         at = state % len(split)

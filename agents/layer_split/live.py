@@ -1,6 +1,7 @@
 """The language model in the loop: every loss is measured, on a window of text and with losses that are drawn anew."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,11 +16,19 @@ from topologies.quality.measured_model import find_model
 from topologies.quality.subject import Subject
 
 
+class LiveLoss(NamedTuple):
+    """The loss in nats a token that was measured at a level and a split."""
+
+    level: float
+    split: int
+    loss: float
+
+
 class LiveLosses:
     """Runs the layers behind a split, cut p + 1, on one window. `subject` is prepared for the cuts of all splits.
 
-    Measurement n has draws of its own under `seed`. `known`: the losses of the first measurements, which are not made
-    again, so that an interrupted training continues. `keep` gets every new loss.
+    Measurement n has draws of its own under `seed`. `known`: the first measurements, which are not made again, so that
+    an interrupted training continues; `known_in`: the file that has them, for errors. `keep` gets every new one.
     """
 
     def __init__(
@@ -27,25 +36,34 @@ class LiveLosses:
         subject: Subject,
         delivery: str,
         seed: int,
-        known: Sequence[float] = (),
-        keep: Callable[[float], object] = lambda loss: None,
+        known: Sequence[LiveLoss] = (),
+        keep: Callable[[LiveLoss], object] = lambda loss: None,
+        known_in: str = "known",
     ) -> None:
         self.subject = subject
         self._delivery, self._seed, self._known, self._keep = parse_delivery(delivery), seed, known, keep
+        self._known_in = known_in
         self.measured = 0
 
     def losses(self, levels: Floats, splits: Ints) -> Floats:
         """Return a measured loss for each of N splits, shape (N,); above the loss of the unharmed model on the same
-        window, so that windows that are hard to predict add no noise."""
+        window, so that windows that are hard to predict add no noise. Raises ValueError (one line) for a known
+        measurement of another level or split."""
         return np.array([self._next(float(level), int(split)) for level, split in zip(levels, splits, strict=True)])
 
     def _next(self, level: float, split: int) -> float:
         number = self.measured
         self.measured += 1
         if number < len(self._known):
-            return self._known[number]
+            known = self._known[number]
+            if (known.level, known.split) != (level, split):
+                raise ValueError(
+                    f"{self._known_in}: measurement {number + 1} is of level {known.level} at split {known.split}, but "
+                    f"the training asks for level {level} at split {split}: remove the file"
+                )
+            return known.loss
         loss = self._loss(level, split, generator(self._seed, "layer split", "live measurement", number))
-        self._keep(loss)
+        self._keep(LiveLoss(level, split, loss))
         return loss
 
     def _loss(self, level: float, split: int, rng: np.random.Generator) -> float:

@@ -46,6 +46,14 @@ class LayerSplit:
         """The split after each action, shape (max_split, actions), row i for split i + 1."""
         return self.setting.actions.targets(self.setting.max_split)
 
+    @cached_property
+    def drifts(self) -> Floats:
+        """The factor of the level after each action, shape (max_split, actions), row i for split i + 1: a power of the
+        layers moved."""
+        moved, drift = self.targets - np.arange(1, self.setting.max_split + 1)[:, None], self.setting.drift
+        found: Floats = np.where(moved > 0, 1 - drift, 1 + drift) ** np.abs(moved)
+        return found
+
     def starts(self, draws: Floats, last: Floats) -> States:
         """Return the states at the start of N episodes from uniform draws in [0, 1), shape (N, 3). `last`: loss at the
         end of the episode before, minus infinity if there was none."""
@@ -61,7 +69,7 @@ class LayerSplit:
         """Return the states after one action each, and the rewards, shape (N,)."""
         of = self.setting
         split = self.targets[states.split - 1, actions]
-        level = states.level * (1 - of.drift * np.sign(split - states.split))
+        level = states.level * self.drifts[states.split - 1, actions]
         loss = self.losses(level, split)
         if of.stay_repeats:
             loss = np.where(split == states.split, states.last, loss)

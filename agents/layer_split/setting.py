@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from agents.layer_split.actions import Actions, AnySplit, Moves
 
 NARROW, WIDE = (0.08, 0.22), (0.01, 0.3)  # ranges of the level at the start, both of the authors' code
@@ -12,12 +14,12 @@ class LayerSplitSetting:
     """Numbers of the paper and of its authors' code, if not said otherwise.
 
     `alpha`: weight of the perplexity against the load of the UE; `level_range`, `scale_range` (ours),
-    `start_splits`: uniform at the start of an episode; `drift`: relative change of the level by a move (up: less, down:
-    more), whatever its length; `max_level`: a level above it counts as this one; `extra_layers`: layers that split p
-    runs at the UE beyond p; `stay_repeats`: an action that keeps the split repeats the perplexity of the step before,
-    at the start that of the episode before; `observes_progress`: the remaining steps and the split at the start, on
-    which the best action depends, are observed. Raises ValueError (one
-    line) for numbers that no episode can have.
+    `start_splits`: uniform at the start of an episode; `drift`: relative change of the level for each layer that
+    a step moves (up: less, down: more); `max_level`: a level above it counts as this one; `extra_layers`: layers that
+    split p runs at the UE beyond p; `stay_repeats`: an action that keeps the split repeats the perplexity of the step
+    before, at the start that of the episode before; `observes_progress`: the remaining steps and the split at the
+    start, on which the best action depends, are observed. Raises ValueError (one line) for numbers that no episode can
+    have.
     """
 
     alpha: float = 10.0
@@ -47,8 +49,10 @@ class LayerSplitSetting:
 
     @property
     def reached_level(self) -> float:
-        """The greatest level that an episode can reach."""
-        return self.level_range[1] * (1 + self.drift) ** self.steps
+        """The greatest level that an episode can reach: by moves down alone, as a way up and down again lowers it."""
+        splits = np.arange(1, self.max_split + 1)
+        step = int((splits[:, None] - self.actions.targets(self.max_split)).max())
+        return self.level_range[1] * (1 + self.drift) ** min(self.start_splits[1] - 1, self.steps * step)
 
 
 MENDED = LayerSplitSetting()

@@ -1,6 +1,7 @@
 """PPO on surrogates, on the table and with the language model in the loop: trainings that are kept in a folder as soon
 as they are done, and compared."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,15 +15,16 @@ from agents.layer_split.channels import CHANNELS
 from agents.layer_split.environment import problem_of
 from agents.layer_split.exact import optimal_episodes
 from agents.layer_split.learned import PlayedEpisodes, most_likely, play
-from agents.layer_split.live import LiveLosses, live_subject
+from agents.layer_split.live import LiveLoss, LiveLosses, live_subject
 from agents.layer_split.losses import TABLE, LossModel
 from agents.layer_split.setting import LayerSplitSetting
+from agents.learning.heads import environment_seed
 from agents.learning.settings import PpoSettings
 from benchmarks.layer_split.agents import SETTINGS, ppo, test_starts
 from benchmarks.layer_split.intervals import interval
 from benchmarks.layer_split.surrogate import SURROGATES, known_measurements
 from emulator.core.arrays import Float32s
-from emulator.core.files import atomic_write
+from emulator.core.files import atomic_write, file_sha256
 from topologies.quality.subject import Subject
 from topologies.quality.units import load_units
 
@@ -71,7 +73,8 @@ def plans(seeds: int, live_steps: int, live_seeds: int) -> list[Plan]:
 
 
 class Trainings:
-    """Trainings of a channel and a setting, kept in `folder`."""
+    """Trainings of a channel and a setting, kept in `folder`. A file's name has a digest of what a training depends on
+    besides the code: settings, table, and the seed of its environments."""
 
     def __init__(self, folder: Path, channel: str, setting: LayerSplitSetting) -> None:
         self._folder, self._channel, self._setting = folder, channel, setting
@@ -82,7 +85,8 @@ class Trainings:
 
     def weights(self, trained_on: str, settings: PpoSettings, seed: int) -> tuple[Mapping[str, Float32s], float, float]:
         """Return an agent's parameters, and the wall and processor time of its training. A training whose losses were
-        partly measured before an interruption is charged for those measured since."""
+        partly measured before an interruption is charged for those measured since. Raises ValueError (one line) for
+        kept losses that do not fit the training."""
         path = self._path(trained_on, settings, seed, ".npz")
         if not path.is_file():
             losses = self._losses(trained_on, settings, seed)
@@ -98,7 +102,9 @@ class Trainings:
         return found, wall, cpu
 
     def _path(self, trained_on: str, settings: PpoSettings, seed: int, suffix: str) -> Path:
-        name = f"{self._channel}-{trained_on.replace(' ', '-')}-{settings.total_timesteps}-{seed}"
+        depends = [self._setting, settings, file_sha256(TABLE), environment_seed(seed), MODEL, WINDOWS, TOKENS]
+        digest = hashlib.sha256(repr(depends).encode()).hexdigest()[:8]
+        name = f"{self._channel}-{trained_on.replace(' ', '-')}-{settings.total_timesteps}-{seed}-{digest}"
         return self._folder / f"{name}{suffix}"
 
     def _losses(self, trained_on: str, settings: PpoSettings, seed: int) -> LossModel | None:
@@ -107,13 +113,13 @@ class Trainings:
         if trained_on in SURROGATES:
             return SURROGATES[trained_on](known_measurements(load_units(str(TABLE)), self._channel), seed)
         path = self._path(trained_on, settings, seed, ".losses")
-        known = [float(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        known = _kept_losses(path) if path.is_file() else []
 
-        def keep(loss: float) -> None:
+        def keep(loss: LiveLoss) -> None:
             with path.open("a") as file:
-                file.write(f"{loss!r}\n")
+                file.write(f"{loss.level!r} {loss.split} {loss.loss!r}\n")
 
-        return LiveLosses(self._subject(), CHANNELS[self._channel].delivery, seed, known, keep)
+        return LiveLosses(self._subject(), CHANNELS[self._channel].delivery, seed, known, keep, str(path))
 
     def comparison(self, planned: Sequence[Plan]) -> Iterator[Comparison]:
         """Train what is not trained yet, and yield what each plan earns on the table."""
@@ -139,6 +145,18 @@ class Trainings:
                 plan.trained_on, steps, len(plan.seeds), runs, wall_s, cpu_s, float(means.mean()),
                 float(gaps.mean()), *interval(gaps), same,
             )  # fmt: skip
+
+
+def _kept_losses(path: Path) -> list[LiveLoss]:
+    """Return the losses of a file, a line each. Raises ValueError (one line) for other lines."""
+    found = []
+    for line in path.read_text().splitlines():
+        match line.split():
+            case [level, split, loss]:
+                found.append(LiveLoss(float(level), int(split), float(loss)))
+            case _:
+                raise ValueError(f"{path}: {line!r} must be a level, a split and a loss: remove the file")
+    return found
 
 
 def _agreement(one: Sequence[PlayedEpisodes], other: Sequence[PlayedEpisodes]) -> float:

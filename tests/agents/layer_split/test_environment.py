@@ -102,6 +102,15 @@ def test_moves_stop_at_the_ends_and_any_split_can_be_chosen() -> None:
         Moves(0)
 
 
+def test_the_level_drifts_with_every_layer_moved() -> None:
+    environment = LayerSplitEnvironment(drawn_problem(4, replace(MENDED, actions=AnySplit(), drift=0.1)))
+    _, info = environment.reset(options={"draws": (0.0, 0.5, 0.0)})  # split 3
+    level = info["level"]
+    for split, factor in ((7, 0.9**4), (7, 1.0), (1, 1.1**6), (10, 0.9**9)):
+        level *= factor
+        assert environment.step(split - 1)[4]["level"] == pytest.approx(level)
+
+
 def test_episodes_start_within_their_ranges_and_reach_them() -> None:
     states = drawn_problem(5).starts(np.random.default_rng(0).random((2_000, 3)), np.full(2_000, -np.inf))
     assert states.level.min() >= 0.08 and states.level.max() < 0.22
@@ -118,7 +127,8 @@ def test_as_printed_the_first_stay_earns_the_perplexity_of_the_episode_before() 
     assert environment.step(4)[1] == 10.5 + 0.5
     for _ in range(4):
         environment.step(0)
-    last = problem.loss_model.losses(np.array([0.15 * 1.0005]), np.array([2]))  # split 1 after 2 layers
+    # Four layers down from split 5; split 1 runs two.
+    last = problem.loss_model.losses(np.array([0.15 * 1.0005**4]), np.array([2]))
     environment.reset(options=start)
     reference = problem.loss_model.losses(np.array([0.15]), np.array([6]))
     assert environment.step(4)[1] == pytest.approx(10.5 * (1 - np.exp(last - reference)[0]) + 0.5)

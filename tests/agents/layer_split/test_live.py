@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.layer_split.live import LiveLosses, live_subject
+from agents.layer_split.live import LiveLoss, LiveLosses, live_subject
 from agents.layer_split.losses import shipped_losses
 from emulator.core.errors import MissingDependency
 from topologies.quality.subject import Subject
@@ -34,10 +34,10 @@ def test_single_measurements_scatter_around_the_table(subject: Subject) -> None:
 
 
 def test_known_losses_continue_an_interrupted_training(subject: Subject) -> None:
-    levels, splits, kept = np.full(4, 0.2), np.array([1, 2, 1, 2]), list[float]()
+    levels, splits, kept = np.full(4, 0.2), np.array([1, 2, 1, 2]), list[LiveLoss]()
     whole = LiveLosses(subject, DELIVERY, seed=2, keep=kept.append).losses(levels, splits)
-    np.testing.assert_array_equal(whole, kept)
-    added = list[float]()
+    assert kept == list(zip(levels.tolist(), splits.tolist(), whole.tolist(), strict=True))
+    added = list[LiveLoss]()
     again = LiveLosses(subject, DELIVERY, 2, kept[:3], added.append)
     np.testing.assert_array_equal(again.losses(levels, splits), whole)
     assert added == kept[3:]
