@@ -3,7 +3,7 @@
 import json
 import sys
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from subprocess import run
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from agents import training
 from agents.learning.heads import Shape
 from agents.learning.networks import SeparateNetworks
 from agents.learning.settings import PpoSettings, changed, check_settings
@@ -290,7 +291,8 @@ def test_training_for_a_source_without_links() -> None:
     assert make_policy("a3c", {}, alone, checkpoint).decide(observation) == placements["ue1", "image"][0]
 
 
-def test_an_asynchronous_agent_is_trained_without_a_state(tmp_path: Path) -> None:
+def test_an_asynchronous_agent_is_trained_without_a_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "EpisodeSettings", partial(EpisodeSettings, 8, 8))  # 64 take seconds
     changes = [
         "tasks[0].cuts=[13]",
         "training.steps=512",
@@ -307,7 +309,8 @@ def test_an_asynchronous_agent_is_trained_without_a_state(tmp_path: Path) -> Non
         train_one(scenario, QUICKSTART.parent, "a3c", 1, silent, Cache(), replace(files, resume=True))
 
 
-def test_missing_agents_of_a_scenario_are_trained() -> None:
+def test_missing_agents_of_a_scenario_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "EpisodeSettings", partial(EpisodeSettings, 8, 8))  # 64 take seconds
     changes = ["tasks[0].cuts=[13]", "training.steps=2048", "training.traces=2", "training.duration_s=10"]
     scenario = load(QUICKSTART, changes)
     reports: list[tuple[Any, ...]] = []

@@ -1,10 +1,12 @@
 """Early stopping: on traces of validation only, and with the best parameters."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agents import training
 from agents.learning import fast_ppo
 from agents.learning.settings import PpoSettings
 from agents.learning.training.supervision import Supervision, TrainingPoint
@@ -89,8 +91,9 @@ def test_validation_shares_no_trace_with_training_or_run() -> None:
             train_agent("ppo", EPISODES, {}, 1, silent, validation=validation, tested=[small_system(3)])
 
 
-def test_the_channels_of_the_run_are_not_read() -> None:
+def test_the_channels_of_the_run_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another run's seed changes all of its channels, and neither the agent nor its scores."""
+    monkeypatch.setattr(training, "EpisodeSettings", partial(EpisodeSettings, 8, 8))  # 64 take seconds
     changes = [
         "tasks[0].cuts=[13]",
         "training.steps=8192",
