@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from emulator.core.arrays import Flags, Float32s
-from emulator.core.units import NS_PER_S
+from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.policy import Observation
 from emulator.profile import ModelProfile
 from emulator.system import System
@@ -20,6 +20,7 @@ SOURCE = "@"  # stands for the task's own source, so that all sources share thei
 LIMIT = 5.0  # on the magnitude of every feature
 LOWEST_RATE_BPS, HIGHEST_RATE_BPS = 1e3, 1e12
 SHORTEST_S, LONGEST_S = 1e-6, 1e4
+LONGEST_MS = 1e7  # of a backlog
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Layout:
     """The meaning of a network's inputs and outputs.
 
     Inputs, in order: for each of `nodes` the observed rates to it and from it; the service time of the whole model at
-    the source; the lengths of prompt and output; one input per kind, 1 for the task's own. For a task of kind
+    the source; the lengths of prompt and output; one input per kind, 1 for the task's own; the observed backlog of each
+    of `queues`, nodes or `@` for the source. For a task of kind
     `kinds[k]`, output `a` stands for `actions[k][a]`: a placement as text, with `@` for the source and the codec of
     activations unless it is the kind's default. `models[k]`: name
     and digest of the model of kind `kinds[k]`, whose layers the placements count. `servers`: all computing nodes but
@@ -39,12 +41,14 @@ class Layout:
     kinds: tuple[str, ...]
     models: tuple[tuple[str, str], ...]
     actions: tuple[tuple[str, ...], ...]
+    queues: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs, in order."""
         rates = [f"rate {way} {node}" for node in self.nodes for way in ("to", "from")]
-        return (*rates, "service time", "prompt tokens", "output tokens", *(f"kind {kind}" for kind in self.kinds))
+        kinds, queues = [f"kind {kind}" for kind in self.kinds], [f"backlog {node}" for node in self.queues]
+        return (*rates, "service time", "prompt tokens", "output tokens", *kinds, *queues)
 
     @property
     def features(self) -> int:
@@ -65,7 +69,8 @@ class Layout:
         """Return the layout that `as_data` described. Raises KeyError, TypeError or ValueError for anything else."""
         actions = tuple(tuple(texts) for texts in data["actions"])
         models = tuple((name, digest) for name, digest in data["models"])
-        return cls(tuple(data["nodes"]), tuple(data["servers"]), tuple(data["kinds"]), models, actions)
+        queues = tuple(data.get("queues", ()))
+        return cls(tuple(data["nodes"]), tuple(data["servers"]), tuple(data["kinds"]), models, actions, queues)
 
 
 def layout_of(system: System) -> Layout:
@@ -120,6 +125,7 @@ class Encoder:
         values.append(log10(min(max(whole_ns / NS_PER_S, SHORTEST_S), LONGEST_S)) / 2)
         values += [log10(1 + prompt) / 2, log10(1 + task.output_tokens) / 2]
         values += [float(kind == task.kind.name) for kind in self.layout.kinds]
+        values += [_backlog(observation.backlog_ns(source if node == SOURCE else node)) for node in self.layout.queues]
         return np.array(values, dtype=np.float32)
 
     def choices(self, source: str, kind: str, candidates: tuple[Placement, ...]) -> tuple[tuple[Placement, ...], Flags]:
@@ -138,6 +144,11 @@ class Encoder:
 def _rates(observation: Observation, source: str, node: str) -> tuple[float, float]:
     """Return the rates to and from a node, as log10(rate / 10 Mbit/s) / 2."""
     return _decades(observation.rate_bps(source, node)), _decades(observation.rate_bps(node, source))
+
+
+def _backlog(backlog_ns: int) -> float:
+    """Return a backlog as log10(1 + ms) / 2."""
+    return log10(1 + min(backlog_ns / NS_PER_MS, LONGEST_MS)) / 2
 
 
 def _decades(rate_bps: float) -> float:

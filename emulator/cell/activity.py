@@ -3,6 +3,7 @@
 from emulator.cell.tables import NO_UE, CellTables
 from emulator.core.compiled import entry_point, in_place
 from emulator.core.fifo import FOREVER_NS, pop_entry, push_entry
+from emulator.link import rate_bps
 from emulator.link.tables import LinkTables
 
 
@@ -38,6 +39,15 @@ def busy_ns(cells: CellTables, ue: int, start_ns: int, stop_ns: int) -> int:
 
 
 @entry_point
+def shared_rate_bps(links: LinkTables, cells: CellTables, index: int, now_ns: int, window_ns: int) -> float:
+    """Return a link's measured rate (`Link.rate_bps`), in a cell divided by one more than the number of other UEs that
+    had something to send in the same window, on average."""
+    start_ns = max(0, now_ns - window_ns)
+    others = others_active(links, cells, index, start_ns, now_ns) if now_ns > start_ns else 0.0
+    return rate_bps(links, index, now_ns, window_ns) / (1.0 + others)
+
+
+@in_place
 def others_active(tables: LinkTables, cells: CellTables, index: int, start_ns: int, stop_ns: int) -> float:
     """Return how many other UEs of a link's cell, of those on its site at the end of a period, had something to send in
     it, on average; 0 for a link in no cell."""

@@ -114,15 +114,13 @@ class Cells:
         count = 0
         for number, (row, (name, cell)) in enumerate(zip(rows, cells.items(), strict=True)):
             row["first_ue"], row["groups"], row["window_slots"] = count, cell.groups, cell.window_slots
-            row["scheduler"], row["next_ns"] = SCHEDULERS[cell.scheduler], FOREVER_NS
+            row["scheduler"] = SCHEDULERS[cell.scheduler]
             for place in members_of[name]:
                 row["slot_ns"] = links[place].trace.slot_ns
                 ue_of_link[place] = count
-                _fill(members[count], number, place, links[place], cell.groups, pool, seed, until_ns)
+                _fill(members[count], number, place, links[place], cell.groups, pool, until_ns)
                 count += 1
             row["stop_ue"] = count
-            row["background_ns"] = members["next_arrival_ns"][row["first_ue"] : count].min(initial=FOREVER_NS)
-            row["next_ns"] = row["background_ns"]
         most_ues = max((len(members_of[name]) for name in cells), default=0)
         self.names = tuple(cells)
         self.tables = CellTables(
@@ -139,6 +137,19 @@ class Cells:
             np.zeros(most_ues, np.int64),
             np.zeros((max((cell.groups for cell in cells.values()), default=0), most_ues)),
         )
+        self.reseed(links, seed)
+
+    def reseed(self, links: Sequence[LinkSpec], seed: int) -> None:
+        """Draw the cross-traffic of cells in which nothing has happened yet under a seed."""
+        cells, ues = self.tables.cells, self.tables.ues
+        for index in np.flatnonzero(ues["gap_ns"] > 0):
+            ue, link = ues[index], links[ues["link"][index]]
+            ue["key"] = draw_key(seed, f"{link.source}-{link.target}", "background")
+            first_ns = gap_ns(ue["key"], 0, ue["gap_ns"])
+            ue["next_arrival_ns"] = first_ns if first_ns < ue["until_ns"] else FOREVER_NS
+        for cell in cells:
+            arrivals_ns = ues["next_arrival_ns"][cell["first_ue"] : cell["stop_ue"]]
+            cell["next_ns"] = cell["background_ns"] = arrivals_ns.min(initial=FOREVER_NS)
 
     def fork(self) -> "Cells":
         """Return the same cells in the same state, in tables of their own."""
@@ -194,9 +205,7 @@ def _check_member(name: str, cell: CellSpec, link: LinkSpec) -> None:
         raise ValueError(f"{path}: must have a slot with a bit for each group")
 
 
-def _fill(
-    ue: np.void, cell: int, place: int, link: LinkSpec, groups: int, pool: Pool, seed: int, until_ns: int
-) -> None:
+def _fill(ue: np.void, cell: int, place: int, link: LinkSpec, groups: int, pool: Pool, until_ns: int) -> None:
     ue["link"], ue["cell"], ue["last_served_slot"] = place, cell, -1
     trace, is_own = link.trace, is_described(link.trace)
     ue["described_slots"] = len(trace) if is_own else 1
@@ -206,9 +215,6 @@ def _fill(
     if link.background is not None and link.background.rate_per_s > 0:
         ue["gap_ns"] = NS_PER_S / link.background.rate_per_s
         ue["size_bytes"] = link.background.size_bytes
-        ue["key"] = draw_key(seed, f"{link.source}-{link.target}", "background")
-        first_ns = gap_ns(ue["key"], 0, ue["gap_ns"])
-        ue["next_arrival_ns"] = first_ns if first_ns < until_ns else FOREVER_NS
 
 
 @entry_point

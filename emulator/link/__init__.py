@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 from emulator.core.compiled import Bound, Record, Table, entry_point, in_place
 from emulator.core.fifo import FOREVER_NS, has_passed, has_room, pop_entry, push_entry
-from emulator.link.capacity import earliest_exit_ns, fluid_sent_ns, slot_range
+from emulator.link.capacity import earliest_exit_ns, fluid_sent_ns, mean_rate_bps, slot_range
 from emulator.link.tables import DOWN, FULL, NO_COVERAGE, Links, LinkTables
 from emulator.link.transmission import begin, count_erased, erased_fraction, finish, is_granted, transmit
 from emulator.system import LinkSpec
@@ -119,8 +119,7 @@ class Link:
     def rate_bps(self, now_ns: int, window_ns: int) -> float:
         """Return the rate over the window that ends at `now_ns`, or since time 0 if that is later; at time 0 that of
         the first slot."""
-        start_ns = max(0, now_ns - window_ns)
-        return self._trace.rate_bps(start_ns, now_ns if now_ns > start_ns else start_ns + self._trace.slot_ns)
+        return float(_rate_bps(self.links.tables, self.index, now_ns, window_ns))
 
     def erased_share(self, now_ns: int, window_ns: int) -> float:
         """Return the expected share of what is sent unacknowledged that is lost: by random loss, or with the blocks
@@ -186,6 +185,15 @@ def earliest_ns(tables: LinkTables, index: int, now_ns: int, size_bytes: int) ->
 
 
 @entry_point
+def rate_bps(tables: LinkTables, index: int, now_ns: int, window_ns: int) -> float:
+    """`Link.rate_bps` for row `index`."""
+    link = tables.links[index]
+    edges: Table = tables.cumulative_bits[link.first_edge : link.first_edge + link.slots + 1]
+    start_ns = max(0, now_ns - window_ns)
+    return mean_rate_bps(edges, link.slot_ns, start_ns, now_ns if now_ns > start_ns else start_ns + link.slot_ns)
+
+
+@entry_point
 def reset(tables: LinkTables, index: int) -> None:
     """`Link.reset` for row `index`."""
     link = tables.links[index]
@@ -195,4 +203,4 @@ def reset(tables: LinkTables, index: int) -> None:
     link.used = False
 
 
-_enqueue, _earliest_ns, _reset = Bound(enqueue), Bound(earliest_ns), Bound(reset)
+_enqueue, _earliest_ns, _reset, _rate_bps = Bound(enqueue), Bound(earliest_ns), Bound(reset), Bound(rate_bps)

@@ -119,3 +119,15 @@ def loses_a_block(cumulative: Ints, block_lost: Flags, first_bit: int, bits: int
             return True
         slot += 1
     return False
+
+
+@in_place
+def mean_rate_bps(cumulative: Ints, slot_ns: int, start_ns: int, stop_ns: int) -> float:
+    """Return the mean rate between two instants (`Trace.rate_bps`)."""
+    slots = len(cumulative) - 1
+    first, before_ns = divmod(start_ns, slot_ns)
+    last, inside_ns = divmod(stop_ns, slot_ns)
+    before = (cumulative[first % slots + 1] - cumulative[first % slots]) * before_ns / slot_ns
+    inside = (cumulative[last % slots + 1] - cumulative[last % slots]) * inside_ns / slot_ns
+    bits = bits_before(cumulative, last) - bits_before(cumulative, first)
+    return (bits + (inside - before)) * 1e9 / (stop_ns - start_ns)

@@ -100,9 +100,13 @@ class Links:
                 link["idle_ns"], link["ramp_ns"] = spec.ramp.idle_ns, spec.ramp.delay_ns
                 link["period_ns"], link["report_ns"] = spec.ramp.period_ns, spec.ramp.report_ns
                 link["first_bits"] = spec.ramp.first_bytes * 8
-            link["key"] = draw_key(seed, f"{spec.source}-{spec.target}", "loss")
         edges, delays, blocks = (pool.joined() for pool in self._pools)
         self.tables = LinkTables(links, edges, delays, blocks, empty_fifos(len(specs)), np.zeros(1, MESSAGE))
+        self.reseed(specs, seed)
+
+    def reseed(self, specs: Sequence[LinkSpec], seed: int) -> None:
+        """Draw losses under a seed from now on."""
+        self.tables.links["key"] = [draw_key(seed, f"{spec.source}-{spec.target}", "loss") for spec in specs]
 
     def _fill(self, link: np.void, spec: LinkSpec, trace: Trace) -> None:
         self._traces.append(trace)

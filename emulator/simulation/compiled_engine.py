@@ -6,18 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emulator.core.arrays import Ints, reserved
+from emulator.core.arrays import Ints
 from emulator.core.compiled import Bound
-from emulator.core.event_heap import EVENT
-from emulator.core.fifo import ENDS, ENTRY, FOREVER_NS, new_store
+from emulator.core.fifo import FOREVER_NS
 from emulator.policy import Compute, Policy, Totals, decision_ns_of
-from emulator.record import ROW_GROUP_ROWS, Records
+from emulator.record import Records
+from emulator.simulation.engine_state import new_engine_state
 from emulator.simulation.event_loop import (
     DECIDE,
-    LOOP,
-    ON_FAILURE,
     WRITE_ROWS,
-    EngineState,
     fail_interrupted,
     fail_resources,
     next_undecided,
@@ -31,12 +28,9 @@ from emulator.simulation.network import Network
 from emulator.simulation.observation import DelayedObservation
 from emulator.simulation.plans import NOTHING_MEASURED, Plans, visit_times_ns
 from emulator.simulation.row_writer import FinishedRows
-from emulator.simulation.task_state import COST, STAGE_ROW, STATE, TASK_ROW
 from emulator.system import System
 from emulator.task import Placement, Task
 from emulator.workload import Stream
-
-MAX_TASKS, MAX_TIMES = 1_048_576, 16_777_216  # tasks in flight and their measured times; address space only
 
 
 class VisitTimes(NamedTuple):
@@ -72,29 +66,7 @@ class CompiledEngine:
         self._to_come.append(iter(changes))
         self._sequence = 0
         self._due: list[tuple[int, int, int, Any]] = []  # arrivals and failures to come, as a heap
-        streams, resources = len(system.streams), len(system.links) + len(network.devices)
-        stages = max((len(model.layers) for model in system.models.values()), default=0) + 1
-        loop = np.zeros(1, LOOP)
-        loop["order"], loop["may_fail"] = streams + 1, len(changes) > 0
-        loop["group_rows"] = ROW_GROUP_ROWS
-        loop["on_failure"], loop["decision_ns"] = ON_FAILURE[system.on_failure], decision_ns_of(policy)
-        self._engine = EngineState(
-            network.link_tables.tables,
-            network.cell_tables.tables,
-            network.device_tables.tables,
-            self._plans.tables,
-            loop,
-            np.arange(1, streams + 2),
-            reserved(MAX_TASKS, EVENT),
-            reserved(MAX_TASKS, STATE),
-            new_store(),
-            reserved((MAX_TASKS, stages), COST),
-            reserved(MAX_TIMES, ENTRY),
-            new_store(),
-            np.zeros(resources + 1, ENDS),
-            reserved(ROW_GROUP_ROWS + MAX_TASKS, TASK_ROW),
-            reserved(ROW_GROUP_ROWS + MAX_TASKS * stages, STAGE_ROW),
-        )
+        self._engine = new_engine_state(network, self._plans.tables, len(changes) > 0, decision_ns_of(policy))
         self._next_ns = 0  # of the next event or slot
 
     def run(self) -> Totals:

@@ -4,23 +4,19 @@ Links and devices say at once when they will be done, so a task costs one event 
 follows, costs none, unless a failure may interrupt it.
 """
 
-from typing import NamedTuple
-
-import numpy as np
-
 from emulator.cell.slots import ENTERED, drop_messages, enter, is_in_cell, release_message, run_slots
 from emulator.cell.tables import CellTables
 from emulator.core.compiled import Table, entry_point, in_place
 from emulator.core.draws import message_address
 from emulator.core.event_heap import pop, push
 from emulator.core.fifo import FOREVER_NS, append, give_back, has_room, remove_first, take
-from emulator.device import ACCEPTED, NODE_DOWN, DeviceTables, submit
+from emulator.device import ACCEPTED, NODE_DOWN, submit
 from emulator.device import clear as clear_device
 from emulator.link import enqueue, reset
 from emulator.link.tables import DOWN, FULL, LinkTables
 from emulator.link.transmission import erased_fraction
 from emulator.simulation.energy import charge_device, charge_radio
-from emulator.simulation.plans import PlanTables
+from emulator.simulation.engine_state import RETRY, WAIT, EngineState
 from emulator.simulation.task_state import (
     ARRIVE,
     END,
@@ -47,45 +43,6 @@ from emulator.simulation.task_state import (
 
 WRITE_ROWS = -1  # instead of a time: the tables of rows are full
 DECIDE = -2  # instead of a time: interrupted tasks wait for a new decision
-WAIT, RETRY, FAIL = range(3)
-ON_FAILURE = {"wait": WAIT, "retry": RETRY, "fail": FAIL}
-
-LOOP = np.dtype(
-    [
-        ("order", np.int64),  # counts everything that was ever scheduled
-        ("events", np.int64),
-        ("task_rows", np.int64),
-        ("stage_rows", np.int64),
-        ("group_rows", np.int64),  # so many are written together
-        ("now_ns", np.int64),  # of the last event
-        ("may_fail", np.bool_),  # some link or device may fail
-        ("on_failure", np.int64),
-        ("decision_ns", np.int64),  # from a decision to its task's first leg
-    ]
-)
-
-
-class EngineState(NamedTuple):
-    """All state of a run. Row 0 of `states` and `costs` belongs to no task in flight: it serves a task that finds no
-    room, which ends at once, and intermediate sums."""
-
-    links: LinkTables
-    cells: CellTables
-    devices: DeviceTables
-    plans: PlanTables
-    loop: Table  # LOOP, shape (1,)
-    arrival_orders: Table  # int64, shape (streams + 1,): of each stream's next arrival; last, of the next failure
-    events: Table  # EVENT: a heap
-    states: Table  # STATE
-    store: Table  # STORE, shape (1,): of the states
-    costs: Table  # COST, shape (states, stages)
-    measured: Table  # ENTRY: measured service times, each state's a queue
-    measured_store: Table  # STORE, shape (1,)
-    held: (
-        Table  # ENDS, shape (links + devices + 1,): tasks that wait for a resource to be restored; last, for a decision
-    )
-    tasks: Table  # TASK_ROW: finished, to be written
-    stages: Table  # STAGE_ROW
 
 
 @entry_point

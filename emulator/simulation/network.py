@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from emulator.cell import Cell
-from emulator.cell.activity import others_active
+from emulator.cell.activity import shared_rate_bps
 from emulator.cell.tables import Cells
 from emulator.core.compiled import Bound
 from emulator.core.scratch import Resident
@@ -104,14 +104,8 @@ class Network:
         return curve._replace(losses=np.maximum(curve.losses, 0.0))
 
     def rate_bps(self, link: Link, now_ns: int, window_ns: int) -> float:
-        """Return the link's measured rate (`Link.rate_bps`), in a cell divided by one more than the number of other UEs
-        that had something to send in the same window, on average."""
-        rate_bps = link.rate_bps(now_ns, window_ns)
-        start_ns = max(0, now_ns - window_ns)
-        if not link.spec.cell or now_ns <= start_ns:
-            return rate_bps
-        tables = self.link_tables.tables, self.cell_tables.tables
-        return rate_bps / (1.0 + float(_others_active(*tables, link.index, start_ns, now_ns)))
+        """Return the link's measured rate, in a cell that of its share (`shared_rate_bps`)."""
+        return float(_shared_rate_bps(self.link_tables.tables, self.cell_tables.tables, link.index, now_ns, window_ns))
 
     def pass_until(self, now_ns: int) -> None:
         """Give the memory of traces in scratch files back from time to time; `now_ns` is that of the run."""
@@ -136,4 +130,4 @@ class Network:
                     self.devices[node].preload(models[kind], first, stop)
 
 
-_others_active = Bound(others_active)
+_shared_rate_bps = Bound(shared_rate_bps)

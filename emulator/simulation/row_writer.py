@@ -11,7 +11,7 @@ from emulator.deadlines import DEADLINES
 from emulator.policy import Execution
 from emulator.record import ROW_GROUP_ROWS, Records
 from emulator.simulation.costs import PARTS, Tally
-from emulator.simulation.event_loop import EngineState
+from emulator.simulation.engine_state import EngineState
 from emulator.simulation.plans import Plans
 from emulator.simulation.task_state import COSTS, REASONS, UNKNOWN
 from emulator.task import Task

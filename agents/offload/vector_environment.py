@@ -1,0 +1,108 @@
+"""The vector environment `airsplit/Offload-v0`: many running systems, stepped in compiled code."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from agents.learning.seeded_vector import SeededVector
+from agents.offload.episodes import OffloadSettings, coupled_layout_of, episodes_of
+from agents.offload.features import feature_tables, write_features
+from agents.split_inference.encoding import LIMIT, Encoder, Layout
+from emulator.core.arrays import Flags, Float32s, Ints
+from emulator.core.draws import uniform
+from emulator.core.units import NS_PER_S
+from emulator.stepping.systems import SteppedSystems
+from emulator.system import System
+
+EPISODE_ORDERS = 2**62  # the seed chooses one of as many
+
+
+class OffloadVector(SeededVector):
+    """Each step places one task in each of many running systems, and runs the system until its next task arrives.
+
+    Observation: the features of `Layout` (float32) as the deciding node knows them, with their age. Action: the number
+    of a choice; `info["action_mask"]` marks the candidates of the observed task, and a task with any other choice fails
+    at once. Reward: minus the cost in seconds (`Cost.of`) of the tasks that ended since the decision before, which was
+    `info["elapsed_s"]` ago. An episode is truncated at the first arrival that is not before the systems' duration; this
+    last task is observed and not placed.
+    """
+
+    def __init__(self, num_envs: int, systems: Sequence[System], settings: OffloadSettings) -> None:
+        self.layout = coupled_layout_of(systems[0])
+        box = gymnasium.spaces.Box[np.float32](-LIMIT, LIMIT, (self.layout.features,), np.float32)
+        super().__init__(num_envs, box, gymnasium.spaces.Discrete(self.layout.choices))
+        self.runs = SteppedSystems(systems, episodes_of(systems, settings), num_envs, settings.decision_ns)
+        self._features = feature_tables(self.runs, self.layout)
+        self._plans, self._masks = _choices(self.runs, self.layout)
+        self._keys = np.zeros(num_envs, np.int64)
+        self._counts = np.zeros(num_envs, np.int64)  # of episodes that began
+        self._all = np.ones(num_envs, dtype=np.bool_)
+
+    def step(self, actions: Ints) -> tuple[Float32s, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
+        """Place one task in each system, or begin its next episode. Raises ValueError for an invalid action, before
+        any system changes."""
+        chosen = np.asarray(actions, dtype=np.int64)
+        choices = self.layout.choices
+        if chosen.shape != (self.num_envs,) or chosen.min() < 0 or chosen.max() >= choices:
+            raise ValueError(f"actions={actions}: must be {self.num_envs} numbers in 0..{choices - 1}")
+        decisions = self.runs.decisions
+        plans = self._plans[decisions["stream"], chosen]
+        for run in np.flatnonzero(decisions["is_over"]):
+            self._begin_next(int(run))
+        self.runs.step(plans)
+        return self._observe()
+
+    def action_masks(self) -> Flags:
+        """Return which choices are candidates of each observed task, shape (num_envs, choices)."""
+        masks: Flags = self._masks[self.runs.decisions["stream"]]
+        return masks
+
+    def begin(self, run: int, episode: int) -> None:
+        """Let a system begin an episode; the next step takes it to its first task."""
+        self.runs.begin(run, episode)
+
+    def _seed(self, seeds: Sequence[int | None]) -> None:
+        super()._seed(seeds)
+        for run, seed in enumerate(seeds):
+            if seed is not None or self._keys[run] == 0:
+                self._keys[run], self._counts[run] = self._generators[run].integers(1, EPISODE_ORDERS), 0
+
+    def _start_all(self) -> tuple[Float32s, dict[str, Any]]:
+        for run in range(self.num_envs):
+            self._begin_next(run)
+        self.runs.step(np.zeros(self.num_envs, np.int64))
+        observations, _, _, _, info = self._observe()
+        return observations, info
+
+    def _begin_next(self, run: int) -> None:
+        draw = uniform(int(self._keys[run]), int(self._counts[run]), 0, 0)
+        self._counts[run] += 1
+        self.begin(run, int(draw * len(self.runs.episodes)))
+
+    def _observe(self) -> tuple[Float32s, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
+        decisions = self.runs.decisions
+        observations = np.empty((self.num_envs, self.layout.features), np.float32)
+        write_features(self.runs.tables, self._features, decisions, observations)
+        info = {
+            "action_mask": self.action_masks(),
+            "_action_mask": self._all,
+            "elapsed_s": decisions["elapsed_ns"] / NS_PER_S,
+            "_elapsed_s": self._all,
+        }
+        return observations, -decisions["cost_s"], ~self._all, decisions["is_over"].copy(), info
+
+
+def _choices(runs: SteppedSystems, layout: Layout) -> tuple[Ints, Flags]:
+    """Return the plan of each choice of each stream's tasks, -1 where it is no candidate, and the mask of candidates,
+    shape (streams, choices) each."""
+    encoder, system = Encoder(layout), runs.network.system
+    plans = np.full((len(runs.streams), layout.choices), -1)
+    for index, stream in enumerate(runs.streams):
+        candidates = system.placements[stream.source, stream.kind.name]
+        plan_of = {placement: runs.first_plan[index] + place for place, placement in enumerate(candidates)}
+        placements, _ = encoder.choices(stream.source, stream.kind.name, candidates)
+        plans[index, : len(placements)] = [plan_of.get(placement, -1) for placement in placements]
+    return plans, plans >= 0
