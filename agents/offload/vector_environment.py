@@ -51,7 +51,7 @@ class OffloadVector(SeededVector):
         decisions = self.runs.decisions
         plans = self._plans[decisions["stream"], chosen]
         for run in np.flatnonzero(decisions["is_over"]):
-            self._begin_next(int(run))
+            self.runs.begin(int(run), self._next_episode(int(run)))
         self.runs.step(plans)
         return self._observe()
 
@@ -60,9 +60,19 @@ class OffloadVector(SeededVector):
         masks: Flags = self._masks[self.runs.decisions["stream"]]
         return masks
 
-    def begin(self, run: int, episode: int) -> None:
-        """Let a system begin an episode; the next step takes it to its first task."""
-        self.runs.begin(run, episode)
+    def start(self, episodes: Sequence[int]) -> tuple[Float32s, dict[str, Any]]:
+        """Start an episode in each system. Raises ValueError for a number that none has."""
+        for run, episode in enumerate(episodes):
+            if not 0 <= episode < len(self.runs.episodes):
+                raise ValueError(f"episode={episode}: must be in 0..{len(self.runs.episodes) - 1}")
+            self.runs.begin(run, episode)
+        self.runs.step(np.zeros(self.num_envs, np.int64))
+        observations, _, _, _, info = self._observe()
+        return observations, info
+
+    def outstanding_s(self, run: int) -> float:
+        """Return the cost of the tasks of a system that have not ended. Its episode is over then."""
+        return self.runs.outstanding_s(run)
 
     def _seed(self, seeds: Sequence[int | None]) -> None:
         super()._seed(seeds)
@@ -71,16 +81,12 @@ class OffloadVector(SeededVector):
                 self._keys[run], self._counts[run] = self._generators[run].integers(1, EPISODE_ORDERS), 0
 
     def _start_all(self) -> tuple[Float32s, dict[str, Any]]:
-        for run in range(self.num_envs):
-            self._begin_next(run)
-        self.runs.step(np.zeros(self.num_envs, np.int64))
-        observations, _, _, _, info = self._observe()
-        return observations, info
+        return self.start([self._next_episode(run) for run in range(self.num_envs)])
 
-    def _begin_next(self, run: int) -> None:
+    def _next_episode(self, run: int) -> int:
         draw = uniform(int(self._keys[run]), int(self._counts[run]), 0, 0)
         self._counts[run] += 1
-        self.begin(run, int(draw * len(self.runs.episodes)))
+        return int(draw * len(self.runs.episodes))
 
     def _observe(self) -> tuple[Float32s, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         decisions = self.runs.decisions

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import gymnasium
 import numpy as np
@@ -89,25 +89,29 @@ def observation_space(episodes: Episodes) -> "gymnasium.Space[Float32s]":
 
 
 @dataclass(frozen=True)
-class _TrainingSource:
+class TrainingSource:
     """A scenario to train on. Two are equal if scenario and files have the same contents, wherever they lie."""
 
     sha256: str
     scenario: Scenario = field(compare=False)
     folder: Path = field(compare=False)
 
+    @classmethod
+    def of(cls, file: str) -> Self:
+        """Return the scenario of a file."""
+        path = Path(file)
+        loaded = load(path)
+        return cls(contents_sha256(loaded, path.parent), loaded, path.parent)
+
 
 def episodes_of(scenario: str, episodes: int, steps: int, seed: int) -> Episodes:
     """Return episodes on the training systems of a scenario file. Environments of equal contents share them: the
     channels are generated once in a process, and kept for later ones (see `emulator.core.cache`)."""
-    path = Path(scenario)
-    loaded = load(path)
-    source = _TrainingSource(contents_sha256(loaded, path.parent), loaded, path.parent)
-    return _episodes_of(source, EpisodeSettings(episodes, steps, seed))
+    return _episodes_of(TrainingSource.of(scenario), EpisodeSettings(episodes, steps, seed))
 
 
 @lru_cache(maxsize=KEPT_EPISODES)
-def _episodes_of(source: _TrainingSource, settings: EpisodeSettings) -> Episodes:
+def _episodes_of(source: TrainingSource, settings: EpisodeSettings) -> Episodes:
     return Episodes(training_systems(source.scenario, source.folder, user_cache()), settings)
 
 
