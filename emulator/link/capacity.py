@@ -130,4 +130,4 @@ def mean_rate_bps(cumulative: Ints, slot_ns: int, start_ns: int, stop_ns: int) -
     before = (cumulative[first % slots + 1] - cumulative[first % slots]) * before_ns / slot_ns
     inside = (cumulative[last % slots + 1] - cumulative[last % slots]) * inside_ns / slot_ns
     bits = bits_before(cumulative, last) - bits_before(cumulative, first)
-    return (bits + (inside - before)) * 1e9 / (stop_ns - start_ns)
+    return float((bits + (inside - before)) * 1e9 / (stop_ns - start_ns))

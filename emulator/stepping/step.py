@@ -108,4 +108,4 @@ def cost_s(weights: Weights, task: Record) -> float:
     quality_loss = 0.0 if task.quality_loss != task.quality_loss else task.quality_loss  # not known: NaN
     quality_s = weights.quality_s[task.plan] * quality_loss
     energy_s = weights.energy_s_per_j * task.energy_j
-    return task.sojourn_ns * 1e-9 + weights.erasure_s * task.erased_fraction + quality_s + energy_s
+    return float(task.sojourn_ns * 1e-9 + weights.erasure_s * task.erased_fraction + quality_s + energy_s)

@@ -76,7 +76,8 @@ def run(system: System, policy: Policy, folder: Path) -> list[dict[str, Any]]:
     folder.mkdir()
     with Records(folder) as records:
         Simulation(system).run(policy, "tested", records)
-    return pq.read_table(folder / "tasks.parquet").to_pylist()
+    rows: list[dict[str, Any]] = pq.read_table(folder / "tasks.parquet").to_pylist()
+    return rows
 
 
 def cost_of(system: System, rows: list[dict[str, Any]]) -> float:
@@ -143,7 +144,7 @@ def test_environments_side_by_side_equal_scalar_ones() -> None:
 
 def test_a_choice_that_is_no_candidate_costs_a_failure() -> None:
     system = small_system(arrivals=Recorded((0,), (5,), (2,)))
-    fewer = system.placements | {("ue1", "image"): system.placements["ue1", "image"][:-1]}
+    fewer = {**system.placements, ("ue1", "image"): system.placements["ue1", "image"][:-1]}
     system = replace(system, placements=fewer, streams=system.streams[:1] + system.streams[2:])
     environment = Offload([system], OffloadSettings(1))
     _, info = environment.reset(seed=1)
