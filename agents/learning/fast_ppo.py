@@ -70,7 +70,9 @@ class _FastPpo:
         self.actions = np.zeros((T, N, M), dtype=np.int64)
         self.rewards = np.zeros((T, N), dtype=np.float32)
         self.terminated, self.ended, self.resets = (np.zeros((T, N), dtype=np.bool_) for _ in range(3))
-        self.advantages, self.log_probabilities, self.targets = (np.zeros((T, N), dtype=np.float32) for _ in range(3))
+        self.discounts, self.advantages, self.log_probabilities, self.targets = (
+            np.zeros((T, N), dtype=np.float32) for _ in range(4)
+        )
         self.shuffled = Rows._make(np.empty_like(column) for column in self.rows())
 
     def update(self, left: float) -> UpdateReport:
@@ -133,6 +135,7 @@ class _FastPpo:
             kernels.choose(self.networks.logits(self.observations[t]), self.masks[t], noise[t], self.actions[t])
             state = self.environment.step(self.actions[t])
             self.rewards[t], self.terminated[t] = state.rewards, state.terminated
+            self.discounts[t] = self.settings.gamma**state.times
             ended = np.logical_or(state.terminated, state.truncated, out=self.ended[t])
             self.running_returns += state.rewards
             if ended.any():
@@ -151,7 +154,7 @@ class _FastPpo:
         )
         values, settings = output.values.reshape(T + 1, N), self.settings
         kernels.advantages_of(
-            self.rewards, values, self.terminated, self.ended, settings.gamma, settings.gae_lambda, self.advantages
+            self.rewards, values, self.terminated, self.ended, self.discounts, settings.gae_lambda, self.advantages
         )
         np.add(self.advantages, values[:-1], out=self.targets)
         return values[:-1].ravel().copy()

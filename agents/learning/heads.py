@@ -30,11 +30,15 @@ class Step(NamedTuple):
     rewards: npt.NDArray[Any]  # (N,)
     terminated: Flags  # (N,)
     truncated: Flags  # (N,)
+    times: npt.NDArray[Any]  # (N,): units of time that the step took
 
 
 class HeadedEnvironment:
     """Wraps a Gymnasium vector environment with observations `Box(features,)`, actions `Discrete(K)` or
-    `MultiDiscrete([K] * M)`, autoreset mode NEXT_STEP, and perhaps `info["action_mask"]`, (N, K) or (N, M, K).
+    `MultiDiscrete([K] * M)`, autoreset mode NEXT_STEP, and perhaps `info["action_mask"]`, (N, K) or (N, M, K), and
+    `info["elapsed_s"]`, (N,). With the latter the unit of time, over which rewards are discounted, is a second (a
+    semi-Markov decision process: Bradtke and Duff, "Reinforcement learning methods for continuous-time Markov decision
+    problems", NIPS 1994), otherwise a step.
 
     Raises ValueError for an environment of another form.
     """
@@ -48,18 +52,22 @@ class HeadedEnvironment:
         self.shape = shape_of(environment.single_observation_space, self._actions)
         self._mask_shape = (self.num_envs, self.shape.heads, self.shape.outcomes)
         self._all_allowed = np.ones(self._mask_shape, dtype=np.bool_)
+        self._one_each = np.ones(self.num_envs)
 
     def reset(self, seed: int) -> Step:
         """Start the first episodes."""
         observations, info = self._environment.reset(seed=seed)
         none = np.zeros(self.num_envs, dtype=np.bool_)
-        return Step(self._features(observations), self._masks(info), np.zeros(self.num_envs), none, none)
+        return Step(
+            self._features(observations), self._masks(info), np.zeros(self.num_envs), none, none, self._one_each
+        )
 
     def step(self, actions: Ints) -> Step:
         """Take actions, shape (N, M)."""
         taken = actions[:, 0] if isinstance(self._actions, gymnasium.spaces.Discrete) else actions
         observations, rewards, terminated, truncated, info = self._environment.step(taken)
-        return Step(self._features(observations), self._masks(info), rewards, terminated, truncated)
+        times = info.get("elapsed_s", self._one_each)
+        return Step(self._features(observations), self._masks(info), rewards, terminated, truncated, times)
 
     def state(self) -> TrainingState:
         """Return the state of the environments. Raises ValueError if they are not `Resumable`."""

@@ -90,17 +90,17 @@ def choose(logits: Array, masks: Flags, noise: Array, actions: Ints) -> None:
 
 @compiled
 def advantages_of(
-    rewards: Array, values: Array, terminated: Flags, ended: Flags, gamma: float, gae_lambda: float, out: Array
+    rewards: Array, values: Array, terminated: Flags, ended: Flags, discounts: Array, gae_lambda: float, out: Array
 ) -> None:
     """Write generalised advantage estimates into `out`; see `ppo.advantages_of`."""
     number = out.dtype.type
-    discount, decay = number(gamma), number(gamma * gae_lambda)
+    decay = number(gae_lambda)
     for i in range(rewards.shape[1]):
         running = number(0)
         for t in range(len(rewards) - 1, -1, -1):
             after = number(0) if terminated[t, i] else values[t + 1, i]
-            error = rewards[t, i] + discount * after - values[t, i]
-            running = error if ended[t, i] else error + decay * running
+            error = rewards[t, i] + discounts[t, i] * after - values[t, i]
+            running = error if ended[t, i] else error + discounts[t, i] * decay * running
             out[t, i] = running
 
 

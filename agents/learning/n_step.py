@@ -35,7 +35,8 @@ def loss_of(model: ActorCritic, rollout: Rollout, settings: A2cSettings, left: f
     loss of MT-A3C (Li et al., IEEE TMC 23(10), 2024)."""
     observations, masks = rollout.observations[:-1], rollout.masks[:-1]
     values, last_value = rollout.values[:-1], rollout.values[-1]
-    returns = returns_of(rollout.rewards, values, last_value, rollout.terminated, rollout.ended, settings.gamma)
+    discounts = rollout.discounts(settings.gamma)
+    returns = returns_of(rollout.rewards, values, last_value, rollout.terminated, rollout.ended, discounts)
     learn = ~rollout.resets
     log_p, values = model(observations[learn], masks[learn])  # (batch, M, K), (batch,)
     advantages = returns[learn] - values.detach()
@@ -48,16 +49,17 @@ def loss_of(model: ActorCritic, rollout: Rollout, settings: A2cSettings, left: f
 
 
 def returns_of(
-    rewards: Tensor, values: Tensor, last_value: Tensor, terminated: Tensor, ended: Tensor, gamma: float
+    rewards: Tensor, values: Tensor, last_value: Tensor, terminated: Tensor, ended: Tensor, discounts: Tensor
 ) -> Tensor:
     """Return n-step returns, shape (T, N): the rewards up to the end of the rollout or of the episode, then the value
     of the state there. `last_value`: (N,), of the state after the rollout. The value after an episode that
-    `terminated` is 0; the row after one that was truncated is that of the truncated state."""
+    `terminated` is 0; the row after one that was truncated is that of the truncated state. `discounts`: (T, N), of what
+    follows each step."""
     returns = torch.zeros_like(rewards)
     running = last_value
     for t in reversed(range(len(rewards))):
         after = values[t + 1] if t + 1 < len(values) else last_value
         running = torch.where(ended[t], after, running)
-        running = rewards[t] + gamma * torch.where(terminated[t], 0.0, running)
+        running = rewards[t] + discounts[t] * torch.where(terminated[t], 0.0, running)
         returns[t] = running
     return returns

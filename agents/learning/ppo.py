@@ -105,8 +105,9 @@ class Batch(NamedTuple):
 
 def batch_of(rollout: Rollout, settings: PpoSettings) -> Batch:
     """Return the steps of a rollout that are not resets, with advantages and returns."""
+    discounts = rollout.discounts(settings.gamma)
     advantages = advantages_of(
-        rollout.rewards, rollout.values, rollout.terminated, rollout.ended, settings.gamma, settings.gae_lambda
+        rollout.rewards, rollout.values, rollout.terminated, rollout.ended, discounts, settings.gae_lambda
     )
     values = rollout.values[:-1]
     columns = (rollout.observations[:-1], rollout.masks[:-1], rollout.actions, rollout.log_probabilities)
@@ -143,18 +144,19 @@ def minibatch_loss(model: ActorCritic, settings: PpoSettings, left: float, batch
 
 
 def advantages_of(
-    rewards: Tensor, values: Tensor, terminated: Tensor, ended: Tensor, gamma: float, gae_lambda: float
+    rewards: Tensor, values: Tensor, terminated: Tensor, ended: Tensor, discounts: Tensor, gae_lambda: float
 ) -> Tensor:
     """Return generalised advantage estimates (Schulman et al. 2016, arXiv 1506.02438), shape (T, N).
 
     `values` has one more row than the others; row t + 1 is of the state after step t. The sum stops where an episode
-    `ended`. The value after it is 0 if it `terminated`, otherwise that of the truncated state.
+    `ended`. The value after it is 0 if it `terminated`, otherwise that of the truncated state. `discounts`, (T, N), are
+    those of what follows each step.
     """
     advantages = torch.zeros_like(rewards)
     running = torch.zeros_like(rewards[0])
     for t in reversed(range(len(rewards))):
         after = torch.where(terminated[t], 0.0, values[t + 1])
-        error = rewards[t] + gamma * after - values[t]
-        running = error + gamma * gae_lambda * torch.where(ended[t], 0.0, running)
+        error = rewards[t] + discounts[t] * after - values[t]
+        running = error + discounts[t] * gae_lambda * torch.where(ended[t], 0.0, running)
         advantages[t] = running
     return advantages

@@ -26,8 +26,13 @@ class Rollout(NamedTuple):
     rewards: Tensor  # (T, N)
     terminated: Tensor  # (T, N): nothing follows, so the last state's value is 0
     ended: Tensor  # (T, N): terminated or truncated
+    times: Tensor  # (T, N): units of time that each step took
     resets: Tensor  # (T, N)
     returns: list[float]  # of the episodes that ended
+
+    def discounts(self, gamma: float) -> Tensor:
+        """Return the discounts of what follows each step, shape (T, N)."""
+        return (gamma**self.times).to(self.rewards.dtype)
 
 
 class Collector:
@@ -51,6 +56,7 @@ class Collector:
             rewards=torch.zeros((T, N)),
             terminated=torch.zeros((T, N), dtype=torch.bool),
             ended=torch.zeros((T, N), dtype=torch.bool),
+            times=torch.zeros((T, N), dtype=torch.float64),
             resets=torch.zeros((T, N), dtype=torch.bool),
             returns=[],
         )
@@ -64,6 +70,7 @@ class Collector:
             rollout.rewards[t] = torch.from_numpy(self._state.rewards)
             rollout.terminated[t] = torch.tensor(self._state.terminated)  # a copy: it may be read-only
             rollout.ended[t] = torch.from_numpy(ended)
+            rollout.times[t] = torch.tensor(self._state.times)
             self._return += self._state.rewards
             rollout.returns.extend(self._return[ended].tolist())
             self._return[ended] = 0

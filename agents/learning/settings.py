@@ -21,8 +21,8 @@ Settings = TypeVar("Settings", bound="DataclassInstance")
 class PpoSettings:
     """Settings of PPO.
 
-    `gamma` 0 is exact: the environment's tasks are uncoupled, so no decision changes a later reward, and the
-    advantage is the reward minus its expected value.
+    `gamma` is the discount of a step or, where steps say how long they take, of a second. 0 is exact where tasks are
+    uncoupled: no decision changes a later reward, and the advantage is the reward minus its expected value.
     """
 
     total_timesteps: int = 150_000

@@ -64,6 +64,18 @@ class TwoStates(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]]):
         )
 
 
+class TimedStates(TwoStates):
+    """`TwoStates` whose steps take time: staying a second, moving `move_s`."""
+
+    def __init__(self, num_envs: int, move_s: float) -> None:
+        super().__init__(num_envs)
+        self.move_s = move_s
+
+    def step(self, actions: Ints) -> tuple[Float32s, npt.NDArray[Any], Flags, Flags, dict[str, Any]]:
+        observations, rewards, terminated, truncated, _ = super().step(actions)
+        return observations, rewards, terminated, truncated, {"elapsed_s": np.where(actions == MOVE, self.move_s, 1.0)}
+
+
 def optimal_values(gamma: float) -> tuple[float, float]:
     """Return the values of both states of `TwoStates` that never ends, for a `gamma` with which moving pays."""
     there = 1 / (1 - gamma)

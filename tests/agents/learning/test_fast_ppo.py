@@ -16,13 +16,14 @@ from agents.learning.network_kernels import biased_tanh
 from agents.learning.networks import MakeNetwork, SeparateNetworks, SharedTrunk
 from agents.learning.settings import PpoSettings
 from agents.learning.training.supervision import Supervision, TrainingPoint
-from tests.agents.learning.problems import Matching, TwoStates
+from tests.agents.learning.problems import Matching, TimedStates, TwoStates
 
 NETWORKS: list[tuple[MakeNetwork, int]] = [(SeparateNetworks, SEPARATE), (SharedTrunk, SHARED)]
 PROBLEMS: dict[str, tuple[MakeEnvironment, PpoSettings]] = {
     "heads and masks": (Matching, PpoSettings(3 * 256, num_envs=8, hidden=32)),
     "terminated": (partial(TwoStates, length=7, terminates=True), PpoSettings(3 * 256, num_envs=8, gamma=0.9)),
     "truncated": (partial(TwoStates, length=5), PpoSettings(5 * 60, num_envs=3, num_steps=20, gamma=0.9, hidden=17)),
+    "timed": (partial(TimedStates, move_s=2.5), PpoSettings(2 * 256, num_envs=8, gamma=0.9, hidden=17)),
     "uneven minibatches": (Matching, PpoSettings(2 * 35, num_envs=5, num_steps=7, update_epochs=2, num_minibatches=3)),
 }
 

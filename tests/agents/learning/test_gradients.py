@@ -86,7 +86,8 @@ def test_gradient_of_a2c_and_a3c(problem: str, network: MakeNetwork) -> None:
     model, rollout = rolled_out(problem, network)
     with torch.no_grad():
         _, values = model(rollout.observations, rollout.masks)
-    n_steps = n_step.returns_of(rollout.rewards, values[:-1], values[-1], rollout.terminated, rollout.ended, A2C.gamma)
+    discounts = rollout.discounts(A2C.gamma)
+    n_steps = n_step.returns_of(rollout.rewards, values[:-1], values[-1], rollout.terminated, rollout.ended, discounts)
     learn, M = ~rollout.resets, model.shape.heads
 
     def written_out() -> torch.Tensor:

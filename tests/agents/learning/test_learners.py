@@ -17,7 +17,7 @@ from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks,
 from agents.learning.settings import A2cSettings, A3cSettings, PpoSettings
 from agents.learning.training.curve import Curve
 from agents.learning.training.weights import Weights
-from tests.agents.learning.problems import MOVE, STAY, Matching, TwoStates, optimal_values
+from tests.agents.learning.problems import MOVE, STAY, Matching, TimedStates, TwoStates, optimal_values
 
 Learner = Callable[..., tuple[Weights, Curve]]
 LEARNERS: dict[str, tuple[Learner, Any]] = {
@@ -63,6 +63,14 @@ def test_the_optimum_of_two_states_is_learned(learner: str, network: MakeNetwork
     actions, values = best_and_values(model)
     assert actions == [MOVE, STAY]
     assert values == pytest.approx(optimal_values(0.9), rel=0.1)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_time_that_a_step_takes_is_discounted(learner: str) -> None:
+    """After 40 seconds of moving, what follows is worth 0.9^40 of it."""
+    actions, values = best_and_values(trained(learner, lambda n: TimedStates(n, 40.0), 0.9)[0])
+    assert actions == [STAY, STAY]
+    assert values == pytest.approx((2.0, 10.0), rel=0.1)
 
 
 @pytest.mark.parametrize("learner", LEARNERS)

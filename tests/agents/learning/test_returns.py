@@ -20,6 +20,12 @@ def draws(seed: int, steps: int) -> tuple[Floats, Floats, Flags, Flags]:
     return rng.normal(size=(steps, LANES)), rng.normal(size=(steps + 1, LANES)), terminated, terminated | truncated
 
 
+def times(seed: int, steps: int) -> Floats:
+    """Return the units of time of each step: whole and broken ones."""
+    rng = np.random.default_rng([seed, 1])
+    return rng.choice([1.0, 0.3, 2.5], (steps, LANES))
+
+
 @given(
     seed=st.integers(0, 1_000),
     steps=st.integers(1, 12),
@@ -29,14 +35,15 @@ def draws(seed: int, steps: int) -> tuple[Floats, Floats, Flags, Flags]:
 def test_advantages_are_the_discounted_sums_of_errors(seed: int, steps: int, gamma: float, gae_lambda: float) -> None:
     rewards, values, terminated, ended = draws(seed, steps)
     rows = [torch.tensor(each) for each in (rewards, values, terminated, ended)]
-    found = advantages_of(rows[0], rows[1], rows[2], rows[3], gamma, gae_lambda).numpy()
+    discounts = gamma ** times(seed, steps)
+    found = advantages_of(rows[0], rows[1], rows[2], rows[3], torch.tensor(discounts), gae_lambda).numpy()
     for lane in range(LANES):
         for start in range(steps):
             expected, weight = 0.0, 1.0
             for t in range(start, steps):
                 after = 0.0 if terminated[t, lane] else values[t + 1, lane]
-                expected += weight * (rewards[t, lane] + gamma * after - values[t, lane])
-                weight *= gamma * gae_lambda
+                expected += weight * (rewards[t, lane] + discounts[t, lane] * after - values[t, lane])
+                weight *= discounts[t, lane] * gae_lambda
                 if ended[t, lane]:
                     break
             assert found[start, lane] == pytest.approx(expected, abs=1e-9)
@@ -46,18 +53,21 @@ def test_advantages_are_the_discounted_sums_of_errors(seed: int, steps: int, gam
 def test_returns_are_discounted_rewards_and_a_last_value(seed: int, steps: int, gamma: float) -> None:
     rewards, values, terminated, ended = draws(seed, steps)
     rows = [torch.tensor(each) for each in (rewards, values, terminated, ended)]
-    found = returns_of(rows[0], rows[1][:-1], rows[1][-1], rows[2], rows[3], gamma).numpy()
+    discounts = gamma ** times(seed, steps)
+    found = returns_of(rows[0], rows[1][:-1], rows[1][-1], rows[2], rows[3], torch.tensor(discounts)).numpy()
     for lane in range(LANES):
         for start in range(steps):
             last = next((t for t in range(start, steps) if ended[t, lane]), steps - 1)
-            expected = sum(gamma ** (t - start) * rewards[t, lane] for t in range(start, last + 1))
-            expected += 0.0 if terminated[last, lane] else gamma ** (last + 1 - start) * values[last + 1, lane]
+            weights = np.cumprod([1.0, *discounts[start : last + 1, lane]])
+            expected = weights[:-1] @ rewards[start : last + 1, lane]
+            expected += 0.0 if terminated[last, lane] else weights[-1] * values[last + 1, lane]
             assert found[start, lane] == pytest.approx(expected, abs=1e-9)
 
 
 @given(seed=st.integers(0, 1_000), steps=st.integers(1, 12), gamma=st.sampled_from([0.0, 0.9, 1.0]))
 def test_advantages_with_a_long_memory_are_returns_less_values(seed: int, steps: int, gamma: float) -> None:
     rewards, values, terminated, ended = (torch.tensor(each) for each in draws(seed, steps))
-    returns = returns_of(rewards, values[:-1], values[-1], terminated, ended, gamma)
-    advantages = advantages_of(rewards, values, terminated, ended, gamma, 1.0)
+    discounts = torch.tensor(gamma ** times(seed, steps))
+    returns = returns_of(rewards, values[:-1], values[-1], terminated, ended, discounts)
+    advantages = advantages_of(rewards, values, terminated, ended, discounts, 1.0)
     torch.testing.assert_close(advantages, returns - values[:-1])
