@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from agents.split_inference.encoding import SOURCE, Layout, layout_of
 from emulator.core.randomness import draw_key
-from emulator.stepping.systems import Episode
+from emulator.stepping.systems import SeededSystem
 from emulator.system import System
 
 
@@ -18,15 +18,15 @@ class OffloadSettings:
     decision_ns: int = 0
 
 
-def episodes_of(systems: Sequence[System], settings: OffloadSettings) -> tuple[Episode, ...]:
+def episodes_of(systems: Sequence[System], settings: OffloadSettings) -> tuple[SeededSystem, ...]:
     """Return the episodes: number e is a run of system e modulo their number."""
     return tuple(
-        Episode(number % len(systems), draw_key(settings.seed, "offload", f"episode {number}"))
+        SeededSystem(number % len(systems), draw_key(settings.seed, "offload", f"episode {number}"))
         for number in range(settings.episodes)
     )
 
 
-def system_of(systems: Sequence[System], episode: Episode) -> System:
+def system_of(systems: Sequence[System], episode: SeededSystem) -> System:
     """Return the system whose run is the episode."""
     return replace(systems[episode.system], seed=episode.seed)
 

@@ -6,12 +6,17 @@ from emulator.core.fifo import FOREVER_NS
 from emulator.simulation.engine_state import EngineState
 from emulator.simulation.event_loop import run_until, start_task
 from emulator.simulation.task_state import OVERLOAD
-from emulator.stepping.tables import AHEAD, DUE, SCHEDULED, Schedule, Weights, run_of
+from emulator.stepping.tables import AHEAD, DUE, SCHEDULED, ArrivalTables, CostWeights, run_of
 
 
 @entry_point
 def step_all(
-    runs: EngineState, schedule: Schedule, weights: Weights, plans: Table, decisions: Table, nothing_measured: Table
+    runs: EngineState,
+    schedule: ArrivalTables,
+    weights: CostWeights,
+    plans: Table,
+    decisions: Table,
+    nothing_measured: Table,
 ) -> None:
     """Start the observed task of each run under its plan, or let it fail where the plan is -1, then run until the next
     task arrives: the next decision. In a run that has just begun the plan is ignored, and one that is over stays."""
@@ -37,7 +42,7 @@ def step_all(
 
 
 @entry_point
-def outstanding_s(runs: EngineState, schedule: Schedule, weights: Weights, row: int) -> float:
+def outstanding_s(runs: EngineState, schedule: ArrivalTables, weights: CostWeights, row: int) -> float:
     """Run one system until all its tasks have ended; return the cost that was not due yet."""
     engine = run_of(runs, row)
     run_until(engine, FOREVER_NS, 0)
@@ -45,7 +50,7 @@ def outstanding_s(runs: EngineState, schedule: Schedule, weights: Weights, row: 
 
 
 @in_place
-def await_next(schedule: Schedule, row: int, stream: int) -> None:
+def await_next(schedule: ArrivalTables, row: int, stream: int) -> None:
     """Put the next task of a stream on the heap; of equal times the first put comes first."""
     counts, index = schedule.counts[row], schedule.next[row, stream]
     if index < schedule.stop[schedule.episode[row], stream]:
@@ -55,7 +60,7 @@ def await_next(schedule: Schedule, row: int, stream: int) -> None:
 
 
 @in_place
-def observe_next(engine: EngineState, schedule: Schedule, row: int, decision: Record) -> None:
+def observe_next(engine: EngineState, schedule: ArrivalTables, row: int, decision: Record) -> None:
     """Run until the next task arrives, and note it. The episode is over if none arrives before its end: at the first
     arrival after the end or, without one, at the end itself, where the last task is observed once more."""
     counts = schedule.counts[row]
@@ -78,7 +83,7 @@ def observe_next(engine: EngineState, schedule: Schedule, row: int, decision: Re
 
 
 @in_place
-def cost_due_s(engine: EngineState, schedule: Schedule, weights: Weights, row: int, now_ns: int) -> float:
+def cost_due_s(engine: EngineState, schedule: ArrivalTables, weights: CostWeights, row: int, now_ns: int) -> float:
     """Take the tasks that ended. Return the cost of those that ended by `now_ns`; keep the others, whose end is known
     already, for later."""
     counts, ended, loop = schedule.counts[row], schedule.ended[row], engine.loop[0]
@@ -101,7 +106,7 @@ def cost_due_s(engine: EngineState, schedule: Schedule, weights: Weights, row: i
 
 
 @in_place
-def cost_s(weights: Weights, task: Record) -> float:
+def cost_s(weights: CostWeights, task: Record) -> float:
     """Return the cost of a task that ended (`Cost.of`)."""
     if task.reason:
         return weights.failure_s

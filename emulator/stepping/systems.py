@@ -15,7 +15,7 @@ from emulator.simulation.engine_state import MAX_TASKS, EngineState, new_engine_
 from emulator.simulation.network import Network
 from emulator.simulation.plans import NOTHING_MEASURED, Plans
 from emulator.stepping.step import outstanding_s, step_all
-from emulator.stepping.tables import ARRIVAL, DECISION, ENDED, Schedule, Weights
+from emulator.stepping.tables import ARRIVAL, DECISION, ENDED, ArrivalTables, CostWeights
 from emulator.system import System
 from emulator.task import Task
 from emulator.workload import Stream
@@ -35,8 +35,8 @@ JOINED = {
 }  # fmt: skip
 
 
-class Episode(NamedTuple):
-    """A run of one of the systems, with the arrivals, losses and cross-traffic of a seed of its own."""
+class SeededSystem(NamedTuple):
+    """One of the systems, with the arrivals, losses and cross-traffic of another seed."""
 
     system: int
     seed: int
@@ -49,7 +49,9 @@ class SteppedSystems:
     until its next task arrives. An episode is over at the first arrival that is not before the systems' duration.
     """
 
-    def __init__(self, systems: Sequence[System], episodes: Sequence[Episode], runs: int, decision_ns: int = 0) -> None:
+    def __init__(
+        self, systems: Sequence[System], episodes: Sequence[SeededSystem], runs: int, decision_ns: int = 0
+    ) -> None:
         """Each task begins its first leg `decision_ns` after its decision. Raises ValueError for systems that differ in
         more than traces and seeds, or that have failures."""
         check(systems)
@@ -67,7 +69,7 @@ class SteppedSystems:
         self._schedule = _schedule(first, self.episodes, runs)
         cost = first.cost
         quality_s = [cost.quality_s.get(stream.kind.name, 0.0) for stream in self.streams]
-        self._weights = Weights(cost.failure_s, cost.erasure_s, cost.energy_s_per_j, np.repeat(quality_s, sizes))
+        self._weights = CostWeights(cost.failure_s, cost.erasure_s, cost.energy_s_per_j, np.repeat(quality_s, sizes))
         self.decisions = np.zeros(runs, DECISION)
         self.decisions["is_over"] = True
 
@@ -133,7 +135,7 @@ def _changing(state: EngineState) -> Iterator[tuple[str, Table]]:
     return ((name, table) for name, table in _leaves(state) if name not in (*SHARED, *UNUSED_AT_START, "plans"))
 
 
-def _fresh_tables(networks: Sequence[Network], states: Sequence[EngineState], episode: Episode) -> list[Table]:
+def _fresh_tables(networks: Sequence[Network], states: Sequence[EngineState], episode: SeededSystem) -> list[Table]:
     """Return a copy of the tables with which an episode begins."""
     network, links = networks[episode.system], networks[episode.system].system.links
     network.link_tables.reseed(links, episode.seed)
@@ -177,7 +179,7 @@ def _tables_of_runs(states: Sequence[EngineState], runs: int, plans: int) -> Eng
     return tables
 
 
-def _schedule(system: System, episodes: Sequence[Episode], runs: int) -> Schedule:
+def _schedule(system: System, episodes: Sequence[SeededSystem], runs: int) -> ArrivalTables:
     """Return the arrivals of all episodes; no run has begun."""
     streams = system.streams
     arrivals = [
@@ -187,7 +189,7 @@ def _schedule(system: System, episodes: Sequence[Episode], runs: int) -> Schedul
     ]
     edges = np.cumsum([0, *(len(each) for each in arrivals)])
     shape = len(episodes), len(streams)
-    return Schedule(
+    return ArrivalTables(
         np.array([arrival for each in arrivals for arrival in each], ARRIVAL),
         edges[:-1].reshape(shape),
         edges[1:].reshape(shape),

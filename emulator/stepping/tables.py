@@ -31,7 +31,7 @@ DECISION = np.dtype(
 ENDED = np.dtype([("at_ns", np.int64), ("cost_s", np.float64)])
 
 
-class Schedule(NamedTuple):
+class ArrivalTables(NamedTuple):
     """Arrivals of all episodes, the streams of one episode one after the other, and how far each run has come."""
 
     arrivals: Table  # ARRIVAL
@@ -45,10 +45,10 @@ class Schedule(NamedTuple):
     duration_ns: int
 
 
-DUE, SCHEDULED, AHEAD = range(3)  # columns of `Schedule.counts`
+DUE, SCHEDULED, AHEAD = range(3)  # columns of `ArrivalTables.counts`
 
 
-class Weights(NamedTuple):
+class CostWeights(NamedTuple):
     """`emulator.system.Cost`, with the cost of quality by plan."""
 
     failure_s: float
