@@ -1,11 +1,15 @@
-"""The language model in the loop against the measured table."""
+"""The language model in the loop against its layers, applied by hand."""
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from agents.layer_split.live import LiveLoss, LiveLosses, live_subject
-from agents.layer_split.losses import shipped_losses
+from emulator.activation.delivery import parse_delivery
 from emulator.core.errors import MissingDependency
+from emulator.core.randomness import generator
 from topologies.quality.subject import Subject
 
 DELIVERY = "scalars/none/zero"
@@ -24,13 +28,31 @@ def test_nothing_lost_costs_what_half_precision_costs(subject: Subject) -> None:
     assert np.all(np.abs(losses) < 0.01)
 
 
-def test_single_measurements_scatter_around_the_table(subject: Subject) -> None:
-    """Within what a dozen windows of 32 tokens can tell."""
-    levels, splits = np.full(12, 0.2), np.full(12, 2)
-    found = LiveLosses(subject, DELIVERY, seed=1).losses(levels, splits)
-    assert len(set(found.tolist())) > 6
-    table = shipped_losses(DELIVERY).losses(levels[:1], splits[:1])[0]
-    assert found.mean() == pytest.approx(table, abs=4 * found.std(ddof=1) / 12**0.5 + 0.2)
+@torch.inference_mode()
+def test_a_loss_is_that_of_the_layers_behind_the_split(subject: Subject) -> None:
+    """Every layer applied by hand: the embedding and p decoder layers, the erasure, and the others."""
+    layers, splits = list(subject.chain.layers.values()), [1, 2, 1, 2]
+    found = LiveLosses(subject, DELIVERY, seed=1).losses(np.full(4, 0.2), np.array(splits))
+    for number, split in enumerate(splits):
+        rng = generator(1, "layer split", "live measurement", number)
+        window = int(rng.integers(3))
+        tokens = subject.inputs[window : window + 1]
+        hidden = run(layers[: split + 1], tokens)
+        sent = hidden[0].half().float().numpy()
+        received = parse_delivery(DELIVERY).harmed(sent, 0.2, 2 * sent.size, None, rng)
+        assert np.mean(received == 0) == pytest.approx(0.2, abs=0.02)
+        harmed, unharmed = (
+            cross_entropy(run(layers[split + 1 :], x)[0, :-1], tokens[0, 1:]).item()
+            for x in (torch.from_numpy(received)[None], hidden)
+        )
+        assert found[number] == pytest.approx(harmed - unharmed, abs=1e-3)
+    assert np.ptp(found) > 0.1
+
+
+def run(layers: list[nn.Module], x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer(x)
+    return x
 
 
 def test_known_losses_continue_an_interrupted_training(subject: Subject) -> None:
