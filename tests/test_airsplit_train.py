@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import airsplit
-from airsplit.cli import app
+from airsplit.cli import app, code_and_line
 from results.progress import RunProgress
 from tests.agents.learning.event_files import scalars_in
 
@@ -81,3 +81,11 @@ def test_a_negative_seed_is_wrong_usage(tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, command("ppo", tmp_path / "agent", "--seed", "-1")[3:])
     assert refused.exit_code == 2
     assert "--seed" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("Unable to allocate 8 TiB", "Unable to allocate 8 TiB"), ("", "none is left")]
+)
+def test_too_little_memory_is_one_line(text: str, reason: str) -> None:
+    error = MemoryError(text) if text else MemoryError()
+    assert code_and_line(error) == (4, f"memory: {reason}: choose smaller settings, or a machine with more")

@@ -88,7 +88,7 @@ def main() -> None:
     try:
         say_what_is_hidden()
         app()
-    except (MissingDependency, RelayFailed, UnfinishedRun, ImportError, OSError, ValueError) as error:
+    except (MissingDependency, RelayFailed, UnfinishedRun, ImportError, MemoryError, OSError, ValueError) as error:
         if "--traceback" in sys.argv:
             traceback.print_exception(error)
         code, line = code_and_line(error)
@@ -98,10 +98,10 @@ def main() -> None:
 def code_and_line(error: Exception) -> tuple[int, str]:
     """Return the exit code for an error, and what to print."""
     match error:
-        case MissingDependency() | RelayFailed():
-            return 4, str(error)
-        case UnfinishedRun():
-            return 6, str(error)
+        case MissingDependency() | RelayFailed() | UnfinishedRun():
+            return 6 if isinstance(error, UnfinishedRun) else 4, str(error)
+        case MemoryError():
+            return 4, f"memory: {str(error) or 'none is left'}: choose smaller settings, or a machine with more"
         case ImportError():
             reason, package = " ".join(str(error).split()), (error.name or "").partition(".")[0]
             install = f"package {package}: {reason}; install it: {sys.executable} -m pip install {package}"
