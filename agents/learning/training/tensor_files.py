@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from emulator.core.files import atomic_write
 
@@ -23,7 +23,8 @@ def save_tensors(path: Path, key: str, arrays: Mapping[str, npt.NDArray[Any]], d
     try:
         with atomic_write(path) as partial:
             contiguous = {name: np.array(values, order="C") for name, values in arrays.items()}
-            save_file(contiguous, partial, metadata={key: json.dumps(data)})
+            # The library's own writing leaves a file of another name behind if it is killed.
+            partial.write_bytes(save(contiguous, metadata={key: json.dumps(data)}))
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path}: must be a file that can be written ({first_line(error)})") from error
 

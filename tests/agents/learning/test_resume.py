@@ -1,5 +1,6 @@
 """A training that was killed goes on as if it had not been."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -93,6 +94,27 @@ def test_a_state_whose_values_have_changed_is_refused(tmp_path: Path) -> None:
         file.write_bytes(changed)
         with pytest.raises(ValueError, match=r"state that airsplit wrote \(its values have changed\): leave --resume"):
             resumed(file)
+
+
+def test_a_state_is_written_under_one_other_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the next save replaces what a killed one leaves."""
+    written: list[str] = []
+    replace_file = Path.replace
+
+    def watched(partial: Path, target: Path) -> Path:
+        written.extend(path.name for path in tmp_path.iterdir())
+        return replace_file(partial, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    interrupted(tmp_path / "state")
+    assert set(written) == {"state", ".state.partial"}
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+def umask() -> int:
+    found = os.umask(0)
+    os.umask(found)
+    return found
 
 
 def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
