@@ -8,7 +8,7 @@ import pytest
 
 from agents.block_placement.environment import problem_of
 from agents.block_placement.learned import LEARNERS
-from benchmarks.block_placement.__main__ import KEY, current
+from benchmarks.block_placement.__main__ import KEY, current, main
 from benchmarks.block_placement.compare import DELAYS, difference, relative, tables, verdict
 from benchmarks.block_placement.figures import default, learned, sweeps
 from benchmarks.block_placement.plan import (
@@ -134,3 +134,26 @@ def test_figures_are_drawn(tmp_path: Path) -> None:
         file = (tmp_path / f"block-placement-{name}.pdf").read_bytes()
         assert file.startswith(b"%PDF")
         assert b"/FontFile2" in file and b"/Type3" not in file  # TrueType
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (None, "rows.csv: must hold rows to draw: call without --draw first"),
+        ("", "rows.csv: must be a table of rows (No columns to parse from file)"),
+        ("a,b\n1,2\n", "rows.csv: must have the columns form, policy, seed, settings, sweep, value"),
+    ],
+)
+def test_rows_that_cannot_be_drawn_are_refused(
+    contents: str | None,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if contents is not None:
+        (tmp_path / "rows.csv").write_text(contents)
+    monkeypatch.setattr("sys.argv", ["block_placement", str(tmp_path), "--draw"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err.splitlines()[-1].endswith(message)

@@ -1,5 +1,6 @@
 """What the measured losses say of the best split, and the benchmark's own statistics against planted losses."""
 
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,13 @@ def test_the_figure_is_drawn(tmp_path: Path) -> None:
     for suffix in ("pdf", "png"):
         assert draw_best_splits(found, load_quality(str(TABLE)), tmp_path / f"best.{suffix}").stat().st_size > 5_000
     assert b"/FontType 3" not in (tmp_path / "best.pdf").read_bytes()
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--live-steps"])
+def test_a_command_that_trains_nothing_is_refused(
+    option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["layer_split", option, "0"])
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_module("benchmarks.layer_split", run_name="__main__")
+    assert capsys.readouterr().err.endswith(f"argument {option}: 0: must be at least 1\n")

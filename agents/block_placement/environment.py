@@ -44,7 +44,7 @@ class BlockPlacementEnvironment(gymnasium.Env[Float32s, Ints]):
 
     def step(self, action: Ints) -> tuple[Float32s, float, bool, bool, dict[str, Any]]:
         """Place the blocks of the observed slot. Raises ValueError for an invalid action."""
-        placements = checked_placements(self.problem, np.asarray(action)[None], 1)
+        placements = checked_placement(self.problem, action)[None]
         if self._slot == self.problem.settings.slots:
             raise gymnasium.error.ResetNeeded("the episode is over: call reset first")
         outcome = self.problem.form.outcome(self._observed_slots(), self._carried, placements)
@@ -63,14 +63,14 @@ class BlockPlacementEnvironment(gymnasium.Env[Float32s, Ints]):
         return self.problem.observe(slots, self._carried)[0], info
 
 
-def checked_placements(problem: BlockPlacement, actions: Ints, count: int) -> Ints:
-    """Return actions as placements, shape (count, M). Raises ValueError (one line) for an invalid action."""
-    placements = np.asarray(actions)
-    fits = placements.shape == (count, problem.settings.blocks) and np.issubdtype(placements.dtype, np.integer)
-    if not fits or placements.min() < 0 or placements.max() >= problem.places:
+def checked_placement(problem: BlockPlacement, action: Ints) -> Ints:
+    """Return an action as a placement, shape (M,). Raises ValueError (one line) for an invalid one."""
+    placement = np.asarray(action)
+    fits = placement.shape == (problem.settings.blocks,) and np.issubdtype(placement.dtype, np.integer)
+    if not fits or placement.min() < 0 or placement.max() >= problem.places:
         rule = f"{problem.settings.blocks} numbers in 0..{problem.places - 1}"
-        raise ValueError(f"action={placements.tolist()}: must be {rule}")
-    return placements.astype(np.int64, copy=False)
+        raise ValueError(f"action={placement.tolist()}: must be {rule}")
+    return placement.astype(np.int64, copy=False)
 
 
 def observation_space(problem: BlockPlacement) -> "gymnasium.Space[Float32s]":

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.block_placement.environment import action_space, checked_placements, observation_space, problem_of
+from agents.block_placement.environment import action_space, observation_space, problem_of
 from agents.block_placement.forms import slots_at
 from agents.block_placement.problem import BlockPlacement
 from agents.learning.seeded_vector import SeededVector
@@ -25,7 +25,7 @@ class BlockPlacementVector(SeededVector):
     def step(self, actions: Ints) -> tuple[Float32s, Floats, Flags, Flags, dict[str, Any]]:
         """Place the blocks of one slot in each environment, or start the next episodes. Raises ValueError for an
         invalid action, before any environment changes."""
-        placements = checked_placements(self.problem, actions, self.num_envs)
+        placements = self._checked(actions)
         none = np.zeros(self.num_envs, dtype=np.bool_)
         if self._slot == self.problem.settings.slots:
             observations, info = self._start_all()
@@ -47,6 +47,7 @@ class BlockPlacementVector(SeededVector):
         for name, column in self._columns().items():
             assign(column, state.arrays[name])
         self._generators = restored_generators(state.data["generators"])
+        self._has_begun = True
         self._slot = int(state.data["slot"])
         self._features = self.problem.slot_features(self._episode)
         self._slots = slots_at(self._episode, self._slot)

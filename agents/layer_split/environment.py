@@ -10,7 +10,7 @@ from agents.layer_split.channels import channel_of
 from agents.layer_split.losses import LossModel, shipped_losses
 from agents.layer_split.problem import DRAWS, LayerSplit, States
 from agents.layer_split.setting import MENDED, LayerSplitSetting
-from emulator.core.arrays import Float32s
+from emulator.core.arrays import Float32s, is_integer
 
 
 class LayerSplitEnvironment(gymnasium.Env[Float32s, np.int64]):
@@ -32,7 +32,10 @@ class LayerSplitEnvironment(gymnasium.Env[Float32s, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Float32s, dict[str, Any]]:
-        """Start an episode. Raises ValueError for draws that are not three numbers from 0 to below 1."""
+        """Start an episode. Raises ValueError for draws that are not three numbers from 0 to below 1, and for other
+        options."""
+        if set(options or ()) - {"draws"}:
+            raise ValueError(f"options={options}: must be {{'draws': {DRAWS} numbers}}")
         super().reset(seed=seed)
         draws = np.asarray((options or {}).get("draws", self.np_random.random(DRAWS)), dtype=np.float64)
         if draws.shape != (DRAWS,) or not np.all((draws >= 0) & (draws < 1)):
@@ -42,7 +45,7 @@ class LayerSplitEnvironment(gymnasium.Env[Float32s, np.int64]):
 
     def step(self, action: np.int64 | int) -> tuple[Float32s, float, bool, bool, dict[str, Any]]:
         """Move the split. Raises ValueError for an invalid action."""
-        if not 0 <= action < self.problem.targets.shape[1]:
+        if not (is_integer(action) and 0 <= action < self.problem.targets.shape[1]):
             raise ValueError(f"action={action}: must be in 0..{self.problem.targets.shape[1] - 1}")
         if self._states is None or self._states.step[0] == self.problem.setting.steps:
             raise gymnasium.error.ResetNeeded("the episode is over: call reset first")

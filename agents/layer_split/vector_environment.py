@@ -31,9 +31,7 @@ class LayerSplitVector(SeededVector):
     def step(self, actions: Ints) -> tuple[Float32s, Floats, Flags, Flags, dict[str, Any]]:
         """Move every split, or start the next episodes. Raises ValueError for an invalid action, before any environment
         changes."""
-        actions, choices = np.asarray(actions, dtype=np.int64), self.problem.targets.shape[1]
-        if actions.shape != (self.num_envs,) or np.any((actions < 0) | (actions >= choices)):
-            raise ValueError(f"actions={actions}: must be {self.num_envs} numbers in 0..{choices - 1}")
+        actions = self._checked(actions)
         rewards = np.zeros(self.num_envs)
         if self._states.step[0] == self.problem.setting.steps:
             self._start()
@@ -58,6 +56,7 @@ class LayerSplitVector(SeededVector):
         for name, column in self._kept().items():
             assign(column, state.arrays[name])
         self._generators = restored_generators(state.data["generators"])
+        self._has_begun = True
 
     def _kept(self) -> Arrays:
         return {**self._states._asdict(), "draws": self._draws, "used": self._used}

@@ -23,7 +23,10 @@ class SeededVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]])
     """
 
     def __init__(
-        self, num_envs: int, observation_space: "gymnasium.Space[Float32s]", action_space: "gymnasium.Space[Any]"
+        self,
+        num_envs: int,
+        observation_space: "gymnasium.Space[Float32s]",
+        action_space: gymnasium.spaces.Discrete | gymnasium.spaces.MultiDiscrete,
     ) -> None:
         if not is_integer(num_envs) or num_envs < 1:
             raise ValueError(f"num_envs={num_envs}: must be a whole number of at least 1")
@@ -33,6 +36,9 @@ class SeededVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]])
         self.observation_space = batch_space(observation_space, num_envs)
         self.action_space = batch_space(action_space, num_envs)
         self._generators: list[np.random.Generator] = []
+        self._has_begun = False
+        outcomes = action_space.n if isinstance(action_space, gymnasium.spaces.Discrete) else action_space.nvec
+        self._outcomes = np.broadcast_to(outcomes, (num_envs, *action_space.shape))
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Mapping[str, Any] | None = None
@@ -45,7 +51,20 @@ class SeededVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]])
         if len(seeds) != self.num_envs:
             raise ValueError(f"seed={seeds}: must be a number, or a list of {self.num_envs}")
         self._seed(seeds)
+        self._has_begun = True
         return self._start_all()
+
+    def _checked(self, actions: Ints) -> Ints:
+        """Return the actions as int64. Raises ResetNeeded before the first reset, and ValueError for actions that are
+        not in the space."""
+        if not self._has_begun:
+            raise gymnasium.error.ResetNeeded("no episode has begun: call reset first")
+        chosen = np.asarray(actions)
+        fits = chosen.shape == self._outcomes.shape and np.issubdtype(chosen.dtype, np.integer)
+        if not fits or np.any((chosen < 0) | (chosen >= self._outcomes)):
+            count = " x ".join(str(size) for size in self._outcomes.shape)
+            raise ValueError(f"actions={chosen.tolist()}: must be {count} numbers in 0..{self._outcomes.max() - 1}")
+        return chosen.astype(np.int64, copy=False)
 
     def _seed(self, seeds: Sequence[int | None]) -> None:
         """Seed the environments. None leaves one as it is, and seeds it at random if it never was."""

@@ -44,10 +44,7 @@ class OffloadVector(SeededVector):
     def step(self, actions: Ints) -> tuple[Float32s, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         """Place one task in each system, or begin its next episode. Raises ValueError for an invalid action, before
         any system changes."""
-        chosen = np.asarray(actions, dtype=np.int64)
-        choices = self.layout.choices
-        if chosen.shape != (self.num_envs,) or chosen.min() < 0 or chosen.max() >= choices:
-            raise ValueError(f"actions={actions}: must be {self.num_envs} numbers in 0..{choices - 1}")
+        chosen = self._checked(actions)
         decisions = self.runs.decisions
         plans = self._plans[decisions["stream"], chosen]
         for run in np.flatnonzero(decisions["is_over"]):

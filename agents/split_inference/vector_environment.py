@@ -36,16 +36,14 @@ class SplitInferenceVector(SeededVector):
         self._table = episodes.table()
         self._steps = episodes.settings.steps
         self._state = np.zeros((num_envs, 4), dtype=np.int64)
-        self._seeded = False
         self._all, self._none = np.ones(num_envs, dtype=np.bool_), np.zeros(num_envs, dtype=np.bool_)
         self._all.flags.writeable = self._none.flags.writeable = False
 
     def _seed(self, seeds: Sequence[int | None]) -> None:
         """Draw the order of episodes of each environment that is seeded anew."""
         for state, each in zip(self._state, seeds, strict=True):
-            if each is not None or not self._seeded:
+            if each is not None or not self._has_begun:
                 state[ORDER_KEY], state[EPISODE_COUNT] = np_random(each)[0].integers(EPISODE_ORDERS), 0
-        self._seeded = True
 
     def _start_all(self) -> tuple[Float32s, dict[str, Any]]:
         """Start the next episode in every environment."""
@@ -56,22 +54,14 @@ class SplitInferenceVector(SeededVector):
     def step(self, actions: Ints) -> tuple[Float32s, Float64s, Flags, Flags, dict[str, Any]]:
         """Place one task in each environment, or start its next episode. Raises ValueError for an invalid action,
         before any environment changes, and ResetNeeded before the first reset."""
-        if not self._seeded:
-            raise gymnasium.error.ResetNeeded("no episode has begun: call reset first")
+        chosen = self._checked(actions)
         count, choices = self.num_envs, self._table.masks.shape[1]
         observations = np.empty((count, self._table.observations.shape[1]), dtype=np.float32)
         rewards = np.empty(count, dtype=np.float64)
         truncations = np.empty(count, dtype=np.bool_)
         masks = np.empty((count, choices), dtype=np.bool_)
         sojourns_ns = np.empty(count, dtype=np.int64)
-        chosen = np.asarray(actions)
-        fits = chosen.shape == (count,) and np.issubdtype(chosen.dtype, np.integer)
-        valid = fits and step_all(
-            chosen.astype(np.int64, copy=False), self._state, self._steps, *self._table,
-            observations, masks, rewards, sojourns_ns, truncations,
-        )  # fmt: skip
-        if not valid:
-            raise ValueError(f"actions={actions}: must be {count} numbers in 0..{choices - 1}")
+        step_all(chosen, self._state, self._steps, *self._table, observations, masks, rewards, sojourns_ns, truncations)
         info = {
             "action_mask": masks,
             "_action_mask": self._all,
@@ -92,7 +82,7 @@ class SplitInferenceVector(SeededVector):
     def restore(self, state: TrainingState) -> None:
         """Go on from a state. Raises KeyError or ValueError for one of other environments."""
         assign(self._state, state.arrays["episodes"])
-        self._seeded = True
+        self._has_begun = True
 
 
 @compiled
@@ -100,13 +90,8 @@ def step_all(
     actions: Ints, state: Ints, steps: int,
     all_observations: Float32s, all_masks: Flags, all_rewards: Float64s, all_sojourns_ns: Ints,
     observations: Float32s, masks: Flags, rewards: Float64s, sojourns_ns: Ints, truncations: Flags,
-) -> bool:  # fmt: skip
-    """Step every environment into the last five arrays. Return False, without any change, for an invalid action."""
-    if len(actions) != len(state):
-        return False
-    for action in actions:
-        if action < 0 or action >= all_masks.shape[1]:
-            return False
+) -> None:  # fmt: skip
+    """Step every environment into the last five arrays."""
     episodes = len(all_observations) // (steps + 1)
     for i in range(len(state)):
         row = state[i, TABLE_ROW]
@@ -128,7 +113,6 @@ def step_all(
             observations[i, j] = all_observations[row, j]
         for j in range(masks.shape[1]):
             masks[i, j] = all_masks[row, j]
-    return True
 
 
 def make(num_envs: int, scenario: str, episodes: int = 64, steps: int = 32, seed: int = 0) -> SplitInferenceVector:

@@ -27,9 +27,14 @@ def main() -> None:
     )
     parser.add_argument("--draw", action="store_true", help="measure nothing: print and draw the rows that exist")
     arguments = parser.parse_args()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     path = arguments.folder / "rows.csv"
-    rows = current(path)
+    try:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        rows = current(path)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    if arguments.draw and rows.empty:
+        parser.error(f"{path}: must hold rows to draw: call without --draw first")
     done = set(rows[KEY].itertuples(index=False, name=None))
     for case, policy, seed in [] if arguments.draw else cases(FULL if arguments.full else QUICK):
         if (*case, policy, seed) in done:
@@ -44,10 +49,16 @@ def main() -> None:
 
 
 def current(path: Path) -> pd.DataFrame:
-    """Return the rows that were measured with the settings of today."""
+    """Return the rows that were measured with the settings of today. Raises ValueError for a file of another form."""
     if not path.exists():
         return pd.DataFrame(columns=KEY)
-    rows = pd.read_csv(path, dtype={"sweep": str, "settings": str}).fillna({"sweep": ""})
+    try:
+        rows = pd.read_csv(path, dtype={"sweep": str, "settings": str}).fillna({"sweep": ""})
+        missing = {*KEY, "settings"} - set(rows.columns)
+    except ValueError as error:  # pandas' errors of parsing are such ones
+        raise ValueError(f"{path}: must be a table of rows ({str(error).splitlines()[0]})") from error
+    if missing:
+        raise ValueError(f"{path}: must have the columns {', '.join(sorted(missing))}")
     of_today = cache(digest)
     keys = rows[["form", "sweep", "value", "policy"]].itertuples(index=False, name=None)
     wanted = [of_today(Case(*case), policy) for *case, policy in keys]

@@ -9,7 +9,7 @@ interrupted call continues. `traps`: what the printed form pays for its defects.
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,11 +89,22 @@ def figure_lines() -> Iterator[dict[str, object]]:
         yield {"figure": str(draw_best_splits(best_splits(), load_quality(str(TABLE)), FIGURE.with_suffix(suffix)))}
 
 
+def count(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number of at least `least`."""
+
+    def parse(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text}: must be at least {least}")
+        return int(text)
+
+    return parse
+
+
 parser = argparse.ArgumentParser(prog="python -m benchmarks.layer_split")
 parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; default: agents")
-parser.add_argument("--seeds", type=int, default=10, help="training seeds, from 1 on")
-parser.add_argument("--live-steps", type=int, default=1_000, help="of a training with the model in the loop")
-parser.add_argument("--live-seeds", type=int, default=3, help="of those, from 1 on; 0: none")
+parser.add_argument("--seeds", type=count(1), default=10, help="training seeds, from 1 on")
+parser.add_argument("--live-steps", type=count(1), default=1_000, help="of a training with the model in the loop")
+parser.add_argument("--live-seeds", type=count(0), default=3, help="of those, from 1 on; 0: none")
 parser.add_argument("--search-s", type=float, default=120.0, help="processor time of the search for each side")
 parser.add_argument("--channel", choices=tuple(CHANNELS), action="append", help="this one only; default: scalars")
 parser.add_argument("--actions", choices=tuple(ACTIONS), action="append", help="these only; default: all")

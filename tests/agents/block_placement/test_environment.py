@@ -82,7 +82,7 @@ def test_invalid_actions_change_nothing() -> None:
     vector, twin = BlockPlacementVector(2, problem), BlockPlacementVector(2, problem)
     for environment in (vector, twin):
         environment.reset(seed=4)
-    with pytest.raises(ValueError, match=r"^action=\[\[0, .* 5\]\]: must be 6 numbers in 0\.\.4$"):
+    with pytest.raises(ValueError, match=r"^actions=\[\[0, .* 5\]\]: must be 2 x 6 numbers in 0\.\.4$"):
         vector.step(np.array([[0] * 6, [0] * 5 + [5]]))
     good = np.ones((2, 6), dtype=np.int64)
     np.testing.assert_array_equal(vector.step(good)[0], twin.step(good)[0])

@@ -173,7 +173,7 @@ def test_systems_that_cannot_be_stepped_together_are_refused() -> None:
         Offload([replace(one, failures=(Failure("edge1", up_ns=1, down_ns=1),))], OffloadSettings(1))
     with pytest.raises(ValueError, match=r"episode=6: must be in 0\.\.5"):
         Offload([one], OffloadSettings(6)).reset(options={"episode": 6})
-    with pytest.raises(ValueError, match="must be 1 numbers in 0"):
+    with pytest.raises(ValueError, match="action=-1: must be in 0"):
         environment = Offload([one], OffloadSettings(1))
         environment.reset(seed=1)
         environment.step(-1)
