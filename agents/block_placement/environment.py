@@ -78,7 +78,7 @@ def observation_space(problem: BlockPlacement) -> "gymnasium.Space[Float32s]":
     return gymnasium.spaces.Box[np.float32](-FEATURE_LIMIT, FEATURE_LIMIT, (problem.features,), np.float32)
 
 
-def action_space(problem: BlockPlacement) -> "gymnasium.Space[Ints]":
+def action_space(problem: BlockPlacement) -> "gymnasium.spaces.MultiDiscrete":
     """Return the space of placements."""
     return gymnasium.spaces.MultiDiscrete([problem.places] * problem.settings.blocks)
 

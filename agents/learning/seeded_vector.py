@@ -37,8 +37,10 @@ class SeededVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]])
         self.action_space = batch_space(action_space, num_envs)
         self._generators: list[np.random.Generator] = []
         self._has_begun = False
-        outcomes = action_space.n if isinstance(action_space, gymnasium.spaces.Discrete) else action_space.nvec
-        self._outcomes = np.broadcast_to(outcomes, (num_envs, *action_space.shape))
+        of_each: Ints = np.array(
+            action_space.n if isinstance(action_space, gymnasium.spaces.Discrete) else action_space.nvec
+        )
+        self._outcomes = np.broadcast_to(of_each, (num_envs, *of_each.shape))
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Mapping[str, Any] | None = None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 LARGEST_SETTING = 1e30  # larger than any sensible value, and still within single precision, which torch uses
+SHARES = ("gamma", "gae_lambda", "decay")
 Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
@@ -82,25 +83,25 @@ def check_settings(kind: str, settings: Mapping[str, Any]) -> None:
 
 def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
     """Return the settings with some values replaced. Raises Mistakes, a ValueError, for unknown names, values of the
-    wrong type, counts below 1, and numbers that are negative, not finite or above LARGEST_SETTING."""
+    wrong type, counts below 1, and numbers that are negative, not finite or above LARGEST_SETTING (SHARES: 1)."""
     known = {field.name: type(getattr(settings, field.name)) for field in fields(settings)}
     lines = []
     for name, value in values.items():
         if name not in known:
             lines.append(f"settings.{name}: must be one of {', '.join(known)}{did_you_mean(nearest(name, known))}")
-        elif rule := _broken_rule(known[name], value):
+        elif rule := _broken_rule(known[name], value, 1 if name in SHARES else LARGEST_SETTING):
             lines.append(f"settings.{name}={value!r}: must be {rule}")
     if lines:
         raise Mistakes(lines)
     return replace(settings, **values)
 
 
-def _broken_rule(wanted: type, value: object) -> str | None:
-    """Return the rule that the value breaks, or None. All integer settings are counts."""
+def _broken_rule(wanted: type, value: object, most: float) -> str | None:
+    """Return the rule that the value breaks, or None. All integer settings are counts, others are at most `most`."""
     if wanted is bool:
         return None if isinstance(value, bool) else "true or false"
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if wanted is int:
         return None if number and isinstance(value, int) and value >= 1 else "a whole number of at least 1"
-    fits = number and isinstance(value, int | float) and 0 <= value <= LARGEST_SETTING
-    return None if fits else f"a number from 0 to {LARGEST_SETTING:g}"
+    fits = number and isinstance(value, int | float) and 0 <= value <= most
+    return None if fits else f"a number from 0 to {most:g}"

@@ -31,5 +31,5 @@ def test_what_is_no_action_is_refused(environment: str) -> None:
     vector.reset(seed=1)
     for wrong in (zeros + 0.5, zeros.astype(bool), zeros - 1, zeros + 1_000, zeros[:1], np.full(zeros.shape, np.nan)):
         with pytest.raises(ValueError, match=r"^actions=.*: must be 2.* numbers in 0\.\."):
-            vector.step(wrong)
+            vector.step(wrong)  # type: ignore[arg-type]
     vector.step(zeros)
