@@ -95,6 +95,6 @@ def test_the_first_source_asks_unless_another_is_named() -> None:
 
 
 def test_one_node_is_every_group() -> None:
-    found = deploy_groups(small_system(1), section(IMAGE.name, 3), ["cloud"])
+    found = deploy_groups(small_system(1), section(IMAGE.name, 1), ["cloud"])
     assert {group.members for group in found.groups} == {found.optimum.members}
     assert [member.name for member in found.optimum.members] == ["cloud"]

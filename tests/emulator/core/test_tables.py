@@ -88,7 +88,7 @@ def test_rows_are_written_in_groups_and_both_engines_make_the_same(
 ) -> None:
     system = random_system(3)
     expected = rows_of(system, tmp_path / "roomy", measured)
-    for module in ("record", "simulation.compiled_engine", "simulation.row_writer"):
+    for module in ("record", "simulation.engine_state", "simulation.row_writer"):
         monkeypatch.setattr(f"emulator.{module}.ROW_GROUP_ROWS", 5)
     assert rows_of(system, tmp_path / "tight", measured) == expected
     assert len(expected[0]) > 50
@@ -105,8 +105,8 @@ def test_rows_are_written_in_groups_and_both_engines_make_the_same(
 @pytest.mark.parametrize(
     ("table", "reason"),
     [
-        ("simulation.compiled_engine.MAX_TASKS", "overload"),
-        ("simulation.compiled_engine.MAX_TIMES", "overload"),
+        ("simulation.engine_state.MAX_TASKS", "overload"),
+        ("simulation.engine_state.MAX_TIMES", "overload"),
         ("core.fifo.ENTRIES", "link queue full"),
     ],
 )
