@@ -242,7 +242,7 @@ def test_bad_switch_class_gives_one_line_and_no_folder(tmp_path: Path) -> None:
     switched["nodes"].append({"name": "s1", "role": "switch"})
     switched["links"].append({"between": ["s1", "edge1"], "rate_mbps": 1000})
     path.write_text(yaml.safe_dump(switched))
-    done = call("emulate", path, "--out", tmp_path / "runs")
+    done = call_anew("emulate", path, "--out", tmp_path / "runs")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
     assert re.match(r"small\.yaml:\d+: realtime\.switch=NoSuchSwitch: must be a class of Mininet's", done.stderr)
     assert not (tmp_path / "runs").exists()
