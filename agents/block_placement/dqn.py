@@ -15,6 +15,7 @@ import torch
 from agents.block_placement.forms import Carried, SlotBatch, slots_at
 from agents.block_placement.policies import Choose, Situation
 from agents.block_placement.problem import FEATURE_LIMIT, BlockPlacement
+from agents.learning.heads import environment_seed
 from agents.learning.networks import one_thread
 from agents.learning.seeded_vector import SeededVector
 from emulator.core.arrays import Flags, Float32s, Floats, Ints
@@ -111,7 +112,7 @@ def learn(problem: BlockPlacement, steps: int, seed: int) -> Choose:
             "MlpPolicy",
             OfStableBaselines(BlockByBlock(ENVIRONMENTS, problem)),
             buffer_size=total,
-            seed=seed * 1_000,  # environment i has the seed + i
+            seed=environment_seed(seed),  # environment i has this seed + i
             device="cpu",
             policy_kwargs={"optimizer_kwargs": {"fused": True}},
             **SETTINGS,

@@ -10,7 +10,7 @@ import numpy as np
 from agents.offload.episodes import OffloadSettings
 from agents.offload.vector_environment import OffloadVector
 from agents.split_inference.environment import TrainingSource
-from emulator.core.arrays import Flags, Float32s, is_integer
+from emulator.core.arrays import Flags, Float32s
 from emulator.core.cache import user_cache
 from emulator.core.units import ns_from_ms
 from emulator.system import System
@@ -43,8 +43,6 @@ class Offload(gymnasium.Env[Float32s, np.int64]):
 
     def step(self, action: np.int64 | int) -> tuple[Float32s, float, bool, bool, dict[str, Any]]:
         """Place the observed task. Raises ValueError for an invalid action, ResetNeeded after the episode's end."""
-        if not is_integer(action) or not 0 <= action < self.layout.choices:
-            raise ValueError(f"action={action}: must be in 0..{self.layout.choices - 1}")
         if self._vector.runs.decisions["is_over"][0]:
             raise gymnasium.error.ResetNeeded("the episode is over: call reset first")
         observations, rewards, _, truncations, info = self._vector.step(np.array([action]))

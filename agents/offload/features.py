@@ -22,8 +22,6 @@ from emulator.simulation.engine_state import EngineState
 from emulator.stepping.systems import SteppedSystems
 from emulator.stepping.tables import run_of
 
-SAME_NODE_BPS = HIGHEST_RATE_BPS  # the rate between a node and itself, which is infinite, as a feature
-
 
 class FeatureTables(NamedTuple):
     """What the features of a layout are computed from, for each stream of a system."""
@@ -87,7 +85,7 @@ def fill_features(runs: EngineState, tables: FeatureTables, decisions: Table, fe
         engine, stream, known_ns = run_of(runs, row), decision.stream, decision.now_ns - tables.age_ns
         place = 0
         for route in range(tables.first_hop.shape[1]):
-            rate_bps = SAME_NODE_BPS
+            rate_bps = HIGHEST_RATE_BPS  # as between a node and itself
             for hop in range(tables.first_hop[stream, route], tables.stop_hop[stream, route]):
                 link = tables.hops[hop]
                 rate_bps = min(rate_bps, shared_rate_bps(engine.links, engine.cells, link, known_ns, tables.window_ns))

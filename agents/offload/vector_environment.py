@@ -11,7 +11,7 @@ from agents.learning.seeded_vector import SeededVector
 from agents.offload.episodes import OffloadSettings, coupled_layout_of, episodes_of
 from agents.offload.features import feature_tables, write_features
 from agents.split_inference.encoding import LIMIT, Encoder, Layout
-from emulator.core.arrays import Flags, Float32s, Ints
+from emulator.core.arrays import Flags, Float32s, Ints, is_integer
 from emulator.core.draws import uniform
 from emulator.core.units import NS_PER_S
 from emulator.stepping.systems import SteppedSystems
@@ -60,7 +60,7 @@ class OffloadVector(SeededVector):
     def start(self, episodes: Sequence[int]) -> tuple[Float32s, dict[str, Any]]:
         """Start an episode in each system. Raises ValueError for a number that none has."""
         for run, episode in enumerate(episodes):
-            if not 0 <= episode < len(self.runs.episodes):
+            if not (is_integer(episode) and 0 <= episode < len(self.runs.episodes)):
                 raise ValueError(f"episode={episode}: must be in 0..{len(self.runs.episodes) - 1}")
             self.runs.begin(run, episode)
         self.runs.step(np.zeros(self.num_envs, np.int64))

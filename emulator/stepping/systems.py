@@ -89,7 +89,9 @@ class SteppedSystems:
         _step_all(self.tables, self._schedule, self._weights, plans, self.decisions, NOTHING_MEASURED)
 
     def outstanding_s(self, run: int) -> float:
-        """Return the cost of the tasks that are still in a system, which is run to its end for that."""
+        """Return the cost of the tasks that are still in a system. The system is run to its end for that, and its
+        episode is over."""
+        self.decisions["is_over"][run] = True
         return float(_outstanding_s(self.tables, self._schedule, self._weights, run))
 
 

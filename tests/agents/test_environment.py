@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -250,7 +251,8 @@ def test_an_action_may_be_an_array_without_dimensions() -> None:
     """Policies of Stable-Baselines3 return such ones."""
     environment = SplitInference(EPISODES)
     environment.reset(seed=1)
-    environment.step(np.array(0))  # type: ignore[arg-type]
+    action: Any = np.array(0)
+    environment.step(action)
 
 
 @pytest.mark.parametrize("action", [0.5, 1.0, True, None, "a", [0]])
@@ -269,6 +271,7 @@ def test_a_vector_environment_is_reset_first_with_a_seed_for_each() -> None:
     vector = SplitInferenceVector(2, EPISODES)
     with pytest.raises(gymnasium.error.ResetNeeded, match="call reset first"):
         vector.step(np.zeros(2, np.int64))
+    seeds: Any
     for seeds in ([1], [1, 2, 3]):
         with pytest.raises(ValueError, match=r"must be a number, or a list of 2$"):
-            vector.reset(seed=seeds)  # type: ignore[arg-type]
+            vector.reset(seed=seeds)

@@ -1,6 +1,7 @@
 """Every vector environment of the project refuses what is no action, before anything changes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -29,7 +30,8 @@ def test_what_is_no_action_is_refused(environment: str) -> None:
     with pytest.raises(gymnasium.error.ResetNeeded, match="call reset first"):
         vector.step(zeros)
     vector.reset(seed=1)
+    wrong: Any
     for wrong in (zeros + 0.5, zeros.astype(bool), zeros - 1, zeros + 1_000, zeros[:1], np.full(zeros.shape, np.nan)):
         with pytest.raises(ValueError, match=r"^actions=.*: must be 2.* numbers in 0\.\."):
-            vector.step(wrong)  # type: ignore[arg-type]
+            vector.step(wrong)
     vector.step(zeros)

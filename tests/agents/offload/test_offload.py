@@ -152,6 +152,15 @@ def test_a_choice_that_is_no_candidate_costs_a_failure() -> None:
     assert environment.step(int(np.argmin(info["action_mask"])))[1] == -system.cost.failure_s
 
 
+def test_an_episode_that_was_run_to_its_end_is_over() -> None:
+    environment = Offload([small_system()], OffloadSettings(1))
+    environment.reset(seed=1)
+    environment.outstanding_s()
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        environment.step(0)
+    environment.reset()
+
+
 def test_checkers_pass() -> None:
     environment = gymnasium.make(OFFLOAD, scenario=QUICKSTART, episodes=2)
     with warnings.catch_warnings():
@@ -171,9 +180,11 @@ def test_systems_that_cannot_be_stepped_together_are_refused() -> None:
         Offload([one, replace(other, cost=replace(other.cost, failure_s=3.0))], OffloadSettings(1))
     with pytest.raises(ValueError, match="failures: must be none"):
         Offload([replace(one, failures=(Failure("edge1", up_ns=1, down_ns=1),))], OffloadSettings(1))
+    with pytest.raises(ValueError, match=r"episode=0.5: must be in 0\.\.5"):
+        Offload([one], OffloadSettings(6)).reset(options={"episode": 0.5})
     with pytest.raises(ValueError, match=r"episode=6: must be in 0\.\.5"):
         Offload([one], OffloadSettings(6)).reset(options={"episode": 6})
-    with pytest.raises(ValueError, match="action=-1: must be in 0"):
+    with pytest.raises(ValueError, match="must be 1 numbers in 0"):
         environment = Offload([one], OffloadSettings(1))
         environment.reset(seed=1)
         environment.step(-1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, pairwise, permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,5 +140,6 @@ def test_bad_arguments() -> None:
     for shape in ((0, 2), (2, 0)):
         with pytest.raises(ValueError, match=r"^layers: must have a layer and a device"):
             PipelineCosts.checked(np.ones(shape), [], [], [], [], [])
+    counts: Any = [1, 1.5]
     with pytest.raises(ValueError, match=r"^counts=\(1, 1\.5\): must be whole numbers$"):
-        PipelineCosts.checked(np.ones((1, 2)), np.ones((1, 2, 2)), [0, 0], [0, 0], [1], [1, 1], [1, 1.5])  # type: ignore[list-item]
+        PipelineCosts.checked(np.ones((1, 2)), np.ones((1, 2, 2)), [0, 0], [0, 0], [1], [1, 1], counts)
