@@ -1,0 +1,1 @@
+"""What a study leaves behind, and its statistics, tables and figures from there alone."""
