@@ -49,12 +49,17 @@ class SeededVector(gymnasium.vector.VectorEnv[Float32s, Ints, npt.NDArray[Any]])
         another number of seeds than of environments."""
         if options:
             raise ValueError(f"options={dict(options)}: must be empty")
+        self.seed(seed)
+        return self._start_all()
+
+    def seed(self, seed: int | list[int | None] | None) -> None:
+        """Seed the environments as a reset does, and start none. Raises ValueError for another number of seeds than of
+        environments."""
         seeds = seed if isinstance(seed, list) else [None if seed is None else seed + i for i in range(self.num_envs)]
         if len(seeds) != self.num_envs:
             raise ValueError(f"seed={seeds}: must be a number, or a list of {self.num_envs}")
         self._seed(seeds)
         self._has_begun = True
-        return self._start_all()
 
     def _checked(self, actions: Ints) -> Ints:
         """Return the actions as int64. Raises ResetNeeded before the first reset, and ValueError for actions that are

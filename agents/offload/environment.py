@@ -36,9 +36,11 @@ class Offload(gymnasium.Env[Float32s, np.int64]):
         if set(options or ()) - {"episode"}:
             raise ValueError(f"options={options}: must be {{'episode': 0..{len(self._vector.runs.episodes) - 1}}}")
         super().reset(seed=seed)
-        observations, info = self._vector.reset(seed=seed)
-        if options and "episode" in options:
+        if options:
+            self._vector.seed(seed)
             observations, info = self._vector.start([options["episode"]])
+        else:
+            observations, info = self._vector.reset(seed=seed)
         return observations[0], _of_first(info)
 
     def step(self, action: np.int64 | int) -> tuple[Float32s, float, bool, bool, dict[str, Any]]:

@@ -48,7 +48,7 @@ class OffloadVector(SeededVector):
         decisions = self.runs.decisions
         plans = self._plans[decisions["stream"], chosen]
         for run in np.flatnonzero(decisions["is_over"]):
-            self.runs.begin(int(run), self._next_episode(int(run)))
+            self._begin(int(run), self._next_episode(int(run)))
         self.runs.step(plans)
         return self._observe()
 
@@ -58,11 +58,13 @@ class OffloadVector(SeededVector):
         return masks
 
     def start(self, episodes: Sequence[int]) -> tuple[Float32s, dict[str, Any]]:
-        """Start an episode in each system. Raises ValueError for a number that none has."""
-        for run, episode in enumerate(episodes):
+        """Start an episode in each system, which has been seeded. Each counts as the next one in the order of the seed.
+        Raises ValueError for a number that none has."""
+        for episode in episodes:
             if not (is_integer(episode) and 0 <= episode < len(self.runs.episodes)):
                 raise ValueError(f"episode={episode}: must be in 0..{len(self.runs.episodes) - 1}")
-            self.runs.begin(run, episode)
+        for run, episode in enumerate(episodes):
+            self._begin(run, episode)
         self.runs.step(np.zeros(self.num_envs, np.int64))
         observations, _, _, _, info = self._observe()
         return observations, info
@@ -82,8 +84,11 @@ class OffloadVector(SeededVector):
 
     def _next_episode(self, run: int) -> int:
         draw = uniform(int(self._keys[run]), int(self._counts[run]), 0, 0)
-        self._counts[run] += 1
         return int(draw * len(self.runs.episodes))
+
+    def _begin(self, run: int, episode: int) -> None:
+        self.runs.begin(run, episode)
+        self._counts[run] += 1
 
     def _observe(self) -> tuple[Float32s, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         decisions = self.runs.decisions

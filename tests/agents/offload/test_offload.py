@@ -22,6 +22,7 @@ from emulator.core.units import NS_PER_MS
 from emulator.policy import Observation, Policy
 from emulator.record import Records
 from emulator.simulation import Simulation
+from emulator.stepping.systems import SteppedSystems
 from emulator.system import Failure, System
 from emulator.task import Placement
 from emulator.workload import Recorded
@@ -159,6 +160,24 @@ def test_an_episode_that_was_run_to_its_end_is_over() -> None:
     with pytest.raises(gymnasium.error.ResetNeeded):
         environment.step(0)
     environment.reset()
+
+
+def test_a_selected_episode_counts_in_the_order_of_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is the only one that begins."""
+    environment = Offload(coupled_systems(), OffloadSettings(6, 7))
+    begun: list[int] = []
+    begin = SteppedSystems.begin
+
+    def noting(runs: SteppedSystems, run: int, episode: int) -> None:
+        begun.append(episode)
+        begin(runs, run, episode)
+
+    monkeypatch.setattr(SteppedSystems, "begin", noting)
+    for selected in (None, 3):
+        environment.reset(seed=5)
+        environment.reset(options=None if selected is None else {"episode": selected})
+        environment.reset()
+    assert begun[3:] == [begun[0], 3, begun[2]]
 
 
 def test_checkers_pass() -> None:
