@@ -31,7 +31,10 @@ from topologies.schema.scenario import LearnedSection, Scenario, label_of
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-NOT_TRAINED_ON = ("seed", "duration_s", "failures", "policies", "groups", "hil", "realtime")  # sections of a scenario
+NOT_TRAINED_ON = (  # sections of a scenario
+    *("seed", "channel_seed", "duration_s"),
+    *("failures", "policies", "groups", "hil", "realtime"),
+)
 Value = bool | int | float | str
 Trained = tuple[Checkpoint, list[dict[str, Any]]]
 Trainer = Callable[[Episodes, Mapping[str, Value], int, Supervision], tuple[Weights, Curve, str]]

@@ -56,7 +56,11 @@ def complete_run(
         folder,
         scenario.name,
         facts_of(scenario, system, execution),
-        seeds={"scenario": scenario.seed, "training": scenario.training.seed},
+        seeds={
+            "scenario": scenario.seed,
+            "training": scenario.training.seed,
+            **({} if scenario.channel_seed is None else {"channel": scenario.channel_seed}),
+        },
         command=command,
         started=started,
         threads={"torch": 1, "blas": 1},

@@ -36,13 +36,13 @@ def build(
     """Return the system of a scenario whose relative paths start from `folder`.
 
     `traces` contains traces by direction (`ue1-gnb`) that replace generated or recorded ones, such as those stored by a
-    run that is repeated; generated ones are taken from `cache`, or kept there. A generated channel depends on the seed
+    run that is repeated; generated ones are taken from `cache`, or kept there. A generated channel depends on its seed
     and its UE alone, so adding a UE changes no other channel. Raises ValueError (one line) for a malformed file;
     `topologies.loading.loader.prefix_errors` adds the name of the scenario's file to it.
     """
     duration_ns = ns_from_s(scenario.duration_s)
-    source = TraceSource(scenario.seed, duration_ns, folder, "run", traces or {}, cache or Cache())
-    return _system(scenario, folder, source)
+    source = TraceSource(scenario.seed_of_channels, duration_ns, folder, "run", traces or {}, cache or Cache())
+    return _system(scenario, folder, source, scenario.seed)
 
 
 def training_system(scenario: Scenario, folder: Path, index: int) -> System:
@@ -77,7 +77,7 @@ def _other_system(
 ) -> System:
     seed = draw_key(scenario.training.seed, use, f"system {index}")
     duration_ns = ns_from_s(scenario.training.duration_s)
-    system = _system(scenario, folder, TraceSource(seed, duration_ns, folder, use, cache=cache or Cache()))
+    system = _system(scenario, folder, TraceSource(seed, duration_ns, folder, use, cache=cache or Cache()), seed)
     require_disjoint(system, tested)
     return system
 
@@ -98,7 +98,8 @@ def require_disjoint(trained: System, tested: System) -> None:
                     )
 
 
-def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
+def _system(scenario: Scenario, folder: Path, source: TraceSource, seed: int) -> System:
+    """Return the system with the traces of `source`; `seed` is that of all other draws."""
     nodes = nodes_of(scenario)
     models = profiles_of(scenario, folder)
     quality = quality_of(scenario, models, folder)
@@ -107,7 +108,7 @@ def _system(scenario: Scenario, folder: Path, source: TraceSource) -> System:
         require_room(scenario, placements, source.duration_ns)
     return System(
         name=scenario.name,
-        seed=source.seed,
+        seed=seed,
         duration_ns=source.duration_ns,
         nodes=nodes,
         links=links_of(scenario, nodes, source),

@@ -73,12 +73,12 @@ def _wrong_radios(given: RuleInput) -> Iterator[tuple[int, str]]:
             continue
         checked.add((index, link.radio.track))  # copies differ in their tracks alone
         duration_s = scenario.duration_s if link.radio.ring is None else 1.0  # any part of random waypoints will do
-        source = TraceSource(scenario.seed, ns_from_s(duration_s), given.folder, "run")
+        source = TraceSource(scenario.seed_of_channels, ns_from_s(duration_s), given.folder, "run")
         radio_section = LocatedSection(f"links[{index}].radio", link.radio)
         try:
             with translate_setting_errors(LocatedSection(scenario.cell_path(station), cell), radio_section):
                 radio, track, _ = source.channel(cell, link.radio, ue)
-                Signal(radio, track, scenario.seed, ue, generated[0])
+                Signal(radio, track, scenario.seed_of_channels, ue, generated[0])
                 air_state(radio, generated[0], 0)
         except ValueError as error:
             yield index, str(error)

@@ -198,6 +198,9 @@ class Scenario(Section):
     """Name of the scenario, in manifests and reports."""
     seed: Seed
     """Seed of all random draws of the run; those of the training of agents have `training.seed`."""
+    channel_seed: Seed | None = None
+    """Seed of the UEs' random movement and of generated channels; default: `seed`. With one of its own, the same
+    channel can be met by other arrivals."""
     duration_s: Annotated[float, Field(gt=0, le=1e6)]
     """Time in which tasks arrive, from the start of the run; tasks that have arrived are carried to their end."""
     nodes: Annotated[tuple[NodeSection, ...], Field(strict=False, min_length=1)]
@@ -292,6 +295,11 @@ class Scenario(Section):
         copies = {node.name: node.names for node in self.nodes}
         copies[ALL] = tuple(name for _, name, node in self.node_entries() if node.role == "ue")
         return tuple(dict.fromkeys(copy for name in names for copy in copies.get(name, (name,))))
+
+    @property
+    def seed_of_channels(self) -> int:
+        """Return the seed of the UEs' random movement and of generated channels."""
+        return self.seed if self.channel_seed is None else self.channel_seed
 
     @property
     def labels(self) -> tuple[str, ...]:
