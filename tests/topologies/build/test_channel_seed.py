@@ -14,7 +14,7 @@ from topologies.loading.loader import load
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    (tmp_path / "good.yaml").write_text(GOOD.replace("at_m: [40, 0]", "speed_mps: 5"))
+    (tmp_path / "good.yaml").write_text(GOOD.replace("at_m: [40, 0]", "ring: {}, speed_mps: 5"))
     return tmp_path / "good.yaml"
 
 
