@@ -11,7 +11,8 @@ from agents.split_inference.learned import Learned
 from agents.split_inference.solver_policies import DeviceSubsets, MinCut, SingleCut, Viterbi
 from agents.user_errors import import_failure, in_one_line
 from emulator.core.units import NS_PER_S, ns_from_ms
-from emulator.policy import Observation, Policy
+from emulator.ended_task import EndedTask
+from emulator.policy import Hear, Observation, Policy, hear_of
 from emulator.system import System
 from emulator.task import Partition, Placement, check_placement
 from topologies.user_modules import load_class
@@ -76,7 +77,17 @@ class UserPolicy:
     def __init__(self, kind: str, policy: Policy, system: System) -> None:
         self._kind, self._policy = kind, policy
         self.decision_ns = _decision_ns(kind, policy)
+        self._heard = _hear(kind, policy)
+        self.hear = self._pass_on if self._heard else None
         self._nodes = {node.name for node in system.nodes.values() if node.device is not None}
+
+    def _pass_on(self, ended: EndedTask) -> None:
+        """Tell the policy of a task that has ended. Raises ValueError if the policy raises anything."""
+        assert self._heard is not None
+        try:
+            self._heard(ended)
+        except (Exception, SystemExit) as error:  # the user's code can raise anything
+            raise ValueError(f"type={self._kind}: hear raised {in_one_line(error)}") from error
 
     def decide(self, observation: Observation) -> Placement:
         """Return the policy's decision. Raises ValueError if the policy raises anything, or does not return a tuple of
@@ -115,6 +126,13 @@ def _decision_ns(kind: str, policy: Policy) -> int:
     if isinstance(decision_ns, bool) or not isinstance(decision_ns, int) or not 0 <= decision_ns <= NS_PER_S:
         raise ValueError(f"type={kind}: decision_ns={decision_ns!r}: must be a whole number from 0 to {NS_PER_S}")
     return decision_ns
+
+
+def _hear(kind: str, policy: Policy) -> Hear | None:
+    hear: object = hear_of(policy)
+    if hear is not None and not callable(hear):
+        raise ValueError(f"type={kind}: hear={hear!r}: must be a method hear(ended)")
+    return hear
 
 
 def _is_partition(part: object) -> bool:

@@ -1,13 +1,15 @@
 """The interfaces of what decides (`Policy`) and of what carries the decision out (`Compute`, `Backend`)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from emulator.ended_task import EndedTask
 from emulator.record import Records
 from emulator.task import Partition, Placement, Task
 
 EngineName = Literal["compiled", "simpy"]  # of the two engines of the simulation
+Hear = Callable[[EndedTask], None]
 
 
 class Observation(Protocol):
@@ -48,10 +50,31 @@ class Observation(Protocol):
 
 class Policy(Protocol):
     """Anything with this one method can decide; a scenario names a user's own as `module:Class`. If it has an attribute
-    `decision_ns`, each decision takes so long (`decision_ns_of`)."""
+    `decision_ns`, each decision takes so long (`decision_ns_of`). If it has a method `hear`, it is a `LearningPolicy`.
+    """
 
     def decide(self, observation: Observation) -> Placement:
         """Return where the observed task's layers run: one of `observation.candidates`, or any other placement."""
+
+
+class LearningPolicy(Policy, Protocol):
+    """A policy that learns while it runs."""
+
+    def hear(self, ended: EndedTask) -> None:
+        """Take a task that has ended.
+
+        A task ends when its result is at the source, or when it fails. The control node hears of that
+        `observation_age_ms` later, as of everything that happens elsewhere; but of its own tasks' results at once. Just
+        before each decision the policy is told all that the control node has heard before that instant and the policy
+        has not been told yet, once each: in the order in which the node heard it, then of the ends, then of the
+        system's streams, then of the tasks' numbers. So it never hears of tasks that end after its last decision.
+        """
+
+
+def hear_of(policy: Policy) -> Hear | None:
+    """Return the method by which the policy hears of ended tasks; None if it has none."""
+    hear: Hear | None = getattr(policy, "hear", None)
+    return hear
 
 
 def require_policy(what: str, value: object) -> None:
@@ -81,6 +104,7 @@ class RecordingPolicy:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self.decision_ns = decision_ns_of(policy)
+        self.hear = hear_of(policy)
         self.decisions: list[Decision] = []  # in the order of arrival
 
     def decide(self, observation: Observation) -> Placement:

@@ -1,6 +1,7 @@
 """The Python side of the compiled engine: arrivals, the policy's decisions, and the rows of finished tasks."""
 
 from collections.abc import Iterator
+from functools import partial
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from emulator.core.arrays import Ints
 from emulator.core.compiled import Bound
 from emulator.core.fifo import FOREVER_NS
-from emulator.policy import Compute, Policy, Totals, decision_ns_of
+from emulator.policy import Compute, Observation, Policy, Totals, decision_ns_of, hear_of
 from emulator.record import Records
 from emulator.simulation.engine_state import new_engine_state
 from emulator.simulation.event_loop import (
@@ -24,6 +25,7 @@ from emulator.simulation.event_loop import (
     start_task,
 )  # fmt: skip
 from emulator.simulation.failures import Transition, retried, transitions
+from emulator.simulation.hearing import Hearing
 from emulator.simulation.network import Network
 from emulator.simulation.observation import DelayedObservation
 from emulator.simulation.plans import NOTHING_MEASURED, Plans, visit_times_ns
@@ -55,6 +57,10 @@ class CompiledEngine:
     ) -> None:
         system = network.system
         self._network, self._policy, self._compute = network, policy, compute
+        hear = hear_of(policy)
+        self._hearing = Hearing(hear, system) if hear else None
+        self._decide = partial(self._hear_and_decide, self._hearing) if self._hearing else policy.decide
+        self._expected_rows = 0  # of the rows of tasks that are not written yet
         self._plans = Plans(network)
         self._rows = FinishedRows(self._plans, label, records)
         self._streams = [_StreamState(stream, system) for stream in system.streams]
@@ -105,15 +111,25 @@ class CompiledEngine:
         """Let a task arrive: ask the policy for a placement, and start it."""
         now_ns = task.arrival_ns
         self._network.pass_until(now_ns)
-        placement = self._policy.decide(
-            DelayedObservation(task, now_ns, self._network, self._streams[index].candidates)
-        )
+        placement = self._decide(DelayedObservation(task, now_ns, self._network, self._streams[index].candidates))
         plan = self._plan(index, placement)
         times = self._times(task, placement)
         until_ns = self._due[0][0] if self._due else FOREVER_NS
         self._next_ns = _start_task(
             self._engine, index, plan, task.number, now_ns, task.prompt_tokens, task.output_tokens, *times, until_ns
         )
+
+    def _hear_and_decide(self, hearing: Hearing, observation: Observation) -> Placement:
+        """Return the policy's decision, after it was told what the control node has heard."""
+        self._expect_ended(hearing)
+        hearing.tell(observation.now_ns)
+        return self._policy.decide(observation)
+
+    def _expect_ended(self, hearing: Hearing) -> None:
+        """Pass on the tasks that have rows since the last call."""
+        first, self._expected_rows = self._expected_rows, int(self._engine.loop["task_rows"][0])
+        for ended in self._rows.ended(self._engine.tasks[first : self._expected_rows], self._network.system.cost):
+            hearing.expect(ended)
 
     def _plan(self, index: int, placement: Placement) -> int:
         stream = self._streams[index]
@@ -138,7 +154,10 @@ class CompiledEngine:
     def _run_until(self, until_ns: int, order: int) -> None:
         while (next_ns := _run_until(self._engine, until_ns, order)) < 0:
             if next_ns == WRITE_ROWS:
+                if self._hearing:
+                    self._expect_ended(self._hearing)
                 self._rows.write(self._engine)
+                self._expected_rows = int(self._engine.loop["task_rows"][0])
             elif next_ns == DECIDE:
                 self._decide_again()
         self._next_ns = next_ns
@@ -163,7 +182,7 @@ class CompiledEngine:
             stream = self._streams[index]
             numbers = (int(state[name]) for name in ("number", "arrival_ns", "prompt_tokens", "output_tokens"))
             task = Task(stream.stream.source, stream.stream.kind, *numbers)
-            placement = retried(self._network, self._policy, task, now_ns, stream.candidates)
+            placement = retried(self._network, self._decide, task, now_ns, stream.candidates)
             if placement is None:
                 _fail_interrupted(engine, row, now_ns)
                 continue

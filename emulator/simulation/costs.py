@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from emulator.core.compiled import Table
 from emulator.deadlines import missed_deadlines, time_per_token_ns
@@ -93,11 +94,11 @@ def write_rows(
     records: Records, label: str, task: Task, placement: Placement, stages: Sequence[StageCosts], *,
     curves: Sequence[Curve | None] | None, sojourn_ns: int, first_token_ns: int | None, reason: str, attempts: int,
     compute: str, workers: Sequence[str] = (), measured_loss: float | None = None,
-) -> None:  # fmt: skip
+) -> tuple[Any, ...]:  # fmt: skip
     """Write the rows of a task that has ended, with a `reason` if it failed, and of its stages; a stage after the last
     partition is the result's. `curves`: what a loss in each stage costs in quality; None if that is not known.
     `measured_loss`: of the answer's quality, which counts if nothing of the activations is lost. `first_token_ns`: when
-    its first token was known; None if it never was."""
+    its first token was known; None if it never was. Returns the task's row."""
     key = (label, task.source, task.kind.name, task.number)
     layers = len(task.kind.model.layers)
     known = not reason and curves is not None
@@ -118,7 +119,9 @@ def write_rows(
     if measured_loss is not None and not reason and costs.erased_fraction == 0:
         loss = measured_loss
     ends = (*outcomes, loss, outcome == "done", outcome, missed, reason, attempts, compute)
-    records.tasks.append((*begin, *costs.values(), sojourn_ns, ttft_ns, token_ns, *ends))
+    row = (*begin, *costs.values(), sojourn_ns, ttft_ns, token_ns, *ends)
+    records.tasks.append(row)
+    return row
 
 
 class Tally:

@@ -1,12 +1,12 @@
 """When nodes and links fail and are restored, known before a run: each draw belongs to its node or link alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from emulator.core.randomness import generator
 from emulator.legs import legs
-from emulator.policy import Policy
+from emulator.policy import Observation
 from emulator.simulation.network import Network
 from emulator.simulation.observation import DelayedObservation
 from emulator.system import Failure, System
@@ -86,14 +86,18 @@ def _device_of(failure: Failure, system: System) -> list[str]:
 
 
 def retried(
-    network: Network, policy: Policy, task: Task, now_ns: int, candidates: Sequence[Placement]
+    network: Network,
+    decide: Callable[[Observation], Placement],
+    task: Task,
+    now_ns: int,
+    candidates: Sequence[Placement],
 ) -> Placement | None:
     """Return the policy's new placement of a task that a failure has interrupted. The policy observes only candidates
     that use nothing that is down. None if there is no such candidate, or the policy returns a blocked placement."""
     up = [placement for placement in candidates if not is_blocked(network, task, placement)]
     if not up:
         return None
-    placement = policy.decide(DelayedObservation(task, now_ns, network, up))
+    placement = decide(DelayedObservation(task, now_ns, network, up))
     return None if is_blocked(network, task, placement) else placement
 
 

@@ -87,6 +87,7 @@ class Plans:
         self._network = network
         self._legs = self._hops = self._levels = 0
         self.names: list[PlanNames] = []
+        self.placements: list[tuple[Stream, Placement]] = []  # of each plan
         self.tables = PlanTables(
             reserved(PLANS, PLAN),
             reserved(LEGS, LEG),
@@ -111,6 +112,7 @@ class Plans:
             self._add_leg(stream, template)
         stages = tuple(StageNames(each.target, each.first, each.stop, each.codec) for each in (*legs.once, legs.result))
         self.names.append(PlanNames(stream.source, stream.kind.name, describe(placement), stages))
+        self.placements.append((stream, placement))
         return len(self.names) - 1
 
     def _add_leg(self, stream: Stream, template: LegTemplate) -> None:

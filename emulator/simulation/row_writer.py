@@ -1,19 +1,22 @@
 """Rows of finished tasks on their way from compiled tables to the records."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from emulator.core.compiled import Table
-from emulator.deadlines import DEADLINES
+from emulator.deadlines import DEADLINES, missed_deadlines, time_per_token_ns
+from emulator.ended_task import EndedTask, ended_task
 from emulator.policy import Execution
 from emulator.record import ROW_GROUP_ROWS, Records
 from emulator.simulation.costs import PARTS, Tally
 from emulator.simulation.engine_state import EngineState
 from emulator.simulation.plans import Plans
 from emulator.simulation.task_state import COSTS, REASONS, UNKNOWN
+from emulator.system import Cost
 from emulator.task import Task
 
 OUTCOMES = ("done", "missed", "failed")
@@ -61,6 +64,24 @@ class FinishedRows:
                 table[: count - group] = table[group:count].copy()
                 count -= group
             engine.loop[name] = count
+
+    def ended(self, rows: Table, cost: Cost) -> Iterator[EndedTask]:
+        """Yield the tasks of rows that are not written yet."""
+        for values in rows.tolist():
+            row = dict(zip(rows.dtype.names, values, strict=True))
+            stream, placement = self._plans.placements[row["plan"]]
+            lengths = row["prompt_tokens"], row["output_tokens"]
+            task = Task(stream.source, stream.kind, row["task"], row["arrival_ns"], *lengths)
+            key = (stream.source, stream.kind.name, task.number)
+            ttft_ns = None if row["ttft_ns"] == UNKNOWN else row["ttft_ns"]
+            token_ns = time_per_token_ns(row["sojourn_ns"], ttft_ns, task.output_tokens)
+            missed = missed_deadlines(task.kind, row["sojourn_ns"], ttft_ns, token_ns)
+            outcome = FAILED if row["reason"] else MISSED if missed else DONE
+            loss = None if math.isnan(row["quality_loss"]) else row["quality_loss"]
+            if key in self._quality_losses and row["reason"] == 0 and row["erased_fraction"] == 0:
+                loss = self._quality_losses[key]
+            known = {"outcome": OUTCOMES[outcome], "reason": self._reasons[row["reason"]], "quality_loss": loss}
+            yield ended_task(task, placement, cost, row | known)
 
     def _write_tasks(self, rows: Table) -> None:
         parts_ns = sum(_exact_sum(rows[name]) for name in PARTS)

@@ -23,15 +23,17 @@ from emulator.core.draws import message_address
 from emulator.core.fifo import FOREVER_NS
 from emulator.core.randomness import task_key
 from emulator.device import Device
+from emulator.ended_task import ended_task
 from emulator.legs import Leg, legs
 from emulator.link import Delivery, Link
-from emulator.policy import Compute, Policy, Totals, decision_ns_of
+from emulator.policy import Compute, Observation, Policy, Totals, decision_ns_of, hear_of
 from emulator.quality import Curve
-from emulator.record import Records
+from emulator.record import TASK_SCHEMA, Records
 from emulator.simulation.clock import Clock
 from emulator.simulation.costs import StageCosts, Tally, total, write_rows
 from emulator.simulation.energy import consumer_of, radios_of
 from emulator.simulation.failures import retried, transitions
+from emulator.simulation.hearing import Hearing
 from emulator.simulation.network import Network, Route
 from emulator.simulation.observation import DelayedObservation
 from emulator.simulation.plans import checked_legs, visit_times_ns
@@ -110,6 +112,8 @@ class SimpyEngine:
         self._policy, self._label, self._records, self._compute = policy, label, records, compute
         self._processes = processes
         self._decision_ns = decision_ns_of(policy)
+        hear = hear_of(policy)
+        self._hearing = Hearing(hear, network.system) if hear else None
         self._transitions = transitions(network.system)
         self._may_fail = bool(processes or self._transitions)
         self._radios = radios_of(network.system)
@@ -170,7 +174,7 @@ class SimpyEngine:
         candidates = self.network.system.placements[task.source, task.kind.name]
         journey = Journey(task, key, self.env.active_process)
         self.network.pass_until(self.env.now)
-        placement = self._policy.decide(DelayedObservation(task, self.env.now, self.network, candidates))
+        placement = self._decide(DelayedObservation(task, self.env.now, self.network, candidates))
         while True:
             try:
                 self._start_attempt(journey, placement, planned)
@@ -182,12 +186,18 @@ class SimpyEngine:
             except TaskFailed as failure:
                 self._record(journey, self.env.now, str(failure))
             except ResourceDown as failure:
-                again = retried(self.network, self._policy, task, self.env.now, candidates)
+                again = retried(self.network, self._decide, task, self.env.now, candidates)
                 if again is not None:
                     placement = again
                     continue
                 self._record(journey, self.env.now, str(failure))
             return
+
+    def _decide(self, observation: Observation) -> Placement:
+        """Return the policy's decision, after it was told what the control node has heard."""
+        if self._hearing is not None:
+            self._hearing.tell(observation.now_ns)
+        return self._policy.decide(observation)
 
     def _start_attempt(
         self, journey: Journey, placement: Placement, planned: Callable[..., tuple[PlannedLeg, ...]]
@@ -313,12 +323,15 @@ class SimpyEngine:
         """Record a task that ends."""
         task, stages = journey.task, journey.stages
         sojourn_ns = end_ns - task.arrival_ns
-        write_rows(
+        row = write_rows(
             self._records, self._label, task, journey.placement, stages,
             curves=self._curves(journey), sojourn_ns=sojourn_ns, first_token_ns=journey.first_token_ns, reason=reason,
             attempts=journey.attempts, compute=journey.compute, workers=journey.workers,
             measured_loss=journey.quality_loss,
         )  # fmt: skip
+        if self._hearing is not None:
+            columns = dict(zip(TASK_SCHEMA.names, row, strict=True))
+            self._hearing.expect(ended_task(task, journey.placement, self.network.system.cost, columns))
         self._tally.add(1, sum(sum(stage.values()[:4]) for stage in stages), sojourn_ns, end_ns)
         self._open -= 1
 
