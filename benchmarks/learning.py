@@ -5,12 +5,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from stable_baselines3 import PPO
-
 from agents.learning import a3c, fast_ppo
 from agents.learning.networks import one_thread
 from agents.learning.settings import A3cSettings, PpoSettings
-from agents.learning.stable_baselines import OfStableBaselines
 from agents.learning.training.supervision import Supervision, TrainingPoint
 from agents.split_inference.environment import episodes_of
 from agents.split_inference.episodes import Episodes
@@ -27,6 +24,10 @@ A3C_REPEATS = 3
 
 def ppo_rows() -> Iterator[Row]:
     """Both with the same networks, environments, rollouts, epochs and batches, on one thread."""
+    from stable_baselines3 import PPO
+
+    from agents.learning.stable_baselines import OfStableBaselines
+
     episodes = _episodes()
     settings = PpoSettings(
         ROLLOUTS * STEPS * ENVIRONMENTS, ENVIRONMENTS, STEPS, update_epochs=EPOCHS, gamma=0.99,

@@ -8,12 +8,10 @@ within 2 % with each of its seeds. `time_row` measures both with other seeds.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import stats
-from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecEnv
 from threadpoolctl import threadpool_limits
 from torch import nn
 
@@ -21,10 +19,12 @@ from agents.learning import fast_ppo
 from agents.learning.heads import MakeEnvironment
 from agents.learning.networks import one_thread
 from agents.learning.settings import PpoSettings
-from agents.learning.stable_baselines import OfStableBaselines
 from agents.learning.training.weights import Weights
 from benchmarks.rows import Row, row
 from emulator.core.arrays import Floats
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecEnv
 
 WITHIN = 0.02  # of the optimum
 SEEDS = range(1, 6)
@@ -38,7 +38,7 @@ class Challenge(NamedTuple):
 
     environments: MakeEnvironment
     gap: Callable[[Weights], float]
-    peer: Callable[[int], VecEnv]
+    peer: "Callable[[int], VecEnv]"
 
 
 class Trained(NamedTuple):
@@ -61,6 +61,8 @@ def own(challenge: Challenge, settings: PpoSettings, seed: int) -> Trained:
 def peer(challenge: Challenge, settings: PpoSettings, seed: int) -> Trained:
     """Train Stable-Baselines3's PPO. Each setting has the same meaning, but the weight of the entropy stays as it is
     at the start."""
+    from stable_baselines3 import PPO
+
     steps = settings.num_envs * settings.num_steps
     with one_thread(), threadpool_limits(1, "blas"):
         begun_s = time.process_time()
@@ -80,8 +82,10 @@ def peer(challenge: Challenge, settings: PpoSettings, seed: int) -> Trained:
     return Trained({name: values.detach().numpy() for name, values in named.named_parameters()}, cpu_s)
 
 
-def of_stable_baselines(environments: MakeEnvironment) -> Callable[[int], VecEnv]:
+def of_stable_baselines(environments: MakeEnvironment) -> "Callable[[int], VecEnv]":
     """Return our vector environment as Stable-Baselines3 takes it."""
+    from agents.learning.stable_baselines import OfStableBaselines
+
     return lambda count: OfStableBaselines(environments(count))
 
 

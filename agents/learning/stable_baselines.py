@@ -7,7 +7,7 @@ from gymnasium.vector import VectorEnv
 from stable_baselines3.common.vec_env import VecEnv
 
 
-class OfStableBaselines(VecEnv):
+class OfStableBaselines(VecEnv):  # type: ignore[misc]  # a class of an extra, which mypy does not read
     """A Gymnasium vector environment whose episodes all end together, for Stable-Baselines3: the step that ends them
     returns the first observations of the next ones. The interface is that of `VecEnv`."""
 
@@ -17,7 +17,7 @@ class OfStableBaselines(VecEnv):
 
     def reset(self) -> Any:
         """Start the next episodes, with the seeds of `seed()` if it was called since the last reset."""
-        observations = self.environment.reset(seed=self._seeds)[0]  # type: ignore[arg-type]  # as vector environments take
+        observations = self.environment.reset(seed=self._seeds)[0]
         self._reset_seeds()
         return observations
 

@@ -26,6 +26,7 @@ from emulator.task import Task, describe
 from emulator.workload import Recorded, Stream
 from tests.agents.systems import powered, small_system
 from tests.emulator.strategies import nothing
+from tests.extras import module_of_extra
 
 QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
 EPISODES = Episodes([small_system(1), small_system(2)], EpisodeSettings(6, 5, 3))
@@ -48,7 +49,7 @@ def test_gymnasiums_checker_passes(scenario: str) -> None:
 
 
 def test_the_checker_of_stable_baselines3_passes(scenario: str) -> None:
-    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    checker = module_of_extra("stable_baselines3.common.env_checker", "baselines")
     checker.check_env(gymnasium.make(SPLIT_INFERENCE, scenario=scenario, episodes=2, steps=3).unwrapped)
 
 

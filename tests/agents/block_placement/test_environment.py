@@ -14,6 +14,7 @@ from agents.block_placement.problem import rates_of
 from agents.block_placement.settings import BlockPlacementSettings
 from agents.block_placement.vector_environment import BlockPlacementVector
 from agents.environments import BLOCK_PLACEMENT
+from tests.extras import module_of_extra
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -26,7 +27,7 @@ def test_gymnasiums_checker_passes(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_checker_of_stable_baselines3_passes(form: str) -> None:
-    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    checker = module_of_extra("stable_baselines3.common.env_checker", "baselines")
     checker.check_env(gymnasium.make(BLOCK_PLACEMENT, form=form, slots=5).unwrapped)
 
 

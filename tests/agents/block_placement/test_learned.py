@@ -15,6 +15,7 @@ from agents.block_placement.rollout import episode_means
 from agents.block_placement.vector_environment import BlockPlacementVector
 from agents.learning.heads import Shape
 from agents.learning.networks import SeparateNetworks
+from tests.extras import module_of_extra
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -79,7 +80,7 @@ def test_a_small_problem_is_learned(agent: str) -> None:
 
 
 def test_dqn_learns() -> None:
-    pytest.importorskip("stable_baselines3")
+    module_of_extra("stable_baselines3", "baselines")
     problem = problem_of("printed", servers=2, blocks=3, slots=50)
     costs = [
         episode_means(problem, each, [1_001]).cost_s for each in (LEARNERS["dqn"](problem, 1_500, 1), random_places)

@@ -16,6 +16,7 @@ from agents.layer_split.environment import LayerSplitEnvironment
 from agents.layer_split.setting import MENDED, PRINTED, WIDE, LayerSplitSetting
 from agents.layer_split.vector_environment import LayerSplitVector
 from tests.agents.layer_split.problems import drawn_losses, drawn_problem
+from tests.extras import module_of_extra
 
 SETTINGS = [MENDED, PRINTED, replace(MENDED, actions=Moves(4), level_range=WIDE, start_splits=(1, 10), steps=3)]
 
@@ -29,7 +30,7 @@ def test_gymnasiums_checker_passes(setting: LayerSplitSetting) -> None:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_stable_baselines_checker_passes(setting: LayerSplitSetting) -> None:
-    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    checker = module_of_extra("stable_baselines3.common.env_checker", "baselines")
     checker.check_env(LayerSplitEnvironment(drawn_problem(1, setting)))
 
 

@@ -1,12 +1,12 @@
 """Vector environments as Stable-Baselines3 sees them."""
 
 import numpy as np
-import pytest
 
 from agents.block_placement.environment import problem_of
 from agents.block_placement.vector_environment import BlockPlacementVector
+from tests.extras import module_of_extra
 
-adapter = pytest.importorskip("agents.learning.stable_baselines")
+adapter = module_of_extra("agents.learning.stable_baselines", "baselines")
 
 
 def test_the_last_step_of_episodes_returns_the_first_of_the_next() -> None:

@@ -11,9 +11,11 @@ from agents.learning.training.tensorboard import SCALARS, SPEED, TensorBoardLog
 from tests.agents.learning.event_files import scalars_in
 from tests.agents.learning.killed import PPO
 from tests.agents.learning.problems import TwoStates
+from tests.extras import module_of_extra
 
 
 def test_logs_hold_the_curve(tmp_path: Path) -> None:
+    module_of_extra("tensorboardX", "logs")
     weights, curve = fast_ppo.train(TwoStates, PPO, 1, Supervision((TensorBoardLog(tmp_path / "logs"),)))
     plain, _ = fast_ppo.train(TwoStates, PPO, 1)
     assert all(np.array_equal(weights[name], plain[name]) for name in plain)

@@ -28,6 +28,7 @@ from emulator.task import Placement
 from emulator.workload import Recorded
 from tests.agents.systems import powered, small_system
 from tests.emulator.stored_systems import stored_case
+from tests.extras import module_of_extra
 
 QUICKSTART = str(Path(__file__).parents[3] / "topologies" / "quickstart.yaml")
 
@@ -185,7 +186,7 @@ def test_checkers_pass() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(environment.unwrapped)
-    pytest.importorskip("stable_baselines3.common.env_checker").check_env(environment.unwrapped)
+    module_of_extra("stable_baselines3.common.env_checker", "baselines").check_env(environment.unwrapped)
 
 
 def test_gymnasium_makes_the_vector_environment() -> None:
