@@ -30,6 +30,9 @@ class Observation(Protocol):
     def backlog_ns(self, node: str) -> int:
         """Return how long the device's queue would still take, as last heard."""
 
+    def backlog_age_ns(self, node: str) -> int:
+        """Return how old `backlog_ns` of the device is: `age_ns`, and 0 for the controller's own device."""
+
     def service_ns(self, node: str, first: int, stop: int, tokens: int, context: int) -> int:
         """Return the time that layers `first` up to, not including, `stop` of the task's model take at the node, by
         the profile: for a pass of `tokens` tokens that each attend to `context` positions (an image: 1 and 0)."""

@@ -1,14 +1,18 @@
 """Choose the best candidate under the assumption that the last observed values still hold: a baseline without learning.
 
+The policy knows its own decisions: an observation shows a queue as it was heard of, and what was sent to it since then
+is added (`agents.split_inference.commitments`). Otherwise all tasks of an observation's age go to the same server.
+
 The candidates form a tree of partitions. A placement's estimated delay grows with each partition, so a branch whose
 prefix already takes longer than the best placement found cannot contain a better one. Each prefix is estimated once,
 and the result is the minimum over all candidates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from agents.split_inference.commitments import Commitments, Visit
 from emulator.core.units import NS_PER_S
 from emulator.legs import LegTemplate, first_leg, result_leg, token_leg
 from emulator.policy import Observation
@@ -41,13 +45,16 @@ class ExactOnLastMeasurement:
 
     def __init__(self) -> None:
         self._trees: dict[tuple[str, str], tuple[Sequence[Placement], _Branch]] = {}
+        self._commitments = Commitments()
 
     def decide(self, observation: Observation) -> Placement:
         """Return the candidate with the least estimated cost."""
-        return observation.candidates[self._search(observation)]
+        estimate = Estimate(observation, self._commitments)
+        chosen = observation.candidates[self._search(observation, estimate)]
+        self._commitments.add(observation.now_ns, estimate.visits(chosen))
+        return chosen
 
-    def _search(self, observation: Observation) -> int:
-        estimate = Estimate(observation)
+    def _search(self, observation: Observation, estimate: "Estimate") -> int:
         best = (float("inf"), 0)
         waiting = [(estimate.start, self._tree(observation))]
         while waiting:
@@ -82,11 +89,13 @@ def _tree_of(candidates: Sequence[Placement]) -> _Branch:
 
 class Estimate:
     """Estimates the cost of one task from an observation: with observed rates and delays, service times of the
-    profiles, and each device busy until its observed backlog is done. Later passes find empty queues; their service
-    times are summed in closed form, since they are linear in the context."""
+    profiles, and each device busy until its observed backlog and the `commitments` that arrive before the task are
+    done. Later passes find empty queues; their service times are summed in closed form, since they are linear in the
+    context."""
 
-    def __init__(self, observation: Observation) -> None:
+    def __init__(self, observation: Observation, commitments: Commitments | None = None) -> None:
         self._observation = observation
+        self._commitments = commitments or Commitments()
         self._hops: dict[tuple[str, str], tuple[float, int]] = {}
         self._drawn: dict[tuple[str, str], float] = {}  # cost of the energy of a byte in ns
         self._backlog_ns: dict[str, int] = {}
@@ -109,7 +118,7 @@ class Estimate:
     def extend(self, prefix: Prefix, partition: Partition) -> Prefix:
         """Return the prefix with one more partition."""
         come_ns, come_later_ns = self._messages_ns(prefix.node, partition)
-        start_ns = max(prefix.ready_ns + come_ns, self._busy_ns(partition.node))
+        start_ns = self._start_ns(partition.node, prefix.ready_ns + come_ns)
         service_ns, services_ns = self._services_ns(partition)
         extra_ns = self._lost_ns(prefix.node, partition) + self._sending_ns(prefix.node, partition)
         extra_ns += self._observation.energy_s(partition.node) * (service_ns + services_ns)
@@ -119,6 +128,15 @@ class Estimate:
     def end(self, prefix: Prefix, placement: Placement) -> float:
         """Return the cost of the placement whose partitions are all in the prefix."""
         return prefix.ready_ns + prefix.later_ns + prefix.extra_ns + self.return_ns(prefix.node, placement[0])
+
+    def visits(self, placement: Placement) -> Iterator[Visit]:
+        """Yield the visits of the first pass, with times after the task's arrival."""
+        prefix = self.start
+        for partition in placement:
+            come_ns, _ = self._messages_ns(prefix.node, partition)
+            service_ns, _ = self._services_ns(partition)
+            yield Visit(partition.node, prefix.ready_ns + come_ns, service_ns)
+            prefix = self.extend(prefix, partition)
 
     def computing_ns(self, partition: Partition) -> float:
         """Return the service time of a partition in all passes, and the cost of its energy."""
@@ -198,7 +216,10 @@ class Estimate:
             self._quality_ns[key] = self._observation.quality_s(source, partition) * NS_PER_S
         return self._quality_ns[key]
 
-    def _busy_ns(self, node: str) -> int:
+    def _start_ns(self, node: str, arrival_ns: float) -> float:
+        """Return when a visit starts that arrives at a device at `arrival_ns`."""
+        seen = self._observation
         if node not in self._backlog_ns:
-            self._backlog_ns[node] = self._observation.backlog_ns(node)
-        return self._backlog_ns[node]
+            self._backlog_ns[node] = seen.backlog_ns(node)
+        heard_ns = seen.now_ns - seen.backlog_age_ns(node)
+        return self._commitments.start_ns(node, seen.now_ns, heard_ns, self._backlog_ns[node], arrival_ns)

@@ -35,9 +35,11 @@ class DelayedObservation:
 
     def backlog_ns(self, node: str) -> int:
         """Return how long the device's queue would still take, as last heard; for the controller's own device, now."""
-        device = self._network.devices[node]
-        own = node == self._network.system.control.node
-        return device.backlog_ns(self.now_ns if own else self.now_ns - self.age_ns)
+        return self._network.devices[node].backlog_ns(self.now_ns - self.backlog_age_ns(node))
+
+    def backlog_age_ns(self, node: str) -> int:
+        """Return how old the observed backlog of a device is."""
+        return 0 if node == self._network.system.control.node else self.age_ns
 
     def service_ns(self, node: str, first: int, stop: int, tokens: int, context: int) -> int:
         """Return what layers `first`..`stop` of the task's model take at the node, by its profile."""

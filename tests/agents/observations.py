@@ -33,6 +33,9 @@ class FixedObservation:
     def backlog_ns(self, node: str) -> int:
         return self.backlogs_ns.get(node, 0)
 
+    def backlog_age_ns(self, node: str) -> int:
+        return self.age_ns
+
     def service_ns(self, node: str, first: int, stop: int, tokens: int, context: int) -> int:
         layers = self.task.kind.model.layers[first:stop]
         return sum(

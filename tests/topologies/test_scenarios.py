@@ -3,6 +3,7 @@ import sys
 from itertools import pairwise, product
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -204,6 +205,18 @@ def test_both_engines_record_the_same_of_a_shipped_scenario(name: str, tmp_path:
             outcomes.append((totals, records_sha256([tmp_path / "tasks.parquet", tmp_path / "stages.parquet"])))
         assert totals.tasks > 5
         assert outcomes[0] == outcomes[1]
+
+
+def test_exact_choices_of_a_hundred_ues_do_not_herd(tmp_path: Path) -> None:
+    system = build(load(FOLDER / "many-ues.yaml", ["duration_s=3"]), FOLDER)
+    mean_s = {}
+    for policy in ("random", "all-edge", "exact"):
+        with Records(tmp_path) as records:
+            Simulation(system).run(make_policy(policy, {}, system), policy, records)
+        tasks = pd.read_parquet(tmp_path / "tasks.parquet")
+        assert (tasks["outcome"] != "failed").all()
+        mean_s[policy] = tasks["sojourn_ns"].mean() * 1e-9
+    assert mean_s["exact"] < min(mean_s["random"], mean_s["all-edge"])
 
 
 def test_loading_scenarios_does_not_import_torch() -> None:
