@@ -14,7 +14,8 @@ from emulator.core.units import ns_from_s
 from emulator.policy import Backend, Policy, Totals
 from emulator.record import Records
 from emulator.system import System
-from topologies.schema.scenario import LearnedSection, Scenario, label_of
+from topologies.schema.policies import LearnedSection, label_of
+from topologies.schema.scenario import Scenario
 
 HOSTS_SUFFIX = "@hosts"  # of the label of a policy whose tasks ran on workers
 

@@ -26,7 +26,8 @@ from emulator.layer_times import Measured, rows_of, with_measured
 from emulator.system import System
 from topologies.build import require_disjoint, training_systems, validation_systems
 from topologies.loading.contents import contents_sha256
-from topologies.schema.scenario import LearnedSection, Scenario, label_of
+from topologies.schema.policies import LearnedSection, label_of
+from topologies.schema.scenario import Scenario
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

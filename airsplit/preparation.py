@@ -17,7 +17,8 @@ from results.progress import RunProgress
 from results.run.folder import create_run_folder
 from results.run.tables import write_learning
 from topologies.build.run_inputs import checkpoint_file, input_files, resolved_yaml, store_inputs
-from topologies.schema.scenario import LearnedSection, PlainSection, Scenario, label_of
+from topologies.schema.policies import LearnedSection, PlainSection, label_of
+from topologies.schema.scenario import Scenario
 
 CHANNELS_S = 10  # of a processor, to generate channels and episodes for training, as measured for the quickstart
 STEP_S = 25e-6  # of a processor, to train an agent for a step

@@ -28,7 +28,8 @@ from results.sensitivity import Variant, sensitivity_table, write_sensitivity
 from results.statistics import cost_of
 from topologies.build import build
 from topologies.loading.loader import load, prefix_errors
-from topologies.schema.scenario import LearnedSection, Scenario, label_of
+from topologies.schema.policies import LearnedSection, label_of
+from topologies.schema.scenario import Scenario
 
 
 class Job(NamedTuple):

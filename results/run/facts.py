@@ -13,7 +13,8 @@ from emulator.trace import Interval
 from results.run.manifest import BrokerFacts, Check, EmulationFacts, KindFacts, LeftOut, RunFacts
 from topologies.build.conversion import radio_ends
 from topologies.build.run_inputs import trace_file
-from topologies.schema.scenario import LearnedSection, Scenario, label_of
+from topologies.schema.policies import LearnedSection, label_of
+from topologies.schema.scenario import Scenario
 
 MAX_NAMED = 6  # links, or nodes and links, in a note
 AFTER_A_FAILURE: Mapping[OnFailure, str] = {

@@ -6,7 +6,8 @@ from emulator.core.units import ns_from_s
 from emulator.system import System
 from topologies.profiles import profile_names
 from topologies.schema.models import ModelSection
-from topologies.schema.scenario import Scenario, label_of
+from topologies.schema.policies import label_of
+from topologies.schema.scenario import Scenario
 
 EMULATED_SUFFIX = "@emulated"  # suffix of a policy's label in the records of its emulation
 

@@ -31,7 +31,8 @@ from topologies.models.digests import source_digests
 from topologies.schema.base import TEMPLATE
 from topologies.schema.links import TraceFileSection
 from topologies.schema.models import ModelSection
-from topologies.schema.scenario import CustomSection, LearnedSection, ReplaySection, Scenario, label_of
+from topologies.schema.policies import CustomSection, LearnedSection, ReplaySection, label_of
+from topologies.schema.scenario import Scenario
 from topologies.schema.workloads import TaskSection
 from topologies.user_modules import stored_files
 

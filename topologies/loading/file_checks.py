@@ -10,7 +10,8 @@ from topologies.models.digests import trained_digests
 from topologies.profiles import load_profile, profile_names
 from topologies.schema.links import TraceFileSection
 from topologies.schema.models import ModelSection
-from topologies.schema.scenario import LearnedSection, ReplaySection, Scenario
+from topologies.schema.policies import LearnedSection, ReplaySection
+from topologies.schema.scenario import Scenario
 from topologies.schema.workloads import RecordedSection
 
 

@@ -10,7 +10,7 @@ from topologies.loading.rule_input import RuleInput
 from topologies.models.digests import source_digests, weights_sha256
 from topologies.profiles import load_profile, profile_names
 from topologies.quality.tables import read_file
-from topologies.schema.scenario import FixedSection
+from topologies.schema.policies import FixedSection
 from topologies.schema.workloads import TaskSection
 
 

@@ -12,7 +12,8 @@ from topologies.datasets.image_folder import require_image
 from topologies.datasets.task_images import shape_of
 from topologies.loading.rule_input import RuleInput, first_of_entries
 from topologies.schema.messages import short
-from topologies.schema.scenario import ALL, FixedSection, LearnedSection
+from topologies.schema.policies import FixedSection, LearnedSection
+from topologies.schema.scenario import ALL
 from topologies.schema.workloads import ImagesSection, TaskSection
 
 # Settings of learned policies by their former names; the present names are CleanRL's.

@@ -14,7 +14,8 @@ from topologies.build.run_inputs import checkpoint_file, input_files, resolved_y
 from topologies.loading.loader import load
 from topologies.schema.base import Section
 from topologies.schema.cells import CellSection
-from topologies.schema.scenario import LearnedSection, Scenario, label_of
+from topologies.schema.policies import LearnedSection, label_of
+from topologies.schema.scenario import Scenario
 
 SHIPPED = Path(__file__).parents[3] / "topologies"
 

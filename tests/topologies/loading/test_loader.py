@@ -19,7 +19,8 @@ from topologies.build.run_inputs import checkpoint_file, input_files, load_trace
 from topologies.loading.loader import json_schema, load, prefix_errors
 from topologies.profiles import load_profile, save_profile
 from topologies.schema.nodes import DeviceSection
-from topologies.schema.scenario import LearnedSection, ReplaySection, Scenario
+from topologies.schema.policies import LearnedSection, ReplaySection
+from topologies.schema.scenario import Scenario
 
 RATES = "".join(f"{second} {1 + second % 7}\n" for second in range(30))
 
