@@ -1,44 +1,40 @@
 """Train the agents of a run, on channels that share no data with the run's."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property, partial
-from importlib.metadata import version
-from itertools import product
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, NamedTuple
 
-from agents.learning.settings import DEFAULTS, changed, check_settings
-from agents.learning.training.curve import Curve
+from agents.learning.settings import check_settings
 from agents.learning.training.state_store import StateStore
-from agents.learning.training.supervision import UNSUPERVISED, Supervision, TrainingPoint
+from agents.learning.training.supervision import Supervision
 from agents.learning.training.tensorboard import TensorBoardLog
-from agents.learning.training.validation import Validation
-from agents.learning.training.weights import Weights
-from agents.split_inference.checkpoint import Checkpoint, checkpoint_of
-from agents.split_inference.episodes import Episodes, EpisodeSettings
-from agents.split_inference.learned import mean_return
-from agents.split_inference.vector_environment import SplitInferenceVector
+from agents.offload.coupled_tasks import CoupledTasks
+from agents.offload.episodes import OffloadSettings
+from agents.split_inference.checkpoint import Checkpoint
+from agents.split_inference.episodes import EpisodeSettings
+from agents.split_inference.isolated_tasks import prepare_episodes
+from agents.trainer import Trained, train_agent, trainer_of
+from agents.training_problem import TrainingProblem
 from emulator.core.cache import Cache, digest_of
 from emulator.core.progress import StepProgress
+from emulator.core.units import ns_from_ms
 from emulator.layer_times import Measured, rows_of, with_measured
 from emulator.system import System
-from topologies.build import require_disjoint, training_systems, validation_systems
+from topologies.build import training_systems, validation_systems
 from topologies.loading.contents import contents_sha256
 from topologies.schema.policies import LearnedSection, label_of
 from topologies.schema.scenario import Scenario
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 NOT_TRAINED_ON = (  # sections of a scenario
     *("seed", "channel_seed", "duration_s"),
     *("failures", "policies", "groups", "hil", "realtime"),
 )
-Value = bool | int | float | str
-Trained = tuple[Checkpoint, list[dict[str, Any]]]
-Trainer = Callable[[Episodes, Mapping[str, Value], int, Supervision], tuple[Weights, Curve, str]]
+COUPLED = "offload"  # of `environment` in a scenario
+COUPLED_VALIDATIONS = 8  # episodes for each validation system: as many decisions as 64 of isolated tasks, or more
+VALIDATION_DRAWS = 1  # seed of the arrivals and losses of coupled validation; those of training have 0
 
 
 @dataclass(frozen=True)
@@ -66,36 +62,40 @@ def train_missing(
     """Train each learned policy of the scenario that names no checkpoint, on systems with the measured layer times.
     Agents that earlier runs kept in `store` are not trained again. Return checkpoint and curve by label."""
     missing = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.checkpoint is None]
-    settings = {label_of(each): {"total_timesteps": scenario.training.steps, **each.settings} for each in missing}
     for each in missing:
-        check_settings(each.type, settings[label_of(each)])  # before the episodes, which take minutes
+        check_settings(each.type, each.settings)  # before the episodes, which take minutes
     course = _Course(scenario, folder, progress, measured, store)
-    return {
-        label_of(each): course.train(label_of(each), each.type, settings[label_of(each)], scenario.training.seed)
-        for each in missing
-    }
+    return {label_of(each): course.train(label_of(each), each, scenario.training.seed) for each in missing}
 
 
 def train_one(
     scenario: Scenario,
     folder: Path,
-    agent: str,
+    agent: Literal["ppo", "a2c", "a3c"],
     seed: int,
     progress: StepProgress,
     store: Cache,
     files: TrainingFiles = NO_FILES,
 ) -> Checkpoint:
-    """Train `ppo`, `a2c` or `a3c` with `seed` on the scenario's training systems, with the settings of its first policy
-    of that type, if any, unless `store` has the result. Return the checkpoint."""
+    """Train an agent with `seed` on the scenario's training systems, as its first policy of that type, if any, unless
+    `store` has the result. Return the checkpoint."""
     sections = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.type == agent]
-    settings = {"total_timesteps": scenario.training.steps, **(sections[0].settings if sections else {})}
-    check_settings(agent, settings)
-    return _Course(scenario, folder, progress, {}, store, files).train(agent, agent, settings, seed)[0]
+    section = sections[0] if sections else LearnedSection(type=agent)
+    check_settings(agent, section.settings)
+    return _Course(scenario, folder, progress, {}, store, files).train(agent, section, seed)[0]
+
+
+class _Environment(NamedTuple):
+    """The environment that an agent is trained in, and how long each of its decisions takes there. Isolated tasks are
+    all decided at once."""
+
+    name: str
+    decision_ns: int
 
 
 @dataclass
 class _Course:
-    """Trains agents on the same episodes, which are made when the first agent needs them."""
+    """Trains agents on the same systems and episodes, which are made when the first agent needs them."""
 
     scenario: Scenario
     folder: Path
@@ -105,38 +105,42 @@ class _Course:
     files: TrainingFiles = NO_FILES
 
     @cached_property
-    def episodes(self) -> Episodes:
-        systems = training_systems(self.scenario, self.folder, self.store)
-        adapted = [with_measured(each, self.measured) for each in systems]
-        return prepare_episodes(adapted, EpisodeSettings(), self.progress)
+    def systems(self) -> tuple[System, ...]:
+        return self._adapted(training_systems(self.scenario, self.folder, self.store))
 
     @cached_property
-    def validation(self) -> Episodes | None:
-        training = self.scenario.training
-        if not training.validation_traces:
-            return None
-        systems = validation_systems(self.scenario, self.folder, self.episodes.systems, self.store)
-        adapted = [with_measured(each, self.measured) for each in systems]
-        return prepare_episodes(adapted, EpisodeSettings(), self.progress, "episodes of validation")
+    def validated(self) -> tuple[System, ...]:
+        return self._adapted(validation_systems(self.scenario, self.folder, self.systems, self.store))
+
+    def _adapted(self, systems: Sequence[System]) -> tuple[System, ...]:
+        return tuple(with_measured(each, self.measured) for each in systems)
+
+    @cached_property
+    def isolated(self) -> TrainingProblem:
+        return prepare_episodes(self.systems, EpisodeSettings(), self.progress)
+
+    @cached_property
+    def isolated_validation(self) -> TrainingProblem:
+        return prepare_episodes(self.validated, EpisodeSettings(), self.progress, "episodes of validation")
 
     @cached_property
     def contents(self) -> str:
         return contents_sha256(self.scenario, self.folder, NOT_TRAINED_ON)
 
-    def train(self, label: str, agent: str, settings: Mapping[str, Value], seed: int) -> Trained:
+    def train(self, label: str, section: LearnedSection, seed: int) -> Trained:
         """Return the agent of an earlier run, or a new one. An agent is new if its training is to be resumed or logged,
         or if no two of its trainings agree."""
-
-        inputs = (self.contents, rows_of(self.measured), agent, settings, seed)
+        settings = {"total_timesteps": self.scenario.training.steps, **section.settings}
+        environment = self._environment(section)
+        inputs = (self.contents, rows_of(self.measured), section.type, settings, seed, environment)
         is_random = bool(settings.get("asynchronous"))
 
         @cache
         def make() -> Trained:
-            trainer_of(agent)  # before the episodes
+            trainer_of(section.type)  # before the episodes
+            problem, validation = self._problem(environment), self._validation(environment)
             supervision, patience = self._supervision(inputs, is_random), self.scenario.training.patience
-            return train_agent(
-                agent, self.episodes, settings, seed, self.progress, supervision, self.validation, patience
-            )
+            return train_agent(section.type, problem, settings, seed, self.progress, supervision, validation, patience)
 
         if is_random or self.files.resume or self.files.logs is not None:
             return make()
@@ -147,6 +151,24 @@ class _Course:
             f"learning curve of {label}", (*inputs, "curve"), "json", lambda: make()[1], _load_curve, _save_curve
         )
         return checkpoint, curve
+
+    def _environment(self, section: LearnedSection) -> _Environment:
+        """Return the environment that a policy is trained in."""
+        name = section.environment or self.scenario.training.environment
+        return _Environment(name, ns_from_ms(section.decision_ms) if name == COUPLED else 0)
+
+    def _problem(self, environment: _Environment) -> TrainingProblem:
+        if environment.name == COUPLED:
+            return CoupledTasks(self.systems, OffloadSettings(decision_ns=environment.decision_ns))
+        return self.isolated
+
+    def _validation(self, environment: _Environment) -> TrainingProblem | None:
+        count = COUPLED_VALIDATIONS * self.scenario.training.validation_traces
+        if not count:
+            return None
+        if environment.name == COUPLED:
+            return CoupledTasks(self.validated, OffloadSettings(count, VALIDATION_DRAWS, environment.decision_ns))
+        return self.isolated_validation
 
     def _supervision(self, inputs: Sequence[object], is_random: bool) -> Supervision:
         """Return what accompanies a training with these inputs. One that `is_random` keeps no state."""
@@ -164,82 +186,3 @@ def _load_curve(path: Path) -> list[dict[str, Any]]:
 
 def _save_curve(curve: list[dict[str, Any]], path: Path) -> None:
     path.write_text(json.dumps(curve), encoding="utf-8")
-
-
-def prepare_episodes(
-    systems: Sequence[System], settings: EpisodeSettings, progress: StepProgress, step: str = "episodes"
-) -> Episodes:
-    """Compute the rows of all episodes, and report each to `progress`."""
-    episodes = Episodes(systems, settings)
-    for number in range(len(episodes)):
-        episodes.rows(number)
-        progress(step, number + 1, len(episodes))
-    return episodes
-
-
-def train_agent(
-    agent: str,
-    episodes: Episodes,
-    settings: Mapping[str, Value],
-    seed: int,
-    progress: StepProgress,
-    supervision: Supervision = UNSUPERVISED,
-    validation: Episodes | None = None,
-    patience: int = 10,
-    tested: Sequence[System] = (),
-) -> Trained:
-    """Train `ppo`, `a2c` or `a3c` with the given settings; others have their defaults. With `validation` keep the best
-    parameters on these episodes, and stop after `patience` points of the curve without better ones.
-
-    Returns the checkpoint and the learning curve (see `agents.learning.training.curve`, without `reward_mean`).
-    Raises ValueError for an invalid setting, if two of the episodes' systems, those of `validation`, and `tested` have
-    an interval of a source in common, and as `agents.learning.training.loop.run`.
-    """
-    check_settings(agent, settings)
-    validated = () if validation is None else validation.systems
-    for one, other in (*product(episodes.systems, (*tested, *validated)), *product(validated, tested)):
-        require_disjoint(one, other)
-
-    def report(point: TrainingPoint) -> None:
-        progress(agent, point.done, point.total, point.text)
-
-    supervision = replace(supervision, observers=(report, *supervision.observers))
-    if validation is not None:
-        scored = Validation(partial(mean_return, episodes=validation), patience)
-        supervision = replace(supervision, validation=scored)
-    weights, curve, library = trainer_of(agent)(episodes, settings, seed, supervision)
-    for point in curve:  # all episodes have as many steps, so this mean is that of more of them
-        point["episode_return"] = point.pop("reward_mean") * episodes.settings.steps
-    chosen = asdict(changed(DEFAULTS[agent], settings))
-    return checkpoint_of(weights, episodes, agent, seed, chosen, library, validated), curve
-
-
-def trainer_of(agent: str) -> Trainer:
-    """Return what trains `ppo`, `a2c` or `a3c`. Call it before the work starts: it raises ImportError if a library is
-    missing."""
-    if agent == "ppo":
-        from agents.learning import fast_ppo
-
-        return partial(_train, fast_ppo.train, DEFAULTS[agent], "numpy")
-    if agent == "a2c":
-        from agents.learning import a2c
-
-        return partial(_train, a2c.train, DEFAULTS[agent], "torch")
-    from agents.learning import a3c
-
-    return partial(_train, a3c.train, DEFAULTS[agent], "torch")
-
-
-def _train(
-    learn: Callable[..., tuple[Weights, Curve]],
-    defaults: "DataclassInstance",
-    library: str,
-    episodes: Episodes,
-    settings: Mapping[str, Value],
-    seed: int,
-    supervision: Supervision,
-) -> tuple[Weights, Curve, str]:
-    weights, curve = learn(
-        partial(SplitInferenceVector, episodes=episodes), changed(defaults, settings), seed, supervision
-    )
-    return weights, curve, f"{library} {version(library)}"

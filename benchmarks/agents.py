@@ -20,7 +20,8 @@ from agents.registry import make_policy
 from agents.split_inference.bound import bounds
 from agents.split_inference.encoding import SOURCE, layout_of
 from agents.split_inference.episodes import EpisodeSettings
-from agents.training import prepare_episodes, train_agent
+from agents.split_inference.isolated_tasks import prepare_episodes
+from agents.trainer import train_agent
 from emulator.policy import Policy
 from emulator.record import Records
 from emulator.simulation import Simulation

@@ -71,7 +71,12 @@ class A3cSettings(A2cSettings):
     asynchronous: bool = False
 
 
-DEFAULTS: dict[str, PpoSettings | A2cSettings] = {"ppo": PpoSettings(), "a2c": A2cSettings(), "a3c": A3cSettings()}
+LearnerSettings = PpoSettings | A2cSettings
+DEFAULTS: Mapping[str, LearnerSettings] = {"ppo": PpoSettings(), "a2c": A2cSettings(), "a3c": A3cSettings()}
+COUPLED_GAMMA = 0.9  # of a second: a decision changes what the tasks of the next seconds find
+COUPLED_DEFAULTS: Mapping[str, LearnerSettings] = {
+    agent: replace(settings, gamma=COUPLED_GAMMA) for agent, settings in DEFAULTS.items()
+}
 
 
 def check_settings(kind: str, settings: Mapping[str, Any]) -> None:

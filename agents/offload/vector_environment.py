@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.learning.seeded_vector import SeededVector
+from agents.learning.training.state import TrainingState, assign, joined
+from agents.offload.episode_log import EpisodeLog
 from agents.offload.episodes import OffloadSettings, coupled_layout_of, episodes_of
 from agents.offload.features import feature_tables, write_features
 from agents.split_inference.encoding import LIMIT, Encoder, Layout
@@ -39,6 +41,7 @@ class OffloadVector(SeededVector):
         self._plans, self._masks = _choices(self.runs, self.layout)
         self._keys = np.zeros(num_envs, np.int64)
         self._counts = np.zeros(num_envs, np.int64)  # of episodes that began
+        self._log = EpisodeLog(self.runs)
         self._all = np.ones(num_envs, dtype=np.bool_)
 
     def step(self, actions: Ints) -> tuple[Float32s, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
@@ -49,8 +52,7 @@ class OffloadVector(SeededVector):
         plans = self._plans[decisions["stream"], chosen]
         for run in np.flatnonzero(decisions["is_over"]):
             self._begin(int(run), self._next_episode(int(run)))
-        self.runs.step(plans)
-        return self._observe()
+        return self._step(plans)
 
     def action_masks(self) -> Flags:
         """Return which choices are candidates of each observed task, shape (num_envs, choices)."""
@@ -65,13 +67,25 @@ class OffloadVector(SeededVector):
                 raise ValueError(f"episode={episode}: must be in 0..{len(self.runs.episodes) - 1}")
         for run, episode in enumerate(episodes):
             self._begin(run, episode)
-        self.runs.step(np.zeros(self.num_envs, np.int64))
-        observations, _, _, _, info = self._observe()
+        observations, _, _, _, info = self._step(np.zeros(self.num_envs, np.int64))
         return observations, info
 
     def outstanding_s(self, run: int) -> float:
         """Return the cost of the tasks of a system that have not ended. Its episode is over then."""
         return self.runs.outstanding_s(run)
+
+    def state(self) -> TrainingState:
+        """Return the order of the episodes and what happened in the running ones, from which a training goes on."""
+        order = TrainingState({"keys": self._keys.copy(), "counts": self._counts.copy()}, {})
+        return joined(order=order, log=self._log.state())
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state. Raises KeyError or ValueError for one of other environments."""
+        order = state.part("order").arrays
+        assign(self._keys, order["keys"])
+        assign(self._counts, order["counts"])
+        self._log.restore(state.part("log"))
+        self._has_begun = True
 
     def _seed(self, seeds: Sequence[int | None]) -> None:
         super()._seed(seeds)
@@ -88,7 +102,13 @@ class OffloadVector(SeededVector):
 
     def _begin(self, run: int, episode: int) -> None:
         self.runs.begin(run, episode)
+        self._log.begin(run, episode)
         self._counts[run] += 1
+
+    def _step(self, plans: Ints) -> tuple[Float32s, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
+        self._log.add(plans)
+        self.runs.step(plans)
+        return self._observe()
 
     def _observe(self) -> tuple[Float32s, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         decisions = self.runs.decisions

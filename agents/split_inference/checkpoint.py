@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,6 @@ import numpy as np
 
 from agents.learning.training.tensor_files import UNREADABLE, first_line, load_tensors, save_tensors
 from agents.split_inference.encoding import Layout
-from agents.split_inference.episodes import Episodes
 from emulator.core.arrays import Float32s
 from emulator.system import System
 from emulator.trace import Interval
@@ -75,31 +74,6 @@ class Checkpoint:
         if checkpoint.sha256 != stored:
             raise ValueError(f"{path}: sha256 {checkpoint.sha256[:12]} must be the stored {stored[:12]}")
         return checkpoint
-
-
-def checkpoint_of(
-    weights: Mapping[str, Float32s],
-    episodes: Episodes,
-    agent: str,
-    seed: int,
-    settings: Mapping[str, Any],
-    library: str,
-    validated: Sequence[System] = (),
-) -> Checkpoint:
-    """Return the actor among trained `weights`, with the description of its training on `episodes` and the systems on
-    which it was validated."""
-    systems = (*episodes.systems, *validated)
-    traces = {trace.sha256: trace for system in systems for trace in (link.trace for link in system.links)}
-    lineage = tuple(dict.fromkeys(interval for trace in traces.values() for interval in trace.lineage))
-    described = {
-        **settings,
-        "episodes": len(episodes),
-        "steps": episodes.settings.steps,
-        "draws": episodes.settings.seed,
-    }
-    training = Training(agent, seed, described, tuple(traces), lineage, library, 1)
-    actor = {name: values for name, values in weights.items() if name.startswith("actor.")}
-    return Checkpoint(actor, episodes.layout, training)
 
 
 def require_unseen(checkpoint: Checkpoint, system: System) -> None:

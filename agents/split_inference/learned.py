@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from agents.split_inference.checkpoint import Checkpoint
-from agents.split_inference.encoding import Encoder, model_digest, servers_of
-from agents.split_inference.episodes import Episodes
+from agents.split_inference.encoding import SOURCE, Encoder, model_digest, servers_of
 from emulator.core.arrays import Flags, Float32s
 from emulator.policy import Observation
 from emulator.system import System
@@ -16,9 +15,8 @@ from emulator.task import Placement
 class Learned:
     """Takes the candidate with the actor's highest logit; of equals, the first.
 
-    The agent was trained on tasks that are alone and observes neither queues nor other tasks. Each decision takes
-    `decision_ns` of the run's time. Raises ValueError if the
-    system has nodes, kinds or candidates that the agent was not trained for.
+    It observes queues if its checkpoint's layout has them. Each decision takes `decision_ns` of the run's time. Raises
+    ValueError if the system has nodes, kinds or candidates that the agent was not trained for.
     """
 
     def __init__(self, checkpoint: Checkpoint, system: System, decision_ns: int = 0) -> None:
@@ -50,20 +48,13 @@ def actor_logits(weights: Mapping[str, Float32s], features: Float32s, masks: Fla
     return np.where(masks, hidden, np.float32(-np.inf))
 
 
-def mean_return(weights: Mapping[str, Float32s], episodes: Episodes) -> float:
-    """Return what an actor that takes its best choices earns in an episode, on average over all of them."""
-    table, steps = episodes.table(), episodes.settings.steps
-    placed = np.arange(len(table.masks)) % (steps + 1) != steps  # an episode's last task is not placed
-    best = actor_logits(weights, table.observations[placed], table.masks[placed]).argmax(axis=1)
-    return float(table.rewards[placed, best].mean()) * steps
-
-
 def check_layout(checkpoint: Checkpoint, system: System) -> None:
     """Raise ValueError, naming the differences, unless the agent was trained for all kinds and their models, all
     computing nodes but UEs, and a candidate of every stream, and the system has all nodes of the training."""
     layout, agent = checkpoint.layout, checkpoint.training.agent
     differing = [f"kind {kind}" for kind in system.kinds if kind not in layout.kinds]
-    differing += [f"node {node}" for node in layout.nodes if node not in system.nodes]
+    used = dict.fromkeys((*layout.nodes, *(node for node in layout.queues if node != SOURCE)))
+    differing += [f"node {node}" for node in used if node not in system.nodes]
     differing += [f"new node {node}" for node in servers_of(system) if node not in layout.servers]
     models = dict(zip(layout.kinds, layout.models, strict=True))
     for kind in system.kinds.values():

@@ -73,6 +73,11 @@ class SteppedSystems:
         self.decisions = np.zeros(runs, DECISION)
         self.decisions["is_over"] = True
 
+    @property
+    def longest_episode(self) -> int:
+        """The most steps that an episode can have: one for each task that arrives, and the first."""
+        return 1 + int((self._schedule.stop - self._schedule.first).sum(axis=1).max())
+
     def begin(self, run: int, episode: int) -> None:
         """Let a run begin an episode anew; the next step takes it to its first decision."""
         schedule = self._schedule

@@ -11,7 +11,9 @@ import pytest
 
 from agents import training
 from agents.split_inference.episodes import Episodes, EpisodeSettings
-from agents.training import Trained, train_missing, train_one
+from agents.split_inference.isolated_tasks import IsolatedTasks
+from agents.trainer import Trained, train_agent
+from agents.training import train_missing, train_one
 from emulator.core.cache import Cache
 from emulator.layer_times import Measured
 from emulator.system import LayerTimes
@@ -25,22 +27,21 @@ SMALL = ("duration_s=1", "training={steps: 64, traces: 1, duration_s: 1}", "hil=
          "policies=[{type: ppo, label: mine}]")  # fmt: skip
 
 
-EPISODES = Episodes([small_system(1)], EpisodeSettings(2, 2, 0))
+TASKS = IsolatedTasks(Episodes([small_system(1)], EpisodeSettings(2, 2, 0)))
 
 
 @pytest.fixture
 def trainings() -> Iterator[list[str]]:
     """Train on small episodes instead of the scenario's, which take seconds. Return the agents that were trained."""
     agents: list[str] = []
-    real = training.train_agent
 
     def train(agent: str, *rest: Any) -> Trained:
         agents.append(agent)
-        return real(agent, EPISODES, {"total_timesteps": 1}, 1, *rest[3:])
+        return train_agent(agent, TASKS, {"total_timesteps": 1}, 1, *rest[3:])
 
     with (
         patch.object(training, "training_systems", return_value=[]),
-        patch.object(training, "prepare_episodes", return_value=EPISODES),
+        patch.object(training, "prepare_episodes", return_value=TASKS),
         patch.object(training, "train_agent", side_effect=train),
     ):
         yield agents
@@ -98,6 +99,9 @@ def test_field_channels_of_other_settings_are_others(override: str, kept: int, t
         ("duration_s=2", True),
         ("policies=[{type: random}, {type: ppo, label: mine}]", True),
         ("failures={outages: [{node: edge1, from_s: 0, to_s: 1}]}", True),
+        ("policies=[{type: ppo, label: mine, decision_ms: 3}]", True),
+        ("policies=[{type: ppo, label: mine, environment: offload}]", False),
+        ("training.environment=offload", False),
         ("training.seed=2", False),
         ("training.steps=65", False),
         ("links[1].delay_ms=9", False),
@@ -117,6 +121,13 @@ def test_field_agent_is_trained_again_if_its_training_differs(
     assert again.training == first.training
     assert json.dumps(same_curve) == json.dumps(curve)  # which may hold NaN
     assert set(cache.reused) == ({"agent mine", "learning curve of mine"} if same else set())
+
+
+def test_field_agent_of_the_running_system_depends_on_what_decisions_take(tmp_path: Path, trainings: list[str]) -> None:
+    policy = "policies=[{{type: ppo, label: mine, environment: offload, decision_ms: {}}}]"
+    for decision_ms, count in ((0.1, 1), (0.1, 1), (0.2, 2)):
+        trained(Cache(tmp_path), policy.format(decision_ms))
+        assert len(trainings) == count
 
 
 def test_field_agent_depends_on_the_files_that_the_scenario_names(tmp_path: Path, trainings: list[str]) -> None:

@@ -20,8 +20,10 @@ from agents.learning.settings import PpoSettings, changed, check_settings
 from agents.registry import make_policy
 from agents.split_inference.checkpoint import METADATA_KEY, Checkpoint, require_unseen
 from agents.split_inference.episodes import Episodes, EpisodeSettings
+from agents.split_inference.isolated_tasks import IsolatedTasks
 from agents.split_inference.learned import Learned
-from agents.training import TrainingFiles, train_agent, train_missing, train_one
+from agents.trainer import train_agent
+from agents.training import TrainingFiles, train_missing, train_one
 from emulator.core.cache import Cache
 from emulator.policy import decision_ns_of
 from emulator.profile import ModelProfile
@@ -33,12 +35,13 @@ from tests.agents.systems import CHAT, CONVNET, IMAGE, small_system
 from topologies.loading.loader import load
 
 EPISODES = Episodes([small_system(1), small_system(2)], EpisodeSettings(24, 16, 3))
+TASKS = IsolatedTasks(EPISODES)
 BRIEF = {"total_timesteps": 4_096, "num_envs": 16}
 QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
 
 
 def train(agent: str, seed: int) -> tuple[Checkpoint, list[dict[str, Any]]]:
-    return train_agent(agent, EPISODES, BRIEF, seed, silent)
+    return train_agent(agent, TASKS, BRIEF, seed, silent)
 
 
 @cache
@@ -75,7 +78,7 @@ def test_the_same_seed_trains_the_same_agent(agent: str) -> None:
 
 
 def test_asynchronous_workers_learn_too() -> None:
-    _, curve = train_agent("a3c", EPISODES, {"total_timesteps": 20_000, "asynchronous": True, "workers": 2}, 1, silent)
+    _, curve = train_agent("a3c", TASKS, {"total_timesteps": 20_000, "asynchronous": True, "workers": 2}, 1, silent)
     assert curve[-1]["episode_return"] > curve[0]["episode_return"] + 1
 
 
@@ -88,7 +91,7 @@ def test_agent_learns_a_nearly_optimal_policy(agent: str) -> None:
         for number, link in enumerate(system.links)
     )
     episodes = Episodes([replace(system, links=links)], EpisodeSettings(16, 16, 0))
-    checkpoint, _ = train_agent(agent, episodes, {"total_timesteps": 40_000}, 1, silent)
+    checkpoint, _ = train_agent(agent, IsolatedTasks(episodes), {"total_timesteps": 40_000}, 1, silent)
     table = episodes.table()
     policy = Learned(checkpoint, system)
     rows = [row for row in range(len(table.masks)) if table.rewards[row].any()]
@@ -198,8 +201,8 @@ def test_a_checkpoint_that_cannot_be_written_is_one_line(tmp_path: Path) -> None
 def test_training_and_test_share_no_trace() -> None:
     trained, other = small_system(1), small_system(5)
     with pytest.raises(ValueError, match="training must share no data"):
-        train_agent("ppo", EPISODES, {"total_timesteps": 10}, 1, silent, tested=[other, trained])
-    checkpoint, _ = train_agent("ppo", EPISODES, {"total_timesteps": 10}, 1, silent, tested=[other])
+        train_agent("ppo", TASKS, {"total_timesteps": 10}, 1, silent, tested=[other, trained])
+    checkpoint, _ = train_agent("ppo", TASKS, {"total_timesteps": 10}, 1, silent, tested=[other])
     require_unseen(checkpoint, other)
     with pytest.raises(ValueError, match="ppo: trace ue1-gnb: must share no lineage"):
         require_unseen(checkpoint, trained)
@@ -264,7 +267,7 @@ def test_progress_ends_at_its_total(agent: str, total_timesteps: int) -> None:
         if agent == "ppo"
         else {"total_timesteps": total_timesteps}
     )
-    _, curve = train_agent(agent, EPISODES, settings, 1, lambda *each: reports.append(each))
+    _, curve = train_agent(agent, TASKS, settings, 1, lambda *each: reports.append(each))
     what, done, total, detail = reports[-1]
     assert (what, done) == (agent, total)
     assert detail.endswith(" steps/s")
@@ -275,7 +278,7 @@ def test_progress_ends_at_its_total(agent: str, total_timesteps: int) -> None:
 @pytest.mark.parametrize("agent", ["ppo", "a3c"])
 def test_weights_that_are_not_finite_are_refused(agent: str) -> None:
     with pytest.raises(ValueError, match=f"^{agent}: settings must keep the weights finite"):
-        train_agent(agent, EPISODES, {"total_timesteps": 9_000, "learning_rate": 1e30}, 1, silent)
+        train_agent(agent, TASKS, {"total_timesteps": 9_000, "learning_rate": 1e30}, 1, silent)
 
 
 def test_training_for_a_source_without_links() -> None:
@@ -286,7 +289,7 @@ def test_training_for_a_source_without_links() -> None:
     control = replace(system.control, node="ue1")
     alone = replace(system, nodes=nodes, links=(), placements=placements, control=control)
     episodes = Episodes([alone], EpisodeSettings(4, 4, 0))
-    checkpoint, _ = train_agent("a3c", episodes, {"total_timesteps": 10}, 1, silent)
+    checkpoint, _ = train_agent("a3c", IsolatedTasks(episodes), {"total_timesteps": 10}, 1, silent)
     task = Task("ue1", IMAGE, 0, 0)
     observation = DelayedObservation(task, 0, Network(alone), placements["ue1", "image"])
     assert make_policy("a3c", {}, alone, checkpoint).decide(observation) == placements["ue1", "image"][0]

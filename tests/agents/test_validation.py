@@ -13,17 +13,19 @@ from agents.learning.training.supervision import Supervision, TrainingPoint
 from agents.learning.training.validation import Validation
 from agents.learning.training.weights import Weights
 from agents.split_inference.episodes import Episodes, EpisodeSettings
-from agents.split_inference.learned import actor_logits, mean_return
-from agents.training import train_agent, train_missing
+from agents.split_inference.isolated_tasks import IsolatedTasks
+from agents.split_inference.learned import actor_logits
+from agents.trainer import train_agent
+from agents.training import train_missing
 from emulator.core.cache import Cache
 from tests.agents.learning.problems import TwoStates
 from tests.agents.systems import small_system
-from tests.agents.test_training import EPISODES, silent
+from tests.agents.test_training import TASKS, silent
 from topologies.build import build
 from topologies.loading.loader import load
 
 QUICKSTART = Path(__file__).parents[2] / "topologies" / "quickstart.yaml"
-VALIDATION = Episodes([small_system(3)], EpisodeSettings(8, 16, 3))
+VALIDATION = IsolatedTasks(Episodes([small_system(3)], EpisodeSettings(8, 16, 3)))
 
 
 def test_training_stops_with_the_best_parameters() -> None:
@@ -61,34 +63,35 @@ def test_validation_without_an_end_changes_the_choice_only() -> None:
 
 def test_the_score_is_what_the_best_choices_earn() -> None:
     """Against a walk through the episodes, task by task."""
-    checkpoint, _ = train_agent("ppo", EPISODES, {"total_timesteps": 2_048}, 1, silent)
+    checkpoint, _ = train_agent("ppo", TASKS, {"total_timesteps": 2_048}, 1, silent)
     returns = []
-    for number in range(len(VALIDATION)):
-        rows, earned = VALIDATION.rows(number), 0.0
-        for step in range(VALIDATION.settings.steps):
+    episodes = VALIDATION.episodes
+    for number in range(len(episodes)):
+        rows, earned = episodes.rows(number), 0.0
+        for step in range(episodes.settings.steps):
             logits = actor_logits(checkpoint.weights, rows.observations[step], rows.masks[step])
             earned += rows.rewards[step, int(np.argmax(logits))]
         returns.append(earned)
-    assert mean_return(checkpoint.weights, VALIDATION) == pytest.approx(np.mean(returns))
+    assert VALIDATION.mean_return(checkpoint.weights) == pytest.approx(np.mean(returns))
 
 
 @pytest.mark.parametrize("agent", ["ppo", "a2c", "a3c"])
 def test_an_agent_is_stopped_early(agent: str) -> None:
     settings = {"total_timesteps": 60_000, "learning_rate": 3e-3}
-    checkpoint, curve = train_agent(agent, EPISODES, settings, 1, silent, validation=VALIDATION, patience=3)
+    checkpoint, curve = train_agent(agent, TASKS, settings, 1, silent, validation=VALIDATION, patience=3)
     scores = [point["validation_return"] for point in curve]
     best = int(np.argmax(scores))
     assert curve[-1]["step"] < 59_000
     assert best == len(scores) - 4
-    assert mean_return(checkpoint.weights, VALIDATION) == pytest.approx(scores[best])
+    assert VALIDATION.mean_return(checkpoint.weights) == pytest.approx(scores[best])
     validated = {part for link in VALIDATION.systems[0].links for part in link.trace.lineage}
     assert validated <= set(checkpoint.training.lineage)  # so that no run on them is accepted
 
 
 def test_validation_shares_no_trace_with_training_or_run() -> None:
-    for validation in (Episodes([small_system(1)], EpisodeSettings(2, 2, 0)), VALIDATION):
+    for validation in (IsolatedTasks(Episodes([small_system(1)], EpisodeSettings(2, 2, 0))), VALIDATION):
         with pytest.raises(ValueError, match="training must share no data"):
-            train_agent("ppo", EPISODES, {}, 1, silent, validation=validation, tested=[small_system(3)])
+            train_agent("ppo", TASKS, {}, 1, silent, validation=validation, tested=[small_system(3)])
 
 
 def test_the_channels_of_the_run_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

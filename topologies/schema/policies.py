@@ -7,6 +7,8 @@ from pydantic import Discriminator, Field, Tag
 from topologies.schema.base import Label, NodeName, Section
 from topologies.schema.workloads import CodecName
 
+TrainingEnvironment = Literal["split-inference", "offload"]
+
 
 class PlainSection(Section):
     """A policy without settings."""
@@ -55,6 +57,8 @@ class LearnedSection(Section):
     takes for the quickstart's agents."""
     checkpoint: str | None = None
     """File of a trained agent, as `airsplit train` writes it; default: trained before the run."""
+    environment: TrainingEnvironment | None = None
+    """Environment of the training; default: `training.environment`."""
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Settings of the training by CleanRL's names, such as `learning_rate`; default: those of the algorithm."""
 

@@ -27,7 +27,7 @@ from topologies.schema.groups import GroupsSection
 from topologies.schema.links import LinkSection
 from topologies.schema.models import ModelEntry
 from topologies.schema.nodes import DeviceSection, NodeSection
-from topologies.schema.policies import PolicySection, label_of
+from topologies.schema.policies import PolicySection, TrainingEnvironment, label_of
 from topologies.schema.realtime import RealtimeSection
 from topologies.schema.workloads import TaskSection
 
@@ -63,6 +63,9 @@ class CostSection(Section):
 class TrainingSection(Section):
     """Training of agents without a checkpoint, on other channels and arrivals than the run's."""
 
+    environment: TrainingEnvironment = "split-inference"
+    """`split-inference`: each task is alone; `offload`: tasks meet in the running system, whose queues agents observe.
+    Default: split-inference."""
     steps: Count = 150_000
     """Number of tasks that an agent places in training, unless its `settings` give `total_timesteps`."""
     seed: Seed = 1

@@ -1,5 +1,6 @@
 """A training that is killed in the middle of an update, as a program of its own."""
 
+import itertools
 import os
 import signal
 import sys
@@ -14,7 +15,10 @@ from agents.learning.training.curve import Curve
 from agents.learning.training.state_store import StateStore
 from agents.learning.training.supervision import Supervision
 from agents.learning.training.weights import Weights
+from agents.offload.episodes import OffloadSettings
+from agents.offload.vector_environment import OffloadVector
 from tests.agents.learning.problems import TwoStates
+from tests.agents.systems import small_system
 
 Train = Callable[[Callable[[int], Any], Supervision], tuple[Weights, Curve]]
 BRIEF: dict[str, Any] = {"num_envs": 3, "num_steps": 5, "gamma": 0.9, "hidden": 8}
@@ -30,19 +34,27 @@ TRAININGS: dict[str, Train] = {
         make, A3cSettings(120 * 15, workers=3, **BRIEF), 3, supervision
     ),
 }
-environments = partial(TwoStates, length=7)
+ENVIRONMENTS: dict[str, Callable[[int], Any]] = {
+    "two states": partial(TwoStates, length=7),
+    "offload": partial(OffloadVector, systems=[small_system(duration_s=1.0)], settings=OffloadSettings(4)),
+}
 
 
-class Deadly(TwoStates):
-    """Kills its process in the middle of a rollout, in the eighth update of PPO."""
+def deadly(make: Callable[[int], Any], count: int) -> Any:
+    """Return environments that kill their process in the middle of a rollout, in the eighth update of PPO."""
+    environment, taken = make(count), itertools.count(1)
+    step = environment.step
 
-    def step(self, actions: Any) -> Any:
-        self.taken = getattr(self, "taken", 0) + 1
-        if self.taken == 7 * 5 + 3:
+    def last_step(actions: Any) -> Any:
+        if next(taken) == 7 * 5 + 3:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().step(actions)
+        return step(actions)
+
+    environment.step = last_step
+    return environment
 
 
 if __name__ == "__main__":
-    store = StateStore(Path(sys.argv[2]), {}, every_s=0.0)
-    TRAININGS[sys.argv[1]](partial(Deadly, length=7), Supervision(store=store))
+    training, environments, file = sys.argv[1:]
+    store = StateStore(Path(file), {}, every_s=0.0)
+    TRAININGS[training](partial(deadly, ENVIRONMENTS[environments]), Supervision(store=store))

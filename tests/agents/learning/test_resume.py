@@ -33,18 +33,21 @@ from tests.agents.learning.problems import TwoStates
 from tests.agents.systems import small_system
 
 
-@pytest.mark.parametrize("name", killed.TRAININGS)
-def test_a_killed_training_goes_on_to_the_bit(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "environments"),
+    [*((name, "two states") for name in killed.TRAININGS), ("fast ppo", "offload"), ("a3c, three workers", "offload")],
+)
+def test_a_killed_training_goes_on_to_the_bit(name: str, environments: str, tmp_path: Path) -> None:
     """Parameters and curve equal those of a training that nothing interrupted."""
-    train, file = killed.TRAININGS[name], tmp_path / "state"
-    program = [sys.executable, "-m", "tests.agents.learning.killed", name, str(file)]
+    train, make, file = killed.TRAININGS[name], killed.ENVIRONMENTS[environments], tmp_path / "state"
+    program = [sys.executable, "-m", "tests.agents.learning.killed", name, environments, str(file)]
     ended = subprocess.run(program, cwd=Path(__file__).parents[3], check=False)
     assert ended.returncode == -signal.SIGKILL
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
     points: list[TrainingPoint] = []
     supervision = Supervision((points.append,), StateStore(file, {}, resume=True))
-    found, curve = train(killed.environments, supervision)
-    expected, whole = train(killed.environments, Supervision())
+    found, curve = train(make, supervision)
+    expected, whole = train(make, Supervision())
     assert points[0].done > 15  # it did not begin anew
     assert found.keys() == expected.keys()
     for key, values in expected.items():
@@ -134,6 +137,7 @@ def test_asynchronous_workers_are_not_resumed(tmp_path: Path) -> None:
 
 ENVIRONMENTS: dict[str, MakeEnvironment] = {
     "split inference": partial(SplitInferenceVector, episodes=Episodes([small_system(1)], EpisodeSettings(4, 5, 0))),
+    "offload": killed.ENVIRONMENTS["offload"],
     "layer split": lambda count: LayerSplitVector(count, problem_of("scalars", MENDED, None)),
     "block placement": partial(
         BlockPlacementVector, problem=BlockPlacement(MendedForm(BlockPlacementSettings(slots=5)))
