@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.baselines import AllDevice, AllEdge, FixedSplit, Greedy, Random, Replay, Split, load_decisions
+from agents.foreign.best_choice import BestChoice
 from agents.split_inference.checkpoint import Checkpoint
 from agents.split_inference.exact import ExactOnLastMeasurement
 from agents.split_inference.learned import Learned
@@ -27,8 +28,9 @@ def make_policy(
 ) -> Policy:
     """Make a policy of type random, all-device, all-edge, greedy, exact, single-cut, min-cut, viterbi, device-subsets,
     fixed (option `splits`: kind to {cut, node}, perhaps with codec), replay (option `file`), ppo, a2c or a3c (with
-    a checkpoint, perhaps `decision_ms`), or a user's class `module:Class`, called with the options as keyword
-    arguments. Its module is found beside the scenario, in `folder`, or where Python looks.
+    a checkpoint, perhaps `decision_ms`), onnx or sb3 (options of `topologies.schema.policies`), or a user's
+    class `module:Class`, called with the options as keyword arguments. Its module is found beside the scenario, in
+    `folder`, or where Python looks.
 
     Raises ValueError (one line) for an invalid type, option or checkpoint.
     """
@@ -47,6 +49,8 @@ def make_policy(
         "ppo": lambda: _learned(kind, options, system, checkpoint),
         "a2c": lambda: _learned(kind, options, system, checkpoint),
         "a3c": lambda: _learned(kind, options, system, checkpoint),
+        "onnx": lambda: _onnx(options, system),
+        "sb3": lambda: _stable_baselines(options, system),
     }
     if kind in makers:
         return makers[kind]()
@@ -65,6 +69,20 @@ def _learned(kind: str, options: Mapping[str, Any], system: System, checkpoint: 
     if checkpoint.training.agent != kind:
         raise ValueError(f"type={kind}: must have a checkpoint of {kind}, not of {checkpoint.training.agent}")
     return Learned(checkpoint, system, ns_from_ms(options.get("decision_ms", 0.0)))
+
+
+def _onnx(options: Mapping[str, Any], system: System) -> Policy:
+    from agents.foreign.onnx_network import load_network
+
+    file = Path(options["file"])
+    return BestChoice(file, load_network(file, options, system), ns_from_ms(options["decision_ms"]))
+
+
+def _stable_baselines(options: Mapping[str, Any], system: System) -> Policy:
+    from agents.foreign.stable_baselines_model import load_model
+
+    file = Path(options["file"])
+    return BestChoice(file, load_model(file, options, system), ns_from_ms(options["decision_ms"]))
 
 
 def _replay(path: Path) -> Policy:

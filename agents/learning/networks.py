@@ -114,10 +114,16 @@ def entropy(log_probabilities: Tensor) -> Tensor:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Restrict torch and BLAS to one thread: sums then have one order, and the same seed gives the same parameters."""
+    with torch_on_one_thread(), threadpool_limits(1, "blas"):  # environments may use it
+        yield
+
+
+@contextmanager
+def torch_on_one_thread() -> Iterator[None]:
+    """Restrict torch alone to one thread, which takes no time."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(1, "blas"):  # environments may use it
-            yield
+        yield
     finally:
         torch.set_num_threads(before)

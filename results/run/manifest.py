@@ -54,19 +54,21 @@ class Digests(Frozen):
     checkpoint_sha256: dict[str, str] = Field(default_factory=dict)
     data_sha256: dict[str, str] = Field(default_factory=dict)
     module_sha256: dict[str, str] = Field(default_factory=dict)
+    network_sha256: dict[str, str] = Field(default_factory=dict)
 
     @property
     def by_name(self) -> dict[str, str]:
         """Every digest, by a name for messages."""
         named = {"scenario_sha256": self.scenario_sha256, "records_sha256": self.records_sha256}
-        for field in ("trace_sha256", "checkpoint_sha256", "data_sha256", "module_sha256"):
+        for field in ("trace_sha256", "checkpoint_sha256", "data_sha256", "module_sha256", "network_sha256"):
             named |= {f"{field} of {path}": digest for path, digest in getattr(self, field).items()}
         return named
 
     @property
     def files(self) -> list[str]:
         """The files that the digests belong to, as paths in the folder."""
-        named = (self.trace_sha256, self.checkpoint_sha256, self.data_sha256, self.module_sha256)
+        networks = self.network_sha256
+        named = (self.trace_sha256, self.checkpoint_sha256, self.data_sha256, self.module_sha256, networks)
         return ["scenario.yaml", *RECORDS, *chain.from_iterable(named)]
 
 
@@ -184,6 +186,7 @@ def digests(folder: Path) -> Digests:
     traces = sorted((folder / "traces").glob("*.parquet"))
     checkpoints = sorted((folder / "checkpoints").glob("*.safetensors"))
     modules = sorted(path for path in (folder / MODULES_FOLDER).rglob("*") if path.suffix in (".py", ".so"))
+    networks = sorted(path for path in (folder / "inputs").glob("*") if path.suffix in (".onnx", ".zip"))
     for name in RECORDS:
         with readable(folder / name):
             pq.ParquetFile(folder / name)
@@ -196,6 +199,7 @@ def digests(folder: Path) -> Digests:
         checkpoint_sha256={f"checkpoints/{path.name}": file_sha256(path) for path in checkpoints},
         data_sha256={name: file_sha256(folder / name) for name in OPTIONAL_FILES if (folder / name).is_file()},
         module_sha256={path.relative_to(folder).as_posix(): file_sha256(path) for path in modules},
+        network_sha256={path.relative_to(folder).as_posix(): file_sha256(path) for path in networks},
     )
 
 

@@ -31,10 +31,19 @@ from topologies.models.digests import source_digests
 from topologies.schema.base import TEMPLATE
 from topologies.schema.links import TraceFileSection
 from topologies.schema.models import ModelSection
-from topologies.schema.policies import CustomSection, LearnedSection, ReplaySection, label_of
+from topologies.schema.policies import (
+    CustomSection,
+    LearnedSection,
+    OnnxSection,
+    ReplaySection,
+    StableBaselinesSection,
+    label_of,
+)
 from topologies.schema.scenario import Scenario
 from topologies.schema.workloads import TaskSection
 from topologies.user_modules import stored_files
+
+POLICY_SUFFIXES = {ReplaySection: ".jsonl", OnnxSection: ".onnx", StableBaselinesSection: ".zip"}
 
 
 def trace_file(source: str, target: str) -> str:
@@ -74,12 +83,12 @@ def checkpoint_file(label: str) -> str:
 
 
 def input_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
-    """Return the files to copy by their paths in the run's folder: decisions to replay, profiles of models, recorded
-    tracks, prompts, images, and quality tables. Relative paths of the scenario start from `folder`."""
-    replays = {
-        _decisions_file(label_of(each)): folder / each.file
+    """Return the files to copy by their paths in the run's folder: decisions to replay, networks, profiles of
+    models, recorded tracks, prompts, images, and quality tables. Relative paths of the scenario start from `folder`."""
+    deciders = {
+        _policy_file(each): folder / each.file
         for each in scenario.policies
-        if isinstance(each, ReplaySection)
+        if isinstance(each, ReplaySection | OnnxSection | StableBaselinesSection)
     }
     profiles = {_profile_file(model): Path(source) for model, source in _own_profiles(scenario, folder).items()}
     tracks = {_track_file(file): folder / file for _, file in track_files(scenario)}
@@ -87,7 +96,7 @@ def input_files(scenario: Scenario, folder: Path) -> dict[str, Path]:
     prompts = {_prompts_file(file): folder / file for file in named if file is not None}
     images = _image_files(scenario, folder)
     modules = [stored_files(each.type, folder) for each in scenario.policies if isinstance(each, CustomSection)]
-    parts = (replays, profiles, tracks, prompts, images, _quality_files(scenario, folder), *modules)
+    parts = (deciders, profiles, tracks, prompts, images, _quality_files(scenario, folder), *modules)
     return {place: source for files in parts for place, source in files.items()}
 
 
@@ -107,8 +116,8 @@ def _quality_file(task: str) -> str:
     return f"inputs/{task}-quality.json"
 
 
-def _decisions_file(label: str) -> str:
-    return f"inputs/{label}.jsonl"
+def _policy_file(policy: ReplaySection | OnnxSection | StableBaselinesSection) -> str:
+    return f"inputs/{label_of(policy)}{POLICY_SUFFIXES[type(policy)]}"
 
 
 def _track_file(file: str) -> str:
@@ -201,8 +210,8 @@ def resolved_yaml(scenario: Scenario, folder: Path) -> str:
     for entry, policy in zip(data["policies"], scenario.policies, strict=True):
         if isinstance(policy, LearnedSection):
             entry["checkpoint"] = checkpoint_file(label_of(policy))
-        if isinstance(policy, ReplaySection):
-            entry["file"] = _decisions_file(label_of(policy))
+        if isinstance(policy, ReplaySection | OnnxSection | StableBaselinesSection):
+            entry["file"] = _policy_file(policy)
     for model in _own_profiles(scenario, folder):
         data.setdefault("models", {})[model] = _stored_model(model, scenario.models.get(model), folder)
     return yaml_text(data)

@@ -10,7 +10,7 @@ from topologies.models.digests import trained_digests
 from topologies.profiles import load_profile, profile_names
 from topologies.schema.links import TraceFileSection
 from topologies.schema.models import ModelSection
-from topologies.schema.policies import LearnedSection, ReplaySection
+from topologies.schema.policies import ForeignSection, LearnedSection, ReplaySection
 from topologies.schema.scenario import Scenario
 from topologies.schema.workloads import RecordedSection
 
@@ -51,7 +51,7 @@ def named_files(scenario: Scenario, folder: Path) -> list[tuple[str, str]]:
     for index, policy in enumerate(scenario.policies):
         if isinstance(policy, LearnedSection) and policy.checkpoint is not None:
             files.append((f"policies[{index}].checkpoint", policy.checkpoint))
-        if isinstance(policy, ReplaySection):
+        if isinstance(policy, ReplaySection | ForeignSection):
             files.append((f"policies[{index}].file", policy.file))
     return files
 

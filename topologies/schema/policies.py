@@ -1,10 +1,10 @@
 """The policies of a scenario as pydantic models."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from topologies.schema.base import Label, NodeName, Section
+from topologies.schema.base import Label, NodeName, Section, section_error
 from topologies.schema.workloads import CodecName
 
 TrainingEnvironment = Literal["split-inference", "offload"]
@@ -74,6 +74,53 @@ class ReplaySection(Section):
     """File of the decisions, one JSON object a line."""
 
 
+class ForeignSection(Section):
+    """A network that another library has trained on one of the project's environments."""
+
+    label: Label | None = None
+    """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
+    file: str
+    """File of the network."""
+    environment: TrainingEnvironment | None = None
+    """Environment whose observations the network takes; default: the one whose observations have the size of its
+    input."""
+    decision_ms: Annotated[float, Field(ge=0, le=1_000)] = 0.1
+    """Time that the network takes to decide: a task begins so long after its arrival."""
+
+
+class OnnxSection(ForeignSection):
+    """A network in ONNX, from the features of an observation to a score for each choice."""
+
+    type: Literal["onnx"]
+    """A network in ONNX."""
+    input: str | None = None
+    """Name of the input that takes the features; default: the first one."""
+    mask_input: str | None = None
+    """Name of the input that takes the mask of the allowed choices; default: the other one, if there are two."""
+    output: str | None = None
+    """Name of the output with a score for each choice, such as a logit or a value; default: the first one."""
+
+
+class StableBaselinesSection(ForeignSection):
+    """A model that Stable-Baselines3 or sb3-contrib has saved."""
+
+    type: Literal["sb3"]
+    """A model of Stable-Baselines3 or sb3-contrib."""
+    algorithm: Literal["PPO", "A2C", "DQN", "MaskablePPO", "RecurrentPPO", "TRPO", "QRDQN"]
+    """Class of the model; the last four are of sb3-contrib."""
+    trust: bool = False
+    """Whether the file may run code on this machine, as every pickle can; without `true` it is not loaded."""
+
+    @model_validator(mode="after")
+    def _is_trusted(self) -> Self:
+        if not self.trust:
+            raise section_error(
+                "must have trust: true: files of Stable-Baselines3 are pickles, which can run any code when they are "
+                "loaded; type onnx needs no trust"
+            )
+        return self
+
+
 class CustomSection(Section):
     """A class of the user's own, `module:Class`, constructed with `options` as keyword arguments."""
 
@@ -88,6 +135,7 @@ class CustomSection(Section):
 def _policy_tag(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     tags = {"fixed": "fixed", "ppo": "learned", "a2c": "learned", "a3c": "learned", "replay": "replay"}
+    tags |= {"onnx": "onnx", "sb3": "sb3"}
     return tags.get(str(kind), "custom" if ":" in str(kind) else "plain")
 
 
@@ -96,11 +144,13 @@ PolicySection = Annotated[
     | Annotated[FixedSection, Tag("fixed")]
     | Annotated[LearnedSection, Tag("learned")]
     | Annotated[ReplaySection, Tag("replay")]
+    | Annotated[OnnxSection, Tag("onnx")]
+    | Annotated[StableBaselinesSection, Tag("sb3")]
     | Annotated[CustomSection, Tag("custom")],
     Discriminator(_policy_tag),
 ]
 
 
-def label_of(policy: PlainSection | FixedSection | LearnedSection | ReplaySection | CustomSection) -> str:
+def label_of(policy: PolicySection) -> str:
     """Return the name of a policy in records and tables."""
     return policy.label or policy.type.rpartition(":")[2]

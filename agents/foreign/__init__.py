@@ -1,0 +1,1 @@
+"""Policies whose networks other libraries have trained on the project's environments."""
