@@ -15,7 +15,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from results.figures.style import COLUMN_IN, INK, Look, log_when_wide, looks, page, save, tidy
 from results.text import number, percent
 
-HATCHES = ("", "////", "xxxx", "....", "\\\\")
+PART_HATCHES = ("", "////", "xxxx", "....", "\\\\")
 
 
 def delay_cdf(curves: pd.DataFrame, deadlines_ms: Mapping[str, float], look: Mapping[str, Look], path: Path) -> Path:
@@ -62,7 +62,7 @@ def delay_parts(parts: pd.DataFrame, path: Path) -> Path:
     with page(1.0 + 0.24 * len(parts)) as figure:
         axes = figure.subplots()
         left = np.zeros(len(parts))
-        for name, shade, hatch in zip(names, shades, HATCHES, strict=True):
+        for name, shade, hatch in zip(names, shades, PART_HATCHES, strict=True):
             width = parts[name].fillna(0).to_numpy()
             axes.barh(
                 parts["policy"],

@@ -8,6 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from results.study.resampling import Statistic, mean_of, ratio_of
+from topologies.schema.study_figures import MetricName
 
 PERCENT = 100.0
 
@@ -25,7 +26,7 @@ class Metric(NamedTuple):
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
 
-METRICS = {
+METRICS: dict[MetricName, Metric] = {
     "cost_mean_s": Metric("Mean cost of a task", "s"),
     "gap": Metric("Mean cost above the bound", "%", PERCENT),
     "delay_mean_ms": Metric("Mean delay", "ms"),
@@ -54,7 +55,7 @@ def channel_numbers(cells: pd.DataFrame) -> pd.Series:
     return pd.Series(connected_components(edges, directed=False)[1][seeds], index=cells.index)
 
 
-def statistic_of(cells: pd.DataFrame, metric: str) -> Statistic:
+def statistic_of(cells: pd.DataFrame, metric: MetricName) -> Statistic:
     """Return the mean of a metric. The gap is that of the mean cost to the mean bound, as in the summary of a run."""
     if metric != "gap":
         return mean_of(cells[metric].to_numpy())

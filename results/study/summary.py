@@ -7,6 +7,7 @@ import pandas as pd
 from results.study.comparison import duels, holm, paired, sign_flip_p
 from results.study.metrics import METRICS, statistic_of, with_metrics
 from results.study.resampling import Estimate, Statistic, drawn_factors, estimate, interquartile_mean_of, mean_of
+from topologies.schema.study_figures import MetricName
 
 FACTOR_TITLES = {
     "channel": "channels",
@@ -22,7 +23,7 @@ def settings_of(cells: pd.DataFrame, settings: Sequence[str]) -> Iterator[tuple[
         yield dict(zip(settings, values, strict=True)), with_metrics(own)
 
 
-def means(cells: pd.DataFrame, settings: Sequence[str], metrics: Sequence[str] = tuple(METRICS)) -> pd.DataFrame:
+def means(cells: pd.DataFrame, settings: Sequence[str], metrics: Sequence[MetricName] = tuple(METRICS)) -> pd.DataFrame:
     """Return a row for each setting, policy and metric: `value` with `low` and `high`, and what they stand on."""
     rows = [
         {
@@ -39,7 +40,7 @@ def means(cells: pd.DataFrame, settings: Sequence[str], metrics: Sequence[str] =
     return pd.DataFrame(rows, columns=None if rows else [*settings, "policy", "metric", "value", "low", "high"])
 
 
-def interquartile_means(cells: pd.DataFrame, settings: Sequence[str], metric: str) -> pd.DataFrame:
+def interquartile_means(cells: pd.DataFrame, settings: Sequence[str], metric: MetricName) -> pd.DataFrame:
     """Return a row for each setting and policy as `means` does; without settings, of all cells together."""
     groups = settings_of(cells, settings) if settings else [({}, with_metrics(cells))]
     rows = [
@@ -57,7 +58,7 @@ def interquartile_means(cells: pd.DataFrame, settings: Sequence[str], metric: st
 
 
 def comparisons(
-    cells: pd.DataFrame, settings: Sequence[str], policies: Sequence[str], reference: str, metric: str
+    cells: pd.DataFrame, settings: Sequence[str], policies: Sequence[str], reference: str, metric: MetricName
 ) -> pd.DataFrame:
     """Return a row for each policy but the reference, over all settings together: the mean paired `difference` of the
     metric (less than 0: better than the reference), its p-value and that after Holm's correction over the policies,
