@@ -120,7 +120,7 @@ def apply_override(data: dict[str, Any], override: str, file: str) -> Keys:
     keys: Keys = tuple(
         int(index) if index else name for name, index in re.findall(r"([^.\[\]]+)(?![^\[]*\])|\[(\d+)\]", path)
     )
-    value = _resolved(value, keys[-1])
+    value = resolved(value, keys[-1], Path())
     place: Any = data
     for depth, key in enumerate(keys):
         here = dotted(keys[:depth])
@@ -138,14 +138,14 @@ def apply_override(data: dict[str, Any], override: str, file: str) -> Keys:
     return keys
 
 
-def _resolved(value: Any, key: Hashable) -> Any:
-    """Return the value with all file paths in it made absolute from the working directory."""
+def resolved(value: Any, key: Hashable, folder: Path) -> Any:
+    """Return the value of a key with all file paths in it made absolute; relative ones start from `folder`."""
     if isinstance(value, dict):
-        return {name: _resolved(inner, name) for name, inner in value.items()}
+        return {name: resolved(inner, name, folder) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_resolved(inner, key) for inner in value]
+        return [resolved(inner, key, folder) for inner in value]
     if isinstance(value, str) and (key in PATH_KEYS or value.endswith(".json")):
-        return str(Path(value).resolve())
+        return str((folder / value).resolve())
     return value
 
 

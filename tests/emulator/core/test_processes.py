@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.core.processes import in_processes
+from emulator.core.processes import WorkerPool, in_processes
 
 
 def squared(number: int) -> int:
@@ -26,6 +26,36 @@ def test_an_ended_process_costs_its_own_result_alone(processes: int) -> None:
     found = in_processes(squared, [1, 3, 2, 5, 4], processes, lambda done, total: told.append((done, total)))
     assert found == [1, "its process ended (SIGKILL)", 4, "its process ended (exit code 7)", 16]
     assert told == [(done, 5) for done in range(6)]
+
+
+def place(argument: str) -> str:
+    """Return the number of the process and a variable of its environment."""
+    return f"{os.getpid()} {os.environ.get('OMP_NUM_THREADS')} {argument}"
+
+
+def test_a_group_stays_together_and_work_is_added_between_results() -> None:
+    before = dict(os.environ)
+    found = []
+    pool: WorkerPool[str, str]
+    with WorkerPool(place, 1, {"OMP_NUM_THREADS": "3"}) as pool:
+        sent = {pool.submit(f"{group}{index}", group): f"{group}{index}" for index in range(3) for group in "ab"}
+        for number, result in pool.results():
+            _, threads, argument = result.split()
+            assert (threads, argument) == ("3", sent[number])
+            found.append(argument)
+            if argument == "a2":
+                sent[pool.submit("c0", "c")] = "c0"
+                sent[pool.submit("a3", "a")] = "a3"
+    assert found == ["a0", "a1", "a2", "b0", "b1", "b2", "c0", "a3"]
+    assert dict(os.environ) == before
+
+
+def test_a_group_is_shared_when_nothing_else_is_left() -> None:
+    pool: WorkerPool[str, str]
+    with WorkerPool(place, 2) as pool:
+        for index in range(40):
+            pool.submit(str(index))
+        assert len({result.split()[0] for _, result in pool.results()}) == 2
 
 
 def test_nothing_to_do_starts_nothing() -> None:
