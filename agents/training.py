@@ -64,7 +64,7 @@ def train_missing(
     missing = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.checkpoint is None]
     for each in missing:
         check_settings(each.type, each.settings)  # before the episodes, which take minutes
-    course = _Course(scenario, folder, progress, measured, store)
+    course = Course(scenario, folder, progress, measured, store)
     return {label_of(each): course.train(label_of(each), each, scenario.training.seed) for each in missing}
 
 
@@ -82,10 +82,10 @@ def train_one(
     sections = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.type == agent]
     section = sections[0] if sections else LearnedSection(type=agent)
     check_settings(agent, section.settings)
-    return _Course(scenario, folder, progress, {}, store, files).train(agent, section, seed)[0]
+    return Course(scenario, folder, progress, {}, store, files).train(agent, section, seed)[0]
 
 
-class _Environment(NamedTuple):
+class ChosenEnvironment(NamedTuple):
     """The environment that an agent is trained in, and how long each of its decisions takes there. Isolated tasks are
     all decided at once."""
 
@@ -93,8 +93,14 @@ class _Environment(NamedTuple):
     decision_ns: int
 
 
+def environment_of(scenario: Scenario, section: LearnedSection) -> ChosenEnvironment:
+    """Return the environment that a policy is trained in."""
+    name = section.environment or scenario.training.environment
+    return ChosenEnvironment(name, ns_from_ms(section.decision_ms) if name == COUPLED else 0)
+
+
 @dataclass
-class _Course:
+class Course:
     """Trains agents on the same systems and episodes, which are made when the first agent needs them."""
 
     scenario: Scenario
@@ -106,10 +112,12 @@ class _Course:
 
     @cached_property
     def systems(self) -> tuple[System, ...]:
+        """The systems of training."""
         return self._adapted(training_systems(self.scenario, self.folder, self.store))
 
     @cached_property
     def validated(self) -> tuple[System, ...]:
+        """The systems of validation."""
         return self._adapted(validation_systems(self.scenario, self.folder, self.systems, self.store))
 
     def _adapted(self, systems: Sequence[System]) -> tuple[System, ...]:
@@ -117,21 +125,24 @@ class _Course:
 
     @cached_property
     def isolated(self) -> TrainingProblem:
+        """Episodes of isolated tasks, of training."""
         return prepare_episodes(self.systems, EpisodeSettings(), self.progress)
 
     @cached_property
     def isolated_validation(self) -> TrainingProblem:
+        """Episodes of isolated tasks, of validation."""
         return prepare_episodes(self.validated, EpisodeSettings(), self.progress, "episodes of validation")
 
     @cached_property
     def contents(self) -> str:
+        """Digest of all that the systems depend on."""
         return contents_sha256(self.scenario, self.folder, NOT_TRAINED_ON)
 
     def train(self, label: str, section: LearnedSection, seed: int) -> Trained:
         """Return the agent of an earlier run, or a new one. An agent is new if its training is to be resumed or logged,
         or if no two of its trainings agree."""
         settings = {"total_timesteps": self.scenario.training.steps, **section.settings}
-        environment = self._environment(section)
+        environment = environment_of(self.scenario, section)
         inputs = (self.contents, rows_of(self.measured), section.type, settings, seed, environment)
         is_random = bool(settings.get("asynchronous"))
 
@@ -152,17 +163,12 @@ class _Course:
         )
         return checkpoint, curve
 
-    def _environment(self, section: LearnedSection) -> _Environment:
-        """Return the environment that a policy is trained in."""
-        name = section.environment or self.scenario.training.environment
-        return _Environment(name, ns_from_ms(section.decision_ms) if name == COUPLED else 0)
-
-    def _problem(self, environment: _Environment) -> TrainingProblem:
+    def _problem(self, environment: ChosenEnvironment) -> TrainingProblem:
         if environment.name == COUPLED:
             return CoupledTasks(self.systems, OffloadSettings(decision_ns=environment.decision_ns))
         return self.isolated
 
-    def _validation(self, environment: _Environment) -> TrainingProblem | None:
+    def _validation(self, environment: ChosenEnvironment) -> TrainingProblem | None:
         count = COUPLED_VALIDATIONS * self.scenario.training.validation_traces
         if not count:
             return None

@@ -12,7 +12,7 @@ from airsplit.answers import with_answers
 from airsplit.deferral import SignalDeferral
 from airsplit.stored_run import load_stored
 from emulator.core.files import naming
-from emulator.policy import Totals
+from emulator.policy import LITTLE_LIMIT, Totals
 from emulator.system import System
 from results.bound_check import SystemBound
 from results.finish import Makers, finish_run, keep_run, result_makers
@@ -24,7 +24,6 @@ from results.run.tables import write_device_energy
 from topologies.build.run_inputs import images_digests, model_digests
 from topologies.schema.scenario import Scenario
 
-LITTLE_LIMIT = 1e-9  # relative; both sides count whole nanoseconds
 MANIFEST_BYTES, LINK_BYTES = 65_536, 1_024  # more than manifest and devices.csv take: for a run, for each link
 
 

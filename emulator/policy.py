@@ -141,6 +141,9 @@ class Compute(Protocol):
         """Return when every partition has run, or none can."""
 
 
+LITTLE_LIMIT = 1e-9  # of `Totals.little_error`; both sides count whole nanoseconds
+
+
 @dataclass(frozen=True)
 class Totals:
     """A run in numbers. `elapsed_ns`: until the last task ended. `occupancy_mean`: of the number of tasks in the

@@ -1,12 +1,15 @@
 """Check a run against its bound: a task that chose among its candidates cannot cost less than the bound allows."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from emulator.core.arrays import Floats
+from emulator.system import Cost
 from emulator.task import Placement, parse
 from results.run.folder import Run
 from results.run.manifest import BOUND_FILE, Check
@@ -40,16 +43,21 @@ def check_bound(run: Run, candidates: Candidates) -> Iterator[Check]:
         if label not in run.manifest.facts.policies:  # real packets and processors owe nothing to the model
             continue
         tasks = rows_of(tasks_path, label, groups)
-        tasks = tasks[tasks["compute"] == "modelled"]
-        keys = ["source", "kind", "placement"]
-        chosen = tasks[keys].drop_duplicates().astype(str)
-        known = [
-            bool(where) and parse(where) in candidates.get((at, kind), ()) for at, kind, where in chosen.to_numpy()
-        ]
-        tasks = tasks.astype(dict.fromkeys(keys, str)).merge(chosen[np.array(known, np.bool_)], on=keys)
-        if len(tasks):
-            worst = shortfall(cost_of(tasks, run.manifest.facts.cost), bound_of(tasks, bound, path))
+        worst = worst_shortfall(tasks[tasks["compute"] == "modelled"], run.manifest.facts.cost, bound, candidates, path)
+        if worst is not None:
             yield Check(name=CHECK_NAME, subject=label, value=worst, limit=LIMIT)
+
+
+def worst_shortfall(
+    tasks: pd.DataFrame, cost: Cost, bound: pd.Series, candidates: Candidates, path: Path
+) -> float | None:
+    """Return by how much a task whose placement is one of the candidates costs less than its bound (`shortfall`); None
+    if there is no such task. `path` names the bounds in messages."""
+    keys = ["source", "kind", "placement"]
+    chosen = tasks[keys].drop_duplicates().astype(str)
+    known = [bool(where) and parse(where) in candidates.get((at, kind), ()) for at, kind, where in chosen.to_numpy()]
+    tasks = tasks.astype(dict.fromkeys(keys, str)).merge(chosen[np.array(known, np.bool_)], on=keys)
+    return shortfall(cost_of(tasks, cost), bound_of(tasks, bound, path)) if len(tasks) else None
 
 
 def shortfall(costs_s: Floats, bounds_s: Floats) -> float:

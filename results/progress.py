@@ -65,3 +65,13 @@ class RunProgress:
         elif detail and now_s - self._shown[step] >= LINE_S:
             print(f"{step}: {done} of {total}{said}", file=sys.stderr)
             self._shown[step] = now_s
+
+
+def time_left(elapsed_s: float, done: int, total: int) -> str:
+    """Return how long the rest will take if it goes on as before, as text; empty if nothing or everything is done."""
+    if not 0 < done < total:
+        return ""
+    left_s = elapsed_s * (total - done) / done
+    if left_s < 100:
+        return f"about {left_s:.0f} s left"
+    return f"about {left_s / 60:.0f} min left" if left_s < 6_000 else f"about {left_s / 3_600:.1f} h left"

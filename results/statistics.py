@@ -12,7 +12,7 @@ The bound is computed from a model profile and does not hold for measured comput
 `modelled` have one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -130,15 +130,23 @@ def policy_tasks(run: Run) -> Iterator[tuple[str, pd.DataFrame]]:
     bound = read_bound(bound_path)
     units = {source: run.manifest.trace_sha256[trace] for source, trace in run.manifest.facts.uplinks.items()}
     for policy, groups in row_groups(run).items():
-        tasks = rows_of(path, policy, groups)
-        tasks["completed"] = tasks["outcome"] != "failed"
-        tasks["delay_ms"] = (tasks["sojourn_ns"] * 1e-6).where(tasks["completed"])
-        tasks["cost_s"] = cost_of(tasks, run.manifest.facts.cost)
-        sources = tasks["source"].astype(str)
-        tasks["unit"] = sources.map({source: units.get(source, source) for source in sources.unique()})
-        if bound is not None:
-            tasks["bound_s"] = bound_of(tasks, bound, bound_path)
-        yield policy, tasks
+        yield policy, with_costs(rows_of(path, policy, groups), run.manifest.facts.cost, units, bound, bound_path)
+
+
+def with_costs(
+    tasks: pd.DataFrame, cost: Cost, units: Mapping[str, str], bound: pd.Series | None, bound_path: Path
+) -> pd.DataFrame:
+    """Return the rows of one policy (`rows_of`) with the columns that `policy_tasks` adds; `units` are those of sources
+    on links, `bound_path` names the bounds in messages."""
+    sources = tasks["source"].astype(str)
+    completed = tasks["outcome"] != "failed"
+    added = tasks.assign(
+        completed=completed,
+        delay_ms=(tasks["sojourn_ns"] * 1e-6).where(completed),
+        cost_s=cost_of(tasks, cost),
+        unit=sources.map({source: units.get(source, source) for source in sources.unique()}),
+    )
+    return added if bound is None else added.assign(bound_s=bound_of(tasks, bound, bound_path))
 
 
 def cost_of(tasks: pd.DataFrame, cost: Cost) -> Floats:

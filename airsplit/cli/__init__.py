@@ -28,6 +28,7 @@ from airsplit.cli.quality import quality
 from airsplit.cli.runs import figures, report, rerun
 from airsplit.cli.sensitivity import sensitivity
 from airsplit.cli.simulation import run
+from airsplit.cli.study import study
 from airsplit.cli.traces import trace_app
 from airsplit.cli.training import profile, train
 from airsplit.own_packages import hidden_packages
@@ -43,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-COMMANDS = (run, sensitivity, emulate, rerun, figures, report, train, profile, quality, groups, models, schema)
+COMMANDS = (run, study, sensitivity, emulate, rerun, figures, report, train, profile, quality, groups, models, schema)
 for command in (*COMMANDS, broker, worker, hosts, doctor):
     app.command()(command)
 app.add_typer(trace_app, name="trace")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from topologies.schema.base import Label, Section, Seed, require_exactly_one, section_error
-from topologies.schema.scenario import PolicySection
+from topologies.schema.policies import PolicySection
 from topologies.schema.study_figures import StudyFiguresSection
 
 Value = int | float | str
