@@ -116,12 +116,16 @@ class Node:
 
 @dataclass(frozen=True)
 class Control:
-    """The node that decides: it knows its own state at once and hears that of all others `age_ns` later; a rate is an
-    average over the last `window_ns` of what it knows."""
+    """The node that decides, None for the source of each task: it knows its own state at once and hears that of all
+    others `age_ns` later; a rate is an average over the last `window_ns` of what it knows."""
 
-    node: str
+    node: str | None
     age_ns: int
     window_ns: int
+
+    def decider(self, source: str) -> str:
+        """Return the node that decides where a source's tasks run."""
+        return source if self.node is None else self.node
 
 
 @dataclass(frozen=True)

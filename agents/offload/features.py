@@ -69,9 +69,13 @@ def feature_tables(systems: SteppedSystems, layout: Layout) -> FeatureTables:
         np.array([[network.devices[node].index for node in row] for row in queues], np.int64).reshape(
             len(streams), len(layout.queues)
         ),
-        np.array([[node == control.node for node in row] for row in queues], np.bool_).reshape(
-            len(streams), len(layout.queues)
-        ),
+        np.array(
+            [
+                [node == control.decider(stream.source) for node in row]
+                for stream, row in zip(streams, queues, strict=True)
+            ],
+            np.bool_,
+        ).reshape(len(streams), len(layout.queues)),
         control.age_ns,
         control.window_ns,
     )

@@ -18,7 +18,7 @@ class Hearing:
     def expect(self, ended: EndedTask) -> None:
         """Take a task whose end is known to the simulation: it may be in the future."""
         task = ended.task
-        is_own = task.source == self._control.node and ended.outcome != "failed"
+        is_own = task.source == self._control.decider(task.source) and ended.outcome != "failed"
         heard_ns = ended.end_ns + (0 if is_own else self._control.age_ns)
         place = self._places[task.source, task.kind.name]
         heappush(self._on_their_way, (heard_ns, ended.end_ns, place, task.number, ended))

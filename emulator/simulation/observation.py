@@ -39,7 +39,7 @@ class DelayedObservation:
 
     def backlog_age_ns(self, node: str) -> int:
         """Return how old the observed backlog of a device is."""
-        return 0 if node == self._network.system.control.node else self.age_ns
+        return 0 if node == self._network.system.control.decider(self.task.source) else self.age_ns
 
     def service_ns(self, node: str, first: int, stop: int, tokens: int, context: int) -> int:
         """Return what layers `first`..`stop` of the task's model take at the node, by its profile."""

@@ -31,8 +31,9 @@ def step_all(
                 await_next(schedule, row, stream)
         else:
             next_ns = schedule.due[row, 0].at_ns if schedule.counts[row, DUE] > 0 else FOREVER_NS
+            plan = plans[row] if plans[row] >= 0 else weights.first_plan[decision.stream]
             start_task(
-                engine, decision.stream, max(plans[row], 0), decision.number, before_ns, decision.prompt_tokens,
+                engine, decision.stream, plan, decision.number, before_ns, decision.prompt_tokens,
                 decision.output_tokens, 0, 1, OVERLOAD if plans[row] < 0 else 0, nothing_measured, 0, next_ns,
             )  # fmt: skip
         observe_next(engine, schedule, row, decision)
@@ -84,22 +85,26 @@ def observe_next(engine: EngineState, schedule: ArrivalTables, row: int, decisio
 
 @in_place
 def cost_due_s(engine: EngineState, schedule: ArrivalTables, weights: CostWeights, row: int, now_ns: int) -> float:
-    """Take the tasks that ended. Return the cost of those that ended by `now_ns`; keep the others, whose end is known
-    already, for later."""
+    """Take the tasks that ended. Return the cost of those that ended by `now_ns`, and note that of each stream; keep
+    the others, whose end is known already, for later."""
     counts, ended, loop = schedule.counts[row], schedule.ended[row], engine.loop[0]
     for index in range(loop.task_rows):
         task = engine.tasks[index]
         last = ended[counts[AHEAD]]
         last.at_ns, last.cost_s = task.arrival_ns + task.sojourn_ns, cost_s(weights, task)
+        last.stream = weights.stream[task.plan]
         counts[AHEAD] += 1
     loop.task_rows = loop.stage_rows = 0
-    due_s, kept = 0.0, 0
+    due_s, kept, of_streams = 0.0, 0, schedule.due_s[row]
+    for stream in range(len(of_streams)):
+        of_streams[stream] = 0.0
     for index in range(counts[AHEAD]):
-        at_ns, task_s = ended[index].at_ns, ended[index].cost_s
-        if at_ns <= now_ns:
-            due_s += task_s
+        task_end = ended[index]
+        if task_end.at_ns <= now_ns:
+            due_s += task_end.cost_s
+            of_streams[task_end.stream] += task_end.cost_s
         else:
-            ended[kept].at_ns, ended[kept].cost_s = at_ns, task_s
+            ended[kept] = task_end
             kept += 1
     counts[AHEAD] = kept
     return due_s

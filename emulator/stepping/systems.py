@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from emulator.core.arrays import Ints, reserved
 from emulator.core.compiled import Bound, Table
@@ -69,7 +70,12 @@ class SteppedSystems:
         self._schedule = _schedule(first, self.episodes, runs)
         cost = first.cost
         quality_s = [cost.quality_s.get(stream.kind.name, 0.0) for stream in self.streams]
-        self._weights = CostWeights(cost.failure_s, cost.erasure_s, cost.energy_s_per_j, np.repeat(quality_s, sizes))
+        self._weights = CostWeights(
+            *(cost.failure_s, cost.erasure_s, cost.energy_s_per_j),
+            np.repeat(quality_s, sizes),
+            np.repeat(np.arange(len(sizes)), sizes),
+            self.first_plan,
+        )
         self.decisions = np.zeros(runs, DECISION)
         self.decisions["is_over"] = True
 
@@ -92,6 +98,12 @@ class SteppedSystems:
         """Place the observed task of each run under its plan, -1 for a task that fails, and run on to its next
         decision. Runs that are over stay as they are."""
         _step_all(self.tables, self._schedule, self._weights, plans, self.decisions, NOTHING_MEASURED)
+
+    @property
+    def due_s(self) -> npt.NDArray[np.float64]:
+        """Cost of the tasks that ended since the decision before, shape (runs, streams). Their sum is `cost_s` of
+        `decisions`, or what `outstanding_s` returned last."""
+        return self._schedule.due_s
 
     def outstanding_s(self, run: int) -> float:
         """Return the cost of the tasks that are still in a system. The system is run to its end for that, and its
@@ -205,6 +217,7 @@ def _schedule(system: System, episodes: Sequence[SeededSystem], runs: int) -> Ar
         np.zeros((runs, len(streams)), EVENT),
         np.zeros((runs, 3), np.int64),
         reserved((runs, MAX_TASKS), ENDED),
+        np.zeros((runs, len(streams))),
         system.duration_ns,
     )
 

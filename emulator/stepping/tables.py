@@ -28,7 +28,7 @@ DECISION = np.dtype(
         ("is_over", np.bool_),  # the episode: the observed task is not placed
     ]
 )
-ENDED = np.dtype([("at_ns", np.int64), ("cost_s", np.float64)])
+ENDED = np.dtype([("at_ns", np.int64), ("cost_s", np.float64), ("stream", np.int64)])
 
 
 class ArrivalTables(NamedTuple):
@@ -42,6 +42,7 @@ class ArrivalTables(NamedTuple):
     due: Table  # EVENT, shape (runs, streams): a heap of the streams' next arrivals
     counts: Table  # int64, shape (runs, 3): DUE arrivals in the heap, all that were SCHEDULED, tasks that ENDED early
     ended: Table  # ENDED, shape (runs, tasks): known to end, but after the observed task's arrival
+    due_s: Table  # float64, shape (runs, streams): cost of each stream's tasks that ended since the decision before
     duration_ns: int
 
 
@@ -49,12 +50,14 @@ DUE, SCHEDULED, AHEAD = range(3)  # columns of `ArrivalTables.counts`
 
 
 class CostWeights(NamedTuple):
-    """`emulator.system.Cost`, with the cost of quality by plan."""
+    """`emulator.system.Cost`, with the cost of quality by plan, and which plans are those of which stream."""
 
     failure_s: float
     erasure_s: float
     energy_s_per_j: float
     quality_s: Table  # float64, shape (plans,)
+    stream: Table  # int64, shape (plans,)
+    first_plan: Table  # int64, shape (streams + 1,)
 
 
 @in_place

@@ -48,11 +48,13 @@ class Chosen:
         self.decision_ns = decision_ns
         self._encoder, self._choices = Encoder(layout), iter(choices)
         self.features: list[Float32s] = []
+        self.sources: list[str] = []
 
     def decide(self, observation: Observation) -> Placement:
         """Return the next choice."""
         task = observation.task
         self.features.append(self._encoder.features(observation))
+        self.sources.append(task.source)
         placements, mask = self._encoder.choices(task.source, task.kind.name, tuple(observation.candidates))
         choice = next(self._choices)
         assert mask[choice]
