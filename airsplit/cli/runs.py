@@ -36,13 +36,49 @@ def rerun(
         print(f"{folder}: records_sha256 {again} again")
 
 
-def figures(folder: RunFolder, as_json: Json = False) -> None:
-    """Draw a run's figures anew; also make the results of a run that did not come to them."""
-    from results.figures.draw import draw_figures
+def figures(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_OR_STUDY")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="How figures look: width_in=3.5, font=Times, ..."),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Of a run: draw this figure, or these.")
+    ] = None,
+    as_json: Json = False,
+    _: Traceback = False,
+) -> None:
+    """Draw a run's or study's figures anew; also make the results of a run that did not come to them."""
+    from results.study.cell_table import CELLS_FILE
 
-    run = checked_run(folder)
-    paths = [str(path) for path in draw_figures(run)]
+    draw = study_results if (folder / CELLS_FILE).is_file() else run_figures
+    paths = [str(path) for path in draw(folder, settings or [], only or [])]
     print_json(paths) if as_json else print("\n".join(paths))
+
+
+def run_figures(folder: Path, settings: list[str], only: list[str]) -> list[Path]:
+    """Draw figures of a run and return their paths. Raises ValueError for bad settings."""
+    from results.figures.draw import draw_figures
+    from topologies.loading.figure_settings import figure_settings
+    from topologies.schema.study_figures import AxesSection, FigureStyleSection
+
+    style = figure_settings(FigureStyleSection, settings)
+    axes = sorted(style.model_fields_set & AxesSection.model_fields.keys())
+    if axes and len(only) != 1:
+        raise ValueError(f"--set {axes[0]}: must be of one figure: name it by --only")
+    return draw_figures(checked_run(folder), style, only)
+
+
+def study_results(folder: Path, settings: list[str], only: list[str]) -> list[Path]:
+    """Write the tables and figures of a study and return their paths. Raises ValueError for bad settings."""
+    from results.study.write import write_results
+    from topologies.loading.figure_settings import figure_settings
+    from topologies.schema.study_figures import StudyFiguresSection
+
+    if only:
+        raise ValueError(f"--only {only[0]}: is for runs; of a study, name figures by --set draw=[{{kind: lines}}]")
+    stored = folder / "study.yaml"
+    return write_results(folder, figure_settings(StudyFiguresSection, settings, stored if stored.is_file() else None))
 
 
 def report(folder: RunFolder, as_json: Json = False) -> None:

@@ -12,8 +12,10 @@ from matplotlib.lines import Line2D
 from emulator.core.arrays import Floats
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.trace import Trace
-from results.figures.style import INK, page, save, tidy
+from results.figures.policy_data import within
+from results.figures.style import INK, PLAIN, page, save, tidy
 from results.placements import device_share, placement_in_words
+from topologies.schema.study_figures import FigureStyleSection
 
 SHOWN_S = 60.0  # of a longer run, only the first minute
 WINDOWS = 300
@@ -35,22 +37,30 @@ def rates_mbps(trace: Trace, duration_ns: int, window: int) -> tuple[Floats, Flo
     return np.array(starts) / NS_PER_S, np.array(rates) / 1e6
 
 
-def rate_and_placement(trace: Trace, tasks: pd.DataFrame, source: str, duration_s: float, path: Path) -> Path:
+def rate_and_placement(
+    trace: Trace,
+    tasks: pd.DataFrame,
+    source: str,
+    duration_s: float,
+    path: Path,
+    style: FigureStyleSection = PLAIN,
+) -> Path:
     """Draw the rate of a source's own link above, the placement of each of its tasks at its arrival below.
 
     `tasks`: the source's tasks under one policy, columns kind, arrival_ns, placement, outcome. Placements with more
     layers on the device are higher; the rarest of many share a row."""
-    shown_s = min(duration_s, SHOWN_S)
-    tasks = tasks[tasks["arrival_ns"] < shown_s * NS_PER_S]
+    start_s, stop_s = style.window_s or (0.0, SHOWN_S)
+    stop_s = min(duration_s, stop_s)
+    tasks = within(tasks, (start_s, stop_s))
     rows = placement_rows(tasks, source)
     names = list(dict.fromkeys(rows["row"]))
-    with page(1.75 + 0.2 * len(names)) as figure:
+    with page(1.75 + 0.2 * len(names), style=style) as figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.25, 0.3 + 0.2 * len(names)))
-        draw_rate(above, trace, round(shown_s * NS_PER_S))
+        draw_rate(above, trace, round(stop_s * NS_PER_S))
         above.set_title(f"{source}: rate of its own link, and where its tasks ran", loc="left")
         above.set_xlabel("")
         _draw_placements(below, rows, names)
-        below.set(xlabel="Time (s)", xlim=(0, shown_s))
+        below.set(xlabel="Time (s)", xlim=(start_s, stop_s))
         return save(figure, path)
 
 

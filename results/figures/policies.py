@@ -12,20 +12,42 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from results.figures.style import COLUMN_IN, INK, Look, log_when_wide, looks, page, save, tidy
+from results.figures.style import (
+    COLUMN_IN,
+    INK,
+    PAGE_IN,
+    PLAIN,
+    Look,
+    fit_axes,
+    is_narrow,
+    log_when_wide,
+    looks,
+    page,
+    save,
+    tidy,
+)
 from results.text import number, percent
+from topologies.schema.study_figures import FigureStyleSection
 
 PART_HATCHES = ("", "////", "xxxx", "....", "\\\\")
 
 
-def delay_cdf(curves: pd.DataFrame, deadlines_ms: Mapping[str, float], look: Mapping[str, Look], path: Path) -> Path:
+def delay_cdf(
+    curves: pd.DataFrame,
+    deadlines_ms: Mapping[str, float],
+    look: Mapping[str, Look],
+    path: Path,
+    style: FigureStyleSection = PLAIN,
+) -> Path:
     """Draw the share of offered tasks answered within a delay, a panel per kind of task, with its deadline.
 
     `curves`: policy, kind, delay_ms, share, as in `FigureData`."""
     policies = list(curves["policy"].unique())
     kinds = [kind for kind in deadlines_ms if kind in set(curves["kind"])]
-    with page(2.75) as figure:
-        panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    narrow = is_narrow(style, PAGE_IN)
+    with page((2.1 if narrow else 0) * len(kinds) + (0.6 if narrow else 2.75), style=style) as figure:
+        shape = (len(kinds), 1) if narrow else (1, len(kinds))
+        panels = figure.subplots(*shape, sharey=True, squeeze=False).ravel()
         for axes, kind in zip(panels, kinds, strict=True):
             rows = curves[curves["kind"] == kind]
             for place, policy in enumerate(policies):
@@ -45,21 +67,25 @@ def delay_cdf(curves: pd.DataFrame, deadlines_ms: Mapping[str, float], look: Map
             log_when_wide(axes, "x", float(rows["delay_ms"].quantile(0.02)), rows["delay_ms"].max())
             axes.set_title(f"{kind}, deadline {deadlines_ms[kind]:g} ms", loc="left")
             axes.set(xlabel="Delay (ms)", ylim=(0, 1.03))
+            if narrow or axes is panels[0]:
+                axes.set_ylabel("Share of offered tasks")
+            fit_axes(axes, style)
             tidy(axes)
-        panels[0].set_ylabel("Share of offered tasks")
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center")
+        figure.legend(
+            handles, labels, loc="outside lower center" if narrow else "outside right center", ncols=1 + narrow
+        )
         return save(figure, path)
 
 
-def delay_parts(parts: pd.DataFrame, path: Path) -> Path:
+def delay_parts(parts: pd.DataFrame, path: Path, style: FigureStyleSection = PLAIN) -> Path:
     """Draw the parts of the mean delay of completed tasks, a stacked bar per policy.
 
     `parts`: policy, then one column of mean milliseconds per part, as in `FigureData`."""
     names = [column for column in parts.columns if column != "policy"]
     colors = sns.color_palette("mako", 100)
     shades = [colors[round(18 + 76 * place / (len(names) - 1))] for place in range(len(names))]
-    with page(1.0 + 0.24 * len(parts)) as figure:
+    with page(1.0 + 0.24 * len(parts), style=style) as figure:
         axes = figure.subplots()
         left = np.zeros(len(parts))
         for name, shade, hatch in zip(names, shades, PART_HATCHES, strict=True):
@@ -84,27 +110,29 @@ def delay_parts(parts: pd.DataFrame, path: Path) -> Path:
         axes.margins(y=0.02)
         axes.set(xlabel="Mean delay of completed tasks (ms)", xlim=(0, 1.08 * left.max() or 1))
         axes.tick_params(axis="y", length=0)
+        fit_axes(axes, style)
         tidy(axes, "x")
-        figure.legend(loc="outside upper center", ncols=len(names), columnspacing=1.4, handlelength=1.6)
+        columns = 3 if is_narrow(style, PAGE_IN) else len(names)
+        figure.legend(loc="outside upper center", ncols=columns, columnspacing=1.4, handlelength=1.6)
         return save(figure, path)
 
 
-def energy_delay(means: pd.DataFrame, look: Mapping[str, Look], path: Path) -> Path:
+def energy_delay(means: pd.DataFrame, look: Mapping[str, Look], path: Path, style: FigureStyleSection = PLAIN) -> Path:
     """Draw mean energy of a task against mean delay, a point per policy; lower left is better.
 
     `means`: policy, delay_ms and energy_j, each with `_low` and `_high` (NaN: no interval), as in `FigureData`.
     Policies without a measured energy are left out."""
     means = means[means["energy_j"].notna()]
-    with page(2.5 + 0.16 * -(-len(means) // 3), COLUMN_IN) as figure:
+    with page(2.5 + 0.16 * -(-len(means) // 3), COLUMN_IN, style) as figure:
         axes = figure.subplots()
         for row in means.to_dict("records"):
-            style = look[row["policy"]]
+            own = look[row["policy"]]
             axes.errorbar(
                 row["delay_ms"],
                 row["energy_j"],
                 xerr=arms(row, "delay_ms"),
                 yerr=arms(row, "energy_j"),
-                color=style.color,
+                color=own.color,
                 elinewidth=0.8,
                 capsize=2,
                 zorder=2,
@@ -113,8 +141,8 @@ def energy_delay(means: pd.DataFrame, look: Mapping[str, Look], path: Path) -> P
                 row["delay_ms"],
                 row["energy_j"],
                 s=38,
-                marker=style.marker,
-                color=style.color,
+                marker=own.marker,
+                color=own.color,
                 edgecolor="white",
                 linewidth=0.6,
                 zorder=3,
@@ -124,6 +152,7 @@ def energy_delay(means: pd.DataFrame, look: Mapping[str, Look], path: Path) -> P
         log_when_wide(axes, "x", means["delay_ms"].min(), means["delay_ms"].max())
         log_when_wide(axes, "y", means["energy_j"].min(), means["energy_j"].max())
         axes.set(xlabel="Mean delay of completed tasks (ms)", ylabel="Mean energy of a task (J)")
+        fit_axes(axes, style)
         tidy(axes)
         figure.legend(loc="outside lower center", ncols=3, handlelength=1.2, columnspacing=1, handletextpad=0.4)
         return save(figure, path)
@@ -137,24 +166,26 @@ def arms(row: Mapping[Hashable, Any], column: str) -> list[list[float]] | None:
     return [[max(row[column] - low, 0.0)], [max(high - row[column], 0.0)]]  # equal units: rounding alone
 
 
-def gap_to_bound(summary: pd.DataFrame, look: Mapping[str, Look], path: Path) -> Path:
+def gap_to_bound(
+    summary: pd.DataFrame, look: Mapping[str, Look], path: Path, style: FigureStyleSection = PLAIN
+) -> Path:
     """Draw how far each policy's mean cost lies above the bound, with its interval if there is one.
 
     `summary`: policy, gap, gap_low, gap_high, as in summary.csv, of the rows that have a gap."""
     gaps = summary.assign(**{name: 100 * summary[name] for name in ("gap", "gap_low", "gap_high")})
-    with page(0.75 + 0.24 * len(summary)) as figure:
+    with page(0.75 + 0.24 * len(summary), style=style) as figure:
         axes = figure.subplots()
         log_when_wide(axes, "x", gaps["gap"].min(), gaps["gap"].max(), ratio=10)  # small gaps, too, show intervals
         base = axes.get_xlim()[0] if axes.get_xscale() == "linear" else gaps["gap"].min() / 2
         for height, row in enumerate(gaps.to_dict("records")):
-            style = look[row["policy"]]
+            own = look[row["policy"]]
             axes.plot([base, row["gap"]], [height, height], color="0.8", linewidth=1.6, zorder=1, solid_capstyle="butt")
             axes.errorbar(
                 row["gap"],
                 height,
                 xerr=arms(row, "gap"),
-                color=style.color,
-                marker=style.marker,
+                color=own.color,
+                marker=own.marker,
                 markersize=6,
                 elinewidth=1.1,
                 capsize=2.5,
@@ -175,11 +206,12 @@ def gap_to_bound(summary: pd.DataFrame, look: Mapping[str, Look], path: Path) ->
         axes.set_xlim(left=base)
         axes.set_xlabel("Mean cost above the bound, which is a relaxation (%)")
         axes.tick_params(axis="y", length=0)
+        fit_axes(axes, style)
         tidy(axes, "x")
         return save(figure, path)
 
 
-def learning_curves(points: pd.DataFrame, path: Path) -> Path:
+def learning_curves(points: pd.DataFrame, path: Path, style: FigureStyleSection = PLAIN) -> Path:
     """Draw return against training steps: a thin line per seed, a thick one for their mean, and with five seeds or
     more the 95 % interval of the mean.
 
@@ -187,13 +219,13 @@ def learning_curves(points: pd.DataFrame, path: Path) -> Path:
     agents = list(points["agent"].unique())
     look = looks(agents)
     binned = bin_steps(points)
-    with page(2.6, COLUMN_IN) as figure:
+    with page(2.6, COLUMN_IN, style) as figure:
         axes = figure.subplots()
         for agent in agents:
             rows = binned[binned["agent"] == agent]
-            style = look[agent]
+            own = look[agent]
             for _, single in rows.groupby("seed"):
-                axes.plot(single["step"], single["episode_return"], color=style.color, linewidth=0.5, alpha=0.45)
+                axes.plot(single["step"], single["episode_return"], color=own.color, linewidth=0.5, alpha=0.45)
             sns.lineplot(
                 rows,
                 x="step",
@@ -201,9 +233,9 @@ def learning_curves(points: pd.DataFrame, path: Path) -> Path:
                 errorbar=("ci", 95) if rows["seed"].nunique() >= 5 else None,
                 seed=0,
                 ax=axes,
-                color=style.color,
-                linestyle=style.linestyle,
-                marker=style.marker,
+                color=own.color,
+                linestyle=own.linestyle,
+                marker=own.marker,
                 markevery=6,
                 markersize=4,
                 label=f"{agent} ({rows['seed'].nunique()} seeds)" if rows["seed"].nunique() > 1 else agent,
@@ -212,6 +244,7 @@ def learning_curves(points: pd.DataFrame, path: Path) -> Path:
         axes.set(xlabel="Training steps", ylabel="Return of an episode")
         axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
         axes.xaxis.set_major_locator(MaxNLocator(5))
+        fit_axes(axes, style)
         tidy(axes)
         figure.legend(loc="outside upper center", ncols=2)
         return save(figure, path)

@@ -1,14 +1,17 @@
 """Compute the small tables behind the figures from the records, policy by policy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from emulator.core.randomness import generator
+from emulator.core.units import NS_PER_S
 from results.bootstrap import ratio_interval
 from results.run.folder import Run
 from results.statistics import policy_tasks
+from topologies.schema.study_figures import FigureStyleSection
 
 CDF_POINTS = 301
 DELAY_PART_TITLES = {
@@ -31,11 +34,25 @@ class FigureData:
     means: pd.DataFrame
     quality: pd.DataFrame
 
+    def renamed(self, written: Mapping[str, str]) -> "FigureData":
+        """Return the rows of the policies that are keys of `written`, in their order and under the names there."""
+        place = {policy: number for number, policy in enumerate(written)}
 
-def figure_data(run: Run) -> FigureData:
-    """Compute all tables in one pass over the records, with one policy's columns in memory at a time."""
+        def shown(table: pd.DataFrame) -> pd.DataFrame:
+            own = table[table["policy"].isin(place)].sort_values(
+                "policy", key=lambda names: names.map(place), kind="stable", ignore_index=True
+            )
+            return own.assign(policy=own["policy"].map(dict(written)))
+
+        return FigureData(shown(self.curves), shown(self.parts), shown(self.means), shown(self.quality))
+
+
+def figure_data(run: Run, style: FigureStyleSection) -> FigureData:
+    """Compute all tables in one pass over the records, with one policy's columns in memory at a time. Only tasks that
+    arrive in the style's window count."""
     curves, parts, means, quality = [], [], [], []
-    for policy, tasks in policy_tasks(run):
+    for policy, every in policy_tasks(run):
+        tasks = within(every, style.window_s)
         curves.append(delay_curves(tasks).assign(policy=policy))
         parts.append({"policy": policy, **part_means(tasks)})
         means.append({"policy": policy, **means_with_intervals(policy, tasks, ("delay_ms", "energy_j"))})
@@ -43,6 +60,14 @@ def figure_data(run: Run) -> FigureData:
     whole = pd.concat(curves, ignore_index=True)
     columns = None if quality else ["policy", "kind", "unit", "delay_ms", "quality_loss"]
     return FigureData(whole, pd.DataFrame(parts), pd.DataFrame(means), pd.DataFrame(quality, columns=columns))
+
+
+def within(tasks: pd.DataFrame, window_s: tuple[float, float] | None) -> pd.DataFrame:
+    """Return the tasks that arrive in a window of time: from its start until before its end."""
+    if window_s is None:
+        return tasks
+    start_ns, stop_ns = (round(end * NS_PER_S) for end in window_s)
+    return tasks[(tasks["arrival_ns"] >= start_ns) & (tasks["arrival_ns"] < stop_ns)]
 
 
 def quality_means(policy: str, tasks: pd.DataFrame) -> list[dict[str, object]]:

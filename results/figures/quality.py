@@ -9,35 +9,42 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from results.figures.policies import arms
-from results.figures.style import COLUMN_IN, INK, Look, page, save, tidy
+from results.figures.style import COLUMN_IN, INK, PLAIN, Look, fit_axes, page, save, tidy
+from topologies.schema.study_figures import FigureStyleSection
 
 CHOICE_MARKERS = {"": "|", "int8": "1", "int4": "x"}  # thin marks, unlike those of policies; others are crosses
 OTHER_MARKER = "+"
 SHOWN = 3.0  # choices slower than the slowest policy times this are outside the panel
 
 
-def quality_delay(means: pd.DataFrame, choices: pd.DataFrame | None, look: Mapping[str, Look], path: Path) -> Path:
+def quality_delay(
+    means: pd.DataFrame,
+    choices: pd.DataFrame | None,
+    look: Mapping[str, Look],
+    path: Path,
+    style: FigureStyleSection = PLAIN,
+) -> Path:
     """Draw the mean loss of quality against the mean delay, a panel for each kind of task; lower left is better.
 
     `means`: policy, kind, unit (of the loss), delay_ms and quality_loss, each with `_low` and `_high` (NaN: no
     interval), as in `FigureData`. `choices`: as in `results.run.tables.CHOICES`.
     """
     kinds = list(means["kind"].unique())
-    with page(1.35 + 1.75 * len(kinds), COLUMN_IN) as figure:
+    with page(1.35 + 1.75 * len(kinds), COLUMN_IN, style) as figure:
         panels = figure.subplots(len(kinds), 1, squeeze=False)[:, 0]
         for axes, kind in zip(panels, kinds, strict=True):
             rows = means[means["kind"] == kind]
             if choices is not None:
                 _draw_choices(axes, choices[choices["kind"] == kind], SHOWN * float(rows["delay_ms"].max()))
             for row in rows.to_dict("records"):
-                style = look[row["policy"]]
+                own = look[row["policy"]]
                 axes.errorbar(
                     row["delay_ms"],
                     row["quality_loss"],
                     xerr=arms(row, "delay_ms"),
                     yerr=arms(row, "quality_loss"),
-                    color=style.color,
-                    marker=style.marker,
+                    color=own.color,
+                    marker=own.marker,
                     markersize=5.5,
                     markeredgecolor="white",
                     markeredgewidth=0.5,
@@ -50,6 +57,7 @@ def quality_delay(means: pd.DataFrame, choices: pd.DataFrame | None, look: Mappi
             axes.set_title(f"{kind}: {rows['unit'].iloc[0]}", loc="left")
             axes.set_ylabel("Mean loss of quality")
             axes.margins(0.08, 0.12)
+            fit_axes(axes, style)
             tidy(axes)
         panels[-1].set_xlabel("Mean delay of completed tasks (ms)")
         handles: dict[str, Any] = {}

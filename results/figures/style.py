@@ -134,6 +134,11 @@ def page(height_in: float, width_in: float = PAGE_IN, style: FigureStyleSection 
         yield Figure(figsize=(style.width_in or width_in, height_in), layout="constrained")
 
 
+def is_narrow(style: FigureStyleSection, width_in: float) -> bool:
+    """Return whether a figure has less than about two columns' width; `width_in` is its own width."""
+    return (style.width_in or width_in) < (COLUMN_IN + PAGE_IN) / 2
+
+
 def require_drawable(path: Path) -> None:
     """Raise ValueError (one line) unless the suffix and the folder of `path` allow writing a figure."""
     if path.suffix not in SUPPORTED_SUFFIXES:

@@ -11,15 +11,16 @@ from PIL import Image
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.trace import constant
 from results.figures.channel import MAX_PLACEMENT_ROWS, placement_rows, rates_mbps, window_ns
-from results.figures.draw import draw_figures, shown_source
+from results.figures.draw import draw_figures, shown_source, styled_summary
 from results.figures.policies import bin_steps, delay_parts, gap_to_bound
 from results.figures.policy_data import DELAY_PART_TITLES, delay_curves, figure_data, part_means
-from results.figures.style import looks
+from results.figures.style import PLAIN, looks
 from results.figures.trace import plot_trace
 from results.report import write_report
 from results.run.folder import Run
-from results.statistics import policy_tasks, summarise
+from results.statistics import policy_tasks, summarise, tasks_of
 from tests.results.conftest import MakeRun, rate_trace, task_row
+from topologies.schema.study_figures import FigureStyleSection
 
 NAMES = {
     "rate-and-placement",
@@ -85,6 +86,32 @@ def test_drawing_again_gives_the_same_files_and_leaves_no_settings(finished: Run
             assert path.read_bytes() == (finished.path / "figures" / path.name).read_bytes()
 
 
+def test_a_style_chooses_policies_names_width_and_window(finished: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(finished.path, tmp_path / "run"), finished.manifest)
+    style = FigureStyleSection(
+        width_in=3.5, policies=("ppo [short] $1$", "exact"), labels={"exact": "Optimum"}, window_s=(10, 30)
+    )
+    paths = draw_figures(run, style, ["delay-parts", "gap-to-bound"])
+    assert [path.name for path in paths if path.suffix == ".png"] == ["delay-parts.png", "gap-to-bound.png"]
+    with Image.open(paths[1]) as picture:
+        assert picture.width == pytest.approx(3.5 * 220, abs=1)
+    summary = styled_summary(run, style)
+    assert list(summary["policy"]) == ["ppo [short] $1$", "exact"]
+    arrivals = tasks_of(run, "exact")["arrival_ns"]
+    assert summary["tasks"].iloc[1] == ((arrivals >= 10e9) & (arrivals < 30e9)).sum() > 0
+    data = figure_data(run, style).renamed({"exact": "Optimum"})
+    assert list(data.parts["policy"]) == ["Optimum"] and set(data.curves["policy"]) == {"Optimum"}
+
+
+def test_styles_that_a_run_cannot_have_are_refused(finished: Run) -> None:
+    with pytest.raises(ValueError, match=r"^policies=no: must be one of exact, "):
+        draw_figures(finished, FigureStyleSection(policies=("no",)))
+    with pytest.raises(ValueError, match=r"^window_s=\[70, 80\]: no task arrives in it$"):
+        draw_figures(finished, FigureStyleSection(window_s=(70, 80)))
+    with pytest.raises(ValueError, match=r"^--only pie: must be a figure of this run: delay-parts, "):
+        draw_figures(finished, PLAIN, ["pie"])
+
+
 def test_figures_without_data_are_not_drawn(make_run: MakeRun) -> None:
     run = make_run([task_row("exact", "ue1", "image", 0, delay_ms=20)], None)
     summarise(run)
@@ -116,7 +143,7 @@ def test_delay_curves_end_at_the_share_of_completed_tasks(small: Run) -> None:
 
 
 def test_parts_add_up_to_the_mean_delay(finished: Run) -> None:
-    data = figure_data(finished)
+    data = figure_data(finished, PLAIN)
     sums = data.parts.set_index("policy").sum(axis=1)
     delays = data.means.set_index("policy")["delay_ms"]
     np.testing.assert_allclose(sums, delays[sums.index], rtol=1e-12)
