@@ -6,6 +6,8 @@ from typing import Any
 
 from agents.baselines import AllDevice, AllEdge, FixedSplit, Greedy, Random, Replay, Split, load_decisions
 from agents.foreign.best_choice import BestChoice
+from agents.online.cusum_ucb import CusumUcb
+from agents.online.linucb import LinUcb
 from agents.split_inference.checkpoint import Checkpoint
 from agents.split_inference.exact import ExactOnLastMeasurement
 from agents.split_inference.learned import Learned
@@ -16,6 +18,7 @@ from emulator.ended_task import EndedTask
 from emulator.policy import Hear, Observation, Policy, hear_of
 from emulator.system import System
 from emulator.task import Partition, Placement, check_placement
+from topologies.schema.policies import CusumUcbSection, LinUcbSection
 from topologies.user_modules import load_class
 
 
@@ -27,10 +30,10 @@ def make_policy(
     folder: Path = Path(),
 ) -> Policy:
     """Make a policy of type random, all-device, all-edge, greedy, exact, single-cut, min-cut, viterbi, device-subsets,
-    fixed (option `splits`: kind to {cut, node}, perhaps with codec), replay (option `file`), ppo, a2c or a3c (with
-    a checkpoint, perhaps `decision_ms`), onnx or sb3 (options of `topologies.schema.policies`), or a user's
-    class `module:Class`, called with the options as keyword arguments. Its module is found beside the scenario, in
-    `folder`, or where Python looks.
+    linucb, cusum-ucb, onnx or sb3 (options: those of their sections in `topologies.schema.policies`), fixed (option
+    `splits`: kind to {cut, node}, perhaps with codec), replay (option `file`), ppo, a2c or a3c (with a checkpoint,
+    perhaps `decision_ms`), or a user's class `module:Class`, called with the options as keyword arguments. Its module
+    is found beside the scenario, in `folder`, or where Python looks.
 
     Raises ValueError (one line) for an invalid type, option or checkpoint.
     """
@@ -45,6 +48,8 @@ def make_policy(
         "viterbi": lambda: Viterbi(system),
         "device-subsets": lambda: DeviceSubsets(system),
         "fixed": lambda: FixedSplit({name: _split(each) for name, each in options["splits"].items()}),
+        "linucb": lambda: _linucb(LinUcbSection(type="linucb", **options), system),
+        "cusum-ucb": lambda: _cusum_ucb(CusumUcbSection(type="cusum-ucb", **options), system),
         "replay": lambda: _replay(Path(options["file"])),
         "ppo": lambda: _learned(kind, options, system, checkpoint),
         "a2c": lambda: _learned(kind, options, system, checkpoint),
@@ -61,6 +66,16 @@ def make_policy(
 
 def _split(options: Mapping[str, Any]) -> Split:
     return Split(options["cut"], options["node"], options.get("codec") or "")
+
+
+def _linucb(section: LinUcbSection, system: System) -> Policy:
+    return LinUcb(system, section.alpha, section.discount, section.ridge)
+
+
+def _cusum_ucb(section: CusumUcbSection, system: System) -> Policy:
+    return CusumUcb(
+        system.seed, section.exploration, section.random_share, section.prior, section.drift, section.threshold
+    )
 
 
 def _learned(kind: str, options: Mapping[str, Any], system: System, checkpoint: Checkpoint | None) -> Policy:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from topologies.schema.base import Label, NodeName, Section, section_error
+from topologies.schema.base import Label, NodeName, NotNegative, Positive, Probability, Section, section_error
 from topologies.schema.workloads import CodecName
 
 TrainingEnvironment = Literal["split-inference", "offload"]
@@ -61,6 +61,41 @@ class LearnedSection(Section):
     """Environment of the training; default: `training.environment`."""
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Settings of the training by CleanRL's names, such as `learning_rate`; default: those of the algorithm."""
+
+
+class LinUcbSection(Section):
+    """A contextual bandit: learns while it runs how far estimated costs are from those that tasks have."""
+
+    type: Literal["linucb"]
+    """LinUCB over the parts of each candidate's estimated cost, which forgets (D-LinUCB)."""
+    label: Label | None = None
+    """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
+    alpha: NotNegative = 0.2
+    """Weight of the uncertainty: the more, the more is tried; 0 tries nothing for its own sake."""
+    discount: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """Weight of a task for each later one of its name: 0.99 remembers about 100; 1 forgets nothing."""
+    ridge: Positive = 10.0
+    """Weight of the estimates, as a number of tasks."""
+
+
+class CusumUcbSection(Section):
+    """A split that adapts: learns while it runs which servers to use, anew where their costs have changed."""
+
+    type: Literal["cusum-ucb"]
+    """UCB over sets of servers with a CUSUM test for changes of each."""
+    label: Label | None = None
+    """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
+    exploration: NotNegative = 0.1
+    """Weight of the uncertainty: the more, the more is tried."""
+    random_share: Probability = 0.02
+    """Share of the tasks that try servers at random, so that changes are found where nothing is sent."""
+    prior: Positive = 5.0
+    """Weight of the estimates, as a number of tasks."""
+    drift: NotNegative = 0.5
+    """Changes of less than twice as many standard deviations are ignored."""
+    threshold: Positive = 5.0
+    """Sum of the standard deviations beyond `drift` that raises an alarm: with 5 and a drift of 0.5, a false one every
+    465 tasks."""
 
 
 class ReplaySection(Section):
@@ -134,8 +169,8 @@ class CustomSection(Section):
 
 def _policy_tag(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    tags = {"fixed": "fixed", "ppo": "learned", "a2c": "learned", "a3c": "learned", "replay": "replay"}
-    tags |= {"onnx": "onnx", "sb3": "sb3"}
+    tags = {"ppo": "learned", "a2c": "learned", "a3c": "learned"}
+    tags |= {name: name for name in ("fixed", "replay", "linucb", "cusum-ucb", "onnx", "sb3")}
     return tags.get(str(kind), "custom" if ":" in str(kind) else "plain")
 
 
@@ -143,6 +178,8 @@ PolicySection = Annotated[
     Annotated[PlainSection, Tag("plain")]
     | Annotated[FixedSection, Tag("fixed")]
     | Annotated[LearnedSection, Tag("learned")]
+    | Annotated[LinUcbSection, Tag("linucb")]
+    | Annotated[CusumUcbSection, Tag("cusum-ucb")]
     | Annotated[ReplaySection, Tag("replay")]
     | Annotated[OnnxSection, Tag("onnx")]
     | Annotated[StableBaselinesSection, Tag("sb3")]

@@ -1,0 +1,1 @@
+"""Policies that learn while they run, from the tasks that have ended."""
