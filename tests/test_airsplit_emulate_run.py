@@ -14,6 +14,7 @@ import yaml
 
 from airsplit.cli import main
 from emulator.core.errors import MissingDependency
+from emulator.core.units import NS_PER_MS
 from emulator.realtime.sandbox.requirements import require
 from tests.commands import COMMAND, ROOT, call, call_anew
 
@@ -102,6 +103,18 @@ def emulated(
 
 def failed_checks(manifest: dict[str, Any]) -> set[str]:
     return {check["name"] for check in manifest["checks"] if abs(check["value"]) > check["limit"]}
+
+
+@emulates
+def test_an_agent_that_observes_queues_decides_for_real_packets(tmp_path: Path) -> None:
+    trained = "training={environment: offload, steps: 512, traces: 1, duration_s: 1}"
+    code, run, manifest = emulated(tmp_path, "--set", "policies=[{type: ppo}]", "--set", trained, policy="ppo")
+    assert (code, manifest["valid"]) == (0, True), failed_checks(manifest)
+    tasks = pd.read_parquet(run / "tasks.parquet").set_index(["policy", "task"])
+    simulated, real = tasks.loc["ppo"], tasks.loc["ppo@emulated"]
+    assert len(real) == OFFERED
+    assert list(real["placement"]) == list(simulated["placement"])
+    assert (real["waiting_ns"] >= NS_PER_MS // 10).all()  # what the agent takes to decide
 
 
 @emulates

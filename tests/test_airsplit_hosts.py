@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from agents.split_inference.checkpoint import Checkpoint
 from hil.mqtt.broker import embedded
 from hil.testbed.hosts import local_workers
 from tests.commands import COMMAND, ROOT, call
@@ -84,6 +85,29 @@ def test_run_on_local_workers_is_measured_and_can_be_replayed(scenario: Path, tm
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["broker"]["name"] == "amqtt"
     assert set(manifest["workers"]) == {"phone", "edge1"}
+    again = call("rerun", folder)
+    assert again.returncode == 0, again.stderr
+
+
+COUPLED = (
+    *("policies=[{type: ppo}]", "hil.policies=[ppo]", "hil.duration_s=1", "duration_s=1"),
+    "training={environment: offload, steps: 512, traces: 1, duration_s: 1, validation_traces: 1}",
+    *("control={node: gnb, observation_age_ms: 10}", "tasks[0].arrivals={poisson: {rate_per_s: 40}}"),
+)
+
+
+def test_an_agent_that_observes_queues_decides_for_hosts_and_again(scenario: Path, tmp_path: Path) -> None:
+    """It is trained before the run; its queues in the run have the times that workers take."""
+    changes = [part for change in COUPLED for part in ("--set", change)]
+    done = call("run", scenario, "--hil", "local", "--out", tmp_path / "runs", "--json", "--no-figures", *changes)
+    assert done.returncode == 0, done.stderr
+    folder = Path(json.loads(done.stdout)["run"])
+    assert Checkpoint.load(folder / "checkpoints" / "ppo.safetensors").layout.queues == ("@", "edge1")
+    on_hosts = rows_of(folder, "ppo@hosts")
+    assert len(on_hosts) == len(rows_of(folder, "ppo")) > 10
+    assert (on_hosts["outcome"] == "done").any()
+    curve = pd.read_csv(folder / "learning.csv")
+    assert curve["validation_return"].notna().all()
     again = call("rerun", folder)
     assert again.returncode == 0, again.stderr
 

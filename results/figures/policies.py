@@ -251,7 +251,9 @@ def learning_curves(points: pd.DataFrame, path: Path, style: FigureStyleSection 
 
 
 def bin_steps(points: pd.DataFrame, bins: int = 50) -> pd.DataFrame:
-    """Return the mean return of each agent and seed in equal bins of steps, at the middle of the bin."""
+    """Return the mean return of each agent and seed in equal bins of steps, at the middle of the bin. There is none of
+    bins in which no episode ended."""
     width = max(points["step"].max() / bins, 1)
     middle = (points["step"].clip(lower=1) / width).apply(np.ceil) * width - width / 2
-    return points.assign(step=middle).groupby(["agent", "seed", "step"])["episode_return"].mean().reset_index()
+    binned = points.assign(step=middle).groupby(["agent", "seed", "step"])["episode_return"].mean()
+    return binned.dropna().reset_index()

@@ -192,6 +192,12 @@ def test_training_steps_fall_into_their_bins() -> None:
     assert binned["episode_return"].tolist() == [1.5 + 2 * number for number in range(50)]
 
 
+def test_points_in_which_no_episode_ended_interrupt_no_curve() -> None:
+    returns = [1.0, float("nan"), 3.0]
+    points = pd.DataFrame({"agent": "ppo", "seed": 0, "step": [1, 50, 100], "episode_return": returns})
+    assert bin_steps(points)["episode_return"].tolist() == [1.0, 3.0]
+
+
 def test_the_source_shown_is_the_one_with_most_placements() -> None:
     tasks = pd.DataFrame({"source": ["a", "a", "b", "b", "c"], "placement": ["x", "x", "x", "y", "z"]})
     assert shown_source(tasks, ["a", "b", "c"]) == "b"
