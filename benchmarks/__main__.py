@@ -6,7 +6,7 @@
 import sys
 from functools import partial
 
-from benchmarks import cell, channel, codecs, coupled_env, learning, tasks, vector_env
+from benchmarks import cell, channel, codecs, coupled_env, learning, study, tasks, vector_env
 from benchmarks.block_placement import time_to_optimum as block_placement_time
 from benchmarks.layer_split import time_to_optimum as layer_split_time
 from benchmarks.rows import Benchmark, run_benchmarks
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "channel": channel.rows,
     "cell": cell.rows,
     "codec": codecs.rows,
+    "study": study.rows,
 }
 
 if __name__ == "__main__":
