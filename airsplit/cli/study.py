@@ -31,35 +31,48 @@ def study(
 
     The same command goes on where an interrupted one ended, and runs only what has changed or failed.
     """
+    from airsplit.study.folder import FAILED_FILE
     from airsplit.study.local_pool import LocalPool
     from airsplit.study.plan import plan_study
     from airsplit.study.run import InterruptedStudy, run_study
+    from emulator.core.errors import Mistakes, UnfinishedRun
     from results.progress import RunProgress
     from topologies.loading.study import load_study
 
-    loaded = load_study(file, overrides or ())
+    loaded, command = load_study(file, overrides or ()), command_line()
     plan = plan_study(loaded)
+    if not no_figures:
+        from airsplit.study.results import write_study_results, wrong_figures
+
+        if lines := list(wrong_figures(loaded)):
+            raise Mistakes(lines)
     try:
         with LocalPool(processes or processors()) as pool:
-            done = run_study(loaded, plan, out, pool, RunProgress(quiet), command_line(), not no_cache)
+            done = run_study(loaded, plan, out, pool, RunProgress(quiet), command, not no_cache)
     except InterruptedStudy as error:
-        again = shlex.join(command_line())
-        fail(
-            error.code, f"{error.path}: interrupted; {error.done} of {error.cells} cells are kept; go on with: {again}"
-        )
-    print_study(done, as_json)
+        kept = f"{error.done} of {error.cells} cells are kept"
+        fail(error.code, f"{error.path}: interrupted; {kept}; go on with: {shlex.join(command)}")
+    unmade = ""
+    try:
+        paths = [] if no_figures or done.table is None else write_study_results(done.path, loaded, command)
+    except UnfinishedRun as error:
+        paths, unmade = [], str(error)
+    print_study(done, paths, as_json)
+    if done.manifest.failed:
+        failed = f"{done.path / FAILED_FILE}: {done.manifest.failed} cells failed; the same command tries them again"
+        fail(5, *([unmade] if unmade else []), failed)
+    if unmade:
+        fail(6, unmade)
 
 
-def print_study(done: "FinishedStudy", as_json: bool) -> None:
-    """Print where a study is and its digest. Exit with code 5 if cells failed."""
-    from airsplit.study.folder import FAILED_FILE
-
+def print_study(done: "FinishedStudy", paths: list[Path], as_json: bool) -> None:
+    """Print the folder of a study, its digest, and the files of its results."""
     manifest = done.manifest
     facts = {"cells": manifest.cells, "failed": manifest.failed, "study_sha256": manifest.study_sha256}
     if as_json:
-        print_json({"study": str(done.path), **facts})
-    else:
-        print(f"{done.path}: {manifest.cells - manifest.failed} of {manifest.cells} cells")
-        print(f"study_sha256: {manifest.study_sha256}")
-    if manifest.failed:
-        fail(5, f"{done.path / FAILED_FILE}: {manifest.failed} cells failed; the same command tries them again")
+        print_json({"study": str(done.path), **facts, "results": [str(path) for path in paths]})
+        return
+    print(f"{done.path}: {manifest.cells - manifest.failed} of {manifest.cells} cells")
+    print(f"study_sha256: {manifest.study_sha256}")
+    for folder in dict.fromkeys(path.parent for path in paths):
+        print(f"{folder}: {sum(path.parent == folder for path in paths)} files")
