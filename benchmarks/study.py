@@ -17,7 +17,7 @@ from airsplit.cli.sensitivity import processors
 from airsplit.study.execution import run_job
 from airsplit.study.folder import study_folder
 from airsplit.study.local_pool import LocalPool
-from airsplit.study.parts import Job, Training
+from airsplit.study.parts import StudyJob, StudyTraining
 from airsplit.study.plan import StudyPlan, plan_study
 from airsplit.study.run import run_study
 from benchmarks.rows import Row, call_in_process, row
@@ -69,9 +69,9 @@ def train(loaded: LoadedStudy, plan: StudyPlan, out: Path) -> None:
     """Train all agents of a study into its folder."""
     with study_folder(out, loaded) as folder, LocalPool(processors()) as pool:
         for training in plan.trainings.values():
-            pool.submit(Job(training))
+            pool.submit(StudyJob(training))
         for (part, *_), outcome in pool.outcomes():
-            assert isinstance(part, Training) and not outcome.failure, outcome.failure
+            assert isinstance(part, StudyTraining) and not outcome.failure, outcome.failure
             folder.keep(part, outcome)
 
 
@@ -92,5 +92,5 @@ def timed_cells(loaded: LoadedStudy, plan: StudyPlan, out: Path) -> float:
         agents = {key: folder.file_of(each).read_bytes() for key, each in plan.trainings.items()}
     began_s = time.perf_counter()
     for cell in cells:
-        assert not run_job(Job(cell, agents.get(cell.training, b""))).failure
+        assert not run_job(StudyJob(cell, agents.get(cell.training, b""))).failure
     return time.perf_counter() - began_s

@@ -2,7 +2,7 @@
 
 Results go to standard output, messages to standard error, one line each. Exit codes: 0 done, 2 wrong usage, 3 bad input
 (a missing file too), 4 something that this machine lacks, 5 a run whose own checks failed or a study with failed cells,
-6 a run whose records are complete, but not its bound, figures or report, or a study without its figures. Commands import
+6 a run whose records are complete, but not its bound, figures or report, or a study without figures. Commands import
 what they need when they run, so that the others start at once.
 """
 

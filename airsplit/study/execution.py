@@ -15,7 +15,7 @@ from agents.split_inference.checkpoint import Checkpoint, require_unseen
 from agents.training import Course
 from agents.user_errors import in_one_line
 from airsplit.study.digests import system_contents, system_sha256
-from airsplit.study.parts import Cell, Job, Outcome, ScenarioInputs, Training
+from airsplit.study.parts import PartOutcome, ScenarioInputs, StudyCell, StudyJob, StudyTraining
 from emulator.core.cache import Cache, user_cache
 from emulator.policy import LITTLE_LIMIT
 from emulator.record import Records, records_sha256
@@ -32,17 +32,17 @@ from topologies.schema.policies import label_of
 SYSTEMS_KEPT = 2  # in a process: cells of one system follow one another
 
 
-def run_job(job: Job) -> Outcome:
+def run_job(job: StudyJob) -> PartOutcome:
     """Run a cell or a training. Whatever fails is an outcome with the reason."""
     try:
-        return run_training(job.part, job.cached) if isinstance(job.part, Training) else run_cell(job.part, job)
+        return run_training(job.part, job.cached) if isinstance(job.part, StudyTraining) else run_cell(job.part, job)
     except ValueError as error:
-        return Outcome(failure=" ".join(str(error).split()))
+        return PartOutcome(failure=" ".join(str(error).split()))
     except Exception as error:  # whatever it is, the other parts are still worth running
-        return Outcome(failure=in_one_line(error))
+        return PartOutcome(failure=in_one_line(error))
 
 
-def run_cell(cell: Cell, job: Job) -> Outcome:
+def run_cell(cell: StudyCell, job: StudyJob) -> PartOutcome:
     """Simulate a cell. The facts are the columns of the table of cells that follow from its rows."""
     prepared = prepared_system(cell.inputs, job.cached)
     scenario, home, system = cell.inputs.scenario, cell.inputs.home, prepared.system
@@ -62,17 +62,17 @@ def run_cell(cell: Cell, job: Job) -> Outcome:
             raise ValueError(f"Little's law: its error {totals.little_error:g} must be at most {LITTLE_LIMIT:g}")
         rows = folder / "tasks.parquet"
         facts = {**prepared.summary_of(label, rows, cell.bounded), "unit": prepared.unit}
-        return Outcome(rows.read_bytes(), {**facts, "rows_sha256": records_sha256([rows])})
+        return PartOutcome(rows.read_bytes(), {**facts, "rows_sha256": records_sha256([rows])})
 
 
-def run_training(training: Training, cached: bool) -> Outcome:
+def run_training(training: StudyTraining, cached: bool) -> PartOutcome:
     """Train an agent. The facts are its learning curve and the digest of its weights."""
     seed, section = training.inputs.scenario.training.seed, training.section
     checkpoint, curve = course_of(training.inputs, cached).train(label_of(section), section, seed)
     with TemporaryDirectory() as scratch:
         path = Path(scratch, "agent.safetensors")
         checkpoint.save(path)
-        return Outcome(path.read_bytes(), {"curve": curve, "sha256": checkpoint.sha256})
+        return PartOutcome(path.read_bytes(), {"curve": curve, "sha256": checkpoint.sha256})
 
 
 @lru_cache(1)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from airsplit.study.parts import Cell, Outcome, Training
+from airsplit.study.parts import PartOutcome, StudyCell, StudyTraining
 from airsplit.study.plan import PlannedCell, StudyPlan
 from emulator.core.files import atomic_write, require_new_files, sole_writer
 from emulator.core.strict_json import json_text
@@ -27,7 +27,7 @@ from topologies.loading.study import LoadedStudy
 
 FAILED_FILE = "failed.csv"
 ORIGIN_FILE = "origin.json"  # names the study file that the folder belongs to
-PLACES = {Cell: ("cells", ".parquet"), Training: ("agents", ".safetensors")}
+PLACES = {StudyCell: ("cells", ".parquet"), StudyTraining: ("agents", ".safetensors")}
 
 
 class StudyFolder:
@@ -36,11 +36,11 @@ class StudyFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def is_finished(self, part: Cell | Training) -> bool:
+    def is_finished(self, part: StudyCell | StudyTraining) -> bool:
         """Return whether a part's outcome is kept."""
         return self._facts_file(part).is_file() and self.file_of(part).is_file()
 
-    def keep(self, part: Cell | Training, outcome: Outcome) -> None:
+    def keep(self, part: StudyCell | StudyTraining, outcome: PartOutcome) -> None:
         """Keep the outcome of a part that did not fail."""
         file = self.file_of(part)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -49,12 +49,12 @@ class StudyFolder:
         with atomic_write(self._facts_file(part)) as partial:
             partial.write_text(json_text(outcome.facts), encoding="utf-8")
 
-    def facts_of(self, part: Cell | Training) -> dict[str, Any]:
+    def facts_of(self, part: StudyCell | StudyTraining) -> dict[str, Any]:
         """Return the facts of a finished part."""
         facts: dict[str, Any] = json.loads(self._facts_file(part).read_text(encoding="utf-8"))
         return facts
 
-    def file_of(self, part: Cell | Training) -> Path:
+    def file_of(self, part: StudyCell | StudyTraining) -> Path:
         """Return the file of a part: the rows of a cell, the checkpoint of a training."""
         folder, suffix = PLACES[type(part)]
         return self.path / "cache" / folder / f"{part.digest}{suffix}"
@@ -93,7 +93,7 @@ class StudyFolder:
             partial.write_text(text, encoding="utf-8")
         return tuple(Machine.model_validate_json(each.read_bytes()) for each in sorted(path.parent.glob("*.json")))
 
-    def _facts_file(self, part: Cell | Training) -> Path:
+    def _facts_file(self, part: StudyCell | StudyTraining) -> Path:
         return self.file_of(part).with_suffix(".json")
 
     def _link_rows(self, finished: Sequence[PlannedCell]) -> None:

@@ -22,7 +22,7 @@ class ScenarioInputs:
     home: Path = field(compare=False)
 
 
-class Training(NamedTuple):
+class StudyTraining(NamedTuple):
     """A learned policy with one training seed, which is that of the scenario. Its outcome has the checkpoint."""
 
     digest: str
@@ -35,7 +35,7 @@ class Training(NamedTuple):
         return f"training of {label_of(self.section)} with seed {self.inputs.scenario.training.seed}"
 
 
-class Cell(NamedTuple):
+class StudyCell(NamedTuple):
     """One policy's run on one channel, with the seeds of the scenario; its outcome has the rows of its tasks.
 
     `policy` is the policy's place in the scenario. `training`: the digest of the training whose agent it runs; empty if
@@ -59,16 +59,16 @@ class Cell(NamedTuple):
         return f"cell of {self.label}"
 
 
-class Job(NamedTuple):
+class StudyJob(NamedTuple):
     """A part to run, the bytes of the checkpoint that it needs, if any, and whether channels and agents are kept in the
     user's cache."""
 
-    part: Cell | Training
+    part: StudyCell | StudyTraining
     checkpoint: bytes = b""
     cached: bool = True
 
 
-class Outcome(NamedTuple):
+class PartOutcome(NamedTuple):
     """What comes of a part: the bytes of its file and facts, plain data; or else why it failed, in one line."""
 
     content: bytes = b""
@@ -79,8 +79,8 @@ class Outcome(NamedTuple):
 class Executor(Protocol):
     """Whatever runs jobs by `airsplit.study.execution.run_job`, here or elsewhere."""
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: StudyJob) -> None:
         """Add a job, also between two outcomes."""
 
-    def outcomes(self) -> Iterator[tuple[Job, Outcome]]:
+    def outcomes(self) -> Iterator[tuple[StudyJob, PartOutcome]]:
         """Yield each job with its outcome as soon as it ends, in any order, until none is left."""

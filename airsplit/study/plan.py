@@ -10,7 +10,7 @@ from agents.learning.settings import check_settings
 from agents.training import NOT_TRAINED_ON, environment_of
 from agents.user_errors import import_failure
 from airsplit.study.digests import digest, policy_contents, system_contents, system_sha256
-from airsplit.study.parts import Cell, ScenarioInputs, Training
+from airsplit.study.parts import ScenarioInputs, StudyCell, StudyTraining
 from emulator.core.errors import Mistakes
 from emulator.core.randomness import draw_key
 from results.study.cell_table import CELL_COLUMNS, CELLS_FILE
@@ -26,7 +26,7 @@ class PlannedCell(NamedTuple):
     """A cell, and what the table of cells has to say of it besides its policy. Two of them may have the same cell:
     settings that differ by name alone."""
 
-    cell: Cell
+    cell: StudyCell
     variant: str
     parameters: Mapping[str, Value]
     channel_seed: int
@@ -52,11 +52,11 @@ class StudyPlan(NamedTuple):
     parameters."""
 
     cells: tuple[PlannedCell, ...]
-    trainings: Mapping[str, Training]
+    trainings: Mapping[str, StudyTraining]
     parameters: tuple[str, ...]
 
 
-class Draws(NamedTuple):
+class SystemSeeds(NamedTuple):
     """The seeds of one system of a setting; `seed` is that of the scenario."""
 
     channel: int
@@ -79,7 +79,7 @@ def plan_study(loaded: LoadedStudy) -> StudyPlan:
     )
     if lines:
         raise Mistakes(lines)
-    trainings: dict[str, Training] = {}
+    trainings: dict[str, StudyTraining] = {}
     cells = [each for setting in loaded.settings for each in _cells_of(setting, loaded, home, trainings)]
     return StudyPlan(tuple(cells), trainings, loaded.parameters)
 
@@ -106,7 +106,7 @@ def _require_class(kind: str, home: Path) -> None:
 
 
 def _cells_of(
-    setting: Setting, loaded: LoadedStudy, home: Path, trainings: dict[str, Training]
+    setting: Setting, loaded: LoadedStudy, home: Path, trainings: dict[str, StudyTraining]
 ) -> Iterator[PlannedCell]:
     """Yield the cells of a setting. Policies that are not trained have one cell a system, the others one for each
     training seed."""
@@ -116,7 +116,7 @@ def _cells_of(
     seeds = seeds_from(scenario.training.seed, study.seeds.training)
 
     @cache
-    def training_of(policy: int, seed: int) -> Training:
+    def training_of(policy: int, seed: int) -> StudyTraining:
         return _training(scenario, home, policy, seed)
 
     for draws in _draws(scenario, study.seeds, study.repetitions):
@@ -129,13 +129,13 @@ def _cells_of(
                 if seed is not None:
                     trainings.setdefault(training, training_of(policy, seed))
                 key = digest("cell", inputs.digest, policies[policy], training, study.bound)
-                cell = Cell(key, inputs, policy, training, study.bound)
+                cell = StudyCell(key, inputs, policy, training, study.bound)
                 yield PlannedCell(
                     cell, setting.variant, setting.parameters, draws.channel, draws.arrivals, seed, draws.repetition
                 )
 
 
-def _draws(scenario: Scenario, seeds: SeedsSection, repetitions: int) -> Iterator[Draws]:
+def _draws(scenario: Scenario, seeds: SeedsSection, repetitions: int) -> Iterator[SystemSeeds]:
     """Yield the seeds of all systems of a setting. Repetition 0 has the seed of the arrivals itself."""
     channels = seeds_from(scenario.seed_of_channels, seeds.channel)
     if seeds.arrivals is None:
@@ -145,14 +145,14 @@ def _draws(scenario: Scenario, seeds: SeedsSection, repetitions: int) -> Iterato
     for channel, arrivals in pairs:
         for repetition in range(repetitions):
             seed = draw_key(arrivals, "repetition", str(repetition)) if repetition else arrivals
-            yield Draws(channel, arrivals, repetition, seed)
+            yield SystemSeeds(channel, arrivals, repetition, seed)
 
 
-def _training(scenario: Scenario, home: Path, policy: int, seed: int) -> Training:
+def _training(scenario: Scenario, home: Path, policy: int, seed: int) -> StudyTraining:
     """Return the training of a learned policy with a seed. Settings that differ in what is not trained on share it."""
     section = scenario.policies[policy]
     assert isinstance(section, LearnedSection)
     seeded = scenario.model_copy(update={"training": scenario.training.model_copy(update={"seed": seed})})
     inputs = ScenarioInputs(digest("course", contents_sha256(seeded, home, NOT_TRAINED_ON)), seeded, home)
     key = digest("training", inputs.digest, section.type, section.settings, environment_of(scenario, section))
-    return Training(key, inputs, section)
+    return StudyTraining(key, inputs, section)

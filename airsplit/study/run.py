@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from airsplit.study.folder import StudyFolder, study_folder
-from airsplit.study.parts import Cell, Executor, Job, Training
+from airsplit.study.parts import Executor, StudyCell, StudyJob, StudyTraining
 from airsplit.study.plan import StudyPlan
 from emulator.core.sources import sources_sha256, versions_now
 from results.progress import RunProgress, time_left
@@ -112,7 +112,7 @@ class _Schedule:
         self._cells = [each for each in cells.values() if not folder.is_finished(each)]
         needed = dict.fromkeys(each.training for each in self._cells if each.training)
         self._trainings = [plan.trainings[key] for key in needed if not folder.is_finished(plan.trainings[key])]
-        self._waiting: dict[str, list[Cell]] = defaultdict(list)  # by the training whose agent they need
+        self._waiting: dict[str, list[StudyCell]] = defaultdict(list)  # by the training whose agent they need
         self._plan = plan
         self._failures: dict[str, str] = {}
         self._totals = {TRAINING: len(self._trainings), CELLS: len(self._cells)}
@@ -124,7 +124,7 @@ class _Schedule:
     def run(self) -> dict[str, str]:
         """Run all that is missing; return why cells failed, by their digests."""
         for training in self._trainings:
-            self._executor.submit(Job(training, cached=self._cached))
+            self._executor.submit(StudyJob(training, cached=self._cached))
         untrained = {each.digest for each in self._trainings}
         for cell in self._cells:
             if cell.training in untrained:
@@ -139,11 +139,11 @@ class _Schedule:
             self._end(part, outcome.failure)
         return self._failures
 
-    def _end(self, part: Cell | Training, failure: str) -> None:
+    def _end(self, part: StudyCell | StudyTraining, failure: str) -> None:
         """Note that a part has ended. Cells that waited for it are run, or fail if it failed."""
-        if failure and isinstance(part, Cell):
+        if failure and isinstance(part, StudyCell):
             self._failures[part.digest] = failure
-        step = CELLS if isinstance(part, Cell) else TRAINING
+        step = CELLS if isinstance(part, StudyCell) else TRAINING
         self._done[step] += 1
         self._report(step)
         for cell in self._waiting.pop(part.digest, ()):
@@ -152,9 +152,9 @@ class _Schedule:
             else:
                 self._submit(cell)
 
-    def _submit(self, cell: Cell) -> None:
+    def _submit(self, cell: StudyCell) -> None:
         checkpoint = self._folder.file_of(self._plan.trainings[cell.training]).read_bytes() if cell.training else b""
-        self._executor.submit(Job(cell, checkpoint, self._cached))
+        self._executor.submit(StudyJob(cell, checkpoint, self._cached))
 
     def _report(self, step: str) -> None:
         done, total = self._done[step], self._totals[step]

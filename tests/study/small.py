@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from airsplit.study.execution import run_job
-from airsplit.study.parts import Job, Outcome
+from airsplit.study.parts import PartOutcome, StudyJob
 from airsplit.study.plan import plan_study
 from airsplit.study.run import FinishedStudy, run_study
 from results.progress import RunProgress
@@ -30,13 +30,13 @@ class Inline:
     """An executor in this process. It runs the newest job first, and notes what it ran."""
 
     def __init__(self) -> None:
-        self.ran: list[Job] = []
-        self._waiting: deque[Job] = deque()
+        self.ran: list[StudyJob] = []
+        self._waiting: deque[StudyJob] = deque()
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: StudyJob) -> None:
         self._waiting.append(job)
 
-    def outcomes(self) -> Iterator[tuple[Job, Outcome]]:
+    def outcomes(self) -> Iterator[tuple[StudyJob, PartOutcome]]:
         while self._waiting:
             self.ran.append(self._waiting.pop())
             yield self.ran[-1], run_job(self.ran[-1])

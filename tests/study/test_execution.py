@@ -7,7 +7,7 @@ import pytest
 
 from airsplit.simulation_run import run_simulation
 from airsplit.study.execution import run_cell, run_job
-from airsplit.study.parts import Job
+from airsplit.study.parts import StudyJob
 from airsplit.study.plan import plan_study
 from emulator.record import records_sha256
 from results.progress import RunProgress
@@ -28,8 +28,8 @@ def test_cells_have_the_rows_and_the_summary_of_a_run(tmp_path: Path) -> None:
     tasks = run.path / "tasks.parquet"
     for planned in plan.cells[:3]:
         cell = planned.cell
-        agent = run_job(Job(plan.trainings[cell.training])).content if cell.training else b""
-        outcome = run_cell(cell, Job(cell, agent))
+        agent = run_job(StudyJob(plan.trainings[cell.training])).content if cell.training else b""
+        outcome = run_cell(cell, StudyJob(cell, agent))
         (tmp_path / "rows.parquet").write_bytes(outcome.content)
         own = rows_of(tmp_path / "rows.parquet", cell.label, [0])
         pd.testing.assert_frame_equal(own, rows_of(tasks, cell.label, policies_of(tasks)[cell.label]))
@@ -43,5 +43,5 @@ def test_cells_of_one_channel_have_one_unit(tmp_path: Path) -> None:
     """Whatever the arrivals, the wired links and the policy are."""
     seeds = {"channel": [1, 2], "arrivals": [1, 2]}
     plan = plan_study(load_study(write_study(tmp_path, seeds=seeds, policies=["random"])))
-    units = {(each.channel_seed, run_cell(each.cell, Job(each.cell)).facts["unit"]) for each in plan.cells}
+    units = {(each.channel_seed, run_cell(each.cell, StudyJob(each.cell)).facts["unit"]) for each in plan.cells}
     assert len(plan.cells) == 8 and len(units) == len({unit for _, unit in units}) == 2

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from airsplit.study.folder import FAILED_FILE
-from airsplit.study.parts import Cell, Training
+from airsplit.study.parts import StudyCell, StudyTraining
 from results.study.cell_table import CELLS_FILE, read_cells
 from results.study.manifest import load_study_manifest
 from results.study.rows import ROWS_FOLDER, rows_file
@@ -17,7 +17,7 @@ from tests.study.small import PPO, Inline, run_inline, write_study
 def kinds(executor: Inline) -> tuple[int, int]:
     """Return the numbers of trainings and cells that were run."""
     parts = [type(job.part) for job in executor.ran]
-    return parts.count(Training), parts.count(Cell)
+    return parts.count(StudyTraining), parts.count(StudyCell)
 
 
 class Ends(Exception):
