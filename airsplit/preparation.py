@@ -8,7 +8,7 @@ from typing import NamedTuple
 from agents.evaluation import check_policies, named_checkpoints, policies_of
 from agents.registry import UserPolicy
 from agents.split_inference.checkpoint import Checkpoint, require_unseen
-from agents.training import train_missing
+from agents.training import environment_of, train_missing
 from emulator.core.cache import Cache
 from emulator.layer_times import measured_of
 from emulator.policy import Policy
@@ -21,7 +21,7 @@ from topologies.schema.policies import LearnedSection, PlainSection, label_of
 from topologies.schema.scenario import Scenario
 
 CHANNELS_S = 10  # of a processor, to generate channels and episodes for training, as measured for the quickstart
-STEP_S = 25e-6  # of a processor, to train an agent for a step
+STEP_S = {"split-inference": 25e-6, "offload": 100e-6}  # of a processor, to train an agent for a step
 NO_OBJECTS: Mapping[str, Policy] = {}
 
 
@@ -86,9 +86,11 @@ def prepare_run(
 def _note_on_training(scenario: Scenario) -> str:
     """Return a line that says how long training takes; empty if there is none."""
     missing = [each for each in scenario.policies if isinstance(each, LearnedSection) and each.checkpoint is None]
-    steps = sum(int(each.settings.get("total_timesteps", scenario.training.steps)) for each in missing)
     labels = ", ".join(map(label_of, missing))
-    seconds = CHANNELS_S + steps * STEP_S
+    seconds = CHANNELS_S + sum(
+        int(each.settings.get("total_timesteps", scenario.training.steps)) * STEP_S[environment_of(scenario, each).name]
+        for each in missing
+    )
     return f"training {labels}: about {seconds:.0f} s, unless an earlier run did so" if missing else ""
 
 

@@ -30,6 +30,8 @@ def test_field_run_says_first_how_long_training_takes(capsys: pytest.CaptureFixt
     """150 000 steps of three agents; the line of the quickstart."""
     scenario = load(QUICKSTART)
     assert _note_on_training(scenario) == "training ppo, a2c, a3c: about 21 s, unless an earlier run did so"
+    running = load(QUICKSTART, ["training.environment=offload"])
+    assert _note_on_training(running) == "training ppo, a2c, a3c: about 55 s, unless an earlier run did so"
     assert _note_on_training(load(QUICKSTART, ["policies=[{type: exact}]", "hil=null"])) == ""
     RunProgress(quiet=True).note("a line")
     assert capsys.readouterr().err == ""
