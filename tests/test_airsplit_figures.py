@@ -1,4 +1,4 @@
-"""`airsplit figures` on runs and studies: settings from the study's file and from the command line."""
+"""`airsplit figures` on runs and studies, with settings from the study's file and the command line; `compare`."""
 
 import json
 from pathlib import Path
@@ -55,3 +55,14 @@ def test_settings_of_the_file_hold_unless_others_are_given(study_folder: Path) -
     stored = study_folder / "study.yaml"
     assert figure_settings(StudyFiguresSection, [], stored).policies == ("exact", "ppo")
     assert figure_settings(StudyFiguresSection, ["policies=a"], stored).policies == ("a",)
+
+
+def test_runs_to_compare_must_be_finished_and_two(finished: Run, tmp_path: Path) -> None:  # noqa: F811 (the fixture)
+    for folders, message in (
+        ([finished.path], "must be two runs or more"),
+        ([finished.path, tmp_path], "manifest.json"),
+    ):
+        done = call("compare", *folders, "--out", tmp_path / "c.html")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+        assert message in done.stderr
+    assert not (tmp_path / "c.html").exists()

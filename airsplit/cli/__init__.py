@@ -25,7 +25,7 @@ from airsplit.cli.hosts import broker, hosts, worker
 from airsplit.cli.machine import doctor
 from airsplit.cli.output import fail
 from airsplit.cli.quality import quality
-from airsplit.cli.runs import figures, report, rerun
+from airsplit.cli.runs import compare, figures, report, rerun
 from airsplit.cli.sensitivity import sensitivity
 from airsplit.cli.simulation import run
 from airsplit.cli.study import study
@@ -44,7 +44,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-COMMANDS = (run, study, sensitivity, emulate, rerun, figures, report, train, profile, quality, groups, models, schema)
+COMMANDS = (
+    run,
+    study,
+    sensitivity,
+    emulate,
+    rerun,
+    figures,
+    report,
+    compare,
+    train,
+    profile,
+    quality,
+    groups,
+    models,
+    schema,
+)
 for command in (*COMMANDS, broker, worker, hosts, doctor):
     app.command()(command)
 app.add_typer(trace_app, name="trace")

@@ -1,11 +1,11 @@
-"""`airsplit rerun`, `figures` and `report`: commands on the folders of finished runs."""
+"""`airsplit rerun`, `figures`, `report` and `compare`: commands on the folders of finished runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airsplit.cli.options import Json, Quiet, RunFolder, Traceback
+from airsplit.cli.options import Json, OutFile, Quiet, RunFolder, Traceback
 from airsplit.cli.output import fail, print_json, print_notes
 
 if TYPE_CHECKING:
@@ -91,6 +91,22 @@ def report(folder: RunFolder, as_json: Json = False) -> None:
     if was_written:
         write_report(run)
     print_json({"report": str(path)}) if as_json else print(path)
+
+
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...")],
+    out: OutFile = Path("comparison.html"),
+    as_json: Json = False,
+    _: Traceback = False,
+) -> None:
+    """Put several runs side by side in one report; the first one is what the others are compared with."""
+    from emulator.core.files import require_writable
+    from results.report.comparison import run_names, write_comparison
+
+    names = run_names(folders)
+    require_writable(out)
+    path = write_comparison({name: checked_run(folder) for name, folder in names.items()}, out)
+    print_json({"comparison": str(path)}) if as_json else print(path)
 
 
 def checked_run(folder: Path) -> "Run":

@@ -134,8 +134,9 @@ def _frequent_placements(kind: str, rows: pd.DataFrame) -> str:
 def embedded_figures(folder: Path, captions: Mapping[str, Caption]) -> list[Figure]:
     """Return the figures that were drawn, in the order of their captions."""
     paths = {name: folder / f"{name}.png" for name in captions}
-    return [Figure(captions[name], _data_uri(path)) for name, path in paths.items() if path.is_file()]
+    return [Figure(captions[name], data_uri(path)) for name, path in paths.items() if path.is_file()]
 
 
-def _data_uri(path: Path) -> str:
+def data_uri(path: Path) -> str:
+    """Return a PNG file as a data URI."""
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -18,9 +18,10 @@ from topologies.schema.study_figures import MetricName, StudyFigureSection
 
 
 class StudyFigure(NamedTuple):
-    """A figure of a study: how to draw it to a path, and its caption."""
+    """A figure of a study: how to draw it to a path, and its caption. `title` is what it shows, in a few words."""
 
     name: str
+    title: str
     draw: Callable[[Path], Path]
     caption: str
 
@@ -89,6 +90,7 @@ def study_figure(study: ShownStudy, section: StudyFigureSection) -> StudyFigure:
             words["over"] = _in_sentence(study.axis(over))
             return StudyFigure(
                 section.name or f"lines-{metric}-{over}",
+                METRICS[metric].title,
                 lambda path: lines(study, table, section, over, path),
                 caption("lines", study, table, words),
             )
@@ -97,6 +99,7 @@ def study_figure(study: ShownStudy, section: StudyFigureSection) -> StudyFigure:
             table = means(study.cells, study.settings, [metric])
             return StudyFigure(
                 section.name or f"bars-{metric}",
+                METRICS[metric].title,
                 lambda path: bars(study, table, section, path),
                 caption("bars", study, table, words),
             )
@@ -109,6 +112,7 @@ def study_figure(study: ShownStudy, section: StudyFigureSection) -> StudyFigure:
             words["against"] = _in_sentence(METRICS[section.against].title)
             return StudyFigure(
                 section.name or f"pareto-{metric}-{section.against}",
+                METRICS[metric].title,
                 lambda path: pareto(study, points, section, path),
                 caption("pareto", study, table, words),
             )
@@ -117,6 +121,7 @@ def study_figure(study: ShownStudy, section: StudyFigureSection) -> StudyFigure:
             table = interquartile_means(study.cells, [], metric)
             return StudyFigure(
                 section.name or f"profile-{metric}",
+                METRICS[metric].title,
                 lambda path: profile(study, curves, metric, section, path),
                 caption("profile", study, table, words),
             )
@@ -126,6 +131,7 @@ def study_figure(study: ShownStudy, section: StudyFigureSection) -> StudyFigure:
                 raise ValueError(f"kind={section.kind}: no policy can be compared with {study.reference}")
             return StudyFigure(
                 section.name or (section.kind if section.kind == "gap" else f"{section.kind}-{metric}"),
+                METRICS[metric].title,
                 lambda path: dots(study, table, kind, section, path),
                 caption(section.kind, study, table, words),
             )

@@ -11,7 +11,7 @@ from emulator.core.arrays import Floats
 from results.figures.style import COLUMN_IN, PAGE_IN, fit_axes, page, save, tidy
 from results.study.metrics import METRICS
 from results.study.selection import ShownStudy
-from results.study.sweep_figures import grid_of, legend_above, merged
+from results.study.sweep_figures import grid_of, legend_above, legend_height_in, merged
 from topologies.schema.study_figures import MetricName, StudyFigureSection
 
 
@@ -48,7 +48,7 @@ def pareto(study: ShownStudy, table: pd.DataFrame, section: StudyFigureSection, 
     width_in = study.wanted.width_in or (COLUMN_IN if len(panels) == 1 else PAGE_IN)
     rows, columns = grid_of(len(panels), width_in)
     across, along = METRICS[section.metric or study.wanted.metric], METRICS[section.against]
-    with page(0.6 + 1.95 * rows, width_in, study.wanted) as figure:
+    with page(0.45 + 1.95 * rows + legend_height_in(study, width_in), width_in, study.wanted) as figure:
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, (setting, own) in zip(grid.flat, panels, strict=False):
             front = own[own["on_front"]].sort_values("x")

@@ -11,7 +11,7 @@ from results.figures.style import COLUMN_IN, INK, fit_axes, page, save, tidy
 from results.study.metrics import METRICS
 from results.study.resampling import estimate, shares_within
 from results.study.selection import ShownStudy
-from results.study.sweep_figures import BAND, legend_above, merged
+from results.study.sweep_figures import BAND, legend_above, legend_height_in, merged
 from topologies.schema.study_figures import MetricName, StudyFigureSection
 
 POINTS = 101  # of a profile
@@ -83,7 +83,8 @@ def profile(
 ) -> Path:
     """Draw performance profiles from `profile_table`."""
     named = METRICS[metric]
-    with page(2.35, COLUMN_IN, study.wanted) as figure:
+    width_in = study.wanted.width_in or COLUMN_IN
+    with page(2.2 + legend_height_in(study, width_in), width_in, study.wanted) as figure:
         axes = figure.subplots()
         for policy, curve in table.groupby("policy", sort=False):
             look = study.look[str(policy)]

@@ -18,7 +18,7 @@ MAX_PANELS = 6
 MAX_GROUPS = 12  # of bars
 MAX_COLUMNS, PANEL_IN = 3, 1.7  # panels side by side, and the least width of one
 BAND = 0.16  # opacity
-HANDLE_IN, LETTER_IN = 0.45, 0.058  # width of a legend's entry: line and gaps, and a letter
+HANDLE_IN, LETTER_IN, LEGEND_ROW_IN = 0.45, 0.058, 0.16  # of a legend's entry: line and gaps, a letter, height
 
 
 def lines(study: ShownStudy, table: pd.DataFrame, section: StudyFigureSection, over: str, path: Path) -> Path:
@@ -31,7 +31,7 @@ def lines(study: ShownStudy, table: pd.DataFrame, section: StudyFigureSection, o
     numeric = pd.api.types.is_numeric_dtype(table[over])
     width_in = study.wanted.width_in or (COLUMN_IN if len(panels) == 1 else PAGE_IN)
     rows, columns = grid_of(len(panels), width_in)
-    with page(0.5 + 1.95 * rows, width_in, study.wanted) as figure:
+    with page(0.35 + 1.95 * rows + legend_height_in(study, width_in), width_in, study.wanted) as figure:
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes, (setting, own) in zip(grid.flat, panels, strict=False):
             for policy in study.policies:
@@ -84,19 +84,20 @@ def bars(study: ShownStudy, table: pd.DataFrame, section: StudyFigureSection, pa
     metric."""
     groups = list(table.groupby(study.settings, sort=False))
     metric = METRICS[table["metric"].iloc[0]]
-    width = 0.82 / len(study.policies)
-    with page(2.5, COLUMN_IN if len(groups) * len(study.policies) <= 12 else PAGE_IN, study.wanted) as figure:
+    thickness = 0.82 / len(study.policies)
+    width_in = study.wanted.width_in or (COLUMN_IN if len(groups) * len(study.policies) <= 12 else PAGE_IN)
+    with page(2.35 + legend_height_in(study, width_in), width_in, study.wanted) as figure:
         axes = figure.subplots()
         for place, policy in enumerate(study.policies):
             look = study.look[policy]
             own = [(number, rows[rows["policy"] == policy]) for number, (_, rows) in enumerate(groups)]
             present = pd.concat([rows.assign(group=number) for number, rows in own])
-            x = present["group"] + (place - (len(study.policies) - 1) / 2) * width
+            x = present["group"] + (place - (len(study.policies) - 1) / 2) * thickness
             arms = metric.factor * np.abs(present[["low", "high"]].to_numpy().T - present["value"].to_numpy())
             axes.bar(
                 x,
                 metric.factor * present["value"],
-                width,
+                thickness,
                 color=look.color,
                 hatch=look.hatch,
                 edgecolor="white",
@@ -117,19 +118,27 @@ def bars(study: ShownStudy, table: pd.DataFrame, section: StudyFigureSection, pa
         return save(figure, path)
 
 
+def legend_columns(study: ShownStudy, width_in: float) -> int:
+    """Return how many columns of policies there is room for above the panels."""
+    widths = [HANDLE_IN + LETTER_IN * len(study.written(policy)) for policy in study.policies]
+    return len(widths) if sum(widths) < width_in else max(1, int(width_in / max(widths)))
+
+
+def legend_height_in(study: ShownStudy, width_in: float) -> float:
+    """Return the height of the policies above the panels."""
+    return LEGEND_ROW_IN * -(-len(study.policies) // legend_columns(study, width_in))
+
+
 def legend_above(figure: Figure, study: ShownStudy) -> None:
-    """Put the policies, in order, above the panels, in as many columns as there is room for."""
+    """Put the policies, in order, above the panels."""
     drawn: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             drawn.setdefault(label, handle[0] if isinstance(handle, ErrorbarContainer) else handle)
     labels = [name for name in map(study.written, study.policies) if name in drawn]
-    widths = [HANDLE_IN + LETTER_IN * len(label) for label in labels]
-    room = figure.get_figwidth()
-    columns = len(labels) if sum(widths) < room else max(1, int(room / max(widths)))
     figure.legend(
-        [drawn[name] for name in labels], labels, loc="outside upper center", ncols=columns, columnspacing=1.2,
-        handletextpad=0.5,
+        [drawn[name] for name in labels], labels, loc="outside upper center",
+        ncols=legend_columns(study, figure.get_figwidth()), columnspacing=1.2, handletextpad=0.5,
     )  # fmt: skip
 
 
