@@ -8,6 +8,10 @@ from agents.baselines import AllDevice, AllEdge, FixedSplit, Greedy, Random, Rep
 from agents.foreign.best_choice import BestChoice
 from agents.online.cusum_ucb import CusumUcb
 from agents.online.linucb import LinUcb
+from agents.published.block_baselines import EvenSplit, RandomBlocks
+from agents.published.dads import Dads
+from agents.published.edgent import Edgent
+from agents.published.neurosurgeon import Neurosurgeon
 from agents.split_inference.checkpoint import Checkpoint
 from agents.split_inference.exact import ExactOnLastMeasurement
 from agents.split_inference.learned import Learned
@@ -18,7 +22,7 @@ from emulator.ended_task import EndedTask
 from emulator.policy import Hear, Observation, Policy, hear_of
 from emulator.system import System
 from emulator.task import Partition, Placement, check_placement
-from topologies.schema.policies import CusumUcbSection, LinUcbSection
+from topologies.schema.policies import CusumUcbSection, LinUcbSection, NeurosurgeonSection
 from topologies.user_modules import load_class
 
 
@@ -30,10 +34,11 @@ def make_policy(
     folder: Path = Path(),
 ) -> Policy:
     """Make a policy of type random, all-device, all-edge, greedy, exact, single-cut, min-cut, viterbi, device-subsets,
-    linucb, cusum-ucb, onnx or sb3 (options: those of their sections in `topologies.schema.policies`), fixed (option
-    `splits`: kind to {cut, node}, perhaps with codec), replay (option `file`), ppo, a2c or a3c (with a checkpoint,
-    perhaps `decision_ms`), or a user's class `module:Class`, called with the options as keyword arguments. Its module
-    is found beside the scenario, in `folder`, or where Python looks.
+    dads, edgent, even-split, random-blocks, neurosurgeon, linucb, cusum-ucb, onnx or sb3 (options: those of their
+    sections in `topologies.schema.policies`), fixed (option `splits`: kind to {cut, node}, perhaps with codec), replay
+    (option `file`), ppo, a2c or a3c (with a checkpoint, perhaps `decision_ms`), or a user's class `module:Class`,
+    called with the options as keyword arguments. Its module is found beside the scenario, in `folder`, or where Python
+    looks.
 
     Raises ValueError (one line) for an invalid type, option or checkpoint.
     """
@@ -48,6 +53,11 @@ def make_policy(
         "viterbi": lambda: Viterbi(system),
         "device-subsets": lambda: DeviceSubsets(system),
         "fixed": lambda: FixedSplit({name: _split(each) for name, each in options["splits"].items()}),
+        "dads": Dads,
+        "edgent": Edgent,
+        "even-split": lambda: EvenSplit(system),
+        "random-blocks": lambda: RandomBlocks(system),
+        "neurosurgeon": lambda: Neurosurgeon(system, NeurosurgeonSection(type="neurosurgeon", **options).objective),
         "linucb": lambda: _linucb(LinUcbSection(type="linucb", **options), system),
         "cusum-ucb": lambda: _cusum_ucb(CusumUcbSection(type="cusum-ucb", **options), system),
         "replay": lambda: _replay(Path(options["file"])),

@@ -15,8 +15,9 @@ Keys = tuple[str | int, ...]
 
 MAX_VALUE_CHARS = 60  # longer values are cut in messages
 POLICY_TYPES = (
-    "random, all-device, all-edge, fixed, greedy, exact, single-cut, min-cut, viterbi, device-subsets, linucb, "
-    "cusum-ucb, ppo, a2c, a3c, replay, onnx, sb3 or module:Class"
+    "random, all-device, all-edge, fixed, greedy, exact, single-cut, min-cut, viterbi, device-subsets, dads, "
+    "edgent, even-split, random-blocks, neurosurgeon, linucb, cusum-ucb, ppo, a2c, a3c, replay, onnx, sb3 or "
+    "module:Class"
 )
 
 _MESSAGES = {

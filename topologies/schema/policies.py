@@ -14,11 +14,13 @@ class PlainSection(Section):
     """A policy without settings."""
 
     type: Literal[
-        "random", "all-device", "all-edge", "greedy", "exact", "single-cut", "min-cut", "viterbi", "device-subsets"
-    ]
+        "random", "all-device", "all-edge", "greedy", "exact", "single-cut", "min-cut", "viterbi", "device-subsets",
+        "dads", "edgent", "even-split", "random-blocks"
+    ]  # fmt: skip
     """Policy: random, whole model at the source, whole model at the nearest edge server, least backlog, or least
-    estimated delay; the last four as if nothing waited: of the candidates with one cut (two solvers), of all paths over
-    the nodes, or of the paths with each node at most once."""
+    estimated delay; the four from `single-cut` on as if nothing waited: of the candidates with one cut (two solvers),
+    of all paths over the nodes, or of the paths with each node at most once; the last four as published: DADS, Edgent,
+    and the even and the random placement of blocks (APDI, RPDI)."""
     label: Label | None = None
     """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
 
@@ -61,6 +63,17 @@ class LearnedSection(Section):
     """Environment of the training; default: `training.environment`."""
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Settings of the training by CleanRL's names, such as `learning_rate`; default: those of the algorithm."""
+
+
+class NeurosurgeonSection(Section):
+    """The cut with the least latency or energy by regressions of layers' times (Kang et al., ASPLOS 2017)."""
+
+    type: Literal["neurosurgeon"]
+    """Neurosurgeon."""
+    label: Label | None = None
+    """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
+    objective: Literal["latency", "energy"] = "latency"
+    """What is least: the latency, or the energy of the source."""
 
 
 class LinUcbSection(Section):
@@ -170,7 +183,7 @@ class CustomSection(Section):
 def _policy_tag(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     tags = {"ppo": "learned", "a2c": "learned", "a3c": "learned"}
-    tags |= {name: name for name in ("fixed", "replay", "linucb", "cusum-ucb", "onnx", "sb3")}
+    tags |= {name: name for name in ("fixed", "replay", "neurosurgeon", "linucb", "cusum-ucb", "onnx", "sb3")}
     return tags.get(str(kind), "custom" if ":" in str(kind) else "plain")
 
 
@@ -178,6 +191,7 @@ PolicySection = Annotated[
     Annotated[PlainSection, Tag("plain")]
     | Annotated[FixedSection, Tag("fixed")]
     | Annotated[LearnedSection, Tag("learned")]
+    | Annotated[NeurosurgeonSection, Tag("neurosurgeon")]
     | Annotated[LinUcbSection, Tag("linucb")]
     | Annotated[CusumUcbSection, Tag("cusum-ucb")]
     | Annotated[ReplaySection, Tag("replay")]
