@@ -104,10 +104,14 @@ class OffloadParallel(ParallelEnv):  # type: ignore[misc]  # a class of an extra
         return seen | {self.observed: observations[0]}
 
     def _infos(self, info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Return mask and time of the step for each UE."""
-        nothing = np.arange(self.layout.choices) == 0
-        masks = {agent: nothing.copy() for agent in self.agents} | {self.observed: info["action_mask"][0]}
-        return {agent: {"action_mask": mask, "elapsed_s": float(info["elapsed_s"][0])} for agent, mask in masks.items()}
+        """Return mask and time of the step for each UE. Masks are int8, as gymnasium samples actions with them."""
+        masks = np.zeros((len(self.agents), self.layout.choices), np.int8)
+        masks[:, 0] = 1
+        masks[self.agents.index(self.observed)] = info["action_mask"][0]
+        elapsed_s = float(info["elapsed_s"][0])
+        return {
+            agent: {"action_mask": mask, "elapsed_s": elapsed_s} for agent, mask in zip(self.agents, masks, strict=True)
+        }
 
 
 def parallel_env(scenario: str, episodes: int = 64, seed: int = 0, decision_ms: float = 0.0) -> OffloadParallel:

@@ -1,5 +1,6 @@
 """The multi-agent form of the running system: what each UE knows, decides and pays is what happens in a run."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +138,22 @@ def test_a_choice_that_is_no_candidate_is_paid_by_its_ue() -> None:
 def test_the_checkers_of_pettingzoo_pass() -> None:
     checks.parallel_api_test(parallel.OffloadParallel(SYSTEMS, SETTINGS))
     checks.parallel_seed_test(lambda: parallel.OffloadParallel(SYSTEMS, SETTINGS))
+    conversions: Any = module_of_extra("pettingzoo.utils", "multi-agent")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the conversion itself, about spaces and rendering
+        checks.api_test(conversions.parallel_to_aec(parallel.OffloadParallel(SYSTEMS, SETTINGS)), num_cycles=100)
+
+
+def test_masks_are_those_that_gymnasium_samples_with() -> None:
+    """And every sampled action can be taken: rewards are those of candidates, not of failed tasks."""
+    environment = parallel.OffloadParallel(SYSTEMS, SETTINGS)
+    _, infos = environment.reset(seed=1)
+    while environment.agents:
+        spaces = {ue: environment.action_space(ue) for ue in environment.agents}
+        actions = {ue: int(space.sample(infos[ue]["action_mask"])) for ue, space in spaces.items()}
+        assert infos[environment.observed]["action_mask"][actions[environment.observed]]
+        assert sum(actions.values()) == actions[environment.observed]
+        infos = environment.step(actions)[-1]
 
 
 def test_wrong_use_is_one_line() -> None:
