@@ -58,10 +58,14 @@ class ShownStudy(NamedTuple):
 
 
 def shown_study(table: CellTable, wanted: StudyFiguresSection) -> ShownStudy:
-    """Return what is to be shown. Raises ValueError if a policy is unknown or the table has no cell."""
+    """Return what is to be shown. Raises ValueError if a policy is unknown, or no cell has the metric."""
     if not len(table.cells):
         raise ValueError("no cell of the study is finished")
     cells = with_metrics(table.cells)
+    if cells[wanted.metric].isna().all():
+        others = ", ".join(known_metrics(cells))
+        where = " with window_s" if wanted.window_s else ""
+        raise ValueError(f"metric={wanted.metric}: no cell has one{where}; must be one of {others}")
     order = cells.groupby("policy", sort=False)[wanted.metric].mean().sort_values(kind="stable")
     policies = shown_policies([str(name) for name in order.index], wanted)
     reference = wanted.reference or min(policies, key=list(order.index).index)

@@ -12,15 +12,19 @@ from results.study.figure_list import study_figures
 from results.study.latex_tables import comparisons_tex, means_tex
 from results.study.selection import ShownStudy, known_metrics, shown_study
 from results.study.summary import comparisons, interquartile_means, means
+from results.study.window import windowed
 from topologies.schema.study_figures import StudyFiguresSection
 
 
 def write_results(folder: Path, wanted: StudyFiguresSection) -> list[Path]:
     """Write `tables/` and `figures/` of a study's folder from its cells.csv, and return the paths of the files. Each
-    figure is a PDF, a PNG and a text, its caption. Raises ValueError (one line) for a damaged file and for figures that
-    the study has no data for."""
+    figure is a PDF, a PNG and a text, its caption. The rows are read for a window of time alone. Raises ValueError (one
+    line) for a damaged file and for figures that the study has no data for."""
     font_settings(wanted.font)  # before the work, since it may be missing
-    study = shown_study(read_cells(folder / CELLS_FILE), wanted)
+    table = read_cells(folder / CELLS_FILE)
+    if wanted.window_s is not None:
+        table = windowed(folder, table, wanted.window_s)
+    study = shown_study(table, wanted)
     for name in ("tables", "figures"):
         (folder / name).mkdir(exist_ok=True)
     figures = list(study_figures(study))
