@@ -36,6 +36,11 @@ def number(value: float) -> str:
     return f"{value:.{min(digits, 9)}f}"
 
 
+def interval_text(low: float, high: float) -> str:
+    """Format an interval, NaN as a dash."""
+    return "-" if math.isnan(low) else f"{number(low)} to {number(high)}"
+
+
 def percent(value: float) -> str:
     """Format a share in per cent, with one decimal below 10 %; NaN as a dash."""
     if math.isnan(value):

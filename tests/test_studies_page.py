@@ -22,7 +22,7 @@ def test_the_study_runs_and_its_rows_are_read(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "speed.yaml").write_text(block("yaml"))
     done = call("study", tmp_path / "speed.yaml", "--out", tmp_path / "studies", "--quiet")
     assert done.returncode == 0, done.stderr
-    assert "30 of 30 cells" in done.stdout
+    assert "30 of 30 cells" in done.stdout and "95 % interval" in done.stdout
     folder = tmp_path / "studies" / "speed"
     named = re.findall(r"`([\w.]+/?)`", "\n".join(re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)))
     assert len(named) == 9

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airsplit.cli.options import Json, NoCache, NoFigures, Overrides, Quiet, Traceback
-from airsplit.cli.output import command_line, fail, print_json
+from airsplit.cli.output import command_line, fail, print_json, print_rows
 from airsplit.cli.sensitivity import processors
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def study(
         paths = [] if no_figures or done.table is None else write_study_results(done.path, loaded, command)
     except UnfinishedRun as error:
         paths, unmade = [], str(error)
-    print_study(done, paths, as_json)
+    print_study(done, paths, loaded.study.figures.metric, as_json)
     if done.manifest.failed:
         failed = f"{done.path / FAILED_FILE}: {done.manifest.failed} cells failed; the same command tries them again"
         fail(5, *([unmade] if unmade else []), failed)
@@ -65,8 +65,8 @@ def study(
         fail(6, unmade)
 
 
-def print_study(done: "FinishedStudy", paths: list[Path], as_json: bool) -> None:
-    """Print the folder of a study, its digest, and the files of its results."""
+def print_study(done: "FinishedStudy", paths: list[Path], metric: str, as_json: bool) -> None:
+    """Print the folder of a study, its digest, and its results: the means of a metric, and where the files are."""
     manifest = done.manifest
     facts = {"cells": manifest.cells, "failed": manifest.failed, "study_sha256": manifest.study_sha256}
     if as_json:
@@ -74,5 +74,28 @@ def print_study(done: "FinishedStudy", paths: list[Path], as_json: bool) -> None
         return
     print(f"{done.path}: {manifest.cells - manifest.failed} of {manifest.cells} cells")
     print(f"study_sha256: {manifest.study_sha256}")
+    if paths:
+        print_means(done.path, metric)
     for folder in dict.fromkeys(path.parent for path in paths):
         print(f"{folder}: {sum(path.parent == folder for path in paths)} files")
+
+
+def print_means(folder: Path, metric: str) -> None:
+    """Print the mean of a metric by setting and policy, with its interval and the number of cells."""
+    import pandas as pd
+
+    from results.text import interval_text, number
+
+    table = pd.read_csv(folder / "tables" / "means.csv", keep_default_na=False, na_values={"low": [""], "high": [""]})
+    columns = list(table.columns)
+    print_rows(
+        [
+            {name: str(row[name]) for name in columns[: columns.index("metric")]}
+            | {
+                metric: number(row["value"]),
+                "95 % interval": interval_text(row["low"], row["high"]),
+                "cells": row["cells"],
+            }
+            for row in table[table["metric"] == metric].to_dict("records")
+        ]
+    )

@@ -8,6 +8,7 @@ import pytest
 
 from airsplit.study.folder import FAILED_FILE
 from airsplit.study.parts import StudyCell, StudyTraining
+from results.progress import time_left
 from results.study.cell_table import CELLS_FILE, read_cells
 from results.study.manifest import load_study_manifest
 from results.study.rows import ROWS_FOLDER, rows_file
@@ -164,3 +165,9 @@ def test_folders_of_others_are_refused(tmp_path: Path) -> None:
     run_inline(other, executor)
     assert kinds(executor) == (0, 0)
     assert json.loads((folder / "origin.json").read_text()) == {"file": str(other)}
+
+
+def test_time_left_is_that_of_the_parts_before() -> None:
+    assert (time_left(10, 1, 4), time_left(20, 2, 3)) == ("about 30 s left", "about 10 s left")
+    assert (time_left(60, 1, 4), time_left(3600, 1, 4)) == ("about 3 min left", "about 3.0 h left")
+    assert time_left(5, 0, 3) == time_left(5, 3, 3) == ""
