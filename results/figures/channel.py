@@ -13,7 +13,7 @@ from emulator.core.arrays import Floats
 from emulator.core.units import NS_PER_MS, NS_PER_S
 from emulator.trace import Trace
 from results.figures.policy_data import within
-from results.figures.style import INK, PLAIN, page, save, tidy
+from results.figures.style import INK, PAGE_IN, PLAIN, is_narrow, page, save, tidy
 from results.placements import device_share, placement_in_words
 from topologies.schema.study_figures import FigureStyleSection
 
@@ -57,7 +57,8 @@ def rate_and_placement(
     with page(1.75 + 0.2 * len(names), style=style) as figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.25, 0.3 + 0.2 * len(names)))
         draw_rate(above, trace, round(stop_s * NS_PER_S))
-        above.set_title(f"{source}: rate of its own link, and where its tasks ran", loc="left")
+        title = "rate and placements" if is_narrow(style, PAGE_IN) else "rate of its own link, and where its tasks ran"
+        above.set_title(f"{source}: {title}", loc="left")
         above.set_xlabel("")
         _draw_placements(below, rows, names)
         below.set(xlabel="Time (s)", xlim=(start_s, stop_s))
