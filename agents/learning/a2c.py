@@ -41,12 +41,12 @@ class _A2c:
         self.updates = max(1, settings.total_timesteps // self.steps)
         self._parameters = Parameters(network, environment.shape, settings, seed)
         _, self._rng = worker_copy(network, settings, seed, 0, self._parameters.model)  # draws of A3C's first worker
-        self._collector = Collector(environment, environment_seed(seed), self._rng)
+        self._collector = Collector(environment, environment_seed(seed), self._rng, settings)
 
     def update(self, left: float) -> UpdateReport:
         """Learn from a rollout. `left`: remaining share of the training, 1 to 0."""
         model = self._parameters.model
-        rollout = self._collector.collect(model, self.settings.num_steps)
+        rollout = self._collector.collect(model)
         gradient = gradient_of(model, rollout, self.settings, left)
         self._parameters.apply(gradient.values, left)
         return gradient.report

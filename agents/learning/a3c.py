@@ -90,11 +90,11 @@ class _Worker:
         self.settings, self.shared = task.settings, shared
         self.model, self.rng = worker_copy(task.network, task.settings, task.seed, number, shared)
         first_seed = environment_seed(task.seed, number * task.settings.num_envs)
-        self.collector = Collector(environment, first_seed, self.rng)
+        self.collector = Collector(environment, first_seed, self.rng, task.settings)
 
     def gradient(self, left: float) -> Gradient:
         """Sample a rollout and return its gradient. `left`: remaining share of the training, 1 to 0."""
-        rollout = self.collector.collect(self.model, self.settings.num_steps)
+        rollout = self.collector.collect(self.model)
         return gradient_of(self.model, rollout, self.settings, left)
 
     def copy(self) -> None:

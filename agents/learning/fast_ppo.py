@@ -11,6 +11,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from agents.learning import kernels
+from agents.learning.credit import EarnedRewards, forget_rows
 from agents.learning.draws import Draws
 from agents.learning.flat_networks import SEPARATE, FlatNetworks, Parts
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, environment_seed, restored_step, step_state
@@ -22,6 +23,7 @@ from agents.learning.training.loop import run
 from agents.learning.training.state import Arrays, TrainingState, assign, joined
 from agents.learning.training.supervision import UNSUPERVISED, Supervision
 from agents.learning.training.weights import Weights
+from emulator.core.arrays import Ints
 
 
 def train(
@@ -58,28 +60,31 @@ class _FastPpo:
         self.steps = T * N
         self.updates = max(1, settings.total_timesteps // self.steps)
         self.draws = Draws(seed)
-        self.networks = FlatNetworks(environment.shape, settings.hidden, (T + 1) * N, trunks=trunks)
+        R = (settings.credit_steps if environment.has_credits else 0) + T  # steps that are kept
+        most_rows = max((T + 1) * N, -(-R * N // settings.num_minibatches))
+        self.networks = FlatNetworks(environment.shape, settings.hidden, most_rows, trunks=trunks)
         self.networks.parameters.draw(self.draws)
         self.mean, self.square = (Parts(environment.shape, settings.hidden, trunks=trunks) for _ in range(2))
         self.adam_steps = 0
 
         self.observed = environment.reset(environment_seed(seed))
         self.running_returns = np.zeros(N)
-        self.observations = np.zeros((T + 1, N, features), dtype=np.float32)
-        self.masks = np.zeros((T + 1, N, M, K), dtype=np.bool_)
-        self.actions = np.zeros((T, N, M), dtype=np.int64)
-        self.rewards = np.zeros((T, N), dtype=np.float32)
-        self.terminated, self.ended, self.resets = (np.zeros((T, N), dtype=np.bool_) for _ in range(3))
-        self.discounts, self.advantages, self.log_probabilities, self.targets = (
-            np.zeros((T, N), dtype=np.float32) for _ in range(4)
-        )
+        self.earned = EarnedRewards(R - T, T, N)
+        self.observations = np.zeros((R + 1, N, features), dtype=np.float32)
+        self.masks = np.ones((R + 1, N, M, K), dtype=np.bool_)
+        self.values = np.zeros((R + 1, N), dtype=np.float32)  # as they were when the step was taken
+        self.actions = np.zeros((R, N, M), dtype=np.int64)
+        self.terminated, self.ended = np.zeros((2, R, N), dtype=np.bool_)
+        self.discounts, self.log_probabilities = np.zeros((2, R, N), dtype=np.float32)
+        self.advantages, self.targets = np.zeros((2, R, N), dtype=np.float32)
         self.shuffled = Rows._make(np.empty_like(column) for column in self.rows())
 
     def update(self, left: float) -> UpdateReport:
         """Learn from a rollout. `left`: remaining share of the training, 1 to 0."""
         settings = self.settings
-        returns = self.roll_out()
-        values, rows, learned = self.values(), self.rows(), np.flatnonzero(~self.resets)
+        returns, learned = self.roll_out()
+        self.judge()
+        values, rows = self.values[:-1].ravel(), self.rows()
         size = -(-len(learned) // settings.num_minibatches)
         statistics = []
         for _ in range(settings.update_epochs):
@@ -90,7 +95,7 @@ class _FastPpo:
         _, entropy, value_loss, approx_kl, _ = statistics[-1]
         clipfrac = sum(each[-1] for each in statistics) / len(statistics)
         explained = explained_variance(values[learned], rows.returns[learned])
-        reward_mean = float(self.rewards[~self.resets].mean())
+        reward_mean = float(self.earned.rewards.ravel()[learned].mean())
         return UpdateReport(reward_mean, returns, Diagnostics(entropy, value_loss, explained, approx_kl, clipfrac))
 
     def weights(self) -> Weights:
@@ -104,6 +109,7 @@ class _FastPpo:
             learner=TrainingState(arrays, {"adam_steps": self.adam_steps}),
             draws=self.draws.state(),
             step=step_state(self.observed),
+            earned=self.earned.state(),
             environments=self.environment.state(),
         )
 
@@ -115,52 +121,77 @@ class _FastPpo:
         self.adam_steps = int(data["adam_steps"])
         self.draws.restore(state.part("draws"))
         self.observed = restored_step(state.part("step"))
+        self.earned.restore(state.part("earned"))
         self.environment.restore(state.part("environments"))
 
     def _kept(self) -> Arrays:
         """Return the arrays that last from one update to the next."""
         parts = {"weights": self.networks.parameters, "mean": self.mean, "square": self.square}
-        return {name: each.flat for name, each in parts.items()} | {"returns": self.running_returns}
+        return {name: each.flat for name, each in parts.items()} | {"returns": self.running_returns} | self._steps()
 
-    def roll_out(self) -> list[float]:
-        """Take T steps in all environments. Return the returns of the episodes that ended."""
-        noise = self.draws.uniform(self.masks[:-1].shape)
+    def _steps(self) -> Arrays:
+        """Return the columns of the steps that are kept, but for those in `earned`."""
+        names = ("observations", "masks", "values", "actions", "terminated", "ended", "discounts", "log_probabilities")
+        return {name: getattr(self, name) for name in names}
+
+    def roll_out(self) -> tuple[list[float], Ints]:
+        """Take T steps in all environments, and further T until there are steps to learn from. Return the returns of
+        the episodes that ended, and the numbers of these steps among all R * N."""
+        returns: list[float] = []
+        while True:
+            self._step(returns)
+            learned = np.flatnonzero(self.earned.take_settled())
+            if len(learned):
+                return returns, learned
+
+    def _step(self, returns: list[float]) -> None:
+        """Take T steps, and add the returns of the episodes that end."""
+        T, last = self.settings.num_steps, len(self.actions)
+        self.earned.begin_rollout()
+        for column in self._steps().values():
+            forget_rows(column, T)
+        noise = self.draws.uniform((T, *self.masks.shape[1:]))
         np.maximum(noise, np.float32(1e-20), out=noise)
         noise = -np.log(-np.log(noise))
-        returns: list[float] = []
         state = self.observed
-        for t in range(len(self.actions)):
+        for t in range(last - T, last):
             self.observations[t], self.masks[t] = state.observations, state.masks
-            np.logical_or(state.terminated, state.truncated, out=self.resets[t])
-            kernels.choose(self.networks.logits(self.observations[t]), self.masks[t], noise[t], self.actions[t])
+            resets = np.logical_or(state.terminated, state.truncated)
+            logits = self.networks.logits(self.observations[t])
+            kernels.choose(logits, self.masks[t], noise[t - last + T], self.actions[t])
             state = self.environment.step(self.actions[t])
-            self.rewards[t], self.terminated[t] = state.rewards, state.terminated
+            self.earned.add(t, state.rewards, state.credits, resets)
+            self.terminated[t] = state.terminated
             self.discounts[t] = self.settings.gamma**state.times
             ended = np.logical_or(state.terminated, state.truncated, out=self.ended[t])
             self.running_returns += state.rewards
             if ended.any():
                 returns.extend(self.running_returns[ended].tolist())
                 self.running_returns[ended] = 0
-        self.observations[-1], self.masks[-1] = state.observations, state.masks
+        self.observations[last], self.masks[last] = state.observations, state.masks
         self.observed = state
-        return returns
+        self._look(last - T)
 
-    def values(self) -> Array:
-        """Return the values of all steps before the update, shape (T * N,), and compute what is learned from them."""
-        (T, N), (features, M, K) = self.rewards.shape, self.environment.shape
-        output = self.networks.forward(self.observations.reshape(-1, features), self.masks.reshape(-1, M, K))
-        kernels.chosen(
-            output.shifted, output.totals, self.actions.reshape(T * N, -1), self.log_probabilities.reshape(-1)
+    def _look(self, first: int) -> None:
+        """Compute the values of the states and the probabilities of the actions from row `first` on."""
+        features, M, K = self.environment.shape
+        output = self.networks.forward(
+            self.observations[first:].reshape(-1, features), self.masks[first:].reshape(-1, M, K)
         )
-        values, settings = output.values.reshape(T + 1, N), self.settings
+        self.values[first:] = output.values.reshape(-1, self.settings.num_envs)
+        actions, out = self.actions[first:].reshape(-1, M), self.log_probabilities[first:].reshape(-1)
+        kernels.chosen(output.shifted, output.totals, actions, out)
+
+    def judge(self) -> None:
+        """Compute the advantages of all steps, and the values that are learned."""
         kernels.advantages_of(
-            self.rewards, values, self.terminated, self.ended, self.discounts, settings.gae_lambda, self.advantages
-        )
-        np.add(self.advantages, values[:-1], out=self.targets)
-        return values[:-1].ravel().copy()
+            self.earned.rewards, self.values, self.terminated, self.ended, self.earned.settled, self.discounts,
+            self.settings.gae_lambda, self.advantages,
+        )  # fmt: skip
+        np.add(self.advantages, self.values[:-1], out=self.targets)
 
     def rows(self) -> Rows:
-        """Return the steps of the rollout, one a row."""
+        """Return the steps that are kept, one a row."""
         features, M, K = self.environment.shape
         return Rows(
             self.observations[:-1].reshape(-1, features), self.masks[:-1].reshape(-1, M, K),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from agents.learning.credit import Credits
 from agents.learning.training.state import Resumable, TrainingState
 from emulator.core.arrays import Flags, Float32s, Ints
 
@@ -31,6 +32,7 @@ class Step(NamedTuple):
     terminated: Flags  # (N,)
     truncated: Flags  # (N,)
     times: npt.NDArray[Any]  # (N,): units of time that the step took
+    credits: Credits | None = None  # where an environment says which steps earned the rewards
 
 
 class HeadedEnvironment:
@@ -38,7 +40,8 @@ class HeadedEnvironment:
     `MultiDiscrete([K] * M)`, autoreset mode NEXT_STEP, and perhaps `info["action_mask"]`, (N, K) or (N, M, K), and
     `info["elapsed_s"]`, (N,). With the latter the unit of time, over which rewards are discounted, is a second (a
     semi-Markov decision process: Bradtke and Duff, "Reinforcement learning methods for continuous-time Markov decision
-    problems", NIPS 1994), otherwise a step.
+    problems", NIPS 1994), otherwise a step. If the environment's metadata have `"credits": True`, `info["credits"]` are
+    `Credits`, in which each step earns one reward, and learners take these in the place of the step's rewards.
 
     Raises ValueError for an environment of another form.
     """
@@ -48,6 +51,7 @@ class HeadedEnvironment:
         self.num_envs = environment.num_envs
         if environment.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP) != AutoresetMode.NEXT_STEP:
             raise ValueError("environment: autoreset mode must be NEXT_STEP")
+        self.has_credits = bool(environment.metadata.get("credits"))
         self._actions = environment.single_action_space
         self.shape = shape_of(environment.single_observation_space, self._actions)
         self._mask_shape = (self.num_envs, self.shape.heads, self.shape.outcomes)
@@ -66,8 +70,8 @@ class HeadedEnvironment:
         """Take actions, shape (N, M)."""
         taken = actions[:, 0] if isinstance(self._actions, gymnasium.spaces.Discrete) else actions
         observations, rewards, terminated, truncated, info = self._environment.step(taken)
-        times = info.get("elapsed_s", self._one_each)
-        return Step(self._features(observations), self._masks(info), rewards, terminated, truncated, times)
+        times, credited = info.get("elapsed_s", self._one_each), info["credits"] if self.has_credits else None
+        return Step(self._features(observations), self._masks(info), rewards, terminated, truncated, times, credited)
 
     def state(self) -> TrainingState:
         """Return the state of the environments. Raises ValueError if they are not `Resumable`."""
@@ -100,13 +104,14 @@ def environment_seed(training_seed: int, index: int = 0) -> int:
 
 
 def step_state(step: Step) -> TrainingState:
-    """Return the arrays of a step as a state."""
-    return TrainingState({name: np.array(values) for name, values in step._asdict().items()}, {})
+    """Return the arrays of a step as a state. Its credits are not needed any more."""
+    arrays = step._replace(credits=None)._asdict()
+    return TrainingState({name: np.array(values) for name, values in arrays.items() if values is not None}, {})
 
 
 def restored_step(state: TrainingState) -> Step:
-    """Return the step of a state. Raises TypeError if it is none."""
-    return Step(**state.arrays)
+    """Return the step of a state. Raises KeyError if it is none."""
+    return Step(*(state.arrays[name] for name in Step._fields if name != "credits"))
 
 
 def shape_of(observations: "gymnasium.Space[Any]", actions: "gymnasium.Space[Any]") -> Shape:

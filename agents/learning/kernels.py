@@ -90,8 +90,9 @@ def choose(logits: Array, masks: Flags, noise: Array, actions: Ints) -> None:
 
 @compiled
 def advantages_of(
-    rewards: Array, values: Array, terminated: Flags, ended: Flags, discounts: Array, gae_lambda: float, out: Array
-) -> None:
+    rewards: Array, values: Array, terminated: Flags, ended: Flags, settled: Flags, discounts: Array,
+    gae_lambda: float, out: Array,
+) -> None:  # fmt: skip
     """Write generalised advantage estimates into `out`; see `ppo.advantages_of`."""
     number = out.dtype.type
     decay = number(gae_lambda)
@@ -99,7 +100,7 @@ def advantages_of(
         running = number(0)
         for t in range(len(rewards) - 1, -1, -1):
             after = number(0) if terminated[t, i] else values[t + 1, i]
-            error = rewards[t, i] + discounts[t, i] * after - values[t, i]
+            error = rewards[t, i] + discounts[t, i] * after - values[t, i] if settled[t, i] else number(0)
             running = error if ended[t, i] else error + discounts[t, i] * decay * running
             out[t, i] = running
 

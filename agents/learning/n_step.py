@@ -26,7 +26,7 @@ def gradient_of(model: ActorCritic, rollout: Rollout, settings: A2cSettings, lef
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    reward_mean = rollout.rewards[~rollout.resets].mean().item()
+    reward_mean = rollout.rewards[rollout.learned].mean().item()
     return Gradient(gradients, UpdateReport(reward_mean, rollout.returns, diagnostics))
 
 
@@ -36,8 +36,8 @@ def loss_of(model: ActorCritic, rollout: Rollout, settings: A2cSettings, left: f
     observations, masks = rollout.observations[:-1], rollout.masks[:-1]
     values, last_value = rollout.values[:-1], rollout.values[-1]
     discounts = rollout.discounts(settings.gamma)
-    returns = returns_of(rollout.rewards, values, last_value, rollout.terminated, rollout.ended, discounts)
-    learn = ~rollout.resets
+    settled, learn = rollout.settled, rollout.learned
+    returns = returns_of(rollout.rewards, values, last_value, rollout.terminated, rollout.ended, settled, discounts)
     log_p, values = model(observations[learn], masks[learn])  # (batch, M, K), (batch,)
     advantages = returns[learn] - values.detach()
     entropy_mean = entropy(log_p).mean()
@@ -49,17 +49,24 @@ def loss_of(model: ActorCritic, rollout: Rollout, settings: A2cSettings, left: f
 
 
 def returns_of(
-    rewards: Tensor, values: Tensor, last_value: Tensor, terminated: Tensor, ended: Tensor, discounts: Tensor
+    rewards: Tensor,
+    values: Tensor,
+    last_value: Tensor,
+    terminated: Tensor,
+    ended: Tensor,
+    settled: Tensor,
+    discounts: Tensor,
 ) -> Tensor:
     """Return n-step returns, shape (T, N): the rewards up to the end of the rollout or of the episode, then the value
     of the state there. `last_value`: (N,), of the state after the rollout. The value after an episode that
-    `terminated` is 0; the row after one that was truncated is that of the truncated state. `discounts`: (T, N), of what
-    follows each step."""
+    `terminated` is 0; the row after one that was truncated is that of the truncated state. The return of a step whose
+    reward is not `settled` is its value. `discounts`: (T, N), of what follows each step."""
     returns = torch.zeros_like(rewards)
     running = last_value
     for t in reversed(range(len(rewards))):
         after = values[t + 1] if t + 1 < len(values) else last_value
         running = torch.where(ended[t], after, running)
         running = rewards[t] + discounts[t] * torch.where(terminated[t], 0.0, running)
+        running = torch.where(settled[t], running, values[t])
         returns[t] = running
     return returns

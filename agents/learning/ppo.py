@@ -45,13 +45,13 @@ class _Ppo:
         self._rng = torch.Generator().manual_seed(seed)
         self._model = network(environment.shape, settings.hidden, self._rng)
         self._optimizer = torch.optim.Adam(self._model.parameters(), lr=settings.learning_rate, eps=1e-5)
-        self._collector = Collector(environment, environment_seed(seed), self._rng)
+        self._collector = Collector(environment, environment_seed(seed), self._rng, settings)
 
     def update(self, left: float) -> UpdateReport:
         """Learn from a rollout. `left`: remaining share of the training, 1 to 0."""
         settings, model, optimizer = self.settings, self._model, self._optimizer
         optimizer.param_groups[0]["lr"] = settings.learning_rate * left
-        rollout = self._collector.collect(model, settings.num_steps)
+        rollout = self._collector.collect(model)
         batch = batch_of(rollout, settings)
         clipfracs = []
         for _ in range(settings.update_epochs):
@@ -69,7 +69,7 @@ class _Ppo:
             loss.approx_kl,
             sum(clipfracs) / len(clipfracs),
         )
-        reward_mean = rollout.rewards[~rollout.resets].mean().item()
+        reward_mean = rollout.rewards[rollout.learned].mean().item()
         return UpdateReport(reward_mean, rollout.returns, diagnostics)
 
     def weights(self) -> Weights:
@@ -104,15 +104,14 @@ class Batch(NamedTuple):
 
 
 def batch_of(rollout: Rollout, settings: PpoSettings) -> Batch:
-    """Return the steps of a rollout that are not resets, with advantages and returns."""
-    discounts = rollout.discounts(settings.gamma)
+    """Return the steps that a rollout is learned from, with advantages and returns."""
+    discounts, settled = rollout.discounts(settings.gamma), rollout.settled
     advantages = advantages_of(
-        rollout.rewards, rollout.values, rollout.terminated, rollout.ended, discounts, settings.gae_lambda
+        rollout.rewards, rollout.values, rollout.terminated, rollout.ended, settled, discounts, settings.gae_lambda
     )
     values = rollout.values[:-1]
     columns = (rollout.observations[:-1], rollout.masks[:-1], rollout.actions, rollout.log_probabilities)
-    learn = ~rollout.resets
-    return Batch(*(tensor[learn] for tensor in (*columns, advantages, advantages + values, values)))
+    return Batch(*(tensor[rollout.learned] for tensor in (*columns, advantages, advantages + values, values)))
 
 
 class MinibatchLoss(NamedTuple):
@@ -144,19 +143,26 @@ def minibatch_loss(model: ActorCritic, settings: PpoSettings, left: float, batch
 
 
 def advantages_of(
-    rewards: Tensor, values: Tensor, terminated: Tensor, ended: Tensor, discounts: Tensor, gae_lambda: float
+    rewards: Tensor,
+    values: Tensor,
+    terminated: Tensor,
+    ended: Tensor,
+    settled: Tensor,
+    discounts: Tensor,
+    gae_lambda: float,
 ) -> Tensor:
     """Return generalised advantage estimates (Schulman et al. 2016, arXiv 1506.02438), shape (T, N).
 
     `values` has one more row than the others; row t + 1 is of the state after step t. The sum stops where an episode
-    `ended`. The value after it is 0 if it `terminated`, otherwise that of the truncated state. `discounts`, (T, N), are
-    those of what follows each step.
+    `ended`. The value after it is 0 if it `terminated`, otherwise that of the truncated state. A step whose reward is not
+    `settled` adds nothing: it is taken to have earned what its values say. `discounts`, (T, N), are those of what follows
+    each step.
     """
     advantages = torch.zeros_like(rewards)
     running = torch.zeros_like(rewards[0])
     for t in reversed(range(len(rewards))):
         after = torch.where(terminated[t], 0.0, values[t + 1])
-        error = rewards[t] + discounts[t] * after - values[t]
+        error = torch.where(settled[t], rewards[t] + discounts[t] * after - values[t], 0.0)
         running = error + discounts[t] * gae_lambda * torch.where(ended[t], 0.0, running)
         advantages[t] = running
     return advantages

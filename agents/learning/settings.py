@@ -39,6 +39,7 @@ class PpoSettings:
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     hidden: int = 64  # units of each of the two tanh layers
+    credit_steps: int = 512  # for which a step waits for its reward, in environments that credit rewards to steps
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class A2cSettings:
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     hidden: int = 64  # units of each of the two tanh layers
+    credit_steps: int = 512  # as in PPO
 
 
 @dataclass(frozen=True)

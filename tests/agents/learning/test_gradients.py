@@ -33,7 +33,7 @@ def rolled_out(problem: str, network: MakeNetwork) -> tuple[ActorCritic, Rollout
     with torch.no_grad():
         for parameter in model.parameters():  # so that logits differ
             parameter.add_(torch.randn(parameter.shape, generator=rng) / 2)
-    rollout = Collector(environment, 1, rng).collect(model, 8)
+    rollout = Collector(environment, 1, rng, A2C).collect(model)
     names = ("observations", "values", "log_probabilities", "rewards")
     return model.double(), rollout._replace(**{name: getattr(rollout, name).double() for name in names})
 
@@ -87,8 +87,11 @@ def test_gradient_of_a2c_and_a3c(problem: str, network: MakeNetwork) -> None:
     with torch.no_grad():
         _, values = model(rollout.observations, rollout.masks)
     discounts = rollout.discounts(A2C.gamma)
-    n_steps = n_step.returns_of(rollout.rewards, values[:-1], values[-1], rollout.terminated, rollout.ended, discounts)
-    learn, M = ~rollout.resets, model.shape.heads
+    last, settled = values[-1], rollout.settled
+    n_steps = n_step.returns_of(
+        rollout.rewards, values[:-1], last, rollout.terminated, rollout.ended, settled, discounts
+    )
+    learn, M = rollout.learned, model.shape.heads
 
     def written_out() -> torch.Tensor:
         """The mean over heads of -(log pi_i A + beta H_i), and the critic's squared error."""
