@@ -100,14 +100,14 @@ def _onnx(options: Mapping[str, Any], system: System) -> Policy:
     from agents.foreign.onnx_network import load_network
 
     file = Path(options["file"])
-    return BestChoice(file, load_network(file, options, system), ns_from_ms(options["decision_ms"]))
+    return BestChoice(file, load_network(file, options, system), system.control, ns_from_ms(options["decision_ms"]))
 
 
 def _stable_baselines(options: Mapping[str, Any], system: System) -> Policy:
     from agents.foreign.stable_baselines_model import load_model
 
     file = Path(options["file"])
-    return BestChoice(file, load_model(file, options, system), ns_from_ms(options["decision_ms"]))
+    return BestChoice(file, load_model(file, options, system), system.control, ns_from_ms(options["decision_ms"]))
 
 
 def _replay(path: Path) -> Policy:

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from agents.offload.episodes import coupled_layout_of
-from agents.split_inference.encoding import Encoder, Layout, layout_of
+from agents.split_inference.encoding import Layout, layout_of
+from agents.split_inference.run_encoder import RunEncoder
 from emulator.core.arrays import Flags, Float32s
 from emulator.policy import Observation
-from emulator.system import System
+from emulator.system import Control, System
 from emulator.task import Placement
 
 Scores = Callable[[Float32s, Flags], Float32s]  # (features,) and a mask (choices,) to (choices,)
@@ -27,19 +28,21 @@ class BestChoice:
     """Takes the candidate with the highest score; of equals, the first. What is no candidate is never taken, however
     high its score is. Each decision takes `decision_ns` of the run's time."""
 
-    def __init__(self, file: Path, scorer: Scorer, decision_ns: int) -> None:
+    def __init__(self, file: Path, scorer: Scorer, control: Control, decision_ns: int) -> None:
         self.decision_ns = decision_ns
         self._file, self._scores = file, scorer.scores
-        self._encoder = Encoder(scorer.layout)
+        self._encoder = RunEncoder(scorer.layout, control)
+        self.hear = self._encoder.hear
 
     def decide(self, observation: Observation) -> Placement:
         """Return the candidate with the highest score. Raises ValueError if the score of a candidate is no number."""
-        task = observation.task
-        placements, mask = self._encoder.choices(task.source, task.kind.name, tuple(observation.candidates))
-        scores = self._scores(self._encoder.features(observation), mask)
+        features, placements, mask = self._encoder.encode(observation)
+        scores = self._scores(features, mask)
         if np.isnan(scores[mask]).any():
             raise ValueError(f"file={self._file}: must give a number for each choice, not NaN")
-        return placements[int(np.argmax(np.where(mask, scores, -np.inf)))]
+        placement = placements[int(np.argmax(np.where(mask, scores, -np.inf)))]
+        self._encoder.tell(observation, placement)
+        return placement
 
 
 def layout_by_size(file: Path, environment: str | None, features: int, system: System) -> Layout:

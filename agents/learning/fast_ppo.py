@@ -16,7 +16,6 @@ from agents.learning.draws import Draws
 from agents.learning.flat_networks import SEPARATE, FlatNetworks, Parts
 from agents.learning.heads import HeadedEnvironment, MakeEnvironment, environment_seed, restored_step, step_state
 from agents.learning.kernels import Rows
-from agents.learning.network_kernels import Array
 from agents.learning.settings import PpoSettings
 from agents.learning.training.curve import Curve, Diagnostics, UpdateReport, explained_variance
 from agents.learning.training.loop import run

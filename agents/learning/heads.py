@@ -111,7 +111,15 @@ def step_state(step: Step) -> TrainingState:
 
 def restored_step(state: TrainingState) -> Step:
     """Return the step of a state. Raises KeyError if it is none."""
-    return Step(*(state.arrays[name] for name in Step._fields if name != "credits"))
+    arrays = state.arrays
+    return Step(
+        arrays["observations"],
+        arrays["masks"],
+        arrays["rewards"],
+        arrays["terminated"],
+        arrays["truncated"],
+        arrays["times"],
+    )
 
 
 def shape_of(observations: "gymnasium.Space[Any]", actions: "gymnasium.Space[Any]") -> Shape:

@@ -154,9 +154,9 @@ def advantages_of(
     """Return generalised advantage estimates (Schulman et al. 2016, arXiv 1506.02438), shape (T, N).
 
     `values` has one more row than the others; row t + 1 is of the state after step t. The sum stops where an episode
-    `ended`. The value after it is 0 if it `terminated`, otherwise that of the truncated state. A step whose reward is not
-    `settled` adds nothing: it is taken to have earned what its values say. `discounts`, (T, N), are those of what follows
-    each step.
+    `ended`. The value after it is 0 if it `terminated`, otherwise that of the truncated state. A step whose reward is
+    not `settled` adds nothing: it is taken to have earned what its values say. `discounts`, (T, N), are those of what
+    follows each step.
     """
     advantages = torch.zeros_like(rewards)
     running = torch.zeros_like(rewards[0])

@@ -75,9 +75,12 @@ class A3cSettings(A2cSettings):
 
 LearnerSettings = PpoSettings | A2cSettings
 DEFAULTS: Mapping[str, LearnerSettings] = {"ppo": PpoSettings(), "a2c": A2cSettings(), "a3c": A3cSettings()}
-COUPLED_GAMMA = 0.9  # of a second: a decision changes what the tasks of the next seconds find
+# Of tasks that meet. Their costs are credited to their own decisions, so that `gamma` 0 learns what is best for each
+# task among the others, and more also counts what it costs the next ones. Measured: docs/offload.md.
 COUPLED_DEFAULTS: Mapping[str, LearnerSettings] = {
-    agent: replace(settings, gamma=COUPLED_GAMMA) for agent, settings in DEFAULTS.items()
+    "ppo": PpoSettings(num_steps=64, ent_coef=0.05),
+    "a2c": A2cSettings(num_steps=32, ent_coef=0.05),
+    "a3c": A3cSettings(num_steps=32, ent_coef=0.05),
 }
 
 

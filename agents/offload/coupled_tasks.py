@@ -12,6 +12,7 @@ from agents.offload.episodes import OffloadSettings, coupled_layout_of
 from agents.offload.vector_environment import OffloadVector
 from agents.split_inference.encoding import Layout
 from agents.split_inference.learned import actor_logits
+from agents.split_inference.sampling import Sampler
 from emulator.core.arrays import Float32s
 from emulator.system import System
 
@@ -48,14 +49,19 @@ class CoupledTasks:
         return float(point["episode_return"])
 
     def mean_return(self, weights: Mapping[str, Float32s]) -> float:
-        """Return minus the cost of all tasks of an episode whose actor takes its best choices, in seconds, on average
-        over all episodes. Tasks that end after the episode count too, as in a run."""
+        """Return minus the cost of all tasks of an episode in which the actor decides as in a run, in seconds, on
+        average over all episodes. Tasks that end after the episode count too."""
         count, vector = self.settings.episodes, self._all_episodes
+        samplers = [Sampler(episode.seed) for episode in vector.runs.episodes]
         earned, is_over = np.zeros(count), np.zeros(count, np.bool_)
         vector.seed(0)
         observations, info = vector.start(range(count))
         while not is_over.all():
-            actions = actor_logits(weights, observations, info["action_mask"]).argmax(axis=1)
+            logits = actor_logits(weights, observations, info["action_mask"])
+            actions = np.zeros(count, np.int64)
+            for run in np.flatnonzero(~is_over).tolist():
+                stream, number = vector.observed(run)
+                actions[run] = samplers[run].choose(stream.source, stream.kind.name, number, logits[run])
             observations, rewards, _, truncated, info = vector.step(actions)
             earned[~is_over] += rewards[~is_over]
             ended = truncated & ~is_over

@@ -14,6 +14,7 @@ from emulator.core.arrays import Flags, Float32s
 from emulator.core.cache import user_cache
 from emulator.core.units import ns_from_ms
 from emulator.system import System
+from emulator.workload import Stream
 from topologies.build import training_systems
 
 KEPT_SYSTEMS = 4  # of the last scenarios, for further environments of the same contents
@@ -56,6 +57,10 @@ class Offload(gymnasium.Env[Float32s, np.int64]):
         masks: Flags = self._vector.action_masks()[0]
         return masks
 
+    def observed(self) -> tuple[Stream, int]:
+        """Return the stream and the number of the observed task."""
+        return self._vector.observed(0)
+
     def outstanding_s(self) -> float:
         """Return the cost of the tasks that have not ended, which is due after the episode's end; the episode is over
         then. The rewards of an episode and this cost are those of a run of `airsplit run`."""
@@ -63,7 +68,7 @@ class Offload(gymnasium.Env[Float32s, np.int64]):
 
 
 def _of_first(info: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values[0] for name, values in info.items() if not name.startswith("_")}
+    return {name: values[0] for name, values in info.items() if not name.startswith("_") and name != "credits"}
 
 
 def systems_of(scenario: str) -> tuple[System, ...]:

@@ -16,7 +16,7 @@ from agents.split_inference.encoding import (
 )  # fmt: skip
 from emulator.cell.activity import shared_rate_bps
 from emulator.core.arrays import Float32s
-from emulator.core.compiled import Bound, Table, entry_point
+from emulator.core.compiled import Bound, Table, entry_point, in_place
 from emulator.device import PS_PER_NS, backlog_ns
 from emulator.simulation.engine_state import EngineState
 from emulator.stepping.systems import SteppedSystems
@@ -36,6 +36,7 @@ class FeatureTables(NamedTuple):
     kinds: int
     device: Table  # int64, shape (streams, queues)
     heard_at_once: Table  # bool, shape (streams, queues): the queue of the node that decides
+    decider: Table  # int64, shape (streams,)
     age_ns: int
     window_ns: int
 
@@ -76,14 +77,18 @@ def feature_tables(systems: SteppedSystems, layout: Layout) -> FeatureTables:
             ],
             np.bool_,
         ).reshape(len(streams), len(layout.queues)),
+        systems.decider,
         control.age_ns,
         control.window_ns,
     )
 
 
 @entry_point
-def fill_features(runs: EngineState, tables: FeatureTables, decisions: Table, features: Float32s) -> None:
-    """Write the features of each run's observed task, shape (runs, features)."""
+def fill_features(
+    runs: EngineState, ordered_ns: Table, tables: FeatureTables, decisions: Table, features: Float32s
+) -> None:
+    """Write the features of each run's observed task, shape (runs, features). `ordered_ns`: of each run's
+    deciding nodes and devices."""
     for row in range(len(decisions)):
         decision = decisions[row]
         engine, stream, known_ns = run_of(runs, row), decision.stream, decision.now_ns - tables.age_ns
@@ -105,11 +110,20 @@ def fill_features(runs: EngineState, tables: FeatureTables, decisions: Table, fe
         for kind in range(tables.kinds):
             features[row, place] = 1.0 if kind == tables.kind[stream] else 0.0
             place += 1
-        for queue in range(tables.device.shape[1]):
-            at_ns = decision.now_ns if tables.heard_at_once[stream, queue] else known_ns
-            waiting_ms = backlog_ns(engine.devices, tables.device[stream, queue], at_ns) / 1e6
-            features[row, place] = log10(1.0 + min(waiting_ms, LONGEST_MS)) / 2
-            place += 1
+        queues = tables.device.shape[1]
+        for queue in range(queues):
+            at_ns, device = (
+                decision.now_ns if tables.heard_at_once[stream, queue] else known_ns,
+                tables.device[stream, queue],
+            )
+            features[row, place + queue] = compressed(backlog_ns(engine.devices, device, at_ns))
+            features[row, place + queues + queue] = compressed(ordered_ns[row, tables.decider[stream], device])
+
+
+@in_place
+def compressed(work_ns: int) -> float:
+    """Return log10(1 + ms) / 2."""
+    return log10(1.0 + min(work_ns / 1e6, LONGEST_MS)) / 2
 
 
 write_features = Bound(fill_features)

@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from agents.learning.credit import Credits
 from agents.learning.seeded_vector import SeededVector
 from agents.learning.training.state import TrainingState, assign, joined
 from agents.offload.episode_log import EpisodeLog
@@ -18,6 +19,7 @@ from emulator.core.draws import uniform
 from emulator.core.units import NS_PER_S
 from emulator.stepping.systems import SteppedSystems
 from emulator.system import System
+from emulator.workload import Stream
 
 EPISODE_ORDERS = 2**62  # the seed chooses one of as many
 
@@ -28,8 +30,8 @@ class OffloadVector(SeededVector):
     Observation: the features of `Layout` (float32) as the deciding node knows them, with their age. Action: the number
     of a choice; `info["action_mask"]` marks the candidates of the observed task, and a task with any other choice fails
     at once. Reward: minus the cost in seconds (`Cost.of`) of the tasks that ended since the decision before, which was
-    `info["elapsed_s"]` ago. An episode is truncated at the first arrival that is not before the systems' duration; this
-    last task is observed and not placed.
+    `info["elapsed_s"]` ago; `info["credits"]` are these costs by the steps that placed the tasks. An episode is
+    truncated at the first arrival that is not before the systems' duration; this last task is observed and not placed.
     """
 
     def __init__(self, num_envs: int, systems: Sequence[System], settings: OffloadSettings) -> None:
@@ -39,6 +41,7 @@ class OffloadVector(SeededVector):
         self.runs = SteppedSystems(systems, episodes_of(systems, settings), num_envs, settings.decision_ns)
         self._features = feature_tables(self.runs, self.layout)
         self._plans, self._masks = _choices(self.runs, self.layout)
+        self.metadata["credits"] = True
         self._keys = np.zeros(num_envs, np.int64)
         self._counts = np.zeros(num_envs, np.int64)  # of episodes that began
         self._log = EpisodeLog(self.runs)
@@ -58,6 +61,11 @@ class OffloadVector(SeededVector):
         """Return which choices are candidates of each observed task, shape (num_envs, choices)."""
         masks: Flags = self._masks[self.runs.decisions["stream"]]
         return masks
+
+    def observed(self, run: int) -> tuple[Stream, int]:
+        """Return the stream and the number of a system's observed task."""
+        decision = self.runs.decisions[run]
+        return self.runs.streams[decision["stream"]], int(decision["number"])
 
     def start(self, episodes: Sequence[int]) -> tuple[Float32s, dict[str, Any]]:
         """Start an episode in each system, which has been seeded. Each counts as the next one in the order of the seed.
@@ -113,8 +121,10 @@ class OffloadVector(SeededVector):
     def _observe(self) -> tuple[Float32s, npt.NDArray[np.float64], Flags, Flags, dict[str, Any]]:
         decisions = self.runs.decisions
         observations = np.empty((self.num_envs, self.layout.features), np.float32)
-        write_features(self.runs.tables, self._features, decisions, observations)
+        write_features(self.runs.tables, self.runs.ordered_ns, self._features, decisions, observations)
+        charged, charges = self.runs.charges()
         info = {
+            "credits": Credits(charged, charges["steps_ago"], -charges["cost_s"]),
             "action_mask": self.action_masks(),
             "_action_mask": self._all,
             "elapsed_s": decisions["elapsed_ns"] / NS_PER_S,

@@ -17,10 +17,11 @@ from emulator.system import System
 from emulator.task import Placement, describe, parse
 
 SOURCE = "@"  # stands for the task's own source, so that all sources share their actions
+NOTHING_ORDERED: Mapping[str, int] = {}
 LIMIT = 5.0  # on the magnitude of every feature
 LOWEST_RATE_BPS, HIGHEST_RATE_BPS = 1e3, 1e12
 SHORTEST_S, LONGEST_S = 1e-6, 1e4
-LONGEST_MS = 1e7  # of a backlog
+LONGEST_MS = 1e7  # of a backlog or ordered work
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Layout:
     """The meaning of a network's inputs and outputs.
 
     Inputs, in order: for each of `nodes` the observed rates to it and from it; the service time of the whole model at
-    the source; the lengths of prompt and output; one input per kind, 1 for the task's own; the observed backlog of each
-    of `queues`, nodes or `@` for the source. For a task of kind
+    the source; the lengths of prompt and output; one input per kind, 1 for the task's own; the observed backlogs of
+    `queues`, nodes or `@` for the source; the work ordered from each of them (`OrderedWork`). For a task of kind
     `kinds[k]`, output `a` stands for `actions[k][a]`: a placement as text, with `@` for the source and the codec of
     activations unless it is the kind's default. `models[k]`: name
     and digest of the model of kind `kinds[k]`, whose layers the placements count. `servers`: all computing nodes but
@@ -47,7 +48,8 @@ class Layout:
     def inputs(self) -> tuple[str, ...]:
         """Names of the inputs, in order."""
         rates = [f"rate {way} {node}" for node in self.nodes for way in ("to", "from")]
-        kinds, queues = [f"kind {kind}" for kind in self.kinds], [f"backlog {node}" for node in self.queues]
+        kinds = [f"kind {kind}" for kind in self.kinds]
+        queues = [f"{what} {node}" for what in ("backlog", "ordered") for node in self.queues]
         return (*rates, "service time", "prompt tokens", "output tokens", *kinds, *queues)
 
     @property
@@ -115,8 +117,8 @@ class Encoder:
         self._kinds = {kind: index for index, kind in enumerate(layout.kinds)}
         self._choices: dict[tuple[str, str], tuple[tuple[Placement, ...], tuple[Placement, ...], Flags]] = {}
 
-    def features(self, observation: Observation) -> Float32s:
-        """Return the inputs, shape (features,), each within +-LIMIT."""
+    def features(self, observation: Observation, ordered_ns: Mapping[str, int] = NOTHING_ORDERED) -> Float32s:
+        """Return the inputs, shape (features,), each within +-LIMIT. `ordered_ns`: work by node, else 0."""
         task = observation.task
         source, layers = task.source, len(task.kind.model.layers)
         prompt = task.prompt_tokens
@@ -125,7 +127,9 @@ class Encoder:
         values.append(log10(min(max(whole_ns / NS_PER_S, SHORTEST_S), LONGEST_S)) / 2)
         values += [log10(1 + prompt) / 2, log10(1 + task.output_tokens) / 2]
         values += [float(kind == task.kind.name) for kind in self.layout.kinds]
-        values += [_backlog(observation.backlog_ns(source if node == SOURCE else node)) for node in self.layout.queues]
+        queues = [source if node == SOURCE else node for node in self.layout.queues]
+        values += [_work(observation.backlog_ns(node)) for node in queues]
+        values += [_work(ordered_ns.get(node, 0)) for node in queues]
         return np.array(values, dtype=np.float32)
 
     def choices(self, source: str, kind: str, candidates: tuple[Placement, ...]) -> tuple[tuple[Placement, ...], Flags]:
@@ -146,9 +150,9 @@ def _rates(observation: Observation, source: str, node: str) -> tuple[float, flo
     return _decades(observation.rate_bps(source, node)), _decades(observation.rate_bps(node, source))
 
 
-def _backlog(backlog_ns: int) -> float:
-    """Return a backlog as log10(1 + ms) / 2."""
-    return log10(1 + min(backlog_ns / NS_PER_MS, LONGEST_MS)) / 2
+def _work(work_ns: int) -> float:
+    """Return work as log10(1 + ms) / 2."""
+    return log10(1 + min(work_ns / NS_PER_MS, LONGEST_MS)) / 2
 
 
 def _decades(rate_bps: float) -> float:

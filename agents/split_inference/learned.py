@@ -6,6 +6,8 @@ import numpy as np
 
 from agents.split_inference.checkpoint import Checkpoint
 from agents.split_inference.encoding import SOURCE, Encoder, model_digest, servers_of
+from agents.split_inference.run_encoder import RunEncoder
+from agents.split_inference.sampling import Sampler
 from emulator.core.arrays import Flags, Float32s
 from emulator.policy import Observation
 from emulator.system import System
@@ -13,27 +15,31 @@ from emulator.task import Placement
 
 
 class Learned:
-    """Takes the candidate with the actor's highest logit; of equals, the first.
+    """Decides as the actor of a checkpoint does.
 
-    It observes queues if its checkpoint's layout has them. Each decision takes `decision_ns` of the run's time. Raises
-    ValueError if the system has nodes, kinds or candidates that the agent was not trained for.
+    An actor of isolated tasks takes the candidate with the highest logit, the first of equals. One of coupled tasks,
+    whose layout has queues, draws from its probabilities, as in training: where observations are old, tasks that all
+    take the same best choice would meet there. Each decision takes `decision_ns` of the run's time. Raises ValueError
+    if the system has nodes, kinds or candidates that the agent was not trained for.
     """
 
     def __init__(self, checkpoint: Checkpoint, system: System, decision_ns: int = 0) -> None:
         self.decision_ns = decision_ns
-        self._encoder = Encoder(checkpoint.layout)
+        self._encoder = RunEncoder(checkpoint.layout, system.control)
+        self.hear = self._encoder.hear
         self._weights = checkpoint.weights
+        self._sampler = Sampler(system.seed) if checkpoint.layout.queues else None
         check_layout(checkpoint, system)
 
     def decide(self, observation: Observation) -> Placement:
-        """Return the candidate with the highest logit."""
-        task = observation.task
-        placements, mask = self._encoder.choices(task.source, task.kind.name, tuple(observation.candidates))
-        return placements[int(np.argmax(self.logits(self._encoder.features(observation), mask)))]
-
-    def logits(self, features: Float32s, mask: Flags) -> Float32s:
-        """Return the actor's outputs, minus infinity where masked: (features,) and (choices,) to (choices,)."""
-        return actor_logits(self._weights, features, mask)
+        """Return the actor's choice."""
+        seen, task = self._encoder.encode(observation), observation.task
+        logits = actor_logits(self._weights, seen.features, seen.mask)
+        if self._sampler is None:
+            return seen.placements[int(np.argmax(logits))]
+        placement = seen.placements[self._sampler.choose(task.source, task.kind.name, task.number, logits)]
+        self._encoder.tell(observation, placement)
+        return placement
 
 
 def actor_logits(weights: Mapping[str, Float32s], features: Float32s, masks: Flags) -> Float32s:

@@ -16,7 +16,17 @@ from emulator.simulation.engine_state import MAX_TASKS, EngineState, new_engine_
 from emulator.simulation.network import Network
 from emulator.simulation.plans import NOTHING_MEASURED, Plans
 from emulator.stepping.step import outstanding_s, step_all
-from emulator.stepping.tables import ARRIVAL, DECISION, ENDED, ArrivalTables, CostWeights
+from emulator.stepping.tables import (
+    ARRIVAL,
+    CHARGE,
+    CHARGED,
+    DECISION,
+    ENDED,
+    PLACED,
+    ArrivalTables,
+    CostWeights,
+    EndTables,
+)
 from emulator.system import System
 from emulator.task import Task
 from emulator.workload import Stream
@@ -68,14 +78,10 @@ class SteppedSystems:
         self._fresh = [_fresh_tables(networks, states, episode) for episode in episodes]
         self.tables = _tables_of_runs(states, runs, self.first_plan[-1])
         self._schedule = _schedule(first, self.episodes, runs)
+        self._ends = _ends(self.network, sizes, runs, self.longest_episode)
         cost = first.cost
         quality_s = [cost.quality_s.get(stream.kind.name, 0.0) for stream in self.streams]
-        self._weights = CostWeights(
-            *(cost.failure_s, cost.erasure_s, cost.energy_s_per_j),
-            np.repeat(quality_s, sizes),
-            np.repeat(np.arange(len(sizes)), sizes),
-            self.first_plan,
-        )
+        self._weights = CostWeights(cost.failure_s, cost.erasure_s, cost.energy_s_per_j, np.repeat(quality_s, sizes))
         self.decisions = np.zeros(runs, DECISION)
         self.decisions["is_over"] = True
 
@@ -84,6 +90,24 @@ class SteppedSystems:
         """The most steps that an episode can have: one for each task that arrives, and the first."""
         return 1 + int((self._schedule.stop - self._schedule.first).sum(axis=1).max())
 
+    @property
+    def ordered_ns(self) -> Table:
+        """Service times that a node's decisions ordered from each device, of tasks whose end it has not heard of:
+        int64, shape (runs, deciding nodes, devices)."""
+        return self._ends.ordered_ns
+
+    @property
+    def decider(self) -> Ints:
+        """The number of the node that decides on each stream's tasks, shape (streams,)."""
+        return self._ends.decider
+
+    def charges(self) -> tuple[Ints, Table]:
+        """Return the costs that fell due in the last step: the run and the CHARGE of each."""
+        counts = self._schedule.counts[:, CHARGED]
+        runs = np.repeat(np.arange(len(counts)), counts)
+        places = np.arange(len(runs)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return runs, self._ends.charges[runs, places]
+
     def begin(self, run: int, episode: int) -> None:
         """Let a run begin an episode anew; the next step takes it to its first decision."""
         schedule = self._schedule
@@ -91,25 +115,29 @@ class SteppedSystems:
             table[run] = start
         self.tables.plans.plans["key"][run] = np.repeat(self._keys[episode], np.diff(self.first_plan))
         schedule.episode[run], schedule.next[run], schedule.counts[run] = episode, schedule.first[episode], 0
+        self._ends.ordered_ns[run] = 0
         self.decisions[run] = np.zeros((), DECISION)
         self.decisions["is_first"][run] = True
 
     def step(self, plans: Ints) -> None:
         """Place the observed task of each run under its plan, -1 for a task that fails, and run on to its next
         decision. Runs that are over stay as they are."""
-        _step_all(self.tables, self._schedule, self._weights, plans, self.decisions, NOTHING_MEASURED)
+        _step_all(self.tables, self._schedule, self._ends, self._weights, plans, self.decisions, NOTHING_MEASURED)
 
     @property
     def due_s(self) -> npt.NDArray[np.float64]:
         """Cost of the tasks that ended since the decision before, shape (runs, streams). Their sum is `cost_s` of
         `decisions`, or what `outstanding_s` returned last."""
-        return self._schedule.due_s
+        runs, charges = self.charges()
+        due_s = np.zeros((len(self.decisions), len(self.streams)))
+        np.add.at(due_s, (runs, charges["stream"]), charges["cost_s"])
+        return due_s
 
     def outstanding_s(self, run: int) -> float:
         """Return the cost of the tasks that are still in a system. The system is run to its end for that, and its
         episode is over."""
         self.decisions["is_over"][run] = True
-        return float(_outstanding_s(self.tables, self._schedule, self._weights, run))
+        return float(_outstanding_s(self.tables, self._schedule, self._ends, self._weights, run))
 
 
 def check(systems: Sequence[System]) -> None:
@@ -215,10 +243,26 @@ def _schedule(system: System, episodes: Sequence[SeededSystem], runs: int) -> Ar
         np.zeros(runs, np.int64),
         np.zeros((runs, len(streams)), np.int64),
         np.zeros((runs, len(streams)), EVENT),
-        np.zeros((runs, 3), np.int64),
-        reserved((runs, MAX_TASKS), ENDED),
-        np.zeros((runs, len(streams))),
+        np.zeros((runs, 5), np.int64),
         system.duration_ns,
+    )
+
+
+def _ends(network: Network, sizes: Sequence[int], runs: int, tasks: int) -> EndTables:
+    """Return the tables of ends; no task has been placed. `sizes`: numbers of the streams' plans."""
+    streams, control = network.system.streams, network.system.control
+    deciders = [control.decider(stream.source) for stream in streams]
+    numbers = {node: number for number, node in enumerate(dict.fromkeys(deciders))}
+    return EndTables(
+        reserved((runs, tasks), PLACED),
+        reserved((runs, MAX_TASKS), ENDED),
+        reserved((runs, MAX_TASKS), CHARGE),
+        np.zeros((runs, len(numbers), len(network.devices)), np.int64),
+        np.array([numbers[node] for node in deciders]),
+        np.repeat(np.arange(len(sizes)), sizes),
+        np.cumsum([0, *sizes]),
+        np.array([stream.source == node for stream, node in zip(streams, deciders, strict=True)]),
+        control.age_ns,
     )
 
 

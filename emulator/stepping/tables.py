@@ -28,7 +28,18 @@ DECISION = np.dtype(
         ("is_over", np.bool_),  # the episode: the observed task is not placed
     ]
 )
-ENDED = np.dtype([("at_ns", np.int64), ("cost_s", np.float64), ("stream", np.int64)])
+PLACED = np.dtype([("step", np.int64), ("plan", np.int64)])  # of a task: when, counted in steps of its episode
+ENDED = np.dtype(
+    [
+        ("stream", np.int64),
+        ("task", np.int64),  # its number in the episode
+        ("at_ns", np.int64),
+        ("heard_ns", np.int64),  # when the deciding node hears of it
+        ("cost_s", np.float64),
+        ("is_charged", np.bool_),
+    ]
+)
+CHARGE = np.dtype([("stream", np.int64), ("steps_ago", np.int64), ("cost_s", np.float64)])  # of a task that ended
 
 
 class ArrivalTables(NamedTuple):
@@ -40,24 +51,38 @@ class ArrivalTables(NamedTuple):
     episode: Table  # int64, shape (runs,)
     next: Table  # int64, shape (runs, streams): of each stream's arrivals
     due: Table  # EVENT, shape (runs, streams): a heap of the streams' next arrivals
-    counts: Table  # int64, shape (runs, 3): DUE arrivals in the heap, all that were SCHEDULED, tasks that ENDED early
-    ended: Table  # ENDED, shape (runs, tasks): known to end, but after the observed task's arrival
-    due_s: Table  # float64, shape (runs, streams): cost of each stream's tasks that ended since the decision before
+    counts: Table  # int64, shape (runs, 5): numbers of each run
     duration_ns: int
 
 
-DUE, SCHEDULED, AHEAD = range(3)  # columns of `ArrivalTables.counts`
+DUE, SCHEDULED, AHEAD, CHARGED, STEPS = range(5)
+"""Columns of `ArrivalTables.counts`: arrivals in the heap, all that were scheduled, tasks whose end is known but not
+heard yet, costs that fell due in the last step, steps of the episode."""
+
+
+class EndTables(NamedTuple):
+    """What each run knows of its tasks. A task's number in an episode counts all streams' arrivals."""
+
+    placed: Table  # PLACED, shape (runs, tasks of an episode)
+    ended: Table  # ENDED, shape (runs, tasks): AHEAD
+    charges: Table  # CHARGE, shape (runs, tasks): CHARGED
+    # int64, shape (runs, deciding nodes, devices): service times that a node's decisions ordered, of tasks whose end it
+    # has not heard of
+    ordered_ns: Table
+    decider: Table  # int64, shape (streams,): number of the node that decides on the stream's tasks
+    stream_of_plan: Table  # int64, shape (plans,)
+    first_plan: Table  # int64, shape (streams + 1,): of each stream's plans
+    is_own: Table  # bool, shape (streams,): the deciding node is the source
+    age_ns: int
 
 
 class CostWeights(NamedTuple):
-    """`emulator.system.Cost`, with the cost of quality by plan, and which plans are those of which stream."""
+    """`emulator.system.Cost`, with the cost of quality by plan."""
 
     failure_s: float
     erasure_s: float
     energy_s_per_j: float
     quality_s: Table  # float64, shape (plans,)
-    stream: Table  # int64, shape (plans,)
-    first_plan: Table  # int64, shape (streams + 1,)
 
 
 @in_place

@@ -21,7 +21,7 @@ from agents.registry import make_policy
 from agents.split_inference.checkpoint import METADATA_KEY, Checkpoint, require_unseen
 from agents.split_inference.episodes import Episodes, EpisodeSettings
 from agents.split_inference.isolated_tasks import IsolatedTasks
-from agents.split_inference.learned import Learned
+from agents.split_inference.learned import Learned, actor_logits
 from agents.trainer import train_agent
 from agents.training import TrainingFiles, train_missing, train_one
 from emulator.core.cache import Cache
@@ -93,9 +93,8 @@ def test_agent_learns_a_nearly_optimal_policy(agent: str) -> None:
     episodes = Episodes([replace(system, links=links)], EpisodeSettings(16, 16, 0))
     checkpoint, _ = train_agent(agent, IsolatedTasks(episodes), {"total_timesteps": 40_000}, 1, silent)
     table = episodes.table()
-    policy = Learned(checkpoint, system)
     rows = [row for row in range(len(table.masks)) if table.rewards[row].any()]
-    chosen = [int(np.argmax(policy.logits(table.observations[row], table.masks[row]))) for row in rows]
+    chosen = actor_logits(checkpoint.weights, table.observations[rows], table.masks[rows]).argmax(axis=1)
     found = np.mean([table.rewards[row, action] for row, action in zip(rows, chosen, strict=True)])
     best = table.rewards[rows].max(axis=1).mean()
     uniform = table.rewards[rows].mean()
@@ -109,11 +108,10 @@ def test_policy_in_numpy_equals_network_in_torch() -> None:
     names = {name.removeprefix("actor."): torch.from_numpy(value) for name, value in checkpoint.weights.items()}
     model.actor.load_state_dict(names)
     table = EPISODES.table()
-    policy = Learned(checkpoint, small_system(1))
     with torch.no_grad():
         expected = model.actor(torch.from_numpy(table.observations)).numpy()
     for row in range(0, len(table.masks), 7):
-        found = policy.logits(table.observations[row], table.masks[row])
+        found = actor_logits(checkpoint.weights, table.observations[row], table.masks[row])
         np.testing.assert_allclose(found[table.masks[row]], expected[row][table.masks[row]], rtol=1e-4, atol=1e-5)
         assert np.all(np.isneginf(found[~table.masks[row]]))
 

@@ -8,11 +8,12 @@ import pytest
 
 from agents.offload.episodes import coupled_layout_of
 from agents.registry import make_policy
-from agents.split_inference.encoding import Encoder, Layout, layout_of
+from agents.split_inference.encoding import Layout, layout_of
+from agents.split_inference.run_encoder import RunEncoder
 from emulator.policy import Observation, RecordingPolicy
 from emulator.record import Records
 from emulator.simulation import Simulation
-from emulator.system import System
+from emulator.system import Control, System
 from emulator.task import Placement
 from tests.agents.foreign.networks import best_of, save_linear, weights_of
 from tests.agents.systems import small_system
@@ -30,14 +31,15 @@ def _runtime() -> None:
 class Expected:
     """Decides by the weights that a network was made of, and keeps the numbers of its choices."""
 
-    def __init__(self, layout: Layout, weights: Any) -> None:
-        self.encoder, self.weights = Encoder(layout), weights
+    def __init__(self, layout: Layout, weights: Any, control: Control) -> None:
+        self.encoder, self.weights = RunEncoder(layout, control), weights
+        self.hear = self.encoder.hear
         self.chosen: list[int] = []
 
     def decide(self, observation: Observation) -> Placement:
-        task = observation.task
-        placements, mask = self.encoder.choices(task.source, task.kind.name, tuple(observation.candidates))
-        self.chosen.append(best_of(self.encoder.features(observation) @ self.weights, mask))
+        features, placements, mask = self.encoder.encode(observation)
+        self.chosen.append(best_of(features @ self.weights, mask))
+        self.encoder.tell(observation, placements[self.chosen[-1]])
         return placements[self.chosen[-1]]
 
 
@@ -60,7 +62,7 @@ def test_a_run_is_that_of_the_same_arithmetic(environment: str, mask_bias: float
     layout = LAYOUTS[environment](system)
     weights = weights_of(layout.features, layout.choices)
     file = save_linear(tmp_path / "linear.onnx", weights, mask_bias)
-    expected = Expected(layout, weights)
+    expected = Expected(layout, weights, system.control)
     assert decisions(system, policy_of(file, system), tmp_path) == decisions(system, expected, tmp_path)
     assert len(set(expected.chosen)) > 1
 

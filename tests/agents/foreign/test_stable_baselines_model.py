@@ -13,7 +13,7 @@ from agents.foreign.stable_baselines_model import ALGORITHMS, load_model
 from agents.offload.environment import Offload
 from agents.offload.episodes import OffloadSettings, coupled_layout_of
 from agents.registry import make_policy
-from agents.split_inference.encoding import Encoder
+from agents.split_inference.run_encoder import RunEncoder
 from emulator.policy import Observation
 from emulator.system import System
 from emulator.task import Placement
@@ -74,13 +74,14 @@ class Predicting:
     """Decides by MaskablePPO's `predict`, which takes the mask."""
 
     def __init__(self, model: Any, system: System) -> None:
-        self.model, self.encoder = model, Encoder(coupled_layout_of(system))
+        self.model, self.encoder = model, RunEncoder(coupled_layout_of(system), system.control)
+        self.hear = self.encoder.hear
 
     def decide(self, observation: Observation) -> Placement:
-        task = observation.task
-        placements, mask = self.encoder.choices(task.source, task.kind.name, tuple(observation.candidates))
-        features = self.encoder.features(observation)
-        return placements[int(self.model.predict(features, action_masks=mask, deterministic=True)[0])]
+        features, placements, mask = self.encoder.encode(observation)
+        placement = placements[int(self.model.predict(features, action_masks=mask, deterministic=True)[0])]
+        self.encoder.tell(observation, placement)
+        return placement
 
 
 def test_a_run_is_that_of_predict_with_masks(system: System, tmp_path: Path) -> None:

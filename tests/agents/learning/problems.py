@@ -8,6 +8,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from agents.learning.credit import Credits
 from agents.learning.training.state import TrainingState, assign, generators_data, restored_generators
 from emulator.core.arrays import Flags, Float32s, Ints
 
@@ -74,6 +75,29 @@ class TimedStates(TwoStates):
     def step(self, actions: Ints) -> tuple[Float32s, npt.NDArray[Any], Flags, Flags, dict[str, Any]]:
         observations, rewards, terminated, truncated, _ = super().step(actions)
         return observations, rewards, terminated, truncated, {"elapsed_s": np.where(actions == MOVE, self.move_s, 1.0)}
+
+
+class LateStates(TwoStates):
+    """`TwoStates` whose rewards become known 0 to 3 steps after the steps that earned them. Those that the episode's
+    end overtakes never do."""
+
+    def __init__(self, num_envs: int) -> None:
+        super().__init__(num_envs)
+        self.metadata["credits"] = True
+        self.late: list[tuple[int, int, int, float]] = []  # environment, steps until known, steps ago, reward
+
+    def step(self, actions: Ints) -> tuple[Float32s, npt.NDArray[Any], Flags, Flags, dict[str, Any]]:
+        over = self.steps == self.length
+        observations, rewards, terminated, truncated, _ = super().step(actions)
+        self.late = [(n, left - 1, ago + 1, reward) for n, left, ago, reward in self.late if not over[n]]
+        delays = self.rng.integers(4, size=self.num_envs)
+        self.late += [(n, int(delays[n]), 0, float(rewards[n])) for n in np.flatnonzero(~over).tolist()]
+        known = [each for each in self.late if each[1] == 0]
+        self.late = [each for each in self.late if each[1] > 0]
+        environments, steps_ago = (np.array([each[column] for each in known], np.int64) for column in (0, 2))
+        credited = Credits(environments, steps_ago, np.array([each[3] for each in known], np.float64))
+        due = np.bincount(environments, credited.rewards, self.num_envs)
+        return observations, due, terminated, truncated, {"credits": credited}
 
 
 def optimal_values(gamma: float) -> tuple[float, float]:

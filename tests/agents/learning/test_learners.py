@@ -17,7 +17,7 @@ from agents.learning.networks import ActorCritic, MakeNetwork, SeparateNetworks,
 from agents.learning.settings import A2cSettings, A3cSettings, PpoSettings
 from agents.learning.training.curve import Curve
 from agents.learning.training.weights import Weights
-from tests.agents.learning.problems import MOVE, STAY, Matching, TimedStates, TwoStates, optimal_values
+from tests.agents.learning.problems import MOVE, STAY, LateStates, Matching, TimedStates, TwoStates, optimal_values
 
 Learner = Callable[..., tuple[Weights, Curve]]
 LEARNERS: dict[str, tuple[Learner, Any]] = {
@@ -40,7 +40,7 @@ def trained(
 ) -> tuple[ActorCritic, Curve]:
     train, settings = LEARNERS[learner]
     options = {} if network is SeparateNetworks else {"network": network}
-    weights, curve = train(environments, replace(settings, gamma=gamma), 3, **options)
+    weights, curve = train(environments, replace(settings, gamma=gamma, credit_steps=8), 3, **options)
     return model_of(weights, HeadedEnvironment(environments(1)).shape, network), curve
 
 
@@ -71,6 +71,16 @@ def test_time_that_a_step_takes_is_discounted(learner: str) -> None:
     actions, values = best_and_values(trained(learner, lambda n: TimedStates(n, 40.0), 0.9)[0])
     assert actions == [STAY, STAY]
     assert values == pytest.approx((2.0, 10.0), rel=0.1)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_late_rewards_are_learned_where_they_were_earned(learner: str) -> None:
+    actions, values = best_and_values(trained(learner, LateStates, 0.9)[0])
+    assert actions == [MOVE, STAY]
+    assert values == pytest.approx(optimal_values(0.9), rel=0.1)
+    actions, values = best_and_values(trained(learner, LateStates, 0.0)[0])  # of its own reward a step knows no other's
+    assert actions == [STAY, STAY]
+    assert values == pytest.approx((0.2, 1.0), rel=0.1)
 
 
 @pytest.mark.parametrize("learner", LEARNERS)

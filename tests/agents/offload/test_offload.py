@@ -16,14 +16,15 @@ from agents.environments import OFFLOAD
 from agents.offload.environment import Offload
 from agents.offload.episodes import OffloadSettings, episodes_of, system_of
 from agents.offload.vector_environment import OffloadVector
-from agents.split_inference.encoding import Encoder, Layout
+from agents.split_inference.encoding import Layout
+from agents.split_inference.run_encoder import RunEncoder
 from emulator.core.arrays import Float32s
 from emulator.core.units import NS_PER_MS
 from emulator.policy import Observation, Policy
 from emulator.record import Records
 from emulator.simulation import Simulation
 from emulator.stepping.systems import SteppedSystems
-from emulator.system import Failure, System
+from emulator.system import Control, Failure, System
 from emulator.task import Placement
 from emulator.workload import Recorded
 from tests.agents.systems import powered, small_system
@@ -44,20 +45,21 @@ def coupled_systems() -> list[System]:
 class Chosen:
     """Takes given choices one after the other, and keeps what is observed."""
 
-    def __init__(self, layout: Layout, choices: Sequence[int], decision_ns: int) -> None:
+    def __init__(self, layout: Layout, control: Control, choices: Sequence[int], decision_ns: int) -> None:
         self.decision_ns = decision_ns
-        self._encoder, self._choices = Encoder(layout), iter(choices)
+        self._encoder, self._choices = RunEncoder(layout, control), iter(choices)
+        self.hear = self._encoder.hear
         self.features: list[Float32s] = []
         self.sources: list[str] = []
 
     def decide(self, observation: Observation) -> Placement:
         """Return the next choice."""
-        task = observation.task
-        self.features.append(self._encoder.features(observation))
-        self.sources.append(task.source)
-        placements, mask = self._encoder.choices(task.source, task.kind.name, tuple(observation.candidates))
+        features, placements, mask = self._encoder.encode(observation)
+        self.features.append(features)
+        self.sources.append(observation.task.source)
         choice = next(self._choices)
         assert mask[choice]
+        self._encoder.tell(observation, placements[choice])
         return placements[choice]
 
 
@@ -101,7 +103,7 @@ def test_an_episode_is_a_run_of_the_simulation(tmp_path: Path, decision_ns: int)
     environment = Offload(systems, settings)
     for episode in range(4):
         seen, choices, cost = play(environment, episode, decision_ns)
-        policy = Chosen(environment.layout, choices, decision_ns)
+        policy = Chosen(environment.layout, systems[0].control, choices, decision_ns)
         system = system_of(systems, episodes_of(systems, settings)[episode])
         rows = run(system, policy, tmp_path / str(episode))
         assert len(rows) == len(choices)
@@ -109,12 +111,36 @@ def test_an_episode_is_a_run_of_the_simulation(tmp_path: Path, decision_ns: int)
         assert cost == pytest.approx(cost_of(system, rows), rel=1e-12)
 
 
+def test_costs_are_credited_to_the_decisions_on_their_tasks(tmp_path: Path) -> None:
+    systems, settings = coupled_systems(), OffloadSettings(1, 7)
+    vector, rng = OffloadVector(1, systems, settings), np.random.default_rng(4)
+    tasks, choices = list[tuple[str, str, int]](), list[int]()
+    found: dict[tuple[str, str, int], float] = {}
+    _, info = vector.reset(seed=1)
+    over = False
+    while not over:
+        stream, number = vector.observed(0)
+        tasks.append((stream.source, stream.kind.name, number))
+        choices.append(int(rng.choice(np.flatnonzero(info["action_mask"][0]))))
+        _, rewards, _, truncated, info = vector.step(np.array(choices[-1:]))
+        runs, steps_ago, earned = info["credits"]
+        found |= {tasks[len(tasks) - 1 - ago]: -reward for ago, reward in zip(steps_ago, earned, strict=True)}
+        assert not runs.any()
+        assert earned.sum() == pytest.approx(rewards[0], rel=1e-12)
+        over = bool(truncated[0])
+    system = system_of(systems, episodes_of(systems, settings)[0])
+    rows = run(system, Chosen(vector.layout, systems[0].control, choices, 0), tmp_path / "run")
+    costs = {(row["source"], row["kind"], row["task"]): cost_of(system, [row]) for row in rows}
+    assert len(costs) > len(found) > 0.8 * len(costs)  # the last tasks end after the episode
+    assert found == pytest.approx({task: costs[task] for task in found}, rel=1e-12)
+
+
 @pytest.mark.parametrize("number", [1, 3, 4, 7, 9, 11, 19, 43])
 def test_episodes_of_random_systems_are_runs(tmp_path: Path, number: int) -> None:
     system = stored_case(number)[0]
     environment = Offload([system], OffloadSettings(1, number))
     seen, choices, cost = play(environment, 0, number)
-    policy = Chosen(environment.layout, choices, 0)
+    policy = Chosen(environment.layout, system.control, choices, 0)
     same = system_of([system], episodes_of([system], OffloadSettings(1, number))[0])
     rows = run(same, policy, tmp_path / "run")
     np.testing.assert_array_equal(policy.features, seen[:-1])

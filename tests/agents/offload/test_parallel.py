@@ -1,7 +1,7 @@
 """The multi-agent form of the running system: what each UE knows, decides and pays is what happens in a run."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from agents.offload.environment import Offload
 from agents.offload.episodes import OffloadSettings, episodes_of, system_of
+from agents.split_inference.encoding import Layout
 from agents.split_inference.learned import actor_logits
 from emulator.core.arrays import Flags, Float32s
 from emulator.system import System
@@ -34,11 +35,17 @@ def controlled(node: str | None, age_ns: int) -> list[System]:
     return [replace(each, control=replace(each.control, node=node, age_ns=age_ns)) for each in SYSTEMS]
 
 
-def actor_of(features: int, choices: int) -> Actor:
-    """Return an actor with random weights, the same for all UEs."""
+def shared(layout: Layout) -> Flags:
+    """Return which inputs are the same whoever decides: all but the work that a deciding node itself has ordered."""
+    return np.array([not name.startswith("ordered") for name in layout.inputs])
+
+
+def actor_of(layout: Layout) -> Actor:
+    """Return an actor with random weights, the same for all UEs, which ignores what is not the same for all."""
+    features, choices = layout.features, layout.choices
     rng = np.random.default_rng(5)
     weights = {
-        "actor.0.weight": rng.normal(size=(choices, features)).astype(np.float32),
+        "actor.0.weight": (rng.normal(size=(choices, features)) * shared(layout)).astype(np.float32),
         "actor.0.bias": np.zeros(choices, np.float32),
     }
     return lambda seen, mask: int(actor_logits(weights, seen, mask).argmax())
@@ -46,7 +53,7 @@ def actor_of(features: int, choices: int) -> Actor:
 
 def play(environment: Any, episode: int) -> tuple[list[Float32s], list[int], dict[str, float]]:
     """Let all UEs of an episode use one actor. Return what was seen and chosen for each task, and what each UE paid."""
-    actor = actor_of(environment.layout.features, environment.layout.choices)
+    actor = actor_of(environment.layout)
     seen, choices, paid = list[Float32s](), list[int](), dict.fromkeys(environment.possible_agents, 0.0)
     observations, infos = environment.reset(seed=1, options={"episode": episode})
     while environment.agents:
@@ -71,42 +78,45 @@ def test_each_ue_sees_and_pays_what_it_does_in_a_run(tmp_path: Path, episode: in
     for node in (None, "ue1", "ue2"):
         systems = controlled(node, age_ns)
         system = system_of(systems, episodes_of(systems, SETTINGS)[episode])
-        policy = Chosen(Offload(systems, SETTINGS).layout, choices, 0)
+        layout = Offload(systems, SETTINGS).layout
+        policy = Chosen(layout, systems[0].control, choices, 0)
         rows = run(system, policy, tmp_path / str(node))
         assert {ue: cost_of(system, [row for row in rows if row["source"] == ue]) for ue in paid} == pytest.approx(paid)
         of_ues.append((policy.features, policy.sources))
     (own, sources), *others = of_ues
     np.testing.assert_array_equal(own, seen)
     for ue, (features, _) in zip(("ue1", "ue2"), others, strict=True):
-        mine = np.array(sources) == ue
-        np.testing.assert_array_equal(np.array(features)[mine], np.array(seen)[mine])
-        assert not np.array_equal(np.array(features)[~mine], np.array(seen)[~mine])  # it hears of others later
+        mine, known = np.array(sources) == ue, shared(layout)
+        np.testing.assert_array_equal(np.array(features)[mine][:, known], np.array(seen)[mine][:, known])
+        assert not np.array_equal(
+            np.array(features)[~mine][:, known], np.array(seen)[~mine][:, known]
+        )  # it hears later
+        assert np.all(np.array(features)[mine] >= np.array(seen)[mine])  # it would have ordered others' work too
 
 
 def test_ues_with_one_actor_record_what_the_control_node_does_if_both_know_the_same(tmp_path: Path) -> None:
-    """Without age everybody knows everything."""
+    """Without age everybody knows everything but the orders of others."""
     systems = controlled("gnb", 0)
     environment, several = Offload(systems, SETTINGS), parallel.OffloadParallel(systems, SETTINGS)
     seen, choices, paid = play(several, 1)
-    actor, observed, taken, rewards, over = actor_of(*environment_shape(environment)), [], [], 0.0, False
+    actor, observed, taken, rewards, over = actor_of(environment.layout), [], [], 0.0, False
     observation, info = environment.reset(options={"episode": 1})
     while not over:
         observed.append(observation)
         taken.append(actor(observation, info["action_mask"]))
         observation, reward, _, over, info = environment.step(taken[-1])
         rewards += reward
-    np.testing.assert_array_equal(observed, seen)
+    known = shared(environment.layout)
+    np.testing.assert_array_equal(np.array(observed)[:, known], np.array(seen)[:, known])
     assert taken == choices
     assert sum(paid.values()) == pytest.approx(environment.outstanding_s() - rewards, rel=1e-12)
     records: list[Any] = []
     for each in (systems, controlled(None, 0)):
         system = system_of(each, episodes_of(each, SETTINGS)[1])
-        records.append(run(system, Chosen(environment.layout, choices, 0), tmp_path / str(len(records))))
+        records.append(
+            run(system, Chosen(environment.layout, each[0].control, choices, 0), tmp_path / str(len(records)))
+        )
     assert records[0] == records[1]
-
-
-def environment_shape(environment: Offload) -> Sequence[int]:
-    return environment.layout.features, environment.layout.choices
 
 
 def test_what_others_do_changes_nothing() -> None:

@@ -9,21 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.learning.settings import COUPLED_DEFAULTS
+from agents.learning.settings import COUPLED_DEFAULTS, DEFAULTS
 from agents.offload.coupled_tasks import CoupledTasks
 from agents.offload.environment import Offload
 from agents.offload.episodes import OffloadSettings, episodes_of, system_of
 from agents.offload.vector_environment import OffloadVector
 from agents.registry import make_policy
 from agents.split_inference.checkpoint import Checkpoint
-from agents.split_inference.encoding import SOURCE, Encoder
+from agents.split_inference.encoding import SOURCE
 from agents.split_inference.learned import actor_logits
+from agents.split_inference.run_encoder import RunEncoder
+from agents.split_inference.sampling import Sampler
 from agents.trainer import train_agent
 from agents.training import train_missing
 from emulator.core.arrays import Float32s
 from emulator.core.cache import Cache
 from emulator.core.units import NS_PER_MS
-from emulator.policy import Observation
+from emulator.ended_task import EndedTask
+from emulator.policy import Observation, hear_of
 from emulator.system import System
 from emulator.task import Placement
 from tests.agents.offload.test_offload import QUICKSTART, cost_of, coupled_systems, run
@@ -51,27 +54,36 @@ class Watched:
 
     def __init__(self, checkpoint: Checkpoint, system: System, decision_ms: float) -> None:
         self._policy = make_policy("ppo", {"decision_ms": decision_ms}, system, checkpoint)
-        self._encoder = Encoder(checkpoint.layout)
+        self._encoder = RunEncoder(checkpoint.layout, system.control)
         self.decision_ns = getattr(self._policy, "decision_ns", 0)
         self.features: list[Float32s] = []
         self.choices: list[int] = []
 
     def decide(self, observation: Observation) -> Placement:
         """Return the policy's decision."""
-        task, placement = observation.task, self._policy.decide(observation)
-        self.features.append(self._encoder.features(observation))
-        placements, _ = self._encoder.choices(task.source, task.kind.name, tuple(observation.candidates))
-        self.choices.append(placements.index(placement))
+        placement, seen = self._policy.decide(observation), self._encoder.encode(observation)
+        self._encoder.tell(observation, placement)
+        self.features.append(seen.features)
+        self.choices.append(seen.placements.index(placement))
         return placement
+
+    def hear(self, ended: EndedTask) -> None:
+        """Tell both."""
+        for hear in (hear_of(self._policy), self._encoder.hear):
+            assert hear is not None
+            hear(ended)
 
 
 def played(checkpoint: Checkpoint, episode: int) -> tuple[list[Float32s], list[int]]:
     """Return what the actor sees and chooses in an episode of the environment."""
     environment, choices = Offload(SYSTEMS, TASKS.settings), list[int]()
+    sampler = Sampler(episodes_of(SYSTEMS, TASKS.settings)[episode].seed)
     features, info = environment.reset(options={"episode": episode})
     seen, over = [features], False
     while not over:
-        choices.append(int(actor_logits(checkpoint.weights, features, info["action_mask"]).argmax()))
+        stream, number = environment.observed()
+        logits = actor_logits(checkpoint.weights, features, info["action_mask"])
+        choices.append(sampler.choose(stream.source, stream.kind.name, number, logits))
         features, _, _, over, info = environment.step(choices[-1])
         seen.append(features)
     return seen[:-1], choices
@@ -143,9 +155,9 @@ def test_agents_of_a_scenario_are_trained_where_it_says() -> None:
     agents = train_missing(scenario, Path(QUICKSTART).parent, silent, {}, Cache())
     alone, coupled = agents["ppo"][0], agents["coupled"][0]
     assert alone.layout.queues == ()
-    assert alone.training.settings["gamma"] == 0
+    assert alone.training.settings["num_steps"] == DEFAULTS["ppo"].num_steps
     assert coupled.layout.queues == (SOURCE, "edge1", "edge2", "cloud")
-    assert coupled.training.settings["gamma"] == COUPLED_DEFAULTS["ppo"].gamma > 0
+    assert coupled.training.settings["num_steps"] == COUPLED_DEFAULTS["ppo"].num_steps
     assert coupled.training.settings["environment"] == "offload"
     assert coupled.training.settings["decision_ns"] == 250_000
     assert set(coupled.training.lineage) == set(alone.training.lineage)
