@@ -83,11 +83,11 @@ class LinUcbSection(Section):
     """LinUCB over the parts of each candidate's estimated cost, which forgets (D-LinUCB)."""
     label: Label | None = None
     """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
-    alpha: NotNegative = 0.2
+    alpha: NotNegative = 0.05
     """Weight of the uncertainty: the more, the more is tried; 0 tries nothing for its own sake."""
     discount: Annotated[float, Field(gt=0, le=1)] = 0.99
     """Weight of a task for each later one of its name: 0.99 remembers about 100; 1 forgets nothing."""
-    ridge: Positive = 10.0
+    ridge: Positive = 20.0
     """Weight of the estimates, as a number of tasks."""
 
 
@@ -100,9 +100,9 @@ class CusumUcbSection(Section):
     """Name of the policy in records and tables, unique in the scenario; default: its type, of a class its name."""
     exploration: NotNegative = 0.1
     """Weight of the uncertainty: the more, the more is tried."""
-    random_share: Probability = 0.02
+    random_share: Probability = 0.01
     """Share of the tasks that try servers at random, so that changes are found where nothing is sent."""
-    prior: Positive = 5.0
+    prior: Positive = 20.0
     """Weight of the estimates, as a number of tasks."""
     drift: NotNegative = 0.5
     """Changes of less than twice as many standard deviations are ignored."""
