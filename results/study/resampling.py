@@ -31,7 +31,7 @@ Statistic = Callable[[Floats], Floats]
 """Takes weights of the cells, shape (draws, cells), and returns values, shape (draws, values)."""
 
 
-class Estimate(NamedTuple):
+class IntervalEstimate(NamedTuple):
     """Values of a statistic with the ends of their intervals, shape (values,) each; NaN without an interval."""
 
     value: Floats
@@ -51,13 +51,13 @@ def _levels(cells: pd.DataFrame, name: str) -> int:
     return cells[name].nunique() if name in cells and cells[name].notna().all() else 0
 
 
-def estimate(cells: pd.DataFrame, statistic: Statistic, address: str) -> Estimate:
+def estimate(cells: pd.DataFrame, statistic: Statistic, address: str) -> IntervalEstimate:
     """Return a statistic of cells with its 95 % interval. `cells` has `channel`, `arrival_seed` and, of trained
     policies, `training_seed`; `address` names the random draws. No interval if no factor has five levels."""
     value = statistic(np.ones((1, len(cells))))[0]
     factors = drawn_factors(cells)
     if not factors:
-        return Estimate(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
+        return IntervalEstimate(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
     combined, singles, uncertain = np.zeros_like(value), [], np.zeros_like(value)
     for size in range(1, len(factors) + 1):
         for names in combinations(factors, size):
@@ -71,7 +71,7 @@ def estimate(cells: pd.DataFrame, statistic: Statistic, address: str) -> Estimat
     least = min(codes.max() for codes in factors.values())  # levels - 1
     freedom = np.divide(variance**2, uncertain, out=np.full_like(value, least), where=uncertain > 0)
     reach = stats.t.ppf((1 + CONFIDENCE_LEVEL) / 2, np.maximum(freedom, least)) * np.sqrt(variance)
-    return Estimate(value, value - reach, value + reach)
+    return IntervalEstimate(value, value - reach, value + reach)
 
 
 def _variance(codes: Ints, statistic: Statistic, address: str) -> Floats:

@@ -6,7 +6,14 @@ import pandas as pd
 
 from results.study.comparison import duels, holm, paired, sign_flip_p
 from results.study.metrics import METRICS, statistic_of, with_metrics
-from results.study.resampling import Estimate, Statistic, drawn_factors, estimate, interquartile_mean_of, mean_of
+from results.study.resampling import (
+    IntervalEstimate,
+    Statistic,
+    drawn_factors,
+    estimate,
+    interquartile_mean_of,
+    mean_of,
+)
 from topologies.schema.study_figures import MetricName
 
 FACTOR_TITLES = {
@@ -93,7 +100,7 @@ def comparisons(
 def numbers(cells: pd.DataFrame, statistic: Statistic, address: str) -> dict[str, object]:
     """Return a statistic of one value with its interval, and how many cells, channels and training seeds it stands on;
     `interval_over` names the factors that were drawn."""
-    found: Estimate = estimate(cells, statistic, address)
+    found: IntervalEstimate = estimate(cells, statistic, address)
     drawn = drawn_factors(cells)
     return {
         "value": found.value[0],
