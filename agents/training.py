@@ -1,7 +1,7 @@
 """Train the agents of a run, on channels that share no data with the run's."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -9,8 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from agents.learning.settings import check_settings
 from agents.learning.training.state_store import StateStore
-from agents.learning.training.supervision import Supervision
-from agents.learning.training.tensorboard import TensorBoardLog
+from agents.learning.training.supervision import Supervision, TrainingPoint
 from agents.offload.coupled_tasks import CoupledTasks
 from agents.offload.episodes import OffloadSettings
 from agents.split_inference.checkpoint import Checkpoint
@@ -40,12 +39,12 @@ VALIDATION_DRAWS = 1  # seed of the arrivals and losses of coupled validation; t
 @dataclass(frozen=True)
 class TrainingFiles:
     """Files of a training besides its result, none by default: that of its `state`, saved every `save_every_s`, from
-    which it goes on if `resume`, and a folder of `logs` for TensorBoard."""
+    which it goes on if `resume`. `observers` are told of each point of its curve."""
 
     state: Path | None = None
     resume: bool = False
     save_every_s: float = 10.0
-    logs: Path | None = None
+    observers: tuple[Callable[[TrainingPoint], None], ...] = ()
 
     def remove_state(self) -> None:
         """Remove the state: the training is over and its result is kept."""
@@ -139,8 +138,8 @@ class Course:
         return contents_sha256(self.scenario, self.folder, NOT_TRAINED_ON)
 
     def train(self, label: str, section: LearnedSection, seed: int) -> Trained:
-        """Return the agent of an earlier run, or a new one. An agent is new if its training is to be resumed or logged,
-        or if no two of its trainings agree."""
+        """Return the agent of an earlier run, or a new one. An agent is new if its training is to be resumed or
+        observed, or if no two of its trainings agree."""
         settings = {"total_timesteps": self.scenario.training.steps, **section.settings}
         environment = environment_of(self.scenario, section)
         inputs = (self.contents, rows_of(self.measured), section.type, settings, seed, environment)
@@ -153,7 +152,7 @@ class Course:
             supervision, patience = self._supervision(inputs, is_random), self.scenario.training.patience
             return train_agent(section.type, problem, settings, seed, self.progress, supervision, validation, patience)
 
-        if is_random or self.files.resume or self.files.logs is not None:
+        if is_random or self.files.resume or self.files.observers:
             return make()
         checkpoint = self.store.get(
             f"agent {label}", (*inputs, "agent"), "safetensors", lambda: make()[0], Checkpoint.load, Checkpoint.save
@@ -179,10 +178,9 @@ class Course:
     def _supervision(self, inputs: Sequence[object], is_random: bool) -> Supervision:
         """Return what accompanies a training with these inputs. One that `is_random` keeps no state."""
         files, described = self.files, {"trained on": digest_of(inputs)}
-        observers = () if files.logs is None else (TensorBoardLog(files.logs),)
         if files.state is None or (is_random and not files.resume):
-            return Supervision(observers)
-        return Supervision(observers, StateStore(files.state, described, files.resume, files.save_every_s))
+            return Supervision(files.observers)
+        return Supervision(files.observers, StateStore(files.state, described, files.resume, files.save_every_s))
 
 
 def _load_curve(path: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`airsplit train`: a training that is killed and resumed, its progress, and its logs."""
+"""`airsplit train`: a training that is killed and resumed, and its progress."""
 
 import json
 import os
@@ -15,8 +15,6 @@ from typer.testing import CliRunner
 import airsplit
 from airsplit.cli import app, code_and_line
 from results.progress import RunProgress
-from tests.agents.learning.event_files import scalars_in
-from tests.extras import module_of_extra
 
 ROOT = Path(airsplit.__file__).parents[1]
 CHANGES = (
@@ -57,16 +55,6 @@ def test_a_killed_training_is_resumed_to_the_bit(tmp_path: Path) -> None:
     assert out.read_bytes() == whole.read_bytes()
     assert not state.exists()
     assert re.fullmatch(r"ppo: [\d.]+ s, return -[\d.]+, [\d ]+ steps/s", resumed.stderr.splitlines()[-1])
-
-
-def test_logs_of_a_training(tmp_path: Path) -> None:
-    module_of_extra("tensorboardX", "logs")
-    short = ("--set", "training.steps=4096", "--logs", str(tmp_path / "logs"), "--quiet")
-    done = CliRunner().invoke(app, command("ppo", tmp_path / "agent.safetensors", *short)[3:])
-    assert done.exit_code == 0, done.output
-    scalars = scalars_in(tmp_path / "logs")
-    assert {"return", "entropy", "value_loss", "clipped_fraction", "kl", "steps_per_s"} <= scalars.keys()
-    assert [step for step, _ in scalars["kl"]] == [2_048, 4_096]
 
 
 def test_nothing_to_resume_is_said_in_one_line(tmp_path: Path) -> None:

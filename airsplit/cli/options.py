@@ -25,6 +25,12 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep 
 Traceback = Annotated[bool, typer.Option("--traceback", help="With an error, also print Python's traceback.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Instead of the scenario's seed.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="a.b=c", help="Change a value of the scenario.")]
+Mlflow = Annotated[
+    str | None, typer.Option("--mlflow", metavar="URI", help="Log the results at a server or store of MLflow.")
+]
+TensorBoard = Annotated[
+    Path | None, typer.Option("--tensorboard", metavar="FOLDER", help="Log the results for TensorBoard.")
+]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the folders of runs.")]
 OutFile = Annotated[Path, typer.Option("--out", help="File to write.")]
 BrokerAddress = Annotated[

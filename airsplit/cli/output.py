@@ -1,5 +1,6 @@
 """How commands print results and errors."""
 
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from emulator.core.strict_json import json_text
 
 if TYPE_CHECKING:
+    from airsplit.tracking.trackers import Trackers
     from results.run.folder import Run
 
 
@@ -62,6 +64,18 @@ def print_rows(rows: Sequence[Mapping[str, object]]) -> None:
     for cells in zip(*columns, strict=True):
         line = (f"{cell:{align}{width}}" for cell, align, width in zip(cells, aligns, widths, strict=True))
         print("  ".join(line).rstrip())
+
+
+def track_run(run: "Run", trackers: "Trackers") -> list[str]:
+    """Log a finished run. Print and return a line for each tracker that failed."""
+    from airsplit.tracking.tracked import tracked_run
+
+    named = [("--mlflow", trackers.mlflow), ("--tensorboard", trackers.tensorboard)]
+    options = [word for option, where in named if where is not None for word in (option, str(where))]
+    again = shlex.join(["airsplit", "report", str(run.path), *options])
+    failures = trackers.log(lambda: tracked_run(run), again)
+    print_notes(run.path, failures)
+    return failures
 
 
 def print_run(run: "Run", as_json: bool) -> None:

@@ -1,12 +1,13 @@
 """`airsplit rerun`, `figures`, `report` and `compare`: commands on the folders of finished runs."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airsplit.cli.options import Json, OutFile, Quiet, RunFolder, Traceback
-from airsplit.cli.output import fail, print_json, print_notes
+from airsplit.cli.options import Json, Mlflow, OutFile, Quiet, RunFolder, TensorBoard, Traceback
+from airsplit.cli.output import fail, print_json, print_notes, track_run
 
 if TYPE_CHECKING:
     from results.run.folder import Run
@@ -81,16 +82,22 @@ def study_results(folder: Path, settings: list[str], only: list[str]) -> list[Pa
     return write_results(folder, figure_settings(StudyFiguresSection, settings, stored if stored.is_file() else None))
 
 
-def report(folder: RunFolder, as_json: Json = False) -> None:
+def report(folder: RunFolder, mlflow: Mlflow = None, tensorboard: TensorBoard = None, as_json: Json = False) -> None:
     """Write a run's report anew; also make the bound, summary and figures of a run that did not come to them."""
+    from airsplit.tracking.trackers import Trackers
     from results.report import write_report
 
+    trackers = Trackers(mlflow, tensorboard)
+    trackers.require()
     path = folder / "report.html"
     was_written = path.is_file()
     run = checked_run(folder)
     if was_written:
         write_report(run)
+    unlogged = track_run(run, trackers)
     print_json({"report": str(path)}) if as_json else print(path)
+    if unlogged:
+        sys.exit(6)
 
 
 def compare(

@@ -1,5 +1,6 @@
 """`airsplit run`: simulate a scenario."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from airsplit.cli.options import (
     BrokerUser,
     CaFile,
     Json,
+    Mlflow,
     NoCache,
     NoFigures,
     OutFolder,
@@ -18,9 +20,10 @@ from airsplit.cli.options import (
     Quiet,
     ScenarioFile,
     Seed,
+    TensorBoard,
     Traceback,
 )
-from airsplit.cli.output import command_line, print_run
+from airsplit.cli.output import command_line, print_run, track_run
 from airsplit.cli.sensitivity import SEEDS, processors
 from emulator.policy import EngineName
 
@@ -48,6 +51,8 @@ def run(
         bool, typer.Option("--sensitivity", help=f"Then vary one assumption at a time, with {SEEDS} seeds.")
     ] = False,
     no_cache: NoCache = False,
+    mlflow: Mlflow = None,
+    tensorboard: TensorBoard = None,
     as_json: Json = False,
     quiet: Quiet = False,
     _: Traceback = False,
@@ -55,12 +60,15 @@ def run(
     """Simulate a scenario under every policy that it names, and write records, figures and a report."""
     from airsplit.sensitivity import add_sensitivity, vary_scenario
     from airsplit.simulation_run import run_simulation
+    from airsplit.tracking.trackers import Trackers
     from emulator.core.cache import Cache, user_cache
     from results.progress import RunProgress
     from topologies.loading.loader import load, prefix_errors
 
     if sensitivity and hil:
         raise ValueError("--sensitivity: must not be given beside --hil, whose measured times no variant has")
+    trackers = Trackers(mlflow, tensorboard)
+    trackers.require()
     chosen = load(scenario, overrides or (), seed)
     varied_scenario = vary_scenario(scenario, overrides or (), ()) if sensitivity else None
     command = command_line()
@@ -75,4 +83,7 @@ def run(
         )
     if varied_scenario is not None:
         run = add_sensitivity(run, varied_scenario, SEEDS, processors(), RunProgress(quiet), not no_cache)
+    unlogged = track_run(run, trackers)
     print_run(run, as_json)
+    if unlogged:
+        sys.exit(6)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airsplit.cli.options import Json, NoCache, NoFigures, Overrides, Quiet, Traceback
+from airsplit.cli.options import Json, Mlflow, NoCache, NoFigures, Overrides, Quiet, TensorBoard, Traceback
 from airsplit.cli.output import command_line, fail, print_json, print_rows
 from airsplit.cli.sensitivity import processors
 
@@ -23,6 +23,8 @@ def study(
     overrides: Overrides = None,
     no_figures: NoFigures = False,
     no_cache: NoCache = False,
+    mlflow: Mlflow = None,
+    tensorboard: TensorBoard = None,
     as_json: Json = False,
     quiet: Quiet = False,
     _: Traceback = False,
@@ -35,10 +37,14 @@ def study(
     from airsplit.study.local_pool import LocalPool
     from airsplit.study.plan import plan_study
     from airsplit.study.run import InterruptedStudy, run_study
+    from airsplit.tracking.tracked import tracked_study
+    from airsplit.tracking.trackers import Trackers
     from emulator.core.errors import Mistakes, UnfinishedRun
     from results.progress import RunProgress
     from topologies.loading.study import load_study
 
+    trackers = Trackers(mlflow, tensorboard)
+    trackers.require()
     loaded, command = load_study(file, overrides or ()), command_line()
     plan = plan_study(loaded)
     if not no_figures:
@@ -52,17 +58,19 @@ def study(
     except InterruptedStudy as error:
         kept = f"{error.done} of {error.cells} cells are kept"
         fail(error.code, f"{error.path}: interrupted; {kept}; go on with: {shlex.join(command)}")
-    unmade = ""
+    unmade: list[str] = []
     try:
         paths = [] if no_figures or done.table is None else write_study_results(done.path, loaded, command)
     except UnfinishedRun as error:
-        paths, unmade = [], str(error)
+        paths, unmade = [], [str(error)]
+    if done.table is not None:
+        unmade += trackers.log(lambda: tracked_study(done.path), shlex.join(command))
     print_study(done, paths, loaded.study.figures.metric, as_json)
     if done.manifest.failed:
         failed = f"{done.path / FAILED_FILE}: {done.manifest.failed} cells failed; the same command tries them again"
-        fail(5, *([unmade] if unmade else []), failed)
+        fail(5, *unmade, failed)
     if unmade:
-        fail(6, unmade)
+        fail(6, *unmade)
 
 
 def print_study(done: "FinishedStudy", paths: list[Path], metric: str, as_json: bool) -> None:

@@ -1,12 +1,14 @@
 """`airsplit train` and `profile`: make the files of agents and models that scenarios name."""
 
-from pathlib import Path
+import shlex
+import sys
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import typer
 
-from airsplit.cli.options import Json, NoCache, OutFile, Overrides, Quiet, ScenarioFile, Traceback
-from airsplit.cli.output import print_written
+from airsplit.cli.options import Json, Mlflow, NoCache, OutFile, Overrides, Quiet, ScenarioFile, TensorBoard, Traceback
+from airsplit.cli.output import command_line, print_notes, print_written
 
 
 def train(
@@ -17,12 +19,13 @@ def train(
         bool, typer.Option("--resume", help="Go on with a training that was interrupted, from its state beside --out.")
     ] = False,
     save_every: Annotated[float, typer.Option("--save-every", min=0, help="Seconds between two states.")] = 10.0,
-    logs: Annotated[Path | None, typer.Option("--logs", help="Folder of event files for TensorBoard.")] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, max=2**63 - 1, help="Instead of the scenario's training seed.")
     ] = None,
     overrides: Overrides = None,
     no_cache: NoCache = False,
+    mlflow: Mlflow = None,
+    tensorboard: TensorBoard = None,
     as_json: Json = False,
     quiet: Quiet = False,
     _: Traceback = False,
@@ -31,14 +34,25 @@ def train(
 
     Meanwhile the training's state is written beside it now and then, as OUT.training, for --resume.
     """
+    from agents.learning.training.supervision import TrainingPoint
+    from agents.learning.training.tensorboard import TensorBoardLog
     from agents.training import TrainingFiles, train_one
+    from airsplit.tracking.tracked import tracked_training
+    from airsplit.tracking.trackers import Trackers
     from emulator.core.cache import Cache, user_cache
     from emulator.core.files import require_writable, sole_writer
     from results.progress import RunProgress
     from topologies.loading.loader import load, prefix_errors
 
     require_writable(out)
-    files = TrainingFiles(out.with_name(f"{out.name}.training"), resume, save_every, logs)
+    trackers = Trackers(mlflow)
+    trackers.require()
+    points: list[TrainingPoint] = []
+    observers: list[Callable[[TrainingPoint], None]] = []
+    if mlflow:  # the training changes its points at its end
+        observers.append(lambda point: points.append(point._replace(values=dict(point.values))))
+    observers += [TensorBoardLog(tensorboard / out.stem)] if tensorboard else []
+    files = TrainingFiles(out.with_name(f"{out.name}.training"), resume, save_every, tuple(observers))
     chosen = load(scenario, overrides or ())
     with sole_writer(out):
         with prefix_errors(scenario, overrides or ()), RunProgress(quiet) as progress:
@@ -47,7 +61,15 @@ def train(
             checkpoint = train_one(chosen, scenario.parent, agent, seed, progress, cache, files)
         checkpoint.save(out)
         files.remove_state()
+    settings = {"agent": agent, "seed": str(seed)}
+    settings |= {name: str(value) for name, value in checkpoint.training.settings.items()}
+    unlogged = trackers.log(
+        lambda: tracked_training(chosen.name, settings, points, out, checkpoint.sha256), shlex.join(command_line())
+    )
+    print_notes(out, unlogged)
     print_written(out, checkpoint.sha256, as_json)
+    if unlogged:
+        sys.exit(6)
 
 
 def profile(

@@ -1,4 +1,4 @@
-"""Logs of trainings for TensorBoard, by the library tensorboardX (the extra `logs`)."""
+"""Logs of trainings for TensorBoard, by the library tensorboardX (the extra `tracking`)."""
 
 from functools import partial
 from math import isfinite
@@ -31,7 +31,7 @@ class TensorBoardLog:
         try:
             from tensorboardX import SummaryWriter
         except ImportError as error:
-            raise ImportError("logs for TensorBoard need tensorboardX: pip install 'airsplit[logs]'") from error
+            raise ImportError("logs for TensorBoard need tensorboardX: pip install 'airsplit[tracking]'") from error
         self._open = partial(SummaryWriter, str(folder))
         self._writer: Any = None
 

@@ -8,8 +8,8 @@ from tests.extras import module_of_extra
 
 
 def scalars_in(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Return (step, value) of each scalar, in the order of writing. Skip the test without the extra `logs`."""
-    event = module_of_extra("tensorboardX.proto.event_pb2", "logs").Event
+    """Return (step, value) of each scalar, in the order of writing. Skip the test without the extra `tracking`."""
+    event = module_of_extra("tensorboardX.proto.event_pb2", "tracking").Event
     found = defaultdict(list)
     for path in sorted(folder.glob("events.out.tfevents.*")):
         data, start = path.read_bytes(), 0

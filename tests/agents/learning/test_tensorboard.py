@@ -15,7 +15,7 @@ from tests.extras import module_of_extra
 
 
 def test_logs_hold_the_curve(tmp_path: Path) -> None:
-    module_of_extra("tensorboardX", "logs")
+    module_of_extra("tensorboardX", "tracking")
     weights, curve = fast_ppo.train(TwoStates, PPO, 1, Supervision((TensorBoardLog(tmp_path / "logs"),)))
     plain, _ = fast_ppo.train(TwoStates, PPO, 1)
     assert all(np.array_equal(weights[name], plain[name]) for name in plain)
