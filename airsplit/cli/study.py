@@ -96,14 +96,10 @@ def print_means(folder: Path, metric: str) -> None:
 
     table = pd.read_csv(folder / "tables" / "means.csv", keep_default_na=False, na_values={"low": [""], "high": [""]})
     columns = list(table.columns)
-    print_rows(
-        [
-            {name: str(row[name]) for name in columns[: columns.index("metric")]}
-            | {
-                metric: number(row["value"]),
-                "95 % interval": interval_text(row["low"], row["high"]),
-                "cells": row["cells"],
-            }
-            for row in table[table["metric"] == metric].to_dict("records")
-        ]
-    )
+    rows = [
+        {name: str(row[name]) for name in columns[: columns.index("metric")]}
+        | {metric: number(row["value"]), "95 % interval": interval_text(row["low"], row["high"]), "cells": row["cells"]}
+        for row in table[table["metric"] == metric].to_dict("records")
+    ]
+    if rows:  # a window of time leaves no costs
+        print_rows(rows)

@@ -87,7 +87,9 @@ def prepared_system(inputs: ScenarioInputs, cached: bool) -> "PreparedSystem":
     file has changed since the study was planned."""
     scenario, home = inputs.scenario, inputs.home
     if system_sha256(system_contents(scenario, home), scenario) != inputs.digest:
-        raise ValueError(f"{home}: files of the scenario must not change while a study runs: start it again")
+        raise ValueError(
+            f"{home}: files of the scenario, and airsplit, must not change while a study runs: run it again"
+        )
     return PreparedSystem(build(scenario, home, cache=user_cache() if cached else Cache()))
 
 
