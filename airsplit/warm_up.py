@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 
 from agents.learning import fast_ppo
 from agents.learning.settings import PpoSettings
+from agents.offload.episodes import OffloadSettings
+from agents.offload.vector_environment import OffloadVector
 from agents.registry import make_policy
 from agents.split_inference.episodes import Episodes, EpisodeSettings
 from agents.split_inference.vector_environment import SplitInferenceVector
@@ -59,7 +61,7 @@ def main() -> None:
         fail(4, f"no folder for machine code can be written: {REMEDY}")
     if (folder / COMPLETE).exists():
         return
-    print("compiling (40 s):", end="", file=sys.stderr, flush=True)
+    print("compiling (50 s):", end="", file=sys.stderr, flush=True)
     for name, compile_part in PARTS.items():
         print(f" {name} ...", end="", file=sys.stderr, flush=True)
         compile_part()
@@ -100,6 +102,14 @@ def compile_agents() -> None:
     combined_loss(0.0, 0.0)
 
 
+def compile_offload() -> None:
+    """Step a running system as an environment, and end it."""
+    environment = OffloadVector(1, [replace(small_system(), failures=())], OffloadSettings(1))
+    environment.reset(seed=0)
+    environment.step(np.zeros(1, np.int64))
+    environment.outstanding_s(0)
+
+
 def compile_relay() -> None:
     """Compile the relay's loop for its tables, without running it."""
     ours, theirs = socket.socketpair()
@@ -124,6 +134,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "simulation": compile_simulation,
     "channel": compile_channel,
     "agents": compile_agents,
+    "offload": compile_offload,
     "relay": compile_relay,
     "conformance": compile_conformance,
 }

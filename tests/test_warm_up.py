@@ -15,7 +15,8 @@ from tests.commands import ROOT
 FOLDER = "from emulator.core.compiled import cache_folder; from emulator.core.draws import uniform; "
 FOLDER += "print(cache_folder(), uniform(1, 1, 1, 1) < 1.0)"
 RUN = ["-m", "airsplit", "run", "topologies/quickstart.yaml", "--quiet", "--set", "duration_s=1"]
-RUN += ["--set", "policies=[{type: exact}, {type: greedy}]", "--set", "hil.policies=[greedy]"]
+RUN += ["--set", "policies=[{type: exact}, {type: greedy}, {type: ppo}]", "--set", "hil.policies=[greedy]"]
+RUN += ["--set", "training={environment: offload, steps: 64, traces: 1, duration_s: 1}", "--no-cache"]
 
 
 def python(cache: Path | str, *arguments: str) -> str:
