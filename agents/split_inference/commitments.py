@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Visit(NamedTuple):
+class Commitment(NamedTuple):
     """A computation that is expected to arrive at a node's device at `arrival_ns` and to take `service_ns`."""
 
     node: str
@@ -24,7 +24,7 @@ class Commitments:
     def __init__(self) -> None:
         self._coming: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)  # (arrival, service), by arrival
 
-    def add(self, now_ns: int, visits: Iterable[Visit]) -> None:
+    def add(self, now_ns: int, visits: Iterable[Commitment]) -> None:
         """Add the visits of a placement, with arrivals counted from `now_ns`."""
         for node, arrival_ns, service_ns in visits:
             insort(self._coming[node], (now_ns + arrival_ns, service_ns))

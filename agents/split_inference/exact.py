@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from agents.split_inference.commitments import Commitments, Visit
+from agents.split_inference.commitments import Commitment, Commitments
 from emulator.core.units import NS_PER_S
 from emulator.legs import LegTemplate, first_leg, result_leg, token_leg
 from emulator.policy import Observation
@@ -129,13 +129,13 @@ class Estimate:
         """Return the cost of the placement whose partitions are all in the prefix."""
         return prefix.ready_ns + prefix.later_ns + prefix.extra_ns + self.return_ns(prefix.node, placement[0])
 
-    def visits(self, placement: Placement) -> Iterator[Visit]:
+    def visits(self, placement: Placement) -> Iterator[Commitment]:
         """Yield the visits of the first pass, with times after the task's arrival."""
         prefix = self.start
         for partition in placement:
             come_ns, _ = self._messages_ns(prefix.node, partition)
             service_ns, _ = self._services_ns(partition)
-            yield Visit(partition.node, prefix.ready_ns + come_ns, service_ns)
+            yield Commitment(partition.node, prefix.ready_ns + come_ns, service_ns)
             prefix = self.extend(prefix, partition)
 
     def computing_ns(self, partition: Partition) -> float:

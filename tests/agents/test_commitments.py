@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.split_inference.commitments import Commitments, Visit
+from agents.split_inference.commitments import Commitment, Commitments
 
 MS = st.integers(0, 200)
 VISITS = st.lists(st.tuples(MS, st.integers(1, 50)), max_size=12)  # (arrival, service)
@@ -24,7 +24,7 @@ def test_with_exact_expectations_the_queue_is_known_whatever_the_age(
 ) -> None:
     known = Commitments()
     for arrival, service in visits:
-        known.add(0, [Visit("edge", arrival, service)])
+        known.add(0, [Commitment("edge", arrival, service)])
     heard = now - age
     backlog = max(0, free_at(visits, heard) - max(heard, 0)) if heard >= 0 else 0
     start = known.start_ns("edge", now, heard, backlog, ahead)
@@ -35,5 +35,5 @@ def test_with_exact_expectations_the_queue_is_known_whatever_the_age(
 def test_visits_count_at_their_own_node_alone(visits: list[tuple[int, int]]) -> None:
     known = Commitments()
     for arrival, service in visits:
-        known.add(0, [Visit("edge1", arrival, service)])
+        known.add(0, [Commitment("edge1", arrival, service)])
     assert known.start_ns("edge2", 0, 0, 0, 1000) == 1000
