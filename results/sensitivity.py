@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from emulator.core.files import atomic_write
-from emulator.core.randomness import generator
-from results.bootstrap import ratio_interval
+from results.intervals import ratio_interval
 from results.run.reading import readable
 from results.run.tables import TASK_KEY, require_columns
 from results.text import number, percent
@@ -78,8 +77,7 @@ def variant_rows(present: pd.DataFrame, varied: pd.DataFrame, policies: Sequence
 def _row(policy: str, pairs: pd.DataFrame) -> dict[str, object]:
     sums = pairs.groupby("unit")[["cost_s", "cost_s_varied"]].sum()
     before, after = sums["cost_s"].to_numpy(), sums["cost_s_varied"].to_numpy()
-    rng = generator(0, policy, "bootstrap")  # a fixed seed: the same records give the same interval
-    low, high = ratio_interval(after, before, rng)
+    low, high = ratio_interval(after, before)
     return {
         "policy": policy,
         "tasks": len(pairs),

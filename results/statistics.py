@@ -23,10 +23,9 @@ import pyarrow.parquet as pq
 
 from emulator.core.arrays import Floats
 from emulator.core.files import atomic_write
-from emulator.core.randomness import generator
 from emulator.record import ENERGY_PARTS
 from emulator.system import Cost
-from results.bootstrap import ratio_interval
+from results.intervals import ratio_interval
 from results.run.folder import Run
 from results.run.manifest import BOUND_FILE
 from results.run.reading import readable
@@ -211,7 +210,7 @@ def summary_row(policy: str, tasks: pd.DataFrame) -> dict[str, object]:
     bounded = compute == "modelled" and "bound_s" in tasks
     bound = float(tasks["bound_s"].mean()) if bounded else np.nan
     cost = float(tasks["cost_s"].mean())
-    low, high = gap_interval(policy, tasks) if bounded else (np.nan, np.nan)
+    low, high = gap_interval(tasks) if bounded else (np.nan, np.nan)
     return {
         "policy": policy,
         "tasks": len(tasks),
@@ -240,11 +239,10 @@ def quantiles_of(name: str, values_ms: Floats) -> dict[str, float]:
     }
 
 
-def gap_interval(policy: str, tasks: pd.DataFrame) -> tuple[float, float]:
+def gap_interval(tasks: pd.DataFrame) -> tuple[float, float]:
     """Return the gap's interval over units, which are traces: in a run, a policy has one training seed."""
     sums = tasks.groupby("unit", observed=True)[["cost_s", "bound_s"]].sum()
-    rng = generator(0, policy, "bootstrap")  # a fixed seed: the same records give the same interval
-    low, high = ratio_interval(sums["cost_s"].to_numpy(), sums["bound_s"].to_numpy(), rng)
+    low, high = ratio_interval(sums["cost_s"].to_numpy(), sums["bound_s"].to_numpy())
     return low - 1, high - 1
 
 

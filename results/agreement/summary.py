@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from emulator.core.randomness import generator
 from results.agreement import PART_COLUMNS, PART_TITLES, REST
 from results.agreement.task_timeline import COMPUTE, WAITING
-from results.bootstrap import ratio_interval
+from results.intervals import ratio_interval
 from results.run.folder import Run
 from results.text import number
 
@@ -84,8 +83,7 @@ def part_table(tasks: pd.DataFrame, units: Mapping[str, str]) -> pd.DataFrame:
         for column, title in PART_COLUMNS.items():
             values = of_kind[column] * 1e-6
             sums = values.groupby(traces).agg(["sum", "count"])
-            rng = generator(0, str(kind), f"bootstrap of {column}")
-            low, high = ratio_interval(sums["sum"].to_numpy(), sums["count"].to_numpy(), rng)
+            low, high = ratio_interval(sums["sum"].to_numpy(), sums["count"].to_numpy())
             first, last = np.quantile(values, TASK_QUANTILES)
             rows.append((str(kind), title, float(values.mean()), low, high, float(first), float(last)))
     return pd.DataFrame(rows, columns=["kind", "part", "mean_ms", "low_ms", "high_ms", "from_ms", "to_ms"])

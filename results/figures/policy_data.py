@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from emulator.core.randomness import generator
 from emulator.core.units import NS_PER_S
-from results.bootstrap import ratio_interval
+from results.intervals import ratio_interval
 from results.run.folder import Run
 from results.statistics import policy_tasks
 from topologies.schema.study_figures import FigureStyleSection
@@ -55,7 +54,7 @@ def figure_data(run: Run, style: FigureStyleSection) -> FigureData:
         tasks = within(every, style.window_s)
         curves.append(delay_curves(tasks).assign(policy=policy))
         parts.append({"policy": policy, **part_means(tasks)})
-        means.append({"policy": policy, **means_with_intervals(policy, tasks, ("delay_ms", "energy_j"))})
+        means.append({"policy": policy, **means_with_intervals(tasks, ("delay_ms", "energy_j"))})
         quality += quality_means(policy, tasks)
     whole = pd.concat(curves, ignore_index=True)
     columns = None if quality else ["policy", "kind", "unit", "delay_ms", "quality_loss"]
@@ -78,7 +77,7 @@ def quality_means(policy: str, tasks: pd.DataFrame) -> list[dict[str, object]]:
             "policy": policy,
             "kind": str(kind),
             "unit": unit_of(rows),
-            **means_with_intervals(policy, rows, ("delay_ms", "quality_loss")),
+            **means_with_intervals(rows, ("delay_ms", "quality_loss")),
         }
         for kind, rows in known.groupby("kind", observed=True)
     ]
@@ -110,13 +109,12 @@ def unit_of(tasks: pd.DataFrame) -> str:
     return "nats a token" if tasks["ttft_ns"].notna().any() else "share of the answers"
 
 
-def means_with_intervals(policy: str, tasks: pd.DataFrame, columns: tuple[str, ...]) -> dict[str, float]:
+def means_with_intervals(tasks: pd.DataFrame, columns: tuple[str, ...]) -> dict[str, float]:
     """Return the mean of each column over the tasks that have a value, with its interval if there are enough units."""
     result: dict[str, float] = {}
     for column in columns:
         sums = tasks.groupby("unit", observed=True)[column].agg(["sum", "count"])
         result[column] = float(tasks[column].mean())
-        rng = generator(0, policy, f"bootstrap of {column}")
-        low, high = ratio_interval(sums["sum"].to_numpy(), sums["count"].to_numpy(), rng)
+        low, high = ratio_interval(sums["sum"].to_numpy(), sums["count"].to_numpy())
         result[f"{column}_low"], result[f"{column}_high"] = low, high
     return result

@@ -21,8 +21,9 @@ from scipy import stats
 
 from emulator.core.arrays import Floats, Ints
 from emulator.core.randomness import generator
-from results.bootstrap import CONFIDENCE_LEVEL, MIN_UNITS, RESAMPLES
+from results.intervals import CONFIDENCE_LEVEL, MIN_UNITS
 
+RESAMPLES = 2_000
 WORLDS = ("channel", "arrival_seed")  # the first that has enough levels is drawn
 AGENTS = ("training_seed", "other_training_seed")  # all that have enough levels are drawn
 DRAWS_AT_ONCE = 250  # bounds the memory
