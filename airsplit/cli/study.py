@@ -20,6 +20,12 @@ def study(
     processes: Annotated[
         int | None, typer.Option("--processes", min=1, help="Default: one a processor, of one thread each.")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="ADDRESS|local|slurm", help="Run cells on workers of Dask (docs/cluster.md)."
+        ),
+    ] = None,
     overrides: Overrides = None,
     no_figures: NoFigures = False,
     no_cache: NoCache = False,
@@ -33,6 +39,7 @@ def study(
 
     The same command goes on where an interrupted one ended, and runs only what has changed or failed.
     """
+    from airsplit.study.cluster import DaskCluster
     from airsplit.study.folder import FAILED_FILE
     from airsplit.study.local_pool import LocalPool
     from airsplit.study.plan import plan_study
@@ -53,8 +60,9 @@ def study(
         if lines := list(wrong_figures(loaded)):
             raise Mistakes(lines)
     try:
-        with LocalPool(processes or processors()) as pool:
-            done = run_study(loaded, plan, out, pool, RunProgress(quiet), command, not no_cache)
+        count = processes or processors()
+        with LocalPool(count) if cluster is None else DaskCluster(cluster, count) as executor:
+            done = run_study(loaded, plan, out, executor, RunProgress(quiet), command, not no_cache)
     except InterruptedStudy as error:
         kept = f"{error.done} of {error.cells} cells are kept"
         fail(error.code, f"{error.path}: interrupted; {kept}; go on with: {shlex.join(command)}")
