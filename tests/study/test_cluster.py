@@ -125,6 +125,33 @@ def test_a_cell_that_ends_its_workers_is_given_up(tmp_path: Path) -> None:
     assert reason.startswith("its worker died, 4 times (the last was tcp://127.0.0.1:")
 
 
+SBATCH = """#!/bin/sh
+cp "$1" {folder}/job.sh
+setsid sh {folder}/job.sh >{folder}/job.log 2>&1 &
+echo "Submitted batch job $!"
+"""
+SCANCEL = """#!/bin/sh
+touch {folder}/cancelled
+for job; do kill -s KILL -- "-$job"; done
+"""
+
+
+def test_jobs_of_slurm_are_submitted_and_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By programs in the place of SLURM's, which run a job on this machine."""
+    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        (tmp_path / name).write_text(text.format(folder=tmp_path))
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    file = write_study(tmp_path, grid={}, seeds={}, policies=["random"])
+    with pytest.raises(MissingDependency, match=r"--cluster slurm: .* specify how much cores and memory per job"):
+        DaskCluster("slurm", 1)
+    settings = {"cores": 1, "processes": 1, "memory": "2GB", "interface": "lo", "local-directory": str(tmp_path)}
+    with config.set({f"jobqueue.slurm.{name}": value for name, value in settings.items()}):
+        done = run_on(DaskCluster("slurm", 1), file, tmp_path / "other")
+    assert done.manifest.study_sha256 == run_inline(file, Inline()).manifest.study_sha256
+    assert (tmp_path / "cancelled").exists()
+
+
 def test_workers_of_several_threads_are_refused(tmp_path: Path) -> None:
     file = write_study(tmp_path, grid={}, seeds={}, policies=["random"])
     with scheduler(tmp_path) as address, worker(tmp_path, address, threads=2):
