@@ -41,7 +41,7 @@ class BestChoice:
         if np.isnan(scores[mask]).any():
             raise ValueError(f"file={self._file}: must give a number for each choice, not NaN")
         placement = placements[int(np.argmax(np.where(mask, scores, -np.inf)))]
-        self._encoder.tell(observation, placement)
+        self._encoder.note(observation, placement)
         return placement
 
 

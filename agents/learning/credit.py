@@ -29,19 +29,19 @@ class EarnedRewards:
     def __init__(self, waiting: int, T: int, N: int) -> None:
         self.rewards: Float32s = np.zeros((waiting + T, N), dtype=np.float32)
         self.settled: Flags = np.zeros((waiting + T, N), dtype=np.bool_)
-        self._waiting: Flags = np.zeros((waiting + T, N), dtype=np.bool_)  # steps that were not learned from
+        self._unlearned: Flags = np.zeros((waiting + T, N), dtype=np.bool_)
         self._T = T
 
     def begin_rollout(self) -> None:
         """Forget the first T rows, and make room for T steps behind the others."""
-        for each in (self.rewards, self.settled, self._waiting):
+        for each in (self.rewards, self.settled, self._unlearned):
             forget_rows(each, self._T)
             each[-self._T :] = False
 
     def add(self, row: int, rewards: npt.NDArray[np.floating], credited: Credits | None, resets: Flags) -> None:
         """Take the rewards of a step, (N,), or the credits that became known in it. Nothing is learned from `resets`,
         (N,)."""
-        self._waiting[row] = ~resets
+        self._unlearned[row] = ~resets
         if credited is None:
             self.rewards[row], self.settled[row] = rewards, True
             return
@@ -52,18 +52,18 @@ class EarnedRewards:
 
     def take_settled(self) -> Flags:
         """Return the steps to learn from now, shape (waiting + T, N): those that are settled, each once."""
-        found: Flags = self.settled & self._waiting
-        self._waiting &= ~found
+        found: Flags = self.settled & self._unlearned
+        self._unlearned &= ~found
         return found
 
     def state(self) -> TrainingState:
         """Return a copy of all rows."""
-        arrays = {"rewards": self.rewards, "settled": self.settled, "waiting": self._waiting}
+        arrays = {"rewards": self.rewards, "settled": self.settled, "unlearned": self._unlearned}
         return TrainingState({name: each.copy() for name, each in arrays.items()}, {})
 
     def restore(self, state: TrainingState) -> None:
         """Go on from a state."""
-        for name, each in (("rewards", self.rewards), ("settled", self.settled), ("waiting", self._waiting)):
+        for name, each in (("rewards", self.rewards), ("settled", self.settled), ("unlearned", self._unlearned)):
             assign(each, state.arrays[name])
 
 

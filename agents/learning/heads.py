@@ -40,8 +40,8 @@ class HeadedEnvironment:
     `MultiDiscrete([K] * M)`, autoreset mode NEXT_STEP, and perhaps `info["action_mask"]`, (N, K) or (N, M, K), and
     `info["elapsed_s"]`, (N,). With the latter the unit of time, over which rewards are discounted, is a second (a
     semi-Markov decision process: Bradtke and Duff, "Reinforcement learning methods for continuous-time Markov decision
-    problems", NIPS 1994), otherwise a step. If the environment's metadata have `"credits": True`, `info["credits"]` are
-    `Credits`, in which each step earns one reward, and learners take these in the place of the step's rewards.
+    problems", NIPS 1994), otherwise a step. If the environment has a method `credits`, learners take the
+    `Credits` that it returns after each step in the place of the step's rewards.
 
     Raises ValueError for an environment of another form.
     """
@@ -51,7 +51,8 @@ class HeadedEnvironment:
         self.num_envs = environment.num_envs
         if environment.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP) != AutoresetMode.NEXT_STEP:
             raise ValueError("environment: autoreset mode must be NEXT_STEP")
-        self.has_credits = bool(environment.metadata.get("credits"))
+        self._credits = getattr(environment.unwrapped, "credits", None)
+        self.has_credits = self._credits is not None
         self._actions = environment.single_action_space
         self.shape = shape_of(environment.single_observation_space, self._actions)
         self._mask_shape = (self.num_envs, self.shape.heads, self.shape.outcomes)
@@ -70,7 +71,7 @@ class HeadedEnvironment:
         """Take actions, shape (N, M)."""
         taken = actions[:, 0] if isinstance(self._actions, gymnasium.spaces.Discrete) else actions
         observations, rewards, terminated, truncated, info = self._environment.step(taken)
-        times, credited = info.get("elapsed_s", self._one_each), info["credits"] if self.has_credits else None
+        times, credited = info.get("elapsed_s", self._one_each), None if self._credits is None else self._credits()
         return Step(self._features(observations), self._masks(info), rewards, terminated, truncated, times, credited)
 
     def state(self) -> TrainingState:

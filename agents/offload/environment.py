@@ -68,7 +68,7 @@ class Offload(gymnasium.Env[Float32s, np.int64]):
 
 
 def _of_first(info: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values[0] for name, values in info.items() if not name.startswith("_") and name != "credits"}
+    return {name: values[0] for name, values in info.items() if not name.startswith("_")}
 
 
 def systems_of(scenario: str) -> tuple[System, ...]:

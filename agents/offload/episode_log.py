@@ -18,11 +18,11 @@ class EpisodeLog:
         self._plans = np.zeros((count, runs.longest_episode), np.int32)
 
     def begin(self, run: int, episode: int) -> None:
-        """Hear that a run begins an episode."""
+        """Note that a run begins an episode."""
         self._episodes[run], self._steps[run] = episode, 0
 
     def add(self, plans: Ints) -> None:
-        """Hear that all runs are stepped under these plans."""
+        """Note that all runs are stepped under these plans."""
         self._plans[self._each, self._steps] = plans
         self._steps += 1
 

@@ -30,7 +30,7 @@ class OffloadVector(SeededVector):
     Observation: the features of `Layout` (float32) as the deciding node knows them, with their age. Action: the number
     of a choice; `info["action_mask"]` marks the candidates of the observed task, and a task with any other choice fails
     at once. Reward: minus the cost in seconds (`Cost.of`) of the tasks that ended since the decision before, which was
-    `info["elapsed_s"]` ago; `info["credits"]` are these costs by the steps that placed the tasks. An episode is
+    `info["elapsed_s"]` ago; `credits` has these costs by the steps that placed the tasks. An episode is
     truncated at the first arrival that is not before the systems' duration; this last task is observed and not placed.
     """
 
@@ -41,7 +41,6 @@ class OffloadVector(SeededVector):
         self.runs = SteppedSystems(systems, episodes_of(systems, settings), num_envs, settings.decision_ns)
         self._features = feature_tables(self.runs, self.layout)
         self._plans, self._masks = _choices(self.runs, self.layout)
-        self.metadata["credits"] = True
         self._keys = np.zeros(num_envs, np.int64)
         self._counts = np.zeros(num_envs, np.int64)  # of episodes that began
         self._log = EpisodeLog(self.runs)
@@ -56,6 +55,11 @@ class OffloadVector(SeededVector):
         for run in np.flatnonzero(decisions["is_over"]):
             self._begin(int(run), self._next_episode(int(run)))
         return self._step(plans)
+
+    def credits(self) -> Credits:
+        """Return the rewards of the last step, one for each task, with the steps that placed the tasks."""
+        runs, charges = self.runs.charges()
+        return Credits(runs, charges["steps_ago"], -charges["cost_s"])
 
     def action_masks(self) -> Flags:
         """Return which choices are candidates of each observed task, shape (num_envs, choices)."""
@@ -122,9 +126,7 @@ class OffloadVector(SeededVector):
         decisions = self.runs.decisions
         observations = np.empty((self.num_envs, self.layout.features), np.float32)
         write_features(self.runs.tables, self.runs.ordered_ns, self._features, decisions, observations)
-        charged, charges = self.runs.charges()
         info = {
-            "credits": Credits(charged, charges["steps_ago"], -charges["cost_s"]),
             "action_mask": self.action_masks(),
             "_action_mask": self._all,
             "elapsed_s": decisions["elapsed_ns"] / NS_PER_S,

@@ -3,6 +3,7 @@
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterable
+from math import isfinite
 from typing import NamedTuple
 
 
@@ -18,16 +19,18 @@ class Commitments:
     """The visits of a policy's own decisions, by node.
 
     A visit counts until an observation is as new as its expected arrival: from then on the observed backlog contains
-    it. One that arrives later than expected is missing in between.
+    it. One that arrives later than expected is missing in between, and one that arrives earlier counts twice.
     """
 
     def __init__(self) -> None:
         self._coming: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)  # (arrival, service), by arrival
 
     def add(self, now_ns: int, visits: Iterable[Commitment]) -> None:
-        """Add the visits of a placement, with arrivals counted from `now_ns`."""
+        """Add the visits of a placement, with arrivals counted from `now_ns`. Those that never arrive, for want of
+        coverage, do not count."""
         for node, arrival_ns, service_ns in visits:
-            insort(self._coming[node], (now_ns + arrival_ns, service_ns))
+            if isfinite(arrival_ns):
+                insort(self._coming[node], (now_ns + arrival_ns, service_ns))
 
     def start_ns(self, node: str, now_ns: int, heard_ns: int, backlog_ns: int, arrival_ns: float) -> float:
         """Return when the device serves a visit that arrives at `arrival_ns`, if its backlog was `backlog_ns` at

@@ -38,7 +38,7 @@ class Learned:
         if self._sampler is None:
             return seen.placements[int(np.argmax(logits))]
         placement = seen.placements[self._sampler.choose(task.source, task.kind.name, task.number, logits)]
-        self._encoder.tell(observation, placement)
+        self._encoder.note(observation, placement)
         return placement
 
 

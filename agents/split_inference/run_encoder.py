@@ -23,7 +23,7 @@ class Encoded(NamedTuple):
 
 class RunEncoder:
     """Encodes the observations of one run for a policy. If the layout has queues, it counts the work that each deciding
-    node has ordered: the policy then tells its decisions, and has `hear` as its own (None without queues)."""
+    node has ordered: the policy has its decisions noted, and has `hear` as its own (None without queues)."""
 
     def __init__(self, layout: Layout, control: Control) -> None:
         self._encoder, self._control = Encoder(layout), control
@@ -37,7 +37,7 @@ class RunEncoder:
         features = self._encoder.features(observation, self._ordered_by(task).work_ns)
         return Encoded(features, *self._encoder.choices(task.source, task.kind.name, tuple(observation.candidates)))
 
-    def tell(self, observation: Observation, placement: Placement) -> None:
+    def note(self, observation: Observation, placement: Placement) -> None:
         """Take the policy's decision."""
         if self._has_queues:
             self._ordered_by(observation.task).add(observation, placement)

@@ -39,7 +39,7 @@ class Expected:
     def decide(self, observation: Observation) -> Placement:
         features, placements, mask = self.encoder.encode(observation)
         self.chosen.append(best_of(features @ self.weights, mask))
-        self.encoder.tell(observation, placements[self.chosen[-1]])
+        self.encoder.note(observation, placements[self.chosen[-1]])
         return placements[self.chosen[-1]]
 
 

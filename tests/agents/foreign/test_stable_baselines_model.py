@@ -80,7 +80,7 @@ class Predicting:
     def decide(self, observation: Observation) -> Placement:
         features, placements, mask = self.encoder.encode(observation)
         placement = placements[int(self.model.predict(features, action_masks=mask, deterministic=True)[0])]
-        self.encoder.tell(observation, placement)
+        self.encoder.note(observation, placement)
         return placement
 
 

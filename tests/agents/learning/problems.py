@@ -83,7 +83,6 @@ class LateStates(TwoStates):
 
     def __init__(self, num_envs: int) -> None:
         super().__init__(num_envs)
-        self.metadata["credits"] = True
         self.late: list[tuple[int, int, int, float]] = []  # environment, steps until known, steps ago, reward
 
     def step(self, actions: Ints) -> tuple[Float32s, npt.NDArray[Any], Flags, Flags, dict[str, Any]]:
@@ -95,9 +94,11 @@ class LateStates(TwoStates):
         known = [each for each in self.late if each[1] == 0]
         self.late = [each for each in self.late if each[1] > 0]
         environments, steps_ago = (np.array([each[column] for each in known], np.int64) for column in (0, 2))
-        credited = Credits(environments, steps_ago, np.array([each[3] for each in known], np.float64))
-        due = np.bincount(environments, credited.rewards, self.num_envs)
-        return observations, due, terminated, truncated, {"credits": credited}
+        self.known = Credits(environments, steps_ago, np.array([each[3] for each in known], np.float64))
+        return observations, np.bincount(environments, self.known.rewards, self.num_envs), terminated, truncated, {}
+
+    def credits(self) -> Credits:
+        return self.known
 
 
 def optimal_values(gamma: float) -> tuple[float, float]:

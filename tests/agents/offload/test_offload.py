@@ -59,7 +59,7 @@ class Chosen:
         self.sources.append(observation.task.source)
         choice = next(self._choices)
         assert mask[choice]
-        self._encoder.tell(observation, placements[choice])
+        self._encoder.note(observation, placements[choice])
         return placements[choice]
 
 
@@ -123,7 +123,7 @@ def test_costs_are_credited_to_the_decisions_on_their_tasks(tmp_path: Path) -> N
         tasks.append((stream.source, stream.kind.name, number))
         choices.append(int(rng.choice(np.flatnonzero(info["action_mask"][0]))))
         _, rewards, _, truncated, info = vector.step(np.array(choices[-1:]))
-        runs, steps_ago, earned = info["credits"]
+        runs, steps_ago, earned = vector.credits()
         found |= {tasks[len(tasks) - 1 - ago]: -reward for ago, reward in zip(steps_ago, earned, strict=True)}
         assert not runs.any()
         assert earned.sum() == pytest.approx(rewards[0], rel=1e-12)

@@ -62,7 +62,7 @@ class Watched:
     def decide(self, observation: Observation) -> Placement:
         """Return the policy's decision."""
         placement, seen = self._policy.decide(observation), self._encoder.encode(observation)
-        self._encoder.tell(observation, placement)
+        self._encoder.note(observation, placement)
         self.features.append(seen.features)
         self.choices.append(seen.placements.index(placement))
         return placement
