@@ -52,25 +52,36 @@ def duels(cells: pd.DataFrame, settings: Sequence[str], policy: str, reference: 
 
 def sign_flip_p(pairs: pd.DataFrame, address: str) -> float:
     """Return the two-sided p-value of the hypothesis that differences (of `paired`) are as likely as their negatives:
-    the share of sign changes of whole channels whose mean difference is at least as far from 0 (Fisher, "The design of
-    experiments", 1935, section 21). Up to EXACT_UNITS channels all sign changes are tried, otherwise SIGN_DRAWS at
-    random, and the observed signs with them (Phipson, Smyth, "Permutation p-values should never be zero", Statistical
-    Applications in Genetics and Molecular Biology 9, 2010).
+    the share of sign changes of whole channels whose mean difference over all pairs is at least as far from 0 (Fisher,
+    "The design of experiments", 1935, section 21). Up to EXACT_UNITS channels all sign changes are tried,
+    otherwise SIGN_DRAWS at random, and the observed signs with them (Phipson, Smyth, "Permutation p-values should never
+    be zero", Statistical Applications in Genetics and Molecular Biology 9, 2010).
 
-    If training seeds are drawn as well as channels (`drawn_factors`), the signs of the deviations of the seeds' means
-    from the mean change too, independently, and are added: the p-value is then approximate, and rather too large. NaN
-    if nothing is drawn."""
+    If several factors are drawn (`drawn_factors`), the signs of that whose levels move the mean most are changed. The
+    signs of the deviations of the others' levels from the mean change too, independently, and are added: the p-value is
+    then approximate. NaN if nothing is drawn."""
     factors = list(drawn_factors(pairs))
     if not factors:
         return np.nan
-    first, *others = (pairs.groupby(name)["difference"].mean().to_numpy() for name in factors)
-    if not others and len(first) <= EXACT_UNITS:
-        flipped = all_flipped_means(first)
+    mean = pairs["difference"].mean()
+    deviations = {name: _parts(pairs["difference"] - mean, pairs[name]) for name in factors}
+    first, *others = sorted(factors, key=lambda name: -np.square(deviations[name] / len(deviations[name])).sum())
+    parts = _parts(pairs["difference"], pairs[first])
+    if not others and len(parts) <= EXACT_UNITS:
+        flipped = all_flipped_means(parts)
     else:
-        flipped = flipped_means(first, f"{address}\x1f{factors[0]}")
-        for name, means in zip(factors[1:], others, strict=True):
-            flipped = flipped + flipped_means(means - means.mean(), f"{address}\x1f{name}")
-    return float((np.abs(flipped) >= abs(first.mean()) * (1 - 1e-9)).mean())  # of equals, some are off by rounding
+        flipped = flipped_means(parts, f"{address}\x1f{first}")
+        for name in others:
+            flipped = flipped + flipped_means(deviations[name], f"{address}\x1f{name}")
+    return float((np.abs(flipped) >= abs(mean) * (1 - 1e-9)).mean())  # of equals, some are off by rounding
+
+
+def _parts(differences: pd.Series, levels: pd.Series) -> Floats:
+    """Return the part of each level, shape (levels,), whose mean is that of all differences: the levels' means if all
+    have equally many pairs."""
+    sums = differences.groupby(levels).sum().to_numpy()
+    parts: Floats = sums * (len(sums) / len(differences))
+    return parts
 
 
 def all_flipped_means(values: Floats) -> Floats:

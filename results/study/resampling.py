@@ -1,14 +1,14 @@
 """Intervals of any statistic of cells that share channels and training seeds.
 
-Cells are crossed: an agent of one training seed is run on every channel, and a channel is met by every agent, so cells
-are not independent of each other. Whole channels and whole agents are drawn with replacement, each by itself, in all
-settings alike (in each setting, the stratum, as many as there are). The variances of these bootstraps are combined as
-for data with clusters in several ways (Cameron, Gelbach, Miller, "Robust inference with multiway clustering", Journal
-of Business & Economic Statistics 29, 2011, section 2.2): their sum, minus that of a bootstrap over the pairs of channel
-and agent, which both hold. The interval is the statistic plus and minus Student's t times the root of the variance,
-with the degrees of freedom of Satterthwaite ("An approximate distribution of estimates of variance components",
-Biometrics Bulletin 2, 1946). For a mean over channels alone it is the t interval; percentiles of a bootstrap are too
-narrow with few units.
+Cells are crossed: an agent of one training seed is run on every channel under all seeds of arrivals, and a channel is
+met by every agent, so cells are not independent of each other. Whole channels, whole seeds of arrivals and whole agents
+are drawn with replacement, each by itself, in all settings alike (in each setting, the stratum, as many as there are).
+The variances of these bootstraps are combined as for data with clusters in several ways (Cameron, Gelbach, Miller,
+"Robust inference with multiway clustering", Journal of Business & Economic Statistics 29, 2011, section 2.2): their
+sum, minus that of a bootstrap over the pairs of channel and agent, which both hold, and so on with alternating signs.
+The interval is the statistic plus and minus Student's t times the root of the variance, with the degrees of freedom of
+Satterthwaite ("An approximate distribution of estimates of variance components", Biometrics Bulletin 2, 1946). For a
+mean over channels alone it is the t interval; percentiles of a bootstrap are too narrow with few units.
 """
 
 from collections.abc import Callable
@@ -24,8 +24,7 @@ from emulator.core.randomness import generator
 from results.intervals import CONFIDENCE_LEVEL, MIN_UNITS
 
 RESAMPLES = 2_000
-WORLDS = ("channel", "arrival_seed")  # the first that has enough levels is drawn
-AGENTS = ("training_seed", "other_training_seed")  # all that have enough levels are drawn
+FACTORS = ("channel", "arrival_seed", "training_seed", "other_training_seed")
 DRAWS_AT_ONCE = 250  # bounds the memory
 
 Statistic = Callable[[Floats], Floats]
@@ -42,10 +41,18 @@ class IntervalEstimate(NamedTuple):
 
 def drawn_factors(cells: pd.DataFrame) -> dict[str, Ints]:
     """Return the number of each cell's level in each factor that is drawn: those with five levels or more. Factors
-    with fewer are held fixed: an interval then holds for these channels, or these agents, alone."""
-    world = next((name for name in WORLDS if _levels(cells, name) >= MIN_UNITS), None)
-    names = [name for name in (world, *AGENTS) if name is not None and _levels(cells, name) >= MIN_UNITS]
+    with fewer are held fixed: an interval then holds for these channels, or these agents, alone. A factor within
+    another, such as arrivals of which each channel has its own, is drawn with the other."""
+    names = [name for name in FACTORS if _levels(cells, name) >= MIN_UNITS]
+    for name in reversed(names):
+        if any(_within(cells, name, other) for other in names if other != name):
+            names = [other for other in names if other != name]
     return {name: pd.factorize(cells[name])[0] for name in names}
+
+
+def _within(cells: pd.DataFrame, name: str, other: str) -> bool:
+    """Return whether all cells of each level of a factor are in one level of the other."""
+    return len(cells[[name, other]].drop_duplicates()) == cells[name].nunique()
 
 
 def _levels(cells: pd.DataFrame, name: str) -> int:

@@ -1,5 +1,7 @@
 """Comparisons agree with loops that are written out; p-values are uniform if there is no difference."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,6 +94,24 @@ def test_with_seeds_and_channels_drawn_false_alarms_are_as_rare_as_said_or_rarer
         for _ in range(STUDIES)
     ]
     assert (np.array(p) <= 0.05).mean() <= 0.05 + 2 * 0.011
+
+
+def test_with_crossed_arrivals_false_alarms_are_as_rare_as_said_or_rarer() -> None:
+    """Arrivals matter more than channels, so that a test over channels alone would take the former for a difference."""
+    rng, p = np.random.default_rng(6), []
+    for _ in range(STUDIES):
+        values = 0.3 * rng.normal(size=(8, 1)) + rng.normal(size=(1, 8))
+        pairs = differences(values).rename(columns={"arrival_seed": "none", "training_seed": "arrival_seed"})
+        p.append(sign_flip_p(pairs, ""))
+    assert (np.array(p) <= 0.05).mean() <= 0.05 + 2 * 0.011
+
+
+def test_the_p_value_is_that_of_the_mean_over_pairs_if_some_are_missing() -> None:
+    """Channel 0 has one pair, the others have two: all sign changes of the sums over channels are written out."""
+    pairs = differences(np.random.default_rng(8).normal(0.5, 1, (6, 2))).iloc[1:]
+    sums = [pairs.loc[pairs["channel"] == channel, "difference"].sum() for channel in range(6)]
+    flipped = [abs(np.dot(signs, sums)) for signs in product((-1, 1), repeat=6)]
+    assert sign_flip_p(pairs, "") == np.mean(np.array(flipped) >= abs(pairs["difference"].sum()) - 1e-12)
 
 
 def test_holms_correction_of_a_worked_example() -> None:
