@@ -18,6 +18,7 @@ from agents.solvers.single_cut import latency_cut
 from agents.solvers.solution import FloatArray, Infeasible, Solution
 from agents.solvers.viterbi import ChainCosts, cheapest_path_within
 from agents.split_inference.exact import Estimate
+from emulator.core.randomness import generator
 from emulator.policy import Observation
 from emulator.system import System
 from emulator.task import Partition, Placement, Task
@@ -97,7 +98,8 @@ class Priced(NamedTuple):
 
 class _SolverPolicy(ABC):
     """Chooses the cheapest of the placements that a solver finds for each codec; the first candidate if there is none,
-    for instance without coverage."""
+    for instance without coverage. Each stream has the places in an order of its own: of places of equal cost the first
+    is taken, and many UEs would meet there, since no solver sees a queue."""
 
     def __init__(self) -> None:
         self._choices: dict[tuple[str, str], tuple[Sequence[Placement], Choices]] = {}
@@ -126,6 +128,8 @@ class _SolverPolicy(ABC):
         candidates, choices = self._choices.get(stream, ((), None))
         if choices is None or candidates is not observation.candidates:
             choices = choices_of(observation.candidates)
+            order = generator(0, " ".join(stream), "order of places").permutation(len(choices.nodes))
+            choices = choices._replace(nodes=tuple(choices.nodes[place] for place in order))
             self._choices[stream] = (observation.candidates, choices)
         return choices
 

@@ -210,13 +210,14 @@ def test_both_engines_record_the_same_of_a_shipped_scenario(name: str, tmp_path:
 def test_exact_choices_of_a_hundred_ues_do_not_herd(tmp_path: Path) -> None:
     system = build(load(FOLDER / "many-ues.yaml", ["duration_s=3"]), FOLDER)
     mean_s = {}
-    for policy in ("random", "all-edge", "exact"):
+    for policy in ("random", "all-edge", "exact", "single-cut", "viterbi"):
         with Records(tmp_path) as records:
             Simulation(system).run(make_policy(policy, {}, system), policy, records)
         tasks = pd.read_parquet(tmp_path / "tasks.parquet")
         assert (tasks["outcome"] != "failed").all()
         mean_s[policy] = tasks["sojourn_ns"].mean() * 1e-9
     assert mean_s["exact"] < min(mean_s["random"], mean_s["all-edge"])
+    assert max(mean_s["single-cut"], mean_s["viterbi"]) < mean_s["random"]
 
 
 def test_loading_scenarios_does_not_import_torch() -> None:
