@@ -50,9 +50,11 @@ def figures(
     _: Traceback = False,
 ) -> None:
     """Draw a run's or study's figures anew; also make the results of a run that did not come to them."""
+    from airsplit.study.folder import ORIGIN_FILE
     from results.study.cell_table import CELLS_FILE
 
-    draw = study_results if (folder / CELLS_FILE).is_file() else run_figures
+    is_study = any((folder / name).is_file() for name in (CELLS_FILE, ORIGIN_FILE))
+    draw = study_results if is_study else run_figures
     paths = [str(path) for path in draw(folder, settings or [], only or [])]
     print_json(paths) if as_json else print("\n".join(paths))
 
@@ -71,13 +73,18 @@ def run_figures(folder: Path, settings: list[str], only: list[str]) -> list[Path
 
 
 def study_results(folder: Path, settings: list[str], only: list[str]) -> list[Path]:
-    """Write the tables and figures of a study and return their paths. Raises ValueError for bad settings."""
+    """Write the tables and figures of a study and return their paths. Raises ValueError for bad settings, and for a study
+    that did not finish: its table of cells is that of an earlier run."""
+    from airsplit.study.folder import ORIGIN_FILE
+    from results.study.manifest import load_study_manifest
     from results.study.write import write_results
     from topologies.loading.figure_settings import figure_settings
     from topologies.schema.study_figures import StudyFiguresSection
 
     if only:
         raise ValueError(f"--only {only[0]}: is for runs; of a study, name figures by --set draw=[{{kind: lines}}]")
+    if (folder / ORIGIN_FILE).is_file() and (manifest := load_study_manifest(folder)).failed == manifest.cells:
+        raise ValueError(f"{folder}: no cell of the study is finished: failed.csv has the reasons")
     stored = folder / "study.yaml"
     return write_results(folder, figure_settings(StudyFiguresSection, settings, stored if stored.is_file() else None))
 

@@ -59,9 +59,14 @@ class StudyFolder:
         folder, suffix = PLACES[type(part)]
         return self.path / "cache" / folder / f"{part.digest}{suffix}"
 
-    def write_table(self, plan: StudyPlan) -> CellTable:
-        """Write cells.csv and the folder of rows from the finished cells of the plan, and return the table."""
+    def write_table(self, plan: StudyPlan) -> CellTable | None:
+        """Write cells.csv and the folder of rows from the finished cells of the plan, and return the table. Without any
+        there are no such files, nor those of an earlier run."""
         finished = [each for each in plan.cells if self.is_finished(each.cell)]
+        if not finished:
+            (self.path / CELLS_FILE).unlink(missing_ok=True)
+            self._link_rows(finished)
+            return None
         rows = [{**each.identity, **self.facts_of(each.cell)} for each in finished]
         table = cell_table(pd.DataFrame(rows), plan.parameters)
         self._link_rows(finished)
@@ -99,8 +104,8 @@ class StudyFolder:
     def _link_rows(self, finished: Sequence[PlannedCell]) -> None:
         """Let the folder of rows hold those of the finished cells alone; files are shared with the cache."""
         wanted = {rows_file(each.variant, each.cell.label, each.cell.digest): each.cell for each in finished}
-        for path in (self.path / ROWS_FOLDER).rglob("*.*"):
-            if path.relative_to(self.path) not in wanted:
+        for path in list((self.path / ROWS_FOLDER).rglob("*")):
+            if path.is_file() and path.relative_to(self.path) not in wanted:
                 path.unlink()
         for place, cell in wanted.items():
             path = self.path / place

@@ -60,7 +60,7 @@ def run_study(
         failures = _Schedule(plan, folder, executor, progress, cached).run()
         folder.write_failed(plan, failures)
         is_done = [folder.is_finished(each.cell) for each in plan.cells]
-        table = folder.write_table(plan) if any(is_done) else None
+        table = folder.write_table(plan)
         digest = hashlib.sha256("\n".join([] if table is None else table.cells["rows_sha256"]).encode()).hexdigest()
         scenario = loaded.settings[0].scenario
         manifest = StudyManifest(

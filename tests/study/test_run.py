@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from airsplit.cli import app
 from airsplit.study.folder import FAILED_FILE
 from airsplit.study.parts import StudyCell, StudyTraining
 from results.progress import time_left
@@ -92,6 +94,35 @@ def test_a_changed_study_keeps_what_it_still_wants(tmp_path: Path) -> None:
     assert [each.name for each in (done.path / ROWS_FOLDER / "variant=base").iterdir()] == ["policy=random"]
     assert run_inline(write_study(tmp_path), back).manifest.study_sha256 == first.manifest.study_sha256
     assert kinds(back) == (0, 0)
+
+
+def test_labels_may_have_dots(tmp_path: Path) -> None:
+    """Their folders of rows are not files."""
+    file = write_study(tmp_path, policies=[{"type": "random", "label": "v1.2"}], variants={"a.b": {}})
+    for _ in range(2):
+        done = run_inline(file, Inline())
+    assert len(list((done.path / ROWS_FOLDER).rglob("*.parquet"))) == done.manifest.cells == 4
+
+
+def test_nothing_of_an_earlier_run_stays_where_all_cells_fail(tmp_path: Path) -> None:
+    (tmp_path / "mine_that_breaks.py").write_text(FAILS.replace("raise", "return observation.candidates[0] #"))
+    file = write_study(tmp_path, policies=[{"type": "mine_that_breaks:Fails"}], grid={})
+    run_inline(file, Inline())
+    (tmp_path / "mine_that_breaks.py").write_text(FAILS)
+    done = run_inline(file, Inline())
+    assert done.table is None and done.manifest.failed == done.manifest.cells == 2
+    assert not (done.path / CELLS_FILE).exists() and not list((done.path / ROWS_FOLDER).iterdir())
+    figures = CliRunner().invoke(app, ["figures", str(done.path)])
+    assert str(figures.exception) == f"{done.path}: no cell of the study is finished: failed.csv has the reasons"
+
+
+def test_figures_of_a_study_that_did_not_finish_are_refused(tmp_path: Path) -> None:
+    """Its table of cells is that of the run before."""
+    run_inline(write_study(tmp_path, policies=["random"]), Inline())
+    with pytest.raises(Ends):
+        run_inline(write_study(tmp_path, policies=["pool1"]), Mortal(1))
+    figures = CliRunner().invoke(app, ["figures", str(tmp_path / "out" / "small")])
+    assert "study.json: must be there: the study did not finish" in str(figures.exception)
 
 
 def test_settings_that_differ_by_name_alone_are_run_once(tmp_path: Path) -> None:
