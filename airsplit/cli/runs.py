@@ -73,8 +73,8 @@ def run_figures(folder: Path, settings: list[str], only: list[str]) -> list[Path
 
 
 def study_results(folder: Path, settings: list[str], only: list[str]) -> list[Path]:
-    """Write the tables and figures of a study and return their paths. Raises ValueError for bad settings, and for a study
-    that did not finish: its table of cells is that of an earlier run."""
+    """Write the tables and figures of a study and return their paths. Raises ValueError for bad settings, and for a
+    study that did not finish: its table of cells is that of an earlier run."""
     from airsplit.study.folder import ORIGIN_FILE
     from results.study.manifest import load_study_manifest
     from results.study.write import write_results

@@ -99,7 +99,7 @@ class WorkerPool(Generic[Argument, Result]):
     def _hand_out(self) -> None:
         """Give each idle worker an argument, and start workers for the others as far as there may be more."""
         while self._waiting and len(self._busy) < self._processes:
-            idle = [each for each in self._workers if each not in self._busy]
+            idle = [each for each in list(self._workers) if each not in self._busy and self._lives(each)]
             at_hand = (each for each in idle if self._groups.get(each) in self._waiting)
             connection = next(at_hand, None) or (idle[0] if idle else self._start())
             group = self._group_for(connection)
@@ -109,6 +109,13 @@ class WorkerPool(Generic[Argument, Result]):
             self._busy[connection], self._groups[connection] = number, group
             with suppress(ConnectionError):  # of a worker that has ended, which is seen when it is waited for
                 connection.send(argument)
+
+    def _lives(self, connection: Connection) -> bool:
+        """Return whether an idle worker runs; one that has ended is forgotten, or would cost its next argument."""
+        if self._workers[connection].is_alive():
+            return True
+        del self._workers[connection], self._groups[connection]
+        return False
 
     def _group_for(self, connection: Connection) -> str:
         """Return the worker's group if it is waiting, or else the first that no other worker has, or else the one with

@@ -58,12 +58,15 @@ def versions_now() -> dict[str, str]:
     """Return the versions of Python, of airsplit and of the libraries that it requires."""
     declared = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in own_requirements()]
     versions = {"python": platform.python_version(), "airsplit": own_version()}
-    for name in sorted({"llvmlite", *declared}):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    return versions | {name: installed_version(name) for name in sorted({"llvmlite", *declared})}
+
+
+def installed_version(name: str) -> str:
+    """Return the version of a library, or `not installed`."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _project() -> dict[str, Any]:

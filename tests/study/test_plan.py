@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from airsplit.study.digests import CODE, LIBRARIES, policy_contents
 from airsplit.study.plan import StudyPlan, plan_study
 from tests.study.small import PPO, write_study
 from topologies.loading.study import load_study
+from topologies.schema.policies import CustomSection
 
 
 def planned(folder: Path, *overrides: str, **keys: Any) -> StudyPlan:
@@ -67,6 +69,39 @@ def test_digests_depend_on_the_contents_of_files(tmp_path: Path) -> None:
     assert digests(planned(tmp_path, **keys)) == before
     arrivals.write_text('{"arrival_ns": [6]}')
     assert not digests(planned(tmp_path, **keys)) & before
+
+
+def test_digests_depend_on_files_that_options_name(tmp_path: Path) -> None:
+    (tmp_path / "mine_with_data.py").write_text("class Mine:\n    def __init__(self, **_): ...\n")
+    section = {"type": "mine_with_data:Mine", "options": {"data": {"file": "w.txt"}, "note": "x" * 5000}}
+    found = []
+    for weights in ("1", "2", "1"):
+        (tmp_path / "w.txt").write_text(weights)
+        found.append(digests(planned(tmp_path, policies=[section], grid={})))
+    assert found[0] == found[2] and not found[0] & found[1]
+
+
+def test_digests_of_built_in_policies_ignore_modules_of_their_name(tmp_path: Path) -> None:
+    before = digests(planned(tmp_path, policies=[{"type": "greedy"}], grid={}))
+    (tmp_path / "greedy.py").write_text("no Python")
+    assert digests(planned(tmp_path, policies=[{"type": "greedy"}], grid={})) == before
+
+
+def test_digests_depend_on_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "site-packages" / "installed_policies"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("class Mine: ...\n")
+    monkeypatch.syspath_prepend(str(package.parent))
+    section = CustomSection(type="installed_policies:Mine")
+    before = policy_contents(section, tmp_path)
+    (package / "other.py").write_text("X = 1\n")
+    assert policy_contents(section, tmp_path) != before
+
+
+@pytest.mark.parametrize("name", ["results/statistics.py", "airsplit/study/execution.py"])
+def test_digests_depend_on_the_code_that_makes_facts(name: str) -> None:
+    assert any(name.startswith(f"{folder}/") for folder in CODE)
+    assert {"onnxruntime", "stable-baselines3", "sb3-contrib", "pandas", "pyarrow"} <= {*LIBRARIES}
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> LoadedStudy:
     has it: `speed.yaml: speed=-1: quickstart.yaml: links[0].radio.speed_mps=-1: must be at least 0`.
     """
     study = read_study(path)
+    if replaced := list(dict.fromkeys(_replaced(study, overrides))):
+        raise Mistakes(f"{path.name}: {line}" for line in replaced)
     scenario_file = path.parent / study.scenario
     settings: list[Setting] = []
     lines: dict[str, str] = {}  # by the mistake without the setting
@@ -94,6 +96,22 @@ def read_study(path: Path) -> Study:
 def study_json_schema() -> dict[str, Any]:
     """Return the JSON Schema of study files, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}
+
+
+def _replaced(study: Study, overrides: Sequence[str]) -> Iterator[str]:
+    """Yield a mistake for each value that would have no effect: another one replaces it, or it is of policies that the
+    study does not run. `set` alone may be replaced: its values are those of all settings that have no other."""
+    swept = [(f"grid.{sweep.name}", path) for sweep in study.sweeps() for path in sweep.paths]
+    varied = [(f"variants.{name}", path) for name, values in study.variants.items() for path in values]
+    given = [(f"--set {override}", override.partition("=")[0]) for override in overrides]
+    for replaced, later in ((given, [*varied, *swept]), (varied, swept)):
+        for (place, path), (other, its_path) in product(replaced, later):
+            if path == its_path or path.startswith((f"{its_path}.", f"{its_path}[")):
+                yield f"{place}: must leave {path} to {other}, which gives it"
+    if study.policies and not any(isinstance(each, str) for each in study.policies):
+        for place, path in [*given, *(("set", path) for path in study.set), *varied, *swept]:
+            if path.startswith("policies"):
+                yield f"{place}: must leave {path} alone: the study has policies of its own"
 
 
 def _combinations(study: Study) -> Iterator[tuple[str, Combination]]:

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,22 @@ def test_a_group_is_shared_when_nothing_else_is_left() -> None:
         for index in range(40):
             pool.submit(str(index))
         assert len({result.split()[0] for _, result in pool.results()}) == 2
+
+
+def squared_and_ended(number: int) -> int:
+    """Return the square; end the process a moment later, when it is idle."""
+    threading.Timer(0.05, os._exit, (9,)).start()
+    return number**2
+
+
+def test_a_worker_that_ends_while_idle_costs_nothing() -> None:
+    pool: WorkerPool[int, int]
+    with WorkerPool(squared_and_ended, 1) as pool:
+        pool.submit(2)
+        assert list(pool.results()) == [(0, 4)]
+        time.sleep(1)
+        pool.submit(3)
+        assert list(pool.results()) == [(1, 9)]
 
 
 def test_nothing_to_do_starts_nothing() -> None:

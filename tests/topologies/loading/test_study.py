@@ -1,6 +1,7 @@
 """Study files: settings in order, and a line for each mistake before anything runs."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,12 @@ def test_paths_start_from_the_studys_folder(tmp_path: Path) -> None:
         ({"grid": {"a": {"path": "seed", "values": [1]}, "seed": [2]}}, [
             "s.yaml: must sweep seed by one parameter of grid alone",
         ]),
+        ({"grid": {"d": {"path": "links[1].delay_ms", "values": [1]}}, "variants": {"a": {"links[1].delay_ms": 2}}}, [
+            "s.yaml: variants.a: must leave links[1].delay_ms to grid.d, which gives it",
+        ]),
+        ({"grid": {"policies[0].type": ["random", "greedy"]}, "policies": [{"type": "exact"}]}, [
+            "s.yaml: grid.policies[0].type: must leave policies[0].type alone: the study has policies of its own",
+        ]),
         ({"seeds": {"channel": 0}}, ["s.yaml:4: seeds.channel=0: must be at least 1"]),
         ({"seeds": {"training": [1, 1]}}, ["s.yaml: must give different seeds.training"]),
         ({"seeds": {"arrivals": ["x"]}}, ["s.yaml:5: seeds.arrivals[0]=x: must be a whole number"]),
@@ -111,6 +118,25 @@ def test_each_mistake_has_a_line(tmp_path: Path, keys: dict[str, Any], lines: li
         loaded(tmp_path, **keys)
     found = str(caught.value).splitlines()
     assert len(found) == len(lines) and all(map(str.startswith, found, lines)), found
+
+
+@pytest.mark.parametrize(
+    ("keys", "place"),
+    [({"grid": {"duration_s": [1, 2]}}, "grid.duration_s"), ({"variants": {"a": {"duration_s": 1}}}, "variants.a")],
+)
+def test_overrides_are_applied_or_refused(tmp_path: Path, keys: dict[str, Any], place: str) -> None:
+    line = f"s.yaml: --set duration_s=5: must leave duration_s to {place}, which gives it"
+    with pytest.raises(ValueError, match=re.escape(line)):
+        loaded(tmp_path, "duration_s=5", **keys)
+    found = loaded(tmp_path, "duration_s=5", set={"duration_s": 1}).settings[0].scenario
+    assert found.duration_s == 5
+
+
+def test_a_sweep_may_change_a_part_of_a_variants_section(tmp_path: Path) -> None:
+    grid = {"y": {"path": "links[0].radio.at_m", "values": {"0": [10, 0], "1": [10, 1]}}}
+    found = loaded(tmp_path, grid=grid, variants={"a": {"links[0].radio": {"at_m": [4, 0]}}})
+    radios = [each.scenario.links[0].radio for each in found.settings]
+    assert [radio.at_m for radio in radios if radio] == [(10, 0), (10, 1)]
 
 
 def test_json_schema_is_current(tmp_path: Path) -> None:
