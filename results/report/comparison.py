@@ -26,7 +26,8 @@ from topologies.schema.study_figures import MetricName, StudyFigureSection, Stud
 DIFFERENCES_SHOWN = 80
 CAPTION = (
     "A group for each policy, a bar for each run: the mean over the run's traces. Less is better. Whiskers: 95 % "
-    "intervals over the traces, if there are five or more (bootstrap's standard error and Student's t)."
+    "intervals over the traces, if there are five or more (bootstrap's standard error and Student's t). They take "
+    "traces as independent: of UEs that share a cell or a server in one run they are not, and intervals are too short."
 )
 METRICS: tuple[MetricName, ...] = ("cost_mean_s", "delay_mean_ms", "delay_p95_ms", "failed_share", "gap")
 

@@ -37,7 +37,8 @@ def caption(kind: str, study: ShownStudy, table: pd.DataFrame, words: dict[str, 
 
 def sizes(table: pd.DataFrame) -> str:
     """Say how many cells, channels and training seeds a point stands on."""
-    counts = [f"n = {_span(table['cells'])} cells a point, on {_counted(table['channels'], 'channel')}"]
+    noun = "pairs of cells" if "reference" in table else "cells"
+    counts = [f"n = {_span(table['cells'])} {noun} a point, on {_counted(table['channels'], 'channel')}"]
     trained = table.loc[table["training_seeds"] > 0, "training_seeds"]
     if len(trained):
         counts.append(f"trained policies with {_counted(trained, 'training seed')}")

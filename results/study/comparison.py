@@ -20,21 +20,23 @@ PLACE = ["channel", "channel_seed", "arrival_seed", "repetition"]
 
 def paired(cells: pd.DataFrame, settings: Sequence[str], policy: str, reference: str, metric: str) -> pd.DataFrame:
     """Return a row for each pair of cells of two policies, with the settings, PLACE, `training_seed` (if one of the two
-    is trained), `value`, `other` and their `difference`. Cells without the metric are left out."""
+    is trained), `value`, `other`, `weight`, and the weighted `difference`. The mean of the weights is 1; those of gaps
+    are as the bounds, so that the mean difference is that of two ratios of sums. Cells without the metric are left
+    out."""
     keys = [*settings, *PLACE]
     known = cells[cells[metric].notna()]
+    known = known.assign(weight=known["bound_mean_s"] if metric == "gap" else 1.0)
     own, other = (known[known["policy"] == name] for name in (policy, reference))
     if own["training_seed"].notna().any() and other["training_seed"].notna().any():
         keys.append("training_seed")
-    left, right = (
-        each[[*keys, *{"training_seed"}.difference(keys), metric]].rename(columns={metric: name})
-        for each, name in ((own, "value"), (other, "other"))
-    )
-    pairs = left.merge(right, on=keys, suffixes=("", "_other"))
+    columns = [*keys, *{"training_seed"}.difference(keys), metric]
+    left = own[[*columns, "weight"]].rename(columns={metric: "value"})
+    pairs = left.merge(other[columns].rename(columns={metric: "other"}), on=keys, suffixes=("", "_other"))
     if "training_seed_other" in pairs:
         seeds = pairs["training_seed"].fillna(pairs["training_seed_other"])
         pairs = pairs.assign(training_seed=seeds).drop(columns="training_seed_other")
-    return pairs.assign(difference=pairs["value"] - pairs["other"])
+    weight = pairs["weight"] / pairs["weight"].mean()
+    return pairs.assign(weight=weight, difference=weight * (pairs["value"] - pairs["other"]))
 
 
 def duels(cells: pd.DataFrame, settings: Sequence[str], policy: str, reference: str, metric: str) -> pd.DataFrame:

@@ -155,6 +155,7 @@ def dot_rows(study: ShownStudy, kind: str, metric: MetricName) -> tuple[pd.DataF
         axis = f"{named.title}: difference from {reference}{unit}"
         return rows.assign(notes=notes), DotFigure(axis, named.factor, 0)
     ends = {"value": "improvement", "low": "improvement_low", "high": "improvement_high"}
+    ends |= {"cells": "improvement_cells", "interval_over": "improvement_over"}
     return rows.assign(**{name: rows[column] for name, column in ends.items()}), DotFigure(
         f"Probability of improvement over {reference}", 1, 0.5
     )

@@ -48,11 +48,18 @@ def with_metrics(cells: pd.DataFrame) -> pd.DataFrame:
 
 def channel_numbers(cells: pd.DataFrame) -> pd.Series:
     """Return the number of each cell's channel. Cells with equal seeds are on one channel, whose traces differ between
-    settings, and so are cells with equal traces (one `unit`), such as recordings that no seed changes."""
-    seeds, units = (pd.factorize(cells[name])[0] for name in ("channel_seed", "unit"))
-    nodes = seeds.max(initial=-1) + units.max(initial=-1) + 2
-    edges = coo_array((np.ones(len(cells)), (seeds, units + seeds.max(initial=-1) + 1)), shape=(nodes, nodes))
-    return pd.Series(connected_components(edges, directed=False)[1][seeds], index=cells.index)
+    settings. Seeds with equal traces (`unit`) are one channel, such as recordings that no seed changes; if only some
+    settings have a channel that no seed changes, they are several."""
+    seeds, names = pd.factorize(cells["channel_seed"])
+    traces = [frozenset(cells["unit"][seeds == number]) for number in range(len(names))]
+    alike = np.array([[own <= other for other in traces] for own in traces]).reshape(len(names), len(names))
+    return pd.Series(connected_components(coo_array(alike), directed=False)[1][seeds], index=cells.index)
+
+
+def mean_metric(cells: pd.DataFrame, metric: MetricName) -> float:
+    """Return the mean of a metric over the cells that have it, as `statistic_of` does; NaN if none has."""
+    known = cells[cells[metric].notna()]
+    return float(statistic_of(known, metric)(np.ones((1, len(known))))[0, 0]) if len(known) else np.nan
 
 
 def statistic_of(cells: pd.DataFrame, metric: MetricName) -> Statistic:

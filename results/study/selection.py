@@ -7,7 +7,7 @@ import pandas as pd
 
 from results.figures.style import Look, looks, shown_policies
 from results.study.cell_table import CellTable
-from results.study.metrics import METRICS, with_metrics
+from results.study.metrics import METRICS, mean_metric, with_metrics
 from topologies.schema.study_figures import MetricName, StudyFigureSection, StudyFiguresSection
 
 UNITS = {
@@ -66,7 +66,8 @@ def shown_study(table: CellTable, wanted: StudyFiguresSection) -> ShownStudy:
         others = ", ".join(known_metrics(cells))
         where = " with window_s" if wanted.window_s else ""
         raise ValueError(f"metric={wanted.metric}: no cell has one{where}; must be one of {others}")
-    order = cells.groupby("policy", sort=False)[wanted.metric].mean().sort_values(kind="stable")
+    values = {policy: mean_metric(own, wanted.metric) for policy, own in cells.groupby("policy", sort=False)}
+    order = pd.Series(values).sort_values(kind="stable")
     policies = shown_policies([str(name) for name in order.index], wanted)
     reference = wanted.reference or min(policies, key=list(order.index).index)
     if reference not in policies:

@@ -13,6 +13,7 @@ from results.study.resampling import (
     estimate,
     interquartile_mean_of,
     mean_of,
+    ratio_of,
 )
 from topologies.schema.study_figures import MetricName
 
@@ -77,7 +78,8 @@ def comparisons(
         contests = duels(known, settings, policy, reference, metric)
         if len(pairs):
             address = f"{policy}\x1f{reference}\x1f{metric}"
-            difference = numbers(pairs, mean_of(pairs["difference"].to_numpy()), f"difference\x1f{address}")
+            changes, weights = pairs["difference"].to_numpy(), pairs["weight"].to_numpy()
+            difference = numbers(pairs, ratio_of(changes, weights), f"difference\x1f{address}")
             win = estimate(contests, mean_of(contests["win"].to_numpy()), f"improvement\x1f{address}")
             rows.append(
                 {
@@ -85,11 +87,13 @@ def comparisons(
                     "reference": reference,
                     "metric": metric,
                     **difference,
-                    "relative": pairs["difference"].mean() / pairs["other"].mean(),
+                    "relative": changes.mean() / (weights * pairs["other"]).mean(),
                     "p": sign_flip_p(pairs, address),
                     "improvement": win.value[0],
                     "improvement_low": max(win.low[0], 0.0),
                     "improvement_high": min(win.high[0], 1.0),
+                    "improvement_cells": len(contests),
+                    "improvement_over": interval_over(contests),
                 }
             )
     columns = ["policy", "reference", "metric", "value", "low", "high", "p", "improvement"]
@@ -101,7 +105,6 @@ def numbers(cells: pd.DataFrame, statistic: Statistic, address: str) -> dict[str
     """Return a statistic of one value with its interval, and how many cells, channels and training seeds it stands on;
     `interval_over` names the factors that were drawn."""
     found: IntervalEstimate = estimate(cells, statistic, address)
-    drawn = drawn_factors(cells)
     return {
         "value": found.value[0],
         "low": found.low[0],
@@ -109,5 +112,10 @@ def numbers(cells: pd.DataFrame, statistic: Statistic, address: str) -> dict[str
         "cells": len(cells),
         "channels": cells["channel"].nunique(),
         "training_seeds": cells["training_seed"].nunique(),
-        "interval_over": " and ".join(FACTOR_TITLES[name] for name in drawn),
+        "interval_over": interval_over(cells),
     }
+
+
+def interval_over(cells: pd.DataFrame) -> str:
+    """Name the factors that are drawn for an interval of a statistic of cells."""
+    return " and ".join(FACTOR_TITLES[name] for name in drawn_factors(cells))

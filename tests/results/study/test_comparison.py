@@ -128,3 +128,6 @@ def test_a_channel_is_a_seed_in_all_settings_and_equal_traces_are_one_channel() 
     cells = pd.DataFrame({"channel_seed": [0, 1, 0, 1, 2], "unit": ["a", "b", "c", "d", "d"]})
     numbers = channel_numbers(cells).tolist()
     assert numbers[0] == numbers[2] != numbers[1] == numbers[3] == numbers[4]
+    constant = pd.DataFrame({"channel_seed": [0, 1, 2, 0, 1, 2], "unit": ["a", "b", "c", "same", "same", "same"]})
+    assert channel_numbers(constant).nunique() == 3
+    assert channel_numbers(constant.iloc[3:]).nunique() == 1

@@ -47,7 +47,7 @@ def test_every_figure_has_a_pdf_with_truetype_fonts_a_png_and_a_caption(study_fo
             assert np.asarray(picture.convert("L")).std() > 5
         caption = (figures / f"{name}.txt").read_text(encoding="utf-8")
         assert re.search(
-            r"n = [\d to]+ cells a point, on 6 channels; trained policies with 5 training seeds\.", caption
+            r"n = [\d to]+ (pairs of )?cells a point, on 6 channels; trained policies with 5 training seeds\.", caption
         )
         assert "Seeds: channels 0-5, arrivals 3, training 0-4." in caption
         assert "Intervals: 95 %, over channels" in caption
@@ -142,6 +142,25 @@ def test_comparisons_know_what_was_made_up(made_up: CellTable) -> None:
     assert worse["p"] == 2 / 2**6
     own = study.cells.groupby("policy")["cost_mean_s"].mean()
     assert worse["value"] == pytest.approx(own["all-edge"] - own["exact"])
+
+
+def test_the_difference_of_gaps_is_that_of_ratios_of_sums_which_also_choose_the_reference(made_up: CellTable) -> None:
+    study = shown_study(made_up, wanted(metric="gap"))
+    sums = study.cells.groupby("policy")[["cost_mean_s", "bound_mean_s"]].sum()
+    gaps = sums["cost_mean_s"] / sums["bound_mean_s"] - 1
+    assert study.reference == gaps.idxmin() and study.policies == list(gaps.sort_values().index)
+    table = comparisons(study.cells, study.settings, study.policies, study.reference, "gap").set_index("policy")
+    for policy, row in table.iterrows():
+        assert row["value"] == pytest.approx(gaps[str(policy)] - gaps[study.reference])
+        assert row["relative"] == pytest.approx(row["value"] / gaps[study.reference])
+
+
+def test_the_caption_of_improvement_names_the_seeds_of_the_reference(made_up: CellTable) -> None:
+    """Two trained policies are compared over all 5 * 5 pairs of seeds, on 6 channels in 6 settings."""
+    section = wanted(policies=["a3c", "ppo"], draw=[{"kind": "improvement"}, {"kind": "differences"}])
+    improvement, differences = (each.caption for each in study_figures(shown_study(made_up, section)))
+    assert "n = 900 pairs of cells" in improvement and "training seeds of the reference" in improvement
+    assert "n = 180 pairs of cells" in differences and "training seeds of the reference" not in differences
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=9))
