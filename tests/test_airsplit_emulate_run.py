@@ -110,7 +110,7 @@ def test_an_agent_that_observes_queues_decides_for_real_packets(tmp_path: Path) 
     trained = "training={environment: offload, steps: 512, traces: 1, duration_s: 1}"
     code, run, manifest = emulated(tmp_path, "--set", "policies=[{type: ppo}]", "--set", trained, policy="ppo")
     assert (code, manifest["valid"]) == (0, True), failed_checks(manifest)
-    tasks = pd.read_parquet(run / "tasks.parquet").set_index(["policy", "task"])
+    tasks = pd.read_parquet(run / "tasks.parquet").set_index(["policy", "task"]).sort_index()  # rows are by their ends
     simulated, real = tasks.loc["ppo"], tasks.loc["ppo@emulated"]
     assert len(real) == OFFERED
     assert list(real["placement"]) == list(simulated["placement"])
